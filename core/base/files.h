@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace roundlab {
+
+/// The whole file. Throws Error("<path>: cannot open: <reason>").
+std::string ReadFile(const std::string& path);
+
+/// Writes PATH.part, flushes it to disk and renames it: PATH is the old file or the whole new one.
+/// Throws Error("<path>: cannot write: <reason>") and then leaves no .part behind.
+void WriteFileAtomically(const std::string& path, std::string_view contents);
+
+/// Makes the folder and its parents. Throws Error("<path>: cannot make this folder: <reason>").
+void MakeFolder(const std::string& path);
+
+}  // namespace roundlab

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <fstream>
+#include <string>
+
+namespace roundlab {
+
+/// Messages of a run: to stderr unless quiet, and to log.txt with the time in front.
+class Log {
+ public:
+  /// `file` may be empty. Appends, so that a continued run keeps its history. Throws Error where
+  /// the file can't be opened.
+  Log(const std::string& file, bool quiet);
+  void Write(const std::string& message);
+  bool quiet() const { return quiet_; }
+
+ private:
+  std::ofstream file_;
+  bool quiet_;
+};
+
+/// How far a long task is, with rate and time left: one line that is redrawn on a terminal, else a
+/// line every 20 seconds; nothing where the log is quiet.
+class Progress {
+ public:
+  /// `unit` names what is counted ("steps"); `done` units are finished already.
+  Progress(const Log& log, std::string label, std::string unit, std::int64_t total,
+           std::int64_t done = 0);
+  ~Progress();  ///< ends the line
+  void Advance(std::int64_t count = 1, const std::string& note = "");
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void Draw(const std::string& note);
+
+  std::string label_;
+  std::string unit_;
+  std::int64_t total_;
+  std::int64_t done_;
+  std::int64_t first_;
+  bool quiet_;
+  bool terminal_;
+  bool drawn_ = false;
+  Clock::time_point start_;
+  Clock::time_point last_;
+};
+
+/// "48 s", "3 min 20 s", "2 h 05 min".
+std::string FormatDuration(double seconds);
+
+}  // namespace roundlab

@@ -1,0 +1,42 @@
+#include "core/base/statistics.h"
+
+#include <boost/math/distributions/students_t.hpp>
+#include <cmath>
+#include <limits>
+
+namespace roundlab {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+double Count(std::span<const double> values) { return static_cast<double>(values.size()); }
+
+}  // namespace
+
+double Mean(std::span<const double> values) {
+  if (values.empty()) return kNaN;
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum / Count(values);
+}
+
+double StandardDeviation(std::span<const double> values) {
+  if (values.size() < 2) return kNaN;
+  const double mean = Mean(values);
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return std::sqrt(squares / (Count(values) - 1));
+}
+
+double StandardError(std::span<const double> values) {
+  return StandardDeviation(values) / std::sqrt(Count(values));
+}
+
+double ConfidenceHalfWidth95(std::span<const double> values) {
+  const double error = StandardError(values);
+  if (std::isnan(error)) return kNaN;
+  const boost::math::students_t_distribution<double> student(Count(values) - 1);
+  return error * boost::math::quantile(student, 0.975);
+}
+
+}  // namespace roundlab

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <span>
+
+namespace roundlab {
+
+/// Sums run in double. A figure that too few values leave undefined is NaN, never 0.
+
+/// sum(x) / n; NaN for no values.
+double Mean(std::span<const double> values);
+
+/// Of a sample: sqrt(sum((x - mean)^2) / (n - 1)), in two passes; NaN for n < 2.
+double StandardDeviation(std::span<const double> values);
+
+/// Of the mean: StandardDeviation / sqrt(n); NaN for n < 2.
+double StandardError(std::span<const double> values);
+
+/// Half the width of the 95 % confidence interval of the mean, for independent normal values:
+/// StandardError times the 0.975 quantile of Student's t with n - 1 degrees of freedom; NaN for
+/// n < 2 or where a value is not finite.
+double ConfidenceHalfWidth95(std::span<const double> values);
+
+}  // namespace roundlab
