@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "core/config/node.h"
+
+namespace roundlab {
+
+/// A closed or half-open interval of allowed values; prints as "[2, 8]", "(0, inf)".
+struct Interval {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool open_low = false;
+
+  bool Contains(double value) const;
+  std::string ToString() const;
+};
+inline Interval AtLeast(double low) { return {low}; }
+inline Interval Above(double low) { return {low, std::numeric_limits<double>::infinity(), true}; }
+inline Interval Between(double low, double high) { return {low, high}; }
+
+enum class Presence { kOptional, kRequired };
+
+/// A value that knows how to read and write itself: a chosen part, a list, an optional section.
+class ValueField {
+ public:
+  virtual ~ValueField() = default;
+  virtual void Read(const ConfigNode& node, const std::string& path,
+                    std::vector<Diagnostic>* diagnostics) = 0;
+  /// Canonical YAML: "word" or a block of lines that each end in "\n"; empty leaves the key out.
+  virtual std::string Write() const = 0;
+  virtual std::string Type() const = 0;  ///< for the reference: "one of adaround | rtn"
+};
+
+/// Visits the options of one struct. An options struct lists its fields once, in
+/// `void Fields(FieldVisitor& f)`, and that list alone serves to parse a config, to print the
+/// effective config, and to print the reference of all options.
+class FieldVisitor {
+ public:
+  virtual ~FieldVisitor() = default;
+  virtual void Int(const char* key, std::int64_t* value, Interval allowed, const char* help,
+                   Presence presence = Presence::kOptional) = 0;
+  virtual void Real(const char* key, double* value, Interval allowed, const char* help,
+                    Presence presence = Presence::kOptional) = 0;
+  virtual void Bool(const char* key, bool* value, const char* help,
+                    Presence presence = Presence::kOptional) = 0;
+  virtual void Choice(const char* key, std::string* value, const std::vector<std::string>& choices,
+                      const char* help, Presence presence = Presence::kOptional) = 0;
+  /// Any text; an empty default is left out of the canonical config.
+  virtual void String(const char* key, std::string* value, const char* help,
+                      Presence presence = Presence::kOptional) = 0;
+  virtual void Section(const char* key, const std::function<void(FieldVisitor&)>& fields,
+                       const char* help) = 0;
+  virtual void Value(const char* key, ValueField& value, const char* help,
+                     Presence presence = Presence::kOptional) = 0;
+  /// A rule over several fields, asked once all are read: what is wrong, or "".
+  virtual void Rule(const std::function<std::string()>& problem) = 0;
+};
+
+using FieldsFunction = std::function<void(FieldVisitor&)>;
+
+/// Fills the fields from `node`. Appends to `diagnostics` every wrong type, value out of range,
+/// missing required key and unknown key. `path` names the node in messages ("quant").
+/// `reserved` keys belong to the caller and are neither read nor unknown.
+void ReadFields(const ConfigNode& node, const std::string& path, const FieldsFunction& fields,
+                std::vector<Diagnostic>* diagnostics,
+                const std::vector<std::string>& reserved = {});
+
+/// The canonical text: every field, defaults included, in field order, one "key: value" a line.
+std::string WriteFields(const FieldsFunction& fields);
+
+/// One line a field: "bits  integer in [2, 8], required  bits per weight".
+std::string DescribeFields(const FieldsFunction& fields);
+
+/// `text` as a YAML scalar that reads back as the same text: plain where safe, else double-quoted.
+std::string QuoteScalar(const std::string& text);
+
+/// `block` with `spaces` in front of each line.
+std::string Indent(const std::string& block, int spaces);
+
+template <class Options>
+FieldsFunction FieldsOf(Options* options) {
+  return [options](FieldVisitor& f) { options->Fields(f); };
+}
+
+}  // namespace roundlab

@@ -1,0 +1,96 @@
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <sstream>
+
+#include "core/config/node.h"
+
+namespace roundlab {
+namespace {
+
+/// What `over` says, and below it what `base` says.
+void Merge(const ConfigNode& base, ConfigNode* over) {
+  if (base.kind != ConfigNode::Kind::kMapping || over->kind != ConfigNode::Kind::kMapping) return;
+  for (const ConfigNode::Member& member : base.members) {
+    auto* mine = const_cast<ConfigNode*>(over->Find(member.key));
+    if (mine == nullptr) {
+      over->members.push_back(member);
+    } else {
+      Merge(member.value, mine);
+    }
+  }
+}
+
+ConfigNode LoadExtending(const std::string& file, std::vector<std::string>* open) {
+  ConfigNode root = LoadYaml(file);
+  const ConfigNode* extends = root.Find("extends");
+  if (extends == nullptr) return root;
+  if (extends->kind != ConfigNode::Kind::kScalar) {
+    throw ConfigError({{extends->where,
+                        "extends: expected a file name, got " + std::string(extends->KindName())}});
+  }
+  const auto base = std::filesystem::path(file).parent_path() / extends->scalar;
+  const std::string name = base.lexically_normal().string();
+  if (std::find(open->begin(), open->end(), name) != open->end()) {
+    throw ConfigError({{extends->where, "extends: '" + name + "' extends itself"}});
+  }
+  if (!std::filesystem::exists(base)) {
+    throw ConfigError({{extends->where, "extends: no such file '" + name + "'"}});
+  }
+  open->push_back(name);
+  const ConfigNode below = LoadExtending(name, open);
+  std::erase_if(root.members, [](const auto& member) { return member.key == "extends"; });
+  Merge(below, &root);
+  return root;
+}
+
+ConfigNode* Enter(ConfigNode* at, const std::string& key, const SourceLoc& where) {
+  if (at->kind == ConfigNode::Kind::kSequence) {
+    std::size_t index = 0;
+    const auto parsed = std::from_chars(key.data(), key.data() + key.size(), index);
+    if (parsed.ec != std::errc() || parsed.ptr != key.data() + key.size() ||
+        index >= at->elements.size()) {
+      throw ConfigError({{where, "'" + key + "' is no index into a sequence of " +
+                                     std::to_string(at->elements.size())}});
+    }
+    return &at->elements[index];
+  }
+  if (at->kind == ConfigNode::Kind::kNull) at->kind = ConfigNode::Kind::kMapping;
+  if (at->kind != ConfigNode::Kind::kMapping) {
+    throw ConfigError({{where, "'" + key + "' is not inside a mapping"}});
+  }
+  auto* child = const_cast<ConfigNode*>(at->Find(key));
+  if (child != nullptr) return child;
+  at->members.push_back({key, where, {}});
+  at->members.back().value.where = where;
+  return &at->members.back().value;
+}
+
+}  // namespace
+
+ConfigNode LoadConfig(const std::string& file) {
+  std::vector<std::string> open = {std::filesystem::path(file).lexically_normal().string()};
+  return LoadExtending(file, &open);
+}
+
+void SetPath(const std::string& path, ConfigNode value, ConfigNode* root) {
+  const SourceLoc where = value.where;
+  ConfigNode* at = root;
+  std::istringstream keys(path);
+  std::string key;
+  while (std::getline(keys, key, '.')) at = Enter(at, key, where);
+  *at = std::move(value);
+}
+
+void ApplyOverride(const std::string& assignment, ConfigNode* root) {
+  const std::string source = "--set " + assignment;
+  const std::size_t equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw ConfigError({{{source}, "expected KEY.PATH=VALUE"}});
+  }
+  ConfigNode value = ParseYaml(assignment.substr(equals + 1), source);
+  value.where = {source};
+  SetPath(assignment.substr(0, equals), std::move(value), root);
+}
+
+}  // namespace roundlab
