@@ -1,0 +1,54 @@
+#include "core/formats/checkpoint.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <filesystem>
+#include <span>
+
+#include "core/base/error.h"
+#include "core/formats/gguf_checkpoint.h"
+#include "core/formats/hf_checkpoint.h"
+
+namespace roundlab {
+namespace {
+
+constexpr std::uint32_t kExponent = 0x7f800000;  // all ones: NaN or infinity
+
+bool AllFinite(std::span<const float> values) {
+  std::uint32_t bad = 0;
+  for (const float value : values) {
+    bad |= (std::bit_cast<std::uint32_t>(value) & kExponent) == kExponent ? 1U : 0U;
+  }
+  return bad == 0;
+}
+
+void CheckFinite(const TensorView& tensor, std::span<const float> values) {
+  if (AllFinite(values)) return;
+  const auto bad = std::find_if_not(values.begin(), values.end(),
+                                    [](float value) { return std::isfinite(value); });
+  throw Error(tensor.file + ": tensor '" + tensor.name + "' holds " +
+              (std::isnan(*bad) ? "NaN" : "infinity") + " at element " +
+              std::to_string(bad - values.begin()));
+}
+
+}  // namespace
+
+void ReadFinite(const TensorView& tensor, std::vector<float>* out) {
+  out->resize(static_cast<std::size_t>(tensor.ElementCount()));
+  DecodeToFloat(tensor, *out);
+  CheckFinite(tensor, *out);
+}
+
+std::unique_ptr<Checkpoint> OpenCheckpoint(const std::string& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status)) {
+    throw Error(path + ": cannot open: " + (error ? error.message() : "No such file or directory"));
+  }
+  if (std::filesystem::is_directory(status)) return OpenHfFolder(path);
+  if (std::filesystem::path(path).extension() == ".gguf") return OpenGgufCheckpoint(path);
+  throw Error(path + ": not a model: expected a folder with safetensors or a .gguf file");
+}
+
+}  // namespace roundlab

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/formats/gguf.h"
+#include "core/formats/tensor_view.h"
+
+namespace roundlab {
+
+/// The stored tensors of a model, under Hugging Face names, wherever they lie: a folder with
+/// model.safetensors or sharded with model.safetensors.index.json, or one .gguf file. Files stay
+/// mapped; a tensor is decoded only when it is read.
+class Checkpoint {
+ public:
+  virtual ~Checkpoint() = default;
+  /// Type, shape and bytes as stored, null where absent. Of a GGUF llama file's q and k projections
+  /// the rows are in the file's order; Read() gives them in Hugging Face's.
+  virtual const TensorView* Find(std::string_view name) const = 0;
+  virtual std::vector<std::string> Names() const = 0;  ///< sorted
+  /// Decodes `name` to float32 into `out` (resized). Throws Error naming file and tensor where it
+  /// is missing, or holds NaN or infinity. Undoes the q/k row permutation of GGUF llama files.
+  virtual void Read(std::string_view name, std::vector<std::int64_t>* shape,
+                    std::vector<float>* out) const = 0;
+  /// The GGUF file behind it, null for a folder: its metadata describes model and tokenizer.
+  virtual const GgufFile* gguf() const { return nullptr; }
+};
+
+/// Opens a folder or a .gguf file. Throws Error: no such path, folder without safetensors, shard
+/// named by the index missing, tensor of the index not in its shard, a tensor in two shards.
+std::unique_ptr<Checkpoint> OpenCheckpoint(const std::string& path);
+
+/// What both kinds of checkpoint do to read a tensor: `tensor` decoded to float32 into `out`
+/// (resized). Throws Error("<file>: tensor 'x' holds NaN at element 17"), or infinity.
+void ReadFinite(const TensorView& tensor, std::vector<float>* out);
+
+}  // namespace roundlab

@@ -1,0 +1,145 @@
+#include "core/formats/hf_checkpoint.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/formats/mapped_file.h"
+#include "core/formats/safetensors.h"
+
+namespace roundlab {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr const char* kIndexName = "model.safetensors.index.json";
+constexpr const char* kSingleName = "model.safetensors";
+
+/// Also true where it can't be looked at: opening it then says why.
+bool MayExist(const fs::path& path) {
+  std::error_code error;
+  return fs::status(path, error).type() != fs::file_type::not_found;
+}
+
+class HfCheckpoint : public Checkpoint {
+ public:
+  /// `file` stands for the whole in messages.
+  HfCheckpoint(std::string file, std::map<std::string, SafetensorsFile> shards)
+      : file_(std::move(file)), shards_(std::move(shards)) {
+    for (const auto& [shard, contents] : shards_) {
+      for (const TensorView& tensor : contents.tensors()) {
+        const auto [twin, added] = tensors_.emplace(tensor.name, &tensor);
+        if (added) continue;
+        throw Error(file_ + ": tensor '" + tensor.name + "' is both in " +
+                    fs::path(twin->second->file).filename().string() + " and in " + shard);
+      }
+    }
+  }
+
+  const TensorView* Find(std::string_view name) const override {
+    const auto found = tensors_.find(name);
+    return found == tensors_.end() ? nullptr : found->second;
+  }
+
+  std::vector<std::string> Names() const override {
+    std::vector<std::string> names;
+    for (const auto& [name, tensor] : tensors_) names.push_back(name);
+    return names;
+  }
+
+  void Read(std::string_view name, std::vector<std::int64_t>* shape,
+            std::vector<float>* out) const override {
+    const TensorView* tensor = Find(name);
+    if (tensor == nullptr) {
+      throw Error(file_ + ": tensor '" + std::string(name) + "' is missing");
+    }
+    ReadFinite(*tensor, out);
+    *shape = tensor->shape;
+  }
+
+ private:
+  std::string file_;
+  std::map<std::string, SafetensorsFile> shards_;  // by file name
+  std::map<std::string, const TensorView*, std::less<>> tensors_;
+};
+
+/// weight_map of the index: tensor to shard.
+std::map<std::string, std::string> ReadIndex(const std::string& path) {
+  const MappedFile file(path);
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
+                              file.bytes().size());
+  Json index;
+  try {
+    index = Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    throw Error(path + ": not JSON: error at byte " + std::to_string(error.byte));
+  } catch (const Json::exception&) {
+    throw Error(path + ": holds a number out of range");
+  }
+  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
+    throw Error(path + ": has no object 'weight_map'");
+  }
+  std::map<std::string, std::string> shards;
+  for (const auto& [tensor, shard] : index["weight_map"].items()) {
+    const std::string name = shard.is_string() ? shard.get<std::string>() : "";
+    if (name.empty() || fs::path(name).filename() != name || name == "." || name == "..") {
+      throw Error(path + ": weight_map of tensor '" + tensor + "' is " +
+                  shard.dump(-1, ' ', true, Json::error_handler_t::replace) +
+                  ", expected the name of a file beside the index");
+    }
+    shards[tensor] = name;
+  }
+  return shards;
+}
+
+std::unique_ptr<Checkpoint> OpenSharded(const fs::path& folder, const std::string& index) {
+  const std::map<std::string, std::string> shard_of = ReadIndex(index);
+  std::map<std::string, SafetensorsFile> shards;
+  for (const auto& [tensor, shard] : shard_of) {
+    if (shards.find(shard) == shards.end()) {
+      if (!MayExist(folder / shard)) {
+        throw Error(index + ": shard '" + shard + "' is missing (it has tensor '" + tensor + "')");
+      }
+      shards.emplace(shard, SafetensorsFile((folder / shard).string()));
+    }
+    if (shards.at(shard).Find(tensor) == nullptr) {
+      throw Error(index + ": tensor '" + tensor + "' is not in its shard '" + shard + "'");
+    }
+  }
+  return std::make_unique<HfCheckpoint>(index, std::move(shards));
+}
+
+std::unique_ptr<Checkpoint> OpenSingle(const std::string& path) {
+  std::map<std::string, SafetensorsFile> files;
+  files.emplace(fs::path(path).filename().string(), SafetensorsFile(path));
+  return std::make_unique<HfCheckpoint>(path, std::move(files));
+}
+
+}  // namespace
+
+std::unique_ptr<Checkpoint> OpenHfFolder(const std::string& folder) {
+  const fs::path root(folder);
+  if (MayExist(root / kIndexName)) return OpenSharded(root, (root / kIndexName).string());
+  if (MayExist(root / kSingleName)) return OpenSingle((root / kSingleName).string());
+  std::error_code error;
+  std::vector<std::string> found;
+  for (fs::directory_iterator entry(root, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().extension() == ".safetensors") found.push_back(entry->path().filename());
+  }
+  if (error) throw Error(folder + ": cannot open: " + error.message());
+  if (found.size() == 1) return OpenSingle((root / found.front()).string());
+  if (found.empty()) throw Error(folder + ": no .safetensors file in this folder");
+  std::sort(found.begin(), found.end());
+  std::string list;
+  for (const std::string& name : found) list += (list.empty() ? "" : ", ") + name;
+  throw Error(folder + ": " + std::to_string(found.size()) + " .safetensors files (" + list +
+              "), but neither " + kIndexName + " nor " + kSingleName);
+}
+
+}  // namespace roundlab

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/formats/checkpoint.h"
+
+namespace roundlab {
+
+/// The tensors of a Hugging Face folder: those that model.safetensors.index.json lists, else
+/// model.safetensors, else the only *.safetensors there is. A tensor of a shard that the index does
+/// not mention is kept. Throws Error as OpenCheckpoint.
+std::unique_ptr<Checkpoint> OpenHfFolder(const std::string& folder);
+
+}  // namespace roundlab
