@@ -1,0 +1,190 @@
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "core/base/error.h"
+#include "core/kernels/elementwise.h"
+#include "core/kernels/fake_quant.h"
+#include "core/kernels/ops.h"
+#include "core/kernels/reference.h"
+
+namespace roundlab {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+const float* In(const at::Tensor& t) { return t.const_data_ptr<float>(); }
+float* Out(at::Tensor& t) { return t.mutable_data_ptr<float>(); }
+
+AffineRows Rows(const at::Tensor& weight, const at::Tensor& offset, const at::Tensor& scale,
+                const at::Tensor& zero, double code_max) {
+  return {In(weight),
+          offset.defined() ? In(offset) : nullptr,
+          In(scale),
+          In(zero),
+          static_cast<float>(code_max),
+          weight.size(0),
+          weight.size(1)};
+}
+
+struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
+  static Variable forward(AutogradContext* ctx, const Variable& x, const at::Tensor& weight,
+                          double eps) {
+    const std::int64_t width = x.size(-1);
+    at::Tensor y = at::empty_like(x);
+    at::Tensor inverse = at::empty({x.numel() / width}, x.options());
+    RmsNormForward(In(x), In(weight), static_cast<float>(eps), x.numel() / width, width, Out(y),
+                   Out(inverse));
+    ctx->save_for_backward({x, weight, inverse});
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor dy = grads[0].contiguous();
+    at::Tensor dx = at::empty_like(saved[0]);
+    const std::int64_t width = dx.size(-1);
+    RmsNormBackward({In(dy), In(saved[0]), In(saved[1]), In(saved[2])}, dx.numel() / width, width,
+                    Out(dx));
+    return {dx, {}, {}};
+  }
+};
+
+struct RopeFunction : torch::autograd::Function<RopeFunction> {
+  static RopeShape Shape(const at::Tensor& x) {
+    return {x.size(0), x.size(1), x.size(2), x.size(3)};
+  }
+  static Variable forward(AutogradContext* ctx, const Variable& x, const at::Tensor& cosine,
+                          const at::Tensor& sine) {
+    at::Tensor y = at::empty_like(x);
+    Rope(In(x), In(cosine), In(sine), Shape(x), 1.0F, Out(y));
+    ctx->save_for_backward({cosine, sine});
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor dy = grads[0].contiguous();
+    at::Tensor dx = at::empty_like(dy);
+    Rope(In(dy), In(saved[0]), In(saved[1]), Shape(dy), -1.0F, Out(dx));
+    return {dx, {}, {}};
+  }
+};
+
+struct SwiGluFunction : torch::autograd::Function<SwiGluFunction> {
+  static Variable forward(AutogradContext* ctx, const Variable& gate, const Variable& up) {
+    at::Tensor y = at::empty_like(gate);
+    SwiGluForward(In(gate), In(up), gate.numel(), Out(y));
+    ctx->save_for_backward({gate, up});
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor dy = grads[0].contiguous();
+    at::Tensor d_gate = at::empty_like(saved[0]);
+    at::Tensor d_up = at::empty_like(saved[1]);
+    SwiGluBackward({In(dy), In(saved[0]), In(saved[1])}, dy.numel(), Out(d_gate), Out(d_up));
+    return {d_gate, d_up};
+  }
+};
+
+struct FakeQuantFunction : torch::autograd::Function<FakeQuantFunction> {
+  static Variable forward(AutogradContext* ctx, const at::Tensor& weight, const Variable& offset,
+                          const Variable& scale, const Variable& zero, double code_max) {
+    at::Tensor output = at::empty_like(weight);
+    FakeQuantForward(Rows(weight, offset, scale, zero, code_max), Out(output));
+    ctx->save_for_backward({weight, offset, scale, zero});
+    ctx->saved_data["code_max"] = code_max;
+    return output;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor dy = grads[0].contiguous();
+    at::Tensor d_offset = saved[1].defined() ? at::empty_like(saved[0]) : at::Tensor();
+    at::Tensor d_scale = at::empty_like(saved[2]);
+    at::Tensor d_zero = at::empty_like(saved[3]);
+    FakeQuantBackward(
+        Rows(saved[0], saved[1], saved[2], saved[3], ctx->saved_data["code_max"].toDouble()),
+        In(dy), d_offset.defined() ? Out(d_offset) : nullptr, Out(d_scale), Out(d_zero));
+    return {{}, d_offset, d_scale, d_zero, {}};
+  }
+};
+
+struct AdaRoundFunction : torch::autograd::Function<AdaRoundFunction> {
+  static Variable forward(AutogradContext* ctx, const at::Tensor& floor, const Variable& v,
+                          const at::Tensor& scale, const at::Tensor& zero, double code_max) {
+    at::Tensor output = at::empty_like(floor);
+    AdaRoundForward(Rows(floor, v, scale, zero, code_max), Out(output));
+    ctx->save_for_backward({floor, v, scale, zero});
+    ctx->saved_data["code_max"] = code_max;
+    return output;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor dy = grads[0].contiguous();
+    at::Tensor dv = at::empty_like(saved[1]);
+    AdaRoundBackward(
+        Rows(saved[0], saved[1], saved[2], saved[3], ctx->saved_data["code_max"].toDouble()),
+        In(dy), Out(dv));
+    return {{}, dv, {}, {}, {}};
+  }
+};
+
+struct RegularizerFunction : torch::autograd::Function<RegularizerFunction> {
+  static Variable forward(AutogradContext* ctx, const Variable& v, double beta, double weight) {
+    at::Tensor gradient = at::empty_like(v);
+    const double sum = AdaRoundPenalty(In(v), v.numel(), static_cast<float>(beta),
+                                       static_cast<float>(weight), Out(gradient));
+    ctx->save_for_backward({gradient});
+    return at::scalar_tensor(weight * sum, v.options());
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    return {ctx->get_saved_variables()[0] * grads[0], {}, {}};
+  }
+};
+
+bool Fused(const at::Tensor& t) { return t.scalar_type() == at::kFloat; }
+
+}  // namespace
+
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  ROUNDLAB_CHECK(x.size(-1) == weight.numel(), "weight must be as wide as x");
+  if (!Fused(x)) return reference::RmsNorm(x, weight, eps);
+  return RmsNormFunction::apply(x.contiguous(), weight.contiguous(), eps);
+}
+
+at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
+  ROUNDLAB_CHECK(x.dim() == 4 && cosine.size(0) == x.size(1) && 2 * cosine.size(1) == x.size(3),
+                 "x must be [batch, seq, heads, dim], cosine [seq, dim/2]");
+  if (!Fused(x)) return reference::ApplyRope(x, cosine, sine);
+  return RopeFunction::apply(x.contiguous(), cosine, sine);
+}
+
+at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up) {
+  ROUNDLAB_CHECK(gate.sizes() == up.sizes(), "gate and up must have one shape");
+  if (!Fused(gate)) return reference::SwiGlu(gate, up);
+  return SwiGluFunction::apply(gate.contiguous(), up.contiguous());
+}
+
+at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& offset, const at::Tensor& scale,
+                     const at::Tensor& zero, double code_max) {
+  ROUNDLAB_CHECK(weight.dim() == 2 && scale.numel() == weight.size(0) &&
+                     zero.numel() == weight.size(0) && weight.is_contiguous(),
+                 "weight must be contiguous [groups, width], scale and zero [groups]");
+  if (!Fused(weight)) return reference::FakeQuant(weight, offset, scale, zero, code_max);
+  return FakeQuantFunction::apply(weight, offset, scale.contiguous(), zero.contiguous(), code_max);
+}
+
+at::Tensor AdaRoundWeight(const at::Tensor& floor, const at::Tensor& v, const at::Tensor& scale,
+                          const at::Tensor& zero, double code_max) {
+  ROUNDLAB_CHECK(floor.sizes() == v.sizes() && floor.is_contiguous() && v.is_contiguous(),
+                 "floor and v must be contiguous [groups, width]");
+  if (!Fused(floor)) return reference::AdaRoundWeight(floor, v, scale, zero, code_max);
+  return AdaRoundFunction::apply(floor, v, scale.contiguous(), zero.contiguous(), code_max);
+}
+
+at::Tensor AdaRoundRegularizer(const at::Tensor& v, double beta, double weight) {
+  if (!Fused(v)) return reference::AdaRoundRegularizer(v, beta, weight);
+  return RegularizerFunction::apply(v.contiguous(), beta, weight);
+}
+
+}  // namespace roundlab

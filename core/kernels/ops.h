@@ -1,0 +1,32 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace roundlab {
+
+// The fused kernels as differentiable tensor operations. float32, contiguous where it says so; any
+// other dtype takes the path of core/kernels/reference.h. Only the gradients named are computed.
+
+/// x [..., width], weight [width] (no gradient) -> [..., width]. Gradient to x.
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
+
+/// x [batch, seq, heads, dim], cosine and sine [seq, dim/2] float32 -> as x. Gradient to x.
+at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
+
+/// silu(gate) * up, same shapes. Gradient to both.
+at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up);
+
+/// weight [groups, width], offset the same or undefined, scale and zero [groups] -> w^ [groups,
+/// width]; see FakeQuantForward. Gradient to offset, scale and zero; none to weight.
+at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& offset, const at::Tensor& scale,
+                     const at::Tensor& zero, double code_max);
+
+/// floor [groups, width] = floor(w / s), v the same, scale and zero [groups] -> soft weight; see
+/// AdaRoundForward. Gradient to v only.
+at::Tensor AdaRoundWeight(const at::Tensor& floor, const at::Tensor& v, const at::Tensor& scale,
+                          const at::Tensor& zero, double code_max);
+
+/// weight * sum(1 - |2 h(v) - 1|^beta), a scalar. Gradient to v.
+at::Tensor AdaRoundRegularizer(const at::Tensor& v, double beta, double weight);
+
+}  // namespace roundlab

@@ -1,0 +1,49 @@
+#include "core/kernels/reference.h"
+
+#include <ATen/ATen.h>
+
+namespace roundlab::reference {
+
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  const at::Tensor wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+  const at::Tensor normed = wide * at::rsqrt(wide.pow(2).mean(-1, true) + eps);
+  return normed.to(x.scalar_type()) * weight.to(x.scalar_type());
+}
+
+at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
+  const std::int64_t half = x.size(-1) / 2;
+  const at::Tensor a = x.narrow(-1, 0, half);
+  const at::Tensor b = x.narrow(-1, half, half);
+  const at::Tensor c = cosine.unsqueeze(1).to(x.scalar_type());
+  const at::Tensor s = sine.unsqueeze(1).to(x.scalar_type());
+  return at::cat({a * c - b * s, b * c + a * s}, -1);
+}
+
+at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up) { return at::silu(gate) * up; }
+
+at::Tensor RoundSte(const at::Tensor& x) { return x + (x.round() - x).detach(); }
+
+at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& offset, const at::Tensor& scale,
+                     const at::Tensor& zero, double code_max) {
+  const at::Tensor s = scale.unsqueeze(1);
+  const at::Tensor z = zero.unsqueeze(1);
+  at::Tensor position = weight / s;
+  if (offset.defined()) position = position + offset;
+  return s * ((RoundSte(position) + z).clamp(0, code_max) - z);
+}
+
+at::Tensor RectifiedSigmoid(const at::Tensor& v) {
+  return (at::sigmoid(v) * 1.2 - 0.1).clamp(0, 1);
+}
+
+at::Tensor AdaRoundWeight(const at::Tensor& floor, const at::Tensor& v, const at::Tensor& scale,
+                          const at::Tensor& zero, double code_max) {
+  const at::Tensor z = zero.unsqueeze(1);
+  return scale.unsqueeze(1) * ((floor + RectifiedSigmoid(v) + z).clamp(0, code_max) - z);
+}
+
+at::Tensor AdaRoundRegularizer(const at::Tensor& v, double beta, double weight) {
+  return weight * (1 - (2 * RectifiedSigmoid(v) - 1).abs().pow(beta)).sum();
+}
+
+}  // namespace roundlab::reference
