@@ -1,0 +1,36 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "core/quant/spec.h"
+
+namespace roundlab {
+
+/// The range of each group's weights that the grid covers. float32 [groups], low <= 0 <= high.
+struct GroupRange {
+  at::Tensor low;
+  at::Tensor high;
+};
+
+/// The range of the weights themselves, with 0 in it: low = min(W, 0), high = max(W, 0).
+/// groups: [groups, width] float32. A group of zeros gets -1 and 1.
+GroupRange MinMaxRange(const at::Tensor& groups);
+
+/// The affine grid of each group: w^ = scale (code - zero), code in [0, 2^bits - 1]. float32
+/// [groups]; zero is an integer.
+struct AffineGrid {
+  at::Tensor scale;
+  at::Tensor zero;
+};
+
+/// With Q = 2^bits - 1 and m the larger of -low and high:
+///   asym      scale = (high - low) / Q, zero = round(-low / scale)
+///   sym       scale = 2 m / Q, zero = 2^(bits-1)                        (IST-DASLab/gptq quant.py)
+///   sym_full  scale = m / 2^(bits-1), negative where high is the larger, zero = 2^(bits-1): the
+///             weight of largest magnitude lands on code 0          (auto-round int_sym, ggml Q4_0)
+/// scale is rounded to spec.scale_dtype first and kept at |scale| >= 1e-5 (float32: 1e-8); zero
+/// is taken from the rounded scale (auto-round data_type/int.py). Differentiable in `range`, with a
+/// straight-through gradient for round.
+AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec);
+
+}  // namespace roundlab
