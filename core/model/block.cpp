@@ -1,0 +1,104 @@
+#include "core/model/block.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "core/base/error.h"
+#include "core/kernels/ops.h"
+
+namespace roundlab {
+namespace {
+
+enum : std::size_t { kQ, kK, kV, kO, kGate, kUp, kDown };
+
+at::Tensor Activate(const std::string& activation, const at::Tensor& gate, const at::Tensor& up) {
+  if (activation == "silu") return SwiGlu(gate, up);
+  if (activation == "gelu") return at::gelu(gate) * up;
+  if (activation == "gelu_tanh") return at::gelu(gate, "tanh") * up;
+  return at::relu(gate) * up;
+}
+
+/// 0 where query i may see key j (i - window < j <= i), else -infinity. [seq, seq].
+at::Tensor WindowMask(std::int64_t seq, std::int64_t window, at::ScalarType dtype) {
+  const at::Tensor position = at::arange(seq, at::kLong);
+  const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
+  const at::Tensor hidden = (distance < 0).logical_or(distance >= window);
+  return at::zeros({seq, seq}, dtype).masked_fill_(hidden, -INFINITY);
+}
+
+}  // namespace
+
+at::Tensor LinearSlot::Forward(const at::Tensor& x) const {
+  if (on_input) on_input(x);
+  const at::Tensor w = Current().to(x.scalar_type());
+  return at::linear(x, w, bias.defined() ? bias.to(x.scalar_type()) : bias);
+}
+
+const std::vector<std::string>& DecoderBlock::LinearNames() {
+  static const std::vector<std::string> names = {
+      "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+      "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
+  return names;
+}
+
+std::vector<std::string> DecoderBlock::LinearNames(std::int64_t block) {
+  std::vector<std::string> names;
+  for (const std::string& name : LinearNames()) {
+    names.push_back("model.layers." + std::to_string(block) + "." + name);
+  }
+  return names;
+}
+
+DecoderBlock::DecoderBlock(const ModelDescription& description, std::int64_t place)
+    : index(place), description_(description) {
+  for (const std::string& name : LinearNames(place)) slots_.push_back({name, {}, {}, {}, {}});
+}
+
+std::vector<LinearSlot*> DecoderBlock::Linears() {
+  std::vector<LinearSlot*> slots;
+  for (LinearSlot& slot : slots_) slots.push_back(&slot);
+  return slots;
+}
+
+at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope) const {
+  const ModelDescription& d = description_;
+  const std::int64_t batch = x.size(0);
+  const std::int64_t seq = x.size(1);
+  at::Tensor q = slots_[kQ].Forward(x).view({batch, seq, d.heads, d.head_dim});
+  at::Tensor k = slots_[kK].Forward(x).view({batch, seq, d.kv_heads, d.head_dim});
+  const at::Tensor v = slots_[kV].Forward(x).view({batch, seq, d.kv_heads, d.head_dim});
+  if (d.qk_norm) {
+    q = RmsNorm(q, q_norm, d.norm_eps);
+    k = RmsNorm(k, k_norm, d.norm_eps);
+  }
+  ROUNDLAB_CHECK(rope.cosine.size(0) >= seq, "sequence is longer than the rotary table");
+  const at::Tensor cosine = rope.cosine.narrow(0, 0, seq);
+  const at::Tensor sine = rope.sine.narrow(0, 0, seq);
+  q = ApplyRope(q, cosine, sine);
+  k = ApplyRope(k, cosine, sine);
+  const std::int64_t window = d.windows[static_cast<std::size_t>(index)];
+  const bool masked = window > 0 && window < seq;
+  std::optional<at::Tensor> mask;
+  if (masked) mask = WindowMask(seq, window, x.scalar_type());
+  const at::Tensor mixed = at::scaled_dot_product_attention(
+      q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, 0.0, !masked,
+      1.0 / std::sqrt(static_cast<double>(d.head_dim)), d.heads != d.kv_heads);
+  return slots_[kO].Forward(mixed.transpose(1, 2).reshape({batch, seq, d.heads * d.head_dim}));
+}
+
+at::Tensor DecoderBlock::Mlp(const at::Tensor& x) const {
+  const at::Tensor gate = slots_[kGate].Forward(x);
+  const at::Tensor up = slots_[kUp].Forward(x);
+  return slots_[kDown].Forward(Activate(description_.activation, gate, up));
+}
+
+at::Tensor DecoderBlock::Forward(const at::Tensor& hidden, const RopeTable& rope) const {
+  ROUNDLAB_CHECK(hidden.dim() == 3 && hidden.size(2) == description_.hidden,
+                 "hidden must be [batch, seq, hidden]");
+  const at::Tensor attended =
+      hidden + Attention(RmsNorm(hidden, norm1, description_.norm_eps), rope);
+  return attended + Mlp(RmsNorm(attended, norm2, description_.norm_eps));
+}
+
+}  // namespace roundlab

@@ -1,0 +1,73 @@
+#include "core/model/model.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+
+#include "core/base/error.h"
+#include "core/kernels/ops.h"
+#include "core/kernels/token_nll.h"
+
+namespace roundlab {
+
+ModelEnds::ModelEnds(const ModelFiles& files)
+    : description_(files.description()),
+      embedding_(files.Embedding()),
+      head_(description_.tied_head ? embedding_ : files.Head()),
+      norm_(files.FinalNorm()) {}
+
+at::Tensor ModelEnds::Embed(const at::Tensor& tokens) const {
+  const at::Tensor flat = tokens.flatten();
+  ROUNDLAB_CHECK(flat.numel() > 0, "no tokens to embed");
+  const auto low = flat.min().item<std::int64_t>();
+  const auto high = flat.max().item<std::int64_t>();
+  if (low < 0 || high >= description_.vocab) {
+    throw Error("token id " + std::to_string(low < 0 ? low : high) +
+                " is outside the model's vocabulary of " + std::to_string(description_.vocab));
+  }
+  return embedding_.index_select(0, flat).view({tokens.size(0), tokens.size(1), -1});
+}
+
+at::Tensor ModelEnds::Final(const at::Tensor& hidden) const {
+  return RmsNorm(hidden.to(at::kFloat), norm_, description_.norm_eps);
+}
+
+RopeTable ModelEnds::Rope(std::int64_t positions) const {
+  return MakeRopeTable(description_.rope, description_.head_dim, positions);
+}
+
+LanguageModel::LanguageModel(const ModelFiles& files, at::ScalarType dtype, const BlockHook& hook)
+    : description_(files.description()), dtype_(dtype), ends_(files) {
+  for (std::int64_t i = 0; i < description_.layers; ++i) {
+    blocks_.push_back(files.LoadBlock(i));
+    if (hook) hook(blocks_.back().get());
+    if (dtype == at::kFloat) continue;
+    for (LinearSlot* slot : blocks_.back()->Linears()) slot->weight = slot->weight.to(dtype);
+  }
+}
+
+at::Tensor LanguageModel::Hidden(const at::Tensor& tokens) const {
+  const at::NoGradGuard no_grad;
+  ROUNDLAB_CHECK(tokens.dim() == 2, "tokens must be [batch, seq]");
+  const RopeTable rope = ends_.Rope(tokens.size(1));
+  at::Tensor hidden = ends_.Embed(tokens).to(dtype_);
+  for (const auto& block : blocks_) hidden = block->Forward(hidden, rope);
+  return ends_.Final(hidden);
+}
+
+at::Tensor LanguageModel::Logits(const at::Tensor& tokens) const {
+  const at::NoGradGuard no_grad;
+  return at::linear(Hidden(tokens), ends_.head());
+}
+
+at::Tensor LanguageModel::Nll(const at::Tensor& tokens) const {
+  const at::NoGradGuard no_grad;
+  const std::int64_t seq = tokens.size(1);
+  const at::Tensor hidden = Hidden(tokens).narrow(1, 0, seq - 1);
+  const at::Tensor targets = tokens.narrow(1, 1, seq - 1).flatten();
+  return TokenNll(hidden.reshape({-1, hidden.size(2)}), ends_.head(), targets)
+      .view({tokens.size(0), seq - 1});
+}
+
+}  // namespace roundlab
