@@ -1,0 +1,267 @@
+#include "core/metrics/hdf5_file.h"
+
+#include <hdf5.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <utility>
+
+#include "core/base/error.h"
+
+namespace roundlab {
+namespace {
+
+constexpr hsize_t kChunk = 512;  // samples a chunk; measured 2 us a row, see docs/adr/0005
+
+herr_t InnermostMessage(unsigned depth, const H5E_error2_t* error, void* text) {
+  if (depth == 0 && error->desc != nullptr) *static_cast<std::string*>(text) = error->desc;
+  return 0;
+}
+
+/// Throws Error with HDF5's innermost message where `result` is negative; else returns it.
+template <class T>
+T Check(T result, const std::string& doing) {
+  if (result < 0) {
+    std::string why = "unknown HDF5 error";
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, InnermostMessage, &why);
+    H5Eclear2(H5E_DEFAULT);
+    throw Error("hdf5: " + doing + ": " + why);
+  }
+  return result;
+}
+
+using Closer = herr_t (*)(hid_t);
+
+/// Owns an HDF5 identifier of any kind. Close() reports what a destructor would have to swallow: a
+/// full disk shows only when a file is closed.
+class Handle {
+ public:
+  Handle() = default;
+  Handle(hid_t id, Closer close, const std::string& doing) : id_(Check(id, doing)), close_(close) {}
+  Handle(Handle&& other) noexcept
+      : id_(std::exchange(other.id_, H5I_INVALID_HID)), close_(other.close_) {}
+  Handle& operator=(Handle&& other) noexcept {
+    std::swap(id_, other.id_);
+    std::swap(close_, other.close_);
+    return *this;
+  }
+  ~Handle() {
+    if (id_ >= 0 && close_(id_) < 0) H5Eclear2(H5E_DEFAULT);
+  }
+  void Close(const std::string& doing) {
+    Check(close_(std::exchange(id_, H5I_INVALID_HID)), doing);
+  }
+  hid_t id() const { return id_; }
+
+ private:
+  hid_t id_ = H5I_INVALID_HID;
+  Closer close_ = nullptr;
+};
+
+Handle Properties(hid_t kind) { return {H5Pcreate(kind), H5Pclose, "make property list"}; }
+
+/// Links that make the groups on their way.
+Handle LinkProperties() {
+  Handle links = Properties(H5P_LINK_CREATE);
+  Check(H5Pset_create_intermediate_group(links.id(), 1), "set property");
+  return links;
+}
+
+/// Files with the format that SWMR needs, and without HDF5's own messages on stderr.
+Handle CreateFile(const std::string& path) {
+  Check(H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr), "turn off HDF5's own messages");
+  const Handle access = Properties(H5P_FILE_ACCESS);
+  Check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "set version");
+  return {H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose,
+          "make " + path};
+}
+
+void WriteAttribute(hid_t object, const std::string& name, const std::string& text) {
+  const Handle type(H5Tcopy(H5T_C_S1), H5Tclose, "copy string type");
+  Check(H5Tset_size(type.id(), text.size() + 1), "set string size");
+  Check(H5Tset_cset(type.id(), H5T_CSET_UTF8), "set character set");
+  const Handle space(H5Screate(H5S_SCALAR), H5Sclose, "make dataspace");
+  const Handle attribute(
+      H5Acreate2(object, name.c_str(), type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose,
+      "make attribute " + name);
+  Check(H5Awrite(attribute.id(), type.id(), text.c_str()), "write attribute " + name);
+}
+
+Handle MakeDataset(hid_t file, const std::string& name, hid_t type,
+                   const std::vector<hsize_t>& shape, bool extendible) {
+  const std::vector<hsize_t> most(shape.size(), H5S_UNLIMITED);
+  const Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(),
+                                      extendible ? most.data() : nullptr),
+                     H5Sclose, "make dataspace");
+  const Handle props = Properties(H5P_DATASET_CREATE);
+  if (extendible) Check(H5Pset_chunk(props.id(), 1, &kChunk), "set chunk");
+  const Handle links = LinkProperties();
+  return {H5Dcreate2(file, name.c_str(), type, space.id(), links.id(), props.id(), H5P_DEFAULT),
+          H5Dclose, "make dataset " + name};
+}
+
+void Append(hid_t dataset, hid_t type, hsize_t at, hsize_t count, const void* data) {
+  const hsize_t size = at + count;
+  Check(H5Dset_extent(dataset, &size), "grow dataset");
+  const Handle file_space(H5Dget_space(dataset), H5Sclose, "get dataspace");
+  Check(H5Sselect_hyperslab(file_space.id(), H5S_SELECT_SET, &at, nullptr, &count, nullptr),
+        "select rows");
+  const Handle memory_space(H5Screate_simple(1, &count, nullptr), H5Sclose, "make dataspace");
+  Check(H5Dwrite(dataset, type, memory_space.id(), file_space.id(), H5P_DEFAULT, data),
+        "write rows");
+}
+
+template <class T>
+void WriteWhole(hid_t file, const std::string& name, hid_t type, const std::vector<hsize_t>& shape,
+                const std::vector<T>& values) {
+  const Handle dataset = MakeDataset(file, name, type, shape, false);
+  if (values.empty()) return;
+  Check(H5Dwrite(dataset.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
+        "write " + name);
+}
+
+void WriteContents(const std::string& path, const RunRecord& record, const Provenance& attributes) {
+  Handle file = CreateFile(path);
+  for (const auto& [name, text] : attributes) WriteAttribute(file.id(), name, text);
+  for (const auto& [name, series] : record.series()) {
+    WriteWhole(file.id(), name + "/step", H5T_NATIVE_INT64, {series.steps.size()}, series.steps);
+    WriteWhole(file.id(), name + "/value", H5T_NATIVE_DOUBLE, {series.values.size()},
+               series.values);
+  }
+  for (const auto& [name, array] : record.arrays()) {
+    const std::vector<hsize_t> shape(array.shape.begin(), array.shape.end());
+    WriteWhole(file.id(), name, H5T_NATIVE_DOUBLE, shape, array.values);
+  }
+  file.Close("write " + path);
+}
+
+Handle OpenForReading(const std::string& path) {
+  Check(H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr), "turn off HDF5's own messages");
+  hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  if (id < 0) {
+    H5Eclear2(H5E_DEFAULT);
+    id = H5Fopen(path.c_str(), H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, H5P_DEFAULT);
+  }
+  return {id, H5Fclose, "open " + path};
+}
+
+template <class T>
+std::vector<T> ReadValues(hid_t file, const std::string& name, hid_t type,
+                          std::vector<std::int64_t>* shape) {
+  const Handle dataset(H5Dopen2(file, name.c_str(), H5P_DEFAULT), H5Dclose, "open " + name);
+  const Handle space(H5Dget_space(dataset.id()), H5Sclose, "get dataspace");
+  const int rank = Check(H5Sget_simple_extent_ndims(space.id()), "get rank");
+  std::vector<hsize_t> sizes(static_cast<std::size_t>(rank));
+  Check(H5Sget_simple_extent_dims(space.id(), sizes.data(), nullptr), "get shape");
+  std::size_t count = 1;
+  for (const hsize_t size : sizes) count *= size;
+  if (shape != nullptr) shape->assign(sizes.begin(), sizes.end());
+  std::vector<T> values(count);
+  if (count > 0) {
+    Check(H5Dread(dataset.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
+          "read " + name);
+  }
+  return values;
+}
+
+}  // namespace
+
+void WriteRunFile(const std::string& path, const RunRecord& record, const Provenance& attributes) {
+  const std::string part = path + ".part";
+  try {
+    WriteContents(part, record, attributes);
+    std::filesystem::rename(part, path);
+  } catch (const std::filesystem::filesystem_error& e) {
+    throw Error(path + ": cannot rename: " + e.code().message());
+  } catch (const Error&) {
+    std::error_code none;
+    std::filesystem::remove(part, none);
+    throw;
+  }
+}
+
+struct LiveRunFile::File {
+  struct Column {
+    Handle steps;
+    Handle values;
+    hsize_t written = 0;
+    std::vector<std::int64_t> pending_steps;
+    std::vector<double> pending_values;
+  };
+  // Columns after the file: they must be closed before it.
+  Handle handle;
+  std::map<std::string, Column, std::less<>> columns;
+  std::chrono::steady_clock::time_point flushed = std::chrono::steady_clock::now();
+};
+
+LiveRunFile::LiveRunFile(const std::string& path, const std::vector<std::string>& series,
+                         const Provenance& attributes)
+    : file_(std::make_unique<File>()) {
+  file_->handle = CreateFile(path);
+  const hid_t file = file_->handle.id();
+  WriteAttribute(file, "status", "running");
+  for (const auto& [name, text] : attributes) {
+    if (name != "status") WriteAttribute(file, name, text);
+  }
+  for (const std::string& name : series) {
+    File::Column& column = file_->columns[name];
+    column.steps = MakeDataset(file, name + "/step", H5T_NATIVE_INT64, {0}, true);
+    column.values = MakeDataset(file, name + "/value", H5T_NATIVE_DOUBLE, {0}, true);
+  }
+  Check(H5Fstart_swmr_write(file), "start single-writer multiple-reader mode");
+}
+
+LiveRunFile::~LiveRunFile() = default;
+
+void LiveRunFile::Record(std::string_view series, std::int64_t step, double value) {
+  const auto found = file_->columns.find(series);
+  if (found == file_->columns.end()) return;
+  found->second.pending_steps.push_back(step);
+  found->second.pending_values.push_back(value);
+  const auto now = std::chrono::steady_clock::now();
+  if (now - file_->flushed < std::chrono::seconds(1)) return;
+  file_->flushed = now;
+  Flush();
+}
+
+void LiveRunFile::Flush() {
+  for (auto& [name, column] : file_->columns) {
+    if (column.pending_steps.empty()) continue;
+    const hsize_t count = column.pending_steps.size();
+    Append(column.steps.id(), H5T_NATIVE_INT64, column.written, count, column.pending_steps.data());
+    Append(column.values.id(), H5T_NATIVE_DOUBLE, column.written, count,
+           column.pending_values.data());
+    Check(H5Dflush(column.steps.id()), "flush " + name);
+    Check(H5Dflush(column.values.id()), "flush " + name);
+    column.written += count;
+    column.pending_steps.clear();
+    column.pending_values.clear();
+  }
+}
+
+RunRecord::Series ReadSeries(const std::string& path, const std::string& name) {
+  const Handle file = OpenForReading(path);
+  return {ReadValues<std::int64_t>(file.id(), name + "/step", H5T_NATIVE_INT64, nullptr),
+          ReadValues<double>(file.id(), name + "/value", H5T_NATIVE_DOUBLE, nullptr)};
+}
+
+RunRecord::ArrayValue ReadArray(const std::string& path, const std::string& name) {
+  const Handle file = OpenForReading(path);
+  RunRecord::ArrayValue array;
+  array.values = ReadValues<double>(file.id(), name, H5T_NATIVE_DOUBLE, &array.shape);
+  return array;
+}
+
+std::string ReadAttribute(const std::string& path, const std::string& name) {
+  const Handle file = OpenForReading(path);
+  const Handle attribute(H5Aopen(file.id(), name.c_str(), H5P_DEFAULT), H5Aclose,
+                         "open attribute " + name);
+  const Handle type(H5Aget_type(attribute.id()), H5Tclose, "get type");
+  std::string text(H5Tget_size(type.id()), '\0');
+  Check(H5Aread(attribute.id(), type.id(), text.data()), "read attribute " + name);
+  return text.substr(0, text.find('\0'));
+}
+
+}  // namespace roundlab

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/metrics/metric_sink.h"
+#include "core/metrics/provenance.h"
+#include "core/metrics/run_record.h"
+
+namespace roundlab {
+
+/// Writes run.h5 of a finished run: root attributes from `attributes`; each series a group with the
+/// 1-D datasets `step` (int64) and `value` (float64); each array a float64 dataset. Written as
+/// PATH.part and renamed: readers see the old file or the whole new one. Throws Error (also on a
+/// full disk), leaving what was there.
+void WriteRunFile(const std::string& path, const RunRecord& record, const Provenance& attributes);
+
+/// run.h5 while a run goes on: readable at any time with SWMR (h5py: File(path, "r", swmr=True)).
+/// HDF5 allows no new datasets under SWMR, so all series are named at the start; samples of others
+/// and arrays wait for the finished file. Attribute status is "running".
+class LiveRunFile : public MetricSink {
+ public:
+  LiveRunFile(const std::string& path, const std::vector<std::string>& series,
+              const Provenance& attributes);
+  ~LiveRunFile() override;
+  void Record(std::string_view series, std::int64_t step, double value) override;
+  void Array(std::string_view, std::vector<std::int64_t>, std::vector<double>) override {}
+  void Flush();  ///< makes all samples so far visible to readers; done every second besides
+
+ private:
+  struct File;  // keeps hdf5.h out of this header
+  std::unique_ptr<File> file_;
+};
+
+/// Reads one series of a run file (live or finished) and one root attribute; for tests and tables.
+/// Throws Error where it is not there.
+RunRecord::Series ReadSeries(const std::string& path, const std::string& name);
+std::string ReadAttribute(const std::string& path, const std::string& name);
+RunRecord::ArrayValue ReadArray(const std::string& path, const std::string& name);
+
+}  // namespace roundlab
