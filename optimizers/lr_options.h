@@ -1,0 +1,26 @@
+#pragma once
+
+#include <torch/optim/optimizer.h>
+
+namespace roundlab {
+
+/// The options of a parameter group of our own optimizers: groups differ by their lr alone, all
+/// else is the optimizer's.
+class LrOptions : public torch::optim::OptimizerCloneableOptions<LrOptions> {
+ public:
+  explicit LrOptions(double lr) : lr_(lr) {}
+
+  double get_lr() const override { return lr_; }
+  void set_lr(const double lr) override { lr_ = lr; }
+  void serialize(torch::serialize::InputArchive& archive) override;
+  void serialize(torch::serialize::OutputArchive& archive) const override;
+
+ private:
+  double lr_;
+};
+
+/// A tensor of an optimizer's state; one that is undefined is left out and reads back undefined.
+void WriteState(const char* key, const at::Tensor& value, torch::serialize::OutputArchive* archive);
+at::Tensor ReadState(const char* key, torch::serialize::InputArchive* archive);
+
+}  // namespace roundlab

@@ -1,0 +1,196 @@
+#include "optimizers/optimizers.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/serialize/archive.h>
+
+#include <map>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/base/random.h"
+#include "optimizers/schedule.h"
+#include "tests/support/tensor_matchers.h"
+
+namespace roundlab {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::TensorNear;
+
+/// count values from (-1, 1), float64.
+at::Tensor Uniform(PythonRandom* random, std::int64_t count) {
+  std::vector<double> values(static_cast<std::size_t>(count));
+  for (double& value : values) value = 2 * random->Real() - 1;
+  return at::tensor(values, at::kDouble);
+}
+
+ParamGroups GroupEach(const std::vector<at::Tensor>& parameters) {
+  ParamGroups groups;
+  for (const at::Tensor& parameter : parameters) {
+    groups.emplace_back(std::vector<at::Tensor>{parameter});
+  }
+  return groups;
+}
+
+/// Every registered name with its state in use; the conformance tests below go over all of them.
+std::vector<std::string> Recipes() {
+  const std::map<std::string, std::string> with_state = {
+      {"adam", "{type: adam, lr: 0.05, amsgrad: true}"},
+      {"adamw", "{type: adamw, lr: 0.05, weight_decay: 0}"},
+      {"lion", "{type: lion, lr: 0.02}"},
+      {"sgd", "{type: sgd, lr: 0.1, momentum: 0.9, nesterov: true}"},
+      {"sign_sgd", "{type: sign_sgd, lr: 0.02, momentum: 0.5}"}};
+  std::vector<std::string> recipes;
+  for (const std::string& name : Optimizers().Names()) {
+    const auto recipe = with_state.find(name);
+    EXPECT_NE(recipe, with_state.end()) << "optimizer '" << name << "' needs a recipe here";
+    if (recipe != with_state.end()) recipes.push_back(recipe->second);
+  }
+  return recipes;
+}
+
+TEST(OptimizersTest, NamesAreSorted) {
+  EXPECT_THAT(Optimizers().Names(), ElementsAre("adam", "adamw", "lion", "sgd", "sign_sgd"));
+}
+
+// Least squares with a known solution, mean((A x - A x*)^2) over 20 rows, x in two groups.
+TEST(OptimizersTest, EachFindsTheMinimumOfLeastSquares) {
+  for (const std::string& recipe : Recipes()) {
+    SCOPED_TRACE(recipe);
+    PythonRandom random(5);
+    const at::Tensor rows = Uniform(&random, 80).view({20, 4});
+    const at::Tensor solution = Uniform(&random, 4);
+    const at::Tensor a = at::zeros({3}, at::kDouble).requires_grad_(true);
+    const at::Tensor b = at::zeros({1}, at::kDouble).requires_grad_(true);
+    const auto optimizer = Optimizers().FromText(recipe).make(GroupEach({a, b}));
+    const auto schedule = Schedules().FromText("type: cosine").make();
+    const std::vector<double> lrs = LearningRates(*optimizer);
+    for (std::int64_t step = 0; step < 400; ++step) {
+      SetLearningRates(optimizer.get(), lrs, schedule->Factor(step, 400));
+      optimizer->step([&] {
+        optimizer->zero_grad();
+        const at::Tensor residual = at::matmul(rows, at::cat({a, b}) - solution);
+        const at::Tensor loss = residual.square().mean();
+        loss.backward();
+        return loss;
+      });
+    }
+    EXPECT_TRUE(TensorNear(at::cat({a, b}), solution, 1e-3, 0));
+  }
+}
+
+TEST(OptimizersTest, AParameterWithoutGradientIsLeftAlone) {
+  for (const std::string& recipe : Recipes()) {
+    SCOPED_TRACE(recipe);
+    const at::Tensor a = at::ones({2}, at::kDouble);
+    const at::Tensor b = at::ones({2}, at::kDouble);
+    const auto optimizer = Optimizers().FromText(recipe).make(GroupEach({a, b}));
+    a.mutable_grad() = at::ones({2}, at::kDouble);
+    optimizer->step();
+    const at::Tensor first = a.clone();
+    optimizer->step();
+    EXPECT_TRUE(TensorNear(b, at::ones({2}, at::kDouble), 0, 0));
+    b.mutable_grad() = at::ones({2}, at::kDouble);
+    optimizer->step();
+    EXPECT_TRUE(TensorNear(b, first, 0, 0)) << "its own first step is as the other's was";
+  }
+}
+
+/// `steps` steps along gradients that follow from `random`.
+void TakeSteps(torch::optim::Optimizer* optimizer, PythonRandom* random, int steps) {
+  for (int step = 0; step < steps; ++step) {
+    for (auto& group : optimizer->param_groups()) {
+      for (const at::Tensor& p : group.params()) p.mutable_grad() = Uniform(random, p.numel());
+    }
+    optimizer->step();
+  }
+}
+
+TEST(OptimizersTest, SavedStateResumesBitForBit) {
+  for (const std::string& recipe : Recipes()) {
+    SCOPED_TRACE(recipe);
+    const std::vector<at::Tensor> whole = {at::ones({3}, at::kDouble), at::ones({5}, at::kDouble)};
+    const auto optimizer = Optimizers().FromText(recipe).make(GroupEach(whole));
+    SetLearningRates(optimizer.get(), {0.1, 0.07}, 1);
+    PythonRandom random(1);
+    TakeSteps(optimizer.get(), &random, 4);
+    std::stringstream file;
+    torch::serialize::OutputArchive written;
+    optimizer->save(written);
+    written.save_to(file);
+    const std::vector<at::Tensor> resumed = {whole[0].clone(), whole[1].clone()};
+    PythonRandom same_random = random;
+    TakeSteps(optimizer.get(), &random, 4);
+
+    const auto again = Optimizers().FromText(recipe).make(GroupEach(resumed));
+    torch::serialize::InputArchive read;
+    read.load_from(file);
+    again->load(read);
+    EXPECT_THAT(LearningRates(*again), ElementsAre(0.1, 0.07));
+    TakeSteps(again.get(), &same_random, 4);
+    for (std::size_t i = 0; i < whole.size(); ++i) EXPECT_TRUE(at::equal(resumed[i], whole[i]));
+  }
+}
+
+TEST(OptimizersTest, OpenVotesAreSaved) {
+  const at::Tensor p = at::zeros({2});
+  const auto recipe = Optimizers().FromText("{type: sign_sgd, lr: 1, vote: majority}");
+  const auto optimizer = recipe.make(GroupEach({p}));
+  p.mutable_grad() = at::tensor({2.0F, -1.0F});
+  dynamic_cast<MicroBatchVoter&>(*optimizer).Vote();
+  std::stringstream file;
+  torch::serialize::OutputArchive written;
+  optimizer->save(written);
+  written.save_to(file);
+  const auto again = recipe.make(GroupEach({p}));
+  torch::serialize::InputArchive read;
+  read.load_from(file);
+  again->load(read);
+  again->step();
+  EXPECT_TRUE(TensorNear(p, at::tensor({-1.0F, 1.0F}), 0, 0));
+}
+
+TEST(OptimizersTest, LearningRatesGoToTheirGroups) {
+  for (const std::string& recipe : Recipes()) {
+    SCOPED_TRACE(recipe);
+    const auto optimizer =
+        Optimizers().FromText(recipe).make(GroupEach({at::ones({1}), at::ones({1})}));
+    SetLearningRates(optimizer.get(), {1, 3}, 0.5);
+    EXPECT_THAT(LearningRates(*optimizer), ElementsAre(0.5, 1.5));
+    EXPECT_THROW(SetLearningRates(optimizer.get(), {1}, 1), std::logic_error);
+  }
+}
+
+TEST(OptimizersTest, BetasMustBeBelowOne) {
+  for (const std::string name : {"adam", "adamw"}) {
+    try {
+      Optimizers().FromText("{type: " + name + ", beta2: 1}");
+      FAIL();
+    } catch (const ConfigError& e) {
+      EXPECT_STREQ(e.what(),
+                   "builtin:1:1: optimizer: beta1 and beta2 must be below 1, got 0.9 and 1");
+    }
+  }
+}
+
+TEST(OptimizersTest, DefaultsAreTheUsualOnes) {
+  const auto canonical = [](const std::string& name) {
+    return Optimizers().FromText("type: " + name).canonical;
+  };
+  EXPECT_EQ(canonical("sgd"),
+            "type: sgd\nlr: 0.01\nmomentum: 0\ndampening: 0\nnesterov: false\nweight_decay: 0\n");
+  EXPECT_EQ(canonical("adam"),
+            "type: adam\nlr: 0.001\nbeta1: 0.9\nbeta2: 0.999\neps: 1e-08\nweight_decay: 0\n"
+            "amsgrad: false\n");
+  EXPECT_EQ(canonical("adamw"),
+            "type: adamw\nlr: 0.001\nbeta1: 0.9\nbeta2: 0.999\neps: 1e-08\nweight_decay: 0.01\n"
+            "amsgrad: false\n");
+  EXPECT_EQ(canonical("lion"), "type: lion\nlr: 1e-04\nbeta1: 0.9\nbeta2: 0.99\nweight_decay: 0\n");
+}
+
+}  // namespace
+}  // namespace roundlab
