@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+#include "rounding/scheme.h"
+
+namespace roundlab {
+
+/// AdaRound (arXiv 2004.10568): floor(w / s) + h(V) with the rectified sigmoid
+/// h(V) = clamp(sigmoid(V) 1.2 - 0.1, 0, 1), V starting where h(V) is the fraction of w / s, and
+/// the penalty  reg_weight * sum(1 - |2 h(V) - 1|^beta). beta goes from beta_start to beta_end
+/// after the warm-up, linearly (yhhhli/BRECQ) or as a cosine (quic/aimet). The grid stays fixed. A
+/// final code is floor + 1 where V >= 0. Meant for adam at lr 1e-3 with loss sum_squares.
+class AdaRound : public RoundingScheme {
+ public:
+  struct Options {
+    double reg_weight = 0.01;
+    double beta_start = 20;
+    double beta_end = 2;
+    double warmup = 0.2;
+    std::string beta_schedule = "linear";
+    void Fields(FieldVisitor& f);
+    double Beta(double progress) const;  ///< exponent at progress in [warmup, 1]
+  };
+  explicit AdaRound(const Options& options);
+  std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  bool StraightThrough() const override { return false; }
+
+ private:
+  Options options_;
+};
+
+}  // namespace roundlab

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "core/metrics/metric_sink.h"
+#include "rounding/scheme.h"
+
+namespace roundlab {
+
+/// Records under layers/<name>/:
+///   flip_rate      part of the codes that differ from round to nearest on the untuned range
+///   saturation     part of the codes at either end of the grid: {low, high}
+///   weight_snr_db  10 log10(|W|^2 / |W - W^|^2)
+///   output_snr_db  10 log10(|X W^T|^2 / |X (W - W^)^T|^2) where inputs are given
+/// and what the scheme diagnoses. inputs: [..., in], a sample of what the layer sees, or undefined.
+void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
+                   const QuantizedWeight& rounded, const at::Tensor& inputs, MetricSink* sink);
+
+}  // namespace roundlab

@@ -1,0 +1,91 @@
+#include "rounding/progress_store.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/formats/safetensors.h"
+#include "rounding/quantized_model.h"
+
+namespace roundlab {
+namespace {
+
+ElementType TypeOf(const at::Tensor& t) {
+  if (t.scalar_type() == at::kFloat) return ElementType::kF32;
+  if (t.scalar_type() == at::kHalf) return ElementType::kF16;
+  ROUNDLAB_CHECK(t.scalar_type() == at::kBFloat16, "chain of an unknown dtype");
+  return ElementType::kBF16;
+}
+
+at::Tensor ReadChain(const SafetensorsFile& file, const char* name) {
+  const TensorView* view = file.Find(name);
+  if (view == nullptr) return {};
+  const auto dtype = view->type == ElementType::kF32   ? at::kFloat
+                     : view->type == ElementType::kF16 ? at::kHalf
+                                                       : at::kBFloat16;
+  at::Tensor chain = at::empty(view->shape, dtype);
+  std::memcpy(chain.mutable_data_ptr(), view->bytes.data(), view->bytes.size());
+  return chain;
+}
+
+}  // namespace
+
+ProgressStore::ProgressStore(std::string folder) : folder_(std::move(folder)) {
+  if (!folder_.empty()) MakeFolder(folder_);
+}
+
+std::string ProgressStore::File(const char* kind, std::int64_t unit) const {
+  return folder_ + "/" + kind + "_" + std::to_string(unit);
+}
+
+ProgressStore::State ProgressStore::Load() const {
+  State state;
+  if (folder_.empty()) return state;
+  while (std::filesystem::exists(File("record", state.finished))) ++state.finished;
+  if (state.finished == 0) return state;
+  const SafetensorsFile chains(File("chains", state.finished - 1));
+  state.fp_chain = ReadChain(chains, "fp");
+  state.q_chain = ReadChain(chains, "q");
+  return state;
+}
+
+std::map<std::string, QuantizedWeight> ProgressStore::Weights(std::int64_t unit) const {
+  return LoadWeights(File("weights", unit));
+}
+
+RunRecord ProgressStore::Record(std::int64_t unit) const {
+  const std::string file = File("record", unit);
+  return RunRecord::Parse(ReadFile(file), file);
+}
+
+void ProgressStore::Save(std::int64_t unit, const std::map<std::string, QuantizedWeight>& weights,
+                         const RunRecord& record, const at::Tensor& fp_chain,
+                         const at::Tensor& q_chain) {
+  if (folder_.empty()) return;
+  std::vector<TensorToWrite> chains;
+  for (const auto& [name, chain] : {std::pair{"fp", fp_chain}, std::pair{"q", q_chain}}) {
+    if (!chain.defined()) continue;
+    ROUNDLAB_CHECK(chain.is_contiguous(), "chain must be contiguous");
+    chains.push_back({name,
+                      TypeOf(chain),
+                      chain.sizes().vec(),
+                      {static_cast<const std::byte*>(chain.const_data_ptr()), chain.nbytes()}});
+  }
+  WriteSafetensors(File("chains", unit), chains);
+  SaveWeights(File("weights", unit), weights);
+  WriteFileAtomically(File("record", unit), record.Serialize());
+  std::error_code none;
+  if (unit > 0) std::filesystem::remove(File("chains", unit - 1), none);
+}
+
+void ProgressStore::Remove() {
+  if (folder_.empty()) return;
+  std::error_code none;
+  std::filesystem::remove_all(folder_, none);
+}
+
+}  // namespace roundlab

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "core/metrics/run_record.h"
+#include "core/quant/quantized_weight.h"
+
+namespace roundlab {
+
+/// Finished units and the live chains of a run, on disk, so that a killed run goes on after its
+/// last finished unit with the same bits. Each file is whole or absent; a unit counts once its
+/// record, which is written last, is there.
+class ProgressStore {
+ public:
+  /// What is on disk after a number of finished units.
+  struct State {
+    std::int64_t finished = 0;  ///< units
+    at::Tensor fp_chain;        ///< input of the next unit in the unquantized model
+    at::Tensor q_chain;         ///< input of the next unit in the rounded model; may be undefined
+  };
+
+  /// An empty folder name keeps nothing. Makes the folder.
+  explicit ProgressStore(std::string folder);
+
+  State Load() const;
+  std::map<std::string, QuantizedWeight> Weights(std::int64_t unit) const;
+  RunRecord Record(std::int64_t unit) const;
+
+  void Save(std::int64_t unit, const std::map<std::string, QuantizedWeight>& weights,
+            const RunRecord& record, const at::Tensor& fp_chain, const at::Tensor& q_chain);
+  void Remove();  ///< the whole folder, when the run is done
+
+ private:
+  std::string File(const char* kind, std::int64_t unit) const;
+  std::string folder_;
+};
+
+}  // namespace roundlab

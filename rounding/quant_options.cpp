@@ -1,0 +1,94 @@
+#include "rounding/quant_options.h"
+
+#include <algorithm>
+#include <regex>
+
+#include "core/base/error.h"
+#include "core/config/optional_field.h"
+#include "core/config/part_field.h"
+#include "core/config/value_fields.h"
+
+namespace roundlab {
+namespace {
+
+bool Matches(const std::string& pattern, const std::string& name) {
+  return std::regex_match(name, std::regex(pattern));
+}
+
+std::string PatternProblem(const std::string& pattern) {
+  try {
+    const std::regex compiled(pattern);
+    return "";
+  } catch (const std::regex_error& e) {
+    return "'" + pattern + "' is no regular expression: " + e.what();
+  }
+}
+
+void RequireMatch(const std::string& what, const std::string& pattern,
+                  const std::vector<std::string>& layers) {
+  for (const std::string& layer : layers) {
+    if (Matches(pattern, layer)) return;
+  }
+  throw Error(what + ": '" + pattern + "' matches no layer; the first is '" + layers.front() +
+              "', the last '" + layers.back() + "'");
+}
+
+}  // namespace
+
+void LayerOverride::Fields(FieldVisitor& f) {
+  f.String("match", &match, "regular expression of whole layer names", Presence::kRequired);
+  OptionalInt bits_field(&bits, Between(2, 8));
+  f.Value("bits", bits_field, "bits per weight");
+  OptionalInt group_field(&group_size, AtLeast(-1));
+  f.Value("group_size", group_field, "as quant.group_size");
+  OptionalChoice grid_field(&grid, {"asym", "sym", "sym_full"});
+  f.Value("grid", grid_field, "as quant.grid");
+  f.Rule([this] { return PatternProblem(match); });
+}
+
+QuantOptions::QuantOptions() : range(RangeEstimators().FromText("type: minmax")) {}
+
+void QuantOptions::Fields(FieldVisitor& f) {
+  spec.Fields(f);
+  PartField range_field(&range, RangeEstimators());
+  f.Value("range", range_field, "the range that each group's grid covers");
+  ListOf<LayerOverride> override_field(&overrides);
+  f.Value("overrides", override_field, "other settings for some layers; the first match counts");
+  StringList skip_field(&skip);
+  f.Value("skip", skip_field, "regular expressions of layers that are not rounded");
+  f.Rule([this]() -> std::string {
+    for (const std::string& pattern : skip) {
+      const std::string problem = PatternProblem(pattern);
+      if (!problem.empty()) return "skip: " + problem;
+    }
+    return "";
+  });
+}
+
+std::optional<QuantSpec> QuantOptions::For(const std::string& name) const {
+  for (const std::string& pattern : skip) {
+    if (Matches(pattern, name)) return std::nullopt;
+  }
+  QuantSpec own = spec;
+  for (const LayerOverride& change : overrides) {
+    if (!Matches(change.match, name)) continue;
+    own.bits = change.bits.value_or(own.bits);
+    own.group_size = change.group_size.value_or(own.group_size);
+    own.grid = change.grid.value_or(own.grid);
+    break;
+  }
+  return own;
+}
+
+void QuantOptions::CheckAgainst(const std::vector<std::string>& layers) const {
+  for (std::size_t i = 0; i < overrides.size(); ++i) {
+    RequireMatch("quant.overrides." + std::to_string(i) + ".match", overrides[i].match, layers);
+  }
+  std::vector<std::string> all = layers;
+  all.insert(all.end(), {"lm_head", "model.embed_tokens"});
+  for (std::size_t i = 0; i < skip.size(); ++i) {
+    RequireMatch("quant.skip." + std::to_string(i), skip[i], all);
+  }
+}
+
+}  // namespace roundlab

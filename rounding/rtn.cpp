@@ -1,0 +1,48 @@
+#include "rounding/rtn.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+
+namespace roundlab {
+namespace {
+
+class FixedLayer : public LayerRounding {
+ public:
+  explicit FixedLayer(QuantizedWeight weight) : weight_(std::move(weight)) {}
+  std::vector<ParameterGroup> Parameters() override { return {}; }
+  at::Tensor SoftWeight() override { return weight_.Dequantize(); }
+  QuantizedWeight Finish() const override { return weight_; }
+
+ private:
+  QuantizedWeight weight_;
+};
+
+}  // namespace
+
+std::unique_ptr<LayerRounding> FixedRounding(QuantizedWeight weight) {
+  return std::make_unique<FixedLayer>(std::move(weight));
+}
+
+void RtnRounding::Options::Fields(FieldVisitor& /*f*/) {}
+RtnRounding::RtnRounding(const Options& /*options*/) {}
+
+std::unique_ptr<LayerRounding> RtnRounding::Begin(const LayerContext& layer) const {
+  const GroupLayout layout = layer.Layout();
+  return FixedRounding(QuantizeAffine(layout.Split(layer.weight), {},
+                                      MakeGrid(layer.range, layer.spec), layout, layer.spec));
+}
+
+void StochasticRounding::Options::Fields(FieldVisitor& /*f*/) {}
+StochasticRounding::StochasticRounding(const Options& /*options*/) {}
+
+std::unique_ptr<LayerRounding> StochasticRounding::Begin(const LayerContext& layer) const {
+  const GroupLayout layout = layer.Layout();
+  const AffineGrid grid = MakeGrid(layer.range, layer.spec);
+  at::Generator generator = at::detail::createCPUGenerator(layer.seed);
+  at::Tensor position = layout.Split(layer.weight) / grid.scale.unsqueeze(1);
+  position.add_(at::rand(position.sizes(), generator, position.options()));
+  position.floor_().add_(grid.zero.unsqueeze(1)).clamp_(0, layer.spec.CodeMax());
+  return FixedRounding(FromCodes(position, grid, layout, layer.spec));
+}
+
+}  // namespace roundlab

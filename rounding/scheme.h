@@ -1,0 +1,81 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/config/registry.h"
+#include "core/quant/grid.h"
+#include "core/quant/groups.h"
+#include "core/quant/quantized_weight.h"
+
+namespace roundlab {
+
+/// What a scheme may know of the layer it rounds. A struct, so that a scheme that needs more
+/// changes no other scheme.
+struct LayerContext {
+  std::string name;   ///< "model.layers.0.mlp.up_proj"
+  at::Tensor weight;  ///< [out, in] float32
+  QuantSpec spec;
+  GroupRange range;        ///< of the weight's groups, from the config's range estimator
+  std::uint64_t seed = 0;  ///< of this layer's random draws
+
+  GroupLayout Layout() const {
+    return GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);
+  }
+};
+
+/// Tensors that are tuned together. `lr_factor` multiplies the stage's learning rate.
+struct ParameterGroup {
+  std::string name;
+  std::vector<at::Tensor> tensors;  ///< leaves that require grad
+  double lr_factor = 1;
+};
+
+/// Named numbers or histograms of a layer after rounding: "offset_histogram" -> counts.
+using Diagnostics = std::map<std::string, std::vector<double>>;
+
+/// The state of rounding one weight [out, in]: what can be tuned, and what it rounds to. All state
+/// that tuning changes is in Parameters(), so that a copy of those is a snapshot.
+class LayerRounding {
+ public:
+  virtual ~LayerRounding() = default;
+  /// In a fixed order; empty where there is nothing to tune.
+  virtual std::vector<ParameterGroup> Parameters() = 0;
+  /// The weight that the block runs with while tuning, [out, in]; differentiable in Parameters().
+  virtual at::Tensor SoftWeight() = 0;
+  /// A term to add to the loss at `progress` = step / steps; scalar, or undefined for none.
+  virtual at::Tensor Penalty(double /*progress*/) { return {}; }
+  /// Moves Parameters() back into their domain; called after each optimizer step.
+  virtual void Project() {}
+  virtual Diagnostics Diagnose() const { return {}; }
+  /// The codes chosen so far. Does not change the state.
+  virtual QuantizedWeight Finish() const = 0;
+};
+
+/// A way to choose integer codes for weights: round to nearest, AdaRound, SignRound, ... Immutable
+/// and shareable between threads; all state of a layer is in its LayerRounding.
+class RoundingScheme {
+ public:
+  virtual ~RoundingScheme() = default;
+  virtual std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const = 0;
+  /// Whether SoftWeight() equals Finish().Dequantize() bit for bit at any time. A scheme that is
+  /// soft while it tunes (AdaRound) says no.
+  virtual bool StraightThrough() const { return true; }
+  /// Whether there is something to tune, hence calibration data are needed.
+  virtual bool Tunable() const { return true; }
+  /// Whether the run's seed makes a difference: rows are drawn while tuning, or the scheme draws.
+  virtual bool UsesSeed() const { return Tunable(); }
+};
+
+using RoundingRegistry = Registry<RoundingScheme>;
+using RoundingRecipe = Recipe<RoundingScheme>;
+
+/// adaround, rtn, signround, stochastic.
+RoundingRegistry& RoundingSchemes();
+
+}  // namespace roundlab

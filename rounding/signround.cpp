@@ -1,0 +1,105 @@
+#include "rounding/signround.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include "core/kernels/ops.h"
+#include "rounding/histogram.h"
+
+namespace roundlab {
+namespace {
+
+class SignRoundLayer : public LayerRounding {
+ public:
+  SignRoundLayer(const LayerContext& layer, const SignRound::Options& options)
+      : spec_(layer.spec),
+        layout_(layer.Layout()),
+        range_(layer.range),
+        options_(options),
+        groups_(layout_.Split(layer.weight)) {
+    if (options_.tune_offset) offset_ = at::zeros_like(groups_).requires_grad_(true);
+    if (options_.tune_range) {
+      low_factor_ = at::ones_like(range_.low).requires_grad_(true);
+      high_factor_ = at::ones_like(range_.high).requires_grad_(true);
+    }
+  }
+
+  std::vector<ParameterGroup> Parameters() override {
+    std::vector<ParameterGroup> groups;
+    if (options_.tune_offset) groups.push_back({"offset", {offset_}, 1});
+    if (options_.tune_range) {
+      groups.push_back({"range", {low_factor_, high_factor_}, options_.range_lr_factor});
+    }
+    return groups;
+  }
+
+  at::Tensor SoftWeight() override {
+    const AffineGrid grid = Grid();
+    return layout_.Join(FakeQuant(groups_, offset_, grid.scale, grid.zero, spec_.CodeMax()));
+  }
+
+  void Project() override {
+    const at::NoGradGuard no_grad;
+    if (options_.tune_range) {
+      low_factor_.clamp_(0, 1);
+      high_factor_.clamp_(0, 1);
+    }
+    if (options_.tune_offset && options_.offset_clamp > 0) {
+      offset_.clamp_(-options_.offset_clamp, options_.offset_clamp);
+    }
+  }
+
+  Diagnostics Diagnose() const override {
+    Diagnostics d;
+    if (options_.tune_offset) {
+      d["offset_histogram"] = Histogram(offset_.detach().abs(), 0, 0.55, 22);
+      d["offset_mean_abs"] = {offset_.detach().abs().mean().item<double>()};
+    }
+    if (options_.tune_range) {
+      d["range_low_factor_histogram"] = Histogram(low_factor_.detach(), 0, 1, 20);
+      d["range_high_factor_histogram"] = Histogram(high_factor_.detach(), 0, 1, 20);
+      d["range_drift"] = {1 - low_factor_.detach().mean().item<double>(),
+                          1 - high_factor_.detach().mean().item<double>()};
+    }
+    return d;
+  }
+
+  QuantizedWeight Finish() const override {
+    const at::NoGradGuard no_grad;
+    return QuantizeAffine(groups_, offset_, Grid(), layout_, spec_);
+  }
+
+ private:
+  AffineGrid Grid() const {
+    if (!options_.tune_range) return MakeGrid(range_, spec_);
+    return MakeGrid({range_.low * low_factor_, range_.high * high_factor_}, spec_);
+  }
+
+  QuantSpec spec_;
+  GroupLayout layout_;
+  GroupRange range_;
+  SignRound::Options options_;
+  at::Tensor groups_;       // [groups, width], the weight
+  at::Tensor offset_;       // [groups, width], V of the paper
+  at::Tensor low_factor_;   // [groups], beta of the paper
+  at::Tensor high_factor_;  // [groups], alpha of the paper
+};
+
+}  // namespace
+
+void SignRound::Options::Fields(FieldVisitor& f) {
+  f.Bool("tune_offset", &tune_offset, "learn the rounding offset V of each weight");
+  f.Bool("tune_range", &tune_range, "learn a factor in [0, 1] for both ends of each group's range");
+  f.Real("offset_clamp", &offset_clamp, AtLeast(0),
+         "keep |V| at most this; 0 leaves the bound to the step sizes, as the reference does");
+  f.Real("range_lr_factor", &range_lr_factor, Above(0),
+         "learning rate of the range factors, as a multiple of the stage's");
+}
+
+SignRound::SignRound(const Options& options) : options_(options) {}
+
+std::unique_ptr<LayerRounding> SignRound::Begin(const LayerContext& layer) const {
+  return std::make_unique<SignRoundLayer>(layer, options_);
+}
+
+}  // namespace roundlab

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "rounding/scheme.h"
+
+namespace roundlab {
+
+/// SignRound (arXiv 2309.05516, equations 2 to 4; intel/auto-round at cfc4169e9). With the group's
+/// range (low, high) and tuned factors alpha_low, alpha_high in [0, 1] and offsets V, all starting
+/// at round to nearest (V = 0, alpha = 1):
+///   s, z = MakeGrid(alpha_low low, alpha_high high),  code = clamp(round(w / s + V) + z, 0, 2^b -
+///   1)
+/// Gradients pass straight through both rounds, so they reach V and, through s and z, alpha.
+/// Meant for sign_sgd with lr = 1 / steps, which alone bounds |V| by 0.5; `offset_clamp` adds the
+/// box of the paper's text. Differs from the code of the paper's tables in nothing known.
+class SignRound : public RoundingScheme {
+ public:
+  struct Options {
+    bool tune_offset = true;
+    bool tune_range = true;
+    double offset_clamp = 0;
+    double range_lr_factor = 1;
+    void Fields(FieldVisitor& f);
+  };
+  explicit SignRound(const Options& options);
+  std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  bool Tunable() const override { return options_.tune_offset || options_.tune_range; }
+
+ private:
+  Options options_;
+};
+
+}  // namespace roundlab

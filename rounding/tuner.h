@@ -1,0 +1,60 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/metrics/metric_sink.h"
+#include "core/model/block.h"
+#include "rounding/scheme.h"
+#include "rounding/tune_options.h"
+
+namespace roundlab {
+
+/// A part of the model whose outputs are to be reproduced: one linear layer, one block or several.
+struct ReconstructionUnit {
+  std::string name;                ///< "block_3", "blocks_4-5", "model.layers.0.mlp.up_proj"
+  std::vector<LinearSlot*> slots;  ///< the layers that are rounded
+  std::function<at::Tensor(const at::Tensor&)> forward;  ///< inputs of some rows -> outputs
+};
+
+/// What a unit is tuned on; rows are calibration sequences.
+struct UnitData {
+  at::Tensor inputs;   ///< [rows, seq, in]
+  at::Tensor targets;  ///< [rows, seq, out]: what the unquantized unit puts out
+};
+
+struct UnitResult {
+  double loss_before = 0;           ///< over all rows, with the codes that tuning starts from
+  double loss_after = 0;            ///< over all rows, with the codes chosen
+  std::int64_t chosen_step = -1;    ///< the state before this step was kept; -1: the last state
+  std::vector<std::string> events;  ///< what the NaN policy did, in words
+  std::vector<QuantizedWeight> weights;  ///< in the order of `slots`
+};
+
+struct TunerHooks {
+  MetricSink* sink = nullptr;     ///< gets tune/<unit>/loss, lr, penalty and full_loss
+  std::function<void()> on_step;  ///< after each step; may throw Interrupted
+  /// Where set, gets the unit's outputs with the codes chosen; may be UnitData::inputs, which is
+  /// then overwritten row by row.
+  at::Tensor outputs;
+};
+
+/// Rounds the slots of `unit` so that its outputs stay near the targets, and leaves the chosen
+/// weights in LinearSlot::effective. `layers` has one state a slot. All draws come from `seed`: the
+/// same arguments and thread count give the same codes. Throws Error where a loss is not finite and
+/// the policy is `stop`.
+UnitResult TuneUnit(const ReconstructionUnit& unit, const UnitData& data,
+                    const std::vector<std::unique_ptr<LayerRounding>>& layers,
+                    const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks);
+
+/// Mean of the stage's loss over all rows, in portions of options.batch, with the slots as they
+/// are. `outputs`, where defined, gets what the unit puts out.
+double FullLoss(const ReconstructionUnit& unit, const UnitData& data, const TuneOptions& options,
+                const at::Tensor& outputs = {});
+
+}  // namespace roundlab
