@@ -1,0 +1,107 @@
+# Sourced by ./roundlab, scripts/* and .ci/run: messages, downloads, one build step. Messages go to
+# stderr; nothing here changes the working folder or reads stdin.
+set -euo pipefail
+root=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/.." && pwd -P)
+
+say() { printf 'roundlab: %s\n' "$*" >&2; }
+die() { say "$@"; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# temp_folder NAME: sets NAME to a new folder that is gone when the script ends.
+temp_folders=()
+temp_folder() {
+  local made
+  made=$(mktemp -d) || die "cannot make a temporary folder in ${TMPDIR:-/tmp}"
+  temp_folders+=("$made")
+  printf -v "$1" %s "$made"
+}
+trap '[ ${#temp_folders[@]} = 0 ] || rm -rf -- "${temp_folders[@]}"' EXIT
+
+# quietly LOG COMMAND...: output into LOG, shown only when the command fails.
+quietly() {
+  local log=$1 status=0
+  shift
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  [ "$status" = 0 ] || cat -- "$log" >&2
+  return "$status"
+}
+
+# system_pip: sets `pip` to the words of a command that runs pip, where there is one.
+system_pip() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    pip=("$python" -m pip)
+    if has "$python" && "${pip[@]}" --version >/dev/null 2>&1; then return 0; fi
+  done
+  pip=()
+  return 1
+}
+
+# pip_download FOLDER ARGS...: `pip download` into FOLDER, with the index settings of the environment.
+# A Python without pip (Debian's) gets one in a temporary virtual environment.
+pip_download() {
+  local folder=$1 venv quiet=()
+  shift
+  if ! system_pip; then
+    temp_folder venv
+    { has python3 && python3 -m venv "$venv/env" >/dev/null 2>&1; } ||
+      die "no pip: python3 has neither pip nor venv (Debian, Ubuntu: apt-get install python3-venv)"
+    pip=("$venv/env/bin/python" -m pip)
+  fi
+  [ -t 2 ] || quiet=(--quiet)
+  mkdir -p -- "$folder"
+  TMPDIR=$folder "${pip[@]}" download "${quiet[@]}" --disable-pip-version-check --no-cache-dir --no-deps \
+    --only-binary=:all: --dest "$folder" "$@" >&2 </dev/null
+}
+
+# build_jobs: one a core, as far as memory goes (a file that includes libtorch takes up to 1.5 GB).
+build_jobs() {
+  local cores memory
+  cores=$(nproc)
+  memory=$(awk '/^MemAvailable/ {print int($2 / 1.5e6)}' /proc/meminfo)
+  echo $((memory < 1 ? 1 : memory < cores ? memory : cores))
+}
+
+# cached FOLDER NAME: the value of a variable in a build folder's cache.
+cached() { sed -n "s/^$2:[A-Z]*=//p" "$1/CMakeCache.txt" 2>/dev/null || true; }
+
+# configure PRESET LIBTORCH: unless build/PRESET is configured here with the libtorch of that folder.
+configure() {
+  local preset=$1 libtorch=$2 folder=$root/build/$1 home options=()
+  home=$(readlink -f -- "$(cached "$folder" CMAKE_HOME_DIRECTORY)" || true)
+  if [ -f "$folder/build.ninja" ] && [ "$home" = "$root" ]; then
+    # One given by hand (cmake -DLibtorch_ROOT=...) stays.
+    [ -z "$(cached "$folder" Libtorch_ROOT)" ] || return 0
+    [ "$(cached "$folder" Libtorch_USED_ROOT)" != "$libtorch" ] || return 0
+    say "configuring build/$preset again, with the libtorch in $libtorch"
+  elif [ -n "$home" ] && [ "$home" != "$root" ]; then
+    options=(--fresh)
+  fi
+  (CDPATH='' cd -- "$root" && quietly "$folder/configure.log" cmake --preset "$preset" "${options[@]}") ||
+    die "configuring failed: see above, or $folder/configure.log"
+}
+
+# build_preset PRESET [TARGET...]: sets up what is missing, configures and builds build/PRESET. Says
+# nothing when nothing is to be done; else a line, with ninja's counter on a terminal, and everything
+# when it fails.
+build_preset() {
+  local preset=$1 folder=$root/build/$1 libtorch command first=''
+  shift
+  libtorch=$("$root/scripts/setup" --quiet)
+  mkdir -p -- "$folder" || die "cannot write $folder"
+  exec 9>"$folder/.lock"
+  flock --nonblock 9 || { say "waiting for another build in $folder"; flock 9; }
+  [ -f "$folder/.ninja_log" ] || first=" (the first time: about ${first_build_minutes:-5} minutes)"
+  configure "$preset" "$libtorch"
+  command=(cmake --build "$folder" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(build_jobs)}")
+  [ $# = 0 ] || command+=(--target "$@")
+  if [[ $("${command[@]}" -- -n </dev/null 2>&1) != *'no work to do'* ]]; then
+    say "building build/$preset$first"
+    if [ -t 2 ]; then
+      "${command[@]}" >&2 </dev/null || die "the build failed: see above"
+    else
+      quietly "$folder/build.log" "${command[@]}" || die "the build failed: see above, or $folder/build.log"
+    fi
+  fi
+  exec 9>&-
+}
