@@ -1,0 +1,48 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace roundlab {
+
+/// A name that configs use instead of a path: configs/catalogue.yaml has files, licence and source.
+struct DataEntry {
+  std::string name;
+  std::string split;  ///< the split that an empty one means
+  struct File {
+    std::string split;
+    std::string path;  ///< under ROUNDLAB_DATA
+    std::string format;
+    std::string field;
+  };
+  std::vector<File> files;
+  std::string join;
+  bool join_tokens = false;
+  std::string get;  ///< how to get it, in a sentence
+};
+
+struct ModelEntry {
+  std::string name;
+  std::vector<std::string> paths;  ///< under ROUNDLAB_MODELS; the first that exists is taken
+  std::string get;
+};
+
+/// The catalogue: ROUNDLAB_CATALOGUE, else configs/catalogue.yaml of the source tree or
+/// installation. Throws Error where it can't be read. Read once.
+const std::vector<DataEntry>& DataCatalogue();
+const std::vector<ModelEntry>& ModelCatalogue();
+
+/// Throws Error for an unknown name (with the nearest) or split.
+const DataEntry& FindData(const std::string& name);
+
+/// ROUNDLAB_DATA or "data".
+std::string DataFolder();
+/// ROUNDLAB_MODELS or "models".
+std::string ModelFolder();
+
+/// The path of a model that is named in the catalogue, or `name_or_path` itself where it exists as
+/// a file or folder or looks like a path. Throws Error with the way to get it where it is not
+/// there.
+std::string ResolveModel(const std::string& name_or_path);
+
+}  // namespace roundlab

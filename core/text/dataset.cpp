@@ -1,0 +1,211 @@
+#include "core/text/dataset.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/hash.h"
+#include "core/base/suggest.h"
+#include "core/text/catalogue.h"
+
+namespace roundlab {
+namespace {
+
+bool EndsWith(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+std::string FormatOf(const std::string& path, const std::string& format) {
+  if (format != "auto" && !format.empty()) return format;
+  std::string_view name = path;
+  if (EndsWith(name, ".gz")) name.remove_suffix(3);
+  if (EndsWith(name, ".jsonl") || EndsWith(name, ".json")) return "jsonl";
+  return EndsWith(name, ".raw") ? "wikitext" : "text";
+}
+
+std::string_view Strip(std::string_view text) {
+  const char* const kSpace = " \t\n\r\f\v";
+  const std::size_t first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+/// Splits into lines and hands each on until `take` says stop. Row numbers count from 1.
+template <class Take>
+void ForLines(std::string_view text, const Take& take) {
+  std::int64_t row = 1;
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    if (!take(text.substr(begin, end - begin), row++)) return;
+    begin = end + 1;
+  }
+}
+
+std::string JsonDocument(std::string_view line, const std::string& field,
+                         const std::string& where) {
+  const nlohmann::json row = nlohmann::json::parse(line, nullptr, false);
+  if (row.is_discarded()) throw Error(where + ": not JSON");
+  if (!row.is_object()) throw Error(where + ": expected a JSON object");
+  const auto found = row.find(field);
+  if (found == row.end()) {
+    std::vector<std::string> keys;
+    for (const auto& [key, value] : row.items()) keys.push_back(key);
+    throw Error(where + ": no field '" + field + "'" + SuggestionSuffix(field, keys));
+  }
+  if (!found->is_string()) throw Error(where + ": field '" + field + "' is not a text");
+  return found->get<std::string>();
+}
+
+std::vector<std::string> SplitAtMarkers(const std::string& text, std::int64_t most) {
+  const std::string marker = "<|endoftext|>";
+  std::vector<std::string> documents;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(marker, begin), text.size());
+    const auto document = Strip(std::string_view(text).substr(begin, end - begin));
+    if (!document.empty()) documents.emplace_back(document);
+    if (most != 0 && static_cast<std::int64_t>(documents.size()) == most) break;
+    begin = end + marker.size();
+  }
+  return documents;
+}
+
+std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t most) {
+  const std::string text = ReadMaybeGzip(source.path);
+  const std::string format = FormatOf(source.path, source.format);
+  std::vector<std::string> documents;
+  if (format == "text") {
+    if (!Strip(text).empty()) documents.push_back(text);
+    return documents;
+  }
+  if (format == "endoftext") return SplitAtMarkers(text, most);
+  ForLines(text, [&](std::string_view line, std::int64_t row) {
+    if (format == "wikitext") {
+      documents.emplace_back(Strip(line).empty() ? "" : std::string(line) + "\n");
+    } else if (format == "lines") {
+      if (!Strip(line).empty()) documents.emplace_back(Strip(line));
+    } else if (!Strip(line).empty()) {
+      documents.push_back(
+          JsonDocument(line, source.field, source.path + ":" + std::to_string(row)));
+    }
+    return most == 0 || static_cast<std::int64_t>(documents.size()) < most;
+  });
+  return documents;
+}
+
+/// The file that a name and split of the catalogue mean.
+DataSource FromCatalogue(const DataSource& source, const DataEntry& entry) {
+  const std::string split = source.split.empty() ? entry.split : source.split;
+  std::vector<std::string> splits;
+  for (const DataEntry::File& file : entry.files) {
+    splits.push_back(file.split);
+    if (file.split != split) continue;
+    DataSource found = source;
+    found.path = DataFolder() + "/" + file.path;
+    found.format = file.format.empty() ? "auto" : file.format;
+    if (!file.field.empty()) found.field = file.field;
+    if (!std::filesystem::exists(found.path)) {
+      throw Error("data '" + entry.name + "' is not at " + found.path + "; " + entry.get);
+    }
+    return found;
+  }
+  throw Error("data '" + entry.name + "': unknown split '" + split + "'" +
+              SuggestionSuffix(split, splits));
+}
+
+}  // namespace
+
+std::vector<std::string> DataFormats() {
+  return {"auto", "endoftext", "jsonl", "lines", "text", "wikitext"};
+}
+
+void DataSource::Fields(FieldVisitor& f) {
+  f.String("name", &name, "name of the catalogue");
+  f.String("path", &path, "file; .gz is unpacked");
+  f.Choice("format", &format, DataFormats(), "format of the file");
+  f.String("field", &field, "jsonl: the field that holds the document");
+  f.String("split", &split, "split of a catalogue entry; none is its default");
+  f.Rule([this]() -> std::string {
+    if (name.empty() == path.empty()) return "give either name or path";
+    return name.empty() && !split.empty() ? "split goes with name, not with path" : "";
+  });
+}
+
+void DataField::Read(const ConfigNode& node, const std::string& path,
+                     std::vector<Diagnostic>* diagnostics) {
+  if (node.kind == ConfigNode::Kind::kMapping) {
+    ReadFields(node, path, FieldsOf(source_), diagnostics);
+  } else if (node.kind != ConfigNode::Kind::kScalar) {
+    diagnostics->push_back({node.where, path + ": expected a name or {path: FILE}, got " +
+                                            std::string(node.KindName())});
+  } else {
+    source_->name = node.scalar;
+  }
+  if (source_->name.empty() || node.kind == ConfigNode::Kind::kNull) return;
+  try {
+    FindData(source_->name);
+  } catch (const ConfigError&) {
+    throw;
+  } catch (const Error& e) {
+    diagnostics->push_back({node.where, path + "." + e.what()});
+  }
+}
+
+std::string DataField::Write() const {
+  return source_->Given() ? WriteFields(FieldsOf(source_)) : "";
+}
+
+Dataset LoadDataset(const DataSource& source, std::int64_t most) {
+  Dataset dataset;
+  DataSource file = source;
+  if (!source.name.empty()) {
+    const DataEntry& entry = FindData(source.name);
+    file = FromCatalogue(source, entry);
+    dataset.join = entry.join;
+    dataset.join_tokens = entry.join_tokens;
+  } else {
+    const std::string format = FormatOf(source.path, source.format);
+    dataset.join = format == "wikitext" || format == "jsonl" ? "\n\n" : " ";
+  }
+  dataset.label = source.Label();
+  dataset.file = file.path;
+  dataset.documents = ReadDocuments(file, most);
+  if (dataset.documents.empty()) throw Error(file.path + ": no text in this file");
+  return dataset;
+}
+
+std::string ReadMaybeGzip(const std::string& path) {
+  if (!EndsWith(path, ".gz")) return ReadFile(path);
+  errno = 0;
+  gzFile in = gzopen(path.c_str(), "rb");
+  if (in == nullptr) throw Error(path + ": cannot open: " + std::strerror(errno));
+  std::string text;
+  std::vector<char> buffer(std::size_t{1} << 18);
+  int got = 0;
+  while ((got = gzread(in, buffer.data(), static_cast<unsigned>(buffer.size()))) > 0) {
+    text.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  int code = Z_OK;
+  const std::string why = gzerror(in, &code);
+  const bool ended = gzclose(in) == Z_OK;
+  if (got < 0 || !ended) throw Error(path + ": broken gzip file: " + why);
+  return text;
+}
+
+std::string Fingerprint(const Dataset& dataset) {
+  Sha256 hash;
+  for (const std::string& document : dataset.documents) {
+    hash.Update(std::to_string(document.size()) + ":");
+    hash.Update(document);
+  }
+  return hash.HexDigest();
+}
+
+}  // namespace roundlab

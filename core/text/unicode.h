@@ -1,0 +1,41 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace roundlab {
+
+/// A run of code points, both ends included, of one general category ("Lu", "Nd", ...).
+struct UnicodeRange {
+  char32_t first;
+  char32_t last;
+  const char* category;
+};
+
+/// The Hugging Face library asks several Unicode versions at once: Oniguruma and the Rust `regex`
+/// crate 16.0, the Rust standard library 17.0, its punctuation table 8.0, its normalizer 9.0. The
+/// functions below give its answers; the tables behind them were read off the library itself
+/// (tokenizers 0.23.3) code point by code point.
+
+/// Code points of Unicode 16.0 that PCRE2 10.42 (Unicode 14.0) does not know, sorted.
+std::span<const UnicodeRange> NewerThanPcre2();
+
+/// General category as of Unicode 16.0, "Lu", "Cn", ...
+std::string_view GeneralCategory(char32_t code_point);
+
+bool IsWhiteSpace(char32_t code_point);   ///< White_Space (25 code points)
+bool IsWord(char32_t code_point);         ///< \w of Unicode UTS 18, with U+200C and U+200D
+bool IsNumeric(char32_t code_point);      ///< categories Nd, Nl, No
+bool IsPunctuation(char32_t code_point);  ///< ASCII punctuation, and P as of Unicode 8.0
+
+/// Appends the full lower-case mapping of one code point (no final-sigma rule).
+void AppendLowercase(char32_t code_point, std::string* out);
+
+enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
+
+/// Unicode normalization, UAX 15, with the data of Unicode 9.0.
+/// Throws Error where utf8proc refuses (out of memory).
+std::string NormalizeUnicode(std::string_view text, NormalForm form);
+
+}  // namespace roundlab
