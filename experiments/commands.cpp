@@ -1,0 +1,174 @@
+#include "experiments/commands.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/interrupt.h"
+#include "experiments/execute.h"
+#include "experiments/experiment.h"
+#include "experiments/options_doc.h"
+#include "experiments/runner.h"
+#include "experiments/table.h"
+
+namespace roundlab {
+namespace {
+
+using nlohmann::json;
+
+const char* StateName(const RunOutcome& outcome) {
+  switch (outcome.state) {
+    case RunState::kDone:
+      return "complete";
+    case RunState::kFailed:
+      return "failed";
+    case RunState::kInterrupted:
+      return "interrupted";
+    default:
+      return "not run";
+  }
+}
+
+json ToJson(const RunOutcome& outcome, const Experiment& experiment) {
+  json labels = json::array();
+  for (const PlannedRun& run : experiment.runs) {
+    if (run.id != outcome.id) continue;
+    json point = run.labels;
+    point["seed"] = std::to_string(run.seed);
+    labels.push_back(std::move(point));
+  }
+  json entry = {{"id", outcome.id},
+                {"folder", outcome.folder},
+                {"status", StateName(outcome)},
+                {"points", std::move(labels)},
+                {"metrics", outcome.result.metrics}};
+  if (!outcome.reason.empty()) entry["reason"] = outcome.reason;
+  return entry;
+}
+
+void Print(const std::string& text) { std::fputs(text.c_str(), stdout); }
+
+void PrintJson(const json& value) {
+  Print(value.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+std::vector<RunOutcome> LookAtAll(const Experiment& experiment, const std::string& out) {
+  std::vector<RunOutcome> outcomes;
+  std::set<std::string> seen;
+  for (const PlannedRun& run : experiment.runs) {
+    if (!seen.insert(run.id).second) continue;
+    outcomes.push_back(LookAtRun(RunFolder(out, experiment, run.id), run.config));
+  }
+  return outcomes;
+}
+
+void PrintTables(const Experiment& experiment, const std::vector<RunOutcome>& outcomes) {
+  for (const TableSpec& spec : experiment.tables) {
+    Print(MakeTable(experiment, spec, outcomes).ToMarkdown() + "\n");
+  }
+  Print(MakeOverview(experiment, outcomes).ToMarkdown());
+}
+
+void PrintOutcomes(const CommandLine& line, const Experiment& experiment,
+                   const std::vector<RunOutcome>& outcomes) {
+  if (!line.json) return PrintTables(experiment, outcomes);
+  json runs = json::array();
+  for (const RunOutcome& outcome : outcomes) runs.push_back(ToJson(outcome, experiment));
+  PrintJson({{"experiment", experiment.name}, {"runs", std::move(runs)}});
+}
+
+}  // namespace
+
+void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names) {
+  if (line.arguments.size() == count) return;
+  throw Error("usage: roundlab " + line.command + " " + names);
+}
+
+int RunCommand(const CommandLine& line) {
+  RequireArguments(line, 1, "FILE [--set KEY=VALUE] [--out DIR] [--json] [--quiet]");
+  const Experiment experiment = LoadExperiment(line.arguments[0], line.set);
+  InstallInterruptHandler();
+  const auto outcomes = RunAll(experiment, {line.program, line.out, line.quiet});
+  PrintOutcomes(line, experiment, outcomes);
+  int code = 0;
+  for (const RunOutcome& outcome : outcomes) {
+    if (outcome.state == RunState::kInterrupted) return 130;
+    if (outcome.state == RunState::kDone) continue;
+    std::fprintf(stderr, "run %s %s: %s\n", outcome.id.c_str(), StateName(outcome),
+                 outcome.reason.c_str());
+    code = 1;
+  }
+  return code;
+}
+
+int PlanCommand(const CommandLine& line) {
+  RequireArguments(line, 1, "FILE [--set KEY=VALUE] [--out DIR] [--json]");
+  const Experiment experiment = LoadExperiment(line.arguments[0], line.set);
+  const auto outcomes = LookAtAll(experiment, line.out);
+  if (line.json) {
+    PrintOutcomes(line, experiment, outcomes);
+    return 0;
+  }
+  TextTable table;
+  table.header = {"id", "status", "seed"};
+  for (const Axis& axis : experiment.axes) table.header.push_back(axis.name);
+  for (const PlannedRun& run : experiment.runs) {
+    auto& row = table.rows.emplace_back();
+    row.push_back(run.id);
+    for (const RunOutcome& outcome : outcomes) {
+      if (outcome.id == run.id) row.emplace_back(StateName(outcome));
+    }
+    row.push_back(std::to_string(run.seed));
+    for (const Axis& axis : experiment.axes) row.push_back(run.labels.at(axis.name));
+  }
+  Print(table.ToMarkdown());
+  Print("\n" + std::to_string(outcomes.size()) + " runs in " + line.out + "/" + experiment.name +
+        "\n");
+  return 0;
+}
+
+int ValidateCommand(const CommandLine& line) {
+  RequireArguments(line, 1, "FILE [--set KEY=VALUE]");
+  const Experiment experiment = LoadExperiment(line.arguments[0], line.set);
+  Print(line.arguments[0] + ": good, " + std::to_string(experiment.runs.size()) + " runs\n");
+  return 0;
+}
+
+int ExecuteCommand(const CommandLine& line) {
+  RequireArguments(line, 1, "FOLDER");
+  const std::string& folder = line.arguments[0];
+  const ConfigNode node = LoadYaml(folder + "/config.yaml");
+  std::vector<Diagnostic> diagnostics;
+  const RunConfig config = ReadRunConfig(node, {}, &diagnostics);
+  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
+  InstallInterruptHandler();
+  try {
+    ExecuteRun(config, {folder, line.quiet});
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const std::exception& e) {
+    WriteFileAtomically(folder + "/error.txt", e.what());
+    return 1;
+  }
+  return 0;
+}
+
+int ListCommand(const CommandLine& line) {
+  if (line.arguments.size() > 1) RequireArguments(line, 1, "[KIND]");
+  Print(ListParts(line.arguments.empty() ? "" : line.arguments[0]));
+  return 0;
+}
+
+int DescribeCommand(const CommandLine& line) {
+  if (line.arguments.size() == 1 && line.arguments[0] == "all") {
+    Print(OptionsMarkdown());
+    return 0;
+  }
+  RequireArguments(line, 2, "KIND NAME, or: roundlab describe all");
+  Print(DescribePart(line.arguments[0], line.arguments[1]));
+  return 0;
+}
+
+}  // namespace roundlab

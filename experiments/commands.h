@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace roundlab {
+
+/// What the command line says, all commands together.
+struct CommandLine {
+  std::string command;
+  std::vector<std::string> arguments;  ///< after the command
+  std::vector<std::string> set;        ///< key=value
+  std::string out = "results/runs";
+  std::string model;
+  std::string text;
+  std::string file;
+  std::string ids;
+  std::string program;  ///< file of this program
+  bool json = false;
+  bool quiet = false;
+  bool no_special = false;
+};
+
+// Each returns the exit code: 0 done, 1 a run failed, 130 interrupted; bad input throws Error.
+
+int RunCommand(const CommandLine& line);       ///< run FILE
+int PlanCommand(const CommandLine& line);      ///< plan FILE
+int ValidateCommand(const CommandLine& line);  ///< validate FILE
+int ExecuteCommand(const CommandLine& line);   ///< execute FOLDER: one run, started by `run`
+int ListCommand(const CommandLine& line);      ///< list [KIND]
+int DescribeCommand(const CommandLine& line);  ///< describe KIND NAME, describe all
+int ScoreCommand(const CommandLine& line);     ///< score --model M (--text T | --ids FILE)
+int TokenizeCommand(const CommandLine& line);  ///< tokenize --model M (--text T | --file F)
+
+/// Throws Error unless the command has exactly `count` arguments, called `names` in the message.
+void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names);
+
+}  // namespace roundlab

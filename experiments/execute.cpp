@@ -1,0 +1,173 @@
+#include "experiments/execute.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/version.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "core/base/error.h"
+#include "core/base/hash.h"
+#include "core/metrics/hdf5_file.h"
+#include "core/metrics/memory.h"
+#include "core/metrics/run_record.h"
+#include "core/model/model.h"
+#include "core/text/catalogue.h"
+#include "experiments/commit.h"
+
+namespace roundlab {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+at::ScalarType DtypeOf(const std::string& name) {
+  if (name == "float32") return at::kFloat;
+  return name == "bfloat16" ? at::kBFloat16 : at::kHalf;
+}
+
+std::vector<std::string> LayerNames(const ModelDescription& model) {
+  std::vector<std::string> names;
+  for (std::int64_t i = 0; i < model.layers; ++i) {
+    const auto block = DecoderBlock::LinearNames(i);
+    names.insert(names.end(), block.begin(), block.end());
+  }
+  return names;
+}
+
+at::Tensor ToTensor(const CalibrationTokens& tokens, std::int64_t seqlen) {
+  at::Tensor rows = at::empty({static_cast<std::int64_t>(tokens.rows.size()), seqlen}, at::kLong);
+  auto* out = rows.mutable_data_ptr<std::int64_t>();
+  for (const auto& row : tokens.rows) {
+    for (const std::int32_t id : row) *out++ = id;
+  }
+  return rows;
+}
+
+/// One run being executed.
+class Execution {
+ public:
+  Execution(const RunConfig& config, const ExecuteOptions& options)
+      : config_(config), folder_(options.folder), log_(folder_ + "/log.txt", options.quiet) {
+    result_.id = config.Id();
+    result_.config = config.Canonical();
+  }
+
+  RunResult Run() {
+    at::set_num_threads(static_cast<int>(config_.threads));
+    const std::string path = ResolveModel(config_.model.path);
+    log_.Write("run " + result_.id + ": model " + path);
+    const ModelFiles files(path);
+    const auto tokenizer = LoadTokenizer(path);
+    Describe(files);
+    const QuantizedModel quantized = Quantize(files, *tokenizer);
+    Evaluate(files, *tokenizer, quantized);
+    Finish(quantized);
+    return result_;
+  }
+
+ private:
+  void Describe(const ModelFiles& files) {
+    result_.provenance = BuildAndMachine();
+    result_.provenance.insert({{"commit", Commit()},
+                               {"libtorch", TORCH_VERSION},
+                               {"threads", std::to_string(at::get_num_threads())},
+                               {"seed", std::to_string(config_.seed)},
+                               {"started", TimeNow()},
+                               {"model_family", files.description().family},
+                               {"model_sha256", files.Fingerprint()},
+                               {"run_id", result_.id},
+                               {"config", result_.config}});
+  }
+
+  at::Tensor Calibration(const ModelDescription& model, const Tokenizer& tokenizer) {
+    const CalibrationOptions& options = *config_.calibration;
+    if (options.seqlen > model.max_positions) {
+      throw Error("calibration.seqlen " + std::to_string(options.seqlen) +
+                  " is longer than the model's context of " + std::to_string(model.max_positions));
+    }
+    const CalibrationTokens tokens = MakeCalibration(options, tokenizer);
+    result_.provenance["calibration_sha256"] = tokens.fingerprint;
+    log_.Write("calibration: " + std::to_string(tokens.rows.size()) + " x " +
+               std::to_string(options.seqlen) + " tokens from " +
+               std::to_string(tokens.documents_read) + " documents, sha256 " +
+               tokens.fingerprint.substr(0, 16));
+    return ToTensor(tokens, options.seqlen);
+  }
+
+  QuantizedModel Quantize(const ModelFiles& files, const Tokenizer& tokenizer) {
+    if (config_.pipeline.empty()) return {};
+    const auto start = Clock::now();
+    const RoundStage& stage = config_.pipeline.front();
+    config_.quant->CheckAgainst(LayerNames(files.description()));
+    PipelineInputs inputs;
+    inputs.files = &files;
+    inputs.dtype = DtypeOf(config_.model.dtype);
+    inputs.seed = static_cast<std::uint64_t>(config_.seed);
+    inputs.progress_folder = folder_ + "/checkpoint";
+    const bool tuned = stage.scheme.make()->Tunable();
+    if (tuned) inputs.tokens = Calibration(files.description(), tokenizer);
+    const auto series =
+        tuned ? SeriesNames(files.description(), stage.tune) : std::vector<std::string>();
+    LiveRunFile live(folder_ + "/run.h5", series, result_.provenance);
+    TeeSink sink(&record_, &live);
+    QuantizedModel model = QuantizeModel(inputs, *config_.quant, stage, &sink, &log_);
+    result_.timing["quantize"] = SecondsSince(start);
+    result_.metrics["model/bits_per_weight"] = model.BitsPerWeight();
+    result_.codes_sha256 = model.CodesSha256();
+    return model;
+  }
+
+  void Evaluate(const ModelFiles& files, const Tokenizer& tokenizer,
+                const QuantizedModel& quantized) {
+    if (config_.eval.empty()) return;
+    const auto start = Clock::now();
+    const LanguageModel model(files, DtypeOf(config_.model.dtype),
+                              [&](DecoderBlock* block) { quantized.ApplyTo(block); });
+    for (const EvaluatorRecipe& recipe : config_.eval) {
+      const auto evaluator = recipe.make();
+      const EvalResult measured = evaluator->Evaluate({&model, &tokenizer, &record_, &log_});
+      for (const auto& [name, value] : measured.metrics) {
+        result_.metrics[evaluator->Name() + "/" + name] = value;
+      }
+      for (const auto& [name, text] : measured.provenance) {
+        result_.provenance["eval/" + evaluator->Name() + "/" + name] = text;
+      }
+    }
+    result_.timing["evaluate"] = SecondsSince(start);
+  }
+
+  void Finish(const QuantizedModel& quantized) {
+    result_.status = "complete";
+    result_.timing["total"] = SecondsSince(start_);
+    result_.timing["cpu"] = CpuSeconds();
+    result_.memory["peak_resident_bytes"] = static_cast<double>(PeakResidentBytes());
+    Provenance attributes = result_.provenance;
+    attributes["status"] = "complete";
+    if (!quantized.layers().empty()) attributes["codes_sha256"] = result_.codes_sha256;
+    WriteRunFile(folder_ + "/run.h5", record_, attributes);
+    WriteRunResult(folder_ + "/run.json", result_);
+    std::error_code none;
+    std::filesystem::remove_all(folder_ + "/checkpoint", none);
+    log_.Write("complete in " + FormatDuration(result_.timing["total"]));
+  }
+
+  const RunConfig config_;
+  const std::string folder_;
+  Log log_;
+  RunRecord record_;
+  RunResult result_;
+  const Clock::time_point start_ = Clock::now();
+};
+
+}  // namespace
+
+RunResult ExecuteRun(const RunConfig& config, const ExecuteOptions& options) {
+  return Execution(config, options).Run();
+}
+
+}  // namespace roundlab

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/config/node.h"
+#include "experiments/run_config.h"
+
+namespace roundlab {
+
+/// A table of an experiment: rows x columns x value, mean over seeds with its 95 % interval.
+struct TableSpec {
+  std::string rows;     ///< name of an axis
+  std::string columns;  ///< name of an axis; empty: one column
+  std::string value;    ///< metric: "wikitext2/perplexity", "cost/seconds", "cost/peak_gib", ...
+  void Fields(FieldVisitor& f);
+};
+
+/// A point of the plan: a run and the place it has on each axis. Points with equal configs share a
+/// run.
+struct PlannedRun {
+  std::string id;
+  RunConfig config;
+  std::map<std::string, std::string> labels;  ///< axis -> label
+  std::int64_t seed = 0;                      ///< as listed, also where the run draws nothing
+};
+
+struct Axis {
+  std::string name;
+  std::vector<std::string> labels;
+};
+
+/// A base config, axes, seeds and tables. Pure: reading one opens no model and no data.
+struct Experiment {
+  std::string name;  ///< folder of its results: key `name`, else FOLDER-FILE of the YAML file
+  std::vector<Axis> axes;
+  std::vector<PlannedRun> runs;  ///< product of axes and seeds, in order
+  std::vector<TableSpec> tables;
+};
+
+/// Reads FILE with what it extends and the overrides of the command line, and plans all runs.
+/// Throws ConfigError with everything that is wrong in any run.
+Experiment LoadExperiment(const std::string& file, const std::vector<std::string>& overrides);
+
+}  // namespace roundlab

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config/fields.h"
+#include "core/text/calibration.h"
+#include "eval/evaluator.h"
+#include "rounding/pipeline.h"
+#include "rounding/quant_options.h"
+
+namespace roundlab {
+
+/// Which model: a name of the catalogue, a Hugging Face folder or a .gguf file.
+struct ModelOptions {
+  std::string path;
+  std::string dtype = "float32";
+  void Fields(FieldVisitor& f);
+};
+
+/// One run, fully decided: the same config gives the same codes and metrics.
+struct RunConfig {
+  ModelOptions model;
+  std::optional<CalibrationOptions> calibration;
+  std::optional<QuantOptions> quant;
+  std::vector<RoundStage> pipeline;  ///< empty: the model as it is
+  std::vector<EvaluatorRecipe> eval;
+  std::int64_t seed = 0;
+  std::int64_t threads = 2;
+
+  void Fields(FieldVisitor& f);
+  /// YAML of all that matters, defaults filled in; reads back to the same text. What a run does not
+  /// use (calibration of a scheme without parameters, the seed of one that draws nothing) is left
+  /// out, so that equal work has one id.
+  std::string Canonical() const;
+  /// 16 hexadecimal digits of SHA-256 over Canonical().
+  std::string Id() const;
+};
+
+/// Reads a run's config. `reserved` are keys of the experiment around it. Appends all that is
+/// wrong.
+RunConfig ReadRunConfig(const ConfigNode& node, const std::vector<std::string>& reserved,
+                        std::vector<Diagnostic>* diagnostics);
+
+}  // namespace roundlab

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "core/metrics/provenance.h"
+
+namespace roundlab {
+
+/// run.json: what a run measured, in short. See design: metrics are "<eval name>/<metric>".
+struct RunResult {
+  std::string id;
+  std::string status;  ///< complete | failed | interrupted
+  std::string reason;  ///< of a failure
+  std::string config;  ///< canonical YAML
+  Provenance provenance;
+  std::map<std::string, double> metrics;
+  std::map<std::string, double> timing;  ///< seconds
+  std::map<std::string, double> memory;  ///< bytes
+  std::string codes_sha256;
+
+  /// "wikitext2/perplexity" of metrics; "cost/seconds", "cost/peak_gib", "cost/tune_seconds".
+  std::optional<double> Value(const std::string& name) const;
+};
+
+void WriteRunResult(const std::string& path, const RunResult& result);
+/// Throws Error where the file is missing or broken.
+RunResult ReadRunResult(const std::string& path);
+
+}  // namespace roundlab

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "experiments/experiment.h"
+#include "experiments/runner.h"
+
+namespace roundlab {
+
+/// Text in rows and columns; Markdown that also reads well on a terminal.
+struct TextTable {
+  std::string title;
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+  std::string ToMarkdown() const;
+};
+
+/// A table of the experiment: in each cell the mean over the seeds, with its 95 % interval where
+/// there are several; "failed" or "not run" where a run is missing. Axes that the table does not
+/// name are part of the row's label.
+TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
+                    const std::vector<RunOutcome>& outcomes);
+
+/// One row a point of the plan (seeds together): every perplexity, bits a weight, seconds, memory.
+TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcome>& outcomes);
+
+}  // namespace roundlab
