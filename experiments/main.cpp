@@ -6,6 +6,7 @@
 #include <map>
 #include <sstream>
 
+#include "core/base/allocator.h"
 #include "core/base/error.h"
 #include "core/base/interrupt.h"
 #include "core/base/suggest.h"
@@ -104,6 +105,7 @@ int Dispatch(int argc, char** argv) {
 }  // namespace roundlab
 
 int main(int argc, char** argv) {
+  roundlab::KeepFreedMemory();
   try {
     return roundlab::Dispatch(argc, argv);
   } catch (const roundlab::Interrupted& e) {

@@ -1,0 +1,17 @@
+#include "core/base/allocator.h"
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+namespace roundlab {
+
+void KeepFreedMemory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  mallopt(M_TOP_PAD, 16 << 20);
+#endif
+}
+
+}  // namespace roundlab
