@@ -7,8 +7,7 @@
 /// Sanitizers run before the picker can, and clang 14 can't clone in C++; both get the plain code.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define ROUNDLAB_SIMD \
-  __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#define ROUNDLAB_SIMD __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define ROUNDLAB_SIMD
 #endif
