@@ -1,6 +1,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <optional>
+
 #include "core/base/error.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/fake_quant.h"
@@ -88,8 +90,11 @@ struct SwiGluFunction : torch::autograd::Function<SwiGluFunction> {
 };
 
 struct FakeQuantFunction : torch::autograd::Function<FakeQuantFunction> {
-  static Variable forward(AutogradContext* ctx, const at::Tensor& weight, const Variable& offset,
-                          const Variable& scale, const Variable& zero, double code_max) {
+  /// An optional, since apply() takes no undefined tensor.
+  static Variable forward(AutogradContext* ctx, const at::Tensor& weight,
+                          const std::optional<at::Tensor>& given_offset, const Variable& scale,
+                          const Variable& zero, double code_max) {
+    const at::Tensor offset = given_offset.value_or(at::Tensor());
     at::Tensor output = at::empty_like(weight);
     FakeQuantForward(Rows(weight, offset, scale, zero, code_max), Out(output));
     ctx->save_for_backward({weight, offset, scale, zero});
@@ -156,7 +161,7 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
   ROUNDLAB_CHECK(x.dim() == 4 && cosine.size(0) == x.size(1) && 2 * cosine.size(1) == x.size(3),
                  "x must be [batch, seq, heads, dim], cosine [seq, dim/2]");
   if (!Fused(x)) return reference::ApplyRope(x, cosine, sine);
-  return RopeFunction::apply(x.contiguous(), cosine, sine);
+  return RopeFunction::apply(x.contiguous(), cosine.contiguous(), sine.contiguous());
 }
 
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up) {
@@ -170,8 +175,12 @@ at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& offset, const a
   ROUNDLAB_CHECK(weight.dim() == 2 && scale.numel() == weight.size(0) &&
                      zero.numel() == weight.size(0) && weight.is_contiguous(),
                  "weight must be contiguous [groups, width], scale and zero [groups]");
+  ROUNDLAB_CHECK(!offset.defined() || offset.sizes() == weight.sizes(), "offset as weight");
   if (!Fused(weight)) return reference::FakeQuant(weight, offset, scale, zero, code_max);
-  return FakeQuantFunction::apply(weight, offset, scale.contiguous(), zero.contiguous(), code_max);
+  std::optional<at::Tensor> given_offset;
+  if (offset.defined()) given_offset = offset.contiguous();
+  return FakeQuantFunction::apply(weight, given_offset, scale.contiguous(), zero.contiguous(),
+                                  code_max);
 }
 
 at::Tensor AdaRoundWeight(const at::Tensor& floor, const at::Tensor& v, const at::Tensor& scale,

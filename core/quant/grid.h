@@ -26,7 +26,7 @@ struct AffineGrid {
 /// With Q = 2^bits - 1 and m the larger of -low and high:
 ///   asym      scale = (high - low) / Q, zero = round(-low / scale)
 ///   sym       scale = 2 m / Q, zero = 2^(bits-1)                        (IST-DASLab/gptq quant.py)
-///   sym_full  scale = m / 2^(bits-1), negative where high is the larger, zero = 2^(bits-1): the
+///   sym_full  scale = m / 2^(bits-1), negative unless -low is the larger, zero = 2^(bits-1): the
 ///             weight of largest magnitude lands on code 0          (auto-round int_sym, ggml Q4_0)
 /// scale is rounded to spec.scale_dtype first and kept at |scale| >= 1e-5 (float32: 1e-8); zero
 /// is taken from the rounded scale (auto-round data_type/int.py). Differentiable in `range`, with a

@@ -1,0 +1,90 @@
+#include "core/kernels/token_nll.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "tests/support/tensor_matchers.h"
+
+namespace roundlab {
+namespace {
+
+using testing::TensorNear;
+
+struct Problem {
+  at::Tensor hidden, head, targets;
+  at::Tensor Exact() const {  // in float64
+    const at::Tensor logits = at::mm(hidden.to(at::kDouble), head.to(at::kDouble).t());
+    return (at::logsumexp(logits, 1) - logits.gather(1, targets.unsqueeze(1)).squeeze(1))
+        .to(at::kFloat);
+  }
+};
+
+Problem Random(std::int64_t tokens, std::int64_t width, std::int64_t vocab) {
+  at::Generator g = at::detail::createCPUGenerator(1);
+  const auto options = at::TensorOptions(at::kFloat);
+  return {at::randn({tokens, width}, g, options), at::randn({vocab, width}, g, options),
+          at::randint(0, vocab, {tokens}, g, at::TensorOptions(at::kLong))};
+}
+
+TEST(TokenNllTest, AsLogSoftmaxOfAllLogits) {
+  for (const std::int64_t vocab : {1, 2, 31, 32, 33, 1000}) {
+    for (const std::int64_t tokens : {1, 5, 67}) {
+      SCOPED_TRACE(std::to_string(tokens) + " of " + std::to_string(vocab));
+      const Problem p = Random(tokens, 17, vocab);
+      const at::Tensor nll = TokenNll(p.hidden, p.head, p.targets);
+      // Logits of about 4 and sums of 17 products: a few eps of 20.
+      EXPECT_TRUE(TensorNear(nll, p.Exact(), 1e-5, 1e-6));
+      EXPECT_TRUE(
+          TensorNear(nll, TokenNllReference(at::mm(p.hidden, p.head.t()), p.targets), 1e-5, 1e-6));
+    }
+  }
+}
+
+TEST(TokenNllTest, ChunksMakeNoDifference) {
+  const Problem p = Random(67, 16, 100);
+  const at::Tensor whole = TokenNll(p.hidden, p.head, p.targets, 1000);
+  for (const std::int64_t rows : {1, 2, 31, 66, 67, 68}) {
+    // Only the matrix product may choose another order for another shape.
+    EXPECT_TRUE(TensorNear(TokenNll(p.hidden, p.head, p.targets, rows), whole, 2e-6, 1e-6)) << rows;
+  }
+}
+
+TEST(TokenNllTest, UniformLogitsGiveTheLogOfTheVocabulary) {
+  const at::Tensor nll =
+      TokenNll(at::zeros({3, 4}), at::ones({50, 4}), at::tensor({0, 7, 49}, at::kLong));
+  EXPECT_TRUE(TensorNear(nll, at::full({3}, std::log(50.0F)), 0, 3e-7));
+}
+
+TEST(TokenNllTest, LargeLogitsNeitherOverflowNorVanish) {
+  // Logits 1e4 apart: 0 for the winner, their distance for the others.
+  const at::Tensor head = at::tensor({1e4F, 0.0F, -1e4F}).view({3, 1});
+  const at::Tensor nll = TokenNll(at::ones({3, 1}), head, at::tensor({0, 1, 2}, at::kLong));
+  EXPECT_TRUE(TensorNear(nll, at::tensor({0.0F, 1e4F, 2e4F}), 1e-6, 1e-6));
+}
+
+TEST(TokenNllTest, ThreadsGiveTheSameBits) {
+  const Problem p = Random(67, 16, 100);
+  const at::Tensor logits = at::eye(100);  // products that no order changes
+  const at::Tensor targets = at::arange(100, at::kLong).flip(0);
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  const at::Tensor one = TokenNll(logits, logits * 3, targets);
+  at::set_num_threads(2);
+  const at::Tensor two = TokenNll(logits, logits * 3, targets);
+  at::set_num_threads(threads);
+  EXPECT_TRUE(TensorNear(one, two, 0, 0));
+}
+
+TEST(TokenNllTest, RefusesShapesThatDoNotFit) {
+  const Problem p = Random(5, 4, 10);
+  EXPECT_THROW(TokenNll(p.hidden.narrow(0, 0, 4), p.head, p.targets), std::logic_error);
+  EXPECT_THROW(TokenNll(p.hidden.view({-1}), p.head, p.targets), std::logic_error);
+}
+
+}  // namespace
+}  // namespace roundlab
