@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "core/base/error.h"
 #include "core/config/part_field.h"
 
 namespace roundlab {
@@ -75,9 +76,16 @@ void TuneOptions::Fields(FieldVisitor& f) {
            "a loss that is not finite: fail the run; go back to the last good state at half the "
            "learning rate; or leave the unit as it started");
   f.Rule([this]() -> std::string {
-    return accumulate > batch ? "accumulate " + std::to_string(accumulate) +
-                                    " is more than batch " + std::to_string(batch)
-                              : "";
+    if (accumulate > batch) {
+      return "accumulate " + std::to_string(accumulate) + " is more than batch " +
+             std::to_string(batch);
+    }
+    try {
+      if (steps > 0) schedule.make()->Factor(0, steps);
+    } catch (const Error& e) {
+      return std::string("schedule: ") + e.what();
+    }
+    return "";
   });
 }
 
@@ -88,14 +96,11 @@ at::Tensor ReconstructionLoss(const at::Tensor& outputs, const at::Tensor& targe
   if (options.loss == "mse") return at::mse_loss(wide, target);
   const at::Tensor squared = (wide - target).square();
   if (options.loss == "sum_squares") return squared.sum(-1).mean();
-  const auto kept =
-      static_cast<std::int64_t>(static_cast<double>(squared.numel()) * (1 - options.trim));
-  if (kept >= squared.numel()) return squared.mean();
   const at::Tensor flat = squared.flatten();
-  const at::Tensor threshold =
-      std::get<0>(at::kthvalue(flat.detach(), std::max<std::int64_t>(kept, 1)));
-  return at::where(flat <= threshold, flat, at::zeros({}, flat.options())).sum() /
-         static_cast<double>(flat.numel());
+  const auto dropped = static_cast<std::int64_t>(static_cast<double>(flat.numel()) * options.trim);
+  if (dropped == 0) return flat.mean();
+  const at::Tensor largest = std::get<1>(at::topk(flat.detach(), dropped, 0, true, false));
+  return flat.index_fill(0, largest, 0).mean();
 }
 
 }  // namespace roundlab

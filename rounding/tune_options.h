@@ -36,7 +36,7 @@ struct TuneOptions {
 /// outputs, targets: [rows, seq, features] -> scalar float32.
 ///   mse           mean of squared differences
 ///   sum_squares   their sum over features, mean over rows and positions (AdaRound)
-///   trimmed_mse   mean without the part `trim` of the largest differences (SignRound v2)
+///   trimmed_mse   sum without the floor(trim n) largest squares, over n (SignRound v2)
 at::Tensor ReconstructionLoss(const at::Tensor& outputs, const at::Tensor& targets,
                               const TuneOptions& options);
 

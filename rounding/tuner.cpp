@@ -58,26 +58,12 @@ class Tuning {
         hooks_(hooks),
         sampler_(data.inputs.size(0), options, seed),
         schedule_(options.schedule.make()) {
-    ParamGroups groups;
-    std::vector<double> factors;
     for (const auto& layer : layers_) {
       for (const ParameterGroup& group : layer->Parameters()) {
-        groups.emplace_back(group.tensors);
-        factors.push_back(group.lr_factor);
         parameters_.insert(parameters_.end(), group.tensors.begin(), group.tensors.end());
       }
     }
-    if (parameters_.empty()) return;
-    optimizer_ = options.optimizer.make(std::move(groups));
-    voter_ = dynamic_cast<MicroBatchVoter*>(optimizer_.get());
-    if (voter_ != nullptr && !voter_->Votes()) voter_ = nullptr;
-    base_lrs_ = LearningRates(*optimizer_);
-    for (std::size_t i = 0; i < base_lrs_.size(); ++i) {
-      if (options.lr_times_steps > 0) {
-        base_lrs_[i] = options.lr_times_steps / static_cast<double>(options.steps);
-      }
-      base_lrs_[i] *= factors[i];
-    }
+    if (!parameters_.empty()) MakeOptimizer();
   }
 
   void Run(UnitResult* result) {
@@ -102,6 +88,28 @@ class Tuning {
   }
 
  private:
+  /// With no state yet: momentum, moments and votes start anew.
+  void MakeOptimizer() {
+    ParamGroups groups;
+    std::vector<double> factors;
+    for (const auto& layer : layers_) {
+      for (const ParameterGroup& group : layer->Parameters()) {
+        groups.emplace_back(group.tensors);
+        factors.push_back(group.lr_factor);
+      }
+    }
+    optimizer_ = options_.optimizer.make(std::move(groups));
+    voter_ = dynamic_cast<MicroBatchVoter*>(optimizer_.get());
+    if (voter_ != nullptr && !voter_->Votes()) voter_ = nullptr;
+    base_lrs_ = LearningRates(*optimizer_);
+    for (std::size_t i = 0; i < base_lrs_.size(); ++i) {
+      if (options_.lr_times_steps > 0) {
+        base_lrs_[i] = options_.lr_times_steps / static_cast<double>(options_.steps);
+      }
+      base_lrs_[i] *= factors[i];
+    }
+  }
+
   /// Forward and backward; the loss of the batch without its penalty's gradient lost.
   double Step(std::int64_t step) {
     if (options_.select == "best_full" && step % options_.check_every == 0) ConsiderFull(step);
@@ -165,9 +173,10 @@ class Tuning {
   /// What the policy says; false where tuning of this unit is over.
   bool Recover(std::int64_t step, double loss, const Snapshot& start, const Snapshot& good,
                UnitResult* result) {
-    const std::string what =
-        unit_.name + ": loss " + std::to_string(loss) + " at step " + std::to_string(step);
-    if (options_.on_nan == "stop" || rollbacks_ == kMostRollbacks) throw Error(what);
+    // A NaN's sign is the machine's, and to_string would print it.
+    const std::string value = std::isnan(loss) ? "nan" : std::to_string(loss);
+    const std::string what = unit_.name + ": loss " + value + " at step " + std::to_string(step);
+    if (options_.on_nan == "stop" || rollbacks_ == kMostRollbacks) throw Diverged(what);
     if (options_.on_nan == "rtn") {
       Restore(start);
       best_.clear();
@@ -177,6 +186,7 @@ class Tuning {
     ++rollbacks_;
     damping_ /= 2;
     Restore(good);
+    MakeOptimizer();
     result->events.push_back(what + ", rolled back, learning rate halved");
     return true;
   }

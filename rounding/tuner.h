@@ -8,12 +8,19 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/metrics/metric_sink.h"
 #include "core/model/block.h"
 #include "rounding/scheme.h"
 #include "rounding/tune_options.h"
 
 namespace roundlab {
+
+/// A loss was not finite and the policy says to stop: the run failed, its input was good.
+class Diverged : public Error {
+ public:
+  using Error::Error;
+};
 
 /// A part of the model whose outputs are to be reproduced: one linear layer, one block or several.
 struct ReconstructionUnit {
@@ -46,8 +53,8 @@ struct TunerHooks {
 
 /// Rounds the slots of `unit` so that its outputs stay near the targets, and leaves the chosen
 /// weights in LinearSlot::effective. `layers` has one state a slot. All draws come from `seed`: the
-/// same arguments and thread count give the same codes. Throws Error where a loss is not finite and
-/// the policy is `stop`.
+/// same arguments and thread count give the same codes. Throws Diverged where a loss is not finite
+/// and the policy is `stop`.
 UnitResult TuneUnit(const ReconstructionUnit& unit, const UnitData& data,
                     const std::vector<std::unique_ptr<LayerRounding>>& layers,
                     const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks);

@@ -1,0 +1,207 @@
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "tests/rounding/scheme_cases.h"
+#include "tests/support/tensor_matchers.h"
+
+namespace roundlab {
+namespace {
+
+using testing::ForAllSpecs;
+using testing::MakeLayer;
+using testing::RandomSteps;
+using testing::RandomWeight;
+using testing::SameBits;
+using testing::SameWeights;
+using testing::SchemeRecipes;
+using testing::TensorNear;
+
+/// One test a scheme or variant of it: what every LayerRounding owes.
+class SchemeConformanceTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  std::unique_ptr<RoundingScheme> scheme_ = RoundingSchemes().FromText(GetParam()).make();
+};
+
+std::string CaseName(const ::testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param.substr(info.param.find(' ') + 1);
+  for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SchemeConformanceTest, ::testing::ValuesIn(SchemeRecipes()),
+                         CaseName);
+
+TEST_P(SchemeConformanceTest, CodesAreWholeAndInRange) {
+  ForAllSpecs([&](const QuantSpec& spec, std::int64_t in) {
+    const auto layer = scheme_->Begin(MakeLayer(RandomWeight(8, in, 1), spec));
+    for (const int steps : {0, 3}) {
+      RandomSteps(layer.get(), 2, steps);
+      const QuantizedWeight weight = layer->Finish();
+      ASSERT_EQ(weight.codes.sizes(), (at::IntArrayRef{8, in}));
+      ASSERT_EQ(weight.codes.scalar_type(), at::kByte);
+      ASSERT_EQ(weight.bits, spec.bits);
+      ASSERT_EQ(weight.group_size, spec.group_size);
+      const GroupLayout layout = GroupLayout::For(8, in, spec.group_size);
+      ASSERT_EQ(weight.scale.sizes(), (at::IntArrayRef{layout.scale_rows, layout.per_row}));
+      ASSERT_EQ(weight.zero.sizes(), weight.scale.sizes());
+      ASSERT_LT(weight.codes.max().item<std::int64_t>(), std::int64_t{1} << spec.bits);
+      ASSERT_TRUE(at::equal(weight.zero, weight.zero.round()));
+      ASSERT_TRUE(weight.Dequantize().isfinite().all().item<bool>());
+    }
+  });
+}
+
+TEST_P(SchemeConformanceTest, FinishChangesNothingAndRepeats) {
+  ForAllSpecs([&](const QuantSpec& spec, std::int64_t in) {
+    const auto layer = scheme_->Begin(MakeLayer(RandomWeight(8, in, 1), spec));
+    RandomSteps(layer.get(), 2, 2);
+    const at::Tensor soft = layer->SoftWeight().detach().clone();
+    const QuantizedWeight first = layer->Finish();
+    ASSERT_TRUE(SameWeights(first, layer->Finish()));
+    ASSERT_TRUE(SameBits(soft, layer->SoftWeight()));
+    const QuantizedWeight copy{first.codes.clone(), first.scale.clone(), first.zero.clone(),
+                               first.bits, first.group_size};
+    RandomSteps(layer.get(), 3, 1);
+    ASSERT_TRUE(SameWeights(first, copy));  // no view of the state
+  });
+}
+
+TEST_P(SchemeConformanceTest, StraightThroughSchemesRunWithWhatTheyFinish) {
+  ForAllSpecs([&](const QuantSpec& spec, std::int64_t in) {
+    const auto layer = scheme_->Begin(MakeLayer(RandomWeight(8, in, 1), spec));
+    for (const int steps : {0, 1, 3}) {
+      RandomSteps(layer.get(), 5, steps);
+      const at::Tensor soft = layer->SoftWeight();
+      const at::Tensor hard = layer->Finish().Dequantize();
+      if (scheme_->StraightThrough()) {
+        ASSERT_TRUE(SameBits(soft, hard)) << TensorNear(soft, hard, 0, 0);
+      } else {
+        // A soft scheme is nowhere further from its codes than one step of the grid.
+        const GroupLayout layout = GroupLayout::For(8, in, spec.group_size);
+        const at::Tensor step = layer->Finish().scale.abs().reshape({-1, 1});
+        const at::Tensor gap = layout.Split((soft.detach() - hard).abs());
+        ASSERT_TRUE((gap <= step * (1 + 1e-5)).all().item<bool>());
+      }
+    }
+  });
+}
+
+TEST_P(SchemeConformanceTest, SameSeedSameCodes) {
+  ForAllSpecs([&](const QuantSpec& spec, std::int64_t in) {
+    const LayerContext context = MakeLayer(RandomWeight(8, in, 1), spec, 11);
+    const auto a = scheme_->Begin(context);
+    const auto b = scheme_->Begin(context);
+    ASSERT_TRUE(SameWeights(a->Finish(), b->Finish()));
+    RandomSteps(a.get(), 4, 2);
+    RandomSteps(b.get(), 4, 2);
+    ASSERT_TRUE(SameWeights(a->Finish(), b->Finish()));
+  });
+}
+
+TEST_P(SchemeConformanceTest, ParametersAreLeavesThatRequireGradAndGetOne) {
+  const auto layer = scheme_->Begin(MakeLayer(RandomWeight(8, 64, 1), {3, 32, "asym", "float32"}));
+  const auto groups = layer->Parameters();
+  EXPECT_EQ(!groups.empty(), scheme_->Tunable());
+  if (!groups.empty()) layer->SoftWeight().square().sum().backward();
+  for (const ParameterGroup& group : groups) {
+    EXPECT_NE(group.name, "");
+    EXPECT_GT(group.lr_factor, 0);
+    for (const at::Tensor& p : group.tensors) {
+      EXPECT_TRUE(p.is_leaf() && p.requires_grad()) << group.name;
+      ASSERT_TRUE(p.grad().defined()) << group.name;
+      EXPECT_GT(p.grad().abs().max().item<double>(), 0) << group.name;
+    }
+  }
+  const auto again = layer->Parameters();
+  ASSERT_EQ(again.size(), groups.size());
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    EXPECT_TRUE(again[g].tensors[0].is_same(groups[g].tensors[0]));  // the same in the same order
+  }
+}
+
+TEST_P(SchemeConformanceTest, ParametersAreTheWholeState) {
+  const LayerContext context = MakeLayer(RandomWeight(8, 64, 1), {3, 32, "asym", "float16"});
+  const auto layer = scheme_->Begin(context);
+  RandomSteps(layer.get(), 9, 3);
+  const auto copy = scheme_->Begin(context);
+  const c10::NoGradGuard no_grad;
+  const auto from = layer->Parameters();
+  const auto to = copy->Parameters();
+  for (std::size_t g = 0; g < from.size(); ++g) {
+    for (std::size_t i = 0; i < from[g].tensors.size(); ++i) {
+      to[g].tensors[i].copy_(from[g].tensors[i]);
+    }
+  }
+  EXPECT_TRUE(SameWeights(layer->Finish(), copy->Finish()));
+  EXPECT_TRUE(SameBits(layer->SoftWeight(), copy->SoftWeight()));
+}
+
+TEST_P(SchemeConformanceTest, ScalingByAPowerOfTwoScalesOnlyTheScale) {
+  for (const char* grid : {"asym", "sym", "sym_full"}) {
+    for (const std::int64_t group : {32, -1, 0}) {
+      for (const double factor : {0.0625, 8.0}) {
+        const QuantSpec spec{3, group, grid, "float32", false};
+        SCOPED_TRACE(testing::ToString(spec));
+        const at::Tensor weight = RandomWeight(8, 64, 1);
+        const QuantizedWeight one = scheme_->Begin(MakeLayer(weight, spec))->Finish();
+        const QuantizedWeight two = scheme_->Begin(MakeLayer(weight * factor, spec))->Finish();
+        EXPECT_TRUE(at::equal(one.codes, two.codes));
+        EXPECT_TRUE(at::equal(one.zero, two.zero));
+        EXPECT_TRUE(at::equal(one.scale * factor, two.scale));
+      }
+    }
+  }
+}
+
+TEST_P(SchemeConformanceTest, PermutingRowsPermutesCodes) {
+  // Stochastic draws belong to places, not to rows.
+  if (GetParam() == "type: stochastic") GTEST_SKIP() << "its draws stay in place";
+  const at::Tensor order = at::tensor({3, 0, 7, 1, 6, 2, 5, 4}, at::kLong);
+  ForAllSpecs([&](const QuantSpec& spec, std::int64_t in) {
+    const at::Tensor weight = RandomWeight(8, in, 1);
+    const QuantizedWeight one = scheme_->Begin(MakeLayer(weight, spec))->Finish();
+    const QuantizedWeight two =
+        scheme_->Begin(MakeLayer(weight.index_select(0, order), spec))->Finish();
+    ASSERT_TRUE(at::equal(one.codes.index_select(0, order), two.codes));
+    ASSERT_TRUE(SameBits(one.Dequantize().index_select(0, order), two.Dequantize()));
+  });
+}
+
+TEST_P(SchemeConformanceTest, ZerosAndConstantsGiveFiniteResults) {
+  ForAllSpecs([&](const QuantSpec& spec, std::int64_t in) {
+    for (const double value : {0.0, 0.3, -0.3, 1e-9, 1e4}) {
+      SCOPED_TRACE(value);
+      const auto layer = scheme_->Begin(MakeLayer(at::full({8, in}, value), spec));
+      for (const int steps : {0, 2}) {
+        RandomSteps(layer.get(), 5, steps);
+        ASSERT_TRUE(layer->SoftWeight().isfinite().all().item<bool>());
+        ASSERT_TRUE(layer->Finish().Dequantize().isfinite().all().item<bool>());
+        for (const auto& [name, values] : layer->Diagnose()) {
+          for (const double v : values) ASSERT_TRUE(std::isfinite(v)) << name;
+        }
+      }
+    }
+    const QuantizedWeight zeros = scheme_->Begin(MakeLayer(at::zeros({8, in}), spec))->Finish();
+    if (GetParam() != "type: stochastic") {
+      ASSERT_EQ(zeros.Dequantize().abs().max().item<double>(), 0);
+    }
+  });
+}
+
+TEST(SchemesTest, AllAreDescribed) {
+  EXPECT_THAT(RoundingSchemes().Names(),
+              ::testing::ElementsAre("adaround", "rtn", "signround", "stochastic"));
+  for (const std::string& name : RoundingSchemes().Names()) {
+    EXPECT_THAT(RoundingSchemes().Describe(name), ::testing::StartsWith(name + ": ")) << name;
+    EXPECT_GT(RoundingSchemes().Describe(name).size(), name.size() + 10);
+  }
+}
+
+}  // namespace
+}  // namespace roundlab

@@ -1,0 +1,143 @@
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "core/config/fields.h"
+#include "rounding/tune_options.h"
+#include "tests/support/tensor_matchers.h"
+
+namespace roundlab {
+namespace {
+
+using testing::TensorNear;
+
+at::Tensor Loss(const std::string& kind, const at::Tensor& outputs, const at::Tensor& targets,
+                double trim = 0.001) {
+  TuneOptions options;
+  options.loss = kind;
+  options.trim = trim;
+  return ReconstructionLoss(outputs, targets, options);
+}
+
+at::Tensor Random(at::IntArrayRef shape, std::uint64_t seed) {
+  at::Generator g = at::detail::createCPUGenerator(seed);
+  return at::randn(shape, g, at::TensorOptions(at::kFloat));
+}
+
+TEST(ReconstructionLossTest, MeanAndSumOfSquaresByHand) {
+  const at::Tensor y = at::tensor({1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F}).view({1, 2, 3});
+  const at::Tensor t = at::tensor({0.0F, 2.0F, 5.0F, 4.0F, 4.0F, 3.0F}).view({1, 2, 3});
+  EXPECT_FLOAT_EQ(Loss("mse", y, t).item<float>(), (1 + 4 + 1 + 9) / 6.0F);
+  EXPECT_FLOAT_EQ(Loss("sum_squares", y, t).item<float>(), (1 + 4 + 1 + 9) / 2.0F);
+}
+
+TEST(ReconstructionLossTest, SumOfSquaresIsTheMeanTimesTheFeatures) {
+  const at::Tensor y = Random({4, 3, 7}, 1);
+  const at::Tensor t = Random({4, 3, 7}, 2);
+  EXPECT_NEAR(Loss("sum_squares", y, t).item<double>(), 7 * Loss("mse", y, t).item<double>(), 1e-5);
+}
+
+TEST(ReconstructionLossTest, IsFloat32WhateverTheComputeType) {
+  const at::Tensor y = Random({2, 3, 4}, 1).to(at::kBFloat16);
+  for (const char* kind : {"mse", "sum_squares", "trimmed_mse"}) {
+    const at::Tensor loss = Loss(kind, y, at::zeros({2, 3, 4}));
+    EXPECT_EQ(loss.scalar_type(), at::kFloat) << kind;
+    EXPECT_EQ(loss.dim(), 0) << kind;
+  }
+}
+
+/// Without the floor(trim n) largest squares; divided by n, as auto-round's masked loss is.
+double TrimmedByBruteForce(const at::Tensor& y, const at::Tensor& t, std::size_t dropped) {
+  const at::Tensor squares = (y - t).square().flatten();
+  std::vector<float> sorted(squares.const_data_ptr<float>(),
+                            squares.const_data_ptr<float>() + squares.numel());
+  std::sort(sorted.begin(), sorted.end());
+  double sum = 0;
+  for (std::size_t i = 0; i + dropped < sorted.size(); ++i) sum += static_cast<double>(sorted[i]);
+  return sum / static_cast<double>(sorted.size());
+}
+
+TEST(ReconstructionLossTest, TrimmedMeanAsBruteForce) {
+  struct Case {
+    std::int64_t rows;
+    double trim;
+    std::size_t dropped;  // of 250 elements a row
+  };
+  for (const Case& c : {Case{1, 0.001, 0},
+                        {4, 0.001, 1},
+                        {7, 0.001, 1},
+                        {8, 0.001, 2},
+                        {8, 0, 0},
+                        {8, 0.1, 200},
+                        {1, 0.5, 125},
+                        {3, 0.0101, 7}}) {
+    SCOPED_TRACE(std::to_string(c.rows) + " rows, trim " + std::to_string(c.trim));
+    const at::Tensor y = Random({c.rows, 5, 50}, 1);
+    const at::Tensor t = Random({c.rows, 5, 50}, 2);
+    EXPECT_NEAR(Loss("trimmed_mse", y, t, c.trim).item<double>(),
+                TrimmedByBruteForce(y, t, c.dropped), 1e-6);
+  }
+}
+
+TEST(ReconstructionLossTest, TiesAtTheTrimAreDroppedByTheirNumber) {
+  // Ten differences of 1: trimming three leaves seven.
+  EXPECT_FLOAT_EQ(
+      Loss("trimmed_mse", at::ones({1, 1, 10}), at::zeros({1, 1, 10}), 0.3).item<float>(), 0.7F);
+}
+
+TEST(ReconstructionLossTest, TrimmedElementsGetNoGradient) {
+  const at::Tensor y = at::tensor({1.0F, -8.0F, 2.0F, 3.0F}).view({1, 1, 4}).requires_grad_(true);
+  Loss("trimmed_mse", y, at::zeros({1, 1, 4}), 0.25).backward();
+  EXPECT_TRUE(TensorNear(y.grad(), at::tensor({0.5F, 0.0F, 1.0F, 1.5F}).view({1, 1, 4}), 0, 1e-6));
+}
+
+/// All that is wrong with a stage's tuning options, or "".
+std::string OptionErrors(const std::string& yaml) {
+  TuneOptions options;
+  std::vector<Diagnostic> diagnostics;
+  ReadFields(ParseYaml(yaml, "a.yaml"), "stage", FieldsOf(&options), &diagnostics);
+  return diagnostics.empty() ? "" : ConfigError(diagnostics).what();
+}
+
+TEST(TuneOptionsTest, Messages) {
+  EXPECT_EQ(OptionErrors("unit: {blocks: 2}\nbatch: 4\naccumulate: 4\n"), "");
+  EXPECT_EQ(OptionErrors("unit: row\n"),
+            "a.yaml:1:7: stage.unit: expected linear, block or {blocks: N}, got 'row'");
+  EXPECT_EQ(OptionErrors("unit: {blocks: 0}\n"),
+            "a.yaml:1:16: stage.unit.blocks: 0 is out of range [1, inf)");
+  EXPECT_EQ(OptionErrors("unit: {block: 2}\n"),
+            "a.yaml:1:7: missing required key 'stage.unit.blocks'\n"
+            "a.yaml:1:8: unknown key 'stage.unit.block'; did you mean 'blocks'? (known: blocks)");
+  EXPECT_EQ(OptionErrors("batch: 4\naccumulate: 5\n"),
+            "a.yaml:1:1: stage: accumulate 5 is more than batch 4");
+  EXPECT_EQ(OptionErrors("loss: mae\n"),
+            "a.yaml:1:7: stage.loss: unknown value 'mae'; did you mean 'mse'? "
+            "(known: mse, sum_squares, trimmed_mse)");
+  EXPECT_EQ(OptionErrors("trim: 0.6\n"), "a.yaml:1:7: stage.trim: 0.6 is out of range [0, 0.5]");
+  EXPECT_EQ(OptionErrors("steps: -1\n"), "a.yaml:1:8: stage.steps: -1 is out of range [0, inf)");
+}
+
+TEST(TuneOptionsTest, UnitsAreReadAndWritten) {
+  for (const auto& [yaml, blocks] : {std::pair{"unit: linear\n", 0}, std::pair{"unit: block\n", 1},
+                                     std::pair{"unit: {blocks: 3}\n", 3}}) {
+    TuneOptions options;
+    std::vector<Diagnostic> diagnostics;
+    ReadFields(ParseYaml(yaml, "a.yaml"), "stage", FieldsOf(&options), &diagnostics);
+    EXPECT_TRUE(diagnostics.empty());
+    EXPECT_EQ(options.unit_blocks, blocks);
+    const std::string canonical = WriteFields(FieldsOf(&options));
+    TuneOptions again;
+    ReadFields(ParseYaml(canonical, "b.yaml"), "stage", FieldsOf(&again), &diagnostics);
+    EXPECT_TRUE(diagnostics.empty()) << canonical;
+    EXPECT_EQ(again.unit_blocks, blocks);
+    EXPECT_EQ(WriteFields(FieldsOf(&again)), canonical);
+  }
+}
+
+}  // namespace
+}  // namespace roundlab

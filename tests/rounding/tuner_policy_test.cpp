@@ -1,0 +1,255 @@
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "tests/rounding/tuning.h"
+#include "tests/support/tensor_matchers.h"
+
+namespace roundlab {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::Layers;
+using testing::LinearUnit;
+using testing::OneLayer;
+using testing::RandomWeight;
+using testing::Recorder;
+
+const QuantSpec kThreeBits = {3, 32, "asym", "float32", false};
+
+/// A unit with `rows` rows; the first input feature of a row is its number.
+at::Tensor NumberedRows(std::int64_t rows) {
+  at::Generator g = at::detail::createCPUGenerator(2);
+  at::Tensor inputs = at::randn({rows, 3, 32}, g, at::TensorOptions(at::kFloat));
+  inputs.select(2, 0).copy_(at::arange(rows, at::kFloat).unsqueeze(1));
+  return inputs;
+}
+
+std::vector<std::int64_t> RowsOf(const at::Tensor& batch) {
+  std::vector<std::int64_t> rows;
+  for (std::int64_t i = 0; i < batch.size(0); ++i) {
+    rows.push_back(std::lround(batch[i][0][0].item<double>()));
+  }
+  return rows;
+}
+
+struct TunedRun {
+  UnitResult result;
+  Recorder recorder;
+  std::vector<std::vector<std::int64_t>> batches;
+  QuantizedWeight start;
+};
+
+struct Setting {
+  std::int64_t rows = 12;
+  std::uint64_t seed = 1;
+  std::set<int> broken = {};
+  double broken_value = std::numeric_limits<double>::quiet_NaN();
+};
+
+TunedRun RunWith(const TuneOptions& options, const Setting& setting) {
+  LinearUnit unit(RandomWeight(8, 32, 1), NumberedRows(setting.rows));
+  unit.broken_calls = setting.broken;
+  unit.broken_value = setting.broken_value;
+  const Layers layers = OneLayer("type: signround", unit.slot().weight, kThreeBits);
+  TunedRun run;
+  run.start = layers[0]->Finish();
+  TunerHooks hooks;
+  hooks.sink = &run.recorder;
+  run.result = TuneUnit(unit.unit, unit.data, layers, options, setting.seed, hooks);
+  for (const at::Tensor& batch : unit.batches) run.batches.push_back(RowsOf(batch));
+  return run;
+}
+
+TuneOptions Options(std::int64_t steps) {
+  TuneOptions options;
+  options.steps = steps;
+  options.batch = 4;
+  options.lr_times_steps = 1;
+  return options;
+}
+
+TEST(SamplerTest, CyclicVisitsEveryRowOnceAnEpoch) {
+  TuneOptions options = Options(9);
+  options.sampler = "cyclic";
+  const TunedRun run = RunWith(options, {});
+  ASSERT_EQ(run.batches.size(), 9U);
+  std::vector<std::vector<std::int64_t>> epochs(3);
+  for (std::size_t i = 0; i < 9; ++i) {
+    EXPECT_EQ(run.batches[i].size(), 4U);
+    epochs[i / 3].insert(epochs[i / 3].end(), run.batches[i].begin(), run.batches[i].end());
+  }
+  EXPECT_NE(epochs[0], epochs[1]);  // another order each time
+  std::vector<std::int64_t> all(12);
+  std::iota(all.begin(), all.end(), 0);
+  for (auto& epoch : epochs) {
+    std::sort(epoch.begin(), epoch.end());
+    EXPECT_EQ(epoch, all);
+  }
+}
+
+TEST(SamplerTest, PermutationDrawsDistinctRowsAfreshEachStep) {
+  const TunedRun run = RunWith(Options(60), {});
+  std::vector<int> visits(12);
+  for (const auto& batch : run.batches) {
+    EXPECT_EQ(std::set<std::int64_t>(batch.begin(), batch.end()).size(), 4U);
+    for (const std::int64_t row : batch) ++visits[static_cast<std::size_t>(row)];
+  }
+  // 60 x 4 / 12 = 20 each on average with standard deviation 3.7; an epoch would make all equal.
+  EXPECT_GE(*std::min_element(visits.begin(), visits.end()), 6);
+  EXPECT_NE(*std::min_element(visits.begin(), visits.end()),
+            *std::max_element(visits.begin(), visits.end()));
+}
+
+TEST(SamplerTest, ABatchLargerThanTheDataIsAllOfIt) {
+  for (const char* sampler : {"permutation", "cyclic"}) {
+    TuneOptions options = Options(3);
+    options.batch = 50;
+    options.sampler = sampler;
+    Setting setting;
+    setting.rows = 5;
+    for (auto batch : RunWith(options, setting).batches) {
+      std::sort(batch.begin(), batch.end());
+      EXPECT_THAT(batch, ElementsAre(0, 1, 2, 3, 4));
+    }
+  }
+}
+
+TEST(SamplerTest, SameSeedSameDrawsAndCodes) {
+  Setting other;
+  other.seed = 2;
+  const TunedRun a = RunWith(Options(10), {});
+  const TunedRun b = RunWith(Options(10), {});
+  const TunedRun c = RunWith(Options(10), other);
+  EXPECT_EQ(a.batches, b.batches);
+  EXPECT_TRUE(testing::SameWeights(a.result.weights[0], b.result.weights[0]));
+  EXPECT_EQ(a.result.loss_after, b.result.loss_after);
+  EXPECT_NE(a.batches, c.batches);
+}
+
+TEST(SamplerTest, PartsOfABatchAreItsRowsInOrder) {
+  TuneOptions options = Options(3);
+  const TunedRun whole = RunWith(options, {});
+  options.accumulate = 2;
+  const TunedRun split = RunWith(options, {});
+  ASSERT_EQ(split.batches.size(), 6U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    std::vector<std::int64_t> joined = split.batches[2 * i];
+    joined.insert(joined.end(), split.batches[2 * i + 1].begin(), split.batches[2 * i + 1].end());
+    EXPECT_EQ(joined, whole.batches[i]);
+  }
+}
+
+/// what() of the Error of a run, "" without one.
+std::string ErrorOf(const TuneOptions& options, const Setting& setting) {
+  try {
+    RunWith(options, setting);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+Setting BrokenAt(std::set<int> calls, double value = std::numeric_limits<double>::quiet_NaN()) {
+  Setting setting;
+  setting.broken = std::move(calls);
+  setting.broken_value = value;
+  return setting;
+}
+
+TEST(NanPolicyTest, StopNamesUnitLossAndStep) {
+  TuneOptions options = Options(10);
+  EXPECT_EQ(ErrorOf(options, {}), "");
+  EXPECT_EQ(ErrorOf(options, BrokenAt({3})), "unit: loss nan at step 3");
+  EXPECT_THROW(RunWith(options, BrokenAt({3})), Diverged);
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(ErrorOf(options, BrokenAt({0}, -infinity)), "unit: loss inf at step 0");
+  // A NaN with a sign bit, as inf - inf gives on x86, is the same NaN to a reader.
+  EXPECT_EQ(ErrorOf(options, BrokenAt({2}, -std::numeric_limits<double>::quiet_NaN())),
+            "unit: loss nan at step 2");
+}
+
+TEST(NanPolicyTest, StopSeesABrokenPartOfABatch) {
+  TuneOptions options = Options(10);
+  options.accumulate = 2;
+  EXPECT_EQ(ErrorOf(options, BrokenAt({7})), "unit: loss nan at step 3");
+}
+
+TEST(NanPolicyTest, RtnLeavesTheUnitAsItStarted) {
+  TuneOptions options = Options(10);
+  options.on_nan = "rtn";
+  for (const char* select : {"best_minibatch", "last", "best_full"}) {
+    options.select = select;
+    options.check_every = 2;
+    const TunedRun run = RunWith(options, BrokenAt({5}));
+    EXPECT_THAT(run.result.events,
+                ElementsAre("unit: loss nan at step 5, unit left as it started"));
+    EXPECT_TRUE(testing::SameWeights(run.result.weights[0], run.start));
+    EXPECT_EQ(run.result.loss_after, run.result.loss_before);
+    EXPECT_EQ(run.batches.size(), 6U);  // nothing is tried after it
+  }
+}
+
+TEST(NanPolicyTest, RollbackRecoversAtHalfTheLearningRate) {
+  TuneOptions options = Options(20);
+  options.on_nan = "rollback";
+  options.schedule = Schedules().FromText("type: constant");
+  const TunedRun run = RunWith(options, BrokenAt({5, 12}));
+  EXPECT_THAT(run.result.events,
+              ElementsAre("unit: loss nan at step 5, rolled back, learning rate halved",
+                          "unit: loss nan at step 12, rolled back, learning rate halved"));
+  EXPECT_EQ(run.batches.size(), 20U);
+  EXPECT_LT(run.result.loss_after, run.result.loss_before);
+  const auto& steps = run.recorder.steps.at("tune/unit/lr");
+  const auto& lrs = run.recorder.values.at("tune/unit/lr");
+  ASSERT_EQ(lrs.size(), 18U);  // the two broken steps move nothing
+  for (std::size_t i = 0; i < lrs.size(); ++i) {
+    EXPECT_EQ(lrs[i], 0.05 / (steps[i] > 12 ? 4 : steps[i] > 5 ? 2 : 1)) << steps[i];
+  }
+}
+
+TEST(NanPolicyTest, RollbackGoesBackToTheLastGoodState) {
+  // Good states are kept every ten steps; a break at step 1 goes back to step 0, the start.
+  TuneOptions options = Options(2);
+  options.on_nan = "rollback";
+  options.select = "last";
+  const TunedRun run = RunWith(options, BrokenAt({1}));
+  EXPECT_TRUE(testing::SameWeights(run.result.weights[0], run.start));
+}
+
+TEST(NanPolicyTest, VotesOfABrokenStepDoNotCount) {
+  // Rows that pull either way with one vote each: every whole step is a tie, and p stays at 0.
+  LinearUnit unit(at::zeros({1, 1}), at::ones({2, 1, 1}));
+  unit.data.targets = at::tensor({1.0F, -1.0F}).view({2, 1, 1});
+  unit.broken_calls = {1};
+  Layers layers;
+  layers.push_back(std::make_unique<testing::FreeWeight>());
+  TuneOptions options = Options(2);
+  options.optimizer = Optimizers().FromText("type: sign_sgd\nvote: majority");
+  options.batch = 2;
+  options.accumulate = 2;
+  options.on_nan = "rollback";
+  options.select = "last";
+  const UnitResult result = TuneUnit(unit.unit, unit.data, layers, options, 1, {});
+  EXPECT_EQ(result.events.size(), 1U);
+  EXPECT_EQ(result.weights[0].scale.item<double>(), 0);
+}
+
+TEST(NanPolicyTest, RollbackGivesUpAfterTen) {
+  TuneOptions options = Options(30);
+  options.on_nan = "rollback";
+  std::set<int> all;
+  for (int i = 0; i < 30; ++i) all.insert(i);
+  EXPECT_EQ(ErrorOf(options, BrokenAt(all)), "unit: loss nan at step 10");
+}
+
+}  // namespace
+}  // namespace roundlab
