@@ -29,8 +29,9 @@ Bpe::Bpe(Vocabulary vocabulary, const std::vector<std::pair<std::string, std::st
   };
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const auto& [left, right] = merges[rank];
-    merges_.Insert(require(left), require(right),
-                   {static_cast<std::uint32_t>(rank), require(left + right)});
+    const std::int32_t left_id = require(left);
+    const std::int32_t right_id = require(right);
+    merges_.Insert(left_id, right_id, {static_cast<std::uint32_t>(rank), require(left + right)});
   }
   for (std::size_t c = 0; c < ascii_.size(); ++c) {
     ascii_[c] = Find(std::string(1, static_cast<char>(c))).value_or(-1);

@@ -112,9 +112,8 @@ std::vector<std::int32_t> BpeTokenizer::Encode(std::string_view text, SpecialTok
     if (parts_.normalizer) parts_.normalizer->Apply(&stretch);
     EncodeStretch(stretch, &words);
   }
-  std::vector<std::int32_t> ids = words.TakeIds();
-  for (const TokenTemplate& parts : parts_.templates) ids = ApplyTemplate(parts, special, ids);
-  return ids;
+  const std::vector<std::int32_t> ids = words.TakeIds();
+  return parts_.around.has_value() ? ApplyTemplate(*parts_.around, special, ids) : ids;
 }
 
 std::string BpeTokenizer::Decode(const std::vector<std::int32_t>& ids) const {

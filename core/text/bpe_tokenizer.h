@@ -42,7 +42,7 @@ struct BpeTokenizerParts {
   std::unique_ptr<Bpe> model;                   ///< required
   std::unique_ptr<Decoder> decoder;             ///< null: tokens are joined by spaces
   std::vector<AddedToken> added_tokens;
-  std::vector<TokenTemplate> templates;  ///< applied one after the other
+  std::optional<TokenTemplate> around;  ///< nullopt: the text alone
   SpecialIds special;
   std::string kind;
 };

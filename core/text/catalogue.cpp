@@ -74,7 +74,7 @@ struct Entries {
 };
 
 const Entries& Read() {
-  static const Entries entries = [] {
+  static const Entries kEntries = [] {
     const std::string file =
         Environment("ROUNDLAB_CATALOGUE", ROUNDLAB_SOURCE_DIR "/configs/catalogue.yaml");
     Catalogue catalogue;
@@ -89,7 +89,7 @@ const Entries& Read() {
     read.models.assign(catalogue.models.begin(), catalogue.models.end());
     return read;
   }();
-  return entries;
+  return kEntries;
 }
 
 template <class Entry>
@@ -108,7 +108,7 @@ const DataEntry& FindData(const std::string& name) {
   for (const DataEntry& entry : DataCatalogue()) {
     if (entry.name == name) return entry;
   }
-  throw Error("data: unknown name '" + name + "'" + SuggestionSuffix(name, Names(DataCatalogue())) +
+  throw Error("unknown data '" + name + "'" + SuggestionSuffix(name, Names(DataCatalogue())) +
               "; a file is given as {path: FILE}");
 }
 

@@ -14,6 +14,7 @@
 #include "core/base/hash.h"
 #include "core/base/suggest.h"
 #include "core/text/catalogue.h"
+#include "core/text/utf8.h"
 
 namespace roundlab {
 namespace {
@@ -31,10 +32,10 @@ std::string FormatOf(const std::string& path, const std::string& format) {
 }
 
 std::string_view Strip(std::string_view text) {
-  const char* const kSpace = " \t\n\r\f\v";
-  const std::size_t first = text.find_first_not_of(kSpace);
+  const char* const space = " \t\n\r\f\v";
+  const std::size_t first = text.find_first_not_of(space);
   if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+  return text.substr(first, text.find_last_not_of(space) - first + 1);
 }
 
 /// Splits into lines and hands each on until `take` says stop. Row numbers count from 1.
@@ -79,6 +80,11 @@ std::vector<std::string> SplitAtMarkers(const std::string& text, std::int64_t mo
 
 std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t most) {
   const std::string text = ReadMaybeGzip(source.path);
+  try {
+    CheckUtf8(text);
+  } catch (const Error& e) {
+    throw Error(source.path + ": " + e.what());
+  }
   const std::string format = FormatOf(source.path, source.format);
   std::vector<std::string> documents;
   if (format == "text") {
@@ -87,11 +93,10 @@ std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t mo
   }
   if (format == "endoftext") return SplitAtMarkers(text, most);
   ForLines(text, [&](std::string_view line, std::int64_t row) {
-    if (format == "wikitext") {
-      documents.emplace_back(Strip(line).empty() ? "" : std::string(line) + "\n");
-    } else if (format == "lines") {
-      if (!Strip(line).empty()) documents.emplace_back(Strip(line));
-    } else if (!Strip(line).empty()) {
+    const bool blank = Strip(line).empty();
+    if (format == "wikitext") documents.push_back(blank ? "" : std::string(line) + "\n");
+    if (format == "lines" && !blank) documents.emplace_back(Strip(line));
+    if (format == "jsonl" && !blank) {
       documents.push_back(
           JsonDocument(line, source.field, source.path + ":" + std::to_string(row)));
     }
@@ -154,7 +159,7 @@ void DataField::Read(const ConfigNode& node, const std::string& path,
   } catch (const ConfigError&) {
     throw;
   } catch (const Error& e) {
-    diagnostics->push_back({node.where, path + "." + e.what()});
+    diagnostics->push_back({node.where, path + ": " + e.what()});
   }
 }
 

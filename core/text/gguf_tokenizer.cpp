@@ -157,9 +157,9 @@ std::unique_ptr<Tokenizer> LoadByteLevel(const GgufFile& file) {
   parts.decoder = MakeByteLevelDecoder();
   parts.added_tokens = SpecialTokensInText(tokens, TokenTypes(file));
   parts.special = ReadSpecial(file);
-  parts.templates.push_back(BosEosTemplate(
-      file.path(), parts.special, OptionalFlag(file, "tokenizer.ggml.add_bos_token", pre.adds_bos),
-      OptionalFlag(file, "tokenizer.ggml.add_eos_token", false)));
+  parts.around = BosEosTemplate(file.path(), parts.special,
+                                OptionalFlag(file, "tokenizer.ggml.add_bos_token", pre.adds_bos),
+                                OptionalFlag(file, "tokenizer.ggml.add_eos_token", false));
   parts.kind = std::string("byte-level bpe (gguf, ") + pre.name + ")";
   return std::make_unique<BpeTokenizer>(std::move(parts));
 }

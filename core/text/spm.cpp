@@ -1,6 +1,6 @@
 #include "core/text/spm.h"
 
-#include <functional>
+#include <charconv>
 #include <queue>
 #include <utility>
 
@@ -8,6 +8,20 @@
 #include "core/text/utf8.h"
 
 namespace roundlab {
+namespace {
+
+// The byte of "<0xNN>".
+std::size_t ByteOf(const std::string& text) {
+  unsigned byte = 0;
+  const char* digits = text.data() + 3;
+  const bool framed = text.size() == 6 && text.rfind("<0x", 0) == 0 && text.back() == '>';
+  if (!framed || std::from_chars(digits, digits + 2, byte, 16).ptr != digits + 2) {
+    throw Error("byte piece '" + text + "' is not of the form <0xNN>");
+  }
+  return byte;
+}
+
+}  // namespace
 
 struct SpmModel::Symbol {
   std::string_view text;  // empty once it has been merged into its left neighbour
@@ -92,10 +106,7 @@ SpmModel::SpmModel(std::vector<SpmPiece> pieces) : pieces_(std::move(pieces)) {
       continue;
     }
     if (piece.type == PieceType::kByte) {
-      const bool well_formed = piece.text.size() == 6 && piece.text.rfind("<0x", 0) == 0;
-      if (!well_formed) throw Error("byte piece '" + piece.text + "' is not of the form <0xNN>");
-      const auto byte = std::stoul(piece.text.substr(3, 2), nullptr, 16);
-      bytes_[byte] = id;
+      bytes_[ByteOf(piece.text)] = id;
       has_bytes_ = true;
       continue;
     }

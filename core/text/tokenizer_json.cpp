@@ -159,10 +159,11 @@ std::unique_ptr<Bpe> ReadBpeModel(const JsonValue& value) {
   }
 }
 
-void ReadPostProcessor(const JsonValue& value, std::vector<TokenTemplate>* templates, int depth) {
+void ReadPostProcessor(const JsonValue& value, std::optional<TokenTemplate>* around, int depth) {
   const std::string& type = value.At("type").String();
   if (type == "TemplateProcessing") {
-    templates->push_back(ReadTemplate(value));
+    if (around->has_value()) throw Error(value.place() + ": a second template is not supported");
+    *around = ReadTemplate(value);
     return;
   }
   if (type == "ByteLevel") return;  // moves offsets only
@@ -171,7 +172,7 @@ void ReadPostProcessor(const JsonValue& value, std::vector<TokenTemplate>* templ
     throw Error(value.place() + ": sequences nested deeper than " + std::to_string(kMaxPartDepth));
   }
   for (const JsonValue& item : value.At("processors").Items()) {
-    ReadPostProcessor(item, templates, depth + 1);
+    ReadPostProcessor(item, around, depth + 1);
   }
 }
 
@@ -188,7 +189,7 @@ std::unique_ptr<BpeTokenizer> TokenizerFromJson(std::string_view document, const
   if (const auto part = root.Find("normalizer")) parts.normalizer = ReadNormalizer(*part);
   if (const auto part = root.Find("pre_tokenizer")) parts.pre_tokenizer = ReadPreTokenizer(*part);
   if (const auto part = root.Find("decoder")) parts.decoder = ReadDecoder(*part);
-  if (const auto part = root.Find("post_processor")) ReadPostProcessor(*part, &parts.templates);
+  if (const auto part = root.Find("post_processor")) ReadPostProcessor(*part, &parts.around);
   if (const auto part = root.Find("added_tokens")) {
     parts.added_tokens = ReadAddedTokens(*part, *parts.model);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/base/error.h"
@@ -18,8 +19,7 @@ std::unique_ptr<Normalizer> ReadNormalizer(const JsonValue& value, int depth = 0
 std::unique_ptr<PreTokenizer> ReadPreTokenizer(const JsonValue& value, int depth = 0);
 std::unique_ptr<Decoder> ReadDecoder(const JsonValue& value, int depth = 0);
 std::unique_ptr<Bpe> ReadBpeModel(const JsonValue& value);
-void ReadPostProcessor(const JsonValue& value, std::vector<TokenTemplate>* templates,
-                       int depth = 0);
+void ReadPostProcessor(const JsonValue& value, std::optional<TokenTemplate>* around, int depth = 0);
 
 /// A part may hold other parts in a Sequence this deep.
 constexpr int kMaxPartDepth = 8;

@@ -49,9 +49,10 @@ void AppendNormalized(std::string_view text, NormalForm form, std::string* out) 
   out->append(reinterpret_cast<const char*>(result), static_cast<std::size_t>(length));
 }
 
-bool IsAscii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char byte) { return static_cast<unsigned char>(byte) < 0x80; });
+std::size_t AsciiRunEnd(std::string_view text, std::size_t begin) {
+  std::size_t end = begin;
+  while (end < text.size() && static_cast<unsigned char>(text[end]) < 0x80) ++end;
+  return end;
 }
 
 }  // namespace
@@ -108,20 +109,28 @@ void AppendLowercase(char32_t c, std::string* out) {
   AppendUtf8(static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))), out);
 }
 
+// The text is cut where nothing on one side can change anything on the other. An ASCII character
+// never composes with what stands before it, and what Unicode 9 does not know with nothing at all.
 std::string NormalizeUnicode(std::string_view text, NormalForm form) {
   std::string out;
-  if (IsAscii(text)) return std::string(text);
   out.reserve(text.size());
-  // A code point that Unicode 9 does not know is a starter that composes with nothing: it cuts the
-  // text into parts that can be normalized on their own.
-  std::size_t part = 0;
+  std::size_t part = 0;  // up to here, `out` is complete
   for (std::size_t position = 0; position < text.size();) {
     const std::size_t here = position;
-    const char32_t code_point = NextCodePoint(text, &position);
-    if (code_point < 0x7FD || FindRange(UnknownToUnicode9(), code_point) == nullptr) continue;
+    std::size_t keep = here;  // what lies from here to there stays as it is
+    const std::size_t run_end = AsciiRunEnd(text, here);
+    if (run_end > here) {
+      position = run_end;
+      keep = run_end == text.size() ? run_end : run_end - 1;
+    } else {
+      const char32_t code_point = NextCodePoint(text, &position);
+      const bool known = FindRange(UnknownToUnicode9(), code_point) == nullptr;
+      if (!known) keep = position;
+    }
+    if (keep == here) continue;
     AppendNormalized(text.substr(part, here - part), form, &out);
-    out.append(text.substr(here, position - here));
-    part = position;
+    out.append(text.substr(here, keep - here));
+    part = keep;
   }
   AppendNormalized(text.substr(part), form, &out);
   return out;

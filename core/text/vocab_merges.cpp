@@ -133,9 +133,8 @@ std::unique_ptr<Tokenizer> LoadVocabMerges(const std::string& folder) {
   parts.decoder = MakeByteLevelDecoder();
   parts.added_tokens = config.added_tokens;
   parts.special = ResolveSpecial(config, parts);
-  parts.templates.push_back(BosEosTemplate(folder + "/tokenizer_config.json", parts.special,
-                                           config.add_bos.value_or(false),
-                                           config.add_eos.value_or(false)));
+  parts.around = BosEosTemplate(folder + "/tokenizer_config.json", parts.special,
+                                config.add_bos.value_or(false), config.add_eos.value_or(false));
   parts.kind = "byte-level bpe (vocab.json)";
   try {
     return std::make_unique<BpeTokenizer>(std::move(parts));
