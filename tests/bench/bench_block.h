@@ -1,0 +1,50 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <memory>
+
+#include "core/model/block.h"
+#include "core/model/rope.h"
+
+namespace roundlab::bench {
+
+/// The shape of SmolLM2-135M's blocks.
+inline ModelDescription SmolLm2Shape() {
+  ModelDescription d;
+  d.family = "llama";
+  d.hidden = 576;
+  d.intermediate = 1536;
+  d.layers = 1;
+  d.heads = 9;
+  d.kv_heads = 3;
+  d.head_dim = 64;
+  d.vocab = 49152;
+  d.max_positions = 2048;
+  d.norm_eps = 1e-5;
+  d.rope.theta = 100000;
+  d.windows = {0};
+  return d;
+}
+
+/// A block of that shape with random weights.
+inline std::unique_ptr<DecoderBlock> RandomBlock(const ModelDescription& d) {
+  at::manual_seed(1);
+  auto block = std::make_unique<DecoderBlock>(d, 0);
+  block->norm1 = at::ones({d.hidden});
+  block->norm2 = at::ones({d.hidden});
+  const std::int64_t kv = d.kv_heads * d.head_dim;
+  const std::vector<std::pair<std::int64_t, std::int64_t>> shapes = {{d.hidden, d.hidden},
+                                                                     {kv, d.hidden},
+                                                                     {kv, d.hidden},
+                                                                     {d.hidden, d.hidden},
+                                                                     {d.intermediate, d.hidden},
+                                                                     {d.intermediate, d.hidden},
+                                                                     {d.hidden, d.intermediate}};
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    block->Slot(i).weight = at::randn({shapes[i].first, shapes[i].second}) * 0.05;
+  }
+  return block;
+}
+
+}  // namespace roundlab::bench
