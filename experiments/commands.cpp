@@ -1,5 +1,6 @@
 #include "experiments/commands.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -10,8 +11,10 @@
 #include "experiments/execute.h"
 #include "experiments/experiment.h"
 #include "experiments/options_doc.h"
+#include "experiments/preflight.h"
 #include "experiments/runner.h"
 #include "experiments/table.h"
+#include "rounding/tuner.h"
 
 namespace roundlab {
 namespace {
@@ -64,6 +67,16 @@ std::vector<RunOutcome> LookAtAll(const Experiment& experiment, const std::strin
   return outcomes;
 }
 
+/// Runs that are yet to be done. Throws Error where a folder of theirs holds something else.
+std::vector<RunConfig> Unfinished(const Experiment& experiment, const std::string& out) {
+  std::vector<RunConfig> configs;
+  for (const PlannedRun& run : experiment.runs) {
+    const RunOutcome found = LookAtRun(RunFolder(out, experiment, run.id), run.config);
+    if (found.state != RunState::kDone) configs.push_back(run.config);
+  }
+  return configs;
+}
+
 void PrintTables(const Experiment& experiment, const std::vector<RunOutcome>& outcomes) {
   for (const TableSpec& spec : experiment.tables) {
     Print(MakeTable(experiment, spec, outcomes).ToMarkdown() + "\n");
@@ -79,6 +92,16 @@ void PrintOutcomes(const CommandLine& line, const Experiment& experiment,
   PrintJson({{"experiment", experiment.name}, {"runs", std::move(runs)}});
 }
 
+/// Leaves the reason of a failure to the runner; on a full disk it goes to stderr.
+int TellError(const std::string& folder, const std::string& reason, int code) {
+  try {
+    WriteFileAtomically(folder + "/error.txt", reason);
+  } catch (const Error&) {
+    std::fprintf(stderr, "%s\n", reason.c_str());
+  }
+  return code;
+}
+
 }  // namespace
 
 void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names) {
@@ -89,6 +112,7 @@ void RequireArguments(const CommandLine& line, std::size_t count, const std::str
 int RunCommand(const CommandLine& line) {
   RequireArguments(line, 1, "FILE [--set KEY=VALUE] [--out DIR] [--json] [--quiet]");
   const Experiment experiment = LoadExperiment(line.arguments[0], line.set);
+  CheckInputs(Unfinished(experiment, line.out));
   InstallInterruptHandler();
   const auto outcomes = RunAll(experiment, {line.program, line.out, line.quiet});
   PrintOutcomes(line, experiment, outcomes);
@@ -98,7 +122,7 @@ int RunCommand(const CommandLine& line) {
     if (outcome.state == RunState::kDone) continue;
     std::fprintf(stderr, "run %s %s: %s\n", outcome.id.c_str(), StateName(outcome),
                  outcome.reason.c_str());
-    code = 1;
+    code = std::max(code, outcome.bad_input ? 2 : 1);
   }
   return code;
 }
@@ -132,6 +156,9 @@ int PlanCommand(const CommandLine& line) {
 int ValidateCommand(const CommandLine& line) {
   RequireArguments(line, 1, "FILE [--set KEY=VALUE]");
   const Experiment experiment = LoadExperiment(line.arguments[0], line.set);
+  std::vector<RunConfig> configs;
+  for (const PlannedRun& run : experiment.runs) configs.push_back(run.config);
+  CheckInputs(configs);
   Print(line.arguments[0] + ": good, " + std::to_string(experiment.runs.size()) + " runs\n");
   return 0;
 }
@@ -148,9 +175,12 @@ int ExecuteCommand(const CommandLine& line) {
     ExecuteRun(config, {folder, line.quiet});
   } catch (const Interrupted&) {
     throw;
+  } catch (const Diverged& e) {
+    return TellError(folder, e.what(), 1);
+  } catch (const Error& e) {
+    return TellError(folder, e.what(), 2);
   } catch (const std::exception& e) {
-    WriteFileAtomically(folder + "/error.txt", e.what());
-    return 1;
+    return TellError(folder, e.what(), 1);
   }
   return 0;
 }

@@ -21,7 +21,8 @@ struct CommandLine {
   bool no_special = false;
 };
 
-// Each returns the exit code: 0 done, 1 a run failed, 130 interrupted; bad input throws Error.
+// Each returns the exit code: 0 done, 1 a run failed, 2 it failed for bad input, 130 interrupted.
+// Bad input that is known before anything runs throws Error.
 
 int RunCommand(const CommandLine& line);       ///< run FILE
 int PlanCommand(const CommandLine& line);      ///< plan FILE

@@ -15,6 +15,7 @@
 #include "core/model/model.h"
 #include "core/text/catalogue.h"
 #include "experiments/commit.h"
+#include "experiments/preflight.h"
 
 namespace roundlab {
 namespace {
@@ -28,15 +29,6 @@ double SecondsSince(Clock::time_point start) {
 at::ScalarType DtypeOf(const std::string& name) {
   if (name == "float32") return at::kFloat;
   return name == "bfloat16" ? at::kBFloat16 : at::kHalf;
-}
-
-std::vector<std::string> LayerNames(const ModelDescription& model) {
-  std::vector<std::string> names;
-  for (std::int64_t i = 0; i < model.layers; ++i) {
-    const auto block = DecoderBlock::LinearNames(i);
-    names.insert(names.end(), block.begin(), block.end());
-  }
-  return names;
 }
 
 at::Tensor ToTensor(const CalibrationTokens& tokens, std::int64_t seqlen) {
@@ -62,6 +54,7 @@ class Execution {
     const std::string path = ResolveModel(config_.model.path);
     log_.Write("run " + result_.id + ": model " + path);
     const ModelFiles files(path);
+    CheckAgainstModel(config_, files.description());
     const auto tokenizer = LoadTokenizer(path);
     Describe(files);
     const QuantizedModel quantized = Quantize(files, *tokenizer);
@@ -84,12 +77,8 @@ class Execution {
                                {"config", result_.config}});
   }
 
-  at::Tensor Calibration(const ModelDescription& model, const Tokenizer& tokenizer) {
+  at::Tensor Calibration(const Tokenizer& tokenizer) {
     const CalibrationOptions& options = *config_.calibration;
-    if (options.seqlen > model.max_positions) {
-      throw Error("calibration.seqlen " + std::to_string(options.seqlen) +
-                  " is longer than the model's context of " + std::to_string(model.max_positions));
-    }
     const CalibrationTokens tokens = MakeCalibration(options, tokenizer);
     result_.provenance["calibration_sha256"] = tokens.fingerprint;
     log_.Write("calibration: " + std::to_string(tokens.rows.size()) + " x " +
@@ -103,14 +92,13 @@ class Execution {
     if (config_.pipeline.empty()) return {};
     const auto start = Clock::now();
     const RoundStage& stage = config_.pipeline.front();
-    config_.quant->CheckAgainst(LayerNames(files.description()));
     PipelineInputs inputs;
     inputs.files = &files;
     inputs.dtype = DtypeOf(config_.model.dtype);
     inputs.seed = static_cast<std::uint64_t>(config_.seed);
     inputs.progress_folder = folder_ + "/checkpoint";
     const bool tuned = stage.scheme.make()->Tunable();
-    if (tuned) inputs.tokens = Calibration(files.description(), tokenizer);
+    if (tuned) inputs.tokens = Calibration(tokenizer);
     const auto series =
         tuned ? SeriesNames(files.description(), stage.tune) : std::vector<std::string>();
     LiveRunFile live(folder_ + "/run.h5", series, result_.provenance);

@@ -25,7 +25,9 @@ class FolderLock {
  public:
   explicit FolderLock(const std::string& folder) {
     const std::string file = folder + "/lock";
-    file_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    // Inherited by the run's process on purpose: where only the runner was killed, the claim lasts
+    // until that process has ended too.
+    file_ = ::open(file.c_str(), O_RDWR | O_CREAT, 0644);  // NOLINT(android-cloexec-open)
     if (file_ < 0) throw Error(file + ": cannot open: " + std::strerror(errno));
     while (::flock(file_, LOCK_EX) != 0) {
       CheckInterrupt();
@@ -86,13 +88,18 @@ RunOutcome RunOne(const PlannedRun& run, const std::string& folder, const Runner
   outcome.state =
       WIFEXITED(status) && WEXITSTATUS(status) == 130 ? RunState::kInterrupted : RunState::kFailed;
   outcome.reason = LastError(folder, status);
+  outcome.bad_input = WIFEXITED(status) && WEXITSTATUS(status) == 2;
   if (outcome.state == RunState::kInterrupted) return outcome;
   RunResult failed;
   failed.id = run.id;
   failed.status = "failed";
   failed.reason = outcome.reason;
   failed.config = run.config.Canonical();
-  WriteRunResult(folder + "/run.json", failed);
+  try {
+    WriteRunResult(folder + "/run.json", failed);
+  } catch (const Error& e) {
+    outcome.reason += "; " + std::string(e.what());
+  }
   return outcome;
 }
 

@@ -20,9 +20,10 @@ struct RunOutcome {
   std::string id;
   std::string folder;
   RunState state = RunState::kNotRun;
-  bool cached = false;  ///< was complete before
-  RunResult result;     ///< where done
-  std::string reason;   ///< where failed
+  bool cached = false;     ///< was complete before
+  RunResult result;        ///< where done
+  std::string reason;      ///< where failed
+  bool bad_input = false;  ///< where failed: for what it was given, not by itself
 };
 
 /// Folder of a run: OUT/EXPERIMENT/ID.
