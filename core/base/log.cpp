@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -68,7 +69,7 @@ void Progress::Draw(const std::string& note) {
 }
 
 std::string FormatDuration(double seconds) {
-  const auto whole = static_cast<long long>(seconds + 0.5);
+  const long long whole = std::llround(seconds);
   char text[48];
   if (whole < 60) {
     std::snprintf(text, sizeof(text), "%lld s", whole);

@@ -2,6 +2,7 @@
 
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 
 namespace roundlab {
@@ -120,6 +121,7 @@ class FieldDescriber : public FieldVisitor {
 }  // namespace
 
 bool Interval::Contains(double value) const {
+  if (std::isinf(value)) return false;                              // an end at infinity is open
   return (open_low ? value > low : value >= low) && value <= high;  // false for NaN
 }
 

@@ -6,7 +6,6 @@
 #include <ctime>
 #include <fstream>
 
-
 namespace roundlab {
 namespace {
 
@@ -28,13 +27,13 @@ Provenance BuildAndMachine() {
   uname(&machine);
   return {
 #ifdef __clang__
-          {"compiler", "clang " __clang_version__},
+      {"compiler", "clang " __clang_version__},
 #else
-          {"compiler", "g++ " __VERSION__},
+      {"compiler", "g++ " __VERSION__},
 #endif
-          {"cpu", CpuName()},
-          {"cores", std::to_string(sysconf(_SC_NPROCESSORS_ONLN))},
-          {"system", std::string(machine.sysname) + " " + machine.release}};
+      {"cpu", CpuName()},
+      {"cores", std::to_string(sysconf(_SC_NPROCESSORS_ONLN))},
+      {"system", std::string(machine.sysname) + " " + machine.release}};
 }
 
 std::string TimeNow() {

@@ -34,7 +34,8 @@ inline at::Tensor GoldenTensor(const SafetensorsFile& file, const std::string& n
       break;
   }
   at::Tensor tensor = at::empty(view->shape, at::kFloat);
-  DecodeToFloat(*view, {tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())});
+  DecodeToFloat(*view,
+                {tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())});
   return tensor;
 }
 

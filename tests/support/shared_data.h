@@ -8,8 +8,8 @@
 
 namespace roundlab::testing {
 
-/// The folder of real models, data and reference outputs: ROUNDLAB_SHARED, else ../shared beside the
-/// source tree. Empty where there is none.
+/// The folder of real models, data and reference outputs: ROUNDLAB_SHARED, else ../shared beside
+/// the source tree. Empty where there is none.
 inline std::string SharedFolder() {
   if (const char* given = std::getenv("ROUNDLAB_SHARED")) return given;
   const auto beside = std::filesystem::path(__FILE__).parent_path() / "../../../shared";
@@ -21,8 +21,8 @@ inline std::string SharedFolder() {
 }  // namespace roundlab::testing
 
 /// Sets `path` to SHARED/relative, or skips the test and says what is missing.
-#define ROUNDLAB_SHARED_OR_SKIP(path, relative)                                            \
-  const std::string path = ::roundlab::testing::SharedFolder() + "/" + (relative);         \
-  if (!std::filesystem::exists(path)) {                                                    \
+#define ROUNDLAB_SHARED_OR_SKIP(path, relative)                                              \
+  const std::string path = ::roundlab::testing::SharedFolder() + "/" + (relative);           \
+  if (!std::filesystem::exists(path)) {                                                      \
     GTEST_SKIP() << "needs " << (relative) << " under ROUNDLAB_SHARED or beside the source"; \
   }

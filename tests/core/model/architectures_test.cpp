@@ -32,8 +32,8 @@ TEST_P(ArchitectureTest, HiddenStatesLogitsAndNllEqualTransformers) {
   at::Tensor hidden = model.ends().Embed(ids);
   for (std::size_t i = 0; i < model.blocks().size(); ++i) {
     hidden = model.blocks()[i]->Forward(hidden, rope);
-    EXPECT_TRUE(TensorNear(hidden, GoldenTensor(golden, "hidden." + std::to_string(i)), kTolerance,
-                           0))
+    EXPECT_TRUE(
+        TensorNear(hidden, GoldenTensor(golden, "hidden." + std::to_string(i)), kTolerance, 0))
         << "layer " << i;
   }
   EXPECT_TRUE(TensorNear(model.Hidden(ids), GoldenTensor(golden, "final"), kTolerance, 0));

@@ -1,0 +1,146 @@
+#include "core/metrics/hdf5_file.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "core/metrics/memory.h"
+#include "tests/core/formats/format_files.h"
+
+namespace roundlab {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::ErrorOf;
+using testing::TempFolder;
+
+/// Runs `run` and gives what it wrote to stderr: HDF5 prints its error stacks there.
+template <class Run>
+std::string Stderr(const Run& run) {
+  ::testing::internal::CaptureStderr();
+  run();
+  return ::testing::internal::GetCapturedStderr();
+}
+
+RunRecord Sample() {
+  RunRecord record;
+  for (int i = 0; i < 1500; ++i) record.Record("tune/block_0/loss", i, 1.0 / (i + 1));
+  record.Record("tune/block_0/lr", 3, std::nan(""));
+  record.Array("layers/x/histogram", {2, 3}, {1, -0.0, 3, 4, 5, 1e-310});
+  record.Array("layers/x/nothing", {0}, {});
+  return record;
+}
+
+TEST(RunFileTest, WhatIsWrittenReadsBackBitForBit) {
+  const TempFolder folder;
+  const std::string file = folder / "run.h5";
+  const std::string text = "a: \"x\"\nb: [1, 2]\n\xc3\xa4";
+  WriteRunFile(file, Sample(), {{"status", "complete"}, {"config", text}, {"empty", ""}});
+  const auto loss = ReadSeries(file, "tune/block_0/loss");
+  ASSERT_EQ(loss.steps.size(), 1500U);
+  for (int i = 0; i < 1500; ++i) {
+    EXPECT_EQ(loss.steps[static_cast<std::size_t>(i)], i);
+    EXPECT_EQ(loss.values[static_cast<std::size_t>(i)], 1.0 / (i + 1));
+  }
+  EXPECT_TRUE(std::isnan(ReadSeries(file, "tune/block_0/lr").values.at(0)));
+  const auto histogram = ReadArray(file, "layers/x/histogram");
+  EXPECT_EQ(histogram.shape, (std::vector<std::int64_t>{2, 3}));
+  ASSERT_EQ(histogram.values.size(), 6U);
+  EXPECT_EQ(std::bit_cast<std::uint64_t>(histogram.values[1]), std::uint64_t{1} << 63);
+  EXPECT_EQ(histogram.values[5], 1e-310);
+  EXPECT_TRUE(ReadArray(file, "layers/x/nothing").values.empty());
+  EXPECT_EQ(ReadAttribute(file, "status"), "complete");
+  EXPECT_EQ(ReadAttribute(file, "config"), text);
+  EXPECT_EQ(ReadAttribute(file, "empty"), "");
+  EXPECT_FALSE(fs::exists(file + ".part"));
+}
+
+TEST(RunFileTest, ALongAttributeSurvives) {
+  const TempFolder folder;
+  const std::string text(200'000, 'c');  // beyond the 64 KB of the old format
+  WriteRunFile(folder / "run.h5", {}, {{"config", text}});
+  EXPECT_EQ(ReadAttribute(folder / "run.h5", "config"), text);
+}
+
+TEST(RunFileTest, ErrorsNameTheFileAndLeaveWhatWasThereAndAreSilent) {
+  const TempFolder folder;
+  const std::string taken = folder.Write("taken", "x");
+  const std::string file = folder / "run.h5";
+  WriteRunFile(file, Sample(), {{"status", "complete"}});
+  const std::string printed = Stderr([&] {
+    const std::string below = taken + "/run.h5";
+    const std::string error = ErrorOf([&] { WriteRunFile(below, Sample(), {}); });
+    EXPECT_NE(error.find("make " + below + ".part"), std::string::npos) << error;
+    EXPECT_NE(ErrorOf([&] { LiveRunFile(below, {}, {}); }), "");
+    EXPECT_NE(ErrorOf([&] { ReadSeries(folder / "none.h5", "a"); }), "");
+    EXPECT_NE(ErrorOf([&] { ReadSeries(taken, "a"); }), "");
+    EXPECT_NE(ErrorOf([&] { ReadSeries(file, "tune/block_1/loss"); }), "");
+    EXPECT_NE(ErrorOf([&] { ReadArray(file, "layers/y"); }), "");
+    EXPECT_NE(ErrorOf([&] { ReadAttribute(file, "none"); }), "");
+  });
+  EXPECT_EQ(printed, "");
+  EXPECT_EQ(testing::ReadAll(taken), "x");
+  EXPECT_EQ(ReadAttribute(file, "status"), "complete");
+  int files = 0;
+  for (const auto& entry : fs::directory_iterator(folder.path())) files += entry.is_regular_file();
+  EXPECT_EQ(files, 2);
+}
+
+TEST(LiveRunFileTest, IsReadableWhileOpenAndSaysThatItRuns) {
+  const TempFolder folder;
+  const std::string file = folder / "run.h5";
+  const std::string printed = Stderr([&] {
+    LiveRunFile live(file, {"tune/a/loss", "tune/a/lr"}, {{"seed", "7"}, {"status", "complete"}});
+    EXPECT_EQ(ReadAttribute(file, "status"), "running");
+    EXPECT_EQ(ReadAttribute(file, "seed"), "7");
+    EXPECT_TRUE(ReadSeries(file, "tune/a/loss").steps.empty());
+    for (int i = 0; i < 700; ++i) live.Record("tune/a/loss", i, 0.5 * i);
+    live.Record("tune/unknown", 0, 1);  // waits for the finished file
+    live.Flush();
+    const auto first = ReadSeries(file, "tune/a/loss");
+    ASSERT_EQ(first.steps.size(), 700U);
+    EXPECT_EQ(first.steps.back(), 699);
+    EXPECT_EQ(first.values.back(), 349.5);
+    live.Record("tune/a/loss", 700, -1);
+    live.Flush();
+    EXPECT_EQ(ReadSeries(file, "tune/a/loss").values.back(), -1);
+    EXPECT_TRUE(ReadSeries(file, "tune/a/lr").steps.empty());
+  });
+  EXPECT_EQ(printed, "");
+  // A run that ended here never got its finished file: it stays marked as running.
+  EXPECT_EQ(ReadAttribute(file, "status"), "running");
+}
+
+TEST(LiveRunFileTest, IsReplacedByTheFinishedFile) {
+  const TempFolder folder;
+  const std::string file = folder / "run.h5";
+  { LiveRunFile live(file, {"tune/block_0/loss"}, {}); }
+  WriteRunFile(file, Sample(), {{"status", "complete"}});
+  EXPECT_EQ(ReadAttribute(file, "status"), "complete");
+  EXPECT_EQ(ReadSeries(file, "tune/block_0/loss").steps.size(), 1500U);
+}
+
+TEST(ProvenanceTest, SaysWhatBuiltItAndWhereItRan) {
+  const Provenance machine = BuildAndMachine();
+  for (const char* key : {"compiler", "cpu", "cores", "system"}) {
+    ASSERT_EQ(machine.count(key), 1U) << key;
+    EXPECT_NE(machine.at(key), "") << key;
+  }
+  EXPECT_GE(std::stoi(machine.at("cores")), 1);
+  EXPECT_EQ(TimeNow().size(), std::string("2026-01-31T12:00:00+0100").size());
+}
+
+TEST(MemoryTest, ThePeakGrowsByWhatIsTouched) {
+  const std::int64_t before = PeakResidentBytes();
+  const std::size_t size = static_cast<std::size_t>(before) + (std::size_t{64} << 20);
+  std::vector<char> block(size, 'x');
+  EXPECT_GE(PeakResidentBytes(), static_cast<std::int64_t>(block.size()));
+  EXPECT_GT(CpuSeconds(), 0);
+}
+
+}  // namespace
+}  // namespace roundlab

@@ -1,0 +1,236 @@
+#include "core/model/families.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/base/error.h"
+#include "core/model/rope.h"
+#include "tests/core/formats/format_files.h"
+#include "tests/support/tensor_matchers.h"
+
+namespace roundlab {
+namespace {
+
+using nlohmann::json;
+using testing::ErrorOf;
+using testing::TensorNear;
+
+/// A config.json of `family` with what it must have, changed by `change`; null removes a key.
+json Config(const std::string& family, const json& change = json::object()) {
+  json config = {{"model_type", family},         {"hidden_size", 64},
+                 {"intermediate_size", 96},      {"num_hidden_layers", 4},
+                 {"num_attention_heads", 4},     {"vocab_size", 100},
+                 {"max_position_embeddings", 32}};
+  config.update(change);
+  return config;
+}
+ModelDescription Describe(const std::string& family, const json& change = json::object()) {
+  return DescribeHuggingFace(Config(family, change).dump(), "config.json");
+}
+std::string ErrorFor(const std::string& family, const json& change) {
+  return ErrorOf([&] { Describe(family, change); });
+}
+std::string Without(const std::string& key) {
+  json config = Config("llama");
+  config.erase(key);
+  return ErrorOf([&] { DescribeHuggingFace(config.dump(), "config.json"); });
+}
+
+using Windows = std::vector<std::int64_t>;
+
+TEST(FamiliesTest, AbsentKeysGetTheDefaultsOfTransformers) {
+  const ModelDescription d = Describe("llama");
+  EXPECT_EQ(d.family, "llama");
+  EXPECT_EQ(d.kv_heads, 4);
+  EXPECT_EQ(d.head_dim, 16);
+  EXPECT_EQ(d.norm_eps, 1e-6);
+  EXPECT_EQ(d.rope.type, "default");
+  EXPECT_EQ(d.rope.theta, 10000);
+  EXPECT_EQ(d.activation, "silu");
+  EXPECT_EQ(d.windows, Windows(4, 0));
+  EXPECT_FALSE(d.qkv_bias || d.output_bias || d.mlp_bias || d.qk_norm || d.tied_head);
+  EXPECT_EQ(d.bos_id, std::nullopt);
+}
+
+TEST(FamiliesTest, NullIsAsAbsent) {
+  const ModelDescription d = Describe("llama", {{"num_key_value_heads", nullptr},
+                                                {"head_dim", nullptr},
+                                                {"rope_scaling", nullptr},
+                                                {"rope_theta", nullptr}});
+  EXPECT_EQ(d.kv_heads, 4);
+  EXPECT_EQ(d.head_dim, 16);
+  EXPECT_EQ(d.rope.type, "default");
+}
+
+TEST(FamiliesTest, BiasesNormsAndIds) {
+  const ModelDescription llama =
+      Describe("llama", {{"attention_bias", true}, {"mlp_bias", true}, {"eos_token_id", {5, 6}}});
+  EXPECT_TRUE(llama.qkv_bias && llama.output_bias && llama.mlp_bias);
+  EXPECT_EQ(llama.eos_id, 5);
+  const ModelDescription qwen2 = Describe("qwen2");
+  EXPECT_TRUE(qwen2.qkv_bias);
+  EXPECT_FALSE(qwen2.output_bias || qwen2.qk_norm);
+  const ModelDescription qwen3 = Describe("qwen3");
+  EXPECT_TRUE(qwen3.qk_norm);
+  EXPECT_FALSE(qwen3.qkv_bias);
+}
+
+TEST(FamiliesTest, Qwen3sHeadDimensionIs128WhereItIsAbsent) {
+  EXPECT_EQ(Describe("qwen3").head_dim, 128);
+  EXPECT_EQ(Describe("qwen3", {{"head_dim", 16}}).head_dim, 16);
+}
+
+TEST(FamiliesTest, RopeInOldAndNewKeysIsTheSame) {
+  const json llama3 = {{"factor", 8.0},
+                       {"low_freq_factor", 1.0},
+                       {"high_freq_factor", 4.0},
+                       {"original_max_position_embeddings", 16}};
+  json legacy = llama3;
+  legacy["rope_type"] = "llama3";
+  json older = llama3;
+  older["type"] = "llama3";
+  json modern = legacy;
+  modern["rope_theta"] = 5e5;
+  for (const json& change :
+       {json{{"rope_theta", 5e5}, {"rope_scaling", legacy}},
+        json{{"rope_theta", 5e5}, {"rope_scaling", older}}, json{{"rope_parameters", modern}}}) {
+    const RopeDescription rope = Describe("llama", change).rope;
+    EXPECT_EQ(rope.type, "llama3");
+    EXPECT_EQ(rope.theta, 5e5);
+    EXPECT_EQ(rope.factor, 8);
+    EXPECT_EQ(rope.low_freq_factor, 1);
+    EXPECT_EQ(rope.high_freq_factor, 4);
+    EXPECT_EQ(rope.original_positions, 16);
+  }
+  const RopeDescription plain =
+      Describe("llama", {{"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 7}}}}).rope;
+  EXPECT_EQ(plain.type, "default");
+  EXPECT_EQ(plain.theta, 7);
+}
+
+TEST(FamiliesTest, MistralsWindowIs4096WhereAbsentAndNoneWhereNull) {
+  EXPECT_EQ(Describe("mistral").windows, Windows(4, 4096));
+  EXPECT_EQ(Describe("mistral", {{"sliding_window", 9}}).windows, Windows(4, 9));
+  EXPECT_EQ(Describe("mistral", {{"sliding_window", nullptr}}).windows, Windows(4, 0));
+}
+
+TEST(FamiliesTest, QwensLayersSlideFromMaxWindowLayersOn) {
+  const json window = {{"use_sliding_window", true}, {"sliding_window", 9}};
+  json from_2 = window;
+  from_2["max_window_layers"] = 2;
+  EXPECT_EQ(Describe("qwen2", from_2).windows, (Windows{0, 0, 9, 9}));
+  EXPECT_EQ(Describe("qwen3", from_2).windows, (Windows{0, 0, 9, 9}));
+  EXPECT_EQ(Describe("qwen2", window).windows, Windows(4, 0));  // from layer 28 on
+  EXPECT_EQ(Describe("qwen2", {{"sliding_window", 9}, {"max_window_layers", 0}}).windows,
+            Windows(4, 0));  // not used
+}
+
+TEST(FamiliesTest, LayerTypesSayItLayerByLayer) {
+  json change = {{"use_sliding_window", true},
+                 {"sliding_window", 9},
+                 {"layer_types",
+                  {"sliding_attention", "full_attention", "full_attention", "sliding_attention"}}};
+  EXPECT_EQ(Describe("qwen2", change).windows, (Windows{9, 0, 0, 9}));
+  EXPECT_EQ(Describe("mistral", change).windows, (Windows{9, 0, 0, 9}));
+  change["layer_types"] = {"full_attention"};
+  EXPECT_EQ(ErrorFor("qwen2", change), "config.json: layer_types: expected 4 entries, got 1");
+  change["layer_types"] = {"full_attention", "full_attention", "full_attention", "linear"};
+  EXPECT_EQ(ErrorFor("qwen2", change),
+            "config.json: layer_types: unknown value \"linear\" (known: full_attention, "
+            "sliding_attention)");
+}
+
+TEST(FamiliesTest, ErrorsNameFileAndKey) {
+  EXPECT_EQ(ErrorOf([] { DescribeHuggingFace("{", "f"); }), "f: not JSON");
+  EXPECT_EQ(ErrorOf([] { DescribeHuggingFace("[]", "f"); }), "f: expected an object");
+  EXPECT_EQ(Without("model_type"), "config.json: missing key 'model_type'");
+  EXPECT_EQ(Without("hidden_size"), "config.json: missing key 'hidden_size'");
+  EXPECT_EQ(ErrorFor("qwen4", json::object()),
+            "config.json: model_type: unknown architecture 'qwen4'; did you mean 'qwen2'? (known: "
+            "llama, mistral, qwen2, qwen3)");
+  EXPECT_EQ(ErrorFor("llama", {{"hidden_size", 0}}),
+            "config.json: hidden_size: expected a positive integer, got 0");
+  EXPECT_EQ(ErrorFor("llama", {{"hidden_size", "x"}}),
+            "config.json: hidden_size: expected a positive integer, got \"x\"");
+  EXPECT_EQ(ErrorFor("llama", {{"rms_norm_eps", "x"}}),
+            "config.json: rms_norm_eps: expected a number, got \"x\"");
+  EXPECT_EQ(ErrorFor("llama", {{"tie_word_embeddings", 1}}),
+            "config.json: tie_word_embeddings: expected true or false, got 1");
+  EXPECT_EQ(ErrorFor("llama", {{"hidden_act", "silo"}}),
+            "config.json: hidden_act: unknown value 'silo'; did you mean 'silu'? (known: gelu, "
+            "gelu_new, gelu_pytorch_tanh, relu, silu, swish)");
+  EXPECT_EQ(ErrorFor("llama", {{"num_key_value_heads", 3}}),
+            "config.json: num_key_value_heads 3 does not divide num_attention_heads 4");
+  EXPECT_EQ(ErrorFor("llama", {{"num_attention_heads", 5}}),
+            "config.json: num_attention_heads 5 does not divide hidden_size 64");
+  EXPECT_EQ(ErrorFor("llama", {{"head_dim", 7}}), "config.json: head_dim 7 is odd");
+  EXPECT_EQ(ErrorFor("llama", {{"rope_scaling", 3}}),
+            "config.json: rope_scaling: expected an object");
+  EXPECT_EQ(ErrorFor("llama", {{"rope_scaling", {{"type", "yarn"}, {"factor", 2}}}}),
+            "config.json: rope_scaling: rope_type: unknown value 'yarn' (known: default, linear, "
+            "llama3)");
+  EXPECT_EQ(ErrorFor("llama", {{"rope_scaling", {{"type", "linear"}}}}),
+            "config.json: rope_scaling: missing key 'factor'");
+  EXPECT_EQ(ErrorFor("llama", {{"rope_parameters", {{"partial_rotary_factor", 0.5}}}}),
+            "config.json: rope_parameters: partial_rotary_factor: only 1 is supported for this "
+            "family");
+}
+
+TEST(RopeTest, LinearDividesAnglesByItsFactor) {
+  RopeDescription rope;
+  rope.type = "linear";
+  rope.factor = 4;
+  rope.theta = 100;
+  const RopeTable table = MakeRopeTable(rope, 8, 12);
+  at::Tensor cosine = at::empty({12, 4}, at::kDouble);
+  at::Tensor sine = at::empty({12, 4}, at::kDouble);
+  for (int t = 0; t < 12; ++t) {
+    for (int k = 0; k < 4; ++k) {
+      const double angle = t * std::pow(100.0, -2.0 * k / 8) / 4;
+      cosine[t][k] = std::cos(angle);
+      sine[t][k] = std::sin(angle);
+    }
+  }
+  // Angles up to 3 in float32.
+  EXPECT_TRUE(TensorNear(table.cosine.to(at::kDouble), cosine, 1e-6, 0));
+  EXPECT_TRUE(TensorNear(table.sine.to(at::kDouble), sine, 1e-6, 0));
+}
+
+TEST(RopeTest, Llama3DividesLongWavelengthsAndKeepsShortOnes) {
+  RopeDescription rope;
+  rope.type = "llama3";
+  rope.theta = 10000;
+  rope.factor = 8;
+  rope.low_freq_factor = 1;
+  rope.high_freq_factor = 4;
+  rope.original_positions = 64;
+  const RopeTable table = MakeRopeTable(rope, 16, 2);  // row 1: the frequencies themselves
+  for (int k = 0; k < 8; ++k) {
+    const double plain = std::pow(10000.0, -k / 8.0);
+    const double wavelength = 2 * M_PI / plain;
+    double expected = plain;
+    if (wavelength > 64) {
+      expected = plain / 8;
+    } else if (wavelength >= 16) {
+      const double blend = (64 / wavelength - 1) / 3;
+      expected = (1 - blend) * plain / 8 + blend * plain;
+    }
+    EXPECT_NEAR(table.sine[1][k].item<double>(), std::sin(expected), 1e-6) << k;
+  }
+}
+
+TEST(RopeTest, DivisorsDivideEachFrequency) {
+  RopeDescription rope;
+  rope.divisors = {1, 2, 4, 8};
+  const RopeTable table = MakeRopeTable(rope, 8, 2);
+  for (int k = 0; k < 4; ++k) {
+    const double angle = std::pow(10000.0, -2.0 * k / 8) / (1 << k);
+    EXPECT_NEAR(table.cosine[1][k].item<double>(), std::cos(angle), 1e-6) << k;
+  }
+}
+
+}  // namespace
+}  // namespace roundlab
