@@ -1,0 +1,189 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "tests/experiments/program.h"
+
+namespace roundlab {
+namespace {
+
+using testing::ProgramResult;
+using testing::RunProgram;
+using testing::TempFolder;
+
+/// A config that is wrong whatever models and data there are, and what the program says of it.
+struct BadConfig {
+  const char* name;
+  const char* yaml;
+  const char* error;
+};
+
+void PrintTo(const BadConfig& bad, std::ostream* out) { *out << bad.name; }
+
+class BadConfigTest : public ::testing::TestWithParam<BadConfig> {};
+
+TEST_P(BadConfigTest, IsToldWithPlaceAndExitCode2AndNothingIsWritten) {
+  const TempFolder folder;
+  folder.Write("c.yaml", GetParam().yaml);
+  const ProgramResult run = RunProgram(folder.path(), {"run", "c.yaml", "--out", "out"});
+  EXPECT_EQ(run.err, std::string(GetParam().error) + "\n");
+  EXPECT_EQ(run.code, 2);
+  EXPECT_EQ(run.out, "");
+  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+}
+
+const BadConfig kBadConfigs[] = {
+    {"UnknownKey", "model: m/\nquand: {bits: 4}\n",
+     "c.yaml:2:1: unknown key 'quand'; did you mean 'quant'? (known: axes, calibration, eval, "
+     "extends, model, name, pipeline, quant, seed, seeds, tables, threads)"},
+    {"MisspeltKey", "model: m/\nquant: {bits: 4, grup_size: 128}\n",
+     "c.yaml:2:18: unknown key 'quant.grup_size'; did you mean 'group_size'? (known: bits, "
+     "gptq_sym_quirk, grid, group_size, overrides, range, scale_dtype, skip)"},
+    {"MissingModel", "threads: 1\n", "c.yaml:1:1: missing required key 'model'"},
+    {"WrongType", "model: m/\nquant: {bits: four}\n",
+     "c.yaml:2:15: quant.bits: expected an integer, got 'four'"},
+    {"OutOfRange", "model: m/\nthreads: 0\n", "c.yaml:2:10: threads: 0 is out of range [1, 1024]"},
+    {"GroupSizeMinus2", "model: m/\nquant: {bits: 4, group_size: -2}\n",
+     "c.yaml:2:30: quant.group_size: -2 is out of range [-1, inf)"},
+    {"Bits1", "model: m/\nquant: {bits: 1}\n", "c.yaml:2:15: quant.bits: 1 is out of range [2, 8]"},
+    {"Bits9", "model: m/\nquant: {bits: 9}\n", "c.yaml:2:15: quant.bits: 9 is out of range [2, 8]"},
+    {"OverrideBits9", "model: m/\nquant: {bits: 4, overrides: [{match: x, bits: 9}]}\n",
+     "c.yaml:2:47: quant.overrides.0.bits: 9 is out of range [2, 8]"},
+    {"UnknownScheme", "model: m/\npipeline: [{type: round, scheme: {type: signrund}}]\n",
+     "c.yaml:2:41: pipeline.0.scheme.type: unknown rounding scheme 'signrund'; did you mean "
+     "'signround'? "
+     "(known: adaround, rtn, signround, stochastic)"},
+    {"UnknownStage", "model: m/\npipeline: [{type: rond}]\n",
+     "c.yaml:2:19: pipeline.0.type: unknown stage 'rond'; did you mean 'round'? (known: round)"},
+    {"UnknownOptimizer",
+     "model: m/\npipeline:\n  - {type: round, scheme: {type: rtn}, optimizer: {type: adan}}\n",
+     "c.yaml:3:58: pipeline.0.optimizer.type: unknown optimizer 'adan'; did you mean 'adam'? "
+     "(known: adam, adamw, lion, sgd, sign_sgd)"},
+    {"UnknownEvaluator", "model: m/\neval: [{type: perplexty, data: {path: t}}]\n",
+     "c.yaml:2:15: eval.0.type: unknown evaluator 'perplexty'; did you mean 'perplexity'? (known: "
+     "perplexity)"},
+    {"UnknownChoice", "model: m/\nquant: {bits: 4, grid: asymm}\n",
+     "c.yaml:2:24: quant.grid: unknown value 'asymm'; did you mean 'asym'? (known: asym, sym, "
+     "sym_full)"},
+    {"UnknownDataName", "model: m/\neval: [{type: perplexity, data: wikitext3}]\n",
+     "c.yaml:2:33: eval.0.data: unknown data 'wikitext3'; did you mean 'wikitext2'? (known: c4, "
+     "pile, ptb, tinystories, wikitext2); a file is given as {path: FILE}"},
+    {"TwoEvaluatorsOfOneName",
+     "model: m/\neval:\n  - {type: perplexity, data: {path: t}}\n"
+     "  - {type: perplexity, name: t, data: {path: u}}\n",
+     "c.yaml:4:5: eval.1: name 't' is taken by eval.0; give one of them a name"},
+    {"RoundWithoutQuant", "model: m/\npipeline: [{type: round, scheme: {type: rtn}}]\n",
+     "c.yaml:1:1: a round stage needs the section 'quant'"},
+    {"TunedWithoutCalibration",
+     "model: m/\nquant: {bits: 4}\npipeline: [{type: round, scheme: {type: signround}}]\n",
+     "c.yaml:1:1: scheme 'signround' is tuned and needs the section 'calibration'"},
+    {"UnknownAxisInTable",
+     "model: m/\naxes: [{key: seed, values: [1, 2]}]\n"
+     "tables: [{rows: sead, value: t/perplexity}]\n",
+     "c.yaml:3:10: tables.0.rows: unknown axis 'sead'; did you mean 'seed'? (known: seed)"},
+    {"TwoAxesSetOneKey",
+     "model: m/\naxes:\n  - {key: seed, values: [1]}\n  - {name: b, values: {x: {seed: 3}}}\n",
+     "c.yaml:4:34: axes 'seed' and 'b' both set 'seed'"},
+    {"AxisNameTwice",
+     "model: m/\naxes:\n  - {key: seed, values: [1]}\n  - {name: seed, values: {x: {}}}\n",
+     "c.yaml:4:5: axes: name 'seed' is used twice"},
+    {"AxisWithoutValues", "model: m/\naxes: [{key: seed, values: []}]\n",
+     "c.yaml:2:8: axes.0: has no values"},
+    {"SeedTwice", "model: m/\nseeds: [1, 1]\n", "c.yaml:2:12: seeds: 1 is there twice"},
+    {"ExtendsItself", "extends: c.yaml\n", "c.yaml:1:10: extends: 'c.yaml' extends itself"},
+    {"ExtendsMissing", "extends: base.yaml\n", "c.yaml:1:10: extends: no such file 'base.yaml'"},
+    {"Empty", "", "c.yaml: config: expected a mapping"},
+    {"BadYaml", "model: [m\n", "c.yaml:2:1: yaml: end of sequence flow not found"},
+    {"AllAtOnce", "model: m/\nthreads: 0\nquant: {bits: 9}\nsed: 1\n",
+     "c.yaml:3:15: quant.bits: 9 is out of range [2, 8]\n"
+     "c.yaml:2:10: threads: 0 is out of range [1, 1024]\n"
+     "c.yaml:4:1: unknown key 'sed'; did you mean 'seed'? (known: axes, calibration, eval, "
+     "extends, model, name, pipeline, quant, seed, seeds, tables, threads)"},
+};
+
+INSTANTIATE_TEST_SUITE_P(Configs, BadConfigTest, ::testing::ValuesIn(kBadConfigs),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+TEST(BadPatternTest, IsToldWithPlaceAndExitCode2) {
+  const TempFolder folder;
+  folder.Write("c.yaml", "model: m/\nquant: {bits: 4, skip: ['(']}\n");
+  const ProgramResult run = RunProgram(folder.path(), {"run", "c.yaml"});
+  // What follows is the standard library's.
+  EXPECT_EQ(run.err.find("c.yaml:2:8: quant: skip: '(' is no regular expression: "), 0U) << run.err;
+  EXPECT_EQ(run.code, 2);
+}
+
+/// A command line that is wrong, and what the program says of it; c.yaml is a good config.
+struct BadCommand {
+  const char* name;
+  std::vector<std::string> words;
+  const char* error;
+};
+
+void PrintTo(const BadCommand& bad, std::ostream* out) { *out << bad.name; }
+
+class BadCommandTest : public ::testing::TestWithParam<BadCommand> {};
+
+TEST_P(BadCommandTest, IsToldWithExitCode2) {
+  const TempFolder folder;
+  folder.Write("c.yaml", "model: m/\n");
+  const ProgramResult run = RunProgram(folder.path(), GetParam().words);
+  EXPECT_EQ(run.err, std::string(GetParam().error) + "\n");
+  EXPECT_EQ(run.code, 2);
+  EXPECT_EQ(run.out, "");
+  EXPECT_FALSE(std::filesystem::exists(folder / "results"));
+}
+
+const BadCommand kBadCommands[] = {
+    {"UnknownCommand",
+     {"rum", "c.yaml"},
+     "unknown command 'rum'; did you mean 'run'? (known: describe, execute, list, plan, run, "
+     "score, tokenize, validate)"},
+    {"UnknownFlag", {"run", "c.yaml", "--owt", "x"}, "command line: unrecognised option '--owt'"},
+    {"FlagWithoutValue",
+     {"run", "c.yaml", "--out"},
+     "command line: the required argument for option '--out' is missing"},
+    {"NoFile",
+     {"run"},
+     "usage: roundlab run FILE [--set KEY=VALUE] [--out DIR] [--json] [--quiet]"},
+    {"MissingFile", {"run", "d.yaml"}, "d.yaml: cannot open: No such file or directory"},
+    {"FileIsAFolder", {"run", "."}, ".: cannot open: is a folder"},
+    {"SetWithoutEquals",
+     {"run", "c.yaml", "--set", "quant.bits"},
+     "--set quant.bits: expected KEY.PATH=VALUE"},
+    {"SetOfAnUnknownKey",
+     {"run", "c.yaml", "--set", "seeed=3"},
+     "--set seeed=3: unknown key 'seeed'; did you mean 'seed'? (known: axes, calibration, eval, "
+     "extends, model, name, pipeline, quant, seed, seeds, tables, threads)"},
+    {"SetOfAWrongValue",
+     {"run", "c.yaml", "--set", "seed=-3"},
+     "--set seed=-3: seed: -3 is out of range [0, inf)"},
+    {"SetBeyondASequence",
+     {"run", "c.yaml", "--set", "eval=[]", "--set", "eval.0.seqlen=8"},
+     "--set eval.0.seqlen=8: '0' is no index into a sequence of 0"},
+    {"UnknownKind",
+     {"list", "schemes"},
+     "unknown kind 'schemes'; did you mean 'scheme'? (known: eval, optimizer, range, schedule, "
+     "scheme)"},
+    {"UnknownPart",
+     {"describe", "scheme", "rnt"},
+     "unknown scheme 'rnt'; did you mean 'rtn'? (known: adaround, rtn, signround, stochastic)"},
+    {"ScoreWithoutModel", {"score", "--text", "x"}, "usage: roundlab score --model MODEL ..."},
+    {"ScoreOfNothing",
+     {"score", "--model", "tinystories-656k"},
+     "model 'tinystories-656k' is not at models/TinyStories-656K; put raincandy-u/TinyStories-656K "
+     "there (config.json, model.safetensors, tokenizer.json)"},
+    {"UnknownModel",
+     {"tokenize", "--model", "smollm", "--text", "x"},
+     "model: unknown name 'smollm'; did you mean 'smollm2'? (known: babyllama-tok105, smollm2, "
+     "stories260k, tinystories-656k); no such file or folder either"},
+};
+
+INSTANTIATE_TEST_SUITE_P(Commands, BadCommandTest, ::testing::ValuesIn(kBadCommands),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+}  // namespace
+}  // namespace roundlab

@@ -1,0 +1,309 @@
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tests/experiments/program.h"
+#include "tests/experiments/tiny_model.h"
+
+namespace roundlab {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::ProgramResult;
+using testing::RandomText;
+using testing::ReadAll;
+using testing::RunProgram;
+using testing::TempFolder;
+using testing::TinyModel;
+
+constexpr const char* kConfig = R"(model: m/
+calibration: {data: {path: text.txt}, protocol: plain, samples: 4, seqlen: 16}
+quant: {bits: 3, group_size: 16}
+pipeline: [{type: round, scheme: {type: rtn}}]
+eval: [{type: perplexity, name: t, data: {path: text.txt}, seqlen: 16, windows: 4}]
+threads: 1
+)";
+
+/// A folder with a good model m/, text.txt and c.yaml, to be spoilt.
+class BadInputTest : public ::testing::Test {
+ protected:
+  BadInputTest() {
+    TinyModel().Write(folder_ / "m");
+    folder_.Write("text.txt", RandomText(400, 1));
+    folder_.Write("c.yaml", kConfig);
+  }
+
+  ProgramResult RunWith(const std::vector<std::string>& set) const {
+    std::vector<std::string> words = {"run", "c.yaml", "--out", "out", "--quiet"};
+    for (const std::string& assignment : set) {
+      words.insert(words.end(), {"--set", assignment});
+    }
+    return RunProgram(folder_.path(), words);
+  }
+
+  /// The program says `error` and stops with 2 before it makes --out; so does `validate`.
+  void ExpectRefused(const std::vector<std::string>& set, const std::string& error) const {
+    const ProgramResult run = RunWith(set);
+    EXPECT_EQ(run.err, error + "\n");
+    EXPECT_EQ(run.code, 2);
+    EXPECT_EQ(run.out, "");
+    EXPECT_FALSE(fs::exists(folder_ / "out"));
+  }
+
+  /// What only a run can find out: exit code 2, the reason in run.json, and no half-written file.
+  void ExpectFailedRun(const std::vector<std::string>& set, const std::string& reason) const {
+    const ProgramResult run = RunWith(set);
+    EXPECT_EQ(run.code, 2);
+    const auto colon = run.err.find(" failed: ");
+    ASSERT_NE(colon, std::string::npos) << run.err;
+    EXPECT_EQ(run.err.substr(colon), " failed: " + reason + "\n");
+    int results = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_ / "out")) {
+      const std::string name = entry.path().filename().string();
+      EXPECT_NE(entry.path().extension(), ".part") << entry.path();
+      if (name != "run.json") continue;
+      ++results;
+      EXPECT_NE(ReadAll(entry.path()).find("\"status\": \"failed\""), std::string::npos);
+    }
+    EXPECT_EQ(results, 1);
+  }
+
+  const TempFolder folder_;
+};
+
+TEST_F(BadInputTest, TheInputsOfTheseTestsAreGood) {
+  const ProgramResult run = RunWith({});
+  EXPECT_EQ(run.err, "");
+  EXPECT_EQ(run.code, 0);
+}
+
+TEST_F(BadInputTest, GroupSize0IsTheWholeTensor) {
+  const ProgramResult check =
+      RunProgram(folder_.path(), {"validate", "c.yaml", "--set", "quant.group_size=0"});
+  EXPECT_EQ(check.err, "");
+  EXPECT_EQ(check.out, "c.yaml: good, 1 runs\n");
+  EXPECT_EQ(check.code, 0);
+}
+
+TEST_F(BadInputTest, ModelThatIsNotThere) { ExpectRefused({"model=n/"}, "n/: no such model"); }
+TEST_F(BadInputTest, UnknownModelName) {
+  ExpectRefused({"model=stories260"},
+                "model: unknown name 'stories260'; did you mean 'stories260k'? (known: "
+                "babyllama-tok105, smollm2, stories260k, tinystories-656k); no such file or folder "
+                "either");
+}
+TEST_F(BadInputTest, ModelOfTheCatalogueThatIsNotThere) {
+  ExpectRefused({"model=smollm2"},
+                "model 'smollm2' is not at models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf; run "
+                "scripts/get_smollm2");
+}
+TEST_F(BadInputTest, FolderWithoutConfigJson) {
+  fs::remove(folder_ / "m/config.json");
+  ExpectRefused({}, "m/: no config.json in this folder");
+}
+TEST_F(BadInputTest, FolderWithoutWeights) {
+  fs::remove(folder_ / "m/model.safetensors");
+  ExpectRefused({}, "m/: no .safetensors file in this folder");
+}
+TEST_F(BadInputTest, FolderWithoutTokenizer) {
+  fs::remove(folder_ / "m/tokenizer.json");
+  ExpectRefused({},
+                "m/: no tokenizer: expected tokenizer.json, tokenizer.model, or vocab.json with "
+                "merges.txt");
+}
+TEST_F(BadInputTest, UnknownArchitecture) {
+  folder_.Write("m/config.json", R"({"model_type": "lama"})");
+  ExpectRefused({},
+                "m//config.json: model_type: unknown architecture 'lama'; did you mean 'llama'? "
+                "(known: llama, mistral, qwen2, qwen3)");
+}
+TEST_F(BadInputTest, TruncatedSafetensors) {
+  const auto size = fs::file_size(folder_ / "m/model.safetensors");
+  fs::resize_file(folder_ / "m/model.safetensors", size - 4);
+  const ProgramResult run = RunWith({});
+  EXPECT_EQ(run.code, 2);
+  EXPECT_EQ(run.err.find("m/model.safetensors: tensor 'model.norm.weight': ends at byte"), 0U)
+      << run.err;
+  EXPECT_NE(run.err.find(" (truncated?)\n"), std::string::npos) << run.err;
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+  fs::resize_file(folder_ / "m/model.safetensors", 5);
+  ExpectRefused({},
+                "m/model.safetensors: truncated: 5 bytes, expected at least the 8 of the header's "
+                "length");
+}
+TEST_F(BadInputTest, SafetensorsHeaderThatLies) {
+  const std::string bytes(16, '\0');
+  const auto write = [&](const std::string& header) {
+    folder_.Write("m/model.safetensors", testing::Safetensors(header, bytes));
+  };
+  write(R"({"x": {"dtype": "F32", "shape": [5], "data_offsets": [0, 16]}})");
+  ExpectRefused({},
+                "m/model.safetensors: tensor 'x': F32 of shape [5] takes 20 bytes, data_offsets "
+                "[0, 16] are 16");
+  write(R"({"x": {"dtype": "F31", "shape": [4], "data_offsets": [0, 16]}})");
+  ExpectRefused({},
+                "m/model.safetensors: tensor 'x': dtype 'F31' is not supported; did you mean "
+                "'F32'? (known: BF16, BOOL, F16, F32, F64, I16, I32, I64, I8, U8)");
+}
+TEST_F(BadInputTest, MissingTensor) {
+  folder_.Write(
+      "m/model.safetensors",
+      testing::Safetensors(R"({"x": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}})",
+                           std::string(16, '\0')));
+  ExpectFailedRun({}, "m/: tensor 'model.layers.0.input_layernorm.weight' is missing");
+}
+TEST_F(BadInputTest, TruncatedGguf) {
+  folder_.Write("m.gguf", testing::Bytes<std::uint32_t>(0x46554747) +
+                              testing::Bytes<std::uint32_t>(3) + std::string(6, '\0'));
+  ExpectRefused(
+      {"model=./m.gguf"},
+      "./m.gguf: truncated in the number of tensors: 8 bytes expected at offset 8, 6 are left");
+}
+TEST_F(BadInputTest, NanWeight) {
+  TinyModel{.layers = 2, .context = 64, .nan = true}.Write(folder_ / "m");
+  ExpectFailedRun({},
+                  "m/model.safetensors: tensor 'model.layers.1.mlp.down_proj.weight' holds NaN at "
+                  "element 7");
+}
+TEST_F(BadInputTest, MissingText) {
+  ExpectRefused({"eval.0.data.path=no.txt"}, "no.txt: cannot open: No such file or directory");
+}
+TEST_F(BadInputTest, EmptyText) {
+  folder_.Write("text.txt", " \n\n");
+  ExpectRefused({}, "text.txt: no text in this file");
+}
+TEST_F(BadInputTest, TextThatIsNotUtf8) {
+  folder_.Write("text.txt", "abc \xff def");
+  ExpectRefused({}, "text.txt: text is not UTF-8: byte 0xFF at offset 4");
+}
+TEST_F(BadInputTest, RowThatIsNotJson) {
+  folder_.Write("text.jsonl", "{\"text\": \"a\"}\n{\"text\": \n");
+  ExpectRefused({"eval.0.data.path=text.jsonl"}, "text.jsonl:2: not JSON");
+}
+TEST_F(BadInputTest, DataOfTheCatalogueThatIsNotThere) {
+  ExpectRefused({"eval.0.data=ptb"},
+                "data 'ptb' is not at data/ptb/ptb.valid.txt; put the Penn Treebank text of "
+                "Mikolov's language-model benchmark there");
+}
+TEST_F(BadInputTest, FewerTokensThanOneWindow) {
+  folder_.Write("text.txt", "fifteen letters");
+  ExpectFailedRun({}, "text.txt: has 15 tokens, fewer than one window of 16");
+}
+TEST_F(BadInputTest, SequencesBeyondTheModelsContext) {
+  ExpectRefused({"eval.0.seqlen=65"}, "eval t: seqlen 65 is longer than the model's context of 64");
+  ExpectRefused({"calibration.seqlen=65", "pipeline.0.scheme.type=signround"},
+                "calibration.seqlen 65 is longer than the model's context of 64");
+}
+TEST_F(BadInputTest, FewerCalibrationSamplesThanAskedFor) {
+  ExpectFailedRun({"calibration.samples=26", "pipeline.0.scheme.type=signround"},
+                  "text.txt: calibration asks for 26 samples of 16 tokens, protocol plain found "
+                  "25");
+}
+TEST_F(BadInputTest, OverridesAndSkipsThatMatchNoLayer) {
+  ExpectRefused({"quant.skip=[mlp]"},
+                "quant.skip.0: 'mlp' matches no layer; the first is "
+                "'model.layers.0.self_attn.q_proj', the last 'model.embed_tokens'");
+  ExpectRefused({"quant.overrides=[{match: '.*dwn_proj', bits: 8}]"},
+                "quant.overrides.0.match: '.*dwn_proj' matches no layer; the first is "
+                "'model.layers.0.self_attn.q_proj', the last 'model.layers.1.mlp.down_proj'");
+}
+TEST_F(BadInputTest, AllThatIsWrongWithModelAndDataIsToldAtOnce) {
+  folder_.Write("text.txt", "");
+  ExpectRefused({"model=n/", "eval.0.data.path=no.txt", "pipeline.0.scheme.type=signround"},
+                "n/: no such model\ntext.txt: no text in this file\n"
+                "no.txt: cannot open: No such file or directory");
+}
+TEST_F(BadInputTest, ValidateFindsTheSame) {
+  fs::remove(folder_ / "m/config.json");
+  const ProgramResult check = RunProgram(folder_.path(), {"validate", "c.yaml"});
+  EXPECT_EQ(check.err, "m/: no config.json in this folder\n");
+  EXPECT_EQ(check.code, 2);
+}
+
+TEST_F(BadInputTest, ResultFolderOfAnotherConfig) {
+  ASSERT_EQ(RunWith({}).code, 0);
+  std::string config;
+  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "out")) {
+    if (entry.path().filename() == "config.yaml") config = entry.path().string();
+  }
+  std::ofstream(config, std::ios::app) << "# touched\n";
+  const std::string id = fs::path(config).parent_path().filename();
+  const ProgramResult run = RunWith({});
+  EXPECT_EQ(run.err, fs::relative(config, folder_.path()).string() +
+                         ": this folder holds another config than run " + id +
+                         "; remove the folder or choose another with --out\n");
+  EXPECT_EQ(run.code, 2);
+}
+
+TEST_F(BadInputTest, OutBelowARegularFile) {
+  folder_.Write("out", "a file");
+  const ProgramResult run = RunWith({});
+  EXPECT_EQ(run.code, 2);
+  EXPECT_EQ(run.err.find("out/"), 0U) << run.err;
+  EXPECT_NE(run.err.find(": cannot make this folder: Not a directory\n"), std::string::npos)
+      << run.err;
+  EXPECT_EQ(ReadAll(folder_ / "out"), "a file");
+}
+
+TEST_F(BadInputTest, OutWithoutPermission) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+  fs::create_directory(folder_ / "out");
+  fs::permissions(folder_ / "out", fs::perms::owner_read | fs::perms::owner_exec);
+  const ProgramResult run = RunWith({});
+  EXPECT_EQ(run.code, 2);
+  EXPECT_NE(run.err.find(": cannot make this folder: Permission denied\n"), std::string::npos)
+      << run.err;
+}
+
+/// A disk of one megabyte at out/.
+class FullDiskTest : public BadInputTest {
+ protected:
+  void SetUp() override {
+    fs::create_directory(folder_ / "out");
+    mounted_ = ::mount("none", (folder_ / "out").c_str(), "tmpfs", 0, "size=1m") == 0;
+    if (!mounted_) GTEST_SKIP() << "needs the right to mount a tmpfs of 1 MB";
+  }
+  void TearDown() override {
+    if (mounted_) {
+      EXPECT_EQ(::umount2((folder_ / "out").c_str(), MNT_DETACH), 0);
+    }
+  }
+  bool mounted_ = false;
+};
+
+TEST_F(FullDiskTest, WhileTheChainsAreWritten) {
+  folder_.Write("text.txt", RandomText(20000, 2));
+  const ProgramResult run =
+      RunWith({"calibration={data: {path: text.txt}, protocol: plain, samples: 128, seqlen: 64}",
+               "pipeline.0={type: round, scheme: {type: signround}, steps: 2}"});
+  EXPECT_EQ(run.code, 2);
+  EXPECT_NE(run.err.find("/checkpoint/chains_0: cannot write: No space left on device\n"),
+            std::string::npos)
+      << run.err;
+  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "out")) {
+    EXPECT_NE(entry.path().extension(), ".part") << entry.path();
+    EXPECT_EQ(entry.path().filename().string().find("chains"), std::string::npos) << entry.path();
+  }
+}
+
+TEST_F(FullDiskTest, BeforeTheRunStarts) {
+  std::ofstream(folder_ / "out/filler") << std::string(std::size_t{1} << 20, 'x');
+  const ProgramResult run = RunWith({});
+  EXPECT_EQ(run.code, 2);
+  EXPECT_NE(run.err.find("/config.yaml: cannot write: No space left on device\n"),
+            std::string::npos)
+      << run.err;
+  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "out")) {
+    EXPECT_TRUE(entry.is_directory() || entry.file_size() == 0 ||
+                entry.path().filename() == "filler")
+        << entry.path();
+  }
+}
+
+}  // namespace
+}  // namespace roundlab

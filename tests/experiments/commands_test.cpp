@@ -1,0 +1,150 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "tests/experiments/program.h"
+#include "tests/experiments/tiny_model.h"
+#include "tests/support/shared_data.h"
+
+namespace roundlab {
+namespace {
+
+using nlohmann::json;
+using testing::ProgramResult;
+using testing::RandomText;
+using testing::RunProgram;
+using testing::TempFolder;
+using testing::TinyModel;
+
+TEST(ScoreTest, JsonHasIdsAndNllWithNullInFront) {
+  ROUNDLAB_SHARED_OR_SKIP(model, "models/TinyStories-656K");
+  const TempFolder folder;
+  const ProgramResult run = RunProgram(
+      folder.path(), {"score", "--model", model, "--text", "Once upon a time", "--json"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(run.err, "");
+  const json scored = json::parse(run.out);
+  ASSERT_EQ(scored.size(), 1U);
+  ASSERT_EQ(scored.at("sequences").size(), 1U);
+  const json& sequence = scored.at("sequences").at(0);
+  EXPECT_EQ(sequence.size(), 2U);
+  const auto ids = sequence.at("ids").get<std::vector<int>>();
+  ASSERT_GT(ids.size(), 2U);
+  EXPECT_EQ(ids[0], 1);  // BOS
+  ASSERT_EQ(sequence.at("nll").size(), ids.size());
+  EXPECT_TRUE(sequence.at("nll").at(0).is_null());
+  for (std::size_t i = 1; i < ids.size(); ++i) EXPECT_GT(sequence.at("nll").at(i), 0.0);
+
+  folder.Write("ids.json", json({ids, {1}, {ids[0], ids[1]}}).dump());
+  const ProgramResult again =
+      RunProgram(folder.path(), {"score", "--model", model, "--ids", "ids.json", "--json"});
+  ASSERT_EQ(again.code, 0) << again.err;
+  const json sequences = json::parse(again.out).at("sequences");
+  ASSERT_EQ(sequences.size(), 3U);
+  EXPECT_EQ(sequences.at(0), sequence);
+  EXPECT_EQ(sequences.at(1), json({{"ids", {1}}, {"nll", {nullptr}}}));
+  EXPECT_NEAR(sequences.at(2).at("nll").at(1), sequence.at("nll").at(1), 1e-4);
+}
+
+TEST(TokenizeTest, JsonHasIdsWithAndWithoutSpecialTokens) {
+  ROUNDLAB_SHARED_OR_SKIP(model, "models/TinyStories-656K");
+  const TempFolder folder;
+  folder.Write("t.txt", "Once upon");
+  const auto ids = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"tokenize", "--model", model, "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const json printed = json::parse(RunProgram(folder.path(), words).out);
+    EXPECT_EQ(printed.size(), 1U);
+    return printed.at("ids").get<std::vector<int>>();
+  };
+  const auto with = ids({"--text", "Once upon"});
+  auto without = ids({"--text", "Once upon", "--no-special"});
+  EXPECT_EQ(ids({"--file", "t.txt"}), with);
+  without.insert(without.begin(), 1);
+  EXPECT_EQ(with, without);
+}
+
+TEST(TokenizeTest, AFolderWithNothingButATokenizerIsEnough) {
+  const TempFolder folder;
+  TinyModel().Write(folder / "m");
+  std::filesystem::remove(folder / "m/config.json");
+  std::filesystem::remove(folder / "m/model.safetensors");
+  const ProgramResult run =
+      RunProgram(folder.path(), {"tokenize", "--model", "m/", "--text", "ab"});
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(run.out, "97 98\n");
+}
+
+class PlanAndRunTest : public ::testing::Test {
+ protected:
+  PlanAndRunTest() {
+    TinyModel().Write(folder_ / "m");
+    folder_.Write("text.txt", RandomText(400, 1));
+    folder_.Write("c.yaml",
+                  "name: demo\nmodel: m/\nquant: {bits: 4, group_size: 16}\n"
+                  "pipeline: [{type: round, scheme: {type: rtn}}]\n"
+                  "eval: [{type: perplexity, name: t, data: {path: text.txt}, seqlen: 16}]\n"
+                  "threads: 1\naxes: [{key: quant.bits, values: [8, 2]}]\n");
+  }
+  json Json(const std::vector<std::string>& words) const {
+    const ProgramResult run = RunProgram(folder_.path(), words);
+    EXPECT_EQ(run.code, 0) << run.err;
+    return json::parse(run.out);
+  }
+  const TempFolder folder_;
+};
+
+TEST_F(PlanAndRunTest, JsonListsRunsWithIdFolderStatusAndMetrics) {
+  const json plan = Json({"plan", "c.yaml", "--out", "out", "--json"});
+  EXPECT_EQ(plan.at("experiment"), "demo");
+  ASSERT_EQ(plan.at("runs").size(), 2U);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
+  const json done = Json({"run", "c.yaml", "--out", "out", "--json", "--quiet"});
+  ASSERT_EQ(done.at("runs").size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const json& planned = plan.at("runs").at(i);
+    const json& run = done.at("runs").at(i);
+    EXPECT_EQ(planned.at("status"), "not run");
+    EXPECT_EQ(planned.at("metrics"), json::object());
+    EXPECT_EQ(run.at("status"), "complete");
+    EXPECT_EQ(run.at("id"), planned.at("id"));
+    EXPECT_EQ(run.at("folder"), "out/demo/" + run.at("id").get<std::string>());
+    EXPECT_EQ(run.at("points"), json::array({{{"quant.bits", i == 0 ? "8" : "2"}, {"seed", "0"}}}));
+    EXPECT_GT(run.at("metrics").at("t/perplexity"), 1.0);
+  }
+  EXPECT_EQ(Json({"plan", "c.yaml", "--out", "out", "--json"}).at("runs").at(0).at("status"),
+            "complete");
+}
+
+TEST_F(PlanAndRunTest, OneBadRunDoesNotStopTheOthersAndDecidesTheExitCode) {
+  folder_.Write("c.yaml",
+                "name: demo\nmodel: m/\n"
+                "eval: [{type: perplexity, name: t, data: {path: text.txt}, seqlen: 16}]\n"
+                "threads: 1\naxes: [{key: eval.0.data.path, values: [short.txt, text.txt]}]\n");
+  folder_.Write("short.txt", "short");
+  const ProgramResult run =
+      RunProgram(folder_.path(), {"run", "c.yaml", "--out", "out", "--quiet", "--json"});
+  EXPECT_EQ(run.code, 2);
+  const json runs = json::parse(run.out).at("runs");
+  EXPECT_EQ(runs.at(0).at("status"), "failed");
+  EXPECT_EQ(runs.at(0).at("reason"), "short.txt: has 5 tokens, fewer than one window of 16");
+  EXPECT_EQ(runs.at(1).at("status"), "complete");
+  EXPECT_EQ(run.err, "run " + runs.at(0).at("id").get<std::string>() +
+                         " failed: short.txt: has 5 tokens, fewer than one window of 16\n");
+}
+
+TEST_F(PlanAndRunTest, ALossThatIsNotFiniteFailsTheRunWithCode1) {
+  const ProgramResult run = RunProgram(
+      folder_.path(),
+      {"run", "c.yaml", "--out", "out", "--quiet", "--set", "axes=[]", "--set",
+       "calibration={data: {path: text.txt}, protocol: plain, samples: 8, seqlen: 16}", "--set",
+       "pipeline.0={type: round, scheme: {type: signround}, steps: 3, loss_scale: 1e300, "
+       "optimizer: {type: sgd, lr: 1e38}}"});
+  EXPECT_EQ(run.code, 1) << run.err;
+  EXPECT_NE(run.err.find(" failed: block_"), std::string::npos) << run.err;
+}
+
+}  // namespace
+}  // namespace roundlab

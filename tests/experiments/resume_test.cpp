@@ -1,0 +1,213 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/metrics/hdf5_file.h"
+#include "tests/experiments/program.h"
+#include "tests/experiments/run_folder.h"
+#include "tests/experiments/tiny_model.h"
+
+namespace roundlab {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Clock = std::chrono::steady_clock;
+using testing::Datasets;
+using testing::Program;
+using testing::ProgramResult;
+using testing::RandomText;
+using testing::RunFolders;
+using testing::RunJson;
+using testing::RunProgram;
+using testing::TempFolder;
+using testing::TinyModel;
+using testing::WaitUntil;
+
+constexpr int kLayers = 5;
+
+constexpr const char* kConfig = R"(model: m/
+calibration: {data: {path: text.txt}, protocol: plain, samples: 32, seqlen: 64}
+quant: {bits: 2, group_size: 16}
+pipeline: [{type: round, scheme: {type: signround}, steps: 60, batch: 8}]
+eval: [{type: perplexity, name: t, data: {path: text.txt}, seqlen: 64}]
+threads: 1
+)";
+
+/// All that a run leaves and that must not depend on how often it was stopped.
+struct Result {
+  std::string codes;
+  std::string metrics;
+  std::map<std::string, std::string> datasets;
+};
+
+class ResumeTest : public ::testing::Test {
+ protected:
+  ResumeTest() {
+    TinyModel{.layers = kLayers}.Write(folder_ / "m");
+    folder_.Write("text.txt", RandomText(6000, 3));
+    folder_.Write("c.yaml", kConfig);
+  }
+
+  std::vector<std::string> Words(const std::string& out) const {
+    return {"run", "c.yaml", "--out", out, "--quiet"};
+  }
+
+  /// File of the unfinished run below `out`; "" before there is a run.
+  std::string FileOf(const std::string& out, const std::string& name) const {
+    const auto folders = RunFolders(folder_ / out);
+    return folders.empty() ? "" : folders.front() + "/" + name;
+  }
+  bool Has(const std::string& out, const std::string& name) const {
+    const std::string file = FileOf(out, name);
+    return !file.empty() && fs::exists(file);
+  }
+
+  Result ResultOf(const std::string& out) const {
+    const auto folders = RunFolders(folder_ / out);
+    if (folders.size() != 1) throw Error("expected one run below " + out);
+    const auto json = RunJson(folders.front());
+    EXPECT_EQ(json.at("status"), "complete");
+    EXPECT_FALSE(fs::exists(folders.front() + "/checkpoint"));
+    return {json.at("codes_sha256"), json.at("metrics").dump(),
+            Datasets(folders.front() + "/run.h5")};
+  }
+
+  void ExpectSame(const Result& result, const Result& undisturbed) const {
+    EXPECT_EQ(result.codes, undisturbed.codes);
+    EXPECT_EQ(result.metrics, undisturbed.metrics);
+    ASSERT_EQ(result.datasets.size(), undisturbed.datasets.size());
+    for (const auto& [name, bytes] : undisturbed.datasets) {
+      const auto found = result.datasets.find(name);
+      ASSERT_NE(found, result.datasets.end()) << name;
+      EXPECT_TRUE(found->second == bytes) << name << " differs";
+    }
+  }
+
+  /// Runs until `condition` holds and then `delay` longer; says whether the kill came in time.
+  template <class Condition>
+  bool RunAndKill(const std::string& out, const Condition& condition, Clock::duration delay) {
+    Program program(folder_.path(), Words(out));
+    if (!WaitUntil(&program, condition)) return false;
+    const auto end = Clock::now() + delay;
+    if (!WaitUntil(&program, [&] { return Clock::now() >= end; })) return false;
+    program.Signal(SIGKILL);
+    return program.Wait().code == -1;
+  }
+
+  const TempFolder folder_;
+};
+
+TEST_F(ResumeTest, KilledAtRandomMomentsItEndsWithTheSameBits) {
+  const auto start = Clock::now();
+  const ProgramResult plain = RunProgram(folder_.path(), Words("plain"));
+  ASSERT_EQ(plain.code, 0) << plain.err;
+  const auto whole = Clock::now() - start;
+  const Result undisturbed = ResultOf("plain");
+  EXPECT_EQ(undisturbed.datasets.size(), kLayers * (7U * 9 + 2U * 2 + 4) + 2);
+
+  std::mt19937 random(20260117);
+  const auto part_of = [&](Clock::duration duration) {
+    return std::chrono::duration_cast<Clock::duration>(
+        duration * (static_cast<double>(random() % 1000) / 1000));
+  };
+  int kills = 0;
+  // While it starts: anywhere between the first instruction and the first step.
+  kills += RunAndKill(
+               "killed", [] { return true; }, part_of(whole / 6))
+               ? 1
+               : 0;
+  for (int unit = 0; unit < kLayers; ++unit) {
+    const std::string before = "checkpoint/record_" + std::to_string(unit - 1);
+    const auto tuning = [&] {
+      return unit == 0 ? Has("killed", "checkpoint") : Has("killed", before);
+    };
+    kills += RunAndKill("killed", tuning, part_of(whole / (kLayers + 2))) ? 1 : 0;
+    // Between the files that are written when a unit is done.
+    const std::string chains = "checkpoint/chains_" + std::to_string(unit);
+    kills += RunAndKill("killed", [&] { return Has("killed", chains); }, {}) ? 1 : 0;
+  }
+  const std::string last = "checkpoint/record_" + std::to_string(kLayers - 1);
+  kills += RunAndKill("killed", [&] { return Has("killed", last); }, {}) ? 1 : 0;
+  EXPECT_GE(kills, 10);
+
+  const ProgramResult end = RunProgram(folder_.path(), Words("killed"));
+  ASSERT_EQ(end.code, 0) << end.err;
+  ExpectSame(ResultOf("killed"), undisturbed);
+}
+
+TEST_F(ResumeTest, CtrlCStopsWithCode130AndTheNextCallContinues) {
+  ASSERT_EQ(RunProgram(folder_.path(), Words("plain")).code, 0);
+  Program program(folder_.path(), Words("stopped"));
+  ASSERT_TRUE(WaitUntil(&program, [&] { return Has("stopped", "checkpoint/record_1"); }));
+  program.Signal(SIGINT);
+  const ProgramResult stopped = program.Wait();
+  EXPECT_EQ(stopped.code, 130);
+  EXPECT_NE(stopped.err.find("interrupted; the same command continues it\n"), std::string::npos)
+      << stopped.err;
+  EXPECT_FALSE(Has("stopped", "run.json"));
+  EXPECT_TRUE(Has("stopped", "checkpoint/record_1"));
+  const ProgramResult end = RunProgram(folder_.path(), Words("stopped"));
+  ASSERT_EQ(end.code, 0) << end.err;
+  ExpectSame(ResultOf("stopped"), ResultOf("plain"));
+  const std::string log = testing::ReadAll(FileOf("stopped", "log.txt"));
+  EXPECT_NE(log.find("continuing after "), std::string::npos) << log;
+}
+
+TEST_F(ResumeTest, AChildThatOutlivesItsRunnerKeepsTheFolder) {
+  Program first(folder_.path(), Words("out"));
+  ASSERT_TRUE(WaitUntil(&first, [&] { return Has("out", "checkpoint/record_0"); }));
+  ::kill(first.pid(), SIGKILL);  // the runner alone
+  first.Wait();
+  const ProgramResult second = RunProgram(folder_.path(), Words("out"));
+  ASSERT_EQ(second.code, 0) << second.err;
+  // One process did all of it: the second runner waited for the first one's child.
+  const std::string log = testing::ReadAll(FileOf("out", "log.txt"));
+  EXPECT_EQ(log.find("model m/"), log.rfind("model m/")) << log;
+  EXPECT_EQ(ResultOf("out").codes.size(), 64U);
+}
+
+TEST_F(ResumeTest, RunFileIsReadableWhileTheRunGoesOn) {
+  Program program(folder_.path(), Words("out"));
+  RunRecord::Series live;
+  const auto has_samples = [&] {
+    if (!Has("out", "checkpoint/record_1")) return false;
+    try {
+      live = ReadSeries(FileOf("out", "run.h5"), "tune/block_0/loss");
+      return !live.steps.empty();
+    } catch (const Error&) {
+      return false;  // the file is just being replaced or grown
+    }
+  };
+  ASSERT_TRUE(WaitUntil(&program, has_samples));
+  EXPECT_EQ(ReadAttribute(FileOf("out", "run.h5"), "status"), "running");
+  ASSERT_EQ(program.Wait().code, 0);
+  const std::string file = FileOf("out", "run.h5");
+  EXPECT_EQ(ReadAttribute(file, "status"), "complete");
+  const auto whole = ReadSeries(file, "tune/block_0/loss");
+  ASSERT_LE(live.steps.size(), whole.steps.size());
+  for (std::size_t i = 0; i < live.steps.size(); ++i) {
+    EXPECT_EQ(live.steps[i], whole.steps[i]);
+    EXPECT_EQ(live.values[i], whole.values[i]);
+  }
+}
+
+TEST_F(ResumeTest, ACompleteRunIsNotDoneAgain) {
+  ASSERT_EQ(RunProgram(folder_.path(), Words("out")).code, 0);
+  const std::string file = FileOf("out", "run.json");
+  const auto written = fs::last_write_time(file);
+  fs::remove_all(folder_ / "m");  // not needed any more
+  const ProgramResult again = RunProgram(folder_.path(), Words("out"));
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(again.err, "");
+  EXPECT_EQ(fs::last_write_time(file), written);
+  EXPECT_NE(again.out.find("t/perplexity"), std::string::npos) << again.out;
+}
+
+}  // namespace
+}  // namespace roundlab

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace roundlab::testing {
+
+/// A random Llama of 32 hidden features over the 256 bytes, as a Hugging Face folder: config.json,
+/// model.safetensors, tokenizer.json.
+struct TinyModel {
+  int layers = 2;
+  std::int64_t context = 64;
+  bool nan = false;  ///< one weight of the last block is NaN
+
+  /// Makes `folder`.
+  void Write(const std::string& folder) const;
+};
+
+/// `bytes` letters and spaces, the same for the same seed.
+std::string RandomText(std::size_t bytes, unsigned seed);
+
+}  // namespace roundlab::testing
