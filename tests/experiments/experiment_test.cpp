@@ -152,11 +152,11 @@ TEST(TableTest, CellsAreMeansOverSeedsWithTheir95PercentInterval) {
               1e-4);
   EXPECT_EQ(table.ToMarkdown(),
             "t/perplexity\n\n"
-            "| quant.bits | t/perplexity                |\n"
-            "|------------|----------------------------:|\n"
-            "| 4          | 401.00 ± 2.4841 (n=3)       |\n"
+            "| quant.bits | t/perplexity                  |\n"
+            "|------------|------------------------------:|\n"
+            "| 4          | 401.00 ± 2.4841 (n=3)         |\n"
             "| 3          | 301.50 ± 6.3531 (n=2), failed |\n"
-            "| 2          | failed                      |\n");
+            "| 2          | failed                        |\n");
 }
 
 TEST(TableTest, RowsAndColumnsAreAxesAndOthersJoinTheRow) {
