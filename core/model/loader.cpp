@@ -4,29 +4,14 @@
 
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
 #include "core/base/hash.h"
 #include "core/model/families.h"
 
 namespace roundlab {
 namespace {
-
-std::string ReadText(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw Error(file + ": cannot open: No such file or directory");
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-ModelDescription Describe(const std::string& path, const Checkpoint& checkpoint) {
-  if (checkpoint.gguf() != nullptr) return DescribeGguf(*checkpoint.gguf());
-  const std::string config = path + "/config.json";
-  return DescribeHuggingFace(ReadText(config), config);
-}
 
 void CheckFolder(const std::string& path) {
   namespace fs = std::filesystem;
@@ -42,11 +27,11 @@ ModelFiles::ModelFiles(const std::string& path) : path_(path) {
   CheckFolder(path);
   // The description first: an unknown architecture is to be told even where weights are missing.
   if (std::filesystem::is_directory(path)) {
-    description_ = DescribeHuggingFace(ReadText(path + "/config.json"), path + "/config.json");
+    description_ = DescribeHuggingFace(ReadFile(path + "/config.json"), path + "/config.json");
     checkpoint_ = OpenCheckpoint(path);
   } else {
     checkpoint_ = OpenCheckpoint(path);
-    description_ = Describe(path, *checkpoint_);
+    description_ = DescribeGguf(*checkpoint_->gguf());
   }
   if (checkpoint_->gguf() != nullptr && checkpoint_->Find("rope_freqs.weight") != nullptr) {
     const at::Tensor divisors = Read("rope_freqs.weight", {description_.head_dim / 2});
