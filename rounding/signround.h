@@ -11,10 +11,7 @@ namespace roundlab {
 ///   1)
 /// Gradients pass straight through both rounds, so they reach V and, through s and z, alpha.
 /// Meant for sign_sgd with lr = 1 / steps, which alone bounds |V| by 0.5; `offset_clamp` adds the
-/// box of the paper's text. With 16-bit scales the gradient of a scale is summed in float32 and
-/// rounded once; auto-round 0.16 rounds each of its parts, so that after the first steps a few
-/// range factors go another way (golden/methods, fp16scale: the loss at step 2 differs by 5e-4
-/// relative).
+/// box of the paper's text.
 class SignRound : public RoundingScheme {
  public:
   struct Options {

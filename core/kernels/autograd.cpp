@@ -92,12 +92,12 @@ struct SwiGluFunction : torch::autograd::Function<SwiGluFunction> {
 struct FakeQuantFunction : torch::autograd::Function<FakeQuantFunction> {
   /// An optional, since apply() takes no undefined tensor.
   static Variable forward(AutogradContext* ctx, const at::Tensor& weight,
-                          const std::optional<at::Tensor>& given_offset, const Variable& scale,
-                          const Variable& zero, double code_max) {
+                          const std::optional<at::Tensor>& given_offset, const Variable& factor,
+                          const Variable& /*divisor*/, const Variable& zero, double code_max) {
     const at::Tensor offset = given_offset.value_or(at::Tensor());
     at::Tensor output = at::empty_like(weight);
-    FakeQuantForward(Rows(weight, offset, scale, zero, code_max), Out(output));
-    ctx->save_for_backward({weight, offset, scale, zero});
+    FakeQuantForward(Rows(weight, offset, factor, zero, code_max), Out(output));
+    ctx->save_for_backward({weight, offset, factor, zero});
     ctx->saved_data["code_max"] = code_max;
     return output;
   }
@@ -105,12 +105,14 @@ struct FakeQuantFunction : torch::autograd::Function<FakeQuantFunction> {
     const auto saved = ctx->get_saved_variables();
     const at::Tensor dy = grads[0].contiguous();
     at::Tensor d_offset = saved[1].defined() ? at::empty_like(saved[0]) : at::Tensor();
-    at::Tensor d_scale = at::empty_like(saved[2]);
+    at::Tensor d_factor = at::empty_like(saved[2]);
+    at::Tensor d_divisor = at::empty_like(saved[2]);
     at::Tensor d_zero = at::empty_like(saved[3]);
     FakeQuantBackward(
         Rows(saved[0], saved[1], saved[2], saved[3], ctx->saved_data["code_max"].toDouble()),
-        In(dy), d_offset.defined() ? Out(d_offset) : nullptr, Out(d_scale), Out(d_zero));
-    return {{}, d_offset, d_scale, d_zero, {}};
+        In(dy),
+        {d_offset.defined() ? Out(d_offset) : nullptr, Out(d_factor), Out(d_divisor), Out(d_zero)});
+    return {{}, d_offset, d_factor, d_divisor, d_zero, {}};
   }
 };
 
@@ -179,8 +181,9 @@ at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& offset, const a
   if (!Fused(weight)) return reference::FakeQuant(weight, offset, scale, zero, code_max);
   std::optional<at::Tensor> given_offset;
   if (offset.defined()) given_offset = offset.contiguous();
-  return FakeQuantFunction::apply(weight, given_offset, scale.contiguous(), zero.contiguous(),
-                                  code_max);
+  // Two casts of a 16-bit scale: each part of its gradient is rounded on its way back.
+  return FakeQuantFunction::apply(weight, given_offset, scale.to(at::kFloat).contiguous(),
+                                  scale.to(at::kFloat).contiguous(), zero.contiguous(), code_max);
 }
 
 at::Tensor AdaRoundWeight(const at::Tensor& floor, const at::Tensor& v, const at::Tensor& scale,
@@ -188,7 +191,8 @@ at::Tensor AdaRoundWeight(const at::Tensor& floor, const at::Tensor& v, const at
   ROUNDLAB_CHECK(floor.sizes() == v.sizes() && floor.is_contiguous() && v.is_contiguous(),
                  "floor and v must be contiguous [groups, width]");
   if (!Fused(floor)) return reference::AdaRoundWeight(floor, v, scale, zero, code_max);
-  return AdaRoundFunction::apply(floor, v, scale.contiguous(), zero.contiguous(), code_max);
+  return AdaRoundFunction::apply(floor, v, scale.to(at::kFloat).contiguous(), zero.contiguous(),
+                                 code_max);
 }
 
 at::Tensor AdaRoundRegularizer(const at::Tensor& v, double beta, double weight) {

@@ -38,36 +38,38 @@ ROUNDLAB_SIMD void ForwardRow(const float* w, const float* v, float s, float z, 
 }
 
 struct RowSums {
-  float scale[kLanes] = {};
+  float factor[kLanes] = {};
+  float divisor[kLanes] = {};
   float outside[kLanes] = {};
 };
 
+float Total(const float* lanes) {
+  float total = 0;
+  for (std::int64_t k = 0; k < kLanes; ++k) total += lanes[k];
+  return total;
+}
+
 ROUNDLAB_SIMD void BackwardRow(const float* w, const float* v, const float* dy, float s, float z,
-                               float high, std::int64_t width, float* dv, float* d_scale,
-                               float* d_zero) {
+                               float high, std::int64_t width, const FakeQuantGradient& d) {
   RowSums sums;
   const auto one = [&](std::int64_t i, std::int64_t lane) {
     const float ratio = w[i] / s;
     const float code = RoundEven(v == nullptr ? ratio : ratio + v[i]) + z;
     const bool inside = code >= 0.0F && code <= high;
     const float position = Clamp(code, high) - z;
-    sums.scale[lane] += dy[i] * (inside ? position - ratio : position);
+    sums.factor[lane] += dy[i] * position;
+    sums.divisor[lane] -= inside ? dy[i] * ratio : 0.0F;
     sums.outside[lane] += inside ? 0.0F : dy[i];
-    if (dv != nullptr) dv[i] = inside ? dy[i] * s : 0.0F;
+    if (d.offset != nullptr) d.offset[i] = inside ? dy[i] * s : 0.0F;
   };
   std::int64_t i = 0;
   for (; i + kLanes <= width; i += kLanes) {
     for (std::int64_t k = 0; k < kLanes; ++k) one(i + k, k);
   }
   for (; i < width; ++i) one(i, 0);
-  float total = 0;
-  float outside = 0;
-  for (std::int64_t k = 0; k < kLanes; ++k) {
-    total += sums.scale[k];
-    outside += sums.outside[k];
-  }
-  *d_scale = total;
-  *d_zero = -s * outside;
+  *d.factor = Total(sums.factor);
+  *d.divisor = Total(sums.divisor);
+  *d.zero = -s * Total(sums.outside);
 }
 
 constexpr float kStretch = 1.2F;  // zeta - gamma
@@ -98,6 +100,27 @@ ROUNDLAB_SIMD void AdaRoundBackwardRow(const float* f, const float* v, const flo
   }
 }
 
+/// Penalty of up to kGrain elements; `step` is the gradient's constant factor.
+ROUNDLAB_SIMD double PenaltyRange(const float* v, std::int64_t count, float beta, float step,
+                                  float* d_v) {
+  float sums[kLanes] = {};
+  const auto one = [&](std::int64_t i, std::int64_t lane) {
+    const float centered = 2.0F * Soft(v[i]) - 1.0F;
+    const float magnitude = std::fabs(centered);
+    const float power = magnitude > 0 ? FastExp((beta - 1.0F) * FastLog(magnitude)) : 0.0F;
+    sums[lane] += 1.0F - power * magnitude;
+    if (d_v != nullptr) d_v[i] = step * std::copysign(power, centered) * SoftSlope(v[i]);
+  };
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (std::int64_t k = 0; k < kLanes; ++k) one(i + k, k);
+  }
+  for (; i < count; ++i) one(i, 0);
+  double total = 0;
+  for (const float sum : sums) total += static_cast<double>(sum);
+  return total;
+}
+
 }  // namespace
 
 void FakeQuantForward(const AffineRows& rows, float* output) {
@@ -110,14 +133,14 @@ void FakeQuantForward(const AffineRows& rows, float* output) {
   });
 }
 
-void FakeQuantBackward(const AffineRows& rows, const float* dy, float* d_offset, float* d_scale,
-                       float* d_zero) {
+void FakeQuantBackward(const AffineRows& rows, const float* dy, const FakeQuantGradient& d) {
   at::parallel_for(0, rows.groups, RowGrain(rows.width), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t g = begin; g < end; ++g) {
       const std::int64_t at = g * rows.width;
-      BackwardRow(rows.weight + at, rows.offset == nullptr ? nullptr : rows.offset + at, dy + at,
-                  rows.scale[g], rows.zero[g], rows.code_max, rows.width,
-                  d_offset == nullptr ? nullptr : d_offset + at, d_scale + g, d_zero + g);
+      BackwardRow(
+          rows.weight + at, rows.offset == nullptr ? nullptr : rows.offset + at, dy + at,
+          rows.scale[g], rows.zero[g], rows.code_max, rows.width,
+          {d.offset == nullptr ? nullptr : d.offset + at, d.factor + g, d.divisor + g, d.zero + g});
     }
   });
 }
@@ -148,18 +171,10 @@ double AdaRoundPenalty(const float* v, std::int64_t count, float beta, float fac
   std::vector<double> sums(static_cast<std::size_t>(blocks));
   at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t b = first; b < last; ++b) {
-      double sum = 0;
-      for (std::int64_t i = b * kGrain; i < std::min(count, (b + 1) * kGrain); ++i) {
-        const float centered = 2.0F * Soft(v[i]) - 1.0F;
-        const float magnitude = std::fabs(centered);
-        const float power = std::pow(magnitude, beta - 1.0F);
-        sum += 1.0 - static_cast<double>(power * magnitude);
-        if (d_v != nullptr) {
-          const float sign = centered < 0.0F ? -1.0F : (centered > 0.0F ? 1.0F : 0.0F);
-          d_v[i] = -factor * beta * power * sign * 2.0F * SoftSlope(v[i]);
-        }
-      }
-      sums[static_cast<std::size_t>(b)] = sum;
+      const std::int64_t at = b * kGrain;
+      sums[static_cast<std::size_t>(b)] =
+          PenaltyRange(v + at, std::min(kGrain, count - at), beta, -2.0F * factor * beta,
+                       d_v == nullptr ? nullptr : d_v + at);
     }
   });
   double total = 0;

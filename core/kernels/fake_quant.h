@@ -21,12 +21,15 @@ struct AffineRows {
 
 void FakeQuantForward(const AffineRows& rows, float* output);
 
-/// With m = 1 where the unclamped code lies in [0, code_max], else 0:
-///   d_offset = dy s m                                   [groups, width], may be null
-///   d_scale  = sum dy ((code - z) - m w / s)            [groups]
-///   d_zero   = -s sum dy (1 - m)                        [groups]
-void FakeQuantBackward(const AffineRows& rows, const float* dy, float* d_offset, float* d_scale,
-                       float* d_zero);
+/// With m = 1 where the unclamped code lies in [0, code_max], else 0. The scale's gradient comes in
+/// its two parts, since a 16-bit scale gets each rounded by itself.
+struct FakeQuantGradient {
+  float* offset;   ///< dy s m                  [groups, width], may be null
+  float* factor;   ///< sum dy (code - z)       [groups], of s where it multiplies
+  float* divisor;  ///< -sum dy m w / s         [groups], of s where it divides
+  float* zero;     ///< -s sum dy (1 - m)       [groups]
+};
+void FakeQuantBackward(const AffineRows& rows, const float* dy, const FakeQuantGradient& gradient);
 
 /// AdaRound's soft weight: code = clamp(f + h(v) + z, 0, code_max) with f = floor(w / s) given in
 /// `rows.weight` and h(v) = clamp(1.2 sigmoid(v) - 0.1, 0, 1). arXiv 2004.10568, equation 23.

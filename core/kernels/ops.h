@@ -17,7 +17,8 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up);
 
 /// weight [groups, width], offset the same or undefined, scale and zero [groups] -> w^ [groups,
-/// width]; see FakeQuantForward. Gradient to offset, scale and zero; none to weight.
+/// width]; see FakeQuantForward. Gradient to offset, scale and zero; none to weight. The scale may
+/// be float16 or bfloat16: it is used as float32, and its gradient is summed in its own dtype.
 at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& offset, const at::Tensor& scale,
                      const at::Tensor& zero, double code_max);
 

@@ -38,6 +38,23 @@ inline float FastExp(float x) {
   return p * std::bit_cast<float>(exponent);
 }
 
+/// ln x of a positive normal number to about 2 units in the last place; about -88 for 0.
+/// x = 2^n m with m in [sqrt(1/2), sqrt(2)), ln m = 2 artanh(s) with s = (m - 1) / (m + 1).
+inline float FastLog(float x) {
+  const auto bits = std::bit_cast<std::int32_t>(x);
+  const std::int32_t shifted = bits - 0x3f3504f3;  // of sqrt(1/2)
+  const std::int32_t n = shifted >> 23;
+  const auto m = std::bit_cast<float>(bits - n * (1 << 23));
+  const float s = (m - 1.0F) / (m + 1.0F);
+  const float t = s * s;
+  float p = 1.11111111e-1F;
+  p = p * t + 1.42857143e-1F;
+  p = p * t + 2.0e-1F;
+  p = p * t + 3.33333333e-1F;
+  p = p * t + 1.0F;
+  return 2.0F * s * p + static_cast<float>(n) * 0.693147181F;
+}
+
 inline float FastSigmoid(float x) { return 1.0F / (1.0F + FastExp(-x)); }
 
 }  // namespace roundlab

@@ -9,12 +9,9 @@ namespace roundlab {
 namespace {
 
 at::Tensor CastScale(const at::Tensor& scale, const QuantSpec& spec) {
-  if (spec.scale_dtype == "float32") return scale;
-  const auto dtype = spec.scale_dtype == "float16" ? at::kHalf : at::kBFloat16;
-  return scale.to(dtype).to(at::kFloat);
+  if (spec.scale_dtype == "float32") return scale.clamp_min(1e-8);
+  return scale.to(spec.scale_dtype == "float16" ? at::kHalf : at::kBFloat16).clamp_min(1e-5);
 }
-
-double SmallestScale(const QuantSpec& spec) { return spec.scale_dtype == "float32" ? 1e-8 : 1e-5; }
 
 AffineGrid Symmetric(const GroupRange& range, const QuantSpec& spec) {
   const double middle = static_cast<double>(std::int64_t{1} << (spec.bits - 1));
@@ -23,12 +20,12 @@ AffineGrid Symmetric(const GroupRange& range, const QuantSpec& spec) {
   if (spec.grid == "sym") {
     const at::Tensor span =
         spec.gptq_sym_quirk ? at::where(range.low < 0, 2 * largest, range.high) : 2 * largest;
-    scale = CastScale(span / spec.CodeMax(), spec).clamp_min(SmallestScale(spec));
+    scale = CastScale(span / spec.CodeMax(), spec);
   } else {
-    const at::Tensor magnitude = CastScale(largest / middle, spec).clamp_min(SmallestScale(spec));
+    const at::Tensor magnitude = CastScale(largest / middle, spec);
     scale = at::where(-range.low > range.high, magnitude, -magnitude);
   }
-  return {scale, at::full_like(scale, middle).detach()};
+  return {scale, at::full_like(range.low, middle).detach()};
 }
 
 }  // namespace
@@ -43,8 +40,7 @@ GroupRange MinMaxRange(const at::Tensor& groups) {
 
 AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec) {
   if (spec.grid != "asym") return Symmetric(range, spec);
-  const at::Tensor scale =
-      CastScale((range.high - range.low) / spec.CodeMax(), spec).clamp_min(SmallestScale(spec));
+  const at::Tensor scale = CastScale((range.high - range.low) / spec.CodeMax(), spec);
   return {scale, reference::RoundSte(-range.low / scale)};
 }
 

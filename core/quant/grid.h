@@ -16,11 +16,11 @@ struct GroupRange {
 /// groups: [groups, width] float32. A group of zeros gets -1 and 1.
 GroupRange MinMaxRange(const at::Tensor& groups);
 
-/// The affine grid of each group: w^ = scale (code - zero), code in [0, 2^bits - 1]. float32
-/// [groups]; zero is an integer.
+/// The affine grid of each group: w^ = scale (code - zero), code in [0, 2^bits - 1], computed in
+/// float32.
 struct AffineGrid {
-  at::Tensor scale;
-  at::Tensor zero;
+  at::Tensor scale;  ///< [groups], spec.scale_dtype
+  at::Tensor zero;   ///< [groups] float32, an integer
 };
 
 /// With Q = 2^bits - 1 and m the larger of -low and high:
@@ -30,7 +30,8 @@ struct AffineGrid {
 ///             weight of largest magnitude lands on code 0          (auto-round int_sym, ggml Q4_0)
 /// scale is rounded to spec.scale_dtype first and kept at |scale| >= 1e-5 (float32: 1e-8); zero
 /// is taken from the rounded scale (auto-round data_type/int.py). Differentiable in `range`, with a
-/// straight-through gradient for round.
+/// straight-through gradient for round; the gradient of a 16-bit scale is added up in 16 bits, as
+/// auto-round's is.
 AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec);
 
 }  // namespace roundlab

@@ -20,7 +20,8 @@ QuantizedWeight FromCodes(const at::Tensor& codes, const AffineGrid& grid,
                           const GroupLayout& layout, const QuantSpec& spec) {
   QuantizedWeight weight;
   weight.codes = layout.Join(codes.detach().to(at::kByte)).clone();
-  weight.scale = grid.scale.detach().reshape({layout.scale_rows, layout.per_row}).clone();
+  const at::Tensor scale = grid.scale.detach().to(at::kFloat);
+  weight.scale = scale.reshape({layout.scale_rows, layout.per_row}).clone();
   weight.zero = grid.zero.detach().reshape({layout.scale_rows, layout.per_row}).clone();
   weight.bits = spec.bits;
   weight.group_size = spec.group_size;

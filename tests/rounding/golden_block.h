@@ -53,7 +53,7 @@ class SignRoundReplay {
     base_lrs_ = LearningRates(*optimizer_);
   }
 
-  /// What the file says of the block's outputs, and what ours puts out with original weights.
+  /// The block's outputs: the file's, and ours with original weights.
   at::Tensor Targets() const { return targets_; }
   at::Tensor Outputs() const { return block_.Forward(inputs_, rope_); }
 
@@ -76,7 +76,7 @@ class SignRoundReplay {
   }
   double LearningRate() const { return LearningRates(*optimizer_).front(); }
 
-  LayerRounding& Layer(std::size_t i) { return *layers_.at(i); }
+  LayerRounding& Layer(std::size_t i) { return *layers_[i]; }
   at::Tensor Weight(std::size_t i) { return block_.Slot(i).weight; }
   at::Tensor Offset(std::size_t i) { return layers_.at(i)->Parameters()[0].tensors[0]; }
   at::Tensor Low(std::size_t i) { return layers_.at(i)->Parameters()[1].tensors[0]; }
@@ -101,9 +101,8 @@ class SignRoundReplay {
     for (char& c : text) c = c >= '0' && c <= '9' ? c : ' ';
     std::istringstream numbers(text);
     rows_ = at::empty({kSteps, 4}, at::kLong);
-    for (std::int64_t i = 0; i < rows_.numel(); ++i) {
-      numbers >> rows_.mutable_data_ptr<std::int64_t>()[i];
-    }
+    auto* row = rows_.mutable_data_ptr<std::int64_t>();
+    for (std::int64_t i = 0; i < rows_.numel(); ++i) numbers >> row[i];
     ROUNDLAB_CHECK(static_cast<bool>(numbers), "golden file has 80 row numbers");
   }
 

@@ -47,6 +47,19 @@ TEST(FastExpTest, NotANumberStaysOne) {
   EXPECT_TRUE(std::isnan(FastExp(std::numeric_limits<float>::quiet_NaN())));
 }
 
+TEST(FastLogTest, WithinFourUnitsInTheLastPlaceOrOfOne) {
+  double worst = 0;
+  // Near 1, where the logarithm is 0, an absolute 1e-7 (half the distance of floats there).
+  for (float x = 1.2e-38F; x < 3e38F; x *= 1.0003F) {
+    const double exact = std::log(static_cast<double>(x));
+    const double error = std::fabs(static_cast<double>(FastLog(x)) - exact);
+    worst = std::max(worst, std::min(Ulps(FastLog(x), exact), error / 3e-8));
+  }
+  EXPECT_LE(worst, 4);
+  EXPECT_EQ(FastLog(1.0F), 0.0F);
+  EXPECT_NEAR(FastLog(0.0F), -88.03, 0.01);
+}
+
 TEST(FastSigmoidTest, NearTheExactOneAndSymmetric) {
   for (float x = -80; x <= 80; x += 0.0137F) {
     const double exact = 1 / (1 + std::exp(-static_cast<double>(x)));

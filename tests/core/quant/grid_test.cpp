@@ -90,9 +90,9 @@ TEST(GridTest, ScalesAreNumbersOfTheirDtype) {
       SCOPED_TRACE(std::string(name) + " " + dtype);
       const at::Tensor exact = MakeGrid({low, high}, {4, 32, name, "float32"}).scale;
       const at::Tensor cast = MakeGrid({low, high}, {4, 32, name, dtype}).scale;
-      EXPECT_EQ(cast.scalar_type(), at::kFloat);
-      EXPECT_TRUE(TensorNear(cast, exact.to(type).to(at::kFloat), 0, 0));
-      EXPECT_FALSE(at::equal(cast, exact));
+      EXPECT_EQ(cast.scalar_type(), type);
+      EXPECT_TRUE(at::equal(cast, exact.to(type)));
+      EXPECT_FALSE(at::equal(cast.to(at::kFloat), exact));
     }
   }
 }
@@ -100,10 +100,13 @@ TEST(GridTest, ScalesAreNumbersOfTheirDtype) {
 TEST(GridTest, SmallestScales) {
   for (const char* name : {"asym", "sym", "sym_full"}) {
     SCOPED_TRACE(name);
+    // 1e-5 = 167.77 * 2^-24, and 168 has few enough bits for both.
     for (const auto& [dtype, smallest] :
-         {std::pair{"float32", 1e-8F}, std::pair{"float16", 1e-5F}, std::pair{"bfloat16", 1e-5F}}) {
+         {std::pair{"float32", 1e-8}, std::pair{"float16", 168 * std::ldexp(1.0, -24)},
+          std::pair{"bfloat16", 168 * std::ldexp(1.0, -24)}}) {
       const AffineGrid grid = Grid({-1e-12F, 0}, {0, 1e-12F}, {4, 32, name, dtype});
-      EXPECT_TRUE(TensorNear(grid.scale.abs(), Floats({smallest, smallest}), 0, 0)) << dtype;
+      EXPECT_FLOAT_EQ(grid.scale.abs().max().item<float>(), static_cast<float>(smallest)) << dtype;
+      EXPECT_FLOAT_EQ(grid.scale.abs().min().item<float>(), static_cast<float>(smallest)) << dtype;
     }
   }
 }
