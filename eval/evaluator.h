@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/base/log.h"
 #include "core/config/registry.h"
@@ -15,12 +16,14 @@ namespace roundlab {
 /// What an evaluator measures with. The model is a model: how its weights came about can't be seen.
 struct EvalContext {
   const LanguageModel* model = nullptr;
+  const ModelFiles* files = nullptr;  ///< the checkpoint: the original to compare with
   const Tokenizer* tokenizer = nullptr;
   MetricSink* sink = nullptr;  ///< gets per-document arrays under eval/<name>/
   Log* log = nullptr;
 };
 
 struct EvalResult {
+  std::string name;                               ///< its place in metrics: <name>/<metric>
   std::map<std::string, double> metrics;          ///< "perplexity" -> 20.11
   std::map<std::string, std::string> provenance;  ///< "tokens_sha256" -> ...
 };
@@ -29,8 +32,13 @@ struct EvalResult {
 class Evaluator {
  public:
   virtual ~Evaluator() = default;
-  virtual std::string Name() const = 0;  ///< its place in metrics: <name>/<metric>
-  virtual EvalResult Evaluate(const EvalContext& context) const = 0;
+  /// Names of its results, in order.
+  virtual std::vector<std::string> Names() const = 0;
+  /// Finds before anything is computed what would stop Evaluate: data that are missing, broken or
+  /// too few, sequences that the model can't take. Both are null where the model could not be
+  /// opened: then what the data alone tell. Throws Error.
+  virtual void Check(const ModelDescription* model, const Tokenizer* tokenizer) const = 0;
+  virtual std::vector<EvalResult> Evaluate(const EvalContext& context) const = 0;
 };
 
 using EvaluatorRegistry = Registry<Evaluator>;

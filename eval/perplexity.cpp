@@ -62,26 +62,46 @@ std::string Perplexity::Name() const {
   return options_.name.empty() ? options_.data.Label() : options_.name;
 }
 
-EvalResult Perplexity::Evaluate(const EvalContext& context) const {
+Dataset Perplexity::Text() const {
   const Options& o = options_;
-  const std::int64_t most = context.model->description().max_positions;
-  if (o.seqlen > most) {
-    throw Error("eval " + Name() + ": seqlen " + std::to_string(o.seqlen) +
-                " is longer than the model's context of " + std::to_string(most));
-  }
   Dataset data = LoadDataset(o.data, o.documents);
   if (o.join == "tokens") data.join_tokens = true;
   if (o.join != "tokens" && o.join != "default") {
     data.join_tokens = false;
     data.join = o.join;
   }
-  const std::vector<std::int32_t> ids = TokenStream(data, *context.tokenizer);
-  const Windows windows = ScoreWindows(o, ids, context);
-  const auto count = static_cast<std::int64_t>(windows.nll.size());
-  if (count == 0) {
+  return data;
+}
+
+std::vector<std::int32_t> Perplexity::Tokens(const ModelDescription& model,
+                                             const Tokenizer& tokenizer) const {
+  const Options& o = options_;
+  if (o.seqlen > model.max_positions) {
+    throw Error("eval " + Name() + ": seqlen " + std::to_string(o.seqlen) +
+                " is longer than the model's context of " + std::to_string(model.max_positions));
+  }
+  const Dataset data = Text();
+  std::vector<std::int32_t> ids = TokenStream(data, tokenizer);
+  if (static_cast<std::int64_t>(ids.size()) < o.seqlen) {
     throw Error(data.file + ": has " + std::to_string(ids.size()) +
                 " tokens, fewer than one window of " + std::to_string(o.seqlen));
   }
+  return ids;
+}
+
+void Perplexity::Check(const ModelDescription* model, const Tokenizer* tokenizer) const {
+  if (model == nullptr || tokenizer == nullptr) {
+    Text();
+  } else {
+    Tokens(*model, *tokenizer);
+  }
+}
+
+std::vector<EvalResult> Perplexity::Evaluate(const EvalContext& context) const {
+  const Options& o = options_;
+  const std::vector<std::int32_t> ids = Tokens(context.model->description(), *context.tokenizer);
+  const Windows windows = ScoreWindows(o, ids, context);
+  const auto count = static_cast<std::int64_t>(windows.nll.size());
   const auto scored = static_cast<double>(o.seqlen - 1);
   std::vector<double> means;
   double sum = 0;
@@ -94,6 +114,7 @@ EvalResult Perplexity::Evaluate(const EvalContext& context) const {
   context.sink->Array("eval/" + Name() + "/tokens", {count},
                       std::vector<double>(windows.nll.size(), scored));
   EvalResult result;
+  result.name = Name();
   result.metrics = {{"perplexity", perplexity},
                     {"stderr", perplexity * StandardError(means)},
                     {"nll_sum", sum},
@@ -102,7 +123,7 @@ EvalResult Perplexity::Evaluate(const EvalContext& context) const {
                     {"windows_available", static_cast<double>(windows.available)}};
   result.provenance = {{"tokens_sha256", TokenFingerprint(ids)},
                        {"tokenizer", context.tokenizer->Kind()}};
-  return result;
+  return {result};
 }
 
 }  // namespace roundlab

@@ -29,10 +29,15 @@ class Perplexity : public Evaluator {
     void Fields(FieldVisitor& f);
   };
   explicit Perplexity(const Options& options);
-  std::string Name() const override;
-  EvalResult Evaluate(const EvalContext& context) const override;
+  std::vector<std::string> Names() const override { return {Name()}; }
+  void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
+  std::vector<EvalResult> Evaluate(const EvalContext& context) const override;
 
  private:
+  std::string Name() const;
+  Dataset Text() const;
+  std::vector<std::int32_t> Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const;
+
   Options options_;
 };
 

@@ -117,13 +117,14 @@ class Execution {
     const LanguageModel model(files, DtypeOf(config_.model.dtype),
                               [&](DecoderBlock* block) { quantized.ApplyTo(block); });
     for (const EvaluatorRecipe& recipe : config_.eval) {
-      const auto evaluator = recipe.make();
-      const EvalResult measured = evaluator->Evaluate({&model, &tokenizer, &record_, &log_});
-      for (const auto& [name, value] : measured.metrics) {
-        result_.metrics[evaluator->Name() + "/" + name] = value;
-      }
-      for (const auto& [name, text] : measured.provenance) {
-        result_.provenance["eval/" + evaluator->Name() + "/" + name] = text;
+      const auto results = recipe.make()->Evaluate({&model, &files, &tokenizer, &record_, &log_});
+      for (const EvalResult& measured : results) {
+        for (const auto& [name, value] : measured.metrics) {
+          result_.metrics[measured.name + "/" + name] = value;
+        }
+        for (const auto& [name, text] : measured.provenance) {
+          result_.provenance["eval/" + measured.name + "/" + name] = text;
+        }
       }
     }
     result_.timing["evaluate"] = SecondsSince(start);

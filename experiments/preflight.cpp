@@ -8,10 +8,9 @@
 
 #include "core/base/error.h"
 #include "core/model/loader.h"
+#include "core/text/calibration.h"
 #include "core/text/catalogue.h"
-#include "core/text/dataset.h"
 #include "core/text/tokenizer.h"
-#include "eval/perplexity.h"
 
 namespace roundlab {
 namespace {
@@ -29,27 +28,33 @@ std::vector<std::string> LayerNames(const ModelDescription& model) {
   return names;
 }
 
-/// Options of an evaluator from its recipe, which has been read without errors.
-template <class Options>
-Options OptionsOf(const EvaluatorRecipe& recipe) {
-  Options options;
-  std::vector<Diagnostic> none;
-  ReadFields(ParseYaml(recipe.canonical, "eval"), "eval", FieldsOf(&options), &none, {"type"});
-  return options;
-}
+/// A model as far as it is known without its weights.
+struct KnownModel {
+  std::optional<ModelDescription> description;
+  std::unique_ptr<Tokenizer> tokenizer;
+};
 
-/// Gathers what is wrong. Runs share models and data: each is opened once.
+/// Gathers what is wrong. Runs share models, calibration and evaluators: each is tried once.
 class Preflight {
  public:
   void Check(const RunConfig& run) {
-    if (const auto& model = Model(run.model.path)) {
-      Try([&] { CheckAgainstModel(run, *model); });
+    const KnownModel& model = Model(run.model.path);
+    if (model.description) Try([&] { CheckAgainstModel(run, *model.description); });
+    if (Tuned(run)) {
+      CalibrationOptions options = *run.calibration;
+      Once(run.model.path, WriteFields(FieldsOf(&options)), [&] {
+        if (model.tokenizer) {
+          MakeCalibration(options, *model.tokenizer);
+        } else {
+          LoadDataset(options.data);
+        }
+      });
     }
-    if (Tuned(run)) Data(run.calibration->data, 0);
     for (const EvaluatorRecipe& recipe : run.eval) {
-      if (recipe.type != "perplexity") continue;
-      const auto options = OptionsOf<Perplexity::Options>(recipe);
-      Data(options.data, options.documents);
+      Once(run.model.path, recipe.canonical, [&] {
+        recipe.make()->Check(model.description ? &*model.description : nullptr,
+                             model.tokenizer.get());
+      });
     }
   }
 
@@ -68,24 +73,24 @@ class Preflight {
     }
   }
 
-  const std::optional<ModelDescription>& Model(const std::string& name) {
-    const auto [place, added] = models_.emplace(name, std::nullopt);
+  const KnownModel& Model(const std::string& name) {
+    const auto [place, added] = models_.try_emplace(name);
     if (!added) return place->second;
     Try([&, &model = place->second] {
       const std::string path = ResolveModel(name);
-      model = ModelFiles(path).description();
-      LoadTokenizer(path);
+      model.description = ModelFiles(path).description();
+      model.tokenizer = LoadTokenizer(path);
     });
     return place->second;
   }
 
-  void Data(DataSource source, std::int64_t documents) {
-    if (!data_.insert({WriteFields(FieldsOf(&source)), documents}).second) return;
-    Try([&] { LoadDataset(source, documents); });
+  template <class Step>
+  void Once(const std::string& model, const std::string& what, const Step& step) {
+    if (tried_.insert({model, what}).second) Try(step);
   }
 
-  std::map<std::string, std::optional<ModelDescription>> models_;
-  std::set<std::pair<std::string, std::int64_t>> data_;
+  std::map<std::string, KnownModel> models_;
+  std::set<std::pair<std::string, std::string>> tried_;
   std::set<std::string> seen_;
   std::string problems_;
 };
@@ -99,17 +104,10 @@ void CheckInputs(const std::vector<RunConfig>& runs) {
 }
 
 void CheckAgainstModel(const RunConfig& run, const ModelDescription& model) {
-  const auto check = [&](const std::string& what, std::int64_t seqlen) {
-    if (seqlen <= model.max_positions) return;
-    throw Error(what + std::to_string(seqlen) + " is longer than the model's context of " +
-                std::to_string(model.max_positions));
-  };
   if (!run.pipeline.empty()) run.quant->CheckAgainst(LayerNames(model));
-  if (Tuned(run)) check("calibration.seqlen ", run.calibration->seqlen);
-  for (const EvaluatorRecipe& recipe : run.eval) {
-    if (recipe.type != "perplexity") continue;
-    check("eval " + recipe.make()->Name() + ": seqlen ",
-          OptionsOf<Perplexity::Options>(recipe).seqlen);
+  if (Tuned(run) && run.calibration->seqlen > model.max_positions) {
+    throw Error("calibration.seqlen " + std::to_string(run.calibration->seqlen) +
+                " is longer than the model's context of " + std::to_string(model.max_positions));
   }
 }
 

@@ -9,11 +9,12 @@ namespace roundlab {
 
 /// What can be known of runs before the first one starts: each model resolves, its description,
 /// tensor index and tokenizer open; layers that quant names are there; no sequence is longer than
-/// the model's context; data files can be read and hold text. Weights are not read and texts not
-/// encoded. Throws Error with all that is wrong, one problem a line.
+/// the model's context; data files can be read and hold text, enough of it for the calibration and
+/// for each evaluator. Weights are not read. Throws Error with all that is wrong, one problem a
+/// line.
 void CheckInputs(const std::vector<RunConfig>& runs);
 
-/// The part of it that a model's description decides. Throws Error.
+/// The part of it that a model's description decides about the rounding. Throws Error.
 void CheckAgainstModel(const RunConfig& run, const ModelDescription& model);
 
 }  // namespace roundlab

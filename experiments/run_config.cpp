@@ -96,9 +96,9 @@ class EvalField : public ValueField {
       const std::string place = path + "." + std::to_string(i);
       recipes_->push_back(Evaluators().Parse(node.elements[i], place, diagnostics));
       if (!recipes_->back().make) continue;
-      const std::string name = recipes_->back().make()->Name();
-      const auto [other, added] = names.emplace(name, i);
-      if (!added) {
+      for (const std::string& name : recipes_->back().make()->Names()) {
+        const auto [other, added] = names.emplace(name, i);
+        if (added) continue;
         diagnostics->push_back({node.elements[i].where,
                                 place + ": name '" + name + "' is taken by " + path + "." +
                                     std::to_string(other->second) + "; give one of them a name"});

@@ -48,7 +48,7 @@ struct Judge {
       : tokenizer(LoadTokenizer(folder)), model(ModelFiles(folder), at::kFloat) {}
   EvalResult Measure(const Perplexity::Options& options) {
     record = RunRecord();
-    return Perplexity(options).Evaluate({&model, tokenizer.get(), &record, &log});
+    return Perplexity(options).Evaluate({&model, nullptr, tokenizer.get(), &record, &log}).front();
   }
   std::unique_ptr<Tokenizer> tokenizer;
   LanguageModel model;

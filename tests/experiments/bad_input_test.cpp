@@ -192,7 +192,7 @@ TEST_F(BadInputTest, DataOfTheCatalogueThatIsNotThere) {
 }
 TEST_F(BadInputTest, FewerTokensThanOneWindow) {
   folder_.Write("text.txt", "fifteen letters");
-  ExpectFailedRun({}, "text.txt: has 15 tokens, fewer than one window of 16");
+  ExpectRefused({}, "text.txt: has 15 tokens, fewer than one window of 16");
 }
 TEST_F(BadInputTest, SequencesBeyondTheModelsContext) {
   ExpectRefused({"eval.0.seqlen=65"}, "eval t: seqlen 65 is longer than the model's context of 64");
@@ -200,9 +200,8 @@ TEST_F(BadInputTest, SequencesBeyondTheModelsContext) {
                 "calibration.seqlen 65 is longer than the model's context of 64");
 }
 TEST_F(BadInputTest, FewerCalibrationSamplesThanAskedFor) {
-  ExpectFailedRun({"calibration.samples=26", "pipeline.0.scheme.type=signround"},
-                  "text.txt: calibration asks for 26 samples of 16 tokens, protocol plain found "
-                  "25");
+  ExpectRefused({"calibration.samples=26", "pipeline.0.scheme.type=signround"},
+                "text.txt: calibration asks for 26 samples of 16 tokens, protocol plain found 25");
 }
 TEST_F(BadInputTest, OverridesAndSkipsThatMatchNoLayer) {
   ExpectRefused({"quant.skip=[mlp]"},
