@@ -80,6 +80,34 @@ TEST(TokenNllTest, ThreadsGiveTheSameBits) {
   EXPECT_TRUE(TensorNear(one, two, 0, 0));
 }
 
+TEST(ScoreTokensTest, AnyRowsAndSeveralTargetsARow) {
+  const Problem p = Random(9, 17, 40);
+  const at::Tensor logits = at::mm(p.hidden.to(at::kDouble), p.head.to(at::kDouble).t());
+  const at::Tensor nll = -at::log_softmax(logits, 1);
+  const at::Tensor top = logits.argmax(1);
+  std::vector<TokenQuery> queries;
+  for (const std::int64_t row : {7, 0, 7, 3, 8}) {
+    for (const std::int64_t target : {39, 0, 5}) queries.push_back({row, target});
+    queries.push_back({row, top[row].item<std::int64_t>()});
+  }
+  for (const std::int64_t chunk : {1, 2, 100}) {
+    const auto scores = ScoreTokens(p.hidden, p.head, queries, chunk);
+    ASSERT_EQ(scores.size(), queries.size());
+    for (std::size_t i = 0; i < queries.size(); ++i) {
+      const auto [row, target] = queries[i];
+      EXPECT_NEAR(scores[i].nll, nll[row][target].item<double>(), 1e-5);
+      EXPECT_EQ(scores[i].top, top[row].item<std::int64_t>() == target);
+    }
+  }
+  EXPECT_TRUE(ScoreTokens(p.hidden, p.head, {}).empty());
+}
+
+TEST(ScoreTokensTest, OfEqualTokensTheFirstIsTop) {
+  const auto scores = ScoreTokens(at::zeros({1, 4}), at::ones({50, 4}), {{0, 0}, {0, 1}});
+  EXPECT_TRUE(scores[0].top);
+  EXPECT_FALSE(scores[1].top);
+}
+
 TEST(TokenNllTest, RefusesShapesThatDoNotFit) {
   const Problem p = Random(5, 4, 10);
   EXPECT_THROW(TokenNll(p.hidden.narrow(0, 0, 4), p.head, p.targets), std::logic_error);
