@@ -61,7 +61,30 @@ std::vector<LinearSlot*> DecoderBlock::Linears() {
   return slots;
 }
 
-at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope) const {
+at::Tensor DecoderBlock::Mix(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const {
+  const ModelDescription& d = description_;
+  const std::int64_t seq = q.size(1);
+  const std::int64_t window = d.windows[static_cast<std::size_t>(index)];
+  const bool masked = window > 0 && window < seq;
+  std::optional<at::Tensor> mask;
+  if (masked) mask = WindowMask(seq, window, q.scalar_type());
+  return at::scaled_dot_product_attention(
+             q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, 0.0, !masked,
+             1.0 / std::sqrt(static_cast<double>(d.head_dim)), d.heads != d.kv_heads)
+      .transpose(1, 2);
+}
+
+at::Tensor DecoderBlock::MixPacked(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                   const Segments& segments) const {
+  const auto rows = [](const at::Tensor& x) { return x.squeeze(0).to(at::kFloat).contiguous(); };
+  const double scale = 1.0 / std::sqrt(static_cast<double>(description_.head_dim));
+  return PackedAttention(rows(q), rows(k), rows(v), segments,
+                         {scale, description_.windows[static_cast<std::size_t>(index)]})
+      .to(q.scalar_type());
+}
+
+at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
+                                   const Segments* segments) const {
   const ModelDescription& d = description_;
   const std::int64_t batch = x.size(0);
   const std::int64_t seq = x.size(1);
@@ -77,14 +100,8 @@ at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope) c
   const at::Tensor sine = rope.sine.narrow(0, 0, seq);
   q = ApplyRope(q, cosine, sine);
   k = ApplyRope(k, cosine, sine);
-  const std::int64_t window = d.windows[static_cast<std::size_t>(index)];
-  const bool masked = window > 0 && window < seq;
-  std::optional<at::Tensor> mask;
-  if (masked) mask = WindowMask(seq, window, x.scalar_type());
-  const at::Tensor mixed = at::scaled_dot_product_attention(
-      q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, 0.0, !masked,
-      1.0 / std::sqrt(static_cast<double>(d.head_dim)), d.heads != d.kv_heads);
-  return slots_[kO].Forward(mixed.transpose(1, 2).reshape({batch, seq, d.heads * d.head_dim}));
+  const at::Tensor mixed = segments == nullptr ? Mix(q, k, v) : MixPacked(q, k, v, *segments);
+  return slots_[kO].Forward(mixed.reshape({batch, seq, d.heads * d.head_dim}));
 }
 
 at::Tensor DecoderBlock::Mlp(const at::Tensor& x) const {
@@ -93,12 +110,22 @@ at::Tensor DecoderBlock::Mlp(const at::Tensor& x) const {
   return slots_[kDown].Forward(Activate(description_.activation, gate, up));
 }
 
-at::Tensor DecoderBlock::Forward(const at::Tensor& hidden, const RopeTable& rope) const {
+at::Tensor DecoderBlock::Run(const at::Tensor& hidden, const RopeTable& rope,
+                             const Segments* segments) const {
   ROUNDLAB_CHECK(hidden.dim() == 3 && hidden.size(2) == description_.hidden,
                  "hidden must be [batch, seq, hidden]");
   const at::Tensor attended =
-      hidden + Attention(RmsNorm(hidden, norm1, description_.norm_eps), rope);
+      hidden + Attention(RmsNorm(hidden, norm1, description_.norm_eps), rope, segments);
   return attended + Mlp(RmsNorm(attended, norm2, description_.norm_eps));
+}
+
+at::Tensor DecoderBlock::Forward(const at::Tensor& hidden, const RopeTable& rope) const {
+  return Run(hidden, rope, nullptr);
+}
+
+at::Tensor DecoderBlock::ForwardPacked(const at::Tensor& hidden, const RopeTable& rope,
+                                       const Segments& segments) const {
+  return Run(hidden, rope, &segments);
 }
 
 }  // namespace roundlab

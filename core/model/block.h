@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/kernels/packed_attention.h"
 #include "core/model/description.h"
 #include "core/model/rope.h"
 
@@ -38,6 +39,10 @@ class DecoderBlock {
   /// hidden: [batch, seq, hidden], float32 or the compute dtype; the same shape comes back.
   /// Differentiable in the slots' `effective`, and in `hidden` where that requires grad.
   at::Tensor Forward(const at::Tensor& hidden, const RopeTable& rope) const;
+  /// The same for packed tokens: hidden [1, rows, hidden], rope of each row's own position. No
+  /// gradient.
+  at::Tensor ForwardPacked(const at::Tensor& hidden, const RopeTable& rope,
+                           const std::vector<Segment>& segments) const;
 
   std::vector<LinearSlot*> Linears();
   LinearSlot& Slot(std::size_t i) { return slots_.at(i); }
@@ -51,7 +56,12 @@ class DecoderBlock {
   DecoderBlock(const ModelDescription& description, std::int64_t place);
 
  private:
-  at::Tensor Attention(const at::Tensor& x, const RopeTable& rope) const;
+  using Segments = std::vector<Segment>;
+  at::Tensor Run(const at::Tensor& hidden, const RopeTable& rope, const Segments* segments) const;
+  at::Tensor Attention(const at::Tensor& x, const RopeTable& rope, const Segments* segments) const;
+  at::Tensor Mix(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const;
+  at::Tensor MixPacked(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                       const Segments& segments) const;
   at::Tensor Mlp(const at::Tensor& x) const;
 
   const ModelDescription description_;

@@ -56,6 +56,22 @@ at::Tensor LanguageModel::Hidden(const at::Tensor& tokens) const {
   return ends_.Final(hidden);
 }
 
+at::Tensor LanguageModel::Hidden(const PackedTokens& tokens) const {
+  const at::NoGradGuard no_grad;
+  const auto row = [&](const std::vector<std::int64_t>& values) {
+    return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong);
+  };
+  const at::Tensor positions = row(tokens.positions());
+  const RopeTable table = ends_.Rope(positions.max().item<std::int64_t>() + 1);
+  const RopeTable rope = {table.cosine.index_select(0, positions),
+                          table.sine.index_select(0, positions)};
+  at::Tensor hidden = ends_.Embed(row(tokens.ids()).unsqueeze(0)).to(dtype_);
+  for (const auto& block : blocks_) {
+    hidden = block->ForwardPacked(hidden, rope, tokens.segments());
+  }
+  return ends_.Final(hidden).squeeze(0);
+}
+
 at::Tensor LanguageModel::Logits(const at::Tensor& tokens) const {
   const at::NoGradGuard no_grad;
   return at::linear(Hidden(tokens), ends_.head());

@@ -8,6 +8,7 @@
 
 #include "core/model/block.h"
 #include "core/model/loader.h"
+#include "core/model/packed_tokens.h"
 
 namespace roundlab {
 
@@ -45,6 +46,8 @@ class LanguageModel {
   /// tokens: int64 [batch, seq], seq at most max_positions -> hidden states after the final norm,
   /// [batch, seq, hidden] float32.
   at::Tensor Hidden(const at::Tensor& tokens) const;
+  /// The same for packed tokens, [rows, hidden].
+  at::Tensor Hidden(const PackedTokens& tokens) const;
   /// [batch, seq, vocab] float32; for short sequences (all logits are made).
   at::Tensor Logits(const at::Tensor& tokens) const;
   /// nll[b][t] of tokens[b][t + 1] given those before it, in nats: [batch, seq - 1] float32.
