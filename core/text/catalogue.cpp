@@ -28,6 +28,7 @@ struct FileFields : DataEntry::File {
     f.String("path", &path, "file under ROUNDLAB_DATA", Presence::kRequired);
     f.String("format", &format, "format of the file");
     f.String("field", &field, "jsonl: the document's field");
+    f.String("labels", &labels, "rows: file of their labels");
   }
 };
 
@@ -75,8 +76,7 @@ struct Entries {
 
 const Entries& Read() {
   static const Entries kEntries = [] {
-    const std::string file =
-        Environment("ROUNDLAB_CATALOGUE", ROUNDLAB_SOURCE_DIR "/configs/catalogue.yaml");
+    const std::string file = Environment("ROUNDLAB_CATALOGUE", ConfigFolder() + "/catalogue.yaml");
     Catalogue catalogue;
     std::vector<Diagnostic> diagnostics;
     ReadFields(LoadYaml(file), "", FieldsOf(&catalogue), &diagnostics);
@@ -112,6 +112,7 @@ const DataEntry& FindData(const std::string& name) {
               "; a file is given as {path: FILE}");
 }
 
+std::string ConfigFolder() { return ROUNDLAB_SOURCE_DIR "/configs"; }
 std::string DataFolder() { return Environment("ROUNDLAB_DATA", "data"); }
 std::string ModelFolder() { return Environment("ROUNDLAB_MODELS", "models"); }
 

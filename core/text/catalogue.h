@@ -14,6 +14,7 @@ struct DataEntry {
     std::string path;  ///< under ROUNDLAB_DATA
     std::string format;
     std::string field;
+    std::string labels;  ///< rows: file of their labels, under ROUNDLAB_DATA
   };
   std::vector<File> files;
   std::string join;
@@ -34,6 +35,9 @@ const std::vector<ModelEntry>& ModelCatalogue();
 
 /// Throws Error for an unknown name (with the nearest) or split.
 const DataEntry& FindData(const std::string& name);
+
+/// configs/ of the source tree or installation.
+std::string ConfigFolder();
 
 /// ROUNDLAB_DATA or "data".
 std::string DataFolder();

@@ -105,10 +105,14 @@ std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t mo
   return documents;
 }
 
-/// The file that a name and split of the catalogue mean.
-DataSource FromCatalogue(const DataSource& source, const DataEntry& entry) {
+}  // namespace
+
+DataSource ResolveData(const DataSource& source) {
+  if (source.name.empty()) return source;
+  const DataEntry& entry = FindData(source.name);
   const std::string split = source.split.empty() ? entry.split : source.split;
   std::vector<std::string> splits;
+  std::string missing;
   for (const DataEntry::File& file : entry.files) {
     splits.push_back(file.split);
     if (file.split != split) continue;
@@ -116,16 +120,16 @@ DataSource FromCatalogue(const DataSource& source, const DataEntry& entry) {
     found.path = DataFolder() + "/" + file.path;
     found.format = file.format.empty() ? "auto" : file.format;
     if (!file.field.empty()) found.field = file.field;
-    if (!std::filesystem::exists(found.path)) {
-      throw Error("data '" + entry.name + "' is not at " + found.path + "; " + entry.get);
-    }
-    return found;
+    if (!file.labels.empty()) found.labels = DataFolder() + "/" + file.labels;
+    if (std::filesystem::exists(found.path)) return found;
+    missing += (missing.empty() ? "" : " or ") + found.path;
+  }
+  if (!missing.empty()) {
+    throw Error("data '" + entry.name + "' is not at " + missing + "; " + entry.get);
   }
   throw Error("data '" + entry.name + "': unknown split '" + split + "'" +
               SuggestionSuffix(split, splits));
 }
-
-}  // namespace
 
 std::vector<std::string> DataFormats() {
   return {"auto", "endoftext", "jsonl", "lines", "text", "wikitext"};
@@ -137,6 +141,7 @@ void DataSource::Fields(FieldVisitor& f) {
   f.Choice("format", &format, DataFormats(), "format of the file");
   f.String("field", &field, "jsonl: the field that holds the document");
   f.String("split", &split, "split of a catalogue entry; none is its default");
+  f.String("labels", &labels, "rows: file with one label a line, their field 'label'");
   f.Rule([this]() -> std::string {
     if (name.empty() == path.empty()) return "give either name or path";
     return name.empty() && !split.empty() ? "split goes with name, not with path" : "";
@@ -172,7 +177,7 @@ Dataset LoadDataset(const DataSource& source, std::int64_t most) {
   DataSource file = source;
   if (!source.name.empty()) {
     const DataEntry& entry = FindData(source.name);
-    file = FromCatalogue(source, entry);
+    file = ResolveData(source);
     dataset.join = entry.join;
     dataset.join_tokens = entry.join_tokens;
   } else {

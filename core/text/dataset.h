@@ -16,6 +16,7 @@ struct DataSource {
   std::string format = "auto";  ///< see Formats()
   std::string field = "text";   ///< jsonl: the field that holds the document
   std::string split;            ///< catalogue: "test", "validation", ...; empty its default
+  std::string labels;           ///< rows: a file with one label a line, for their field `label`
 
   void Fields(FieldVisitor& f);
   bool Given() const { return !name.empty() || !path.empty(); }
@@ -34,6 +35,10 @@ class DataField : public ValueField {
  private:
   DataSource* source_;
 };
+
+/// The file that is meant: a name of the catalogue becomes path, format, field and labels. Throws
+/// Error for an unknown split and where none of the entry's files exists.
+DataSource ResolveData(const DataSource& source);
 
 /// Documents of a source, and how its protocols put them together.
 struct Dataset {

@@ -109,6 +109,10 @@ void AppendLowercase(char32_t c, std::string* out) {
   AppendUtf8(static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))), out);
 }
 
+void AppendTitlecase(char32_t c, std::string* out) {
+  AppendUtf8(static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c))), out);
+}
+
 // The text is cut where nothing on one side can change anything on the other. An ASCII character
 // never composes with what stands before it, and what Unicode 9 does not know with nothing at all.
 std::string NormalizeUnicode(std::string_view text, NormalForm form) {

@@ -32,6 +32,9 @@ bool IsPunctuation(char32_t code_point);  ///< ASCII punctuation, and P as of Un
 /// Appends the full lower-case mapping of one code point (no final-sigma rule).
 void AppendLowercase(char32_t code_point, std::string* out);
 
+/// Appends the simple title-case mapping of one code point (Unicode 14).
+void AppendTitlecase(char32_t code_point, std::string* out);
+
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
 
 /// Unicode normalization, UAX 15, with the data of Unicode 9.0.

@@ -1,0 +1,140 @@
+#include "core/text/rows.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/base/error.h"
+#include "core/base/hash.h"
+#include "core/text/csv.h"
+#include "core/text/utf8.h"
+
+namespace roundlab {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+std::string ReadUtf8(const std::string& path) {
+  std::string text = ReadMaybeGzip(path);
+  try {
+    CheckUtf8(text);
+  } catch (const Error& e) {
+    throw Error(path + ": " + e.what());
+  }
+  return text;
+}
+
+std::vector<std::string_view> Lines(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+bool Blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos;
+}
+
+Json ParseRow(std::string_view text, const std::string& where) {
+  Json value = Json::parse(text, nullptr, false);
+  if (value.is_discarded()) throw Error(where + ": not JSON");
+  return value;
+}
+
+void AddRow(Json value, const std::string& where, Rows* rows) {
+  if (!value.is_object()) throw Error(where + ": expected a JSON object");
+  rows->rows.push_back({std::move(value), where});
+}
+
+void ReadJson(const std::string& path, Rows* rows) {
+  const std::string text = ReadUtf8(path);
+  const std::size_t start = text.find_first_not_of(" \t\r\n");
+  if (start != std::string::npos && text[start] == '[') {
+    Json all = ParseRow(text, path);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      AddRow(std::move(all[i]), path + ": row " + std::to_string(i + 1), rows);
+    }
+    return;
+  }
+  const auto lines = Lines(text);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (Blank(lines[i])) continue;
+    const std::string where = path + ":" + std::to_string(i + 1);
+    AddRow(ParseRow(lines[i], where), where, rows);
+  }
+}
+
+/// "anatomy" of ".../anatomy_test.csv".
+std::string SubjectOf(const fs::path& file) {
+  const std::string stem = file.stem().string();
+  return stem.substr(0, stem.rfind('_'));
+}
+
+void ReadMmluFile(const fs::path& file, Rows* rows) {
+  const std::string path = file.string();
+  constexpr std::size_t kColumns = 6;
+  for (const CsvRow& row : ParseCsv(ReadUtf8(path), path)) {
+    const std::string where = path + ":" + std::to_string(row.line);
+    if (row.cells.size() != kColumns) {
+      throw Error(where + ": has " + std::to_string(row.cells.size()) +
+                  " cells; expected question, four choices and a letter");
+    }
+    const std::string& letter = row.cells[5];
+    if (letter.size() != 1 || letter[0] < 'A' || letter[0] > 'D') {
+      throw Error(where + ": answer is '" + letter + "'; expected A, B, C or D");
+    }
+    Json value = {{"subject", SubjectOf(file)}, {"question", row.cells[0]}};
+    value["choices"] = std::vector<std::string>(row.cells.begin() + 1, row.cells.begin() + 5);
+    value["answer"] = letter[0] - 'A';
+    rows->rows.push_back({std::move(value), where});
+  }
+}
+
+void ReadMmluFolder(const std::string& folder, Rows* rows) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".csv") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  for (const fs::path& file : files) ReadMmluFile(file, rows);
+}
+
+void AddLabels(const std::string& path, Rows* rows) {
+  const std::string text = ReadUtf8(path);
+  std::vector<std::string> labels;
+  for (const std::string_view line : Lines(text)) {
+    if (!Blank(line)) labels.emplace_back(line);
+  }
+  if (labels.size() != rows->rows.size()) {
+    throw Error(path + ": has " + std::to_string(labels.size()) + " labels for the " +
+                std::to_string(rows->rows.size()) + " rows of " + rows->file);
+  }
+  for (std::size_t i = 0; i < labels.size(); ++i) rows->rows[i].value["label"] = labels[i];
+}
+
+}  // namespace
+
+Rows LoadRows(const DataSource& source) {
+  const DataSource file = ResolveData(source);
+  Rows rows;
+  rows.file = file.path;
+  if (fs::is_directory(file.path)) {
+    ReadMmluFolder(file.path, &rows);
+  } else {
+    ReadJson(file.path, &rows);
+  }
+  if (rows.rows.empty()) throw Error(file.path + ": no rows in it");
+  if (!file.labels.empty()) AddLabels(file.labels, &rows);
+  return rows;
+}
+
+std::string Fingerprint(const Rows& rows) {
+  Sha256 hash;
+  for (const Row& row : rows.rows) hash.Update(row.value.dump() + "\n");
+  return hash.HexDigest();
+}
+
+}  // namespace roundlab
