@@ -1,5 +1,6 @@
 #include "eval/evaluator.h"
 #include "eval/perplexity.h"
+#include "eval/zero_shot.h"
 
 namespace roundlab {
 
@@ -7,6 +8,7 @@ const EvaluatorRegistry& Evaluators() {
   static const EvaluatorRegistry registry = [] {
     EvaluatorRegistry r("evaluator");
     r.Add<Perplexity>("perplexity", "exp of the mean negative log-likelihood of a text's tokens");
+    r.Add<ZeroShot>("zero_shot", "accuracy on multiple choice and last-word tasks");
     return r;
   }();
   return registry;

@@ -1,0 +1,145 @@
+#include "eval/harness.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/base/error.h"
+#include "core/base/random.h"
+
+namespace roundlab {
+namespace {
+
+constexpr std::uint64_t kSeed03 = 42;
+constexpr std::uint64_t kSeed04 = 1234;
+
+using Ids = std::vector<std::int32_t>;
+
+std::int32_t PrefixToken(const Tokenizer& tokenizer, Harness harness) {
+  if (harness == Harness::kLmEval04 && tokenizer.BosId()) return *tokenizer.BosId();
+  if (tokenizer.EosId()) return *tokenizer.EosId();
+  throw Error("an empty context needs a BOS or EOS token, and the tokenizer has none");
+}
+
+struct SplitIds {
+  Ids context;
+  Ids continuation;
+};
+
+SplitIds Encode(const Tokenizer& tokenizer, Harness harness, const std::string& context,
+                const std::string& continuation) {
+  if (context.empty()) {
+    const std::int32_t prefix = PrefixToken(tokenizer, harness);
+    Ids ids = tokenizer.Encode(continuation, SpecialTokens::kNone);
+    const bool there = harness == Harness::kLmEval04 && !ids.empty() && ids.front() == prefix;
+    if (there) ids.erase(ids.begin());
+    return {{prefix}, std::move(ids)};
+  }
+  const SpecialTokens special =
+      harness == Harness::kLmEval04 ? SpecialTokens::kDefault : SpecialTokens::kNone;
+  const std::string stripped = StripRight(context);
+  const Ids whole = tokenizer.Encode(context + continuation, special);
+  Ids head = tokenizer.Encode(stripped, special);
+  const std::size_t cut = std::min(head.size(), whole.size());
+  return {std::move(head), Ids(whole.begin() + static_cast<std::ptrdiff_t>(cut), whole.end())};
+}
+
+std::string Example(const TaskOptions& task, const TaskDocument& document) {
+  const auto right = static_cast<std::size_t>(document.gold);
+  return document.Context(right) + task.delimiter + document.Choice(right);
+}
+
+bool Same(const TaskDocument& a, const TaskDocument& b) {
+  return a.contexts == b.contexts && a.choices == b.choices && a.gold == b.gold;
+}
+
+/// Examples of one document after another, in the order in which the harness asks.
+class Examples {
+ public:
+  Examples(const TaskOptions& task, Harness harness, const std::vector<TaskDocument>& pool)
+      : task_(task), pool_(pool), random_(harness == Harness::kLmEval03 ? kSeed03 : kSeed04) {}
+
+  void ShuffleAs03(std::vector<std::size_t>* order) { random_.Shuffle(order); }
+
+  std::string For(const TaskDocument& document, std::int64_t shots, bool same) {
+    std::string text;
+    for (const std::size_t i : Choose(document, static_cast<std::size_t>(shots), same)) {
+      text += Example(task_, pool_[i]) + "\n\n";
+    }
+    return text;
+  }
+
+ private:
+  std::vector<std::size_t> Choose(const TaskDocument& document, std::size_t shots, bool same) {
+    std::vector<std::size_t> candidates;
+    if (task_.shots.sampler == "first") {
+      for (std::size_t i = 0; i < pool_.size(); ++i) {
+        if (pool_[i].group == document.group) candidates.push_back(i);
+      }
+    } else {
+      const std::size_t drawn = shots + (same ? 1 : 0);
+      if (drawn > pool_.size()) TooFew(pool_.size(), drawn);
+      for (const std::uint64_t i : random_.Sample(pool_.size(), drawn)) candidates.push_back(i);
+    }
+    if (same) {
+      std::erase_if(candidates, [&](std::size_t i) { return Same(pool_[i], document); });
+    }
+    if (candidates.size() < shots) TooFew(candidates.size(), shots);
+    candidates.resize(shots);
+    return candidates;
+  }
+
+  [[noreturn]] static void TooFew(std::size_t have, std::size_t need) {
+    throw Error("shots: " + std::to_string(need) + " examples needed, " + std::to_string(have) +
+                " are there");
+  }
+
+  const TaskOptions& task_;
+  const std::vector<TaskDocument>& pool_;
+  PythonRandom random_;
+};
+
+}  // namespace
+
+EncodedPair EncodePair(const Tokenizer& tokenizer, Harness harness, std::int64_t max_length,
+                       const std::string& context, const std::string& continuation) {
+  SplitIds split = Encode(tokenizer, harness, context, continuation);
+  EncodedPair pair;
+  pair.continuation.scored = static_cast<std::int64_t>(split.continuation.size());
+  if (split.continuation.empty()) {
+    pair.refused = "no token is left for the continuation";
+  } else if (pair.continuation.scored > max_length) {
+    pair.refused = "the continuation has " + std::to_string(pair.continuation.scored) +
+                   " tokens, more than the model's context of " + std::to_string(max_length);
+  }
+  Ids& ids = pair.continuation.ids;
+  ids = std::move(split.context);
+  ids.insert(ids.end(), split.continuation.begin(), split.continuation.end());
+  const auto most = static_cast<std::size_t>(max_length) + 1;
+  pair.truncated = ids.size() > most;
+  if (pair.truncated) ids.erase(ids.begin(), ids.end() - static_cast<std::ptrdiff_t>(most));
+  return pair;
+}
+
+std::vector<std::string> Preambles(const TaskOptions& task, Harness harness, std::int64_t shots,
+                                   const std::vector<TaskDocument>& documents,
+                                   const std::vector<TaskDocument>& pool, bool same) {
+  std::vector<std::string> preambles;
+  for (const TaskDocument& document : documents) preambles.push_back(document.description);
+  if (shots == 0) return preambles;
+  Examples examples(task, harness, pool);
+  std::vector<std::size_t> order(documents.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  if (harness == Harness::kLmEval03) examples.ShuffleAs03(&order);
+  for (const std::size_t i : order) preambles[i] += examples.For(documents[i], shots, same);
+  return preambles;
+}
+
+std::vector<std::size_t> ChooseDocuments(std::size_t available, std::int64_t count, bool shuffle) {
+  std::vector<std::size_t> order(available);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  if (shuffle) PythonRandom(kSeed03).Shuffle(&order);
+  if (count > 0) order.resize(std::min(available, static_cast<std::size_t>(count)));
+  return order;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config/fields.h"
+#include "core/text/rows.h"
+#include "eval/template.h"
+
+namespace roundlab {
+
+/// Where the examples of few-shot contexts come from.
+struct ShotsOptions {
+  DataSource data;                 ///< not given: the task's own rows
+  std::string sampler = "random";  ///< random | first
+  void Fields(FieldVisitor& f);
+};
+
+/// A zero-shot task as configs/tasks/NAME.yaml tells it: how a row becomes contexts and choices.
+/// The harness scores each choice as the continuation of its context: `delimiter` and the choice.
+struct TaskOptions {
+  DataSource data;
+  /// Name to the paths it may have in a row; the first that leads to a text, number or list of
+  /// them is taken. "question.stem"; through a list of objects to one item each
+  /// ("choices.text"); an object's keys and values in order are "@keys" and "@values".
+  std::map<std::string, std::vector<std::string>> fields;
+  /// Further fields, made of those before them, in order.
+  std::vector<std::pair<std::string, std::string>> derived;
+  std::string description;            ///< in front of all
+  std::vector<std::string> contexts;  ///< templates: one, or one a choice
+  std::vector<std::string> choices;   ///< templates, or one that is a list; one for many contexts
+  std::string delimiter = " ";        ///< between context and choice
+  std::string gold;                   ///< template: the right choice's number from 0, or its label
+  std::vector<std::string> labels;    ///< templates as `choices`: what `gold` may say
+  std::string truths;                 ///< list field of 0 and 1: all true choices (metric mc2)
+  std::string group;                  ///< template: documents with one value are a group
+  std::vector<std::string> metrics;   ///< acc acc_norm greedy perplexity mc2
+  ShotsOptions shots;
+  void Fields(FieldVisitor& f);
+};
+
+/// A row as the harness sees it.
+struct TaskDocument {
+  std::string where;  ///< file and row
+  std::string description;
+  std::vector<std::string> contexts;  ///< one, or one a choice
+  std::vector<std::string> choices;   ///< one, or one a context; without the delimiter
+  std::int64_t gold = 0;
+  std::vector<bool> truths;
+  std::string group;
+
+  std::size_t Count() const { return std::max(contexts.size(), choices.size()); }
+  const std::string& Context(std::size_t i) const { return contexts[contexts.size() == 1 ? 0 : i]; }
+  const std::string& Choice(std::size_t i) const { return choices[choices.size() == 1 ? 0 : i]; }
+};
+
+/// Reads configs/tasks/NAME.yaml, or a file of the user's (a name with '/' or ending in .yaml).
+/// Throws ConfigError, or Error for an unknown name with the nearest.
+TaskOptions LoadTask(const std::string& name);
+/// What its results are called: NAME, or the file's name without ending.
+std::string TaskLabel(const std::string& name);
+/// Names of the tasks in configs/tasks, sorted.
+std::vector<std::string> TaskNames();
+
+/// Makes documents of rows. Throws Error naming file and row: a field that is not there or no text,
+/// an unknown placeholder, a gold answer that is no choice, an empty choice, no choice at all.
+std::vector<TaskDocument> MakeDocuments(const TaskOptions& task, const Rows& rows);
+
+}  // namespace roundlab

@@ -1,0 +1,193 @@
+#include <algorithm>
+#include <filesystem>
+
+#include "core/base/error.h"
+#include "core/base/suggest.h"
+#include "core/config/value_fields.h"
+#include "core/text/catalogue.h"
+#include "eval/task.h"
+
+namespace roundlab {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// One text, or a sequence of them.
+class TextsField : public ValueField {
+ public:
+  explicit TextsField(std::vector<std::string>* texts) : texts_(texts) {}
+  void Read(const ConfigNode& node, const std::string& path,
+            std::vector<Diagnostic>* diagnostics) override {
+    if (node.kind == ConfigNode::Kind::kScalar) {
+      *texts_ = {node.scalar};
+    } else {
+      StringList(texts_).Read(node, path, diagnostics);
+    }
+  }
+  std::string Write() const override { return StringList(texts_).Write(); }
+  std::string Type() const override { return "text or sequence of texts"; }
+
+ private:
+  std::vector<std::string>* texts_;
+};
+
+/// A mapping with names of the user's own.
+template <class T, class ReadValue>
+void ReadMapping(const ConfigNode& node, const std::string& path,
+                 std::vector<Diagnostic>* diagnostics, T* values, const ReadValue& read) {
+  if (node.kind != ConfigNode::Kind::kMapping) {
+    diagnostics->push_back(
+        {node.where, path + ": expected a mapping, got " + std::string(node.KindName())});
+    return;
+  }
+  for (const auto& member : node.members) {
+    std::vector<std::string> texts;
+    TextsField(&texts).Read(member.value, path + "." + member.key, diagnostics);
+    if (texts.empty()) {
+      diagnostics->push_back({member.value.where, path + "." + member.key + ": is empty"});
+    } else {
+      read(values, member.key, std::move(texts));
+    }
+  }
+}
+
+class PathsField : public ValueField {
+ public:
+  using Paths = std::map<std::string, std::vector<std::string>>;
+  explicit PathsField(Paths* paths) : paths_(paths) {}
+  void Read(const ConfigNode& node, const std::string& path,
+            std::vector<Diagnostic>* diagnostics) override {
+    ReadMapping(node, path, diagnostics, paths_,
+                [](Paths* paths, const std::string& name, std::vector<std::string> texts) {
+                  (*paths)[name] = std::move(texts);
+                });
+  }
+  std::string Write() const override {
+    std::string text;
+    for (auto& [name, paths] : *paths_) {
+      text += QuoteScalar(name) + ":\n" + Indent(StringList(&paths).Write(), 2);
+    }
+    return text;
+  }
+  std::string Type() const override { return "mapping of names to paths"; }
+
+ private:
+  Paths* paths_;
+};
+
+class DerivedField : public ValueField {
+ public:
+  using Derived = std::vector<std::pair<std::string, std::string>>;
+  explicit DerivedField(Derived* derived) : derived_(derived) {}
+  void Read(const ConfigNode& node, const std::string& path,
+            std::vector<Diagnostic>* diagnostics) override {
+    ReadMapping(node, path, diagnostics, derived_,
+                [](Derived* derived, const std::string& name, std::vector<std::string> texts) {
+                  derived->emplace_back(name, std::move(texts.front()));
+                });
+  }
+  std::string Write() const override {
+    std::string text;
+    for (const auto& [name, value] : *derived_) {
+      text += QuoteScalar(name) + ": " + QuoteScalar(value) + "\n";
+    }
+    return text;
+  }
+  std::string Type() const override { return "mapping of names to templates"; }
+
+ private:
+  Derived* derived_;
+};
+
+const std::vector<std::string>& MetricNames() {
+  static const std::vector<std::string> kNames = {"acc", "acc_norm", "greedy", "mc2", "perplexity"};
+  return kNames;
+}
+
+std::string WrongMetrics(const TaskOptions& task) {
+  const auto has = [&](const std::string& name) {
+    return std::find(task.metrics.begin(), task.metrics.end(), name) != task.metrics.end();
+  };
+  for (const std::string& metric : task.metrics) {
+    const auto& names = MetricNames();
+    if (std::find(names.begin(), names.end(), metric) == names.end()) {
+      return "unknown metric '" + metric + "'" + SuggestionSuffix(metric, names);
+    }
+  }
+  if (task.metrics.empty()) return "metrics: name at least one";
+  if ((has("acc") || has("acc_norm")) && task.gold.empty()) return "metric acc needs 'gold'";
+  return has("mc2") && task.truths.empty() ? "metric mc2 needs 'truths'" : "";
+}
+
+std::string TaskFolder() { return ConfigFolder() + "/tasks"; }
+
+bool IsFile(const std::string& name) {
+  return name.find('/') != std::string::npos || fs::path(name).extension() == ".yaml";
+}
+
+std::string TaskFile(const std::string& name) {
+  if (IsFile(name)) return name;
+  const std::string file = TaskFolder() + "/" + name + ".yaml";
+  if (fs::exists(file)) return file;
+  throw Error("unknown task '" + name + "'" + SuggestionSuffix(name, TaskNames()) +
+              "; one of your own is given as a path: ./" + name + ".yaml");
+}
+
+}  // namespace
+
+void ShotsOptions::Fields(FieldVisitor& f) {
+  DataField data_field(&data);
+  f.Value("data", data_field, "rows of the examples; none: the task's own");
+  f.Choice("sampler", &sampler, {"first", "random"}, "which rows become examples");
+}
+
+void TaskOptions::Fields(FieldVisitor& f) {
+  DataField data_field(&data);
+  f.Value("data", data_field, "the rows", Presence::kRequired);
+  PathsField fields_field(&fields);
+  f.Value("fields", fields_field, "names of what a row holds, and where", Presence::kRequired);
+  DerivedField derived_field(&derived);
+  f.Value("derived", derived_field, "fields made of others");
+  f.String("description", &description, "template of what stands in front of all");
+  TextsField contexts_field(&contexts);
+  f.Value("context", contexts_field, "template of the prompt, or one a choice",
+          Presence::kRequired);
+  TextsField choices_field(&choices);
+  f.Value("choices", choices_field, "templates of the choices, or one that is a list field",
+          Presence::kRequired);
+  f.String("delimiter", &delimiter, "between context and choice");
+  f.String("gold", &gold, "template of the right choice: its label, or its number from 0");
+  TextsField labels_field(&labels);
+  f.Value("labels", labels_field, "names of the choices that gold may say");
+  f.String("truths", &truths, "list field of 0 and 1, one a choice");
+  f.String("group", &group, "template: documents with one value are a group");
+  StringList metrics_field(&metrics);
+  f.Value("metrics", metrics_field, "acc, acc_norm, greedy, mc2, perplexity", Presence::kRequired);
+  f.Section(
+      "shots", [this](FieldVisitor& v) { shots.Fields(v); }, "few-shot examples");
+  f.Rule([this] { return WrongMetrics(*this); });
+}
+
+std::vector<std::string> TaskNames() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(TaskFolder())) {
+    if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string TaskLabel(const std::string& name) {
+  return IsFile(name) ? fs::path(name).stem().string() : name;
+}
+
+TaskOptions LoadTask(const std::string& name) {
+  const std::string file = TaskFile(name);
+  TaskOptions task;
+  std::vector<Diagnostic> diagnostics;
+  ReadFields(LoadConfig(file), "", FieldsOf(&task), &diagnostics);
+  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
+  return task;
+}
+
+}  // namespace roundlab

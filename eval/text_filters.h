@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace roundlab {
+
+/// What a task's template may do to a text, by name: `{sentence | before _ | strip}`.
+/// Each follows the Python that lm-evaluation-harness (commit 008fc2a and 0.4.13) uses there.
+///   strip          str.strip()
+///   capitalize     str.capitalize(): the first character in title case, all others in lower case
+///   before X       up to the first X; X must be there
+///   after X        behind the first X; X must be there
+///   last_word      behind the last space
+///   but_last_word  before the last space
+///   replace X Y    each X by Y
+///   wikihow        lm_eval/tasks/hellaswag: stripped, " [title]" becomes ". ", bracketed parts of
+///   a
+///                  line go, two spaces become one (once, left to right)
+class TextFilter {
+ public:
+  /// From "replace _ ' '": a name and its arguments, in single quotes where they hold spaces.
+  /// Throws Error naming the unknown filter, or a wrong number of arguments.
+  explicit TextFilter(std::string_view text);
+
+  /// Throws Error where X is not in `text`.
+  std::string Apply(const std::string& text) const;
+
+ private:
+  std::string name_;
+  std::vector<std::string> arguments_;
+};
+
+/// str.strip() and str.rstrip() of Python: Unicode white space and the control codes 1C to 1F.
+std::string Strip(std::string_view text);
+std::string StripRight(std::string_view text);
+
+/// Code points of UTF-8 text: Python's len().
+std::int64_t CodePoints(std::string_view text);
+
+}  // namespace roundlab

@@ -1,0 +1,201 @@
+#include "eval/zero_shot.h"
+
+#include "core/base/error.h"
+#include "core/config/value_fields.h"
+#include "eval/task_metrics.h"
+
+namespace roundlab {
+namespace {
+
+using Options = ZeroShot::Options;
+
+Harness HarnessOf(const Options& options) {
+  return options.protocol == "lmeval_0_3" ? Harness::kLmEval03 : Harness::kLmEval04;
+}
+
+/// A task with its documents, ready to be scored.
+struct LoadedTask {
+  std::string name;
+  TaskOptions task;
+  std::vector<TaskDocument> documents;
+  std::vector<std::string> preambles;
+  std::string sha256;
+};
+
+LoadedTask Load(const Options& options, const std::string& name) {
+  LoadedTask loaded{TaskLabel(name), LoadTask(name), {}, {}, {}};
+  if (options.data.Given()) loaded.task.data = options.data;
+  const Rows rows = LoadRows(loaded.task.data);
+  const std::vector<TaskDocument> all = MakeDocuments(loaded.task, rows);
+  for (const std::size_t i : ChooseDocuments(all.size(), options.documents, options.shuffle)) {
+    loaded.documents.push_back(all[i]);
+  }
+  loaded.sha256 = Fingerprint(rows);
+  const bool same = !loaded.task.shots.data.Given();
+  const std::vector<TaskDocument> pool =
+      options.shots == 0 || same ? all
+                                 : MakeDocuments(loaded.task, LoadRows(loaded.task.shots.data));
+  loaded.preambles =
+      Preambles(loaded.task, HarnessOf(options), options.shots, loaded.documents, pool, same);
+  return loaded;
+}
+
+/// Requests of a document; none of them where the harness would stop at one.
+struct Requests {
+  std::vector<Continuation> continuations;
+  bool truncated = false;
+  std::string refused;
+};
+
+Requests Encode(const LoadedTask& loaded, std::size_t i, Harness harness, std::int64_t max_length,
+                const Tokenizer& tokenizer) {
+  const TaskDocument& document = loaded.documents[i];
+  Requests requests;
+  for (std::size_t c = 0; c < document.Count(); ++c) {
+    EncodedPair pair =
+        EncodePair(tokenizer, harness, max_length, loaded.preambles[i] + document.Context(c),
+                   loaded.task.delimiter + document.Choice(c));
+    requests.truncated = requests.truncated || pair.truncated;
+    if (!pair.refused.empty()) requests.refused = pair.refused;
+    requests.continuations.push_back(std::move(pair.continuation));
+  }
+  if (!requests.refused.empty()) requests.continuations.clear();
+  return requests;
+}
+
+/// One task on one model.
+class TaskRun {
+ public:
+  TaskRun(const Options& options, LoadedTask loaded, const EvalContext& context)
+      : options_(options), loaded_(std::move(loaded)), context_(context) {}
+
+  EvalResult Run() {
+    EncodeAll();
+    const std::vector<DocumentScores> scores = Score();
+    EvalResult result;
+    result.name = loaded_.name + options_.suffix;
+    try {
+      result.metrics = TaskMetrics(loaded_.task, loaded_.documents, scores,
+                                   {HarnessOf(options_), options_.refused == "wrong"},
+                                   "eval/" + result.name, context_.sink);
+    } catch (const Error& e) {
+      throw Error("task " + loaded_.name + ": " + e.what());
+    }
+    result.metrics["documents"] = static_cast<double>(loaded_.documents.size());
+    result.metrics["truncated"] = static_cast<double>(truncated_);
+    result.metrics["refused"] = static_cast<double>(refused_);
+    result.provenance = {{"documents_sha256", loaded_.sha256}, {"protocol", options_.protocol}};
+    Tell(result);
+    return result;
+  }
+
+ private:
+  void EncodeAll() {
+    const std::int64_t most = context_.model->description().max_positions;
+    for (std::size_t i = 0; i < loaded_.documents.size(); ++i) {
+      Requests requests = Encode(loaded_, i, HarnessOf(options_), most, *context_.tokenizer);
+      truncated_ += requests.truncated ? 1 : 0;
+      refused_ += requests.refused.empty() ? 0 : 1;
+      if (!requests.refused.empty()) {
+        context_.log->Write(loaded_.documents[i].where + ": " +
+                            (options_.refused == "wrong" ? "scored as wrong: " : "left out: ") +
+                            requests.refused);
+      }
+      groups_.push_back(std::move(requests.continuations));
+    }
+  }
+
+  std::vector<DocumentScores> Score() const {
+    Progress progress(*context_.log, loaded_.name, "documents",
+                      static_cast<std::int64_t>(groups_.size()) - refused_);
+    const auto all = ScoreContinuations(
+        *context_.model, groups_,
+        {options_.pack_tokens, [&](std::int64_t groups) { progress.Advance(groups); }});
+    std::vector<DocumentScores> scores(all.size());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      for (const ContinuationScore& score : all[i]) scores[i].loglik.push_back(score.loglik);
+      scores[i].greedy = !all[i].empty() && all[i].front().greedy;
+    }
+    return scores;
+  }
+
+  void Tell(const EvalResult& result) const {
+    std::string text = result.name + ": " + std::to_string(loaded_.documents.size()) + " documents";
+    if (truncated_ > 0) text += ", " + std::to_string(truncated_) + " cut on the left";
+    if (refused_ > 0) text += ", " + std::to_string(refused_) + " refused";
+    for (const char* name : {"acc", "acc_norm", "mc2", "perplexity"}) {
+      const auto found = result.metrics.find(name);
+      if (found == result.metrics.end()) continue;
+      text += ", " + std::string(name) + " " + std::to_string(found->second);
+    }
+    context_.log->Write(text);
+  }
+
+  const Options& options_;
+  const LoadedTask loaded_;
+  const EvalContext& context_;
+  std::vector<std::vector<Continuation>> groups_;
+  std::int64_t truncated_ = 0;
+  std::int64_t refused_ = 0;
+};
+
+}  // namespace
+
+void ZeroShot::Options::Fields(FieldVisitor& f) {
+  StringList tasks_field(&tasks);
+  f.Value("tasks", tasks_field, "names in configs/tasks, or paths of task files",
+          Presence::kRequired);
+  f.Choice("protocol", &protocol, {"lmeval_0_3", "lmeval_0_4"},
+           "the harness of the SignRound paper, or today's");
+  DataField data_field(&data);
+  f.Value("data", data_field, "rows in place of the task's own; for one task");
+  f.Int("documents", &documents, AtLeast(0), "at most so many documents a task; 0 all");
+  f.Bool("shuffle", &shuffle, "choose them as lm-eval 0.3 does, by random.Random(42)");
+  f.Int("shots", &shots, AtLeast(0), "examples in front of each document");
+  f.Choice("refused", &refused, {"left_out", "wrong"},
+           "documents on which the harness would stop with an assertion");
+  f.String("suffix", &suffix, "behind each task's name in the metrics");
+  f.Int("pack_tokens", &pack_tokens, AtLeast(1), "tokens a forward pass takes");
+  f.Rule([this]() -> std::string {
+    if (tasks.empty()) return "tasks: name at least one";
+    if (data.Given() && tasks.size() > 1) return "data goes with one task";
+    for (const std::string& name : tasks) {
+      try {
+        LoadTask(name);
+      } catch (const Error& e) {
+        return e.what();
+      }
+    }
+    return "";
+  });
+}
+
+ZeroShot::ZeroShot(const Options& options) : options_(options) {}
+
+std::vector<std::string> ZeroShot::Names() const {
+  std::vector<std::string> names;
+  for (const std::string& task : options_.tasks) names.push_back(TaskLabel(task) + options_.suffix);
+  return names;
+}
+
+void ZeroShot::Check(const ModelDescription* /*model*/, const Tokenizer* /*tokenizer*/) const {
+  std::string problems;
+  for (const std::string& name : options_.tasks) {
+    try {
+      Load(options_, name);
+    } catch (const Error& e) {
+      problems += (problems.empty() ? "task " : "\ntask ") + name + ": " + e.what();
+    }
+  }
+  if (!problems.empty()) throw Error(problems);
+}
+
+std::vector<EvalResult> ZeroShot::Evaluate(const EvalContext& context) const {
+  std::vector<EvalResult> results;
+  for (const std::string& name : options_.tasks) {
+    results.push_back(TaskRun(options_, Load(options_, name), context).Run());
+  }
+  return results;
+}
+
+}  // namespace roundlab

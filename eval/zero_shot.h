@@ -1,0 +1,49 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "eval/evaluator.h"
+#include "eval/harness.h"
+
+namespace roundlab {
+
+/// Multiple choice and last-word tasks as EleutherAI's lm-evaluation-harness scores them, see
+/// Harness. The prediction is the choice of the largest summed log-likelihood, of equal ones the
+/// first. A result a task, named as it:
+///   acc         right predictions; for `greedy` tasks, continuations each of whose tokens is the
+///               likeliest. Of a task with groups: lmeval_0_3 the plain mean of the groups' (also
+///               as acc_group_mean), lmeval_0_4 that over documents (also as acc_document_mean)
+///   acc_norm    the same where log-likelihoods are divided by the choices' code points
+///   mc2         probability of the true choices among all
+///   perplexity  exp(-mean log-likelihood), of a word in lambada; its error by the delta method
+///   *_stderr    sample standard deviation / sqrt(n); of a mean of groups, the groups' errors added
+///   documents, truncated (context cut on the left to fit the model), refused
+/// A document on which the harness would stop with an assertion is `refused`: counted, told in the
+/// log, and by option `refused` scored as wrong or left out.
+/// Arrays: choice_loglik [documents, choices] (NaN where a document has fewer), prediction, gold,
+/// correct, correct_norm.
+class ZeroShot : public Evaluator {
+ public:
+  struct Options {
+    std::vector<std::string> tasks;
+    std::string protocol = "lmeval_0_3";
+    DataSource data;
+    std::int64_t documents = 0;
+    bool shuffle = false;
+    std::int64_t shots = 0;
+    std::string refused = "left_out";
+    std::string suffix;
+    std::int64_t pack_tokens = 4096;
+    void Fields(FieldVisitor& f);
+  };
+  explicit ZeroShot(const Options& options);
+  std::vector<std::string> Names() const override;
+  void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
+  std::vector<EvalResult> Evaluate(const EvalContext& context) const override;
+
+ private:
+  Options options_;
+};
+
+}  // namespace roundlab
