@@ -44,6 +44,7 @@ TEST(RowsTest, JsonLinesOrAnArray) {
 
 TEST(RowsTest, MmluFolderGivesTheRowsOfTheHuggingFaceSet) {
   const TempFolder folder;
+  std::filesystem::create_directory(folder / "m");
   folder.Write("m/b_c_test.csv", "\"Q, 2\",1,2,3,4,D\n");
   folder.Write("m/a_test.csv", "Q1,w,x,y,z,B\n");
   const Rows rows = LoadRows(File(folder / "m"));
@@ -57,6 +58,7 @@ TEST(RowsTest, MmluFolderGivesTheRowsOfTheHuggingFaceSet) {
 
 TEST(RowsTest, MmluRowsThatDoNotFit) {
   const TempFolder folder;
+  std::filesystem::create_directory(folder / "m");
   const std::string file = folder.Write("m/a_test.csv", "Q1,w,x,y,z,B\nQ2,w,x,y,z,E\n");
   EXPECT_EQ(ErrorOf([&] { LoadRows(File(folder / "m")); }),
             file + ":2: answer is 'E'; expected A, B, C or D");
