@@ -1,0 +1,93 @@
+#include "eval/task_metrics.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/metrics/run_record.h"
+#include "tests/core/formats/format_files.h"
+
+namespace roundlab {
+namespace {
+
+TaskDocument Document(std::int64_t gold, const std::string& group = "") {
+  TaskDocument document;
+  document.contexts = {"q"};
+  document.choices = {"a", "\u00e9\u00e9\u00e9\u00e9"};  // 1 and 4 code points
+  document.gold = gold;
+  document.truths = {false, true};
+  document.group = group;
+  return document;
+}
+
+struct Measured {
+  std::map<std::string, double> metrics;
+  RunRecord record;
+};
+
+Measured Measure(const std::vector<std::string>& metrics,
+                 const std::vector<TaskDocument>& documents,
+                 const std::vector<DocumentScores>& scores, TaskMetricsOptions options = {}) {
+  TaskOptions task;
+  task.metrics = metrics;
+  if (!documents.front().group.empty()) task.group = "{subject}";
+  Measured measured;
+  measured.metrics = TaskMetrics(task, documents, scores, options, "eval/t", &measured.record);
+  return measured;
+}
+
+TEST(TaskMetricsTest, AccuracyTakesTheFirstOfEqualChoices) {
+  const auto m = Measure({"acc"}, {Document(0), Document(1), Document(1)},
+                         {{{-1, -1}, false}, {{-1, -1}, false}, {{-2, -1}, false}});
+  EXPECT_DOUBLE_EQ(m.metrics.at("acc"), 2.0 / 3);
+  // Sample deviation of 1, 0, 1 is sqrt(1/3).
+  EXPECT_DOUBLE_EQ(m.metrics.at("acc_stderr"), 1.0 / 3);
+  EXPECT_EQ(m.record.arrays().at("eval/t/correct").values, (std::vector<double>{1, 0, 1}));
+  EXPECT_EQ(m.record.arrays().at("eval/t/prediction").values, (std::vector<double>{0, 0, 1}));
+  EXPECT_EQ(m.record.arrays().at("eval/t/gold").values, (std::vector<double>{0, 1, 1}));
+}
+
+TEST(TaskMetricsTest, NormalizedAccuracyDividesByCodePoints) {
+  // -2 / 1 against -6 / 4.
+  const auto m = Measure({"acc", "acc_norm"}, {Document(1)}, {{{-2, -6}, false}});
+  EXPECT_EQ(m.metrics.at("acc"), 0);
+  EXPECT_EQ(m.metrics.at("acc_norm"), 1);
+}
+
+TEST(TaskMetricsTest, TrueShareAndPerplexityByHand) {
+  const auto m = Measure({"mc2", "perplexity", "greedy"}, {Document(0), Document(0)},
+                         {{{-1000, -1000 + std::log(3.0)}, true}, {{-2, -2}, false}});
+  EXPECT_NEAR(m.metrics.at("mc2"), (0.75 + 0.5) / 2, 1e-12);
+  EXPECT_EQ(m.metrics.at("acc"), 0.5);
+  EXPECT_NEAR(m.metrics.at("perplexity"), std::exp(501), 1e-9 * std::exp(501));
+}
+
+TEST(TaskMetricsTest, GroupsAreAveragedByVersion) {
+  const std::vector<TaskDocument> documents = {Document(0, "x"), Document(0, "x"), Document(0, "x"),
+                                               Document(0, "y")};
+  const std::vector<DocumentScores> scores = {
+      {{0, -1}, false}, {{0, -1}, false}, {{-1, 0}, false}, {{-1, 0}, false}};
+  const auto old = Measure({"acc"}, documents, scores, {Harness::kLmEval03, false}).metrics;
+  EXPECT_DOUBLE_EQ(old.at("acc"), (2.0 / 3 + 0) / 2);
+  EXPECT_DOUBLE_EQ(old.at("acc_document_mean"), 0.5);
+  EXPECT_TRUE(std::isnan(old.at("acc_stderr")));  // one document of y: no spread to be known
+  const auto today = Measure({"acc"}, documents, scores, {Harness::kLmEval04, false}).metrics;
+  EXPECT_DOUBLE_EQ(today.at("acc"), 0.5);
+  EXPECT_DOUBLE_EQ(today.at("acc_group_mean"), 1.0 / 3);
+}
+
+TEST(TaskMetricsTest, RefusedDocumentsAreLeftOutOrWrong) {
+  const std::vector<TaskDocument> documents = {Document(0), Document(0)};
+  const std::vector<DocumentScores> scores = {{{0, -1}, false}, {}};
+  const auto out = Measure({"acc"}, documents, scores);
+  EXPECT_EQ(out.metrics.at("acc"), 1);
+  EXPECT_TRUE(std::isnan(out.record.arrays().at("eval/t/correct").values[1]));
+  const auto wrong = Measure({"acc"}, documents, scores, {Harness::kLmEval03, true});
+  EXPECT_EQ(wrong.metrics.at("acc"), 0.5);
+  EXPECT_TRUE(std::isnan(wrong.record.arrays().at("eval/t/choice_loglik").values[2]));
+  EXPECT_EQ(testing::ErrorOf([&] { Measure({"acc"}, {documents[0]}, {{}}); }),
+            "every document is refused");
+}
+
+}  // namespace
+}  // namespace roundlab

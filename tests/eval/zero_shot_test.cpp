@@ -1,0 +1,92 @@
+#include "eval/zero_shot.h"
+
+#include <ATen/core/Tensor.h>
+#include <gtest/gtest.h>
+
+#include "core/metrics/run_record.h"
+#include "tests/core/formats/format_files.h"
+#include "tests/support/shared_data.h"
+
+namespace roundlab {
+namespace {
+
+using testing::ErrorOf;
+using testing::TempFolder;
+
+/// A quiz of three rows on the smallest model of the shared folder.
+class ZeroShotTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ROUNDLAB_SHARED_OR_SKIP(folder, "models/stories260K");
+    tokenizer_ = LoadTokenizer(folder);
+    model_ = std::make_unique<LanguageModel>(ModelFiles(folder), at::kFloat);
+    folder_.Write("rows.jsonl",
+                  "{\"q\": \"Once upon a\", \"c\": [\"time\", \"stone\"], \"a\": 0}\n"
+                  "{\"q\": \"The big red\", \"c\": [\"went\", \"ball\", \"so\"], \"a\": 1}\n"
+                  "{\"q\": \"She was very\", \"c\": [\"happy\", \"" +
+                      std::string(3000, 'x') + "\"], \"a\": 0}\n");
+    options_.tasks = {folder_.Write("quiz.yaml", "data: {path: " + folder_ / "rows.jsonl" +
+                                                     "}\nfields: {q: q, c: c, a: a}\n"
+                                                     "context: '{q}'\nchoices: '{c}'\n"
+                                                     "gold: '{a}'\nmetrics: [acc]\n")};
+  }
+  EvalResult Measure() {
+    record_ = RunRecord();
+    const EvalContext context{model_.get(), nullptr, tokenizer_.get(), &record_, &log_};
+    return ZeroShot(options_).Evaluate(context).front();
+  }
+
+  TempFolder folder_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<LanguageModel> model_;
+  ZeroShot::Options options_;
+  RunRecord record_;
+  Log log_{"", true};
+};
+
+TEST_F(ZeroShotTest, OneResultATaskWithItsArrays) {
+  const EvalResult result = Measure();
+  EXPECT_EQ(result.name, "quiz");
+  EXPECT_EQ(result.metrics.at("documents"), 3);
+  EXPECT_EQ(result.metrics.at("refused"), 1);  // a choice longer than the model's context
+  EXPECT_EQ(result.metrics.at("truncated"), 1);
+  EXPECT_EQ(result.metrics.at("acc"), 1);
+  EXPECT_EQ(record_.arrays().at("eval/quiz/choice_loglik").shape,
+            (std::vector<std::int64_t>{3, 3}));
+  EXPECT_EQ(result.provenance.at("protocol"), "lmeval_0_3");
+}
+
+TEST_F(ZeroShotTest, RefusedDocumentsMayCountAsWrong) {
+  options_.refused = "wrong";
+  EXPECT_DOUBLE_EQ(Measure().metrics.at("acc"), 2.0 / 3);
+}
+
+TEST_F(ZeroShotTest, SuffixLimitAndShots) {
+  options_.suffix = "_few";
+  options_.documents = 2;
+  options_.shots = 1;
+  options_.protocol = "lmeval_0_4";
+  EXPECT_EQ(ZeroShot(options_).Names(), std::vector<std::string>{"quiz_few"});
+  const EvalResult result = Measure();
+  EXPECT_EQ(result.name, "quiz_few");
+  EXPECT_EQ(result.metrics.at("documents"), 2);
+}
+
+TEST_F(ZeroShotTest, TwoVersionsDifferByBos) {
+  options_.documents = 2;
+  Measure();
+  const auto old = record_.arrays().at("eval/quiz/choice_loglik").values;
+  options_.protocol = "lmeval_0_4";
+  Measure();
+  EXPECT_NE(record_.arrays().at("eval/quiz/choice_loglik").values, old);
+}
+
+TEST_F(ZeroShotTest, CheckReadsAllRows) {
+  folder_.Write("rows.jsonl", "{\"q\": \"?\", \"c\": [\"x\"], \"a\": 1}\n");
+  EXPECT_EQ(ErrorOf([&] { ZeroShot(options_).Check(nullptr, nullptr); }),
+            "task " + options_.tasks[0] + ": " + folder_ / "rows.jsonl" +
+                ":1: the right answer is '1'; expected one of 0 to 0");
+}
+
+}  // namespace
+}  // namespace roundlab
