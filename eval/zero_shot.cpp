@@ -1,6 +1,7 @@
 #include "eval/zero_shot.h"
 
 #include "core/base/error.h"
+#include "core/base/hash.h"
 #include "core/config/value_fields.h"
 #include "eval/task_metrics.h"
 
@@ -22,6 +23,23 @@ struct LoadedTask {
   std::string sha256;
 };
 
+/// SHA-256 of all that is asked, in order: equal hash, comparable document by document.
+std::string Fingerprint(const std::vector<TaskDocument>& documents,
+                        const std::vector<std::string>& preambles) {
+  Sha256 hash;
+  const auto add = [&](const std::string& text) {
+    hash.Update(std::to_string(text.size()) + ":");
+    hash.Update(text);
+  };
+  for (std::size_t i = 0; i < documents.size(); ++i) {
+    add(preambles[i]);
+    for (const std::string& context : documents[i].contexts) add(context);
+    for (const std::string& choice : documents[i].choices) add(choice);
+    add(std::to_string(documents[i].gold));
+  }
+  return hash.HexDigest();
+}
+
 LoadedTask Load(const Options& options, const std::string& name) {
   LoadedTask loaded{TaskLabel(name), LoadTask(name), {}, {}, {}};
   if (options.data.Given()) loaded.task.data = options.data;
@@ -30,13 +48,13 @@ LoadedTask Load(const Options& options, const std::string& name) {
   for (const std::size_t i : ChooseDocuments(all.size(), options.documents, options.shuffle)) {
     loaded.documents.push_back(all[i]);
   }
-  loaded.sha256 = Fingerprint(rows);
   const bool same = !loaded.task.shots.data.Given();
   const std::vector<TaskDocument> pool =
       options.shots == 0 || same ? all
                                  : MakeDocuments(loaded.task, LoadRows(loaded.task.shots.data));
   loaded.preambles =
       Preambles(loaded.task, HarnessOf(options), options.shots, loaded.documents, pool, same);
+  loaded.sha256 = Fingerprint(loaded.documents, loaded.preambles);
   return loaded;
 }
 

@@ -4,7 +4,6 @@
 #include <filesystem>
 
 #include "core/base/error.h"
-#include "core/base/hash.h"
 #include "core/text/csv.h"
 #include "core/text/utf8.h"
 
@@ -129,12 +128,6 @@ Rows LoadRows(const DataSource& source) {
   if (rows.rows.empty()) throw Error(file.path + ": no rows in it");
   if (!file.labels.empty()) AddLabels(file.labels, &rows);
   return rows;
-}
-
-std::string Fingerprint(const Rows& rows) {
-  Sha256 hash;
-  for (const Row& row : rows.rows) hash.Update(row.value.dump() + "\n");
-  return hash.HexDigest();
 }
 
 }  // namespace roundlab

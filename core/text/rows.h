@@ -27,7 +27,4 @@ struct Rows {
 /// that is no object, fewer or more labels than rows, text that is not UTF-8.
 Rows LoadRows(const DataSource& source);
 
-/// SHA-256 over all rows, for the provenance.
-std::string Fingerprint(const Rows& rows);
-
 }  // namespace roundlab

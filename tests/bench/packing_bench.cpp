@@ -1,0 +1,61 @@
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <benchmark/benchmark.h>
+
+#include "core/model/packed_tokens.h"
+#include "tests/bench/bench_block.h"
+
+namespace roundlab {
+namespace {
+
+// Questions as HellaSwag's are: a context of 80 tokens with four endings of 25, each without its
+// last token.
+constexpr std::int64_t kDocuments = 20;
+constexpr std::int64_t kContext = 80;
+constexpr std::int64_t kEnding = 24;
+constexpr std::int64_t kChoices = 4;
+
+PackedTokens Questions() {
+  PackedTokens packed;
+  for (std::int64_t d = 0; d < kDocuments; ++d) {
+    std::vector<PackedTokens::Ids> sequences;
+    for (std::int32_t c = 0; c < kChoices; ++c) {
+      auto& ids = sequences.emplace_back(static_cast<std::size_t>(kContext), 7);
+      ids.insert(ids.end(), static_cast<std::size_t>(kEnding), 10 + c);
+    }
+    packed.Add(sequences);
+  }
+  return packed;
+}
+
+/// A block over the questions, what they share computed once; items are questions.
+void PackedQuestions(benchmark::State& state) {
+  const at::NoGradGuard no_grad;
+  const ModelDescription d = bench::SmolLm2Shape();
+  const auto block = bench::RandomBlock(d);
+  const PackedTokens packed = Questions();
+  const RopeTable table = MakeRopeTable(d.rope, d.head_dim, kContext + kEnding);
+  const at::Tensor places = at::tensor(at::ArrayRef<std::int64_t>(packed.positions()), at::kLong);
+  const RopeTable rope = {table.cosine.index_select(0, places), table.sine.index_select(0, places)};
+  const at::Tensor x = at::randn({1, packed.rows(), d.hidden});
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(block->ForwardPacked(x, rope, packed.segments()));
+  }
+  state.SetItemsProcessed(state.iterations() * kDocuments);
+}
+BENCHMARK(PackedQuestions)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+/// The same with every choice a row of its own in a batch, as others do.
+void BatchedQuestions(benchmark::State& state) {
+  const at::NoGradGuard no_grad;
+  const ModelDescription d = bench::SmolLm2Shape();
+  const auto block = bench::RandomBlock(d);
+  const RopeTable rope = MakeRopeTable(d.rope, d.head_dim, kContext + kEnding);
+  const at::Tensor x = at::randn({kDocuments * kChoices, kContext + kEnding, d.hidden});
+  for (auto _ : state) benchmark::DoNotOptimize(block->Forward(x, rope));
+  state.SetItemsProcessed(state.iterations() * kDocuments);
+}
+BENCHMARK(BatchedQuestions)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace roundlab
