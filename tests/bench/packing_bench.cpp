@@ -57,5 +57,28 @@ void BatchedQuestions(benchmark::State& state) {
 }
 BENCHMARK(BatchedQuestions)->UseRealTime()->Unit(benchmark::kMillisecond);
 
+/// Attention alone over one window of 2048 tokens: ours, and libtorch's.
+void PackedAttentionWindow(benchmark::State& state) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor q = at::randn({2048, 9, 64});
+  const at::Tensor k = at::randn({2048, 3, 64});
+  const at::Tensor v = at::randn({2048, 3, 64});
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(PackedAttention(q, k, v, {{0, 2048, 0, 0}}, {0.125, 0}));
+  }
+}
+BENCHMARK(PackedAttentionWindow)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+void LibtorchAttentionWindow(benchmark::State& state) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor q = at::randn({1, 9, 2048, 64});
+  const at::Tensor k = at::randn({1, 3, 2048, 64});
+  const at::Tensor v = at::randn({1, 3, 2048, 64});
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(at::scaled_dot_product_attention(q, k, v, {}, 0.0, true, 0.125, true));
+  }
+}
+BENCHMARK(LibtorchAttentionWindow)->UseRealTime()->Unit(benchmark::kMillisecond);
+
 }  // namespace
 }  // namespace roundlab
