@@ -147,6 +147,26 @@ Handle OpenForReading(const std::string& path) {
   return {id, H5Fclose, "open " + path};
 }
 
+/// Appends the names of all datasets in and below `group`, in order.
+void AddDatasetNames(hid_t group, const std::string& prefix, std::vector<std::string>* names) {
+  H5G_info_t info;
+  Check(H5Gget_info(group, &info), "list /" + prefix);
+  for (hsize_t i = 0; i < info.nlinks; ++i) {
+    const auto link_name = [&](char* text, std::size_t size) {
+      return Check(
+          H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, text, size, H5P_DEFAULT),
+          "list /" + prefix);
+    };
+    std::string name(static_cast<std::size_t>(link_name(nullptr, 0)), '\0');
+    link_name(name.data(), name.size() + 1);
+    const std::string path = prefix + name;
+    const Handle object(H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose, "open " + path);
+    const H5I_type_t type = H5Iget_type(object.id());
+    if (type == H5I_DATASET) names->push_back(path);
+    if (type == H5I_GROUP) AddDatasetNames(object.id(), path + "/", names);
+  }
+}
+
 template <class T>
 std::vector<T> ReadValues(hid_t file, const std::string& name, hid_t type,
                           std::vector<std::int64_t>* shape) {
@@ -252,6 +272,13 @@ RunRecord::ArrayValue ReadArray(const std::string& path, const std::string& name
   RunRecord::ArrayValue array;
   array.values = ReadValues<double>(file.id(), name, H5T_NATIVE_DOUBLE, &array.shape);
   return array;
+}
+
+std::vector<std::string> DatasetNames(const std::string& path) {
+  const Handle file = OpenForReading(path);
+  std::vector<std::string> names;
+  AddDatasetNames(file.id(), "", &names);
+  return names;
 }
 
 std::string ReadAttribute(const std::string& path, const std::string& name) {

@@ -35,10 +35,12 @@ class LiveRunFile : public MetricSink {
   std::unique_ptr<File> file_;
 };
 
-/// Reads one series of a run file (live or finished) and one root attribute; for tests and tables.
-/// Throws Error where it is not there.
+/// Reads one series, root attribute or array of a run file (live or finished); for tests and
+/// tables. Throws Error where it is not there.
 RunRecord::Series ReadSeries(const std::string& path, const std::string& name);
 std::string ReadAttribute(const std::string& path, const std::string& name);
 RunRecord::ArrayValue ReadArray(const std::string& path, const std::string& name);
+/// "layers/x/histogram", "tune/block_0/loss/step", ...: all datasets of a run file, in order.
+std::vector<std::string> DatasetNames(const std::string& path);
 
 }  // namespace roundlab

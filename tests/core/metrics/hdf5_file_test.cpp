@@ -59,6 +59,22 @@ TEST(RunFileTest, WhatIsWrittenReadsBackBitForBit) {
   EXPECT_FALSE(fs::exists(file + ".part"));
 }
 
+TEST(RunFileTest, NamesOfAllDatasetsInOrder) {
+  const TempFolder folder;
+  const std::string file = folder / "run.h5";
+  RunRecord record = Sample();
+  const std::string long_name(300, 'n');
+  record.Array("eval/" + long_name + "/nll", {1}, {0.5});
+  WriteRunFile(file, record, {});
+  EXPECT_EQ(DatasetNames(file),
+            (std::vector<std::string>{"eval/" + long_name + "/nll", "layers/x/histogram",
+                                      "layers/x/nothing", "tune/block_0/loss/step",
+                                      "tune/block_0/loss/value", "tune/block_0/lr/step",
+                                      "tune/block_0/lr/value"}));
+  WriteRunFile(file, {}, {});
+  EXPECT_TRUE(DatasetNames(file).empty());
+}
+
 TEST(RunFileTest, ALongAttributeSurvives) {
   const TempFolder folder;
   const std::string text(200'000, 'c');  // beyond the 64 KB of the old format
@@ -81,6 +97,7 @@ TEST(RunFileTest, ErrorsNameTheFileAndLeaveWhatWasThereAndAreSilent) {
     EXPECT_NE(ErrorOf([&] { ReadSeries(file, "tune/block_1/loss"); }), "");
     EXPECT_NE(ErrorOf([&] { ReadArray(file, "layers/y"); }), "");
     EXPECT_NE(ErrorOf([&] { ReadAttribute(file, "none"); }), "");
+    EXPECT_NE(ErrorOf([&] { DatasetNames(taken); }), "");
   });
   EXPECT_EQ(printed, "");
   EXPECT_EQ(testing::ReadAll(taken), "x");
