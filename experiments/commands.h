@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@ struct CommandLine {
   std::string text;
   std::string file;
   std::string ids;
-  std::string program;  ///< file of this program
+  std::string program;    ///< file of this program
+  std::int64_t seed = 0;  ///< of the bootstrap of `compare`
   bool json = false;
   bool quiet = false;
   bool no_special = false;
@@ -31,6 +33,7 @@ int ExecuteCommand(const CommandLine& line);   ///< execute FOLDER: one run, sta
 int ListCommand(const CommandLine& line);      ///< list [KIND]
 int DescribeCommand(const CommandLine& line);  ///< describe KIND NAME, describe all
 int ScoreCommand(const CommandLine& line);     ///< score --model M (--text T | --ids FILE)
+int CompareCommand(const CommandLine& line);   ///< compare A B: two folders of runs
 int TokenizeCommand(const CommandLine& line);  ///< tokenize --model M (--text T | --file F)
 
 /// Throws Error unless the command has exactly `count` arguments, called `names` in the message.

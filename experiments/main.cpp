@@ -29,6 +29,8 @@ const std::map<std::string, Command>& Commands() {
       {"run", {RunCommand, "run FILE", "all runs of a file; again = continue; prints the tables"}},
       {"plan", {PlanCommand, "plan FILE", "what would run, with ids and what is done"}},
       {"validate", {ValidateCommand, "validate FILE", "checks a file and runs nothing"}},
+      {"compare",
+       {CompareCommand, "compare A B", "is run A better than run B? A and B are folders of runs"}},
       {"list", {ListCommand, "list [KIND]", "all parts a config can choose"}},
       {"describe", {DescribeCommand, "describe KIND NAME", "the options of a part"}},
       {"score",
@@ -47,6 +49,7 @@ po::options_description Options(CommandLine* line) {
       "text", po::value(&line->text), "text to score or tokenize")("file", po::value(&line->file),
                                                                    "file to tokenize")(
       "ids", po::value(&line->ids), "JSON file with an array of arrays of token ids")(
+      "seed", po::value(&line->seed), "of the bootstrap of `compare`; default 0")(
       "no-special", po::bool_switch(&line->no_special), "without the tokenizer's special tokens")(
       "json", po::bool_switch(&line->json), "one JSON object on stdout")(
       "quiet", po::bool_switch(&line->quiet), "no messages, no progress");
@@ -96,6 +99,9 @@ int Dispatch(int argc, char** argv) {
     throw Error("unknown command '" + words.front() + "'" + SuggestionSuffix(words.front(), names));
   }
   line.command = words.front();
+  if (values.count("seed") != 0 && line.command != "compare") {
+    throw Error("command line: --seed belongs to compare; a run's seed is --set seed=N");
+  }
   line.arguments.assign(words.begin() + 1, words.end());
   line.program = std::filesystem::canonical("/proc/self/exe").string();
   return found->second.run(line);

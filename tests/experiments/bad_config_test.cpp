@@ -140,8 +140,8 @@ TEST_P(BadCommandTest, IsToldWithExitCode2) {
 const BadCommand kBadCommands[] = {
     {"UnknownCommand",
      {"rum", "c.yaml"},
-     "unknown command 'rum'; did you mean 'run'? (known: describe, execute, list, plan, run, "
-     "score, tokenize, validate)"},
+     "unknown command 'rum'; did you mean 'run'? (known: compare, describe, execute, list, plan, "
+     "run, score, tokenize, validate)"},
     {"UnknownFlag", {"run", "c.yaml", "--owt", "x"}, "command line: unrecognised option '--owt'"},
     {"FlagWithoutValue",
      {"run", "c.yaml", "--out"},

@@ -118,6 +118,41 @@ TEST_F(PlanAndRunTest, JsonListsRunsWithIdFolderStatusAndMetrics) {
             "complete");
 }
 
+TEST_F(PlanAndRunTest, CompareShowsWhatTwoRunsReport) {
+  const json runs = Json({"run", "c.yaml", "--out", "out", "--json", "--quiet"}).at("runs");
+  const json compared =
+      Json({"compare", runs.at(0).at("folder"), runs.at(1).at("folder"), "--json", "--seed", "3"});
+  EXPECT_EQ(compared.at("seed"), 3);
+  EXPECT_EQ(compared.at("a").at("id"), runs.at(0).at("id"));
+  EXPECT_EQ(compared.at("b").at("id"), runs.at(1).at("id"));
+  EXPECT_EQ(compared.at("config"),
+            json({{"only_a", {"quant.bits: 8"}}, {"only_b", {"quant.bits: 2"}}}));
+  EXPECT_EQ(compared.at("not_compared"), json::array());
+  ASSERT_EQ(compared.at("figures").size(), 2U);
+  const json& perplexity = compared.at("figures").at(1);
+  EXPECT_EQ(perplexity.at("name"), "t/perplexity");
+  EXPECT_EQ(perplexity.at("n"), 25);
+  for (const auto& [side, run] : {std::pair{"a", 0U}, std::pair{"b", 1U}}) {
+    const double reported = runs.at(run).at("metrics").at("t/perplexity");
+    EXPECT_NEAR(perplexity.at(side), reported, 1e-12 * reported);
+  }
+}
+
+TEST(CompareCommandTest, BadCommandLinesAreRefused) {
+  const TempFolder folder;
+  const auto error = [&](const std::vector<std::string>& words) {
+    const ProgramResult run = RunProgram(folder.path(), words);
+    EXPECT_EQ(run.code, 2);
+    EXPECT_EQ(run.out, "");
+    return run.err;
+  };
+  EXPECT_EQ(error({"compare", "a"}), "usage: roundlab compare A B [--seed N] [--json]\n");
+  EXPECT_EQ(error({"compare", "a", "b"}), "a: no such folder\n");
+  EXPECT_EQ(error({"compare", "a", "b", "--seed=-1"}), "--seed -1 is out of range [0, inf)\n");
+  EXPECT_EQ(error({"run", "c.yaml", "--seed", "1"}),
+            "command line: --seed belongs to compare; a run's seed is --set seed=N\n");
+}
+
 TEST_F(PlanAndRunTest, OneBadRunDoesNotStopTheOthersAndDecidesTheExitCode) {
   folder_.Write("c.yaml",
                 "name: demo\nmodel: m/\n"
