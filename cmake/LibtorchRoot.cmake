@@ -5,9 +5,9 @@
 #   1. Libtorch_ROOT (CMake variable), then ROUNDLAB_LIBTORCH (environment); a wrong one is an error
 #   2. CMAKE_PREFIX_PATH (variable, then environment): an entry that is a root, a virtual environment
 #      that has one, or a root's share/cmake (what Python's torch.utils.cmake_prefix_path says)
-#   3. the private folder of scripts/setup: libtorch-VERSION under $ROUNDLAB_CACHE, else under
-#      $XDG_CACHE_HOME/roundlab, $HOME/.cache/roundlab, or build/deps of the source tree
+#   3. the private folder of scripts/setup, libtorch-VERSION (PrivateFolder.cmake)
 cmake_minimum_required(VERSION 3.25)
+include(${CMAKE_CURRENT_LIST_DIR}/PrivateFolder.cmake)
 set(ROUNDLAB_LIBTORCH_VERSION 2.11.0)
 
 function(roundlab_is_libtorch out folder)
@@ -21,16 +21,7 @@ endfunction()
 
 # The folder scripts/setup fills, whether it exists or not.
 function(roundlab_private_libtorch out)
-  if(NOT "$ENV{ROUNDLAB_CACHE}" STREQUAL "")
-    set(cache "$ENV{ROUNDLAB_CACHE}")
-  elseif(NOT "$ENV{XDG_CACHE_HOME}" STREQUAL "")
-    set(cache "$ENV{XDG_CACHE_HOME}/roundlab")
-  elseif(NOT "$ENV{HOME}" STREQUAL "")
-    set(cache "$ENV{HOME}/.cache/roundlab")
-  else()
-    set(cache "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../build/deps")
-  endif()
-  file(REAL_PATH "${cache}/libtorch-${ROUNDLAB_LIBTORCH_VERSION}" folder)
+  roundlab_private_folder(folder libtorch-${ROUNDLAB_LIBTORCH_VERSION})
   set(${out} "${folder}" PARENT_SCOPE)
 endfunction()
 

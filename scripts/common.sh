@@ -65,15 +65,19 @@ build_jobs() {
 # cached FOLDER NAME: the value of a variable in a build folder's cache.
 cached() { sed -n "s/^$2:[A-Z]*=//p" "$1/CMakeCache.txt" 2>/dev/null || true; }
 
-# configure PRESET LIBTORCH: unless build/PRESET is configured here with the libtorch of that folder.
+# configure PRESET LIBTORCH: unless build/PRESET is configured here with the libtorch of that folder and
+# the Arrow that is there.
 configure() {
-  local preset=$1 libtorch=$2 folder=$root/build/$1 home options=()
+  local preset=$1 libtorch=$2 folder=$root/build/$1 home arrow options=()
   home=$(readlink -f -- "$(cached "$folder" CMAKE_HOME_DIRECTORY)" || true)
   if [ -f "$folder/build.ninja" ] && [ "$home" = "$root" ]; then
     # One given by hand (cmake -DLibtorch_ROOT=...) stays.
-    [ -z "$(cached "$folder" Libtorch_ROOT)" ] || return 0
-    [ "$(cached "$folder" Libtorch_USED_ROOT)" != "$libtorch" ] || return 0
-    say "configuring build/$preset again, with the libtorch in $libtorch"
+    [ -z "$(cached "$folder" Libtorch_ROOT)$(cached "$folder" Arrow_ROOT)" ] || return 0
+    arrow=$(cmake -P "$root/cmake/ArrowRoot.cmake" 2>&1 | head -n 1)
+    arrow=${arrow:-none}
+    if [ "$(cached "$folder" Libtorch_USED_ROOT)" = "$libtorch" ] &&
+      [ "$(cached "$folder" Arrow_USED_ROOT)" = "$arrow" ]; then return 0; fi
+    say "configuring build/$preset again, with the libraries in $libtorch and $arrow"
   elif [ -n "$home" ] && [ "$home" != "$root" ]; then
     options=(--fresh)
   fi

@@ -14,6 +14,7 @@
 #include "core/base/hash.h"
 #include "core/base/suggest.h"
 #include "core/text/catalogue.h"
+#include "core/text/parquet.h"
 #include "core/text/utf8.h"
 
 namespace roundlab {
@@ -21,14 +22,6 @@ namespace {
 
 bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
-std::string FormatOf(const std::string& path, const std::string& format) {
-  if (format != "auto" && !format.empty()) return format;
-  std::string_view name = path;
-  if (EndsWith(name, ".gz")) name.remove_suffix(3);
-  if (EndsWith(name, ".jsonl") || EndsWith(name, ".json")) return "jsonl";
-  return EndsWith(name, ".raw") ? "wikitext" : "text";
 }
 
 std::string_view Strip(std::string_view text) {
@@ -78,14 +71,24 @@ std::vector<std::string> SplitAtMarkers(const std::string& text, std::int64_t mo
   return documents;
 }
 
+std::vector<std::string> ParquetDocuments(const DataSource& source, std::int64_t most) {
+  std::vector<std::string> documents;
+  ForParquetRows(source.path, {source.field}, [&](std::string_view json, std::int64_t row) {
+    documents.push_back(JsonDocument(json, source.field, source.path + ":" + std::to_string(row)));
+    return most == 0 || static_cast<std::int64_t>(documents.size()) < most;
+  });
+  return documents;
+}
+
 std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t most) {
+  const std::string format = FormatOf(source);
+  if (format == "parquet") return ParquetDocuments(source, most);
   const std::string text = ReadMaybeGzip(source.path);
   try {
     CheckUtf8(text);
   } catch (const Error& e) {
     throw Error(source.path + ": " + e.what());
   }
-  const std::string format = FormatOf(source.path, source.format);
   std::vector<std::string> documents;
   if (format == "text") {
     if (!Strip(text).empty()) documents.push_back(text);
@@ -131,15 +134,24 @@ DataSource ResolveData(const DataSource& source) {
               SuggestionSuffix(split, splits));
 }
 
+std::string FormatOf(const DataSource& file) {
+  if (file.format != "auto" && !file.format.empty()) return file.format;
+  std::string_view name = file.path;
+  if (EndsWith(name, ".gz")) name.remove_suffix(3);
+  if (EndsWith(name, ".jsonl") || EndsWith(name, ".json")) return "jsonl";
+  if (EndsWith(name, ".parquet")) return "parquet";
+  return EndsWith(name, ".raw") ? "wikitext" : "text";
+}
+
 std::vector<std::string> DataFormats() {
-  return {"auto", "endoftext", "jsonl", "lines", "text", "wikitext"};
+  return {"auto", "endoftext", "jsonl", "lines", "parquet", "text", "wikitext"};
 }
 
 void DataSource::Fields(FieldVisitor& f) {
   f.String("name", &name, "name of the catalogue");
   f.String("path", &path, "file; .gz is unpacked");
   f.Choice("format", &format, DataFormats(), "format of the file");
-  f.String("field", &field, "jsonl: the field that holds the document");
+  f.String("field", &field, "jsonl, parquet: the field that holds the document");
   f.String("split", &split, "split of a catalogue entry; none is its default");
   f.String("labels", &labels, "rows: file with one label a line, their field 'label'");
   f.Rule([this]() -> std::string {
@@ -181,8 +193,9 @@ Dataset LoadDataset(const DataSource& source, std::int64_t most) {
     dataset.join = entry.join;
     dataset.join_tokens = entry.join_tokens;
   } else {
-    const std::string format = FormatOf(source.path, source.format);
-    dataset.join = format == "wikitext" || format == "jsonl" ? "\n\n" : " ";
+    const std::string format = FormatOf(source);
+    const bool rows = format == "wikitext" || format == "jsonl" || format == "parquet";
+    dataset.join = rows ? "\n\n" : " ";
   }
   dataset.label = source.Label();
   dataset.file = file.path;

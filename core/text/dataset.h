@@ -14,7 +14,7 @@ struct DataSource {
   std::string name;             ///< of the catalogue; empty where `path` is given
   std::string path;             ///< .gz is unpacked
   std::string format = "auto";  ///< see Formats()
-  std::string field = "text";   ///< jsonl: the field that holds the document
+  std::string field = "text";   ///< jsonl, parquet: the field that holds the document
   std::string split;            ///< catalogue: "test", "validation", ...; empty its default
   std::string labels;           ///< rows: a file with one label a line, for their field `label`
 
@@ -50,13 +50,18 @@ struct Dataset {
 };
 
 /// Formats of a file:
-///   text      the whole file is one document
-///   endoftext documents are separated by "<|endoftext|>" and stripped; blank ones are left out
-///   lines     a line is a document, stripped; blank lines are left out
-///   wikitext  a line is a row as in the Hugging Face set: blank rows are "", others keep their
-///   "\n" jsonl     a line is a JSON object; its `field` is the document auto      by name: .jsonl
-///   -> jsonl, .raw -> wikitext, else text
+/// * text: the whole file is one document
+/// * endoftext: documents are separated by "<|endoftext|>" and stripped; blank ones are left out
+/// * lines: a line is a document, stripped; blank lines are left out
+/// * wikitext: a line is a row as in the Hugging Face set: blank rows are "", others keep their
+/// "\n"
+/// * jsonl: a line is a JSON object; its `field` is the document
+/// * parquet: a row's `field` is the document (core/text/parquet.h)
+/// * auto: by name: .jsonl, .json -> jsonl, .parquet -> parquet, .raw -> wikitext, else text
 std::vector<std::string> DataFormats();
+
+/// The format of a file: what its source says, for auto what its name says.
+std::string FormatOf(const DataSource& file);
 
 /// Reads a source. `most` documents at the most, 0 all. Throws Error naming file and row: missing
 /// file, row that is no JSON, row without the field, text that is not UTF-8, no document at all.

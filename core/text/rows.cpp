@@ -1,10 +1,12 @@
 #include "core/text/rows.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 
 #include "core/base/error.h"
 #include "core/text/csv.h"
+#include "core/text/parquet.h"
 #include "core/text/utf8.h"
 
 namespace roundlab {
@@ -66,6 +68,13 @@ void ReadJson(const std::string& path, Rows* rows) {
   }
 }
 
+void ReadParquet(const std::string& path, Rows* rows) {
+  ForParquetRows(path, {}, [&](std::string_view json, std::int64_t row) {
+    rows->rows.push_back({Json::parse(json), path + ":" + std::to_string(row)});
+    return true;
+  });
+}
+
 /// "anatomy" of ".../anatomy_test.csv".
 std::string SubjectOf(const fs::path& file) {
   const std::string stem = file.stem().string();
@@ -122,6 +131,8 @@ Rows LoadRows(const DataSource& source) {
   rows.file = file.path;
   if (fs::is_directory(file.path)) {
     ReadMmluFolder(file.path, &rows);
+  } else if (FormatOf(file) == "parquet") {
+    ReadParquet(file.path, &rows);
   } else {
     ReadJson(file.path, &rows);
   }

@@ -21,13 +21,15 @@ set(may_experiments  ${core} optimizers rounding eval)
 set(optimizers_seen_by "^rounding/[a-z_]*tune[a-z_]*\\.(h|cpp)$")
 
 # Third-party headers and the files that may include them.
-set(third_party yaml-cpp hdf5 boost/program_options sentencepiece pcre2 utf8proc)
+set(third_party yaml-cpp hdf5 boost/program_options sentencepiece pcre2 utf8proc arrow parquet)
 set(home_yaml-cpp              "^core/config/node\\.cpp$")
 set(home_hdf5                  "^core/metrics/hdf5_[a-z]+\\.cpp$")
 set(home_boost/program_options "^experiments/[a-z_/]*\\.cpp$")
 set(home_sentencepiece         "^core/text/[a-z_]+\\.cpp$")
 set(home_pcre2                 "^core/text/[a-z_]+\\.cpp$")
 set(home_utf8proc              "^core/text/[a-z_]+\\.cpp$")
+set(home_arrow                 "^core/text/parquet\\.cpp$")
+set(home_parquet               "^core/text/parquet\\.cpp$")
 set(one_file yaml-cpp hdf5 boost/program_options)
 set(torch_free "^core/(base|config|metrics)/")
 # A header of ours includes the tensor type at most; one of optimizers/ also what it derives from.

@@ -162,7 +162,7 @@ TEST(DataSourceTest, NameAndPathExcludeEachOther) {
   EXPECT_EQ(errors("[x]"), "a.yaml:1:7: data: expected a name or {path: FILE}, got a sequence");
   EXPECT_EQ(errors("{path: x, format: line}"),
             "a.yaml:1:25: data.format: unknown value 'line'; did you mean 'lines'? (known: auto, "
-            "endoftext, jsonl, lines, text, wikitext)");
+            "endoftext, jsonl, lines, parquet, text, wikitext)");
 }
 
 std::string Joined(const Dataset& data) {
@@ -232,9 +232,9 @@ TEST(CatalogueTest, ErrorsSayWhatThereIsAndHowToGetIt) {
   ::setenv("ROUNDLAB_DATA", folder.path().c_str(), 1);
   DataSource source;
   source.name = "ptb";
-  EXPECT_EQ(ErrorOf([&] { LoadDataset(source); }),
-            "data 'ptb' is not at " + folder.path() +
-                "/ptb/ptb.valid.txt; put the Penn Treebank text of Mikolov's language-model "
+  EXPECT_EQ(
+      ErrorOf([&] { LoadDataset(source); }),
+      "data 'ptb' is not at " + folder.path() + "/ptb/ptb.valid.txt; put the Penn Treebank text of Mikolov's language-model "
                 "benchmark there");
   source.split = "tets";
   EXPECT_EQ(ErrorOf([&] { LoadDataset(source); }),
