@@ -187,8 +187,7 @@ TEST_F(BadInputTest, RowThatIsNotJson) {
 }
 TEST_F(BadInputTest, DataOfTheCatalogueThatIsNotThere) {
   ExpectRefused({"eval.0.data=ptb"},
-                "data 'ptb' is not at data/ptb/ptb.valid.txt; put the Penn Treebank text of "
-                "Mikolov's language-model benchmark there");
+                "data 'ptb' is not at data/ptb/ptb.valid.txt; run scripts/prepare_data ptb");
 }
 TEST_F(BadInputTest, FewerTokensThanOneWindow) {
   folder_.Write("text.txt", "fifteen letters");
