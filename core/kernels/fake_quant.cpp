@@ -37,6 +37,11 @@ ROUNDLAB_SIMD void ForwardRow(const float* w, const float* v, float s, float z, 
   }
 }
 
+/// 1 where 0 <= x <= high, else 0; in selects, since branches keep loops from being vectorized.
+inline float Inside(float x, float high) {
+  return (x >= 0.0F ? 1.0F : 0.0F) * (x <= high ? 1.0F : 0.0F);
+}
+
 struct RowSums {
   float factor[kLanes] = {};
   float divisor[kLanes] = {};
@@ -49,27 +54,39 @@ float Total(const float* lanes) {
   return total;
 }
 
-ROUNDLAB_SIMD void BackwardRow(const float* w, const float* v, const float* dy, float s, float z,
-                               float high, std::int64_t width, const FakeQuantGradient& d) {
+struct GridRow {
+  float scale;
+  float zero;
+  float high;
+};
+
+/// One element: adds to the sums and gives the gradient of its offset.
+inline float BackwardOne(const GridRow& g, float w, float v, float dy, float* factor,
+                         float* divisor, float* outside) {
+  const float ratio = w / g.scale;
+  const float code = RoundEven(ratio + v) + g.zero;
+  const float inside = Inside(code, g.high) * dy;
+  *factor += dy * (Clamp(code, g.high) - g.zero);
+  *divisor -= inside * ratio;
+  *outside += dy - inside;
+  return inside * g.scale;
+}
+
+/// v and dv have `width` elements also where nobody wants them.
+ROUNDLAB_SIMD void BackwardRow(const float* w, const float* v, const float* dy, const GridRow& g,
+                               std::int64_t width, float* dv, RowSums* out) {
   RowSums sums;
-  const auto one = [&](std::int64_t i, std::int64_t lane) {
-    const float ratio = w[i] / s;
-    const float code = RoundEven(v == nullptr ? ratio : ratio + v[i]) + z;
-    const bool inside = code >= 0.0F && code <= high;
-    const float position = Clamp(code, high) - z;
-    sums.factor[lane] += dy[i] * position;
-    sums.divisor[lane] -= inside ? dy[i] * ratio : 0.0F;
-    sums.outside[lane] += inside ? 0.0F : dy[i];
-    if (d.offset != nullptr) d.offset[i] = inside ? dy[i] * s : 0.0F;
-  };
   std::int64_t i = 0;
   for (; i + kLanes <= width; i += kLanes) {
-    for (std::int64_t k = 0; k < kLanes; ++k) one(i + k, k);
+    for (std::int64_t k = 0; k < kLanes; ++k) {
+      dv[i + k] = BackwardOne(g, w[i + k], v[i + k], dy[i + k], &sums.factor[k], &sums.divisor[k],
+                              &sums.outside[k]);
+    }
   }
-  for (; i < width; ++i) one(i, 0);
-  *d.factor = Total(sums.factor);
-  *d.divisor = Total(sums.divisor);
-  *d.zero = -s * Total(sums.outside);
+  for (; i < width; ++i) {
+    dv[i] = BackwardOne(g, w[i], v[i], dy[i], sums.factor, sums.divisor, sums.outside);
+  }
+  *out = sums;
 }
 
 constexpr float kStretch = 1.2F;  // zeta - gamma
@@ -79,9 +96,7 @@ inline float Soft(float v) { return Clamp(FastSigmoid(v) * kStretch + kGamma, 1.
 
 inline float SoftSlope(float v) {
   const float sigmoid = FastSigmoid(v);
-  const float stretched = sigmoid * kStretch + kGamma;
-  const bool inside = stretched >= 0.0F && stretched <= 1.0F;
-  return inside ? kStretch * sigmoid * (1.0F - sigmoid) : 0.0F;
+  return Inside(sigmoid * kStretch + kGamma, 1.0F) * kStretch * sigmoid * (1.0F - sigmoid);
 }
 
 ROUNDLAB_SIMD void AdaRoundRow(const float* f, const float* v, float s, float z, float high,
@@ -94,30 +109,30 @@ ROUNDLAB_SIMD void AdaRoundRow(const float* f, const float* v, float s, float z,
 ROUNDLAB_SIMD void AdaRoundBackwardRow(const float* f, const float* v, const float* dy, float s,
                                        float z, float high, std::int64_t width, float* dv) {
   for (std::int64_t i = 0; i < width; ++i) {
-    const float code = f[i] + Soft(v[i]) + z;
-    const bool inside = code >= 0.0F && code <= high;
-    dv[i] = inside ? dy[i] * s * SoftSlope(v[i]) : 0.0F;
+    dv[i] = Inside(f[i] + Soft(v[i]) + z, high) * dy[i] * s * SoftSlope(v[i]);
   }
 }
 
 /// Penalty of up to kGrain elements; `step` is the gradient's constant factor.
 ROUNDLAB_SIMD double PenaltyRange(const float* v, std::int64_t count, float beta, float step,
                                   float* d_v) {
-  float sums[kLanes] = {};
-  const auto one = [&](std::int64_t i, std::int64_t lane) {
+  float penalties[kGrain];
+  for (std::int64_t i = 0; i < count; ++i) {
     const float centered = 2.0F * Soft(v[i]) - 1.0F;
-    const float magnitude = std::fabs(centered);
-    const float power = magnitude > 0 ? FastExp((beta - 1.0F) * FastLog(magnitude)) : 0.0F;
-    sums[lane] += 1.0F - power * magnitude;
-    if (d_v != nullptr) d_v[i] = step * std::copysign(power, centered) * SoftSlope(v[i]);
-  };
+    const float sign = (centered > 0.0F ? 1.0F : 0.0F) - (centered < 0.0F ? 1.0F : 0.0F);
+    const float magnitude = centered * sign;
+    const float power = FastExp((beta - 1.0F) * FastLog(magnitude));
+    penalties[i] = 1.0F - power * magnitude;
+    d_v[i] = step * power * sign * SoftSlope(v[i]);
+  }
+  double lanes[kLanes] = {};
   std::int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    for (std::int64_t k = 0; k < kLanes; ++k) one(i + k, k);
+    for (std::int64_t k = 0; k < kLanes; ++k) lanes[k] += static_cast<double>(penalties[i + k]);
   }
-  for (; i < count; ++i) one(i, 0);
   double total = 0;
-  for (const float sum : sums) total += static_cast<double>(sum);
+  for (; i < count; ++i) total += static_cast<double>(penalties[i]);
+  for (const double lane : lanes) total += lane;
   return total;
 }
 
@@ -135,12 +150,17 @@ void FakeQuantForward(const AffineRows& rows, float* output) {
 
 void FakeQuantBackward(const AffineRows& rows, const float* dy, const FakeQuantGradient& d) {
   at::parallel_for(0, rows.groups, RowGrain(rows.width), [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> no_offset(static_cast<std::size_t>(rows.width));
+    std::vector<float> unwanted(static_cast<std::size_t>(rows.width));
     for (std::int64_t g = begin; g < end; ++g) {
       const std::int64_t at = g * rows.width;
-      BackwardRow(
-          rows.weight + at, rows.offset == nullptr ? nullptr : rows.offset + at, dy + at,
-          rows.scale[g], rows.zero[g], rows.code_max, rows.width,
-          {d.offset == nullptr ? nullptr : d.offset + at, d.factor + g, d.divisor + g, d.zero + g});
+      RowSums sums;
+      BackwardRow(rows.weight + at, rows.offset == nullptr ? no_offset.data() : rows.offset + at,
+                  dy + at, {rows.scale[g], rows.zero[g], rows.code_max}, rows.width,
+                  d.offset == nullptr ? unwanted.data() : d.offset + at, &sums);
+      d.factor[g] = Total(sums.factor);
+      d.divisor[g] = Total(sums.divisor);
+      d.zero[g] = -rows.scale[g] * Total(sums.outside);
     }
   });
 }
