@@ -157,17 +157,19 @@ TEST_F(PlanAndRunTest, OneBadRunDoesNotStopTheOthersAndDecidesTheExitCode) {
   folder_.Write("c.yaml",
                 "name: demo\nmodel: m/\n"
                 "eval: [{type: perplexity, name: t, data: {path: text.txt}, seqlen: 16}]\n"
-                "threads: 1\naxes: [{key: eval.0.data.path, values: [short.txt, text.txt]}]\n");
-  folder_.Write("short.txt", "short");
+                "threads: 1\naxes: [{key: model, values: [nan/, m/]}]\n");
+  TinyModel{.layers = 2, .context = 64, .nan = true}.Write(folder_ / "nan");
+  const std::string reason =
+      "nan/model.safetensors: tensor 'model.layers.1.mlp.down_proj.weight' holds NaN at element 7";
   const ProgramResult run =
       RunProgram(folder_.path(), {"run", "c.yaml", "--out", "out", "--quiet", "--json"});
   EXPECT_EQ(run.code, 2);
   const json runs = json::parse(run.out).at("runs");
   EXPECT_EQ(runs.at(0).at("status"), "failed");
-  EXPECT_EQ(runs.at(0).at("reason"), "short.txt: has 5 tokens, fewer than one window of 16");
+  EXPECT_EQ(runs.at(0).at("reason"), reason);
   EXPECT_EQ(runs.at(1).at("status"), "complete");
   EXPECT_EQ(run.err, "run " + runs.at(0).at("id").get<std::string>() +
-                         " failed: short.txt: has 5 tokens, fewer than one window of 16\n");
+                         " failed: " + reason + "\n");
 }
 
 TEST_F(PlanAndRunTest, ALossThatIsNotFiniteFailsTheRunWithCode1) {

@@ -22,12 +22,13 @@ using testing::TempFolder;
 
 const std::string kRoot = ROUNDLAB_ROOT;
 
-/// All experiments of configs/; bases and the catalogue are no experiments.
+/// All experiments of configs/; tasks and the catalogue are no experiments.
 std::vector<std::string> Configs() {
   std::vector<std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(kRoot + "/configs")) {
     const fs::path& path = entry.path();
     if (path.extension() != ".yaml" || path.filename() == "catalogue.yaml") continue;
+    if (path.parent_path().filename() == "tasks") continue;
     files.push_back(path.string());
   }
   return files;
