@@ -155,7 +155,9 @@ TEST_F(ParquetTest, RowsOfATaskAreThoseOfTheJsonLines) {
   EXPECT_EQ(rows.rows[4].value["choices"]["text"][1], "not 4");
   EXPECT_EQ(rows.rows[4].where, source.path + ":5");
   source.path = FileOf("hub.jsonl");
-  EXPECT_EQ(Fingerprint(rows), Fingerprint(LoadRows(source)));
+  const Rows lines = LoadRows(source);
+  ASSERT_EQ(lines.rows.size(), 5U);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(rows.rows[i].value, lines.rows[i].value) << i;
   source.path = FileOf("empty.parquet");
   EXPECT_EQ(ErrorOf([&] { LoadRows(source); }), source.path + ": no rows in it");
 }
