@@ -102,7 +102,7 @@ class TaskRun {
     result.metrics["documents"] = static_cast<double>(loaded_.documents.size());
     result.metrics["truncated"] = static_cast<double>(truncated_);
     result.metrics["refused"] = static_cast<double>(refused_);
-    result.provenance = {{"documents_sha256", loaded_.sha256}, {"protocol", options_.protocol}};
+    result.provenance = {{"documents_sha256", loaded_.sha256}, {"harness", options_.protocol}};
     Tell(result);
     return result;
   }

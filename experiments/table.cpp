@@ -70,6 +70,26 @@ std::string RowLabel(const Experiment& experiment, const PlannedRun& run, const 
   return label;
 }
 
+/// Whether an overview shows a metric: what an evaluator is asked for first.
+bool Headline(const std::string& metric) {
+  static const std::set<std::string> kNames = {
+      "perplexity", "word_perplexity", "acc", "acc_norm", "mc2", "kl_mean", "same_top"};
+  return kNames.count(metric.substr(metric.rfind('/') + 1)) != 0;
+}
+
+/// Rows and columns exchanged.
+TextTable Turned(const TextTable& table) {
+  TextTable turned;
+  turned.title = table.title;
+  turned.header = {table.header.front()};
+  for (const auto& row : table.rows) turned.header.push_back(row.front());
+  for (std::size_t i = 1; i < table.header.size(); ++i) {
+    auto& line = turned.rows.emplace_back(1, table.header[i]);
+    for (const auto& row : table.rows) line.push_back(row[i]);
+  }
+  return turned;
+}
+
 std::string PointLabel(const Experiment& experiment, const PlannedRun& run) {
   std::string label;
   for (const Axis& axis : experiment.axes) {
@@ -133,8 +153,7 @@ TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcom
   std::vector<std::string> metrics;
   for (const RunOutcome& outcome : outcomes) {
     for (const auto& [name, value] : outcome.result.metrics) {
-      const bool shown = name.size() > 11 && name.compare(name.size() - 11, 11, "/perplexity") == 0;
-      if (shown && std::find(metrics.begin(), metrics.end(), name) == metrics.end()) {
+      if (Headline(name) && std::find(metrics.begin(), metrics.end(), name) == metrics.end()) {
         metrics.push_back(name);
       }
     }
@@ -159,7 +178,8 @@ TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcom
     auto& line = table.rows.emplace_back(1, label);
     for (const Cell& cell : points.at(label)) line.push_back(cell.Text());
   }
-  return table;
+  constexpr std::size_t kWide = 8;  // columns a terminal has room for
+  return table.header.size() > std::max(kWide, table.rows.size()) ? Turned(table) : table;
 }
 
 }  // namespace roundlab

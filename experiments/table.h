@@ -22,7 +22,8 @@ struct TextTable {
 TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
                     const std::vector<RunOutcome>& outcomes);
 
-/// One row a point of the plan (seeds together): every perplexity, bits a weight, seconds, memory.
+/// One row a point of the plan (seeds together): every perplexity, accuracy and divergence, bits a
+/// weight, seconds, memory. Where that makes more than eight columns, one column a point.
 TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcome>& outcomes);
 
 }  // namespace roundlab

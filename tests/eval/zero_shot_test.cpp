@@ -53,7 +53,7 @@ TEST_F(ZeroShotTest, OneResultATaskWithItsArrays) {
   EXPECT_EQ(result.metrics.at("acc"), 1);
   EXPECT_EQ(record_.arrays().at("eval/quiz/choice_loglik").shape,
             (std::vector<std::int64_t>{3, 3}));
-  EXPECT_EQ(result.provenance.at("protocol"), "lmeval_0_3");
+  EXPECT_EQ(result.provenance.at("harness"), "lmeval_0_3");
 }
 
 TEST_F(ZeroShotTest, RefusedDocumentsMayCountAsWrong) {

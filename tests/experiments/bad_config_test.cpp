@@ -64,13 +64,15 @@ const BadConfig kBadConfigs[] = {
      "(known: adam, adamw, lion, sgd, sign_sgd)"},
     {"UnknownEvaluator", "model: m/\neval: [{type: perplexty, data: {path: t}}]\n",
      "c.yaml:2:15: eval.0.type: unknown evaluator 'perplexty'; did you mean 'perplexity'? (known: "
-     "perplexity)"},
+     "divergence, perplexity, zero_shot)"},
     {"UnknownChoice", "model: m/\nquant: {bits: 4, grid: asymm}\n",
      "c.yaml:2:24: quant.grid: unknown value 'asymm'; did you mean 'asym'? (known: asym, sym, "
      "sym_full)"},
     {"UnknownDataName", "model: m/\neval: [{type: perplexity, data: wikitext3}]\n",
-     "c.yaml:2:33: eval.0.data: unknown data 'wikitext3'; did you mean 'wikitext2'? (known: c4, "
-     "pile, ptb, tinystories, wikitext2); a file is given as {path: FILE}"},
+     "c.yaml:2:33: eval.0.data: unknown data 'wikitext3'; did you mean 'wikitext2'? (known: "
+     "arc_challenge, arc_easy, boolq, c4, hellaswag, lambada_openai, mmlu, openbookqa, pile, "
+     "piqa, ptb, rte, tinystories, truthfulqa, wikitext2, winogrande); a file is given as {path: "
+     "FILE}"},
     {"TwoEvaluatorsOfOneName",
      "model: m/\neval:\n  - {type: perplexity, data: {path: t}}\n"
      "  - {type: perplexity, name: t, data: {path: u}}\n",

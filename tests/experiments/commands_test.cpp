@@ -168,8 +168,7 @@ TEST_F(PlanAndRunTest, OneBadRunDoesNotStopTheOthersAndDecidesTheExitCode) {
   EXPECT_EQ(runs.at(0).at("status"), "failed");
   EXPECT_EQ(runs.at(0).at("reason"), reason);
   EXPECT_EQ(runs.at(1).at("status"), "complete");
-  EXPECT_EQ(run.err, "run " + runs.at(0).at("id").get<std::string>() +
-                         " failed: " + reason + "\n");
+  EXPECT_EQ(run.err, "run " + runs.at(0).at("id").get<std::string>() + " failed: " + reason + "\n");
 }
 
 TEST_F(PlanAndRunTest, ALossThatIsNotFiniteFailsTheRunWithCode1) {
