@@ -1,3 +1,4 @@
+#include "eval/divergence.h"
 #include "eval/evaluator.h"
 #include "eval/perplexity.h"
 #include "eval/zero_shot.h"
@@ -7,6 +8,8 @@ namespace roundlab {
 const EvaluatorRegistry& Evaluators() {
   static const EvaluatorRegistry registry = [] {
     EvaluatorRegistry r("evaluator");
+    r.Add<Divergence>("divergence",
+                      "how far the next-token distributions are from the unquantized model's");
     r.Add<Perplexity>("perplexity", "exp of the mean negative log-likelihood of a text's tokens");
     r.Add<ZeroShot>("zero_shot", "accuracy on multiple choice and last-word tasks");
     return r;

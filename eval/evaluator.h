@@ -44,7 +44,7 @@ class Evaluator {
 using EvaluatorRegistry = Registry<Evaluator>;
 using EvaluatorRecipe = Recipe<Evaluator>;
 
-/// perplexity zero_shot.
+/// divergence, perplexity, zero_shot.
 const EvaluatorRegistry& Evaluators();
 
 }  // namespace roundlab

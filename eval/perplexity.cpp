@@ -1,128 +1,146 @@
 #include "eval/perplexity.h"
 
-#include <ATen/ATen.h>
-
-#include <algorithm>
 #include <cmath>
-#include <vector>
+#include <numeric>
 
-#include "core/base/error.h"
-#include "core/base/interrupt.h"
 #include "core/base/statistics.h"
 #include "core/text/calibration.h"
+#include "eval/score_windows.h"
 
 namespace roundlab {
 namespace {
 
-struct Windows {
-  std::vector<double> nll;  ///< sum over a window's scored tokens, nats
-  std::int64_t available = 0;
+using Metrics = std::map<std::string, double>;
+
+double Sum(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
+
+/// exp(sum(nll) / sum(weights)) and its standard error.
+void AddPerplexity(const std::string& name, const std::vector<double>& nll,
+                   const std::vector<double>& weights, Metrics* metrics) {
+  const double perplexity = std::exp(Sum(nll) / Sum(weights));
+  (*metrics)[name] = perplexity;
+  (*metrics)[name == "perplexity" ? "stderr" : name + "_stderr"] =
+      perplexity * RatioStandardError(nll, weights);
+}
+
+double HfDocPerplexity(const std::vector<TokenWindow>& windows, const WindowScores& scores) {
+  double nll = 0;
+  double tokens = 0;
+  std::int64_t reached = 0;
+  for (std::size_t i = 0; i < windows.size(); ++i) {
+    const std::int64_t end = windows[i].begin + windows[i].length;
+    const auto weight = static_cast<double>(end - reached - 1);
+    nll += weight * scores.nll[i] / scores.tokens[i];
+    tokens += weight;
+    reached = end;
+  }
+  return std::exp(nll / tokens);
+}
+
+/// perplexity * sqrt((mean of squares - mean^2) / (n - 1)).
+double StandardErrorOverTokens(const WindowScores& scores) {
+  const double tokens = Sum(scores.tokens);
+  const double mean = Sum(scores.nll) / tokens;
+  const double variance = Sum(scores.squares) / tokens - mean * mean;
+  return std::exp(mean) * std::sqrt(variance / (tokens - 1));
+}
+
+/// Sums of `values` a document.
+std::vector<double> ByDocument(const CutText& cut, const std::vector<double>& values) {
+  std::vector<double> sums(cut.words.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    sums[static_cast<std::size_t>(cut.windows.list[i].document)] += values[i];
+  }
+  return sums;
+}
+
+/// Hands arrays of one evaluator on.
+class Arrays {
+ public:
+  Arrays(MetricSink* sink, const std::string& name) : sink_(sink), folder_("eval/" + name + "/") {}
+  void Add(const std::string& name, const std::vector<double>& values) const {
+    sink_->Array(folder_ + name, {static_cast<std::int64_t>(values.size())}, values);
+  }
+
+ private:
+  MetricSink* sink_;
+  std::string folder_;
 };
 
-Windows ScoreWindows(const Perplexity::Options& o, const std::vector<std::int32_t>& ids,
-                     const EvalContext& context) {
-  Windows windows;
-  windows.available = static_cast<std::int64_t>(ids.size()) / o.seqlen;
-  const std::int64_t count =
-      o.windows == 0 ? windows.available : std::min(o.windows, windows.available);
-  const at::Tensor all = at::tensor(at::ArrayRef<std::int32_t>(ids), at::kInt).to(at::kLong);
-  const std::int64_t batch = std::max<std::int64_t>(1, o.batch_tokens / o.seqlen);
-  Progress progress(*context.log, "perplexity", "windows", count);
-  for (std::int64_t first = 0; first < count; first += batch) {
-    CheckInterrupt();
-    const std::int64_t rows = std::min(batch, count - first);
-    const at::Tensor tokens =
-        all.narrow(0, first * o.seqlen, rows * o.seqlen).view({rows, o.seqlen});
-    const at::Tensor sums = context.model->Nll(tokens).to(at::kDouble).sum(1);
-    for (std::int64_t i = 0; i < rows; ++i) windows.nll.push_back(sums[i].item<double>());
-    progress.Advance(rows);
+void AddDocuments(const CutText& cut, const WindowScores& scores, const Arrays& arrays,
+                  Metrics* metrics) {
+  const std::vector<double> nll = ByDocument(cut, scores.nll);
+  const std::vector<double> tokens = ByDocument(cut, scores.tokens);
+  AddPerplexity("perplexity", nll, tokens, metrics);
+  AddPerplexity("word_perplexity", nll, cut.words, metrics);
+  AddPerplexity("byte_perplexity", nll, cut.bytes, metrics);
+  const double bytes = Sum(cut.bytes);
+  (*metrics)["bits_per_byte"] = Sum(nll) / bytes / std::log(2.0);
+  (*metrics)["bits_per_byte_stderr"] = RatioStandardError(nll, cut.bytes) / std::log(2.0);
+  (*metrics)["words"] = Sum(cut.words);
+  (*metrics)["bytes"] = bytes;
+  (*metrics)["documents"] = static_cast<double>(nll.size());
+  std::vector<double> places;
+  for (const TokenWindow& window : cut.windows.list) {
+    places.push_back(static_cast<double>(window.document));
   }
-  return windows;
+  arrays.Add("document", places);
+  arrays.Add("document_nll", nll);
+  arrays.Add("document_tokens", tokens);
+  arrays.Add("document_words", cut.words);
+  arrays.Add("document_bytes", cut.bytes);
 }
 
 }  // namespace
 
 void Perplexity::Options::Fields(FieldVisitor& f) {
-  DataField data_field(&data);
-  f.Value("data", data_field, "the text", Presence::kRequired);
-  f.String("name", &name, "name of the metrics; by default that of the data");
-  f.Choice("protocol", &protocol, {"gptq"}, "how the text is cut and averaged");
-  f.Int("seqlen", &seqlen, AtLeast(2), "tokens a window");
-  f.Int("windows", &windows, AtLeast(0), "at most the first so many windows; 0 all");
-  f.Int("documents", &documents, AtLeast(0), "at most the first so many documents; 0 all");
-  f.String("join", &join,
-           "text between documents; 'default' as the data set says; 'tokens' encodes each document "
-           "by itself, with its own BOS, and concatenates the ids");
+  ProtocolOptions::Fields(f);
   f.Int("batch_tokens", &batch_tokens, AtLeast(1), "tokens a forward pass takes");
 }
 
 Perplexity::Perplexity(const Options& options) : options_(options) {}
 
-std::string Perplexity::Name() const {
-  return options_.name.empty() ? options_.data.Label() : options_.name;
-}
-
-Dataset Perplexity::Text() const {
-  const Options& o = options_;
-  Dataset data = LoadDataset(o.data, o.documents);
-  if (o.join == "tokens") data.join_tokens = true;
-  if (o.join != "tokens" && o.join != "default") {
-    data.join_tokens = false;
-    data.join = o.join;
-  }
-  return data;
-}
-
-std::vector<std::int32_t> Perplexity::Tokens(const ModelDescription& model,
-                                             const Tokenizer& tokenizer) const {
-  const Options& o = options_;
-  if (o.seqlen > model.max_positions) {
-    throw Error("eval " + Name() + ": seqlen " + std::to_string(o.seqlen) +
-                " is longer than the model's context of " + std::to_string(model.max_positions));
-  }
-  const Dataset data = Text();
-  std::vector<std::int32_t> ids = TokenStream(data, tokenizer);
-  if (static_cast<std::int64_t>(ids.size()) < o.seqlen) {
-    throw Error(data.file + ": has " + std::to_string(ids.size()) +
-                " tokens, fewer than one window of " + std::to_string(o.seqlen));
-  }
-  return ids;
-}
-
 void Perplexity::Check(const ModelDescription* model, const Tokenizer* tokenizer) const {
   if (model == nullptr || tokenizer == nullptr) {
-    Text();
+    ReadText(options_);
   } else {
-    Tokens(*model, *tokenizer);
+    Cut(options_, *model, *tokenizer);
   }
 }
 
 std::vector<EvalResult> Perplexity::Evaluate(const EvalContext& context) const {
-  const Options& o = options_;
-  const std::vector<std::int32_t> ids = Tokens(context.model->description(), *context.tokenizer);
-  const Windows windows = ScoreWindows(o, ids, context);
-  const auto count = static_cast<std::int64_t>(windows.nll.size());
-  const auto scored = static_cast<double>(o.seqlen - 1);
-  std::vector<double> means;
-  double sum = 0;
-  for (const double nll : windows.nll) {
-    sum += nll;
-    means.push_back(nll / scored);
-  }
-  const double perplexity = std::exp(Mean(means));
-  context.sink->Array("eval/" + Name() + "/nll", {count}, windows.nll);
-  context.sink->Array("eval/" + Name() + "/tokens", {count},
-                      std::vector<double>(windows.nll.size(), scored));
+  const CutText cut = Cut(options_, context.model->description(), *context.tokenizer);
+  const TokenWindows& windows = cut.windows;
+  const WindowScores scores =
+      ScoreWindows(*context.model, windows, options_.batch_tokens, context.log);
+  const ContextSeen seen = ContextOf(windows.list);
   EvalResult result;
-  result.name = Name();
-  result.metrics = {{"perplexity", perplexity},
-                    {"stderr", perplexity * StandardError(means)},
-                    {"nll_sum", sum},
-                    {"tokens", scored * static_cast<double>(count)},
-                    {"windows", static_cast<double>(count)},
-                    {"windows_available", static_cast<double>(windows.available)}};
-  result.provenance = {{"tokens_sha256", TokenFingerprint(ids)},
-                       {"tokenizer", context.tokenizer->Kind()}};
+  result.name = options_.Name();
+  result.metrics = {{"nll_sum", Sum(scores.nll)},
+                    {"tokens", Sum(scores.tokens)},
+                    {"windows", static_cast<double>(windows.list.size())},
+                    {"context_least", static_cast<double>(seen.least)},
+                    {"context_mean", seen.mean}};
+  const Arrays arrays(context.sink, result.name);
+  arrays.Add("nll", scores.nll);
+  arrays.Add("tokens", scores.tokens);
+  if (options_.protocol == "lmeval_rolling") {
+    AddDocuments(cut, scores, arrays, &result.metrics);
+  } else {
+    AddPerplexity("perplexity", scores.nll, scores.tokens, &result.metrics);
+    result.metrics["windows_available"] = static_cast<double>(cut.available);
+  }
+  if (options_.protocol == "llama_cpp") {
+    result.metrics["stderr"] = StandardErrorOverTokens(scores);
+  }
+  if (options_.protocol == "sliding") {
+    result.metrics["perplexity_hf_doc"] = HfDocPerplexity(windows.list, scores);
+  }
+  result.provenance = cut.told;
+  result.provenance["tokens_sha256"] = TokenFingerprint(windows.ids);
+  result.provenance["tokenizer"] = context.tokenizer->Kind();
   return {result};
 }
 

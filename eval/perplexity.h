@@ -1,43 +1,44 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <vector>
 
-#include "core/text/dataset.h"
 #include "eval/evaluator.h"
+#include "eval/protocol.h"
 
 namespace roundlab {
 
-/// Perplexity of a text. Protocol `gptq` (IST-DASLab/gptq, arXiv 2210.17323; auto-round's
-/// eval/utils.py): all documents joined, encoded by one call with the special tokens that the
-/// tokenizer adds, cut into windows of `seqlen` tokens that do not overlap, the rest dropped; a
-/// window scores its last seqlen - 1 tokens;  perplexity = exp(mean over windows of the mean nll).
-/// Metrics: perplexity, nll_sum (nats), tokens (scored), windows, windows_available, stderr (of the
-/// perplexity, from the windows' spread: perplexity * s / sqrt(n)). Arrays: nll, tokens a window.
+/// Perplexity of a text by a named protocol (eval/protocol.h).
+///
+/// Metrics of all: perplexity = exp(nll_sum / tokens), a token; stderr, its standard error; nll_sum
+/// (nats); tokens (scored); windows; context_least and context_mean, tokens before a scored one in
+/// its window (BOS and prefix count). Of sums that have spread among windows of n tokens each,
+/// stderr = perplexity * RatioStandardError. Beside them:
+/// * all but lmeval_rolling: windows_available.
+/// * sliding: perplexity_hf_doc, what the script on the transformers page prints: it weights a
+///   window's mean by one less than the tokens that the window adds.
+/// * llama_cpp: stderr as llama.cpp gives it, from the spread among tokens, taken for independent:
+///   perplexity * sqrt((mean of nll^2 - mean^2) / (tokens - 1)).
+/// * lmeval_rolling: word_perplexity = exp(nll_sum / words), byte_perplexity, bits_per_byte =
+///   nll_sum / bytes / log(2), words and bytes of the documents before they were detokenized,
+///   documents; standard errors <metric>_stderr to first order from the spread among documents
+///   (lm-evaluation-harness draws bootstrap samples of them).
+/// Arrays: nll and tokens a window; lmeval_rolling: document (its index) a window, and
+/// document_nll, document_tokens, document_words, document_bytes a document.
+/// Provenance: data, protocol, settings, bos, rule, tokens_sha256, tokenizer.
 class Perplexity : public Evaluator {
  public:
-  struct Options {
-    DataSource data;
-    std::string name;
-    std::string protocol = "gptq";
-    std::int64_t seqlen = 2048;
-    std::int64_t windows = 0;
-    std::int64_t documents = 0;
-    std::string join = "default";
+  struct Options : ProtocolOptions {
     std::int64_t batch_tokens = 2048;
     void Fields(FieldVisitor& f);
   };
   explicit Perplexity(const Options& options);
-  std::vector<std::string> Names() const override { return {Name()}; }
+  std::vector<std::string> Names() const override { return {options_.Name()}; }
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
   std::vector<EvalResult> Evaluate(const EvalContext& context) const override;
 
  private:
-  std::string Name() const;
-  Dataset Text() const;
-  std::vector<std::int32_t> Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const;
-
   Options options_;
 };
 

@@ -82,6 +82,9 @@ void PrintTables(const Experiment& experiment, const std::vector<RunOutcome>& ou
     Print(MakeTable(experiment, spec, outcomes).ToMarkdown() + "\n");
   }
   Print(MakeOverview(experiment, outcomes).ToMarkdown());
+  for (const TextTable& table : MakeProtocolTables(experiment, outcomes)) {
+    Print("\n" + table.ToMarkdown());
+  }
 }
 
 void PrintOutcomes(const CommandLine& line, const Experiment& experiment,

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "core/base/statistics.h"
@@ -12,6 +13,7 @@ namespace roundlab {
 namespace {
 
 std::string Number(double value) {
+  if (std::isnan(value)) return "-";
   char text[32];
   const double size = std::fabs(value);
   const int digits = size >= 1000 ? 1 : (size >= 100 ? 2 : (size >= 10 ? 3 : 4));
@@ -98,6 +100,32 @@ std::string PointLabel(const Experiment& experiment, const PlannedRun& run) {
   return label.empty() ? experiment.name : label;
 }
 
+std::string Rounded(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.0f", value);
+  return text;
+}
+
+/// What a perplexity said of itself; nullopt where `name` is none.
+std::optional<std::vector<std::string>> ProtocolRow(const RunResult& result,
+                                                    const std::string& name) {
+  const auto told = [&](const char* key) {
+    const auto found = result.provenance.find("eval/" + name + "/" + key);
+    return found == result.provenance.end() ? "" : found->second;
+  };
+  const auto metric = [&](const char* key) {
+    return result.Value(name + "/" + key).value_or(std::nan(""));
+  };
+  if (told("protocol").empty()) return std::nullopt;
+  std::string perplexity = Number(metric("perplexity"));
+  const auto a_word = result.Value(name + "/word_perplexity");
+  if (a_word) perplexity += " (a word: " + Number(*a_word) + ")";
+  return {{told("protocol") + ", " + told("settings"), perplexity, Number(metric("stderr")),
+           Rounded(metric("tokens")),
+           Rounded(metric("context_least")) + " / " + Rounded(metric("context_mean")), told("bos"),
+           told("rule")}};
+}
+
 }  // namespace
 
 std::string TextTable::ToMarkdown() const {
@@ -180,6 +208,35 @@ TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcom
   }
   constexpr std::size_t kWide = 8;  // columns a terminal has room for
   return table.header.size() > std::max(kWide, table.rows.size()) ? Turned(table) : table;
+}
+
+std::vector<TextTable> MakeProtocolTables(const Experiment& experiment,
+                                          const std::vector<RunOutcome>& outcomes) {
+  for (const PlannedRun& run : experiment.runs) {
+    const RunOutcome* outcome = FindOutcome(outcomes, run.id);
+    if (outcome == nullptr || outcome->state != RunState::kDone) continue;
+    std::vector<TextTable> tables;
+    std::map<std::string, std::size_t> places;  // of each data set's table
+    for (const EvaluatorRecipe& recipe : run.config.eval) {
+      for (const std::string& name : recipe.make()->Names()) {
+        const auto row = ProtocolRow(outcome->result, name);
+        if (!row) continue;
+        const std::string data = outcome->result.provenance.at("eval/" + name + "/data");
+        const auto [place, added] = places.try_emplace(data, tables.size());
+        if (added) {
+          tables.push_back(
+              {"Perplexity of " + data + " by protocol: " + PointLabel(experiment, run),
+               {"protocol", "perplexity", "±", "tokens", "context least / mean", "BOS",
+                "why it differs"},
+               {}});
+        }
+        tables[place->second].rows.push_back(*row);
+      }
+    }
+    std::erase_if(tables, [](const TextTable& table) { return table.rows.size() < 2; });
+    return tables;
+  }
+  return {};
 }
 
 }  // namespace roundlab

@@ -26,4 +26,9 @@ TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
 /// weight, seconds, memory. Where that makes more than eight columns, one column a point.
 TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcome>& outcomes);
 
+/// Where the runs' `eval` has more than one perplexity of the same data: a table a data set, a row
+/// a protocol, of what makes their numbers differ. Of the first run of the plan that is complete.
+std::vector<TextTable> MakeProtocolTables(const Experiment& experiment,
+                                          const std::vector<RunOutcome>& outcomes);
+
 }  // namespace roundlab

@@ -32,6 +32,17 @@ double StandardError(std::span<const double> values) {
   return StandardDeviation(values) / std::sqrt(Count(values));
 }
 
+double RatioStandardError(std::span<const double> x, std::span<const double> w) {
+  if (x.size() < 2) return kNaN;
+  const double weight = Mean(w) * Count(w);
+  const double ratio = Mean(x) * Count(x) / weight;
+  double squares = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    squares += (x[i] - ratio * w[i]) * (x[i] - ratio * w[i]);
+  }
+  return std::sqrt(Count(x) / (Count(x) - 1) * squares) / weight;
+}
+
 double ConfidenceHalfWidth95(std::span<const double> values) {
   const double error = StandardError(values);
   if (std::isnan(error)) return kNaN;

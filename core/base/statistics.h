@@ -15,6 +15,11 @@ double StandardDeviation(std::span<const double> values);
 /// Of the mean: StandardDeviation / sqrt(n); NaN for n < 2.
 double StandardError(std::span<const double> values);
 
+/// Of the ratio sum(x) / sum(w) of values that come in pairs, to first order:
+/// sqrt(n / (n - 1) * sum((x - ratio * w)^2)) / sum(w); for equal w that of the mean of x / w.
+/// As many w as x; NaN for n < 2.
+double RatioStandardError(std::span<const double> x, std::span<const double> w);
+
 /// Half the width of the 95 % confidence interval of the mean, for independent normal values:
 /// StandardError times the 0.975 quantile of Student's t with n - 1 degrees of freedom; NaN for
 /// n < 2 or where a value is not finite.

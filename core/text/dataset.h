@@ -44,6 +44,7 @@ DataSource ResolveData(const DataSource& source);
 struct Dataset {
   std::string label;
   std::string file;                    ///< for messages
+  std::string format;                  ///< that it was read in, never auto
   std::vector<std::string> documents;  ///< UTF-8
   std::string join;                    ///< what stands between documents in the GPTQ protocol
   bool join_tokens = false;  ///< documents are encoded each by itself (own BOS), ids concatenated

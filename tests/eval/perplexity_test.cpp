@@ -1,69 +1,19 @@
 #include "eval/perplexity.h"
 
-#include <ATen/ATen.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
-#include <cstdlib>
-#include <fstream>
 #include <numeric>
-#include <sstream>
 
-#include "core/metrics/run_record.h"
+#include "core/base/statistics.h"
 #include "core/text/calibration.h"
-#include "tests/core/formats/format_files.h"
-#include "tests/support/shared_data.h"
+#include "tests/eval/judge.h"
 
 namespace roundlab {
 namespace {
 
 using testing::ErrorOf;
-using testing::TempFolder;
-
-/// Rows of golden/ppl.csv of protocol gptq, each column by its name.
-std::vector<std::map<std::string, std::string>> GoldenRows(const std::string& file) {
-  std::ifstream in(file);
-  const auto split = [](const std::string& line) {
-    std::vector<std::string> cells;
-    std::istringstream row(line);
-    for (std::string cell; std::getline(row, cell, ',');) cells.push_back(cell);
-    return cells;
-  };
-  std::string line;
-  std::getline(in, line);
-  const auto names = split(line);
-  std::vector<std::map<std::string, std::string>> rows;
-  while (std::getline(in, line)) {
-    const auto cells = split(line);
-    std::map<std::string, std::string> row;
-    for (std::size_t i = 0; i < cells.size(); ++i) row[names[i]] = cells[i];
-    if (row["protocol"] == "gptq") rows.push_back(row);
-  }
-  return rows;
-}
-
-/// A model of the shared folder with what an evaluator needs.
-struct Judge {
-  explicit Judge(const std::string& folder)
-      : tokenizer(LoadTokenizer(folder)), model(ModelFiles(folder), at::kFloat) {}
-  EvalResult Measure(const Perplexity::Options& options) {
-    record = RunRecord();
-    return Perplexity(options).Evaluate({&model, nullptr, tokenizer.get(), &record, &log}).front();
-  }
-  std::unique_ptr<Tokenizer> tokenizer;
-  LanguageModel model;
-  RunRecord record;
-  Log log{"", true};
-};
-
-Perplexity::Options OptionsOf(const std::map<std::string, std::string>& row) {
-  Perplexity::Options options;
-  const std::string corpus = row.at("corpus");
-  options.data.name = corpus.substr(0, corpus.find('-'));
-  if (corpus == "c4-first200") options.documents = 200;
-  options.seqlen = std::stoll(row.at("seqlen"));
-  return options;
-}
+using testing::GoldenRows;
+using testing::Judge;
+using testing::OptionsOf;
 
 class GoldenPerplexityTest : public ::testing::TestWithParam<const char*> {};
 
@@ -74,8 +24,7 @@ TEST_P(GoldenPerplexityTest, FirstWindowTokensAndWindowsAreThoseOfTheTable) {
   ::setenv("ROUNDLAB_DATA", data.c_str(), 1);
   Judge judge(folder);
   int rows = 0;
-  for (const auto& row : GoldenRows(golden)) {
-    if (row.at("model") != GetParam()) continue;
+  for (const auto& row : GoldenRows(golden, GetParam(), "gptq")) {
     ++rows;
     Perplexity::Options options = OptionsOf(row);
     options.windows = 1;
@@ -95,11 +44,7 @@ TEST_P(GoldenPerplexityTest, FirstWindowTokensAndWindowsAreThoseOfTheTable) {
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenPerplexityTest,
                          ::testing::Values("TinyStories-656K", "babyllama-tok105", "stories260K"),
-                         [](const auto& test) {
-                           std::string name = test.param;
-                           for (char& c : name) c = std::isalnum(c) != 0 ? c : '_';
-                           return name;
-                         });
+                         [](const auto& test) { return testing::NameOf(test.param); });
 
 TEST(GoldenPerplexitySumTest, SumOverAllWindowsOfARowIsThatOfTheTable) {
   ROUNDLAB_SHARED_OR_SKIP(golden, "golden/ppl.csv");
@@ -108,9 +53,8 @@ TEST(GoldenPerplexitySumTest, SumOverAllWindowsOfARowIsThatOfTheTable) {
   ::setenv("ROUNDLAB_DATA", data.c_str(), 1);
   Judge judge(folder);
   int rows = 0;
-  for (const auto& row : GoldenRows(golden)) {
-    if (row.at("model") != "stories260K" || row.at("corpus") != "ptb-valid") continue;
-    if (row.at("seqlen") != "256") continue;
+  for (const auto& row : GoldenRows(golden, "stories260K", "gptq")) {
+    if (row.at("corpus") != "ptb-valid" || row.at("seqlen") != "256") continue;
     ++rows;
     Perplexity::Options options = OptionsOf(row);
     options.windows = std::stoll(row.at("windows"));
@@ -124,30 +68,20 @@ TEST(GoldenPerplexitySumTest, SumOverAllWindowsOfARowIsThatOfTheTable) {
   EXPECT_EQ(rows, 1);
 }
 
-class PerplexityTest : public ::testing::Test {
+class PerplexityTest : public testing::SmallTextTest {
  protected:
   void SetUp() override {
-    ROUNDLAB_SHARED_OR_SKIP(folder, "models/stories260K");
-    judge_ = std::make_unique<Judge>(folder);
-    std::string text;
-    for (int i = 0; i < 40; ++i) text += "Once there were " + std::to_string(i) + " cats.\n";
-    options_.data.path = temp_.Write("t.txt", text);
-    options_.data.format = "lines";
+    SmallTextTest::SetUp();
+    options_.data = data_;
     options_.seqlen = 32;
   }
-  std::vector<std::int32_t> Encode(const std::string& text) const {
-    return judge_->tokenizer->Encode(text, SpecialTokens::kDefault);
-  }
-
-  const TempFolder temp_;
-  std::unique_ptr<Judge> judge_;
   Perplexity::Options options_;
 };
 
 TEST_F(PerplexityTest, StandardErrorIsThatOfTheWindowMeans) {
   const EvalResult result = judge_->Measure(options_);
-  const auto& nll = judge_->record.arrays().at("eval/" + options_.data.path + "/nll").values;
-  const auto& tokens = judge_->record.arrays().at("eval/" + options_.data.path + "/tokens").values;
+  const auto& nll = judge_->Array(options_.data.path + "/nll");
+  const auto& tokens = judge_->Array(options_.data.path + "/tokens");
   const auto n = static_cast<double>(nll.size());
   ASSERT_GE(nll.size(), 3U);
   EXPECT_EQ(tokens, std::vector<double>(nll.size(), 31.0));
@@ -172,7 +106,7 @@ TEST_F(PerplexityTest, EachWindowIsScoredByItself) {
   }
   const auto ids = Encode(text);
   EXPECT_EQ(result.metrics.at("windows_available"), static_cast<double>(ids.size() / 32));
-  const auto& nll = judge_->record.arrays().at("eval/" + options_.data.path + "/nll").values;
+  const auto& nll = judge_->Array(options_.data.path + "/nll");
   const at::Tensor window =
       at::tensor(at::ArrayRef<std::int32_t>(ids).slice(32, 32), at::kInt).to(at::kLong);
   const double expected =
@@ -185,6 +119,153 @@ TEST_F(PerplexityTest, BatchingDoesNotChangeIt) {
   const double one = judge_->Measure(options_).metrics.at("nll_sum");
   options_.batch_tokens = 200;
   EXPECT_NEAR(judge_->Measure(options_).metrics.at("nll_sum"), one, 1e-5 * one);
+}
+
+TEST_F(PerplexityTest, BatchingDoesNotChangeWindowsOfUnequalLength) {
+  std::string text;
+  for (int i = 1; i < 12; ++i)
+    text += std::string(static_cast<std::size_t>(7 * i % 23), 'o') + "\n";
+  options_.data.path = temp_.Write("lengths.txt", text);
+  options_.protocol = "lmeval_rolling";
+  options_.seqlen = 8;
+  options_.batch_tokens = 1;
+  judge_->Measure(options_);
+  const std::vector<double> alone = judge_->Array(options_.Name() + "/nll");
+  const std::vector<double> documents = judge_->Array(options_.Name() + "/document");
+  ASSERT_GE(alone.size(), 15U);
+  for (const std::int64_t tokens : {16, 40, 1000}) {
+    options_.batch_tokens = tokens;
+    judge_->Measure(options_);
+    const auto& nll = judge_->Array(options_.Name() + "/nll");
+    ASSERT_EQ(nll.size(), alone.size());
+    for (std::size_t i = 0; i < nll.size(); ++i) EXPECT_NEAR(nll[i], alone[i], 1e-5 * alone[i]);
+    EXPECT_EQ(judge_->Array(options_.Name() + "/document"), documents);
+  }
+}
+
+TEST_F(PerplexityTest, SlidingScoresTheNewTokensOfEachWindow) {
+  options_.protocol = "sliding";
+  options_.seqlen = 24;
+  options_.stride = 9;
+  const auto metrics = judge_->Measure(options_).metrics;
+  const auto ids = TokenStream(LoadDataset(options_.data), *judge_->tokenizer);
+  double sum = 0;
+  double weighted = 0;
+  double weights = 0;
+  for (std::size_t begin = 0, reached = 1; reached < ids.size(); begin += 9) {
+    const std::size_t end = std::min(begin + 24, ids.size());
+    const auto at = ids.begin() + static_cast<std::ptrdiff_t>(begin);
+    const auto nll = Nll({at, at + static_cast<std::ptrdiff_t>(end - begin)});
+    const std::size_t fresh = end - reached;
+    const double own =
+        std::accumulate(nll.end() - static_cast<std::ptrdiff_t>(fresh), nll.end(), 0.0);
+    sum += own;
+    // The script takes one off for the shift, also where nothing is shifted out.
+    const auto weight = static_cast<double>(begin == 0 ? fresh : fresh - 1);
+    weighted += weight * own / static_cast<double>(fresh);
+    weights += weight;
+    reached = end;
+  }
+  const auto scored = static_cast<double>(ids.size() - 1);
+  EXPECT_EQ(metrics.at("tokens"), scored);
+  EXPECT_NEAR(metrics.at("nll_sum"), sum, 1e-5 * sum);
+  EXPECT_NEAR(metrics.at("perplexity"), std::exp(sum / scored), 1e-5 * std::exp(sum / scored));
+  EXPECT_NEAR(metrics.at("perplexity_hf_doc"), std::exp(weighted / weights),
+              1e-5 * std::exp(weighted / weights));
+}
+
+TEST_F(PerplexityTest, LlamaCppScoresSecondHalvesAndSpreadOfTokens) {
+  options_.protocol = "llama_cpp";
+  options_.join = "\n";
+  const auto metrics = judge_->Measure(options_).metrics;
+  std::string text;
+  for (const std::string& line : LoadDataset(options_.data).documents) text += line + "\n";
+  text.pop_back();
+  auto ids = Encode(text);
+  double sum = 0;
+  double squares = 0;
+  double count = 0;
+  for (std::size_t begin = 0; begin + 32 <= ids.size(); begin += 32) {
+    ids[begin] = *judge_->tokenizer->BosId();
+    const auto at = ids.begin() + static_cast<std::ptrdiff_t>(begin);
+    const auto nll = Nll({at, at + 32});
+    for (std::size_t i = 16; i < 31; ++i) {  // of tokens 17 to 31
+      sum += nll[i];
+      squares += nll[i] * nll[i];
+      ++count;
+    }
+  }
+  EXPECT_EQ(metrics.at("tokens"), count);
+  EXPECT_NEAR(metrics.at("nll_sum"), sum, 1e-5 * sum);
+  const double mean = sum / count;
+  EXPECT_NEAR(metrics.at("perplexity"), std::exp(mean), 1e-5 * std::exp(mean));
+  const double error = std::exp(mean) * std::sqrt((squares / count - mean * mean) / (count - 1));
+  EXPECT_NEAR(metrics.at("stderr"), error, 1e-4 * error);
+}
+
+TEST_F(PerplexityTest, RollingGivesFiguresAWordAByteAndADocument) {
+  options_.protocol = "lmeval_rolling";
+  options_.documents = 7;
+  options_.version = "0.3";
+  const auto metrics = judge_->Measure(options_).metrics;
+  double sum = 0;
+  double tokens = 0;
+  double bytes = 0;
+  const auto& nll = judge_->Array(options_.Name() + "/document_nll");
+  ASSERT_EQ(nll.size(), 7U);
+  for (std::size_t i = 0; i < 7; ++i) {
+    const std::string document = "Once there were " + std::to_string(i) + " cats.";
+    auto ids = Encode(document, SpecialTokens::kNone);
+    ids.insert(ids.begin(), *judge_->tokenizer->EosId());
+    const auto own = Nll(ids);
+    EXPECT_NEAR(nll[i], std::accumulate(own.begin(), own.end(), 0.0), 1e-5 * nll[i]);
+    EXPECT_EQ(judge_->Array(options_.Name() + "/document_words")[i], 5);
+    sum += nll[i];
+    tokens += static_cast<double>(own.size());
+    bytes += static_cast<double>(document.size());
+  }
+  EXPECT_EQ(metrics.at("documents"), 7);
+  EXPECT_EQ(metrics.at("words"), 35);
+  EXPECT_EQ(metrics.at("bytes"), bytes);
+  EXPECT_EQ(metrics.at("tokens"), tokens);
+  EXPECT_NEAR(metrics.at("perplexity"), std::exp(sum / tokens), 1e-9 * std::exp(sum / tokens));
+  const double a_word = std::exp(sum / 35);
+  EXPECT_NEAR(metrics.at("word_perplexity"), a_word, 1e-9 * a_word);
+  // Of equally many words a document: the standard error of the documents' means.
+  std::vector<double> means;
+  for (const double value : nll) means.push_back(value / 5);
+  EXPECT_NEAR(metrics.at("word_perplexity_stderr"), a_word * StandardError(means), 1e-9 * a_word);
+  EXPECT_NEAR(metrics.at("byte_perplexity"), std::exp(sum / bytes), 1e-9);
+  EXPECT_NEAR(metrics.at("bits_per_byte"), std::log2(std::exp(sum / bytes)), 1e-9);
+  EXPECT_NEAR(metrics.at("bits_per_byte_stderr") * std::log(2.0) * metrics.at("byte_perplexity"),
+              metrics.at("byte_perplexity_stderr"), 1e-9);
+}
+
+TEST_F(PerplexityTest, TodaysRollingScoresTheTextsOwnBosAfterThePrefix) {
+  options_.protocol = "lmeval_rolling";
+  options_.documents = 1;
+  judge_->Measure(options_);
+  auto ids = Encode("Once there were 0 cats.");
+  ASSERT_EQ(ids.front(), *judge_->tokenizer->BosId());
+  ids.insert(ids.begin(), *judge_->tokenizer->BosId());
+  const auto own = Nll(ids);
+  const double expected = std::accumulate(own.begin(), own.end(), 0.0);
+  EXPECT_NEAR(judge_->Array(options_.Name() + "/nll").at(0), expected, 1e-5 * expected);
+}
+
+TEST_F(PerplexityTest, CheckFindsWhatStopsEvaluate) {
+  const auto error = [&] {
+    return ErrorOf(
+        [&] { Perplexity(options_).Check(&judge_->files.description(), judge_->tokenizer.get()); });
+  };
+  EXPECT_EQ(error(), "");
+  options_.seqlen = 513;
+  EXPECT_EQ(error(), "eval " + options_.data.path +
+                         ": seqlen 513 is longer than the model's context of 512");
+  options_.data.path = temp_ / "none.txt";
+  const std::string missing = ErrorOf([&] { LoadDataset(options_.data); });
+  EXPECT_NE(missing, "");
+  EXPECT_EQ(ErrorOf([&] { Perplexity(options_).Check(nullptr, nullptr); }), missing);
 }
 
 TEST_F(PerplexityTest, JoinAndDocumentsSayWhatTheStreamIs) {

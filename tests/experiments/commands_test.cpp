@@ -153,6 +153,25 @@ TEST(CompareCommandTest, BadCommandLinesAreRefused) {
             "command line: --seed belongs to compare; a run's seed is --set seed=N\n");
 }
 
+TEST_F(PlanAndRunTest, PerplexitiesOfOneTextEndInATableOfProtocols) {
+  const ProgramResult run = RunProgram(
+      folder_.path(),
+      {"run", "c.yaml", "--out", "out", "--quiet", "--set",
+       "eval=[{type: perplexity, data: {path: text.txt}, seqlen: 16, windows: 2}, {type: "
+       "perplexity, data: {path: text.txt}, protocol: sliding, seqlen: 16, stride: 4}, {type: "
+       "perplexity, data: {path: text.txt}, protocol: llama_cpp, seqlen: 8}, {type: divergence, "
+       "data: {path: text.txt}, seqlen: 16}]"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  const auto table = run.out.find("\nPerplexity of text.txt by protocol: 8\n");
+  ASSERT_NE(table, std::string::npos) << run.out;
+  const std::string text = run.out.substr(table);
+  for (const char* row : {"| gptq, seqlen 16 ", "| sliding, seqlen 16, stride 4 ",
+                          "| llama_cpp, seqlen 8 ", "| 1 / 8 ", "| 5 / 6 "}) {
+    EXPECT_NE(text.find(row), std::string::npos) << row << text;
+  }
+  EXPECT_NE(run.out.find("| text.txt_divergence/kl_mean "), std::string::npos) << run.out;
+}
+
 TEST_F(PlanAndRunTest, OneBadRunDoesNotStopTheOthersAndDecidesTheExitCode) {
   folder_.Write("c.yaml",
                 "name: demo\nmodel: m/\n"

@@ -70,9 +70,8 @@ TEST(OptionsTest, EveryPartIsListedAndDescribed) {
   }
   EXPECT_NE(ListParts("scheme").find("\n  signround: "), std::string::npos);
   EXPECT_EQ(DescribePart("eval", "perplexity").find("perplexity: exp of the mean"), 0U);
-  EXPECT_NE(
-      DescribePart("eval", "perplexity").find("\nseqlen  integer in [2, inf), default 2048  "),
-      std::string::npos);
+  EXPECT_NE(DescribePart("eval", "perplexity").find("\nwindows  integer in [0, inf), default 0  "),
+            std::string::npos);
 }
 
 constexpr const char* kRtn = R"(
@@ -187,6 +186,54 @@ TEST(TableTest, OverviewHasOneRowAPoint) {
                                                     "cost/seconds", "cost/peak_gib"}));
   ASSERT_EQ(table.rows.size(), 2U);
   EXPECT_EQ(table.rows[1], (std::vector<std::string>{"3", "300.00", "-", "2.0000", "-"}));
+}
+
+/// What a perplexity leaves of itself.
+void Tell(const std::string& name, const std::string& protocol, const std::string& data,
+          RunResult* result) {
+  const std::string place = "eval/" + name + "/";
+  result->provenance.insert({{place + "protocol", protocol},
+                             {place + "settings", "seqlen 8"},
+                             {place + "data", data},
+                             {place + "bos", "none"},
+                             {place + "rule", "so " + protocol}});
+  result->metrics.insert({{name + "/perplexity", 20.5},
+                          {name + "/stderr", 1.25},
+                          {name + "/tokens", 12345},
+                          {name + "/context_least", 1},
+                          {name + "/context_mean", 4.5}});
+}
+
+TEST(TableTest, ProtocolsOfTheSameDataAreSetSideBySide) {
+  const Experiment experiment =
+      Load(std::string(kRtn) +
+           "eval:\n- {type: perplexity, name: b, data: {path: x}}\n"
+           "- {type: perplexity, name: a, data: {path: x}, protocol: lmeval_rolling}\n"
+           "- {type: perplexity, name: other, data: {path: y}}\n"
+           "- {type: divergence, name: d, data: {path: x}}\n"
+           "axes: [{key: quant.bits, values: [4, 3, 2]}]\n");
+  auto outcomes = Outcomes(experiment);
+  outcomes[0].state = RunState::kFailed;
+  EXPECT_TRUE(MakeProtocolTables(experiment, outcomes).empty());
+  RunResult& result = outcomes[1].result;
+  Tell("b", "gptq", "x", &result);
+  Tell("other", "gptq", "y", &result);
+  EXPECT_TRUE(MakeProtocolTables(experiment, outcomes).empty());
+  Tell("a", "lmeval_rolling", "x", &result);
+  result.metrics["a/word_perplexity"] = 100;
+  result.metrics["a/stderr"] = std::nan("");
+  result.provenance["eval/d/data"] = "x";
+  const auto tables = MakeProtocolTables(experiment, outcomes);
+  ASSERT_EQ(tables.size(), 1U);
+  EXPECT_EQ(tables[0].title, "Perplexity of x by protocol: 3");
+  EXPECT_EQ(tables[0].header,
+            (std::vector<std::string>{"protocol", "perplexity", "±", "tokens",
+                                      "context least / mean", "BOS", "why it differs"}));
+  EXPECT_EQ(tables[0].rows,
+            (std::vector<std::vector<std::string>>{
+                {"gptq, seqlen 8", "20.500", "1.2500", "12345", "1 / 4", "none", "so gptq"},
+                {"lmeval_rolling, seqlen 8", "20.500 (a word: 100.00)", "-", "12345", "1 / 4",
+                 "none", "so lmeval_rolling"}}));
 }
 
 TEST(RunFileTest, ResultsReadBack) {

@@ -37,6 +37,16 @@ TEST(StatisticsTest, LargeOffsetKeepsTheSpread) {
   EXPECT_DOUBLE_EQ(StandardDeviation(std::vector<double>{1e9 - 1, 1e9, 1e9 + 1}), 1.0);
 }
 
+// With equal weights the mean of x / w; else the spread of x - ratio w, here 1, -2, 1 around 3.
+TEST(StatisticsTest, ErrorOfARatioIsThatOfItsLinearization) {
+  const std::vector<double> x = {2, 4, 4, 4, 5, 5, 7, 9};
+  EXPECT_DOUBLE_EQ(RatioStandardError(x, std::vector<double>(8, 1.0)), StandardError(x));
+  EXPECT_DOUBLE_EQ(RatioStandardError(x, std::vector<double>(8, 4.0)), StandardError(x) / 4);
+  EXPECT_DOUBLE_EQ(RatioStandardError(std::vector<double>{4, 4, 10}, std::vector<double>{1, 2, 3}),
+                   std::sqrt(1.5 * 6) / 6);
+  EXPECT_TRUE(std::isnan(RatioStandardError(std::vector<double>{1}, std::vector<double>{1})));
+}
+
 TEST(StatisticsTest, TooFewValuesGiveNaN) {
   const std::vector<double> none;
   const std::vector<double> one = {3};

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+namespace roundlab {
+
+/// How far a model's next-token distributions q lie from those of another, p, token by token.
+struct LogitDivergence {
+  std::vector<double> kl;        ///< sum over the vocabulary of p log(p / q), nats
+  std::vector<double> same_top;  ///< 1 where both find the same token likeliest (of equal ones the
+                                 ///< first), else 0
+  std::vector<double> nll_base;  ///< -log p of the target
+  std::vector<double> nll;       ///< -log q of the target
+};
+
+/// Appends a value a token. base, hidden: [tokens, d] float32, inputs of `head` [vocab, d] float32;
+/// targets: int64 [tokens]. Logits are made `chunk_rows` tokens at a time; sums run in double, so
+/// that equal rows have a divergence of exactly 0.
+void AppendDivergence(const at::Tensor& base, const at::Tensor& hidden, const at::Tensor& head,
+                      const at::Tensor& targets, LogitDivergence* out,
+                      std::int64_t chunk_rows = 128);
+
+}  // namespace roundlab

@@ -1,0 +1,253 @@
+#include "eval/protocol.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/config/optional_field.h"
+#include "core/text/calibration.h"
+#include "eval/wikitext.h"
+
+namespace roundlab {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+/// What there is to cut.
+struct Job {
+  const ProtocolOptions& options;
+  const Tokenizer& tokenizer;
+  Dataset data;
+  std::int64_t seqlen;
+};
+
+struct Protocol {
+  std::string name;
+  std::int64_t seqlen;  ///< by default; 0: the model's context
+  std::function<CutText(Job*)> cut;
+  std::string rule;
+};
+
+std::string Number(std::size_t value) { return std::to_string(value); }
+
+bool AddsBos(const Tokenizer& tokenizer) {
+  const Ids nothing = tokenizer.Encode("", SpecialTokens::kDefault);
+  return tokenizer.BosId() && !nothing.empty() && nothing.front() == *tokenizer.BosId();
+}
+
+std::string BosOfStream(const Job& job) {
+  if (!AddsBos(job.tokenizer)) return "none";
+  return job.data.join_tokens ? "in front of each document" : "once, in front of the text";
+}
+
+[[noreturn]] void ThrowTooShort(const Job& job, std::size_t tokens, const std::string& needed) {
+  throw Error(job.data.file + ": has " + Number(tokens) + " tokens, " + needed);
+}
+
+CutText CutGptq(Job* job) {
+  CutText cut;
+  cut.windows = DisjointWindows(TokenStream(job->data, job->tokenizer), job->seqlen);
+  if (cut.windows.list.empty()) {
+    ThrowTooShort(*job, cut.windows.ids.size(),
+                  "fewer than one window of " + std::to_string(job->seqlen));
+  }
+  cut.told["bos"] = BosOfStream(*job);
+  return cut;
+}
+
+CutText CutGptqC4(Job* job) {
+  CalibrationOptions draws;
+  draws.data = job->options.data;
+  draws.protocol = "gptq_c4";
+  draws.samples = job->options.windows == 0 ? 256 : job->options.windows;
+  draws.seqlen = job->seqlen;
+  draws.seed = 0;
+  Ids ids;
+  for (const Ids& row : MakeCalibration(draws, job->tokenizer).rows) {
+    ids.insert(ids.end(), row.begin(), row.end());
+  }
+  CutText cut;
+  cut.windows = DisjointWindows(std::move(ids), job->seqlen);
+  cut.told["bos"] = AddsBos(job->tokenizer) ? "where a window starts a document" : "none";
+  return cut;
+}
+
+CutText CutSliding(Job* job) {
+  const std::int64_t stride =
+      job->options.stride.value_or(std::max<std::int64_t>(1, job->seqlen / 2));
+  CutText cut;
+  cut.windows = SlidingWindows(TokenStream(job->data, job->tokenizer), job->seqlen, stride);
+  if (cut.windows.list.empty()) {
+    ThrowTooShort(*job, cut.windows.ids.size(), "and the first one is not scored");
+  }
+  cut.told["bos"] = BosOfStream(*job);
+  cut.told["settings"] = ", stride " + std::to_string(stride);
+  return cut;
+}
+
+CutText CutLlamaCpp(Job* job) {
+  if (job->options.join == "default" && job->data.format == "wikitext") {
+    job->data.documents = {WikitextFile(job->data.documents)};
+  }
+  std::string& last = job->data.documents.back();
+  if (!last.empty() && last.back() == '\n') last.pop_back();
+  const bool adds_bos = AddsBos(job->tokenizer);
+  CutText cut;
+  cut.windows = SecondHalfWindows(TokenStream(job->data, job->tokenizer), job->seqlen,
+                                  adds_bos ? job->tokenizer.BosId() : std::nullopt);
+  if (cut.windows.list.size() < 2) {
+    ThrowTooShort(*job, cut.windows.ids.size(),
+                  "fewer than two windows of " + std::to_string(job->seqlen));
+  }
+  cut.told["bos"] = adds_bos ? "in place of each window's first token" : "none";
+  return cut;
+}
+
+CutText CutRolling(Job* job) {
+  const bool wikitext = job->data.format == "wikitext";
+  const bool detokenize =
+      job->options.detokenize.value_or(wikitext ? "wikitext" : "none") == "wikitext";
+  const bool today = job->options.version.value_or("0.4") == "0.4";
+  const auto bos = today ? job->tokenizer.BosId() : std::nullopt;
+  const auto prefix = bos ? bos : job->tokenizer.EosId();
+  if (!prefix) {
+    throw Error("eval " + job->options.Name() +
+                ": protocol lmeval_rolling starts a document with " +
+                (today ? "BOS or EOS" : "EOS") + ", and the tokenizer (" + job->tokenizer.Kind() +
+                ") has none");
+  }
+  std::vector<std::string>& documents = job->data.documents;
+  if (wikitext || detokenize) documents = WikitextPages(WikitextFile(documents));
+  const auto most = static_cast<std::size_t>(job->options.documents);
+  if (most != 0 && documents.size() > most) documents.resize(most);
+  CutText cut;
+  std::vector<Ids> ids;
+  for (const std::string& document : documents) {
+    cut.words.push_back(static_cast<double>(CountWords(document)));
+    cut.bytes.push_back(static_cast<double>(document.size()));
+    ids.push_back(job->tokenizer.Encode(detokenize ? DetokenizeWikitext(document) : document,
+                                        today ? SpecialTokens::kDefault : SpecialTokens::kNone));
+  }
+  cut.windows = RollingWindows(ids, *prefix, job->seqlen);
+  if (cut.windows.list.empty()) ThrowTooShort(*job, 0, "nothing to score");
+  cut.told["bos"] = bos ? "BOS before each document" : "EOS before each document";
+  if (today && AddsBos(job->tokenizer)) cut.told["bos"] += ", then the text's own BOS, scored";
+  cut.told["settings"] = today ? ", version 0.4" : ", version 0.3";
+  if (detokenize) cut.told["settings"] += ", detokenized";
+  return cut;
+}
+
+const std::vector<Protocol>& Protocols() {
+  static const std::vector<Protocol> kProtocols = {
+      {"gptq", 2048, CutGptq,
+       "windows do not overlap: a token near a window's start sees little before it"},
+      {"gptq_c4", 2048, CutGptqC4, "windows are drawn at random, each from one long document"},
+      {"sliding", 2048, CutSliding,
+       "windows overlap, so that but for the first window every token sees much before it"},
+      {"llama_cpp", 512, CutLlamaCpp,
+       "only the second half of each window counts, so that every token sees half a window"},
+      {"lmeval_rolling", 0, CutRolling,
+       "documents are scored one by one, all tokens; quoted a word or a byte, not a token"}};
+  return kProtocols;
+}
+
+const Protocol& FindProtocol(const std::string& name) {
+  for (const Protocol& known : Protocols()) {
+    if (known.name == name) return known;
+  }
+  ROUNDLAB_CHECK(false, "no protocol " + name);
+}
+
+/// What is wrong with options that are each good, or "".
+std::string Contradiction(const ProtocolOptions& o) {
+  const bool rolling = o.protocol == "lmeval_rolling";
+  const std::int64_t seqlen = o.seqlen.value_or(FindProtocol(o.protocol).seqlen);
+  if (o.stride && o.protocol != "sliding") return "stride goes with protocol sliding";
+  if (o.stride && *o.stride > seqlen) {
+    return "stride " + std::to_string(*o.stride) + " leaves out tokens between windows of " +
+           std::to_string(seqlen);
+  }
+  if ((o.version || o.detokenize) && !rolling) {
+    return "version and detokenize go with protocol lmeval_rolling";
+  }
+  if (rolling && (o.windows != 0 || o.join != "default")) {
+    return "protocol lmeval_rolling takes documents whole and one by one: limit them by "
+           "'documents'; neither 'windows' nor 'join' goes with it";
+  }
+  if (o.protocol == "gptq_c4" && (o.documents != 0 || o.join != "default")) {
+    return "protocol gptq_c4 draws from single documents of all: neither 'documents' nor 'join' "
+           "goes with it";
+  }
+  if (o.protocol == "llama_cpp" && seqlen < 3) return "protocol llama_cpp needs a seqlen of 3";
+  return "";
+}
+
+}  // namespace
+
+void ProtocolOptions::Fields(FieldVisitor& f) {
+  std::vector<std::string> protocols;
+  for (const Protocol& known : Protocols()) protocols.push_back(known.name);
+  DataField data_field(&data);
+  f.Value("data", data_field, "the text", Presence::kRequired);
+  f.String("name", &name,
+           "name of the metrics; by default that of the data and, but for gptq, the protocol's");
+  f.Choice("protocol", &protocol, protocols, "how the text is cut, scored and averaged");
+  OptionalInt seqlen_field(&seqlen, AtLeast(2));
+  f.Value("seqlen", seqlen_field,
+          "tokens a window; none: 2048, llama_cpp 512, lmeval_rolling the model's context");
+  OptionalInt stride_field(&stride, AtLeast(1));
+  f.Value("stride", stride_field, "sliding: tokens between starts of windows; none: half a window");
+  f.Int("windows", &windows, AtLeast(0), "at most the first so many windows; 0 all");
+  f.Int("documents", &documents, AtLeast(0), "at most the first so many documents; 0 all");
+  f.String("join", &join,
+           "text between documents; 'default' as the data set says; 'tokens' encodes each document "
+           "by itself, with its own BOS, and concatenates the ids");
+  OptionalChoice version_field(&version, {"0.3", "0.4"});
+  f.Value("version", version_field, "lmeval_rolling: of lm-evaluation-harness; none: 0.4");
+  OptionalChoice detokenize_field(&detokenize, {"wikitext", "none"});
+  f.Value(
+      "detokenize", detokenize_field,
+      "lmeval_rolling: wikitext undoes its spaces around marks; none given: by the data's format");
+  f.Rule([this] { return Contradiction(*this); });
+}
+
+std::string ProtocolOptions::Name() const {
+  if (!name.empty()) return name;
+  return data.Label() + (protocol == "gptq" ? "" : "_" + protocol);
+}
+
+Dataset ReadText(const ProtocolOptions& o) {
+  // Rows of WikiText are not yet its pages: those are counted once they are put together.
+  Dataset data = LoadDataset(o.data, o.protocol == "lmeval_rolling" ? 0 : o.documents);
+  if (o.join == "tokens") data.join_tokens = true;
+  if (o.join != "tokens" && o.join != "default") {
+    data.join_tokens = false;
+    data.join = o.join;
+  }
+  return data;
+}
+
+CutText Cut(const ProtocolOptions& o, const ModelDescription& model, const Tokenizer& tokenizer) {
+  const Protocol& protocol = FindProtocol(o.protocol);
+  const std::int64_t seqlen =
+      o.seqlen.value_or(protocol.seqlen == 0 ? model.max_positions : protocol.seqlen);
+  if (seqlen > model.max_positions) {
+    throw Error("eval " + o.Name() + ": seqlen " + std::to_string(seqlen) +
+                " is longer than the model's context of " + std::to_string(model.max_positions));
+  }
+  Job job{o, tokenizer, ReadText(o), seqlen};
+  CutText cut = protocol.cut(&job);
+  std::vector<TokenWindow>& windows = cut.windows.list;
+  cut.available = static_cast<std::int64_t>(windows.size());
+  if (o.windows != 0 && o.windows < cut.available) {
+    windows.resize(static_cast<std::size_t>(o.windows));
+  }
+  cut.told["protocol"] = protocol.name;
+  cut.told["settings"] = "seqlen " + std::to_string(seqlen) + cut.told["settings"];
+  cut.told["rule"] = protocol.rule;
+  cut.told["data"] = o.data.Label() + (o.data.split.empty() ? "" : " " + o.data.split);
+  return cut;
+}
+
+}  // namespace roundlab

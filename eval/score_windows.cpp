@@ -1,0 +1,91 @@
+#include "eval/score_windows.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/base/error.h"
+#include "core/base/interrupt.h"
+#include "core/kernels/token_nll.h"
+
+namespace roundlab {
+namespace {
+
+/// Of the scored tokens of all windows of a batch, one window after the other: float64 [tokens].
+at::Tensor BatchNll(const LanguageModel& model, const TokenWindows& windows,
+                    const WindowBatch& batch) {
+  const at::Tensor tokens = BatchTokens(windows, batch);
+  const std::int64_t length = tokens.size(1);
+  const at::Tensor hidden = model.Hidden(tokens.narrow(1, 0, length - 1));
+  std::vector<at::Tensor> rows;
+  std::vector<at::Tensor> targets;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const auto row = static_cast<std::int64_t>(i);
+    const std::int64_t scored = windows.list[batch[i]].scored;
+    rows.push_back(hidden[row].narrow(0, length - 1 - scored, scored));
+    targets.push_back(tokens[row].narrow(0, length - scored, scored));
+  }
+  return TokenNll(at::cat(rows), model.ends().head(), at::cat(targets)).to(at::kDouble);
+}
+
+}  // namespace
+
+std::vector<WindowBatch> EqualLengthBatches(const std::vector<TokenWindow>& windows,
+                                            std::int64_t tokens) {
+  std::vector<WindowBatch> batches;
+  std::map<std::int64_t, std::size_t> open;  // a length's batch that has room
+  for (std::size_t i = 0; i < windows.size(); ++i) {
+    const std::int64_t length = windows[i].length;
+    const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, tokens / length));
+    const auto [place, added] = open.try_emplace(length, batches.size());
+    if (added || batches[place->second].size() == most) {
+      place->second = batches.size();
+      batches.emplace_back();
+    }
+    batches[place->second].push_back(i);
+  }
+  return batches;
+}
+
+at::Tensor BatchTokens(const TokenWindows& windows, const WindowBatch& batch) {
+  const std::int64_t length = windows.list[batch.front()].length;
+  at::Tensor tokens = at::empty({static_cast<std::int64_t>(batch.size()), length}, at::kLong);
+  auto* out = tokens.mutable_data_ptr<std::int64_t>();
+  for (const std::size_t index : batch) {
+    const TokenWindow& window = windows.list[index];
+    ROUNDLAB_CHECK(window.length == length, "windows of a batch must be of one length");
+    const auto begin = windows.ids.begin() + window.begin;
+    std::copy(begin, begin + length, out);
+    if (windows.first) *out = *windows.first;
+    out += length;
+  }
+  return tokens;
+}
+
+WindowScores ScoreWindows(const LanguageModel& model, const TokenWindows& windows,
+                          std::int64_t batch_tokens, Log* log) {
+  WindowScores scores;
+  scores.nll.resize(windows.list.size());
+  scores.squares.resize(windows.list.size());
+  for (const TokenWindow& window : windows.list) {
+    scores.tokens.push_back(static_cast<double>(window.scored));
+  }
+  Progress progress(*log, "perplexity", "windows", static_cast<std::int64_t>(windows.list.size()));
+  for (const WindowBatch& batch : EqualLengthBatches(windows.list, batch_tokens)) {
+    CheckInterrupt();
+    const at::Tensor nll = BatchNll(model, windows, batch);
+    std::int64_t row = 0;
+    for (const std::size_t index : batch) {
+      const std::int64_t scored = windows.list[index].scored;
+      const at::Tensor own = nll.narrow(0, row, scored);
+      scores.nll[index] = own.sum().item<double>();
+      scores.squares[index] = own.square().sum().item<double>();
+      row += scored;
+    }
+    progress.Advance(static_cast<std::int64_t>(batch.size()));
+  }
+  return scores;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,153 @@
+#include "eval/wikitext.h"
+
+#include <algorithm>
+
+#include "core/text/unicode.h"
+#include "core/text/utf8.h"
+
+namespace roundlab {
+namespace {
+
+/// As Python's str.isspace() and \s of its patterns see it.
+bool IsPythonSpace(char32_t code_point) {
+  return IsWhiteSpace(code_point) || (code_point >= 0x1C && code_point <= 0x1F);
+}
+
+std::string_view StripSpace(std::string_view text) {
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    std::size_t next = begin;
+    if (!IsPythonSpace(NextCodePoint(text, &next))) break;
+    begin = next;
+  }
+  text.remove_prefix(begin);
+  while (!text.empty()) {
+    const char32_t last = LastCodePoint(text);
+    if (!IsPythonSpace(last)) break;
+    std::string bytes;
+    AppendUtf8(last, &bytes);
+    text.remove_suffix(bytes.size());
+  }
+  return text;
+}
+
+/// All places of `from`, leftmost first, not overlapping.
+void Replace(std::string_view from, std::string_view to, std::string* text) {
+  std::string out;
+  std::size_t begin = 0;
+  for (std::size_t at = 0; (at = text->find(from, begin)) != std::string::npos;) {
+    out.append(*text, begin, at - begin).append(to);
+    begin = at + from.size();
+  }
+  *text = out.append(*text, begin);
+}
+
+/// open \s* (anything but close) \s* close -> open (the same, stripped) close.
+void TrimInside(char open, char close, std::string* text) {
+  std::string out;
+  std::size_t begin = 0;
+  while (true) {
+    const std::size_t left = text->find(open, begin);
+    if (left == std::string::npos) break;
+    const std::size_t right = text->find(close, left + 1);
+    if (right == std::string::npos) break;
+    out.append(*text, begin, left + 1 - begin);
+    out.append(StripSpace(std::string_view(*text).substr(left + 1, right - left - 1)));
+    out += close;
+    begin = right + 1;
+  }
+  *text = out.append(*text, begin);
+}
+
+/// re.sub(r"/' [0-9]/", r"/'[0-9]/"): slashes mean themselves, and so do brackets of what comes in.
+void ReplaceSlashedDigits(std::string* text) {
+  std::string out;
+  std::size_t begin = 0;
+  for (std::size_t at = 0; (at = text->find("/' ", at)) != std::string::npos; ++at) {
+    if (at + 4 >= text->size() || (*text)[at + 4] != '/') continue;
+    if ((*text)[at + 3] < '0' || (*text)[at + 3] > '9') continue;
+    out.append(*text, begin, at - begin).append("/'[0-9]/");
+    begin = at + 5;
+    at += 4;
+  }
+  *text = out.append(*text, begin);
+}
+
+bool IsHeading(std::string_view line) {
+  std::string text(line);
+  Replace("= = =", "===", &text);
+  Replace("= =", "==", &text);
+  const std::string_view heading = StripSpace(text);
+  return heading.substr(0, 2) == "= " && heading.size() >= 2 &&
+         heading.substr(heading.size() - 2) == " =";
+}
+
+}  // namespace
+
+std::string WikitextFile(const std::vector<std::string>& rows) {
+  std::string file;
+  for (const std::string& row : rows) {
+    file += row.empty() ? " " : row;
+    if (file.back() != '\n') file += '\n';
+  }
+  return file;
+}
+
+std::vector<std::string> WikitextPages(std::string_view file) {
+  std::vector<std::string> pages;
+  std::size_t page = 0;
+  const auto finish = [&](std::size_t end) {
+    const std::string_view text = file.substr(page, end - page);
+    if (!StripSpace(text).empty()) pages.emplace_back(text);
+  };
+  for (std::size_t begin = 0; begin < file.size();) {
+    const std::size_t end = std::min(file.find('\n', begin), file.size());
+    if (IsHeading(file.substr(begin, end - begin))) {
+      // The newline in front of a heading belongs to neither page.
+      if (begin > 0) finish(begin - 1);
+      page = begin;
+    }
+    begin = end + 1;
+  }
+  finish(file.size());
+  return pages;
+}
+
+std::string DetokenizeWikitext(std::string_view page) {
+  std::string text(page);
+  Replace("s '", "s'", &text);
+  ReplaceSlashedDigits(&text);
+  for (const char* mark : {"-", ",", "."}) {
+    Replace(std::string(" @") + mark + "@ ", mark, &text);
+  }
+  for (const char* mark : {":", ";", ".", "!", "?", ","}) {
+    Replace(std::string(" ") + mark + " ", std::string(mark) + " ", &text);
+  }
+  TrimInside('(', ')', &text);
+  TrimInside('[', ']', &text);
+  TrimInside('{', '}', &text);
+  TrimInside('"', '"', &text);
+  TrimInside('\'', '\'', &text);
+  Replace("= = = =", "====", &text);
+  Replace("= = =", "===", &text);
+  Replace("= =", "==", &text);
+  Replace(" \u00B0 ", "\u00B0", &text);
+  Replace(" \n", "\n", &text);
+  Replace("\n ", "\n", &text);
+  Replace(" N ", " 1 ", &text);
+  Replace(" 's", "'s", &text);
+  return text;
+}
+
+std::int64_t CountWords(std::string_view text) {
+  std::int64_t words = 1;
+  bool in_space = false;
+  for (std::size_t at = 0; at < text.size();) {
+    const bool space = IsPythonSpace(NextCodePoint(text, &at));
+    if (space && !in_space) ++words;
+    in_space = space;
+  }
+  return words;
+}
+
+}  // namespace roundlab
