@@ -199,7 +199,7 @@ Dataset LoadDataset(const DataSource& source, std::int64_t most) {
   }
   dataset.label = source.Label();
   dataset.file = file.path;
-  dataset.format = FormatOf(file.path, file.format);
+  dataset.format = FormatOf(file);
   dataset.documents = ReadDocuments(file, most);
   if (dataset.documents.empty()) throw Error(file.path + ": no text in this file");
   return dataset;
