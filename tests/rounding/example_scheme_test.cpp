@@ -12,7 +12,7 @@ namespace roundlab {
 namespace {
 
 std::string Text(const std::string& name) {
-  std::ifstream file(std::string(ROUNDLAB_SOURCE_DIR) + "/" + name);
+  std::ifstream file(std::string(ROUNDLAB_SOURCE_DIR "/") + name);
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
