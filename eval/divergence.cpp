@@ -195,11 +195,7 @@ Divergence::Divergence(const Options& options) : batch_tokens_(options.batch_tok
 }
 
 void Divergence::Check(const ModelDescription* model, const Tokenizer* tokenizer) const {
-  if (model == nullptr || tokenizer == nullptr) {
-    ReadText(text_);
-  } else {
-    Cut(text_, *model, *tokenizer);
-  }
+  CheckCut(text_, model, tokenizer);
 }
 
 std::vector<EvalResult> Divergence::Evaluate(const EvalContext& context) const {

@@ -103,11 +103,7 @@ void Perplexity::Options::Fields(FieldVisitor& f) {
 Perplexity::Perplexity(const Options& options) : options_(options) {}
 
 void Perplexity::Check(const ModelDescription* model, const Tokenizer* tokenizer) const {
-  if (model == nullptr || tokenizer == nullptr) {
-    ReadText(options_);
-  } else {
-    Cut(options_, *model, *tokenizer);
-  }
+  CheckCut(options_, model, tokenizer);
 }
 
 std::vector<EvalResult> Perplexity::Evaluate(const EvalContext& context) const {

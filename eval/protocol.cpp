@@ -183,6 +183,17 @@ std::string Contradiction(const ProtocolOptions& o) {
   return "";
 }
 
+Dataset ReadText(const ProtocolOptions& o) {
+  // Rows of WikiText are not yet its pages: those are counted once they are put together.
+  Dataset data = LoadDataset(o.data, o.protocol == "lmeval_rolling" ? 0 : o.documents);
+  if (o.join == "tokens") data.join_tokens = true;
+  if (o.join != "tokens" && o.join != "default") {
+    data.join_tokens = false;
+    data.join = o.join;
+  }
+  return data;
+}
+
 }  // namespace
 
 void ProtocolOptions::Fields(FieldVisitor& f) {
@@ -217,17 +228,6 @@ std::string ProtocolOptions::Name() const {
   return data.Label() + (protocol == "gptq" ? "" : "_" + protocol);
 }
 
-Dataset ReadText(const ProtocolOptions& o) {
-  // Rows of WikiText are not yet its pages: those are counted once they are put together.
-  Dataset data = LoadDataset(o.data, o.protocol == "lmeval_rolling" ? 0 : o.documents);
-  if (o.join == "tokens") data.join_tokens = true;
-  if (o.join != "tokens" && o.join != "default") {
-    data.join_tokens = false;
-    data.join = o.join;
-  }
-  return data;
-}
-
 CutText Cut(const ProtocolOptions& o, const ModelDescription& model, const Tokenizer& tokenizer) {
   const Protocol& protocol = FindProtocol(o.protocol);
   const std::int64_t seqlen =
@@ -248,6 +248,15 @@ CutText Cut(const ProtocolOptions& o, const ModelDescription& model, const Token
   cut.told["rule"] = protocol.rule;
   cut.told["data"] = o.data.Label() + (o.data.split.empty() ? "" : " " + o.data.split);
   return cut;
+}
+
+void CheckCut(const ProtocolOptions& options, const ModelDescription* model,
+              const Tokenizer* tokenizer) {
+  if (model == nullptr || tokenizer == nullptr) {
+    ReadText(options);
+  } else {
+    Cut(options, *model, *tokenizer);
+  }
 }
 
 }  // namespace roundlab

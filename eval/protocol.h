@@ -68,7 +68,9 @@ struct CutText {
 CutText Cut(const ProtocolOptions& options, const ModelDescription& model,
             const Tokenizer& tokenizer);
 
-/// The documents that Cut would read. Throws Error.
-Dataset ReadText(const ProtocolOptions& options);
+/// Throws the Error that Cut would, as far as it can be known where the model could not be opened
+/// (both null): what the data alone tell.
+void CheckCut(const ProtocolOptions& options, const ModelDescription* model,
+              const Tokenizer* tokenizer);
 
 }  // namespace roundlab

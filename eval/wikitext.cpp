@@ -1,9 +1,11 @@
 #include "eval/wikitext.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/text/unicode.h"
 #include "core/text/utf8.h"
+#include "eval/text_filters.h"
 
 namespace roundlab {
 namespace {
@@ -11,24 +13,6 @@ namespace {
 /// As Python's str.isspace() and \s of its patterns see it.
 bool IsPythonSpace(char32_t code_point) {
   return IsWhiteSpace(code_point) || (code_point >= 0x1C && code_point <= 0x1F);
-}
-
-std::string_view StripSpace(std::string_view text) {
-  std::size_t begin = 0;
-  while (begin < text.size()) {
-    std::size_t next = begin;
-    if (!IsPythonSpace(NextCodePoint(text, &next))) break;
-    begin = next;
-  }
-  text.remove_prefix(begin);
-  while (!text.empty()) {
-    const char32_t last = LastCodePoint(text);
-    if (!IsPythonSpace(last)) break;
-    std::string bytes;
-    AppendUtf8(last, &bytes);
-    text.remove_suffix(bytes.size());
-  }
-  return text;
 }
 
 /// All places of `from`, leftmost first, not overlapping.
@@ -52,7 +36,7 @@ void TrimInside(char open, char close, std::string* text) {
     const std::size_t right = text->find(close, left + 1);
     if (right == std::string::npos) break;
     out.append(*text, begin, left + 1 - begin);
-    out.append(StripSpace(std::string_view(*text).substr(left + 1, right - left - 1)));
+    out.append(Strip(std::string_view(*text).substr(left + 1, right - left - 1)));
     out += close;
     begin = right + 1;
   }
@@ -77,7 +61,7 @@ bool IsHeading(std::string_view line) {
   std::string text(line);
   Replace("= = =", "===", &text);
   Replace("= =", "==", &text);
-  const std::string_view heading = StripSpace(text);
+  const std::string heading = Strip(text);
   return heading.substr(0, 2) == "= " && heading.size() >= 2 &&
          heading.substr(heading.size() - 2) == " =";
 }
@@ -98,7 +82,7 @@ std::vector<std::string> WikitextPages(std::string_view file) {
   std::size_t page = 0;
   const auto finish = [&](std::size_t end) {
     const std::string_view text = file.substr(page, end - page);
-    if (!StripSpace(text).empty()) pages.emplace_back(text);
+    if (!Strip(text).empty()) pages.emplace_back(text);
   };
   for (std::size_t begin = 0; begin < file.size();) {
     const std::size_t end = std::min(file.find('\n', begin), file.size());
@@ -123,19 +107,11 @@ std::string DetokenizeWikitext(std::string_view page) {
   for (const char* mark : {":", ";", ".", "!", "?", ","}) {
     Replace(std::string(" ") + mark + " ", std::string(mark) + " ", &text);
   }
-  TrimInside('(', ')', &text);
-  TrimInside('[', ']', &text);
-  TrimInside('{', '}', &text);
-  TrimInside('"', '"', &text);
-  TrimInside('\'', '\'', &text);
-  Replace("= = = =", "====", &text);
-  Replace("= = =", "===", &text);
-  Replace("= =", "==", &text);
-  Replace(" \u00B0 ", "\u00B0", &text);
-  Replace(" \n", "\n", &text);
-  Replace("\n ", "\n", &text);
-  Replace(" N ", " 1 ", &text);
-  Replace(" 's", "'s", &text);
+  for (const char* marks : {"()", "[]", "{}", "\"\"", "''"}) TrimInside(marks[0], marks[1], &text);
+  const std::pair<const char*, const char*> rest[] = {
+      {"= = = =", "===="}, {"= = =", "==="}, {"= =", "=="},  {" \u00B0 ", "\u00B0"},
+      {" \n", "\n"},       {"\n ", "\n"},    {" N ", " 1 "}, {" 's", "'s"}};
+  for (const auto& [from, to] : rest) Replace(from, to, &text);
   return text;
 }
 
