@@ -172,6 +172,16 @@ void AddPerplexities(const LogitDivergence& found, Metrics* metrics) {
   m["perplexity_difference_stderr"] = StandardError(scaled);
 }
 
+Metrics Measure(const LogitDivergence& found, const CutText& cut) {
+  Metrics metrics = {{"tokens", static_cast<double>(found.kl.size())},
+                     {"windows", static_cast<double>(cut.windows.list.size())},
+                     {"windows_available", static_cast<double>(cut.available)}};
+  AddKl(found.kl, &metrics);
+  AddProbabilities(found, &metrics);
+  AddPerplexities(found, &metrics);
+  return metrics;
+}
+
 }  // namespace
 
 void Divergence::Options::Fields(FieldVisitor& f) {
@@ -198,18 +208,17 @@ void Divergence::Check(const ModelDescription* model, const Tokenizer* tokenizer
   CheckCut(text_, model, tokenizer);
 }
 
+std::vector<std::string> Divergence::MetricNames() const {
+  return FullNames({text_.name, Measure({{1}, {1}, {1}, {1}}, {}), {}});
+}
+
 std::vector<EvalResult> Divergence::Evaluate(const EvalContext& context) const {
   const CutText cut = Cut(text_, context.model->description(), *context.tokenizer);
   const LogitDivergence found = Comparison(context, cut.windows).Run(batch_tokens_);
   const auto tokens = static_cast<std::int64_t>(found.kl.size());
   EvalResult result;
   result.name = text_.name;
-  result.metrics = {{"tokens", static_cast<double>(tokens)},
-                    {"windows", static_cast<double>(cut.windows.list.size())},
-                    {"windows_available", static_cast<double>(cut.available)}};
-  AddKl(found.kl, &result.metrics);
-  AddProbabilities(found, &result.metrics);
-  AddPerplexities(found, &result.metrics);
+  result.metrics = Measure(found, cut);
   const std::string folder = "eval/" + result.name + "/";
   context.sink->Array(folder + "kl", {tokens}, found.kl);
   context.sink->Array(folder + "same_top", {tokens}, found.same_top);

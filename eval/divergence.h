@@ -44,6 +44,7 @@ class Divergence : public Evaluator {
   };
   explicit Divergence(const Options& options);
   std::vector<std::string> Names() const override { return {text_.name}; }
+  std::vector<std::string> MetricNames() const override;
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
   std::vector<EvalResult> Evaluate(const EvalContext& context) const override;
 

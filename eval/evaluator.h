@@ -34,12 +34,17 @@ class Evaluator {
   virtual ~Evaluator() = default;
   /// Names of its results, in order.
   virtual std::vector<std::string> Names() const = 0;
+  /// "<name>/<metric>" of all that it will measure. Throws Error where a task can't be read.
+  virtual std::vector<std::string> MetricNames() const = 0;
   /// Finds before anything is computed what would stop Evaluate: data that are missing, broken or
   /// too few, sequences that the model can't take. Both are null where the model could not be
   /// opened: then what the data alone tell. Throws Error.
   virtual void Check(const ModelDescription* model, const Tokenizer* tokenizer) const = 0;
   virtual std::vector<EvalResult> Evaluate(const EvalContext& context) const = 0;
 };
+
+/// "<name>/<metric>" for each metric of a result.
+std::vector<std::string> FullNames(const EvalResult& result);
 
 using EvaluatorRegistry = Registry<Evaluator>;
 using EvaluatorRecipe = Recipe<Evaluator>;

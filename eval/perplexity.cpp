@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/base/statistics.h"
+#include "core/metrics/run_record.h"
 #include "core/text/calibration.h"
 #include "eval/score_windows.h"
 
@@ -93,6 +94,29 @@ void AddDocuments(const CutText& cut, const WindowScores& scores, const Arrays& 
   arrays.Add("document_bytes", cut.bytes);
 }
 
+Metrics Measure(const ProtocolOptions& options, const CutText& cut, const WindowScores& scores,
+                const Arrays& arrays) {
+  const ContextSeen seen = ContextOf(cut.windows.list);
+  Metrics metrics = {{"nll_sum", Sum(scores.nll)},
+                     {"tokens", Sum(scores.tokens)},
+                     {"windows", static_cast<double>(cut.windows.list.size())},
+                     {"context_least", static_cast<double>(seen.least)},
+                     {"context_mean", seen.mean}};
+  arrays.Add("nll", scores.nll);
+  arrays.Add("tokens", scores.tokens);
+  if (options.protocol == "lmeval_rolling") {
+    AddDocuments(cut, scores, arrays, &metrics);
+  } else {
+    AddPerplexity("perplexity", scores.nll, scores.tokens, &metrics);
+    metrics["windows_available"] = static_cast<double>(cut.available);
+  }
+  if (options.protocol == "llama_cpp") metrics["stderr"] = StandardErrorOverTokens(scores);
+  if (options.protocol == "sliding") {
+    metrics["perplexity_hf_doc"] = HfDocPerplexity(cut.windows.list, scores);
+  }
+  return metrics;
+}
+
 }  // namespace
 
 void Perplexity::Options::Fields(FieldVisitor& f) {
@@ -106,34 +130,24 @@ void Perplexity::Check(const ModelDescription* model, const Tokenizer* tokenizer
   CheckCut(options_, model, tokenizer);
 }
 
+std::vector<std::string> Perplexity::MetricNames() const {
+  CutText cut;  // of one window
+  cut.windows.list.emplace_back();
+  cut.words = cut.bytes = {1};
+  RunRecord none;
+  return FullNames({options_.Name(),
+                    Measure(options_, cut, {{1}, {1}, {1}}, Arrays(&none, options_.Name())),
+                    {}});
+}
+
 std::vector<EvalResult> Perplexity::Evaluate(const EvalContext& context) const {
   const CutText cut = Cut(options_, context.model->description(), *context.tokenizer);
   const TokenWindows& windows = cut.windows;
   const WindowScores scores =
       ScoreWindows(*context.model, windows, options_.batch_tokens, context.log);
-  const ContextSeen seen = ContextOf(windows.list);
   EvalResult result;
   result.name = options_.Name();
-  result.metrics = {{"nll_sum", Sum(scores.nll)},
-                    {"tokens", Sum(scores.tokens)},
-                    {"windows", static_cast<double>(windows.list.size())},
-                    {"context_least", static_cast<double>(seen.least)},
-                    {"context_mean", seen.mean}};
-  const Arrays arrays(context.sink, result.name);
-  arrays.Add("nll", scores.nll);
-  arrays.Add("tokens", scores.tokens);
-  if (options_.protocol == "lmeval_rolling") {
-    AddDocuments(cut, scores, arrays, &result.metrics);
-  } else {
-    AddPerplexity("perplexity", scores.nll, scores.tokens, &result.metrics);
-    result.metrics["windows_available"] = static_cast<double>(cut.available);
-  }
-  if (options_.protocol == "llama_cpp") {
-    result.metrics["stderr"] = StandardErrorOverTokens(scores);
-  }
-  if (options_.protocol == "sliding") {
-    result.metrics["perplexity_hf_doc"] = HfDocPerplexity(windows.list, scores);
-  }
+  result.metrics = Measure(options_, cut, scores, Arrays(context.sink, result.name));
   result.provenance = cut.told;
   result.provenance["tokens_sha256"] = TokenFingerprint(windows.ids);
   result.provenance["tokenizer"] = context.tokenizer->Kind();

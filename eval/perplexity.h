@@ -35,6 +35,7 @@ class Perplexity : public Evaluator {
   };
   explicit Perplexity(const Options& options);
   std::vector<std::string> Names() const override { return {options_.Name()}; }
+  std::vector<std::string> MetricNames() const override;
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
   std::vector<EvalResult> Evaluate(const EvalContext& context) const override;
 

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/hash.h"
 #include "core/config/value_fields.h"
+#include "core/metrics/run_record.h"
 #include "eval/task_metrics.h"
 
 namespace roundlab {
@@ -193,6 +194,23 @@ ZeroShot::ZeroShot(const Options& options) : options_(options) {}
 std::vector<std::string> ZeroShot::Names() const {
   std::vector<std::string> names;
   for (const std::string& task : options_.tasks) names.push_back(TaskLabel(task) + options_.suffix);
+  return names;
+}
+
+std::vector<std::string> ZeroShot::MetricNames() const {
+  std::vector<std::string> names;
+  TaskDocument document;  // of one choice
+  document.contexts = document.choices = {"a"};
+  document.truths = {true};
+  for (const std::string& name : options_.tasks) {
+    RunRecord none;
+    EvalResult result{TaskLabel(name) + options_.suffix, {}, {}};
+    result.metrics = TaskMetrics(LoadTask(name), {document}, {{{-1.0}, true}},
+                                 {HarnessOf(options_), false}, "eval", &none);
+    for (const char* count : {"documents", "truncated", "refused"}) result.metrics[count] = 0;
+    const auto full = FullNames(result);
+    names.insert(names.end(), full.begin(), full.end());
+  }
   return names;
 }
 

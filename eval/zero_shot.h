@@ -39,6 +39,7 @@ class ZeroShot : public Evaluator {
   };
   explicit ZeroShot(const Options& options);
   std::vector<std::string> Names() const override;
+  std::vector<std::string> MetricNames() const override;
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
   std::vector<EvalResult> Evaluate(const EvalContext& context) const override;
 

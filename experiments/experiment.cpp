@@ -12,103 +12,10 @@ namespace roundlab {
 namespace {
 
 const std::vector<std::string>& ReservedKeys() {
-  static const std::vector<std::string> keys = {"axes", "extends", "name", "seeds", "tables"};
+  static const std::vector<std::string> keys = {"ablate", "axes",   "except",  "extends", "name",
+                                                "seeds",  "tables", "targets", "where"};
   return keys;
 }
-
-/// One place on an axis: a label and what it changes.
-struct AxisValue {
-  std::string label;
-  std::vector<std::pair<std::string, ConfigNode>> patch;  ///< dotted path -> value
-};
-
-struct ParsedAxis {
-  std::string name;
-  std::vector<AxisValue> values;
-};
-
-std::string LabelOf(const ConfigNode& node) {
-  if (node.kind == ConfigNode::Kind::kScalar) return node.scalar;
-  const ConfigNode* type = node.Find("type");
-  if (type != nullptr && type->kind == ConfigNode::Kind::kScalar) return type->scalar;
-  return node.where.ToString();
-}
-
-class AxisReader {
- public:
-  explicit AxisReader(std::vector<Diagnostic>* diagnostics) : diagnostics_(diagnostics) {}
-
-  std::vector<ParsedAxis> Read(const ConfigNode* axes) {
-    std::vector<ParsedAxis> parsed;
-    if (axes == nullptr) return parsed;
-    if (axes->kind != ConfigNode::Kind::kSequence) {
-      Report(axes->where, "axes: expected a sequence, got " + std::string(axes->KindName()));
-      return parsed;
-    }
-    for (std::size_t i = 0; i < axes->elements.size(); ++i) {
-      ParsedAxis axis = ReadAxis(axes->elements[i], "axes." + std::to_string(i));
-      for (const ParsedAxis& other : parsed) {
-        if (other.name == axis.name) {
-          Report(axes->elements[i].where, "axes: name '" + axis.name + "' is used twice");
-        }
-      }
-      parsed.push_back(std::move(axis));
-    }
-    return parsed;
-  }
-
- private:
-  void Report(const SourceLoc& where, const std::string& message) {
-    diagnostics_->push_back({where, message});
-  }
-
-  ParsedAxis ReadAxis(const ConfigNode& node, const std::string& path) {
-    ParsedAxis axis;
-    std::string key;
-    std::string name;
-    const ConfigNode* values = node.Find("values");
-    ReadFields(node, path,
-               [&](FieldVisitor& f) {
-                 f.String("key", &key, "dotted path of the option that varies");
-                 f.String("name", &name, "name of the axis in tables");
-               },
-               diagnostics_, {"values"});
-    axis.name = name.empty() ? key : name;
-    if (values == nullptr) {
-      Report(node.where, "missing required key '" + path + ".values'");
-    } else if (!key.empty() && values->kind == ConfigNode::Kind::kSequence) {
-      for (const ConfigNode& value : values->elements) {
-        axis.values.push_back({LabelOf(value), {{key, value}}});
-      }
-    } else if (key.empty() && !name.empty() && values->kind == ConfigNode::Kind::kMapping) {
-      for (const ConfigNode::Member& member : values->members) {
-        axis.values.push_back(ReadPatch(member, path + ".values." + member.key));
-      }
-    } else {
-      Report(values->where, path +
-                                ": expected key with a sequence of values, or name with a "
-                                "mapping of patches");
-      return axis;
-    }
-    if (axis.values.empty()) Report(node.where, path + ": has no values");
-    return axis;
-  }
-
-  AxisValue ReadPatch(const ConfigNode::Member& member, const std::string& path) {
-    AxisValue value{member.key, {}};
-    if (member.value.kind == ConfigNode::Kind::kNull) return value;
-    if (member.value.kind != ConfigNode::Kind::kMapping) {
-      Report(member.value.where, path + ": expected a mapping of dotted keys to values");
-      return value;
-    }
-    for (const ConfigNode::Member& change : member.value.members) {
-      value.patch.emplace_back(change.key, change.value);
-    }
-    return value;
-  }
-
-  std::vector<Diagnostic>* diagnostics_;
-};
 
 std::vector<std::int64_t> ReadSeeds(const ConfigNode& root, std::vector<Diagnostic>* diagnostics) {
   const ConfigNode* seeds = root.Find("seeds");
@@ -142,16 +49,81 @@ void AppendNew(const std::vector<Diagnostic>& found, std::set<std::string>* seen
   }
 }
 
+/// Whether one dotted path lies at or below the other: both would set one value.
+bool Overlap(const std::string& a, const std::string& b) {
+  const std::string& shorter = a.size() < b.size() ? a : b;
+  const std::string& longer = a.size() < b.size() ? b : a;
+  return longer.compare(0, shorter.size(), shorter) == 0 &&
+         (longer.size() == shorter.size() || longer[shorter.size()] == '.');
+}
+
+using Labels = std::map<std::string, std::string>;
+
+bool MatchesAny(const Labels& labels, const std::vector<PointPattern>& patterns) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](const PointPattern& pattern) {
+    return std::all_of(pattern.begin(), pattern.end(), [&](const auto& entry) {
+      const auto& [axis, allowed] = entry;
+      return std::find(allowed.begin(), allowed.end(), labels.at(axis)) != allowed.end();
+    });
+  });
+}
+
+/// Which points of the product are planned.
+struct PointFilter {
+  std::vector<PointPattern> where;
+  std::vector<PointPattern> except;
+  bool Keeps(const Labels& labels) const {
+    return (where.empty() || MatchesAny(labels, where)) && !MatchesAny(labels, except);
+  }
+};
+
+/// All changes of one point, each with the axis that makes it.
+class PointPatch {
+ public:
+  explicit PointPatch(std::vector<Diagnostic>* found) : found_(found) {}
+
+  void Add(const std::string& axis, const AxisValue& value) {
+    for (const auto& [path, node] : value.patch) {
+      for (const auto& [other, setter] : setters_) {
+        if (!Overlap(path, other)) continue;
+        const std::string both =
+            other == path ? "'" + path + "'" : "'" + other + "' and '" + path + "'";
+        const std::string who = setter == axis
+                                    ? "axis '" + axis + "', '" + value.label + "', sets twice "
+                                    : "axes '" + setter + "' and '" + axis + "' both set ";
+        found_->push_back({node.where, who + both});
+      }
+      setters_.emplace_back(path, axis);
+      changes_.emplace_back(path, node);
+    }
+  }
+
+  void Apply(ConfigNode* root) const {
+    for (const auto& [path, node] : changes_) {
+      try {
+        SetPath(path, node, root);
+      } catch (const ConfigError& e) {
+        found_->insert(found_->end(), e.diagnostics().begin(), e.diagnostics().end());
+      }
+    }
+  }
+
+ private:
+  std::vector<Diagnostic>* found_;
+  std::vector<std::pair<std::string, std::string>> setters_;  // path, axis
+  std::vector<std::pair<std::string, ConfigNode>> changes_;
+};
+
 class Planner {
  public:
   Planner(const ConfigNode& root, std::vector<Diagnostic>* diagnostics)
       : root_(root), diagnostics_(diagnostics) {}
 
-  std::vector<PlannedRun> Plan(const std::vector<ParsedAxis>& axes,
+  std::vector<PlannedRun> Plan(const std::vector<ParsedAxis>& axes, const PointFilter& filter,
                                const std::vector<std::int64_t>& seeds) {
     std::vector<std::size_t> at(axes.size(), 0);
     while (true) {
-      PlanPoint(axes, at, seeds);
+      PlanPoint(axes, at, filter, seeds);
       std::size_t digit = axes.size();
       while (digit > 0 && ++at[digit - 1] == axes[digit - 1].values.size()) at[--digit] = 0;
       if (digit == 0) return std::move(runs_);
@@ -160,27 +132,18 @@ class Planner {
 
  private:
   void PlanPoint(const std::vector<ParsedAxis>& axes, const std::vector<std::size_t>& at,
-                 const std::vector<std::int64_t>& seeds) {
-    ConfigNode node = root_;
-    std::map<std::string, std::string> labels;
+                 const PointFilter& filter, const std::vector<std::int64_t>& seeds) {
+    Labels labels;
     std::vector<Diagnostic> found;
-    std::map<std::string, std::string> setters;  // path -> axis
+    PointPatch patch(&found);
     for (std::size_t i = 0; i < axes.size(); ++i) {
       const AxisValue& value = axes[i].values[at[i]];
       labels[axes[i].name] = value.label;
-      for (const auto& [path, patch] : value.patch) {
-        const auto [other, added] = setters.emplace(path, axes[i].name);
-        if (!added) {
-          found.push_back({patch.where, "axes '" + other->second + "' and '" + axes[i].name +
-                                            "' both set '" + path + "'"});
-        }
-        try {
-          SetPath(path, patch, &node);
-        } catch (const ConfigError& e) {
-          found.insert(found.end(), e.diagnostics().begin(), e.diagnostics().end());
-        }
-      }
+      patch.Add(axes[i].name, value);
     }
+    if (!filter.Keeps(labels)) return;
+    ConfigNode node = root_;
+    patch.Apply(&node);
     RunConfig config = ReadRunConfig(node, ReservedKeys(), &found);
     const bool good = found.empty();
     AppendNew(found, &seen_, diagnostics_);
@@ -197,26 +160,103 @@ class Planner {
   std::vector<PlannedRun> runs_;
 };
 
-void CheckTables(const ConfigNode& root, const Experiment& experiment,
-                 std::vector<Diagnostic>* diagnostics) {
-  std::vector<std::string> names;
-  for (const Axis& axis : experiment.axes) names.push_back(axis.name);
-  const ConfigNode* tables = root.Find("tables");
-  for (std::size_t i = 0; i < experiment.tables.size(); ++i) {
-    const TableSpec& table = experiment.tables[i];
-    for (const auto& [key, axis] : {std::pair{"rows", table.rows}, {"columns", table.columns}}) {
-      if (axis.empty() || std::find(names.begin(), names.end(), axis) != names.end()) continue;
-      diagnostics->push_back({tables->elements[i].where, "tables." + std::to_string(i) + "." + key +
-                                                             ": unknown axis '" + axis + "'" +
-                                                             SuggestionSuffix(axis, names)});
-    }
+/// What the tables name: axes, labels, metrics that some run measures.
+class TableChecker {
+ public:
+  TableChecker(const Experiment& experiment, std::vector<Diagnostic>* diagnostics)
+      : experiment_(experiment), diagnostics_(diagnostics), metrics_(MeasuredMetrics(experiment)) {}
+
+  void Check(const TableSpec& table, const SourceLoc& where, const std::string& place) {
+    const Axis* rows = FindAxis(table.rows, where, place + ".rows");
+    if (!table.columns.empty()) FindAxis(table.columns, where, place + ".columns");
+    CheckMetric(table.value, where, place + ".value");
+    if (table.compare_to.empty() || rows == nullptr) return;
+    const auto& labels = rows->labels;
+    if (std::find(labels.begin(), labels.end(), table.compare_to) != labels.end()) return;
+    diagnostics_->push_back({where, place + ".compare_to: axis '" + table.rows + "' has no '" +
+                                        table.compare_to + "'" +
+                                        SuggestionSuffix(table.compare_to, labels)});
   }
-}
+
+  void CheckMetric(const std::string& metric, const SourceLoc& where, const std::string& place) {
+    if (std::find(metrics_.begin(), metrics_.end(), metric) != metrics_.end()) return;
+    diagnostics_->push_back(
+        {where, place + ": no run measures '" + metric + "'" + SuggestionSuffix(metric, metrics_)});
+  }
+
+ private:
+  const Axis* FindAxis(const std::string& name, const SourceLoc& where, const std::string& place) {
+    std::vector<std::string> names;
+    for (const Axis& axis : experiment_.axes) {
+      if (axis.name == name) return &axis;
+      names.push_back(axis.name);
+    }
+    diagnostics_->push_back(
+        {where, place + ": unknown axis '" + name + "'" + SuggestionSuffix(name, names)});
+    return nullptr;
+  }
+
+  const Experiment& experiment_;
+  std::vector<Diagnostic>* diagnostics_;
+  const std::vector<std::string> metrics_;
+};
 
 std::string DefaultName(const std::string& file) {
   const std::filesystem::path path = std::filesystem::absolute(file).lexically_normal();
   return path.parent_path().filename().string() + "-" + path.stem().string();
 }
+
+/// The parts of a file that are not a run's, read in order.
+class ExperimentReader {
+ public:
+  explicit ExperimentReader(const ConfigNode& root) : root_(root) {}
+
+  Experiment Read() {
+    std::vector<ParsedAxis> axes = ReadAxes(root_.Find("axes"), &diagnostics_);
+    if (const ConfigNode* section = root_.Find("ablate")) {
+      auto [ablation, axis] = ReadAblation(*section, &diagnostics_);
+      experiment_.ablation = std::move(ablation);
+      axes.push_back(std::move(axis));
+    }
+    for (const ParsedAxis& axis : axes) {
+      auto& labels = experiment_.axes.emplace_back(Axis{axis.name, {}}).labels;
+      for (const AxisValue& value : axis.values) labels.push_back(value.label);
+    }
+    const PointFilter filter = {ReadPatterns(root_.Find("where"), "where", axes, &diagnostics_),
+                                ReadPatterns(root_.Find("except"), "except", axes, &diagnostics_)};
+    const auto seeds = ReadSeeds(root_, &diagnostics_);
+    const bool plannable = std::all_of(axes.begin(), axes.end(),
+                                       [](const ParsedAxis& axis) { return !axis.values.empty(); });
+    if (plannable) experiment_.runs = Planner(root_, &diagnostics_).Plan(axes, filter, seeds);
+    ReadTables();
+    if (diagnostics_.empty() && experiment_.runs.empty()) {
+      diagnostics_.push_back({root_.where, "where and except leave no run"});
+    }
+    if (!diagnostics_.empty()) throw ConfigError(std::move(diagnostics_));
+    return std::move(experiment_);
+  }
+
+ private:
+  void ReadTables() {
+    const ConfigNode* tables = root_.Find("tables");
+    if (tables != nullptr) {
+      ListOf<TableSpec>(&experiment_.tables).Read(*tables, "tables", &diagnostics_);
+    }
+    if (!diagnostics_.empty()) return;
+    TableChecker checker(experiment_, &diagnostics_);
+    for (std::size_t i = 0; i < experiment_.tables.size(); ++i) {
+      checker.Check(experiment_.tables[i], tables->elements[i].where,
+                    "tables." + std::to_string(i));
+    }
+    if (experiment_.ablation) {
+      checker.CheckMetric(experiment_.ablation->value, root_.Find("ablate")->where, "ablate.value");
+    }
+  }
+
+  const ConfigNode& root_;
+  std::vector<Diagnostic> diagnostics_;
+  Experiment experiment_;
+};
 
 }  // namespace
 
@@ -224,35 +264,38 @@ void TableSpec::Fields(FieldVisitor& f) {
   f.String("rows", &rows, "axis down", Presence::kRequired);
   f.String("columns", &columns, "axis across; none is one column");
   f.String("value", &value, "metric in the cells", Presence::kRequired);
+  f.String("compare_to", &compare_to, "row that the others are tested against");
+}
+
+std::vector<std::string> MeasuredMetrics(const Experiment& experiment) {
+  std::set<std::string> names = {"cost/seconds", "cost/tune_seconds", "cost/peak_gib",
+                                 "model/bits_per_weight"};
+  for (const PlannedRun& run : experiment.runs) {
+    for (const EvaluatorRecipe& recipe : run.config.eval) {
+      const auto metrics = recipe.make()->MetricNames();
+      names.insert(metrics.begin(), metrics.end());
+    }
+  }
+  return {names.begin(), names.end()};
 }
 
 Experiment LoadExperiment(const std::string& file, const std::vector<std::string>& overrides) {
   ConfigNode root = LoadConfig(file);
   for (const std::string& assignment : overrides) ApplyOverride(assignment, &root);
-  Experiment experiment;
-  std::vector<Diagnostic> diagnostics;
   if (root.kind != ConfigNode::Kind::kMapping) {
     throw ConfigError(
         {{root.where.line == 0 ? SourceLoc{file} : root.where, "config: expected a mapping"}});
   }
-  const auto axes = AxisReader(&diagnostics).Read(root.Find("axes"));
-  for (const ParsedAxis& axis : axes) {
-    experiment.axes.push_back({axis.name, {}});
-    for (const AxisValue& value : axis.values) {
-      experiment.axes.back().labels.push_back(value.label);
-    }
-  }
-  if (const ConfigNode* tables = root.Find("tables")) {
-    ListOf<TableSpec>(&experiment.tables).Read(*tables, "tables", &diagnostics);
-    if (diagnostics.empty()) CheckTables(root, experiment, &diagnostics);
-  }
-  const auto seeds = ReadSeeds(root, &diagnostics);
-  const bool plannable = std::all_of(axes.begin(), axes.end(),
-                                     [](const ParsedAxis& axis) { return !axis.values.empty(); });
-  if (plannable) experiment.runs = Planner(root, &diagnostics).Plan(axes, seeds);
-  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
+  Experiment experiment = ExperimentReader(root).Read();
   const ConfigNode* name = root.Find("name");
   experiment.name = name != nullptr ? name->scalar : DefaultName(file);
+  if (name == nullptr) {
+    ConfigNode named;
+    named.kind = ConfigNode::Kind::kScalar;
+    named.scalar = experiment.name;
+    SetPath("name", named, &root);
+  }
+  experiment.resolved = ToYaml(root);
   return experiment;
 }
 

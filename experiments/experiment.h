@@ -2,19 +2,21 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "core/config/node.h"
+#include "experiments/axes.h"
 #include "experiments/run_config.h"
 
 namespace roundlab {
 
 /// A table of an experiment: rows x columns x value, mean over seeds with its 95 % interval.
 struct TableSpec {
-  std::string rows;     ///< name of an axis
-  std::string columns;  ///< name of an axis; empty: one column
-  std::string value;    ///< metric: "wikitext2/perplexity", "cost/seconds", "cost/peak_gib", ...
+  std::string rows;        ///< name of an axis
+  std::string columns;     ///< name of an axis; empty: one column
+  std::string value;       ///< metric: "wikitext2/perplexity", "cost/seconds", "cost/peak_gib", ...
+  std::string compare_to;  ///< label of `rows` that all others are tested against; empty: none
   void Fields(FieldVisitor& f);
 };
 
@@ -38,7 +40,13 @@ struct Experiment {
   std::vector<Axis> axes;
   std::vector<PlannedRun> runs;  ///< product of axes and seeds, in order
   std::vector<TableSpec> tables;
+  std::optional<Ablation> ablation;  ///< its axis is the last of `axes`
+  /// The file with all that it extends and the overrides, as YAML: LoadExperiment reads it back.
+  std::string resolved;
 };
+
+/// "piqa/acc", "cost/seconds", ...: all that some run of the plan measures, sorted.
+std::vector<std::string> MeasuredMetrics(const Experiment& experiment);
 
 /// Reads FILE with what it extends and the overrides of the command line, and plans all runs.
 /// Throws ConfigError with everything that is wrong in any run.

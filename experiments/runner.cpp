@@ -109,6 +109,10 @@ std::string RunFolder(const std::string& out, const Experiment& experiment, cons
   return out + "/" + experiment.name + "/" + id;
 }
 
+std::string ExperimentFile(const std::string& out, const Experiment& experiment) {
+  return out + "/" + experiment.name + "/experiment.yaml";
+}
+
 RunOutcome LookAtRun(const std::string& folder, const RunConfig& config) {
   RunOutcome outcome;
   outcome.id = config.Id();
@@ -128,6 +132,8 @@ RunOutcome LookAtRun(const std::string& folder, const RunConfig& config) {
 }
 
 std::vector<RunOutcome> RunAll(const Experiment& experiment, const RunnerOptions& options) {
+  MakeFolder(options.out + "/" + experiment.name);
+  WriteFileAtomically(ExperimentFile(options.out, experiment), experiment.resolved);
   std::vector<RunOutcome> outcomes;
   std::set<std::string> done;
   bool stopped = false;

@@ -29,6 +29,9 @@ struct RunOutcome {
 /// Folder of a run: OUT/EXPERIMENT/ID.
 std::string RunFolder(const std::string& out, const Experiment& experiment, const std::string& id);
 
+/// OUT/EXPERIMENT/experiment.yaml: what the runs beside it belong to (Experiment::resolved).
+std::string ExperimentFile(const std::string& out, const Experiment& experiment);
+
 /// What is on disk of a run. Throws Error where the folder holds another config or a broken
 /// run.json.
 RunOutcome LookAtRun(const std::string& folder, const RunConfig& config);

@@ -7,70 +7,98 @@
 #include <optional>
 #include <set>
 
-#include "core/base/statistics.h"
+#include "experiments/cell.h"
 
 namespace roundlab {
 namespace {
 
-std::string Number(double value) {
-  if (std::isnan(value)) return "-";
-  char text[32];
-  const double size = std::fabs(value);
-  const int digits = size >= 1000 ? 1 : (size >= 100 ? 2 : (size >= 10 ? 3 : 4));
-  std::snprintf(text, sizeof(text), "%.*f", digits, value);
-  return text;
+constexpr double kSignificant = 0.05;
+
+using Outcomes = std::map<std::string, const RunOutcome*>;  // id -> outcome
+
+Outcomes ById(const std::vector<RunOutcome>& outcomes) {
+  Outcomes by_id;
+  for (const RunOutcome& outcome : outcomes) by_id.emplace(outcome.id, &outcome);
+  return by_id;
 }
 
-const RunOutcome* FindOutcome(const std::vector<RunOutcome>& outcomes, const std::string& id) {
-  for (const RunOutcome& outcome : outcomes) {
-    if (outcome.id == id) return &outcome;
-  }
-  return nullptr;
+const RunOutcome* Find(const Outcomes& outcomes, const std::string& id) {
+  const auto found = outcomes.find(id);
+  return found == outcomes.end() ? nullptr : found->second;
 }
 
-/// Values of one cell, over seeds. Seeds that share a run (nothing is drawn) count once.
-class Cell {
- public:
-  void Add(const RunOutcome* outcome, const std::string& metric) {
-    if (outcome == nullptr || !ids_.insert(outcome->id).second) return;
-    if (outcome->state != RunState::kDone) {
-      missing_ = outcome->state == RunState::kFailed ? "failed" : "not run";
-      return;
-    }
-    const auto value = outcome->result.Value(metric);
-    if (value) values_.push_back(*value);
-  }
-  std::string Text() const {
-    if (values_.empty()) return missing_.empty() ? "-" : missing_;
-    std::string text = Number(Mean(values_));
-    if (values_.size() > 1) {
-      text += " ± " + Number(ConfidenceHalfWidth95(values_)) +
-              " (n=" + std::to_string(values_.size()) + ")";
-    }
-    return missing_.empty() ? text : text + ", " + missing_;
-  }
-
- private:
-  std::set<std::string> ids_;
-  std::vector<double> values_;
-  std::string missing_;
-};
-
-/// Width on a terminal: code points, not bytes.
-std::size_t Width(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
-  }));
-}
-
-std::string RowLabel(const Experiment& experiment, const PlannedRun& run, const TableSpec& spec) {
-  std::string label = run.labels.at(spec.rows);
+/// Labels of the axes that a table does not name: ", seqlen 512".
+std::string OtherLabels(const Experiment& experiment, const PlannedRun& run,
+                        const TableSpec& spec) {
+  std::string label;
   for (const Axis& axis : experiment.axes) {
     if (axis.name == spec.rows || axis.name == spec.columns) continue;
     label += ", " + axis.name + " " + run.labels.at(axis.name);
   }
   return label;
 }
+
+/// The cells of a table, by row and column.
+class CellGrid {
+ public:
+  CellGrid(const Experiment& experiment, const TableSpec& spec,
+           const std::vector<RunOutcome>& outcomes)
+      : spec_(spec) {
+    const Outcomes by_id = ById(outcomes);
+    for (const PlannedRun& run : experiment.runs) {
+      const std::string others = OtherLabels(experiment, run, spec);
+      const std::string row = run.labels.at(spec.rows) + others;
+      const std::string column = spec.columns.empty() ? spec.value : run.labels.at(spec.columns);
+      baselines_[row] = spec.compare_to + others;
+      if (run.config.pipeline.empty()) as_it_is_.insert({row, column});
+      Place(&rows_, row);
+      Place(&columns_, column);
+      cells_[{row, column}].Add(run.seed, Find(by_id, run.id), spec.value);
+    }
+  }
+
+  const std::vector<std::string>& rows() const { return rows_; }
+  const std::vector<std::string>& columns() const { return columns_; }
+  const Cell* At(const std::string& row, const std::string& column) const {
+    const auto found = cells_.find({row, column});
+    return found == cells_.end() ? nullptr : &found->second;
+  }
+
+  /// p of the difference from the baseline's cell of the same column.
+  std::optional<double> Chance(const std::string& row, const std::string& column) const {
+    const std::string& baseline = baselines_.at(row);
+    const Cell* a = At(baseline, column);
+    const Cell* b = At(row, column);
+    if (spec_.compare_to.empty() || baseline == row || a == nullptr || b == nullptr) return {};
+    return Cell::Chance(*a, *b, spec_.value);
+  }
+
+  /// The row of a column's best mean among quantized models, where two at least compete.
+  std::optional<std::string> Best(const std::string& column) const {
+    const auto lower = LowerIsBetter(spec_.value);
+    std::vector<std::pair<double, std::string>> means;
+    for (const std::string& row : rows_) {
+      const Cell* cell = At(row, column);
+      if (cell == nullptr || cell->empty() || as_it_is_.count({row, column}) != 0) continue;
+      if (!std::isnan(cell->MeanValue())) means.emplace_back(cell->MeanValue(), row);
+    }
+    if (!lower || means.size() < 2) return std::nullopt;
+    std::sort(means.begin(), means.end());
+    return *lower ? means.front().second : means.back().second;
+  }
+
+ private:
+  static void Place(std::vector<std::string>* list, const std::string& label) {
+    if (std::find(list->begin(), list->end(), label) == list->end()) list->push_back(label);
+  }
+
+  const TableSpec& spec_;
+  std::vector<std::string> rows_;
+  std::vector<std::string> columns_;
+  std::map<std::pair<std::string, std::string>, Cell> cells_;
+  std::map<std::string, std::string> baselines_;  // row -> row it is compared with
+  std::set<std::pair<std::string, std::string>> as_it_is_;
+};
 
 /// Whether an overview shows a metric: what an evaluator is asked for first.
 bool Headline(const std::string& metric) {
@@ -117,10 +145,10 @@ std::optional<std::vector<std::string>> ProtocolRow(const RunResult& result,
     return result.Value(name + "/" + key).value_or(std::nan(""));
   };
   if (told("protocol").empty()) return std::nullopt;
-  std::string perplexity = Number(metric("perplexity"));
+  std::string perplexity = FormatNumber(metric("perplexity"));
   const auto a_word = result.Value(name + "/word_perplexity");
-  if (a_word) perplexity += " (a word: " + Number(*a_word) + ")";
-  return {{told("protocol") + ", " + told("settings"), perplexity, Number(metric("stderr")),
+  if (a_word) perplexity += " (a word: " + FormatNumber(*a_word) + ")";
+  return {{told("protocol") + ", " + told("settings"), perplexity, FormatNumber(metric("stderr")),
            Rounded(metric("tokens")),
            Rounded(metric("context_least")) + " / " + Rounded(metric("context_mean")), told("bos"),
            told("rule")}};
@@ -128,51 +156,62 @@ std::optional<std::vector<std::string>> ProtocolRow(const RunResult& result,
 
 }  // namespace
 
-std::string TextTable::ToMarkdown() const {
-  std::vector<std::size_t> widths;
-  for (const std::string& cell : header) widths.push_back(std::max<std::size_t>(Width(cell), 3));
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Width(row[i]));
-  }
-  const auto line = [&](const std::vector<std::string>& cells) {
-    std::string text = "|";
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      text += " " + cells[i] + std::string(widths[i] - Width(cells[i]), ' ') + " |";
-    }
-    return text + "\n";
-  };
-  std::string text = title.empty() ? "" : title + "\n\n";
-  text += line(header) + "|";
-  for (std::size_t i = 0; i < widths.size(); ++i) {
-    text += std::string(widths[i] + 1, '-') + (i == 0 ? "-|" : ":|");
-  }
-  text += "\n";
-  for (const auto& row : rows) text += line(row);
-  return text;
-}
-
 TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
                     const std::vector<RunOutcome>& outcomes) {
-  std::vector<std::string> columns;
-  std::vector<std::string> rows;
-  std::map<std::pair<std::string, std::string>, Cell> cells;
-  const auto place = [](std::vector<std::string>* list, const std::string& label) {
-    if (std::find(list->begin(), list->end(), label) == list->end()) list->push_back(label);
-  };
-  for (const PlannedRun& run : experiment.runs) {
-    const std::string row = RowLabel(experiment, run, spec);
-    const std::string column = spec.columns.empty() ? spec.value : run.labels.at(spec.columns);
-    place(&rows, row);
-    place(&columns, column);
-    cells[{row, column}].Add(FindOutcome(outcomes, run.id), spec.value);
-  }
+  const CellGrid grid(experiment, spec, outcomes);
   TextTable table;
   table.title = spec.value;
   table.header = {spec.columns.empty() ? spec.rows : spec.rows + " \\ " + spec.columns};
-  table.header.insert(table.header.end(), columns.begin(), columns.end());
-  for (const std::string& row : rows) {
+  table.header.insert(table.header.end(), grid.columns().begin(), grid.columns().end());
+  bool marked = false;
+  for (const std::string& row : grid.rows()) {
     auto& line = table.rows.emplace_back(1, row);
-    for (const std::string& column : columns) line.push_back(cells[{row, column}].Text());
+    for (const std::string& column : grid.columns()) {
+      const Cell* cell = grid.At(row, column);
+      const auto chance = grid.Chance(row, column);
+      line.push_back(cell == nullptr ? "" : cell->Text());
+      if (chance && *chance < kSignificant) line.back() += " *";
+      marked = marked || chance.has_value();
+      if (grid.Best(column) == row) table.best.insert({table.rows.size() - 1, line.size() - 1});
+    }
+  }
+  if (marked) {
+    table.notes.push_back("* differs from " + spec.compare_to +
+                          " with p < 0.05, not corrected for the number of cells: paired t test "
+                          "over seeds, or by document where each has one run.");
+  }
+  return table;
+}
+
+TextTable MakeLongTable(const Experiment& experiment, const TableSpec& spec,
+                        const std::vector<RunOutcome>& outcomes) {
+  const CellGrid grid(experiment, spec, outcomes);
+  const auto exact = [](double value) {
+    char text[40];
+    std::snprintf(text, sizeof(text), "%.17g", value);
+    return std::isnan(value) ? std::string() : std::string(text);
+  };
+  TextTable table;
+  table.title = spec.value;
+  table.header = {spec.rows,
+                  spec.columns.empty() ? "column" : spec.columns,
+                  "metric",
+                  "mean",
+                  "half_width_95",
+                  "n",
+                  "p",
+                  "status"};
+  for (const std::string& row : grid.rows()) {
+    for (const std::string& column : grid.columns()) {
+      const Cell* cell = grid.At(row, column);
+      if (cell == nullptr) continue;
+      const auto chance = grid.Chance(row, column);
+      const bool none = cell->empty() && cell->Missing().empty();
+      table.rows.push_back(
+          {row, column, spec.value, exact(cell->MeanValue()), exact(cell->HalfWidth()),
+           std::to_string(cell->Values().size()), chance ? exact(*chance) : "",
+           none ? "no such metric" : (cell->Missing().empty() ? "complete" : cell->Missing())});
+    }
   }
   return table;
 }
@@ -194,12 +233,13 @@ TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcom
   table.header.insert(table.header.end(), metrics.begin(), metrics.end());
   std::vector<std::string> order;
   std::map<std::string, std::vector<Cell>> points;
+  const Outcomes by_id = ById(outcomes);
   for (const PlannedRun& run : experiment.runs) {
     const std::string label = PointLabel(experiment, run);
     const auto [point, added] = points.emplace(label, std::vector<Cell>(metrics.size()));
     if (added) order.push_back(label);
     for (std::size_t i = 0; i < metrics.size(); ++i) {
-      point->second[i].Add(FindOutcome(outcomes, run.id), metrics[i]);
+      point->second[i].Add(run.seed, Find(by_id, run.id), metrics[i]);
     }
   }
   for (const std::string& label : order) {
@@ -212,8 +252,9 @@ TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcom
 
 std::vector<TextTable> MakeProtocolTables(const Experiment& experiment,
                                           const std::vector<RunOutcome>& outcomes) {
+  const Outcomes by_id = ById(outcomes);
   for (const PlannedRun& run : experiment.runs) {
-    const RunOutcome* outcome = FindOutcome(outcomes, run.id);
+    const RunOutcome* outcome = Find(by_id, run.id);
     if (outcome == nullptr || outcome->state != RunState::kDone) continue;
     std::vector<TextTable> tables;
     std::map<std::string, std::size_t> places;  // of each data set's table

@@ -5,22 +5,20 @@
 
 #include "experiments/experiment.h"
 #include "experiments/runner.h"
+#include "experiments/text_table.h"
 
 namespace roundlab {
 
-/// Text in rows and columns; Markdown that also reads well on a terminal.
-struct TextTable {
-  std::string title;
-  std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;
-  std::string ToMarkdown() const;
-};
-
 /// A table of the experiment: in each cell the mean over the seeds, with its 95 % interval where
 /// there are several; "failed" or "not run" where a run is missing. Axes that the table does not
-/// name are part of the row's label.
+/// name are part of the row's label. The best mean of a column is marked, models as they are
+/// (no pipeline) apart; "*" tells what differs from `compare_to`.
 TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
                     const std::vector<RunOutcome>& outcomes);
+
+/// The same for programs: a row a cell with mean, half width of the interval, n, p and status.
+TextTable MakeLongTable(const Experiment& experiment, const TableSpec& spec,
+                        const std::vector<RunOutcome>& outcomes);
 
 /// One row a point of the plan (seeds together): every perplexity, accuracy and divergence, bits a
 /// weight, seconds, memory. Where that makes more than eight columns, one column a point.

@@ -65,6 +65,30 @@ ConfigNode Convert(const YAML::Node& yaml, const std::string& file,
   return node;
 }
 
+void Emit(const ConfigNode& node, YAML::Emitter* out) {
+  switch (node.kind) {
+    case ConfigNode::Kind::kNull:
+      *out << YAML::Null;
+      break;
+    case ConfigNode::Kind::kScalar:
+      *out << node.scalar;
+      break;
+    case ConfigNode::Kind::kSequence:
+      *out << YAML::BeginSeq;
+      for (const ConfigNode& element : node.elements) Emit(element, out);
+      *out << YAML::EndSeq;
+      break;
+    case ConfigNode::Kind::kMapping:
+      *out << YAML::BeginMap;
+      for (const ConfigNode::Member& member : node.members) {
+        *out << YAML::Key << member.key << YAML::Value;
+        Emit(member.value, out);
+      }
+      *out << YAML::EndMap;
+      break;
+  }
+}
+
 }  // namespace
 
 std::string SourceLoc::ToString() const {
@@ -97,6 +121,12 @@ ConfigNode ParseYaml(const std::string& text, const std::string& file) {
   }
   if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
   return root;
+}
+
+std::string ToYaml(const ConfigNode& node) {
+  YAML::Emitter out;
+  Emit(node, &out);
+  return std::string(out.c_str()) + "\n";
 }
 
 ConfigNode LoadYaml(const std::string& file) {

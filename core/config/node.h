@@ -62,6 +62,9 @@ ConfigNode ParseYaml(const std::string& text, const std::string& file);
 /// As ParseYaml; throws Error where the file can't be read.
 ConfigNode LoadYaml(const std::string& file);
 
+/// YAML that ParseYaml reads back to an equal tree, but for the places.
+std::string ToYaml(const ConfigNode& node);
+
 /// Reads `file` and what it extends: `extends: base.yaml` (beside the file) is merged key by key
 /// below it, the extending file wins, a sequence or scalar replaces the whole value. Throws
 /// ConfigError where files extend each other in a circle.

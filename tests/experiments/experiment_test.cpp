@@ -139,6 +139,7 @@ TEST(TableTest, CellsAreMeansOverSeedsWithTheir95PercentInterval) {
   const Experiment experiment = Load(
       "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\n"
       "pipeline: [{type: round, scheme: {type: signround}}]\n"
+      "eval: [{type: perplexity, name: t, data: {path: x}}]\n"
       "axes: [{key: quant.bits, values: [4, 3, 2]}]\nseeds: [0, 1, 2]\n"
       "tables: [{rows: quant.bits, value: t/perplexity}]\n");
   auto outcomes = Outcomes(experiment);
@@ -152,28 +153,29 @@ TEST(TableTest, CellsAreMeansOverSeedsWithTheir95PercentInterval) {
               1e-4);
   EXPECT_EQ(table.ToMarkdown(),
             "t/perplexity\n\n"
-            "| quant.bits | t/perplexity                  |\n"
-            "|------------|------------------------------:|\n"
-            "| 4          | 401.00 ± 2.4841 (n=3)         |\n"
-            "| 3          | 301.50 ± 6.3531 (n=2), failed |\n"
-            "| 2          | failed                        |\n");
+            "| quant.bits | t/perplexity                      |\n"
+            "|------------|----------------------------------:|\n"
+            "| 4          | 401.00 ± 2.4841 (n=3)             |\n"
+            "| 3          | **301.50 ± 6.3531 (n=2), failed** |\n"
+            "| 2          | failed                            |\n");
 }
 
 TEST(TableTest, RowsAndColumnsAreAxesAndOthersJoinTheRow) {
   const Experiment experiment =
       Load(std::string(kRtn) +
+           "eval: [{type: perplexity, name: t, data: {path: x}}]\n"
            "axes:\n  - {key: quant.bits, values: [4, 3]}\n  - {key: threads, values: [1, 2]}\n"
            "tables: [{rows: threads, columns: quant.bits, value: t/perplexity}, "
-           "{rows: quant.bits, value: none/perplexity}]\n");
+           "{rows: quant.bits, value: t/stderr}]\n");
   auto outcomes = Outcomes(experiment);
   outcomes.erase(outcomes.begin());  // 4 bits, 1 thread
   outcomes.back().state = RunState::kNotRun;
   EXPECT_EQ(MakeTable(experiment, experiment.tables[0], outcomes).ToMarkdown(),
             "t/perplexity\n\n"
-            "| threads \\ quant.bits | 4      | 3       |\n"
-            "|----------------------|-------:|--------:|\n"
-            "| 1                    | -      | 300.00  |\n"
-            "| 2                    | 400.00 | not run |\n");
+            "| threads \\ quant.bits | 4       | 3       |\n"
+            "|----------------------|--------:|--------:|\n"
+            "| 1                    | not run | 300.00  |\n"
+            "| 2                    | 400.00  | not run |\n");
   const TextTable other = MakeTable(experiment, experiment.tables[1], outcomes);
   EXPECT_EQ(other.rows.at(1), (std::vector<std::string>{"4, threads 2", "-"}));
 }

@@ -17,7 +17,7 @@ inline std::vector<std::string> RunFolders(const std::string& out) {
   if (!std::filesystem::exists(out)) return folders;
   for (const auto& experiment : std::filesystem::directory_iterator(out)) {
     for (const auto& run : std::filesystem::directory_iterator(experiment)) {
-      folders.push_back(run.path().string());
+      if (run.is_directory()) folders.push_back(run.path().string());
     }
   }
   std::sort(folders.begin(), folders.end());

@@ -39,6 +39,17 @@ std::string Overridden(const std::string& yaml, const std::string& assignment) {
   return error.empty() ? Flat(root) : error;
 }
 
+TEST(ToYamlTest, ReadsBackToAnEqualTree) {
+  const ConfigNode root = ParseYaml(
+      "a: {b: [1, ~, 'null', '', x y, 'a: b', {c: []}], d: {}}\n'e,f': \"line\\nbreak\"\ng: '~'\n",
+      "a.yaml");
+  const ConfigNode again = ParseYaml(ToYaml(root), "again.yaml");
+  EXPECT_EQ(Flat(again), Flat(root));
+  EXPECT_EQ(again.Find("g")->kind, ConfigNode::Kind::kScalar);
+  EXPECT_EQ(again.Find("a")->Find("b")->elements[2].kind, ConfigNode::Kind::kScalar);
+  EXPECT_EQ(again.Find("a")->Find("b")->elements[3].kind, ConfigNode::Kind::kScalar);
+}
+
 TEST(OverrideTest, EntersMappingsAndSequencesAndMakesMappings) {
   EXPECT_EQ(Overridden("a: 1\n", "a=2"), "{a: 2}");
   EXPECT_EQ(Overridden("a: 1\n", "b.c.d=2"), "{a: 1, b: {c: {d: 2}}}");
