@@ -72,6 +72,7 @@ bool MatchesAny(const Labels& labels, const std::vector<PointPattern>& patterns)
 struct PointFilter {
   std::vector<PointPattern> where;
   std::vector<PointPattern> except;
+  bool broken = false;  ///< it names what is not there
   bool Keeps(const Labels& labels) const {
     return (where.empty() || MatchesAny(labels, where)) && !MatchesAny(labels, except);
   }
@@ -222,12 +223,15 @@ class ExperimentReader {
       auto& labels = experiment_.axes.emplace_back(Axis{axis.name, {}}).labels;
       for (const AxisValue& value : axis.values) labels.push_back(value.label);
     }
-    const PointFilter filter = {ReadPatterns(root_.Find("where"), "where", axes, &diagnostics_),
-                                ReadPatterns(root_.Find("except"), "except", axes, &diagnostics_)};
+    const std::size_t before = diagnostics_.size();
+    PointFilter filter = {ReadPatterns(root_.Find("where"), "where", axes, &diagnostics_),
+                          ReadPatterns(root_.Find("except"), "except", axes, &diagnostics_)};
+    filter.broken = diagnostics_.size() > before;
     const auto seeds = ReadSeeds(root_, &diagnostics_);
     const bool plannable = std::all_of(axes.begin(), axes.end(),
                                        [](const ParsedAxis& axis) { return !axis.values.empty(); });
-    if (plannable) experiment_.runs = Planner(root_, &diagnostics_).Plan(axes, filter, seeds);
+    if (plannable && !filter.broken)
+      experiment_.runs = Planner(root_, &diagnostics_).Plan(axes, filter, seeds);
     ReadTables();
     if (diagnostics_.empty() && experiment_.runs.empty()) {
       diagnostics_.push_back({root_.where, "where and except leave no run"});

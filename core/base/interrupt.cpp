@@ -1,6 +1,6 @@
 #include "core/base/interrupt.h"
 
-#include <csignal>
+#include <sys/prctl.h>
 
 namespace roundlab {
 namespace {
@@ -10,7 +10,7 @@ volatile std::sig_atomic_t stop_requested = 0;
 
 void OnSignal(int signal) {
   stop_requested = 1;
-  std::signal(signal, SIG_DFL);
+  if (signal != kStopSignal) std::signal(signal, SIG_DFL);
 }
 
 }  // namespace
@@ -18,10 +18,15 @@ void OnSignal(int signal) {
 void InstallInterruptHandler() {
   std::signal(SIGINT, OnSignal);
   std::signal(SIGTERM, OnSignal);
+  std::signal(kStopSignal, OnSignal);
 }
 
+void StopWithParent() { prctl(PR_SET_PDEATHSIG, kStopSignal); }
+
+bool InterruptRequested() { return stop_requested != 0; }
+
 void CheckInterrupt() {
-  if (stop_requested != 0) throw Interrupted();
+  if (InterruptRequested()) throw Interrupted();
 }
 
 }  // namespace roundlab

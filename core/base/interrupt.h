@@ -1,5 +1,7 @@
 #pragma once
 
+#include <csignal>
+
 #include "core/base/error.h"
 
 namespace roundlab {
@@ -10,9 +12,18 @@ class Interrupted : public Error {
   Interrupted() : Error("interrupted; the same command continues it") {}
 };
 
-/// From now on the first Ctrl-C (SIGINT) or SIGTERM asks for a stop after the current step; the
-/// second ends the process at once.
+/// Asks for a stop after the current step, however often it comes: how a runner stops its runs.
+constexpr int kStopSignal = SIGUSR1;
+
+/// From now on the first Ctrl-C (SIGINT) or SIGTERM, or any kStopSignal, asks for a stop after the
+/// current step; the second Ctrl-C ends the process at once.
 void InstallInterruptHandler();
+
+/// This process gets kStopSignal when the one that started it ends.
+void StopWithParent();
+
+/// Whether a stop was asked for.
+bool InterruptRequested();
 
 /// Throws Interrupted where a stop was asked for. Called between steps.
 void CheckInterrupt();

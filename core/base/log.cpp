@@ -39,6 +39,7 @@ Progress::Progress(const Log& log, std::string label, std::string unit, std::int
       first_(done),
       quiet_(log.quiet()),
       terminal_(isatty(STDERR_FILENO) == 1),
+      pause_seconds_(terminal_ ? 0.1 : log.line_seconds()),
       start_(Clock::now()),
       last_(start_) {}
 
@@ -50,8 +51,7 @@ void Progress::Advance(std::int64_t count, const std::string& note) {
   done_ += count;
   if (quiet_) return;
   const auto now = Clock::now();
-  const auto pause = std::chrono::milliseconds(terminal_ ? 100 : 20000);
-  if (now - last_ < pause) return;
+  if (std::chrono::duration<double>(now - last_).count() < pause_seconds_) return;
   last_ = now;
   Draw(note);
 }

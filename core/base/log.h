@@ -15,14 +15,18 @@ class Log {
   Log(const std::string& file, bool quiet);
   void Write(const std::string& message);
   bool quiet() const { return quiet_; }
+  /// Where stderr is no terminal, a progress line is written each so many seconds; 20 by default.
+  void SetLineSeconds(double seconds) { line_seconds_ = seconds; }
+  double line_seconds() const { return line_seconds_; }
 
  private:
   std::ofstream file_;
   bool quiet_;
+  double line_seconds_ = 20;
 };
 
 /// How far a long task is, with rate and time left: one line that is redrawn on a terminal, else a
-/// line every 20 seconds; nothing where the log is quiet.
+/// line every Log::line_seconds(); nothing where the log is quiet.
 class Progress {
  public:
   /// `unit` names what is counted ("steps"); `done` units are finished already.
@@ -42,6 +46,7 @@ class Progress {
   std::int64_t first_;
   bool quiet_;
   bool terminal_;
+  double pause_seconds_;
   bool drawn_ = false;
   Clock::time_point start_;
   Clock::time_point last_;

@@ -37,8 +37,9 @@ TEST_P(BadConfigTest, IsToldWithPlaceAndExitCode2AndNothingIsWritten) {
 
 const BadConfig kBadConfigs[] = {
     {"UnknownKey", "model: m/\nquand: {bits: 4}\n",
-     "c.yaml:2:1: unknown key 'quand'; did you mean 'quant'? (known: axes, calibration, eval, "
-     "extends, model, name, pipeline, quant, seed, seeds, tables, threads)"},
+     "c.yaml:2:1: unknown key 'quand'; did you mean 'quant'? (known: ablate, axes, "
+     "calibration, eval, except, extends, model, name, pipeline, quant, seed, seeds, tables, "
+     "targets, threads, where)"},
     {"MisspeltKey", "model: m/\nquant: {bits: 4, grup_size: 128}\n",
      "c.yaml:2:18: unknown key 'quant.grup_size'; did you mean 'group_size'? (known: bits, "
      "gptq_sym_quirk, grid, group_size, overrides, range, scale_dtype, skip)"},
@@ -84,11 +85,49 @@ const BadConfig kBadConfigs[] = {
      "c.yaml:1:1: scheme 'signround' is tuned and needs the section 'calibration'"},
     {"UnknownAxisInTable",
      "model: m/\naxes: [{key: seed, values: [1, 2]}]\n"
-     "tables: [{rows: sead, value: t/perplexity}]\n",
+     "tables: [{rows: sead, value: cost/seconds}]\n",
      "c.yaml:3:10: tables.0.rows: unknown axis 'sead'; did you mean 'seed'? (known: seed)"},
     {"TwoAxesSetOneKey",
      "model: m/\naxes:\n  - {key: seed, values: [1]}\n  - {name: b, values: {x: {seed: 3}}}\n",
      "c.yaml:4:34: axes 'seed' and 'b' both set 'seed'"},
+    {"AnAxisSetsPartOfWhatAnotherSets",
+     "model: m/\naxes:\n  - {key: quant.bits, values: [4]}\n"
+     "  - {name: b, values: {x: {quant: {bits: 3}}}}\n",
+     "c.yaml:4:35: axes 'quant.bits' and 'b' both set 'quant.bits' and 'quant'"},
+    {"AxisKeyNotThere", "model: m/\nquant: {bits: 4}\naxes: [{key: quant.bit, values: [4]}]\n",
+     "c.yaml:3:34: unknown key 'quant.bit'; did you mean 'bits'? (known: bits, gptq_sym_quirk, "
+     "grid, "
+     "group_size, overrides, range, scale_dtype, skip)"},
+    {"ZipOfUnequalLengths", "model: m/\naxes: [{name: s, zip: {seed: [1, 2], threads: [1]}}]\n",
+     "c.yaml:2:47: axes.0.zip.threads: has 1 values, 'seed' has 2"},
+    {"TwoLabelsForThree", "model: m/\naxes: [{key: seed, values: [1, 2, 3], labels: [a, b]}]\n",
+     "c.yaml:2:47: axes.0.labels: 2 labels for 3 values"},
+    {"LabelTwice", "model: m/\naxes: [{key: seed, values: [1, 2], labels: [a, a]}]\n",
+     "c.yaml:2:8: axes.0: label 'a' is there twice"},
+    {"WhereOfAnUnknownAxis", "model: m/\naxes: [{key: seed, values: [1]}]\nwhere: [{sead: 1}]\n",
+     "c.yaml:3:10: where.0: unknown axis 'sead'; did you mean 'seed'? (known: seed)"},
+    {"ExceptOfAnUnknownLabel",
+     "model: m/\naxes: [{key: seed, values: [1, 2]}]\nexcept: [{seed: [1, 3]}]\n",
+     "c.yaml:3:17: except.0.seed: axis 'seed' has no '3'; did you mean '1'? (known: 1, 2)"},
+    {"NothingLeft", "model: m/\naxes: [{key: seed, values: [1]}]\nexcept: [{seed: 1}]\n",
+     "c.yaml:1:1: where and except leave no run"},
+    {"TableOfWhatNobodyMeasures",
+     "model: m/\neval: [{type: perplexity, name: t, data: {path: x}}]\n"
+     "axes: [{key: seed, values: [1]}]\ntables: [{rows: seed, value: t/perplexty}]\n",
+     "c.yaml:4:10: tables.0.value: no run measures 't/perplexty'; did you mean 't/perplexity'? "
+     "(known: cost/peak_gib, cost/seconds, cost/tune_seconds, model/bits_per_weight, "
+     "t/context_least, t/context_mean, t/nll_sum, t/perplexity, t/stderr, t/tokens, t/windows, "
+     "t/windows_available)"},
+    {"CompareToWhatIsNotThere",
+     "model: m/\naxes: [{key: seed, values: [1, 2]}]\n"
+     "tables: [{rows: seed, value: cost/seconds, compare_to: rtn}]\n",
+     "c.yaml:3:10: tables.0.compare_to: axis 'seed' has no 'rtn' (known: 1, 2)"},
+    {"AblateNothing", "model: m/\nablate: {value: cost/seconds}\n",
+     "c.yaml:2:9: ablate.off: expected a mapping of components to the dotted keys that switch them "
+     "off"},
+    {"PairThatSetsOneKey",
+     "model: m/\nablate: {value: cost/seconds, pairs: true, off: {a: {seed: 1}, b: {seed: 2}}}\n",
+     "c.yaml:2:74: axis 'ablate', '- a - b', sets twice 'seed'"},
     {"AxisNameTwice",
      "model: m/\naxes:\n  - {key: seed, values: [1]}\n  - {name: seed, values: {x: {}}}\n",
      "c.yaml:4:5: axes: name 'seed' is used twice"},
@@ -102,8 +141,9 @@ const BadConfig kBadConfigs[] = {
     {"AllAtOnce", "model: m/\nthreads: 0\nquant: {bits: 9}\nsed: 1\n",
      "c.yaml:3:15: quant.bits: 9 is out of range [2, 8]\n"
      "c.yaml:2:10: threads: 0 is out of range [1, 1024]\n"
-     "c.yaml:4:1: unknown key 'sed'; did you mean 'seed'? (known: axes, calibration, eval, "
-     "extends, model, name, pipeline, quant, seed, seeds, tables, threads)"},
+     "c.yaml:4:1: unknown key 'sed'; did you mean 'seed'? (known: ablate, axes, "
+     "calibration, eval, except, extends, model, name, pipeline, quant, seed, seeds, tables, "
+     "targets, threads, where)"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Configs, BadConfigTest, ::testing::ValuesIn(kBadConfigs),
@@ -143,14 +183,19 @@ const BadCommand kBadCommands[] = {
     {"UnknownCommand",
      {"rum", "c.yaml"},
      "unknown command 'rum'; did you mean 'run'? (known: compare, describe, execute, list, plan, "
-     "run, score, tokenize, validate)"},
+     "run, score, table, tokenize, validate)"},
     {"UnknownFlag", {"run", "c.yaml", "--owt", "x"}, "command line: unrecognised option '--owt'"},
     {"FlagWithoutValue",
      {"run", "c.yaml", "--out"},
      "command line: the required argument for option '--out' is missing"},
     {"NoFile",
      {"run"},
-     "usage: roundlab run FILE [--set KEY=VALUE] [--out DIR] [--json] [--quiet]"},
+     "usage: roundlab run FILE [--set KEY=VALUE] [--out DIR] [--jobs N] [--retry-failed] [--format "
+     "FORMAT] [--json] [--quiet]"},
+    {"NoJobs", {"run", "c.yaml", "--jobs", "0"}, "command line: --jobs 0 is below 1"},
+    {"UnknownFormat",
+     {"run", "c.yaml", "--format", "cvs"},
+     "unknown table format 'cvs'; did you mean 'csv'? (known: csv, html, latex, markdown)"},
     {"MissingFile", {"run", "d.yaml"}, "d.yaml: cannot open: No such file or directory"},
     {"FileIsAFolder", {"run", "."}, ".: cannot open: is a folder"},
     {"SetWithoutEquals",
@@ -158,8 +203,9 @@ const BadCommand kBadCommands[] = {
      "--set quant.bits: expected KEY.PATH=VALUE"},
     {"SetOfAnUnknownKey",
      {"run", "c.yaml", "--set", "seeed=3"},
-     "--set seeed=3: unknown key 'seeed'; did you mean 'seed'? (known: axes, calibration, eval, "
-     "extends, model, name, pipeline, quant, seed, seeds, tables, threads)"},
+     "--set seeed=3: unknown key 'seeed'; did you mean 'seed'? (known: ablate, axes, "
+     "calibration, eval, except, extends, model, name, pipeline, quant, seed, seeds, tables, "
+     "targets, threads, where)"},
     {"SetOfAWrongValue",
      {"run", "c.yaml", "--set", "seed=-3"},
      "--set seed=-3: seed: -3 is out of range [0, inf)"},

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <vector>
+
+#include "experiments/experiment.h"
+#include "experiments/runner.h"
+#include "experiments/text_table.h"
+
+namespace roundlab {
+
+/// Of an experiment with `ablate`: a table for each setting of the other axes. A row a component
+/// (and a pair), the most damaging first: the metric without it, the damage (how much worse that is
+/// than with everything, seed by seed: positive is worse), its 95 % interval and p by the paired t
+/// test over seeds; without several seeds the interval is left open. Of a pair also the
+/// interaction: its damage less those of its two components, 0 where they add up.
+std::vector<TextTable> MakeAblationTables(const Experiment& experiment,
+                                          const std::vector<RunOutcome>& outcomes);
+
+}  // namespace roundlab
