@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/interrupt.h"
+#include "experiments/ablation.h"
 #include "experiments/execute.h"
 #include "experiments/experiment.h"
 #include "experiments/options_doc.h"
@@ -57,42 +58,62 @@ void PrintJson(const json& value) {
   Print(value.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
-std::vector<RunOutcome> LookAtAll(const Experiment& experiment, const std::string& out) {
-  std::vector<RunOutcome> outcomes;
-  std::set<std::string> seen;
-  for (const PlannedRun& run : experiment.runs) {
-    if (!seen.insert(run.id).second) continue;
-    outcomes.push_back(LookAtRun(RunFolder(out, experiment, run.id), run.config));
-  }
-  return outcomes;
-}
-
 /// Runs that are yet to be done. Throws Error where a folder of theirs holds something else.
-std::vector<RunConfig> Unfinished(const Experiment& experiment, const std::string& out) {
+std::vector<RunConfig> Unfinished(const Experiment& experiment, const std::string& out,
+                                  bool retry_failed) {
   std::vector<RunConfig> configs;
   for (const PlannedRun& run : experiment.runs) {
     const RunOutcome found = LookAtRun(RunFolder(out, experiment, run.id), run.config);
-    if (found.state != RunState::kDone) configs.push_back(run.config);
+    if (found.state == RunState::kDone) continue;
+    if (found.state == RunState::kFailed && (found.corrupt || !retry_failed)) continue;
+    configs.push_back(run.config);
   }
   return configs;
 }
 
-void PrintTables(const Experiment& experiment, const std::vector<RunOutcome>& outcomes) {
+void PrintTables(const CommandLine& line, const Experiment& experiment,
+                 const std::vector<RunOutcome>& outcomes) {
+  std::vector<TextTable> tables;
+  const bool for_programs = line.format == "csv";
   for (const TableSpec& spec : experiment.tables) {
-    Print(MakeTable(experiment, spec, outcomes).ToMarkdown() + "\n");
+    tables.push_back(for_programs ? MakeLongTable(experiment, spec, outcomes)
+                                  : MakeTable(experiment, spec, outcomes));
   }
-  Print(MakeOverview(experiment, outcomes).ToMarkdown());
-  for (const TextTable& table : MakeProtocolTables(experiment, outcomes)) {
-    Print("\n" + table.ToMarkdown());
+  for (TextTable& table : MakeAblationTables(experiment, outcomes)) {
+    tables.push_back(std::move(table));
+  }
+  tables.push_back(MakeOverview(experiment, outcomes));
+  for (TextTable& table : MakeProtocolTables(experiment, outcomes)) {
+    tables.push_back(std::move(table));
+  }
+  for (const TextTable& table : tables) {
+    Print((&table == tables.data() ? "" : "\n") + table.To(line.format));
   }
 }
 
 void PrintOutcomes(const CommandLine& line, const Experiment& experiment,
                    const std::vector<RunOutcome>& outcomes) {
-  if (!line.json) return PrintTables(experiment, outcomes);
+  if (!line.json) return PrintTables(line, experiment, outcomes);
   json runs = json::array();
   for (const RunOutcome& outcome : outcomes) runs.push_back(ToJson(outcome, experiment));
   PrintJson({{"experiment", experiment.name}, {"runs", std::move(runs)}});
+}
+
+/// Says on stderr which runs are not complete and why; the exit code.
+int TellProblems(const std::vector<RunOutcome>& outcomes) {
+  int code = InterruptRequested() ? 130 : 0;
+  bool before = false;
+  for (const RunOutcome& outcome : outcomes) {
+    if (outcome.state == RunState::kInterrupted) return 130;
+    if (outcome.state == RunState::kDone) continue;
+    std::fprintf(stderr, "run %s %s: %s\n", outcome.id.c_str(), StateName(outcome),
+                 outcome.reason.c_str());
+    before = before || (outcome.cached && !outcome.corrupt);
+    code = std::max(code, outcome.bad_input || outcome.corrupt ? 2 : 1);
+  }
+  if (before)
+    std::fprintf(stderr, "runs that had failed before: --retry-failed tries them again\n");
+  return code;
 }
 
 /// Leaves the reason of a failure to the runner; on a full disk it goes to stderr.
@@ -113,21 +134,32 @@ void RequireArguments(const CommandLine& line, std::size_t count, const std::str
 }
 
 int RunCommand(const CommandLine& line) {
-  RequireArguments(line, 1, "FILE [--set KEY=VALUE] [--out DIR] [--json] [--quiet]");
+  RequireArguments(line, 1,
+                   "FILE [--set KEY=VALUE] [--out DIR] [--jobs N] [--retry-failed] "
+                   "[--format FORMAT] [--json] [--quiet]");
+  if (line.jobs < 1)
+    throw Error("command line: --jobs " + std::to_string(line.jobs) + " is below 1");
+  TextTable().To(line.format);
   const Experiment experiment = LoadExperiment(line.arguments[0], line.set);
-  CheckInputs(Unfinished(experiment, line.out));
+  CheckInputs(Unfinished(experiment, line.out, line.retry_failed));
   InstallInterruptHandler();
-  const auto outcomes = RunAll(experiment, {line.program, line.out, line.quiet});
+  RunnerOptions options;
+  options.program = line.program;
+  options.out = line.out;
+  options.jobs = line.jobs;
+  options.retry_failed = line.retry_failed;
+  options.quiet = line.quiet;
+  const auto outcomes = RunAll(experiment, options);
   PrintOutcomes(line, experiment, outcomes);
-  int code = 0;
-  for (const RunOutcome& outcome : outcomes) {
-    if (outcome.state == RunState::kInterrupted) return 130;
-    if (outcome.state == RunState::kDone) continue;
-    std::fprintf(stderr, "run %s %s: %s\n", outcome.id.c_str(), StateName(outcome),
-                 outcome.reason.c_str());
-    code = std::max(code, outcome.bad_input ? 2 : 1);
-  }
-  return code;
+  return TellProblems(outcomes);
+}
+
+int TableCommand(const CommandLine& line) {
+  RequireArguments(line, 1, "FILE [--set KEY=VALUE] [--out DIR] [--format FORMAT] [--json]");
+  TextTable().To(line.format);
+  const Experiment experiment = LoadExperiment(line.arguments[0], line.set);
+  PrintOutcomes(line, experiment, LookAtAll(experiment, line.out));
+  return 0;
 }
 
 int PlanCommand(const CommandLine& line) {
@@ -174,8 +206,10 @@ int ExecuteCommand(const CommandLine& line) {
   const RunConfig config = ReadRunConfig(node, {}, &diagnostics);
   if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
   InstallInterruptHandler();
+  if (line.supervised) StopWithParent();
+  const ExecuteOptions options{folder, line.quiet, line.max_threads, line.line_seconds};
   try {
-    ExecuteRun(config, {folder, line.quiet});
+    ExecuteRun(config, options);
   } catch (const Interrupted&) {
     throw;
   } catch (const Diverged& e) {

@@ -16,11 +16,17 @@ struct CommandLine {
   std::string text;
   std::string file;
   std::string ids;
-  std::string program;    ///< file of this program
-  std::int64_t seed = 0;  ///< of the bootstrap of `compare`
+  std::string program;           ///< file of this program
+  std::int64_t seed = 0;         ///< of the bootstrap of `compare`
+  std::int64_t jobs = 1;         ///< runs at a time
+  std::int64_t max_threads = 0;  ///< of `execute`
+  double line_seconds = 20;      ///< of `execute`: between progress lines
+  std::string format = "markdown";
   bool json = false;
   bool quiet = false;
   bool no_special = false;
+  bool retry_failed = false;
+  bool supervised = false;  ///< of `execute`: started by a runner
 };
 
 // Each returns the exit code: 0 done, 1 a run failed, 2 it failed for bad input, 130 interrupted.
@@ -28,6 +34,7 @@ struct CommandLine {
 
 int RunCommand(const CommandLine& line);       ///< run FILE
 int PlanCommand(const CommandLine& line);      ///< plan FILE
+int TableCommand(const CommandLine& line);     ///< table FILE
 int ValidateCommand(const CommandLine& line);  ///< validate FILE
 int ExecuteCommand(const CommandLine& line);   ///< execute FOLDER: one run, started by `run`
 int ListCommand(const CommandLine& line);      ///< list [KIND]

@@ -4,10 +4,13 @@
 #include <ATen/Parallel.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
 #include "core/base/hash.h"
 #include "core/metrics/hdf5_file.h"
 #include "core/metrics/memory.h"
@@ -44,13 +47,17 @@ at::Tensor ToTensor(const CalibrationTokens& tokens, std::int64_t seqlen) {
 class Execution {
  public:
   Execution(const RunConfig& config, const ExecuteOptions& options)
-      : config_(config), folder_(options.folder), log_(folder_ + "/log.txt", options.quiet) {
+      : config_(config),
+        folder_(options.folder),
+        max_threads_(options.max_threads),
+        log_(folder_ + "/log.txt", options.quiet) {
+    log_.SetLineSeconds(options.line_seconds);
     result_.id = config.Id();
     result_.config = config.Canonical();
   }
 
   RunResult Run() {
-    at::set_num_threads(static_cast<int>(config_.threads));
+    at::set_num_threads(static_cast<int>(Threads()));
     const std::string path = ResolveModel(config_.model.path);
     log_.Write("run " + result_.id + ": model " + path);
     const ModelFiles files(path);
@@ -64,6 +71,18 @@ class Execution {
   }
 
  private:
+  /// Those that a checkpoint was begun with, else what config and caller allow.
+  std::int64_t Threads() const {
+    const std::string file = folder_ + "/threads.txt";
+    if (std::filesystem::exists(folder_ + "/checkpoint") && std::filesystem::exists(file)) {
+      return std::clamp<std::int64_t>(std::atoll(ReadFile(file).c_str()), 1, config_.threads);
+    }
+    const std::int64_t threads =
+        max_threads_ > 0 ? std::min(config_.threads, max_threads_) : config_.threads;
+    WriteFileAtomically(file, std::to_string(threads) + "\n");
+    return threads;
+  }
+
   void Describe(const ModelFiles& files) {
     result_.provenance = BuildAndMachine();
     result_.provenance.insert({{"commit", Commit()},
@@ -142,11 +161,13 @@ class Execution {
     WriteRunResult(folder_ + "/run.json", result_);
     std::error_code none;
     std::filesystem::remove_all(folder_ + "/checkpoint", none);
+    std::filesystem::remove(folder_ + "/threads.txt", none);
     log_.Write("complete in " + FormatDuration(result_.timing["total"]));
   }
 
   const RunConfig config_;
   const std::string folder_;
+  const std::int64_t max_threads_;
   Log log_;
   RunRecord record_;
   RunResult result_;

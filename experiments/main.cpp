@@ -28,6 +28,7 @@ const std::map<std::string, Command>& Commands() {
   static const std::map<std::string, Command> commands = {
       {"run", {RunCommand, "run FILE", "all runs of a file; again = continue; prints the tables"}},
       {"plan", {PlanCommand, "plan FILE", "what would run, with ids and what is done"}},
+      {"table", {TableCommand, "table FILE", "the tables of what is done so far; runs nothing"}},
       {"validate", {ValidateCommand, "validate FILE", "checks a file and runs nothing"}},
       {"compare",
        {CompareCommand, "compare A B", "is run A better than run B? A and B are folders of runs"}},
@@ -45,6 +46,9 @@ po::options_description Options(CommandLine* line) {
   options.add_options()("help,h", "this text")("version", "version and commit")(
       "set", po::value(&line->set)->composing(), "KEY.PATH=VALUE over the file's own; repeatable")(
       "out", po::value(&line->out)->default_value(line->out), "folder of results")(
+      "jobs", po::value(&line->jobs), "runs at a time, which share the cores; default 1")(
+      "retry-failed", po::bool_switch(&line->retry_failed), "try runs again that have failed")(
+      "format", po::value(&line->format), "of tables: markdown, csv, latex or html")(
       "model", po::value(&line->model), "name of the catalogue, folder or .gguf file")(
       "text", po::value(&line->text), "text to score or tokenize")("file", po::value(&line->file),
                                                                    "file to tokenize")(
@@ -71,7 +75,9 @@ int Dispatch(int argc, char** argv) {
   CommandLine line;
   const po::options_description options = Options(&line);
   po::options_description all;
-  all.add(options).add_options()("words", po::value<std::vector<std::string>>());
+  all.add(options).add_options()("words", po::value<std::vector<std::string>>())(
+      "supervised", po::bool_switch(&line.supervised))("max-threads", po::value(&line.max_threads))(
+      "line-seconds", po::value(&line.line_seconds));
   po::positional_options_description positional;
   positional.add("words", -1);
   po::variables_map values;

@@ -136,7 +136,8 @@ void RunConfig::Fields(FieldVisitor& f) {
   EvalField eval_field(&eval);
   f.Value("eval", eval_field, "what is measured");
   f.Int("seed", &seed, AtLeast(0), "of all random draws but the calibration protocol's");
-  f.Int("threads", &threads, Between(1, 1024), "threads of a run; results depend on it");
+  f.Int("threads", &threads, Between(1, 1024),
+        "threads of a run, at most; results depend on it in the last bits");
   f.Rule([this]() -> std::string {
     if (pipeline.empty()) return "";
     if (!quant) return "a round stage needs the section 'quant'";

@@ -11,6 +11,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int kVersion = 1;  // of run.json and all beside it
+
 /// JSON has no NaN and no infinity: both become null.
 json Numbers(const std::map<std::string, double>& values) {
   json object = json::object();
@@ -47,13 +49,10 @@ std::optional<double> RunResult::Value(const std::string& name) const {
 }
 
 void WriteRunResult(const std::string& path, const RunResult& r) {
-  json root = {{"id", r.id},
-               {"status", r.status},
-               {"config", r.config},
-               {"provenance", r.provenance},
-               {"metrics", Numbers(r.metrics)},
-               {"timing", Numbers(r.timing)},
-               {"memory", Numbers(r.memory)}};
+  json root = {{"version", kVersion},         {"id", r.id},
+               {"status", r.status},          {"config", r.config},
+               {"provenance", r.provenance},  {"metrics", Numbers(r.metrics)},
+               {"timing", Numbers(r.timing)}, {"memory", Numbers(r.memory)}};
   if (!r.reason.empty()) root["reason"] = r.reason;
   if (!r.codes_sha256.empty()) root["codes_sha256"] = r.codes_sha256;
   WriteFileAtomically(path, root.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
@@ -63,6 +62,11 @@ RunResult ReadRunResult(const std::string& path) {
   const json root = json::parse(ReadFile(path), nullptr, false);
   if (root.is_discarded()) throw Error(path + ": not JSON");
   try {
+    const int version = root.value("version", 1);
+    if (version != kVersion) {
+      throw Error(path + ": of version " + std::to_string(version) +
+                  ", this program reads version " + std::to_string(kVersion));
+    }
     RunResult r;
     r.id = root.at("id").get<std::string>();
     r.status = root.at("status").get<std::string>();

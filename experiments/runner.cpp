@@ -1,107 +1,205 @@
 #include "experiments/runner.h"
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/file.h>
+#include <poll.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <optional>
 #include <set>
+#include <thread>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/interrupt.h"
-
-extern char** environ;  // NOLINT(readability-redundant-declaration)
+#include "experiments/run_process.h"
+#include "experiments/runner_display.h"
 
 namespace roundlab {
 namespace {
 
-/// A claim on a run's folder; the kernel lets go of it when the process ends, however that happens.
-class FolderLock {
- public:
-  explicit FolderLock(const std::string& folder) {
-    const std::string file = folder + "/lock";
-    // Inherited by the run's process on purpose: where only the runner was killed, the claim lasts
-    // until that process has ended too.
-    file_ = ::open(file.c_str(), O_RDWR | O_CREAT, 0644);  // NOLINT(android-cloexec-open)
-    if (file_ < 0) throw Error(file + ": cannot open: " + std::strerror(errno));
-    while (::flock(file_, LOCK_EX) != 0) {
-      CheckInterrupt();
-      if (errno != EINTR) throw Error(file + ": cannot lock: " + std::strerror(errno));
-    }
-  }
-  ~FolderLock() { ::close(file_); }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
+namespace fs = std::filesystem;
 
- private:
-  int file_ = -1;
+/// A run being done, its folder claimed.
+struct ActiveRun {
+  std::size_t place;  ///< in the plan
+  FolderClaim claim;
+  RunProcess process;
 };
 
-int Spawn(const std::vector<std::string>& words) {
-  std::vector<char*> arguments;
-  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  pid_t child = 0;
-  const int failure =
-      posix_spawn(&child, words.front().c_str(), nullptr, nullptr, arguments.data(), environ);
-  if (failure != 0) throw Error(words.front() + ": cannot start: " + std::strerror(failure));
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0) {
-    // Ctrl-C reaches the child too; it stops at a place that can be continued.
-    if (errno != EINTR) throw Error("waitpid: " + std::string(std::strerror(errno)));
+class LocalRunner {
+ public:
+  LocalRunner(const Experiment& experiment, const RunnerOptions& options)
+      : experiment_(experiment),
+        options_(options),
+        display_(experiment, options.quiet, options.jobs > 1) {
+    std::set<std::string> seen;
+    for (const PlannedRun& run : experiment.runs) {
+      if (seen.insert(run.id).second) plan_.push_back(&run);
+    }
+    outcomes_.resize(plan_.size());
+    for (std::size_t i = 0; i < plan_.size(); ++i) waiting_.push_back(i);
   }
-  return status;
-}
 
-std::string LastError(const std::string& folder, int status) {
-  if (WIFSIGNALED(status)) {
-    const int signal = WTERMSIG(status);
-    return "killed by signal " + std::to_string(signal) + " (" + strsignal(signal) + ")" +
-           (signal == SIGKILL ? "; out of memory?" : "");
+  std::vector<RunOutcome> Run() {
+    while (true) {
+      if (InterruptRequested()) StopAll();
+      if (!stopped_) StartSome();
+      if (active_.empty() && (stopped_ || waiting_.empty())) break;
+      Wait();
+      Collect();
+      display_.Update(Lines());
+    }
+    for (const std::size_t place : waiting_) outcomes_[place] = Look(place);
+    display_.End();
+    return std::move(outcomes_);
   }
-  std::error_code none;
-  const std::string file = folder + "/error.txt";
-  if (std::filesystem::exists(file, none)) return ReadFile(file);
-  return "exit code " + std::to_string(WEXITSTATUS(status));
-}
 
-RunOutcome RunOne(const PlannedRun& run, const std::string& folder, const RunnerOptions& options) {
-  MakeFolder(folder);
-  const FolderLock lock(folder);
-  RunOutcome outcome = LookAtRun(folder, run.config);
-  if (outcome.state == RunState::kDone) return outcome;
-  WriteFileAtomically(folder + "/config.yaml", run.config.Canonical());
-  std::filesystem::remove(folder + "/error.txt");
-  std::vector<std::string> words = {options.program, "execute", folder};
-  if (options.quiet) words.emplace_back("--quiet");
-  const int status = Spawn(words);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-    outcome = LookAtRun(folder, run.config);
-    outcome.cached = false;
+ private:
+  std::string Folder(std::size_t place) const {
+    return RunFolder(options_.out, experiment_, plan_[place]->id);
+  }
+  RunOutcome Look(std::size_t place) const {
+    return LookAtRun(Folder(place), plan_[place]->config);
+  }
+
+  /// Fills the free places. Runs that other runners have claimed stay in `waiting_`.
+  void StartSome() {
+    std::vector<std::size_t> left;
+    for (const std::size_t place : waiting_) {
+      const bool free = active_.size() < static_cast<std::size_t>(options_.jobs);
+      if (!free || !Begin(place)) left.push_back(place);
+    }
+    waiting_ = std::move(left);
+  }
+
+  /// False where another runner has it.
+  bool Begin(std::size_t place) {
+    const std::string folder = Folder(place);
+    MakeFolder(folder);
+    auto claim = FolderClaim::Try(folder);
+    if (!claim) return false;
+    RunOutcome found = Look(place);
+    const bool failed = found.state == RunState::kFailed;
+    if (found.state == RunState::kDone || found.corrupt || (failed && !Retry(folder))) {
+      Finish(place, std::move(found));
+      return true;
+    }
+    WriteFileAtomically(folder + "/config.yaml", plan_[place]->config.Canonical());
+    fs::remove(folder + "/error.txt");
+    display_.Started(*plan_[place]);
+    RunProcess process(Words(folder), *claim, options_.jobs > 1);
+    active_.push_back({place, std::move(*claim), std::move(process)});
+    return true;
+  }
+
+  /// Whether a failed run is tried again: once, and not where another runner has just done so.
+  bool Retry(const std::string& folder) const {
+    return options_.retry_failed && fs::last_write_time(folder + "/run.json") < start_;
+  }
+
+  std::vector<std::string> Words(const std::string& folder) const {
+    std::vector<std::string> words = {options_.program, "execute", folder, "--supervised"};
+    if (options_.quiet) words.emplace_back("--quiet");
+    if (options_.jobs > 1) {
+      const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
+      const std::int64_t share = std::max<std::int64_t>(1, cores / options_.jobs);
+      words.insert(words.end(), {"--max-threads", std::to_string(share), "--line-seconds", "1"});
+    }
+    return words;
+  }
+
+  /// Until a run writes or ends, at most a fifth of a second.
+  void Wait() const {
+    std::vector<pollfd> files;
+    for (const ActiveRun& run : active_) files.push_back({run.process.output(), POLLIN, 0});
+    ::poll(files.data(), files.size(), options_.jobs > 1 ? 200 : 20);
+  }
+
+  void Collect() {
+    for (std::size_t i = active_.size(); i-- > 0;) {
+      const auto status = active_[i].process.Ended();
+      if (!status) continue;
+      const std::size_t place = active_[i].place;
+      Finish(place, OutcomeOf(place, *status));
+      active_.erase(active_.begin() + static_cast<std::ptrdiff_t>(i));  // lets go of the claim
+    }
+  }
+
+  RunOutcome OutcomeOf(std::size_t place, int status) {
+    const std::string folder = Folder(place);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+      RunOutcome outcome = Look(place);
+      outcome.cached = false;
+      return outcome;
+    }
+    RunOutcome outcome;
+    outcome.id = plan_[place]->id;
+    outcome.folder = folder;
+    outcome.reason = FailureReason(folder, status);
+    if (Stopped(status)) {
+      outcome.state = RunState::kInterrupted;
+      stopped_ = true;
+      return outcome;
+    }
+    outcome.state = RunState::kFailed;
+    outcome.bad_input = WIFEXITED(status) && WEXITSTATUS(status) == 2;
+    WriteFailure(*plan_[place], &outcome);
     return outcome;
   }
-  outcome.state =
-      WIFEXITED(status) && WEXITSTATUS(status) == 130 ? RunState::kInterrupted : RunState::kFailed;
-  outcome.reason = LastError(folder, status);
-  outcome.bad_input = WIFEXITED(status) && WEXITSTATUS(status) == 2;
-  if (outcome.state == RunState::kInterrupted) return outcome;
-  RunResult failed;
-  failed.id = run.id;
-  failed.status = "failed";
-  failed.reason = outcome.reason;
-  failed.config = run.config.Canonical();
-  try {
-    WriteRunResult(folder + "/run.json", failed);
-  } catch (const Error& e) {
-    outcome.reason += "; " + std::string(e.what());
+
+  /// Whether it ended because it was asked to, perhaps before it could hear.
+  static bool Stopped(int status) {
+    if (WIFEXITED(status)) return WEXITSTATUS(status) == 130;
+    const int signal = WTERMSIG(status);
+    return InterruptRequested() && (signal == kStopSignal || signal == SIGINT || signal == SIGTERM);
   }
-  return outcome;
-}
+
+  static void WriteFailure(const PlannedRun& run, RunOutcome* outcome) {
+    RunResult failed;
+    failed.id = run.id;
+    failed.status = "failed";
+    failed.reason = outcome->reason;
+    failed.config = run.config.Canonical();
+    try {
+      WriteRunResult(outcome->folder + "/run.json", failed);
+    } catch (const Error& e) {
+      outcome->reason += "; " + std::string(e.what());
+    }
+  }
+
+  void Finish(std::size_t place, RunOutcome outcome) {
+    outcomes_[place] = std::move(outcome);
+    display_.Finished(*plan_[place], outcomes_[place]);
+  }
+
+  void StopAll() {
+    if (!stop_sent_) {
+      for (const ActiveRun& run : active_) run.process.AskToStop();
+    }
+    stop_sent_ = stopped_ = true;
+  }
+
+  std::vector<RunLine> Lines() const {
+    std::vector<RunLine> lines;
+    for (const ActiveRun& run : active_) {
+      lines.push_back({plan_[run.place], run.process.status()});
+    }
+    return lines;
+  }
+
+  const Experiment& experiment_;
+  const RunnerOptions& options_;
+  RunnerDisplay display_;
+  std::vector<const PlannedRun*> plan_;  // distinct runs
+  std::vector<RunOutcome> outcomes_;     // of plan_
+  std::vector<std::size_t> waiting_;     // places in plan_
+  std::vector<ActiveRun> active_;
+  bool stopped_ = false;
+  bool stop_sent_ = false;
+  const fs::file_time_type start_ = fs::file_time_type::clock::now();
+};
 
 }  // namespace
 
@@ -118,41 +216,40 @@ RunOutcome LookAtRun(const std::string& folder, const RunConfig& config) {
   outcome.id = config.Id();
   outcome.folder = folder;
   const std::string kept = folder + "/config.yaml";
-  if (std::filesystem::exists(kept) && ReadFile(kept) != config.Canonical()) {
+  if (fs::exists(kept) && ReadFile(kept) != config.Canonical()) {
     throw Error(kept + ": this folder holds another config than run " + outcome.id +
                 "; remove the folder or choose another with --out");
   }
   const std::string file = folder + "/run.json";
-  if (!std::filesystem::exists(file)) return outcome;
-  outcome.result = ReadRunResult(file);
+  if (!fs::exists(file)) return outcome;
+  outcome.cached = true;
+  outcome.state = RunState::kFailed;
+  try {
+    outcome.result = ReadRunResult(file);
+  } catch (const Error& e) {
+    outcome.reason = e.what();
+    outcome.corrupt = true;
+    return outcome;
+  }
   outcome.reason = outcome.result.reason;
-  outcome.state = outcome.result.status == "complete" ? RunState::kDone : RunState::kFailed;
-  outcome.cached = outcome.state == RunState::kDone;
+  if (outcome.result.status == "complete") outcome.state = RunState::kDone;
   return outcome;
+}
+
+std::vector<RunOutcome> LookAtAll(const Experiment& experiment, const std::string& out) {
+  std::vector<RunOutcome> outcomes;
+  std::set<std::string> seen;
+  for (const PlannedRun& run : experiment.runs) {
+    if (!seen.insert(run.id).second) continue;
+    outcomes.push_back(LookAtRun(RunFolder(out, experiment, run.id), run.config));
+  }
+  return outcomes;
 }
 
 std::vector<RunOutcome> RunAll(const Experiment& experiment, const RunnerOptions& options) {
   MakeFolder(options.out + "/" + experiment.name);
   WriteFileAtomically(ExperimentFile(options.out, experiment), experiment.resolved);
-  std::vector<RunOutcome> outcomes;
-  std::set<std::string> done;
-  bool stopped = false;
-  for (const PlannedRun& run : experiment.runs) {
-    if (!done.insert(run.id).second) continue;
-    const std::string folder = RunFolder(options.out, experiment, run.id);
-    if (stopped) {
-      outcomes.push_back(LookAtRun(folder, run.config));
-      continue;
-    }
-    outcomes.push_back(RunOne(run, folder, options));
-    stopped = outcomes.back().state == RunState::kInterrupted;
-    try {
-      CheckInterrupt();
-    } catch (const Interrupted&) {
-      stopped = true;
-    }
-  }
-  return outcomes;
+  return LocalRunner(experiment, options).Run();
 }
 
 }  // namespace roundlab

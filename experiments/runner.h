@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,19 +12,22 @@ namespace roundlab {
 struct RunnerOptions {
   std::string program;  ///< this program's file: each run is a process of its own
   std::string out = "results/runs";
+  std::int64_t jobs = 1;      ///< runs at a time; they share the machine's cores
+  bool retry_failed = false;  ///< runs that have failed before are tried again
   bool quiet = false;
 };
 
-enum class RunState { kDone, kFailed, kInterrupted, kBusy, kNotRun };
+enum class RunState { kDone, kFailed, kInterrupted, kNotRun };
 
 struct RunOutcome {
   std::string id;
   std::string folder;
   RunState state = RunState::kNotRun;
-  bool cached = false;     ///< was complete before
+  bool cached = false;     ///< was complete, or had failed, before
   RunResult result;        ///< where done
   std::string reason;      ///< where failed
   bool bad_input = false;  ///< where failed: for what it was given, not by itself
+  bool corrupt = false;    ///< where failed: its run.json can't be read, and is left as it is
 };
 
 /// Folder of a run: OUT/EXPERIMENT/ID.
@@ -32,14 +36,17 @@ std::string RunFolder(const std::string& out, const Experiment& experiment, cons
 /// OUT/EXPERIMENT/experiment.yaml: what the runs beside it belong to (Experiment::resolved).
 std::string ExperimentFile(const std::string& out, const Experiment& experiment);
 
-/// What is on disk of a run. Throws Error where the folder holds another config or a broken
-/// run.json.
+/// What is on disk of a run. Throws Error where the folder holds another config.
 RunOutcome LookAtRun(const std::string& folder, const RunConfig& config);
 
-/// Does all runs of the plan that are not complete, one process each, one after the other; failed
-/// ones are tried again. A run that fails does not stop the others; an interrupt stops all. Equal
-/// configs are done once. The answer has one entry a distinct id, in plan order. A run that another
-/// runner works on is waited for.
+/// That of all runs of the plan, one entry a distinct id, in plan order.
+std::vector<RunOutcome> LookAtAll(const Experiment& experiment, const std::string& out);
+
+/// Does all runs of the plan that are not complete, a process each. A run that fails does not stop
+/// the others; an interrupt stops all. Equal configs are done once. The answer has one entry a
+/// distinct id, in plan order. Any number of runners may work in one folder, on one machine or, by
+/// a file system that keeps locks, on several: each run is done by one of them, and this returns
+/// when all are done.
 std::vector<RunOutcome> RunAll(const Experiment& experiment, const RunnerOptions& options);
 
 }  // namespace roundlab

@@ -293,7 +293,7 @@ TEST_F(FullDiskTest, BeforeTheRunStarts) {
   std::ofstream(folder_ / "out/filler") << std::string(std::size_t{1} << 20, 'x');
   const ProgramResult run = RunWith({});
   EXPECT_EQ(run.code, 2);
-  EXPECT_NE(run.err.find("/config.yaml: cannot write: No space left on device\n"),
+  EXPECT_NE(run.err.find("/experiment.yaml: cannot write: No space left on device\n"),
             std::string::npos)
       << run.err;
   for (const auto& entry : fs::recursive_directory_iterator(folder_ / "out")) {
