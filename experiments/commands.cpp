@@ -58,19 +58,6 @@ void PrintJson(const json& value) {
   Print(value.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
-/// Runs that are yet to be done. Throws Error where a folder of theirs holds something else.
-std::vector<RunConfig> Unfinished(const Experiment& experiment, const std::string& out,
-                                  bool retry_failed) {
-  std::vector<RunConfig> configs;
-  for (const PlannedRun& run : experiment.runs) {
-    const RunOutcome found = LookAtRun(RunFolder(out, experiment, run.id), run.config);
-    if (found.state == RunState::kDone) continue;
-    if (found.state == RunState::kFailed && (found.corrupt || !retry_failed)) continue;
-    configs.push_back(run.config);
-  }
-  return configs;
-}
-
 void PrintTables(const CommandLine& line, const Experiment& experiment,
                  const std::vector<RunOutcome>& outcomes) {
   std::vector<TextTable> tables;
@@ -99,23 +86,6 @@ void PrintOutcomes(const CommandLine& line, const Experiment& experiment,
   PrintJson({{"experiment", experiment.name}, {"runs", std::move(runs)}});
 }
 
-/// Says on stderr which runs are not complete and why; the exit code.
-int TellProblems(const std::vector<RunOutcome>& outcomes) {
-  int code = InterruptRequested() ? 130 : 0;
-  bool before = false;
-  for (const RunOutcome& outcome : outcomes) {
-    if (outcome.state == RunState::kInterrupted) return 130;
-    if (outcome.state == RunState::kDone) continue;
-    std::fprintf(stderr, "run %s %s: %s\n", outcome.id.c_str(), StateName(outcome),
-                 outcome.reason.c_str());
-    before = before || (outcome.cached && !outcome.corrupt);
-    code = std::max(code, outcome.bad_input || outcome.corrupt ? 2 : 1);
-  }
-  if (before)
-    std::fprintf(stderr, "runs that had failed before: --retry-failed tries them again\n");
-  return code;
-}
-
 /// Leaves the reason of a failure to the runner; on a full disk it goes to stderr.
 int TellError(const std::string& folder, const std::string& reason, int code) {
   try {
@@ -133,15 +103,24 @@ void RequireArguments(const CommandLine& line, std::size_t count, const std::str
   throw Error("usage: roundlab " + line.command + " " + names);
 }
 
-int RunCommand(const CommandLine& line) {
-  RequireArguments(line, 1,
-                   "FILE [--set KEY=VALUE] [--out DIR] [--jobs N] [--retry-failed] "
-                   "[--format FORMAT] [--json] [--quiet]");
-  if (line.jobs < 1)
-    throw Error("command line: --jobs " + std::to_string(line.jobs) + " is below 1");
-  TextTable().To(line.format);
-  const Experiment experiment = LoadExperiment(line.arguments[0], line.set);
-  CheckInputs(Unfinished(experiment, line.out, line.retry_failed));
+Experiment LoadExperimentOf(const CommandLine& line) {
+  Experiment experiment = LoadExperiment(line.arguments[0], line.set);
+  KeepOnly(line.only, &experiment);
+  return experiment;
+}
+
+std::vector<RunConfig> Unfinished(const Experiment& experiment, const CommandLine& line) {
+  std::vector<RunConfig> configs;
+  for (const PlannedRun& run : experiment.runs) {
+    const RunOutcome found = LookAtRun(RunFolder(line.out, experiment, run.id), run.config);
+    if (found.state == RunState::kDone) continue;
+    if (found.state == RunState::kFailed && (found.corrupt || !line.retry_failed)) continue;
+    configs.push_back(run.config);
+  }
+  return configs;
+}
+
+std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment& experiment) {
   InstallInterruptHandler();
   RunnerOptions options;
   options.program = line.program;
@@ -149,7 +128,35 @@ int RunCommand(const CommandLine& line) {
   options.jobs = line.jobs;
   options.retry_failed = line.retry_failed;
   options.quiet = line.quiet;
-  const auto outcomes = RunAll(experiment, options);
+  return RunAll(experiment, options);
+}
+
+int TellProblems(const std::vector<RunOutcome>& outcomes) {
+  int code = InterruptRequested() ? 130 : 0;
+  bool before = false;
+  for (const RunOutcome& outcome : outcomes) {
+    if (outcome.state == RunState::kInterrupted) return 130;
+    if (outcome.state == RunState::kDone) continue;
+    std::fprintf(stderr, "run %s %s: %s\n", outcome.id.c_str(), StateName(outcome),
+                 outcome.reason.c_str());
+    before = before || (outcome.cached && !outcome.corrupt);
+    code = std::max(code, outcome.bad_input || outcome.corrupt ? 2 : 1);
+  }
+  if (before)
+    std::fprintf(stderr, "runs that had failed before: --retry-failed tries them again\n");
+  return code;
+}
+
+int RunCommand(const CommandLine& line) {
+  RequireArguments(line, 1,
+                   "FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--jobs N] "
+                   "[--retry-failed] [--format FORMAT] [--json] [--quiet]");
+  if (line.jobs < 1)
+    throw Error("command line: --jobs " + std::to_string(line.jobs) + " is below 1");
+  TextTable().To(line.format);
+  const Experiment experiment = LoadExperimentOf(line);
+  CheckInputs(Unfinished(experiment, line));
+  const auto outcomes = RunExperiment(line, experiment);
   PrintOutcomes(line, experiment, outcomes);
   return TellProblems(outcomes);
 }
@@ -157,14 +164,14 @@ int RunCommand(const CommandLine& line) {
 int TableCommand(const CommandLine& line) {
   RequireArguments(line, 1, "FILE [--set KEY=VALUE] [--out DIR] [--format FORMAT] [--json]");
   TextTable().To(line.format);
-  const Experiment experiment = LoadExperiment(line.arguments[0], line.set);
+  const Experiment experiment = LoadExperimentOf(line);
   PrintOutcomes(line, experiment, LookAtAll(experiment, line.out));
   return 0;
 }
 
 int PlanCommand(const CommandLine& line) {
   RequireArguments(line, 1, "FILE [--set KEY=VALUE] [--out DIR] [--json]");
-  const Experiment experiment = LoadExperiment(line.arguments[0], line.set);
+  const Experiment experiment = LoadExperimentOf(line);
   const auto outcomes = LookAtAll(experiment, line.out);
   if (line.json) {
     PrintOutcomes(line, experiment, outcomes);
@@ -190,7 +197,7 @@ int PlanCommand(const CommandLine& line) {
 
 int ValidateCommand(const CommandLine& line) {
   RequireArguments(line, 1, "FILE [--set KEY=VALUE]");
-  const Experiment experiment = LoadExperiment(line.arguments[0], line.set);
+  const Experiment experiment = LoadExperimentOf(line);
   std::vector<RunConfig> configs;
   for (const PlannedRun& run : experiment.runs) configs.push_back(run.config);
   CheckInputs(configs);

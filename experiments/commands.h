@@ -4,6 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "experiments/experiment.h"
+#include "experiments/runner.h"
+
 namespace roundlab {
 
 /// What the command line says, all commands together.
@@ -11,6 +14,7 @@ struct CommandLine {
   std::string command;
   std::vector<std::string> arguments;  ///< after the command
   std::vector<std::string> set;        ///< key=value
+  std::vector<std::string> only;       ///< axis=label,...
   std::string out = "results/runs";
   std::string model;
   std::string text;
@@ -32,16 +36,30 @@ struct CommandLine {
 // Each returns the exit code: 0 done, 1 a run failed, 2 it failed for bad input, 130 interrupted.
 // Bad input that is known before anything runs throws Error.
 
-int RunCommand(const CommandLine& line);       ///< run FILE
-int PlanCommand(const CommandLine& line);      ///< plan FILE
-int TableCommand(const CommandLine& line);     ///< table FILE
-int ValidateCommand(const CommandLine& line);  ///< validate FILE
-int ExecuteCommand(const CommandLine& line);   ///< execute FOLDER: one run, started by `run`
-int ListCommand(const CommandLine& line);      ///< list [KIND]
-int DescribeCommand(const CommandLine& line);  ///< describe KIND NAME, describe all
-int ScoreCommand(const CommandLine& line);     ///< score --model M (--text T | --ids FILE)
-int CompareCommand(const CommandLine& line);   ///< compare A B: two folders of runs
-int TokenizeCommand(const CommandLine& line);  ///< tokenize --model M (--text T | --file F)
+int RunCommand(const CommandLine& line);        ///< run FILE
+int PlanCommand(const CommandLine& line);       ///< plan FILE
+int TableCommand(const CommandLine& line);      ///< table FILE
+int ReproduceCommand(const CommandLine& line);  ///< reproduce FILE
+int ValidateCommand(const CommandLine& line);   ///< validate FILE
+int ExecuteCommand(const CommandLine& line);    ///< execute FOLDER: one run, started by `run`
+int ListCommand(const CommandLine& line);       ///< list [KIND]
+int DescribeCommand(const CommandLine& line);   ///< describe KIND NAME, describe all
+int ScoreCommand(const CommandLine& line);      ///< score --model M (--text T | --ids FILE)
+int CompareCommand(const CommandLine& line);    ///< compare A B: two folders of runs
+int TokenizeCommand(const CommandLine& line);   ///< tokenize --model M (--text T | --file F)
+
+/// The experiment that a command's first argument names, by --set and --only.
+Experiment LoadExperimentOf(const CommandLine& line);
+
+/// Runs of the plan that are yet to be done: failed ones only with --retry-failed. Throws Error
+/// where a folder of theirs holds something else.
+std::vector<RunConfig> Unfinished(const Experiment& experiment, const CommandLine& line);
+
+/// What `run` does with an experiment whose inputs are checked: all its runs.
+std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment& experiment);
+
+/// Says on stderr which runs are not complete and why; the exit code.
+int TellProblems(const std::vector<RunOutcome>& outcomes);
 
 /// Throws Error unless the command has exactly `count` arguments, called `names` in the message.
 void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names);

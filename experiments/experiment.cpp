@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <sstream>
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
@@ -207,6 +208,13 @@ std::string DefaultName(const std::string& file) {
   return path.parent_path().filename().string() + "-" + path.stem().string();
 }
 
+ConfigNode Scalar(const std::string& text) {
+  ConfigNode node;
+  node.kind = ConfigNode::Kind::kScalar;
+  node.scalar = text;
+  return node;
+}
+
 /// The parts of a file that are not a run's, read in order.
 class ExperimentReader {
  public:
@@ -233,6 +241,7 @@ class ExperimentReader {
     if (plannable && !filter.broken)
       experiment_.runs = Planner(root_, &diagnostics_).Plan(axes, filter, seeds);
     ReadTables();
+    ReadTargetSection(axes);
     if (diagnostics_.empty() && experiment_.runs.empty()) {
       diagnostics_.push_back({root_.where, "where and except leave no run"});
     }
@@ -255,6 +264,14 @@ class ExperimentReader {
     if (experiment_.ablation) {
       checker.CheckMetric(experiment_.ablation->value, root_.Find("ablate")->where, "ablate.value");
     }
+  }
+
+  void ReadTargetSection(const std::vector<ParsedAxis>& axes) {
+    const ConfigNode* section = root_.Find("targets");
+    if (section == nullptr || section->kind == ConfigNode::Kind::kNull) return;
+    if (!diagnostics_.empty()) return;
+    const auto metrics = MeasuredMetrics(experiment_);
+    experiment_.targets = ReadTargets(*section, {axes, metrics}, &diagnostics_);
   }
 
   const ConfigNode& root_;
@@ -293,14 +310,43 @@ Experiment LoadExperiment(const std::string& file, const std::vector<std::string
   Experiment experiment = ExperimentReader(root).Read();
   const ConfigNode* name = root.Find("name");
   experiment.name = name != nullptr ? name->scalar : DefaultName(file);
-  if (name == nullptr) {
-    ConfigNode named;
-    named.kind = ConfigNode::Kind::kScalar;
-    named.scalar = experiment.name;
-    SetPath("name", named, &root);
+  if (name == nullptr) SetPath("name", Scalar(experiment.name), &root);
+  if (experiment.targets) {
+    const auto table = std::filesystem::absolute(experiment.targets->file).lexically_normal();
+    SetPath("targets.file", Scalar(table.string()), &root);
   }
   experiment.resolved = ToYaml(root);
   return experiment;
+}
+
+void KeepOnly(const std::vector<std::string>& only, Experiment* experiment) {
+  for (const std::string& condition : only) {
+    const std::size_t equals = condition.find('=');
+    const std::string place = "--only " + condition;
+    if (equals == std::string::npos) throw Error(place + ": expected AXIS=LABEL[,LABEL...]");
+    const std::string name = condition.substr(0, equals);
+    std::vector<std::string> names;
+    const Axis* axis = nullptr;
+    for (const Axis& candidate : experiment->axes) {
+      names.push_back(candidate.name);
+      if (candidate.name == name) axis = &candidate;
+    }
+    if (axis == nullptr) {
+      throw Error(place + ": unknown axis '" + name + "'" + SuggestionSuffix(name, names));
+    }
+    std::set<std::string> kept;
+    std::istringstream labels(condition.substr(equals + 1));
+    for (std::string label; std::getline(labels, label, ',');) {
+      if (std::find(axis->labels.begin(), axis->labels.end(), label) == axis->labels.end()) {
+        throw Error(place + ": axis '" + name + "' has no '" + label + "'" +
+                    SuggestionSuffix(label, axis->labels));
+      }
+      kept.insert(label);
+    }
+    std::erase_if(experiment->runs,
+                  [&](const PlannedRun& run) { return kept.count(run.labels.at(name)) == 0; });
+  }
+  if (experiment->runs.empty()) throw Error("--only leaves no run");
 }
 
 }  // namespace roundlab

@@ -8,6 +8,7 @@
 
 #include "experiments/axes.h"
 #include "experiments/run_config.h"
+#include "experiments/targets.h"
 
 namespace roundlab {
 
@@ -41,6 +42,7 @@ struct Experiment {
   std::vector<PlannedRun> runs;  ///< product of axes and seeds, in order
   std::vector<TableSpec> tables;
   std::optional<Ablation> ablation;  ///< its axis is the last of `axes`
+  std::optional<Targets> targets;    ///< published figures
   /// The file with all that it extends and the overrides, as YAML: LoadExperiment reads it back.
   std::string resolved;
 };
@@ -51,5 +53,9 @@ std::vector<std::string> MeasuredMetrics(const Experiment& experiment);
 /// Reads FILE with what it extends and the overrides of the command line, and plans all runs.
 /// Throws ConfigError with everything that is wrong in any run.
 Experiment LoadExperiment(const std::string& file, const std::vector<std::string>& overrides);
+
+/// Leaves the runs that match all of `only`, each "AXIS=LABEL[,LABEL...]". Throws Error where an
+/// axis or label is not there.
+void KeepOnly(const std::vector<std::string>& only, Experiment* experiment);
 
 }  // namespace roundlab

@@ -28,6 +28,8 @@ const std::map<std::string, Command>& Commands() {
   static const std::map<std::string, Command> commands = {
       {"run", {RunCommand, "run FILE", "all runs of a file; again = continue; prints the tables"}},
       {"plan", {PlanCommand, "plan FILE", "what would run, with ids and what is done"}},
+      {"reproduce",
+       {ReproduceCommand, "reproduce FILE", "run, then compare with published figures"}},
       {"table", {TableCommand, "table FILE", "the tables of what is done so far; runs nothing"}},
       {"validate", {ValidateCommand, "validate FILE", "checks a file and runs nothing"}},
       {"compare",
@@ -45,6 +47,7 @@ po::options_description Options(CommandLine* line) {
   po::options_description options("options");
   options.add_options()("help,h", "this text")("version", "version and commit")(
       "set", po::value(&line->set)->composing(), "KEY.PATH=VALUE over the file's own; repeatable")(
+      "only", po::value(&line->only)->composing(), "AXIS=LABEL[,LABEL]: these runs; repeatable")(
       "out", po::value(&line->out)->default_value(line->out), "folder of results")(
       "jobs", po::value(&line->jobs), "runs at a time, which share the cores; default 1")(
       "retry-failed", po::bool_switch(&line->retry_failed), "try runs again that have failed")(

@@ -21,26 +21,41 @@ void Merge(const ConfigNode& base, ConfigNode* over) {
   }
 }
 
-ConfigNode LoadExtending(const std::string& file, std::vector<std::string>* open) {
-  ConfigNode root = LoadYaml(file);
-  const ConfigNode* extends = root.Find("extends");
-  if (extends == nullptr) return root;
-  if (extends->kind != ConfigNode::Kind::kScalar) {
-    throw ConfigError({{extends->where,
-                        "extends: expected a file name, got " + std::string(extends->KindName())}});
+ConfigNode LoadExtending(const std::string& file, std::vector<std::string>* open);
+
+/// The file that `extends` names beside `file`, with what that extends.
+ConfigNode LoadBase(const ConfigNode& extends, const std::string& file,
+                    std::vector<std::string>* open) {
+  if (extends.kind != ConfigNode::Kind::kScalar) {
+    throw ConfigError(
+        {{extends.where, "extends: expected a file name, got " + std::string(extends.KindName())}});
   }
-  const auto base = std::filesystem::path(file).parent_path() / extends->scalar;
+  const auto base = std::filesystem::path(file).parent_path() / extends.scalar;
   const std::string name = base.lexically_normal().string();
   if (std::find(open->begin(), open->end(), name) != open->end()) {
-    throw ConfigError({{extends->where, "extends: '" + name + "' extends itself"}});
+    throw ConfigError({{extends.where, "extends: '" + name + "' extends itself"}});
   }
   if (!std::filesystem::exists(base)) {
-    throw ConfigError({{extends->where, "extends: no such file '" + name + "'"}});
+    throw ConfigError({{extends.where, "extends: no such file '" + name + "'"}});
   }
   open->push_back(name);
-  const ConfigNode below = LoadExtending(name, open);
+  ConfigNode loaded = LoadExtending(name, open);
+  open->pop_back();
+  return loaded;
+}
+
+ConfigNode LoadExtending(const std::string& file, std::vector<std::string>* open) {
+  ConfigNode root = LoadYaml(file);
+  if (root.Find("extends") == nullptr) return root;
+  const ConfigNode extends = *root.Find("extends");
   std::erase_if(root.members, [](const auto& member) { return member.key == "extends"; });
-  Merge(below, &root);
+  if (extends.kind != ConfigNode::Kind::kSequence) {
+    Merge(LoadBase(extends, file, open), &root);
+    return root;
+  }
+  for (std::size_t i = extends.elements.size(); i-- > 0;) {
+    Merge(LoadBase(extends.elements[i], file, open), &root);
+  }
   return root;
 }
 

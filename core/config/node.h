@@ -66,7 +66,8 @@ ConfigNode LoadYaml(const std::string& file);
 std::string ToYaml(const ConfigNode& node);
 
 /// Reads `file` and what it extends: `extends: base.yaml` (beside the file) is merged key by key
-/// below it, the extending file wins, a sequence or scalar replaces the whole value. Throws
+/// below it, the extending file wins, a sequence or scalar replaces the whole value; of a list of
+/// files the later wins over the earlier. Throws
 /// ConfigError where files extend each other in a circle.
 ConfigNode LoadConfig(const std::string& file);
 

@@ -183,15 +183,15 @@ const BadCommand kBadCommands[] = {
     {"UnknownCommand",
      {"rum", "c.yaml"},
      "unknown command 'rum'; did you mean 'run'? (known: compare, describe, execute, list, plan, "
-     "run, score, table, tokenize, validate)"},
+     "reproduce, run, score, table, tokenize, validate)"},
     {"UnknownFlag", {"run", "c.yaml", "--owt", "x"}, "command line: unrecognised option '--owt'"},
     {"FlagWithoutValue",
      {"run", "c.yaml", "--out"},
      "command line: the required argument for option '--out' is missing"},
     {"NoFile",
      {"run"},
-     "usage: roundlab run FILE [--set KEY=VALUE] [--out DIR] [--jobs N] [--retry-failed] [--format "
-     "FORMAT] [--json] [--quiet]"},
+     "usage: roundlab run FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--jobs N] "
+     "[--retry-failed] [--format FORMAT] [--json] [--quiet]"},
     {"NoJobs", {"run", "c.yaml", "--jobs", "0"}, "command line: --jobs 0 is below 1"},
     {"UnknownFormat",
      {"run", "c.yaml", "--format", "cvs"},

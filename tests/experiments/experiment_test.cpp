@@ -22,13 +22,14 @@ using testing::TempFolder;
 
 const std::string kRoot = ROUNDLAB_ROOT;
 
-/// All experiments of configs/; tasks and the catalogue are no experiments.
+/// All experiments of configs/.
 std::vector<std::string> Configs() {
   std::vector<std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(kRoot + "/configs")) {
     const fs::path& path = entry.path();
     if (path.extension() != ".yaml" || path.filename() == "catalogue.yaml") continue;
-    if (path.parent_path().filename() == "tasks") continue;
+    const std::string folder = path.parent_path().filename().string();
+    if (folder == "tasks" || folder == "parts") continue;  // no experiments by themselves
     files.push_back(path.string());
   }
   return files;
