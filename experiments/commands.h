@@ -16,16 +16,19 @@ struct CommandLine {
   std::vector<std::string> set;        ///< key=value
   std::vector<std::string> only;       ///< axis=label,...
   std::string out = "results/runs";
+  bool out_given = false;
   std::string model;
   std::string text;
   std::string file;
   std::string ids;
   std::string program;           ///< file of this program
-  std::int64_t seed = 0;         ///< of the bootstrap of `compare`
+  std::int64_t seed = 0;         ///< of the bootstrap of `compare`, of the world of `world`
   std::int64_t jobs = 1;         ///< runs at a time
   std::int64_t max_threads = 0;  ///< of `execute`
   double line_seconds = 20;      ///< of `execute`: between progress lines
   std::string format = "markdown";
+  std::string split;  ///< of `world`
+  std::int64_t documents = 0;
   bool json = false;
   bool quiet = false;
   bool no_special = false;
@@ -47,6 +50,8 @@ int DescribeCommand(const CommandLine& line);   ///< describe KIND NAME, describ
 int ScoreCommand(const CommandLine& line);      ///< score --model M (--text T | --ids FILE)
 int CompareCommand(const CommandLine& line);    ///< compare A B: two folders of runs
 int TokenizeCommand(const CommandLine& line);   ///< tokenize --model M (--text T | --file F)
+int TrainCommand(const CommandLine& line);      ///< train FILE: a language model
+int WorldCommand(const CommandLine& line);      ///< world: text of the built-in laboratory
 
 /// The experiment that a command's first argument names, by --set and --only.
 Experiment LoadExperimentOf(const CommandLine& line);
