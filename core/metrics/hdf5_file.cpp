@@ -2,10 +2,12 @@
 
 #include <hdf5.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "core/base/error.h"
@@ -233,7 +235,12 @@ LiveRunFile::LiveRunFile(const std::string& path, const std::vector<std::string>
   Check(H5Fstart_swmr_write(file), "start single-writer multiple-reader mode");
 }
 
-LiveRunFile::~LiveRunFile() = default;
+LiveRunFile::~LiveRunFile() {
+  try {
+    Flush();
+  } catch (const Error&) {  // a full disk was or will be told by others
+  }
+}
 
 void LiveRunFile::Record(std::string_view series, std::int64_t step, double value) {
   const auto found = file_->columns.find(series);
@@ -272,6 +279,36 @@ RunRecord::ArrayValue ReadArray(const std::string& path, const std::string& name
   RunRecord::ArrayValue array;
   array.values = ReadValues<double>(file.id(), name, H5T_NATIVE_DOUBLE, &array.shape);
   return array;
+}
+
+RunRecord ReadRunFile(const std::string& path, const std::vector<std::string>& prefixes) {
+  const Handle file = OpenForReading(path);
+  std::vector<std::string> names;
+  AddDatasetNames(file.id(), "", &names);
+  const std::set<std::string> all(names.begin(), names.end());
+  RunRecord record;
+  for (const std::string& name : names) {
+    const auto begins = [&](const std::string& prefix) { return name.rfind(prefix, 0) == 0; };
+    if (std::none_of(prefixes.begin(), prefixes.end(), begins)) continue;
+    const std::size_t slash = name.rfind('/');
+    const std::string folder = slash == std::string::npos ? "" : name.substr(0, slash);
+    const std::string last = name.substr(slash + 1);  // whole where there is no slash
+    const bool in_series = all.count(folder + "/step") != 0 && all.count(folder + "/value") != 0;
+    if (!in_series) {
+      std::vector<std::int64_t> shape;
+      auto values = ReadValues<double>(file.id(), name, H5T_NATIVE_DOUBLE, &shape);
+      record.Array(name, std::move(shape), std::move(values));
+    } else if (last == "step") {
+      const auto steps = ReadValues<std::int64_t>(file.id(), name, H5T_NATIVE_INT64, nullptr);
+      const auto values =
+          ReadValues<double>(file.id(), folder + "/value", H5T_NATIVE_DOUBLE, nullptr);
+      // The writer of a live file may have been between the two.
+      for (std::size_t i = 0; i < std::min(steps.size(), values.size()); ++i) {
+        record.Record(folder, steps[i], values[i]);
+      }
+    }
+  }
+  return record;
 }
 
 std::vector<std::string> DatasetNames(const std::string& path) {
