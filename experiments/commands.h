@@ -11,7 +11,7 @@ struct CommandLine {
   std::string command;
   std::vector<std::string> arguments;  ///< after the command
   std::vector<std::string> set;        ///< key=value
-  std::string out = "results/runs";
+  std::string out = "results/runs";    ///< of `report`: empty where it is not given
   std::string model;
   std::string text;
   std::string file;
@@ -41,6 +41,7 @@ int ListCommand(const CommandLine& line);      ///< list [KIND]
 int DescribeCommand(const CommandLine& line);  ///< describe KIND NAME, describe all
 int ScoreCommand(const CommandLine& line);     ///< score --model M (--text T | --ids FILE)
 int CompareCommand(const CommandLine& line);   ///< compare A B: two folders of runs
+int ReportCommand(const CommandLine& line);    ///< report DIR: of one experiment's runs
 int TokenizeCommand(const CommandLine& line);  ///< tokenize --model M (--text T | --file F)
 
 /// Throws Error unless the command has exactly `count` arguments, called `names` in the message.
