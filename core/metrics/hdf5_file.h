@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -40,9 +41,10 @@ class LiveRunFile : public MetricSink {
 RunRecord::Series ReadSeries(const std::string& path, const std::string& name);
 std::string ReadAttribute(const std::string& path, const std::string& name);
 RunRecord::ArrayValue ReadArray(const std::string& path, const std::string& name);
-/// All series and arrays whose names start with one of `prefixes` ("tune/", "layers/a"), the file
-/// opened once. Of a live file what was flushed. Throws Error where it can't be read.
-RunRecord ReadRunFile(const std::string& path, const std::vector<std::string>& prefixes);
+/// All series and arrays whose names are `wanted`, the file opened once. Of a live file what was
+/// flushed. Throws Error where it can't be read.
+RunRecord ReadRunFile(const std::string& path,
+                      const std::function<bool(const std::string&)>& wanted);
 /// "layers/x/histogram", "tune/block_0/loss/step", ...: all datasets of a run file, in order.
 std::vector<std::string> DatasetNames(const std::string& path);
 

@@ -102,6 +102,13 @@ LayerPlace PlaceOf(const std::string& layer) {
   return place;
 }
 
+bool IsDetail(const std::string& name) {
+  if (name.rfind("tune/", 0) == 0) return name.ends_with("/loss");
+  if (name.rfind("layers/", 0) != 0) return false;
+  return name.ends_with("/flip_rate") || name.ends_with("/output_snr_db") ||
+         name.ends_with("/offset_histogram");
+}
+
 Details MeanDetails(const std::vector<RunRecord>& runs) {
   std::map<std::string, std::map<std::int64_t, Sum>, NaturalOrder> losses;
   Sums flips;
@@ -109,14 +116,14 @@ Details MeanDetails(const std::vector<RunRecord>& runs) {
   Details details;
   for (const RunRecord& run : runs) {
     for (const auto& [name, series] : run.series()) {
-      if (name.rfind("tune/", 0) != 0 || !name.ends_with("/loss")) continue;
+      if (!IsDetail(name)) continue;
       auto& unit = losses[name.substr(5, name.size() - 10)];
       for (std::size_t i = 0; i < series.steps.size(); ++i) {
         unit[series.steps[i]].Add(series.values[i]);
       }
     }
     for (const auto& [name, array] : run.arrays()) {
-      if (name.rfind("layers/", 0) != 0 || array.values.empty()) continue;
+      if (!IsDetail(name) || array.values.empty()) continue;
       const std::size_t slash = name.rfind('/');
       const LayerPlace place = PlaceOf(name.substr(7, slash < 7 ? 0 : slash - 7));
       const std::string what = name.substr(slash + 1);

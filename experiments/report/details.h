@@ -35,6 +35,9 @@ struct Details {
   std::map<std::string, std::vector<double>> offsets;
 };
 
+/// Whether a series or array of run.h5 goes into Details.
+bool IsDetail(const std::string& name);
+
 Details MeanDetails(const std::vector<RunRecord>& runs);
 
 /// exp(mean over the units of ln(loss / loss at the unit's first step)), at each step that all

@@ -47,8 +47,11 @@ ReportRun Look(const std::string& folder, const PlannedRun& planned, ReportData*
     run.outcome.folder = folder;
     run.outcome.state = RunState::kFailed;
     run.outcome.reason = e.what();
+    run.outcome.corrupt = true;
+  }
+  if (run.outcome.corrupt) {
     run.state = ReportState::kUnreadable;
-    data->problems.push_back({folder, e.what()});
+    data->problems.push_back({folder, run.outcome.reason});
     return run;
   }
   switch (run.outcome.state) {
@@ -69,7 +72,7 @@ void ReadLosses(ReportRun* run, ReportData* data) {
   const std::string file = run->outcome.folder + "/run.h5";
   if (run->state != ReportState::kFailed || !fs::exists(file)) return;
   try {
-    run->losses = MeanDetails({ReadRunFile(file, {"tune/"})}).losses;
+    run->losses = MeanDetails({ReadRunFile(file, IsDetail)}).losses;
   } catch (const Error& e) {
     data->problems.push_back({file, e.what()});
   }
@@ -82,7 +85,7 @@ Details ReadDetails(const std::vector<std::size_t>& runs, ReportData* data) {
     if (data->runs[i].state != ReportState::kDone) continue;
     const std::string file = data->runs[i].outcome.folder + "/run.h5";
     try {
-      records.push_back(ReadRunFile(file, {"tune/", "layers/"}));
+      records.push_back(ReadRunFile(file, IsDetail));
     } catch (const Error& e) {
       data->problems.push_back({file, e.what()});
     }
@@ -131,7 +134,9 @@ std::size_t ReportData::Count(ReportState state) const {
       runs.begin(), runs.end(), [&](const ReportRun& run) { return run.state == state; }));
 }
 
-ReportData GatherReport(const std::string& folder) {
+ReportData GatherReport(const std::string& given) {
+  std::string folder = given;
+  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
   RequireExperiment(folder);
   ReportData data;
   data.folder = folder;

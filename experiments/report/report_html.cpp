@@ -1,5 +1,7 @@
 #include "experiments/report/report_html.h"
 
+#include <algorithm>
+
 #include "core/metrics/provenance.h"
 #include "experiments/commit.h"
 #include "experiments/report/assets.h"
@@ -84,10 +86,23 @@ std::string Tables(const ReportData& data) {
   return Section("tables", "Tables", text);
 }
 
-std::string Figures(const PlotSection& section) {
+constexpr std::size_t kOpenPlots = 6;  // of a section; the others are folded away
+
+std::string Figures(const std::vector<Plot>& plots, std::size_t first, std::size_t end) {
   std::string text = "<div class=\"plots\">\n";
-  for (const Plot& plot : section.plots) text += "<figure>" + ToSvg(plot, "") + "</figure>\n";
+  for (std::size_t i = first; i < end; ++i) {
+    text += "<figure>" + ToSvg(plots[i], "") + "</figure>\n";
+  }
   return text + "</div>\n";
+}
+
+std::string Figures(const PlotSection& section) {
+  const std::size_t count = section.plots.size();
+  const std::size_t open = std::min(count, kOpenPlots);
+  std::string text = Figures(section.plots, 0, open);
+  if (open == count) return text;
+  return text + "<details><summary>" + std::to_string(count - open) + " more</summary>\n" +
+         Figures(section.plots, open, count) + "</details>\n";
 }
 
 std::string Plots(const ReportParts& parts) {

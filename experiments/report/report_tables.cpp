@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "experiments/ablation.h"
 #include "experiments/cell.h"
 #include "experiments/table.h"
 
@@ -38,11 +39,13 @@ std::vector<TextTable> ResultTables(const ReportData& data) {
   for (const TableSpec& spec : data.experiment.tables) {
     tables.push_back(MakeTable(data.experiment, spec, outcomes));
   }
+  const auto add = [&](std::vector<TextTable> more) {
+    for (TextTable& table : more) tables.push_back(std::move(table));
+  };
+  add(MakeAblationTables(data.experiment, outcomes));
   tables.push_back(MakeOverview(data.experiment, outcomes));
   if (tables.back().title.empty()) tables.back().title = "Overview";
-  for (TextTable& table : MakeProtocolTables(data.experiment, outcomes)) {
-    tables.push_back(std::move(table));
-  }
+  add(MakeProtocolTables(data.experiment, outcomes));
   return tables;
 }
 

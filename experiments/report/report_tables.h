@@ -8,7 +8,7 @@
 
 namespace roundlab {
 
-/// The experiment's own tables, the overview, and the protocols of perplexities.
+/// The experiment's own tables, its ablations, the overview, and the protocols of perplexities.
 std::vector<TextTable> ResultTables(const ReportData& data);
 
 /// One row a distinct run: id, state, place in the plan, headline metrics, seconds.

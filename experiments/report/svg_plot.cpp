@@ -16,7 +16,7 @@ constexpr double kRight = kWidth - 12;
 constexpr double kTop = 30;
 constexpr double kPlotHeight = 220;
 constexpr double kRowHeight = 20;
-constexpr double kLetter = 6.8;  // mean width of a letter at 11.5 units, of wide fonts
+constexpr double kLetter = 7.2;  // mean width of a letter at 11.5 units, of wide fonts
 constexpr double kLegendLine = 18;
 constexpr std::size_t kMostLabel = 30;  // letters of a row's label or a legend's entry
 

@@ -235,6 +235,8 @@ TEST_F(ReportTest, ManyPointsAreCutAndThatIsSaid) {
   SyntheticRuns{.widths = 31, .seeds = 1, .blocks = 1}.Write(many);
   const ReportData data = GatherReport(many);
   EXPECT_EQ(PointPlots(data).size(), 60U);
+  WriteReport(many, folder_ / "report");
+  EXPECT_THAT(ReadAll(folder_ / "report/report.html"), HasSubstr("<summary>24 more</summary>"));
   EXPECT_THAT(TuningPlots(data).at(0).note,
               HasSubstr(" The first 60 of 62 points of the plan are drawn; run.h5 has all."));
 }
