@@ -18,6 +18,7 @@ class PlotScale {
 
   bool Draws(double value) const;
   double operator()(double value) const;
+  double From() const { return from_; }
   /// whole: at whole numbers only.
   std::vector<Tick> Ticks(int most, bool whole = false) const;
   /// "log 56 470 0.01 100": kind, from, to, values there; for the page's script.

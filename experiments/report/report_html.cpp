@@ -11,6 +11,10 @@
 namespace roundlab {
 namespace {
 
+// What is more is folded away.
+constexpr std::size_t kOpenPlots = 6;  // of a section
+constexpr std::size_t kOpenFailures = 10;
+
 std::string Wrapped(const std::string& table, const std::string& label) {
   return "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"" + Markup(label) +
          "\">\n" + table + "</div>\n";
@@ -38,24 +42,35 @@ std::string Section(const std::string& id, const std::string& title, const std::
          content + "</section>\n";
 }
 
+std::string Failure(const ReportRun& run, const ReportParts& parts) {
+  const std::string& id = run.outcome.id;
+  const std::size_t others = run.places.size() - 1;
+  std::string text = "<h3>" + std::string(StateText(run.state)) + ": <a href=\"" +
+                     Link(parts.runs + "/" + id) + "/\"><code>" + Markup(id) +
+                     "</code></a> <span class=\"soft\">" + Markup(run.places.front()) +
+                     (others > 0 ? " and " + std::to_string(others) + " more" : "") +
+                     "</span></h3>\n<pre>" + Markup(run.outcome.reason) + "</pre>\n";
+  const auto losses = parts.failures.find(id);
+  if (losses == parts.failures.end()) return text;
+  return text + "<details><summary>losses up to there</summary><div class=\"plots\"><figure>" +
+         ToSvg(losses->second, "") + "</figure></div></details>\n";
+}
+
 std::string Failures(const ReportData& data, const ReportParts& parts) {
-  std::string list;
+  std::string open;
+  std::string folded;
+  std::size_t count = 0;
   for (const ReportRun& run : data.runs) {
     if (run.state != ReportState::kFailed && run.state != ReportState::kUnreadable) continue;
-    const std::string& id = run.outcome.id;
-    list +=
-        "<h3>" + std::string(StateText(run.state)) + ": <a href=\"" + Link(parts.runs + "/" + id) +
-        "/\"><code>" + Markup(id) + "</code></a> <span class=\"soft\">" +
-        Markup(run.places.front()) +
-        (run.places.size() > 1 ? " and " + std::to_string(run.places.size() - 1) + " more" : "") +
-        "</span></h3>\n<pre>" + Markup(run.outcome.reason) + "</pre>\n";
-    const auto losses = parts.failures.find(id);
-    if (losses == parts.failures.end()) continue;
-    list += "<details><summary>losses up to there</summary><div class=\"plots\"><figure>" +
-            ToSvg(losses->second, "") + "</figure></div></details>\n";
+    (count < kOpenFailures ? open : folded) += Failure(run, parts);
+    ++count;
   }
-  if (list.empty()) return "";
-  return Section("failed", "Failed runs", "<div class=\"bad\">" + list + "</div>\n");
+  if (count == 0) return "";
+  if (count > kOpenFailures) {
+    open += "<details><summary>" + std::to_string(count - kOpenFailures) + " more</summary>\n" +
+            folded + "</details>\n";
+  }
+  return Section("failed", "Failed runs", "<div class=\"bad\">" + open + "</div>\n");
 }
 
 std::string Problems(const ReportData& data) {
@@ -85,8 +100,6 @@ std::string Tables(const ReportData& data) {
   }
   return Section("tables", "Tables", text);
 }
-
-constexpr std::size_t kOpenPlots = 6;  // of a section; the others are folded away
 
 std::string Figures(const std::vector<Plot>& plots, std::size_t first, std::size_t end) {
   std::string text = "<div class=\"plots\">\n";

@@ -12,7 +12,7 @@ namespace {
 
 // User units; a page shows them as pixels where it has room.
 constexpr double kWidth = 420;
-constexpr double kRight = kWidth - 12;
+constexpr double kRight = kWidth - 20;
 constexpr double kTop = 30;
 constexpr double kPlotHeight = 220;
 constexpr double kRowHeight = 20;
@@ -200,10 +200,11 @@ class Drawing {
 
   std::string Interval(const PlotPoint& p) const {
     const PlotScale& scale = rows_ ? x_ : y_;
-    if (!scale.Draws(p.low) || !scale.Draws(p.high)) return "";
+    if (std::isnan(p.low) || !scale.Draws(p.high)) return "";
     const double x = x_(p.x);
     const double y = y_(p.y);
-    const double low = scale(p.low);
+    // On a logarithmic axis an interval may reach below all that can be drawn.
+    const double low = scale.Draws(p.low) ? scale(p.low) : scale.From();
     const double high = scale(p.high);
     std::string path;
     if (rows_) {

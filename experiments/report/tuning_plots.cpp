@@ -67,7 +67,7 @@ PlotSeries OffsetSeries(const std::string& name, const std::vector<double>& shar
   return series;
 }
 
-/// Drops empty series and too many marks; a loss is drawn on a logarithmic axis where it wants one.
+/// Drops empty series and too many marks; a positive loss is drawn on a logarithmic axis.
 /// False where there is nothing to draw.
 bool Complete(Plot* plot) {
   std::erase_if(plot->series, [](const PlotSeries& series) { return series.points.empty(); });
@@ -79,7 +79,8 @@ bool Complete(Plot* plot) {
     const bool bare = ys.size() > kMostMarks && series.points.size() > 1;
     if (bare && series.mark == PlotMark::kLineAndPoints) series.mark = PlotMark::kLine;
   }
-  plot->y.log = plot->y.label.rfind("loss", 0) == 0 && WantsLog(ys);
+  const bool positive = std::all_of(ys.begin(), ys.end(), [](double y) { return y > 0; });
+  plot->y.log = plot->y.label.rfind("loss", 0) == 0 && positive;
   return !plot->series.empty();
 }
 

@@ -221,6 +221,17 @@ TEST_F(ReportTest, TheLossesOfAFailedRunAreShownUpToThere) {
   EXPECT_TRUE(fs::exists(folder_ / ("report/plots/failed-" + id + ".svg")));
 }
 
+TEST_F(ReportTest, ManyFailuresAreFoldedAway) {
+  for (const std::string& folder : run_) {
+    std::ofstream(folder + "/run.json") << "{}";
+  }
+  WriteReport(runs_, folder_ / "report");
+  const std::string html = ReadAll(folder_ / "report/report.html");
+  EXPECT_THAT(html, HasSubstr("<summary>5 more</summary>"));
+  EXPECT_THAT(html, Not(HasSubstr("id=\"plots\"")));
+  EXPECT_THAT(html, HasSubstr("<b>15</b> unreadable"));
+}
+
 TEST_F(ReportTest, ANewReportReplacesThePlotsOfTheOldOneAndNothingElse) {
   fs::create_directories(folder_ / "report/plots");
   std::ofstream(folder_ / "report/plots/bits-9.svg") << "old";

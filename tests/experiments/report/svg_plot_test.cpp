@@ -112,6 +112,15 @@ TEST(SvgPlotTest, AGapBreaksALineAndMarksHaveIntervals) {
   EXPECT_EQ(Count(svg, "class=\"series\""), 2U);
 }
 
+TEST(SvgPlotTest, AnIntervalThatReachesBelowALogarithmicAxisEndsAtItsEdge) {
+  Plot plot = Sample();
+  plot.y.log = true;
+  plot.series = {{"m", PlotMark::kPoints, {{1, 10, -5, 25, ""}, {2, 100}}}};
+  const std::string svg = ToSvg(plot, "");
+  EXPECT_EQ(Count(svg, "class=\"interval\""), 1U);
+  EXPECT_THAT(svg, HasSubstr(",250V"));  // where the axis begins
+}
+
 TEST(SvgPlotTest, StepsHaveACornerBetweenBins) {
   Plot plot = Sample();
   plot.series = {{"h", PlotMark::kSteps, {{0, 1}, {1, 3}, {2, 3}}}};
