@@ -15,7 +15,7 @@ struct CommandLine {
   std::vector<std::string> arguments;  ///< after the command
   std::vector<std::string> set;        ///< key=value
   std::vector<std::string> only;       ///< axis=label,...
-  std::string out = "results/runs";
+  std::string out = "results/runs";    ///< of `report`: empty where it is not given
   bool out_given = false;
   std::string model;
   std::string text;
@@ -49,6 +49,7 @@ int ListCommand(const CommandLine& line);       ///< list [KIND]
 int DescribeCommand(const CommandLine& line);   ///< describe KIND NAME, describe all
 int ScoreCommand(const CommandLine& line);      ///< score --model M (--text T | --ids FILE)
 int CompareCommand(const CommandLine& line);    ///< compare A B: two folders of runs
+int ReportCommand(const CommandLine& line);     ///< report DIR: of one experiment's runs
 int TokenizeCommand(const CommandLine& line);   ///< tokenize --model M (--text T | --file F)
 int TrainCommand(const CommandLine& line);      ///< train FILE: a language model
 int WorldCommand(const CommandLine& line);      ///< world: text of the built-in laboratory

@@ -15,6 +15,7 @@
 #include "core/metrics/hdf5_file.h"
 #include "core/metrics/memory.h"
 #include "core/metrics/run_record.h"
+#include "core/metrics/tensorboard_file.h"
 #include "core/model/model.h"
 #include "core/text/catalogue.h"
 #include "experiments/commit.h"
@@ -121,7 +122,9 @@ class Execution {
     const auto series =
         tuned ? SeriesNames(files.description(), stage.tune) : std::vector<std::string>();
     LiveRunFile live(folder_ + "/run.h5", series, result_.provenance);
-    TeeSink sink(&record_, &live);
+    TensorBoardFile curves(folder_);
+    TeeSink live_sinks(&live, &curves);
+    TeeSink sink(&record_, &live_sinks);
     QuantizedModel model = QuantizeModel(inputs, *config_.quant, stage, &sink, &log_);
     result_.timing["quantize"] = SecondsSince(start);
     result_.metrics["model/bits_per_weight"] = model.BitsPerWeight();

@@ -34,6 +34,7 @@ const std::map<std::string, Command>& Commands() {
       {"validate", {ValidateCommand, "validate FILE", "checks a file and runs nothing"}},
       {"compare",
        {CompareCommand, "compare A B", "is run A better than run B? A and B are folders of runs"}},
+      {"report", {ReportCommand, "report DIR", "a page with tables and plots of OUT/EXPERIMENT"}},
       {"list", {ListCommand, "list [KIND]", "all parts a config can choose"}},
       {"describe", {DescribeCommand, "describe KIND NAME", "the options of a part"}},
       {"score",
@@ -52,7 +53,8 @@ po::options_description Options(CommandLine* line) {
   options.add_options()("help,h", "this text")("version", "version and commit")(
       "set", po::value(&line->set)->composing(), "KEY.PATH=VALUE over the file's own; repeatable")(
       "only", po::value(&line->only)->composing(), "AXIS=LABEL[,LABEL]: these runs; repeatable")(
-      "out", po::value(&line->out)->default_value(line->out), "folder of results")(
+      "out", po::value(&line->out)->default_value(line->out),
+      "folder of results; of `report`: of its files, default DIR/report")(
       "jobs", po::value(&line->jobs), "runs at a time, which share the cores; default 1")(
       "retry-failed", po::bool_switch(&line->retry_failed), "try runs again that have failed")(
       "format", po::value(&line->format), "of tables: markdown, csv, latex or html")(
@@ -125,6 +127,7 @@ int Dispatch(int argc, char** argv) {
     }
   }
   if (values.count("seed") == 0 && world) line.seed = 1;
+  if (line.command == "report" && values["out"].defaulted()) line.out.clear();
   line.arguments.assign(words.begin() + 1, words.end());
   line.program = std::filesystem::canonical("/proc/self/exe").string();
   return found->second.run(line);

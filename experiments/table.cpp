@@ -120,14 +120,6 @@ TextTable Turned(const TextTable& table) {
   return turned;
 }
 
-std::string PointLabel(const Experiment& experiment, const PlannedRun& run) {
-  std::string label;
-  for (const Axis& axis : experiment.axes) {
-    label += (label.empty() ? "" : ", ") + run.labels.at(axis.name);
-  }
-  return label.empty() ? experiment.name : label;
-}
-
 std::string Rounded(double value) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.0f", value);
@@ -216,7 +208,15 @@ TextTable MakeLongTable(const Experiment& experiment, const TableSpec& spec,
   return table;
 }
 
-TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcome>& outcomes) {
+std::string PointLabel(const Experiment& experiment, const PlannedRun& run) {
+  std::string label;
+  for (const Axis& axis : experiment.axes) {
+    label += (label.empty() ? "" : ", ") + run.labels.at(axis.name);
+  }
+  return label.empty() ? experiment.name : label;
+}
+
+std::vector<std::string> HeadlineMetrics(const std::vector<RunOutcome>& outcomes) {
   std::vector<std::string> metrics;
   for (const RunOutcome& outcome : outcomes) {
     for (const auto& [name, value] : outcome.result.metrics) {
@@ -225,6 +225,11 @@ TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcom
       }
     }
   }
+  return metrics;
+}
+
+TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcome>& outcomes) {
+  std::vector<std::string> metrics = HeadlineMetrics(outcomes);
   for (const char* name : {"model/bits_per_weight", "cost/seconds", "cost/peak_gib"}) {
     metrics.emplace_back(name);
   }

@@ -24,6 +24,12 @@ TextTable MakeLongTable(const Experiment& experiment, const TableSpec& spec,
 /// weight, seconds, memory. Where that makes more than eight columns, one column a point.
 TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcome>& outcomes);
 
+/// Perplexities, accuracies and divergences that any of the runs measured.
+std::vector<std::string> HeadlineMetrics(const std::vector<RunOutcome>& outcomes);
+
+/// Labels of a point on all axes, "W4G128, signround"; without axes the experiment's name.
+std::string PointLabel(const Experiment& experiment, const PlannedRun& run);
+
 /// Where the runs' `eval` has more than one perplexity of the same data: a table a data set, a row
 /// a protocol, of what makes their numbers differ. Of the first run of the plan that is complete.
 std::vector<TextTable> MakeProtocolTables(const Experiment& experiment,

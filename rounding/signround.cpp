@@ -52,7 +52,7 @@ class SignRoundLayer : public LayerRounding {
   Diagnostics Diagnose() const override {
     Diagnostics d;
     if (options_.tune_offset) {
-      d["offset_histogram"] = Histogram(offset_.detach().abs(), 0, 0.55, 22);
+      d["offset_histogram"] = Histogram(offset_.detach().abs(), 0, kOffsetHistogramTop, 22);
       d["offset_mean_abs"] = {offset_.detach().abs().mean().item<double>()};
     }
     if (options_.tune_range) {

@@ -2,10 +2,12 @@
 
 #include <hdf5.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "core/base/error.h"
@@ -147,18 +149,17 @@ Handle OpenForReading(const std::string& path) {
   return {id, H5Fclose, "open " + path};
 }
 
+herr_t AppendName(hid_t, const char* name, const H5L_info_t*, void* names) {
+  static_cast<std::vector<std::string>*>(names)->emplace_back(name);
+  return 0;
+}
+
 /// Appends the names of all datasets in and below `group`, in order.
 void AddDatasetNames(hid_t group, const std::string& prefix, std::vector<std::string>* names) {
-  H5G_info_t info;
-  Check(H5Gget_info(group, &info), "list /" + prefix);
-  for (hsize_t i = 0; i < info.nlinks; ++i) {
-    const auto link_name = [&](char* text, std::size_t size) {
-      return Check(
-          H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, text, size, H5P_DEFAULT),
-          "list /" + prefix);
-    };
-    std::string name(static_cast<std::size_t>(link_name(nullptr, 0)), '\0');
-    link_name(name.data(), name.size() + 1);
+  std::vector<std::string> links;
+  Check(H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, nullptr, AppendName, &links),
+        "list /" + prefix);
+  for (const std::string& name : links) {
     const std::string path = prefix + name;
     const Handle object(H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose, "open " + path);
     const H5I_type_t type = H5Iget_type(object.id());
@@ -233,7 +234,12 @@ LiveRunFile::LiveRunFile(const std::string& path, const std::vector<std::string>
   Check(H5Fstart_swmr_write(file), "start single-writer multiple-reader mode");
 }
 
-LiveRunFile::~LiveRunFile() = default;
+LiveRunFile::~LiveRunFile() {
+  try {
+    Flush();
+  } catch (const Error&) {  // a full disk was or will be told by others
+  }
+}
 
 void LiveRunFile::Record(std::string_view series, std::int64_t step, double value) {
   const auto found = file_->columns.find(series);
@@ -272,6 +278,35 @@ RunRecord::ArrayValue ReadArray(const std::string& path, const std::string& name
   RunRecord::ArrayValue array;
   array.values = ReadValues<double>(file.id(), name, H5T_NATIVE_DOUBLE, &array.shape);
   return array;
+}
+
+RunRecord ReadRunFile(const std::string& path,
+                      const std::function<bool(const std::string&)>& wanted) {
+  const Handle file = OpenForReading(path);
+  std::vector<std::string> names;
+  AddDatasetNames(file.id(), "", &names);
+  const std::set<std::string> all(names.begin(), names.end());
+  RunRecord record;
+  for (const std::string& name : names) {
+    const std::size_t slash = name.rfind('/');
+    const std::string folder = slash == std::string::npos ? "" : name.substr(0, slash);
+    const bool in_series = all.count(folder + "/step") != 0 && all.count(folder + "/value") != 0;
+    if (!in_series) {
+      if (!wanted(name)) continue;
+      std::vector<std::int64_t> shape;
+      auto values = ReadValues<double>(file.id(), name, H5T_NATIVE_DOUBLE, &shape);
+      record.Array(name, std::move(shape), std::move(values));
+    } else if (name.substr(slash + 1) == "step" && wanted(folder)) {
+      const auto steps = ReadValues<std::int64_t>(file.id(), name, H5T_NATIVE_INT64, nullptr);
+      const auto values =
+          ReadValues<double>(file.id(), folder + "/value", H5T_NATIVE_DOUBLE, nullptr);
+      // The writer of a live file may have been between the two.
+      for (std::size_t i = 0; i < std::min(steps.size(), values.size()); ++i) {
+        record.Record(folder, steps[i], values[i]);
+      }
+    }
+  }
+  return record;
 }
 
 std::vector<std::string> DatasetNames(const std::string& path) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,7 +26,7 @@ class LiveRunFile : public MetricSink {
  public:
   LiveRunFile(const std::string& path, const std::vector<std::string>& series,
               const Provenance& attributes);
-  ~LiveRunFile() override;
+  ~LiveRunFile() override;  ///< flushes: of a run that fails the last samples matter most
   void Record(std::string_view series, std::int64_t step, double value) override;
   void Array(std::string_view, std::vector<std::int64_t>, std::vector<double>) override {}
   void Flush();  ///< makes all samples so far visible to readers; done every second besides
@@ -40,6 +41,10 @@ class LiveRunFile : public MetricSink {
 RunRecord::Series ReadSeries(const std::string& path, const std::string& name);
 std::string ReadAttribute(const std::string& path, const std::string& name);
 RunRecord::ArrayValue ReadArray(const std::string& path, const std::string& name);
+/// All series and arrays whose names are `wanted`, the file opened once. Of a live file what was
+/// flushed. Throws Error where it can't be read.
+RunRecord ReadRunFile(const std::string& path,
+                      const std::function<bool(const std::string&)>& wanted);
 /// "layers/x/histogram", "tune/block_0/loss/step", ...: all datasets of a run file, in order.
 std::vector<std::string> DatasetNames(const std::string& path);
 

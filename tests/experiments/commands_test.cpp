@@ -138,6 +138,40 @@ TEST_F(PlanAndRunTest, CompareShowsWhatTwoRunsReport) {
   }
 }
 
+TEST_F(PlanAndRunTest, ReportReadsTheFolderThatARunHasLeft) {
+  Json({"run", "c.yaml", "--out", "out", "--json", "--quiet"});
+  const ProgramResult report = RunProgram(folder_.path(), {"report", "out/demo"});
+  EXPECT_EQ(report.code, 0) << report.err;
+  EXPECT_EQ(report.out, "out/demo/report/report.html\nout/demo/report/report.md\n");
+  EXPECT_EQ(report.err, "2 runs: 2 done; 2 plots\n");
+  const std::string page = testing::ReadAll(folder_ / "out/demo/report/report.html");
+  EXPECT_NE(page.find("<a href=\"../"), std::string::npos);
+  EXPECT_NE(page.find("t/perplexity against bits a weight"), std::string::npos);
+  const ProgramResult elsewhere =
+      RunProgram(folder_.path(), {"report", "out/demo/", "--out", "there", "--quiet"});
+  EXPECT_EQ(elsewhere.out, "there/report.html\nthere/report.md\n");
+  EXPECT_EQ(elsewhere.err, "");
+  EXPECT_NE(testing::ReadAll(folder_ / "there/report.html").find("<a href=\"../out/demo/"),
+            std::string::npos);
+}
+
+TEST(ReportCommandTest, BadCommandLinesAreRefused) {
+  const TempFolder folder;
+  const auto error = [&](const std::vector<std::string>& words) {
+    const ProgramResult run = RunProgram(folder.path(), words);
+    EXPECT_EQ(run.code, 2);
+    EXPECT_EQ(run.out, "");
+    return run.err;
+  };
+  EXPECT_EQ(error({"report"}), "usage: roundlab report DIR [--out FOLDER]\n");
+  EXPECT_EQ(error({"report", "none"}), "none: no such folder\n");
+  folder.Write("file", "");
+  std::filesystem::create_directory(folder / "empty");
+  EXPECT_EQ(error({"report", "empty"}),
+            "empty: no folder of an experiment: it has no experiment.yaml, which `roundlab run` "
+            "writes into OUT/EXPERIMENT\n");
+}
+
 TEST(CompareCommandTest, BadCommandLinesAreRefused) {
   const TempFolder folder;
   const auto error = [&](const std::vector<std::string>& words) {

@@ -59,6 +59,24 @@ TEST(RunFileTest, WhatIsWrittenReadsBackBitForBit) {
   EXPECT_FALSE(fs::exists(file + ".part"));
 }
 
+TEST(RunFileTest, AWholeRecordReadsBackInOneGo) {
+  const TempFolder folder;
+  const std::string file = folder / "run.h5";
+  RunRecord record = Sample();
+  record.Array("top", {1}, {7});
+  record.Array("eval/t/step", {2}, {1, 2});  // an array, for there is no value beside it
+  WriteRunFile(file, record, {});
+  const auto read = [&](const std::string& beginning) {
+    return ReadRunFile(file, [&](const std::string& name) { return name.rfind(beginning, 0) == 0; })
+        .Serialize();
+  };
+  EXPECT_EQ(read(""), record.Serialize());
+  EXPECT_EQ(read("tune/"), record.Under("tune/").Serialize());
+  EXPECT_EQ(read("none"), RunRecord().Serialize());
+  const auto all = [](const std::string&) { return true; };
+  EXPECT_EQ(ErrorOf([&] { ReadRunFile(folder / "none.h5", all); }).rfind("hdf5: open ", 0), 0U);
+}
+
 TEST(RunFileTest, NamesOfAllDatasetsInOrder) {
   const TempFolder folder;
   const std::string file = folder / "run.h5";
@@ -130,6 +148,19 @@ TEST(LiveRunFileTest, IsReadableWhileOpenAndSaysThatItRuns) {
   EXPECT_EQ(printed, "");
   // A run that ended here never got its finished file: it stays marked as running.
   EXPECT_EQ(ReadAttribute(file, "status"), "running");
+}
+
+TEST(LiveRunFileTest, KeepsTheLastSamplesOfARunThatFails) {
+  const TempFolder folder;
+  const std::string file = folder / "run.h5";
+  try {
+    LiveRunFile live(file, {"tune/block_0/loss"}, {});
+    live.Record("tune/block_0/loss", 0, 1);
+    live.Record("tune/block_0/loss", 1, std::nan(""));
+    throw Error("loss nan at step 1");
+  } catch (const Error&) {
+  }
+  EXPECT_EQ(ReadSeries(file, "tune/block_0/loss").steps, (std::vector<std::int64_t>{0, 1}));
 }
 
 TEST(LiveRunFileTest, IsReplacedByTheFinishedFile) {

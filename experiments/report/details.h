@@ -1,0 +1,63 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/metrics/run_record.h"
+
+namespace roundlab {
+
+/// A series, steps ascending.
+struct Curve {
+  std::vector<double> steps;
+  std::vector<double> values;
+};
+
+/// Means of at most `most` runs of neighbouring samples, as equally many as can be.
+Curve Downsampled(const Curve& curve, std::size_t most);
+
+struct UnitCurve {
+  std::string unit;  ///< "block_3", "model.layers.3.mlp.up_proj"
+  Curve loss;
+};
+
+/// Kind of layer ("q_proj") -> block -> value.
+using LayerValues = std::map<std::string, std::map<int, double>>;
+
+/// What tuning left in run.h5, as means over the runs of a point of the plan. Values that are not
+/// finite are left out.
+struct Details {
+  std::vector<UnitCurve> losses;  ///< of tune/<unit>/loss; block_2 comes before block_10
+  LayerValues flip_rate;
+  LayerValues output_snr_db;
+  /// Kind of layer -> weights in each bin of |V|, all its blocks together.
+  std::map<std::string, std::vector<double>> offsets;
+};
+
+/// Whether a series or array of run.h5 goes into Details.
+bool IsDetail(const std::string& name);
+
+Details MeanDetails(const std::vector<RunRecord>& runs);
+
+/// exp(mean over the units of ln(loss / loss at the unit's first step)), at each step that all
+/// units have. Units with a loss that is not positive are left out.
+Curve RelativeLoss(const std::vector<UnitCurve>& units);
+
+/// Block -> mean over the kinds of layers.
+std::map<int, double> MeanByBlock(const LayerValues& values);
+
+/// Counts as parts of their sum.
+std::vector<double> Shares(std::vector<double> counts);
+
+/// Bins of all kinds together, as parts of all that was counted; none where there are no bins.
+std::vector<double> AllOffsets(const Details& details);
+
+/// "model.layers.12.self_attn.q_proj": block 12, "q_proj". A name without a number is of block 0.
+struct LayerPlace {
+  int block = 0;
+  std::string kind;
+};
+LayerPlace PlaceOf(const std::string& layer);
+
+}  // namespace roundlab

@@ -1,0 +1,235 @@
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "core/base/statistics.h"
+#include "experiments/cell.h"
+#include "experiments/report/plots.h"
+#include "experiments/table.h"
+
+namespace roundlab {
+namespace {
+
+constexpr const char* kBits = "model/bits_per_weight";
+constexpr const char* kSeconds = "cost/seconds";
+constexpr std::size_t kMostRows = 60;  // of a plot of seeds
+
+/// A metric over the seeds of a point.
+struct Measured {
+  std::vector<double> values;
+  double mean = std::nan("");
+  double half = std::nan("");  ///< of the 95 % interval
+};
+
+Measured Measure(const ReportData& data, const ReportPoint& point, const std::string& metric) {
+  Measured measured;
+  for (const std::size_t i : point.runs) {
+    if (data.runs[i].state != ReportState::kDone) continue;
+    const auto value = data.runs[i].outcome.result.Value(metric);
+    if (value && std::isfinite(*value)) measured.values.push_back(*value);
+  }
+  measured.mean = Mean(measured.values);
+  measured.half = ConfidenceHalfWidth95(measured.values);
+  return measured;
+}
+
+std::string Told(const Measured& measured) {
+  std::string text = FormatNumber(measured.mean);
+  if (measured.values.size() > 1) {
+    text +=
+        " ± " + FormatNumber(measured.half) + " (n=" + std::to_string(measured.values.size()) + ")";
+  }
+  return text;
+}
+
+/// Labels of a point without that of `axis` and of those in `but`, joined.
+std::string LabelsBut(const ReportData& data, const ReportPoint& point,
+                      const std::set<std::string>& but) {
+  std::string text;
+  for (const Axis& axis : data.experiment.axes) {
+    if (but.count(axis.name) != 0) continue;
+    text += (text.empty() ? "" : ", ") + point.labels.at(axis.name);
+  }
+  return text.empty() ? data.experiment.name : text;
+}
+
+/// Axes along which bits a weight change while all other labels stay.
+std::set<std::string> AxesOfBits(const ReportData& data) {
+  std::set<std::string> found;
+  for (const Axis& axis : data.experiment.axes) {
+    std::map<std::string, double> bits;
+    for (const ReportPoint& point : data.points) {
+      const double value = Measure(data, point, kBits).mean;
+      if (std::isnan(value)) continue;
+      const auto [other, added] = bits.emplace(LabelsBut(data, point, {axis.name}), value);
+      if (!added && std::fabs(other->second - value) > 1e-9) found.insert(axis.name);
+    }
+  }
+  return found;
+}
+
+/// A plot of a metric against another, one series a label.
+class Versus {
+ public:
+  Versus(const ReportData& data, const std::string& metric, const std::string& against,
+         const std::set<std::string>& bit_axes)
+      : metric_(metric), against_(against) {
+    for (const ReportPoint& point : data.points) {
+      looks_.emplace(LabelsBut(data, point, bit_axes), looks_.size());
+      Add(point, LabelsBut(data, point, bit_axes), Measure(data, point, metric),
+          Measure(data, point, against));
+    }
+  }
+  bool Worthwhile() const { return places_.size() > 1; }
+
+  Plot Make(const std::string& name, const std::string& unit, PlotMark mark) const {
+    Plot plot;
+    plot.name = name;
+    plot.title = metric_ + " against " + unit;
+    plot.description = "Means over seeds with 95 % intervals, one series for each of: ";
+    std::vector<double> xs;
+    std::vector<double> ys;
+    for (const std::string& label : order_) {
+      auto points = series_.at(label);
+      std::sort(points.begin(), points.end(),
+                [](const PlotPoint& a, const PlotPoint& b) { return a.x < b.x; });
+      for (const PlotPoint& p : points) {
+        xs.push_back(p.x);
+        ys.push_back(p.y);
+      }
+      plot.description += (plot.series.empty() ? "" : "; ") + label;
+      plot.series.push_back({label, mark, std::move(points), {}, looks_.at(label)});
+    }
+    for (const auto& [line_name, y] : lines_) {
+      plot.lines.push_back({line_name, y});
+      ys.push_back(y);
+    }
+    plot.x.label = unit;
+    plot.x.log = WantsLog(xs);
+    plot.y.label = metric_;
+    plot.y.log = WantsLog(ys);
+    return plot;
+  }
+
+ private:
+  void Add(const ReportPoint& point, const std::string& label, const Measured& y,
+           const Measured& x) {
+    if (y.values.empty()) return;
+    if (x.values.empty()) {
+      if (against_ == kBits) lines_[label] = y.mean;  // a model as it is
+      return;
+    }
+    PlotPoint p;
+    p.x = x.mean;
+    p.y = y.mean;
+    p.low = y.mean - y.half;
+    p.high = y.mean + y.half;
+    p.label =
+        point.label + ": " + metric_ + " " + Told(y) + ", " + against_ + " " + FormatNumber(x.mean);
+    if (series_.count(label) == 0) order_.push_back(label);
+    series_[label].push_back(p);
+    places_.insert(p.x);
+  }
+
+  std::string metric_;
+  std::string against_;
+  std::vector<std::string> order_;
+  std::map<std::string, std::vector<PlotPoint>> series_;
+  std::map<std::string, double> lines_;
+  std::set<double> places_;
+  std::map<std::string, std::size_t> looks_;  // the same in all plots
+};
+
+/// Each seed of some points, one row a point.
+Plot SeedPlot(const ReportData& data, const std::string& metric,
+              const std::vector<const ReportPoint*>& points) {
+  Plot plot;
+  plot.title = metric + " by seed";
+  plot.description =
+      "One row for each point of the plan: every seed, their mean and its 95 % "
+      "interval.";
+  constexpr double kApart = 0.2;  // of a row, so that seeds don't hide their mean
+  PlotSeries seeds = {"one seed", PlotMark::kPoints, {}};
+  PlotSeries means = {"mean and its 95 % interval", PlotMark::kPoints, {}};
+  std::vector<double> values;
+  for (const ReportPoint* point : points) {
+    const auto row = static_cast<double>(plot.y.categories.size());
+    plot.y.categories.push_back(point->label);
+    const Measured measured = Measure(data, *point, metric);
+    for (const double value : measured.values) {
+      PlotPoint seed;
+      seed.x = value;
+      seed.y = row - kApart;
+      seed.label = point->label + ", one seed: " + FormatNumber(value);
+      seeds.points.push_back(seed);
+      values.push_back(value);
+    }
+    PlotPoint mean;
+    mean.x = measured.mean;
+    mean.y = row + kApart;
+    mean.low = measured.mean - measured.half;
+    mean.high = measured.mean + measured.half;
+    mean.label = point->label + ", mean: " + Told(measured);
+    means.points.push_back(mean);
+  }
+  plot.x.label = metric;
+  plot.x.log = WantsLog(values);
+  plot.series = {std::move(seeds), std::move(means)};
+  return plot;
+}
+
+/// None where no point has two seeds.
+std::vector<Plot> SeedPlots(const ReportData& data, const std::string& metric) {
+  std::vector<const ReportPoint*> points;
+  bool several = false;
+  for (const ReportPoint& point : data.points) {
+    const std::size_t count = Measure(data, point, metric).values.size();
+    if (count > 0) points.push_back(&point);
+    several = several || count > 1;
+  }
+  std::vector<Plot> plots;
+  for (std::size_t first = 0; several && first < points.size(); first += kMostRows) {
+    const std::size_t end = std::min(points.size(), first + kMostRows);
+    plots.push_back(SeedPlot(data, metric,
+                             {points.begin() + static_cast<std::ptrdiff_t>(first),
+                              points.begin() + static_cast<std::ptrdiff_t>(end)}));
+  }
+  return plots;
+}
+
+}  // namespace
+
+std::vector<PlotSection> MetricPlots(const ReportData& data) {
+  PlotSection bits = {"Against bits a weight",
+                      "Bits count scales and zero points too. Dashed: models as they are.",
+                      {}};
+  PlotSection cost = {
+      "Against cost", "Seconds of a whole run: loading, rounding and measuring.", {}};
+  PlotSection seeds = {"Seeds", "Intervals are of Student's t distribution over the seeds.", {}};
+  const std::set<std::string> bit_axes = AxesOfBits(data);
+  const auto name = [](const char* kind, const PlotSection& section) {
+    return kind + std::to_string(section.plots.size() + 1);
+  };
+  for (const std::string& metric : HeadlineMetrics(data.Outcomes())) {
+    const Versus against_bits(data, metric, kBits, bit_axes);
+    if (against_bits.Worthwhile()) {
+      bits.plots.push_back(
+          against_bits.Make(name("bits-", bits), "bits a weight", PlotMark::kLineAndPoints));
+    }
+    const Versus against_cost(data, metric, kSeconds, bit_axes);
+    if (against_cost.Worthwhile()) {
+      cost.plots.push_back(against_cost.Make(name("cost-", cost), "seconds", PlotMark::kPoints));
+    }
+    for (Plot& plot : SeedPlots(data, metric)) {
+      plot.name = name("seeds-", seeds);
+      seeds.plots.push_back(std::move(plot));
+    }
+  }
+  std::vector<PlotSection> sections = {std::move(bits), std::move(cost), std::move(seeds)};
+  std::erase_if(sections, [](const PlotSection& section) { return section.plots.empty(); });
+  return sections;
+}
+
+}  // namespace roundlab

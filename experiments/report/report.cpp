@@ -1,0 +1,74 @@
+#include "experiments/report/report.h"
+
+#include <cstdio>
+#include <filesystem>
+
+#include "core/base/files.h"
+#include "experiments/commands.h"
+#include "experiments/report/assets.h"
+#include "experiments/report/report_html.h"
+#include "experiments/report/report_markdown.h"
+#include "experiments/report/report_tables.h"
+
+namespace roundlab {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Replaces the files of an earlier report.
+std::size_t WritePlots(const std::string& folder, const ReportParts& parts) {
+  MakeFolder(folder);
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".svg") fs::remove(entry.path());
+  }
+  std::size_t count = 0;
+  const auto write = [&](const Plot& plot) {
+    WriteFileAtomically(folder + "/" + plot.name + ".svg", ToSvg(plot, kPlotCss));
+    ++count;
+  };
+  for (const auto* sections : {&parts.sections, &parts.points}) {
+    for (const PlotSection& section : *sections) {
+      for (const Plot& plot : section.plots) write(plot);
+    }
+  }
+  for (const auto& [id, plot] : parts.failures) write(plot);
+  return count;
+}
+
+}  // namespace
+
+ReportFiles WriteReport(const std::string& folder, const std::string& out) {
+  const ReportData data = GatherReport(folder);
+  MakeFolder(out);
+  ReportParts parts;
+  parts.sections = MetricPlots(data);
+  for (PlotSection& section : TuningPlots(data)) parts.sections.push_back(std::move(section));
+  parts.points = PointPlots(data);
+  parts.failures = FailurePlots(data);
+  parts.runs = fs::relative(folder, out).string();
+  ReportFiles files;
+  files.html = out + "/report.html";
+  files.markdown = out + "/report.md";
+  files.plots = WritePlots(out + "/plots", parts);
+  files.problems = data.problems.size();
+  files.summary = Summary(data);
+  WriteFileAtomically(files.markdown, ReportMarkdown(data, parts));
+  WriteFileAtomically(files.html, ReportHtml(data, parts));
+  return files;
+}
+
+int ReportCommand(const CommandLine& line) {
+  RequireArguments(line, 1, "DIR [--out FOLDER]");
+  const std::string& folder = line.arguments[0];
+  const ReportFiles files =
+      WriteReport(folder, line.out.empty() ? (fs::path(folder) / "report").string() : line.out);
+  std::printf("%s\n%s\n", files.html.c_str(), files.markdown.c_str());
+  if (line.quiet) return 0;
+  std::fprintf(stderr, "%s; %zu plots\n", files.summary.c_str(), files.plots);
+  if (files.problems > 0) {
+    std::fprintf(stderr, "%zu files could not be read; the report names them\n", files.problems);
+  }
+  return 0;
+}
+
+}  // namespace roundlab

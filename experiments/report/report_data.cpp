@@ -1,0 +1,164 @@
+#include "experiments/report/report_data.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/metrics/hdf5_file.h"
+#include "experiments/table.h"
+
+namespace roundlab {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kExperimentFile = "experiment.yaml";
+
+/// Sorted names of the folders in `folder`.
+std::vector<std::string> Folders(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.is_directory()) names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void RequireExperiment(const std::string& folder) {
+  if (!fs::is_directory(folder)) throw Error(folder + ": no such folder");
+  if (fs::exists(folder + "/" + kExperimentFile)) return;
+  std::string message = folder + ": no folder of an experiment: it has no " + kExperimentFile +
+                        ", which `roundlab run` writes into OUT/EXPERIMENT";
+  for (const std::string& name : Folders(folder)) {
+    if (fs::exists(folder + "/" + name + "/" + kExperimentFile)) {
+      throw Error(message + "; did you mean " + folder + "/" + name + "?");
+    }
+  }
+  throw Error(message);
+}
+
+ReportRun Look(const std::string& folder, const PlannedRun& planned, ReportData* data) {
+  ReportRun run;
+  try {
+    run.outcome = LookAtRun(folder, planned.config);
+  } catch (const Error& e) {
+    run.outcome.id = planned.id;
+    run.outcome.folder = folder;
+    run.outcome.state = RunState::kFailed;
+    run.outcome.reason = e.what();
+    run.outcome.corrupt = true;
+  }
+  if (run.outcome.corrupt) {
+    run.state = ReportState::kUnreadable;
+    data->problems.push_back({folder, run.outcome.reason});
+    return run;
+  }
+  switch (run.outcome.state) {
+    case RunState::kDone:
+      run.state = ReportState::kDone;
+      break;
+    case RunState::kFailed:
+      run.state = ReportState::kFailed;
+      break;
+    default:
+      run.state = fs::exists(folder + "/log.txt") ? ReportState::kUnfinished : ReportState::kNotRun;
+  }
+  return run;
+}
+
+/// What a run that failed got to, where it got that far.
+void ReadLosses(ReportRun* run, ReportData* data) {
+  const std::string file = run->outcome.folder + "/run.h5";
+  if (run->state != ReportState::kFailed || !fs::exists(file)) return;
+  try {
+    run->losses = MeanDetails({ReadRunFile(file, IsDetail)}).losses;
+  } catch (const Error& e) {
+    data->problems.push_back({file, e.what()});
+  }
+}
+
+/// The details of a point's runs that are done.
+Details ReadDetails(const std::vector<std::size_t>& runs, ReportData* data) {
+  std::vector<RunRecord> records;
+  for (const std::size_t i : runs) {
+    if (data->runs[i].state != ReportState::kDone) continue;
+    const std::string file = data->runs[i].outcome.folder + "/run.h5";
+    try {
+      records.push_back(ReadRunFile(file, IsDetail));
+    } catch (const Error& e) {
+      data->problems.push_back({file, e.what()});
+    }
+  }
+  return MeanDetails(records);
+}
+
+/// Folders that hold a run's files but are no run of the plan.
+std::vector<std::string> OtherRuns(const std::string& folder, const ReportData& data) {
+  std::set<std::string> ids;
+  for (const ReportRun& run : data.runs) ids.insert(run.outcome.id);
+  std::vector<std::string> others;
+  for (const std::string& name : Folders(folder)) {
+    const bool run = fs::exists(folder + "/" + name + "/config.yaml");
+    if (run && ids.count(name) == 0) others.push_back(name);
+  }
+  return others;
+}
+
+}  // namespace
+
+const char* StateText(ReportState state) {
+  switch (state) {
+    case ReportState::kDone:
+      return "done";
+    case ReportState::kFailed:
+      return "failed";
+    case ReportState::kUnreadable:
+      return "unreadable";
+    case ReportState::kUnfinished:
+      return "unfinished";
+    case ReportState::kNotRun:
+      return "not run";
+  }
+  return "";
+}
+
+std::vector<RunOutcome> ReportData::Outcomes() const {
+  std::vector<RunOutcome> outcomes;
+  for (const ReportRun& run : runs) outcomes.push_back(run.outcome);
+  return outcomes;
+}
+
+std::size_t ReportData::Count(ReportState state) const {
+  return static_cast<std::size_t>(std::count_if(
+      runs.begin(), runs.end(), [&](const ReportRun& run) { return run.state == state; }));
+}
+
+ReportData GatherReport(const std::string& given) {
+  std::string folder = given;
+  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+  RequireExperiment(folder);
+  ReportData data;
+  data.folder = folder;
+  data.experiment = LoadExperiment(folder + "/" + kExperimentFile, {});
+  std::map<std::string, std::size_t> of_id;
+  std::map<std::string, std::size_t> of_label;
+  for (const PlannedRun& planned : data.experiment.runs) {
+    const auto [run, new_run] = of_id.emplace(planned.id, data.runs.size());
+    if (new_run) data.runs.push_back(Look(folder + "/" + planned.id, planned, &data));
+    const std::string label = PointLabel(data.experiment, planned);
+    data.runs[run->second].places.push_back(label + ", seed " + std::to_string(planned.seed));
+    const auto [point, new_point] = of_label.emplace(label, data.points.size());
+    if (new_point) data.points.push_back({label, planned.labels, {}, {}});
+    auto& runs = data.points[point->second].runs;
+    if (std::find(runs.begin(), runs.end(), run->second) == runs.end()) {
+      runs.push_back(run->second);
+    }
+  }
+  for (ReportRun& run : data.runs) ReadLosses(&run, &data);
+  for (ReportPoint& point : data.points) point.details = ReadDetails(point.runs, &data);
+  data.others = OtherRuns(folder, data);
+  return data;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,102 @@
+#include "experiments/report/details.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace roundlab {
+namespace {
+
+using Values = std::vector<double>;
+
+TEST(DetailsTest, DownsamplingTakesMeansOfNeighboursAndKeepsTheTotal) {
+  Curve curve;
+  for (int i = 0; i < 10; ++i) {
+    curve.steps.push_back(i);
+    curve.values.push_back(i * i);
+  }
+  const Curve shorter = Downsampled(curve, 4);  // 2, 3, 2, 3 samples
+  EXPECT_EQ(shorter.steps, (Values{0.5, 3, 5.5, 8}));
+  EXPECT_EQ(shorter.values, (Values{0.5, 29.0 / 3, 30.5, 194.0 / 3}));
+  EXPECT_EQ(Downsampled(curve, 10).values, curve.values);
+  EXPECT_EQ(Downsampled({}, 4).values, Values{});
+}
+
+TEST(DetailsTest, LayersHaveABlockAndAKind) {
+  EXPECT_EQ(PlaceOf("model.layers.12.self_attn.q_proj").block, 12);
+  EXPECT_EQ(PlaceOf("model.layers.12.self_attn.q_proj").kind, "q_proj");
+  EXPECT_EQ(PlaceOf("model.layers.3.mlp.experts.7.up_proj").block, 3);
+  EXPECT_EQ(PlaceOf("lm_head").block, 0);
+  EXPECT_EQ(PlaceOf("lm_head").kind, "lm_head");
+  EXPECT_EQ(PlaceOf("h.3a.x").block, 0);
+  EXPECT_EQ(PlaceOf("").kind, "");
+}
+
+RunRecord TunedRun(double add) {
+  RunRecord run;
+  for (const char* unit : {"block_10", "block_2"}) {
+    for (int step = 0; step < 3; ++step) {
+      run.Record(std::string("tune/") + unit + "/loss", step, 8.0 / (1 << step) + add);
+      run.Record(std::string("tune/") + unit + "/lr", step, 1);
+    }
+  }
+  for (const int block : {2, 10}) {
+    const std::string layer = "layers/model.layers." + std::to_string(block) + ".mlp.up_proj/";
+    run.Array(layer + "flip_rate", {1}, {0.25 + add});
+    run.Array(layer + "output_snr_db", {1}, {20 + add});
+    run.Array(layer + "offset_histogram", {2}, {3, 1});
+  }
+  return run;
+}
+
+TEST(DetailsTest, AreMeansOverRunsInNaturalOrder) {
+  const Details details = MeanDetails({TunedRun(0), TunedRun(0.5)});
+  ASSERT_EQ(details.losses.size(), 2U);
+  EXPECT_EQ(details.losses[0].unit, "block_2");
+  EXPECT_EQ(details.losses[1].unit, "block_10");
+  EXPECT_EQ(details.losses[0].loss.steps, (Values{0, 1, 2}));
+  EXPECT_EQ(details.losses[0].loss.values, (Values{8.25, 4.25, 2.25}));
+  EXPECT_EQ(details.flip_rate, (LayerValues{{"up_proj", {{2, 0.5}, {10, 0.5}}}}));
+  EXPECT_EQ(details.output_snr_db, (LayerValues{{"up_proj", {{2, 20.25}, {10, 20.25}}}}));
+  EXPECT_EQ(details.offsets.at("up_proj"), (Values{12, 4}));
+  EXPECT_EQ(AllOffsets(details), (Values{0.75, 0.25}));
+  EXPECT_TRUE(MeanDetails({}).losses.empty());
+  EXPECT_TRUE(AllOffsets({}).empty());
+}
+
+TEST(DetailsTest, WhatIsNotFiniteIsLeftOut) {
+  RunRecord run;
+  run.Record("tune/block_0/loss", 0, 4);
+  run.Record("tune/block_0/loss", 1, std::nan(""));
+  run.Array("layers/a.0.k/output_snr_db", {1}, {std::numeric_limits<double>::infinity()});
+  run.Array("layers/a.0.k/flip_rate", {0}, {});
+  const Details details = MeanDetails({run});
+  EXPECT_EQ(details.losses.at(0).loss.values, Values{4});
+  EXPECT_TRUE(details.output_snr_db.empty());
+  EXPECT_TRUE(details.flip_rate.empty());
+}
+
+TEST(DetailsTest, RelativeLossIsTheGeometricMeanOverUnits) {
+  const std::vector<UnitCurve> units = {
+      {"a", {{0, 1, 2}, {8, 4, 2}}}, {"b", {{0, 1}, {100, 800}}}, {"zero", {{0, 1}, {1, 0}}}};
+  const Curve curve = RelativeLoss(units);
+  EXPECT_EQ(curve.steps, (Values{0, 1}));  // "b" has no step 2, "zero" no logarithm
+  ASSERT_EQ(curve.values.size(), 2U);
+  EXPECT_DOUBLE_EQ(curve.values[0], 1);
+  EXPECT_DOUBLE_EQ(curve.values[1], 2);  // sqrt(1/2 * 8)
+  EXPECT_TRUE(RelativeLoss({}).steps.empty());
+}
+
+TEST(DetailsTest, BlocksAverageTheirKinds) {
+  EXPECT_EQ(MeanByBlock({{"q", {{0, 1.0}, {1, 3.0}}}, {"k", {{1, 5.0}}}}),
+            (std::map<int, double>{{0, 1.0}, {1, 4.0}}));
+}
+
+TEST(DetailsTest, SharesAddUpToOne) {
+  EXPECT_EQ(Shares({1, 3}), (Values{0.25, 0.75}));
+  EXPECT_EQ(Shares({0, 0}), (Values{0, 0}));
+}
+
+}  // namespace
+}  // namespace roundlab
