@@ -212,6 +212,10 @@ std::vector<std::string> Divergence::MetricNames() const {
   return FullNames({text_.name, Measure({{1}, {1}, {1}, {1}}, {}), {}});
 }
 
+std::int64_t Divergence::Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const {
+  return 2 * TokensOf(Cut(text_, model, tokenizer).windows);  // the original's too
+}
+
 std::vector<EvalResult> Divergence::Evaluate(const EvalContext& context) const {
   const CutText cut = Cut(text_, context.model->description(), *context.tokenizer);
   const LogitDivergence found = Comparison(context, cut.windows).Run(batch_tokens_);

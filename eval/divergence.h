@@ -46,6 +46,7 @@ class Divergence : public Evaluator {
   std::vector<std::string> Names() const override { return {text_.name}; }
   std::vector<std::string> MetricNames() const override;
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
+  std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const override;
   std::vector<EvalResult> Evaluate(const EvalContext& context) const override;
 
  private:

@@ -40,6 +40,8 @@ class Evaluator {
   /// too few, sequences that the model can't take. Both are null where the model could not be
   /// opened: then what the data alone tell. Throws Error.
   virtual void Check(const ModelDescription* model, const Tokenizer* tokenizer) const = 0;
+  /// Tokens that its forward passes take, about: for estimates. Throws as Check.
+  virtual std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const = 0;
   virtual std::vector<EvalResult> Evaluate(const EvalContext& context) const = 0;
 };
 

@@ -140,6 +140,10 @@ std::vector<std::string> Perplexity::MetricNames() const {
                     {}});
 }
 
+std::int64_t Perplexity::Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const {
+  return TokensOf(Cut(options_, model, tokenizer).windows);
+}
+
 std::vector<EvalResult> Perplexity::Evaluate(const EvalContext& context) const {
   const CutText cut = Cut(options_, context.model->description(), *context.tokenizer);
   const TokenWindows& windows = cut.windows;

@@ -37,6 +37,7 @@ class Perplexity : public Evaluator {
   std::vector<std::string> Names() const override { return {options_.Name()}; }
   std::vector<std::string> MetricNames() const override;
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
+  std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const override;
   std::vector<EvalResult> Evaluate(const EvalContext& context) const override;
 
  private:

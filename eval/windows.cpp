@@ -23,6 +23,12 @@ TokenWindows CutEvenly(std::vector<std::int32_t> ids, std::int64_t seqlen, std::
 
 }  // namespace
 
+std::int64_t TokensOf(const TokenWindows& windows) {
+  std::int64_t tokens = 0;
+  for (const TokenWindow& window : windows.list) tokens += window.length;
+  return tokens;
+}
+
 TokenWindows DisjointWindows(std::vector<std::int32_t> ids, std::int64_t seqlen) {
   return CutEvenly(std::move(ids), seqlen, seqlen - 1);
 }

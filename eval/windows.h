@@ -21,6 +21,9 @@ struct TokenWindows {
   std::optional<std::int32_t> first;  ///< stands in for the first token of each window
 };
 
+/// Tokens of all windows: what scoring them takes.
+std::int64_t TokensOf(const TokenWindows& windows);
+
 /// Windows of `seqlen` tokens that do not overlap, the rest dropped; all but the first token of
 /// each are scored (GPTQ).
 TokenWindows DisjointWindows(std::vector<std::int32_t> ids, std::int64_t seqlen);

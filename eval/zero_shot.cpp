@@ -226,6 +226,22 @@ void ZeroShot::Check(const ModelDescription* /*model*/, const Tokenizer* /*token
   if (!problems.empty()) throw Error(problems);
 }
 
+std::int64_t ZeroShot::Tokens(const ModelDescription& /*model*/, const Tokenizer& tokenizer) const {
+  std::int64_t tokens = 0;
+  for (const std::string& name : options_.tasks) {
+    const LoadedTask loaded = Load(options_, name);
+    for (std::size_t i = 0; i < loaded.documents.size(); ++i) {
+      const TaskDocument& document = loaded.documents[i];
+      // Choices share the context; where contexts differ each is run.
+      std::string text = loaded.preambles[i];
+      for (std::size_t c = 0; c < document.contexts.size(); ++c) text += document.Context(c);
+      for (std::size_t c = 0; c < document.Count(); ++c) text += " " + document.Choice(c);
+      tokens += static_cast<std::int64_t>(tokenizer.Encode(text, SpecialTokens::kNone).size());
+    }
+  }
+  return tokens;
+}
+
 std::vector<EvalResult> ZeroShot::Evaluate(const EvalContext& context) const {
   std::vector<EvalResult> results;
   for (const std::string& name : options_.tasks) {

@@ -22,19 +22,6 @@ namespace {
 
 using nlohmann::json;
 
-const char* StateName(const RunOutcome& outcome) {
-  switch (outcome.state) {
-    case RunState::kDone:
-      return "complete";
-    case RunState::kFailed:
-      return "failed";
-    case RunState::kInterrupted:
-      return "interrupted";
-    default:
-      return "not run";
-  }
-}
-
 json ToJson(const RunOutcome& outcome, const Experiment& experiment) {
   json labels = json::array();
   for (const PlannedRun& run : experiment.runs) {
@@ -97,6 +84,19 @@ int TellError(const std::string& folder, const std::string& reason, int code) {
 }
 
 }  // namespace
+
+const char* StateName(const RunOutcome& outcome) {
+  switch (outcome.state) {
+    case RunState::kDone:
+      return "complete";
+    case RunState::kFailed:
+      return "failed";
+    case RunState::kInterrupted:
+      return "interrupted";
+    default:
+      return "not run";
+  }
+}
 
 void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names) {
   if (line.arguments.size() == count) return;
@@ -166,32 +166,6 @@ int TableCommand(const CommandLine& line) {
   TextTable().To(line.format);
   const Experiment experiment = LoadExperimentOf(line);
   PrintOutcomes(line, experiment, LookAtAll(experiment, line.out));
-  return 0;
-}
-
-int PlanCommand(const CommandLine& line) {
-  RequireArguments(line, 1, "FILE [--set KEY=VALUE] [--out DIR] [--json]");
-  const Experiment experiment = LoadExperimentOf(line);
-  const auto outcomes = LookAtAll(experiment, line.out);
-  if (line.json) {
-    PrintOutcomes(line, experiment, outcomes);
-    return 0;
-  }
-  TextTable table;
-  table.header = {"id", "status", "seed"};
-  for (const Axis& axis : experiment.axes) table.header.push_back(axis.name);
-  for (const PlannedRun& run : experiment.runs) {
-    auto& row = table.rows.emplace_back();
-    row.push_back(run.id);
-    for (const RunOutcome& outcome : outcomes) {
-      if (outcome.id == run.id) row.emplace_back(StateName(outcome));
-    }
-    row.push_back(std::to_string(run.seed));
-    for (const Axis& axis : experiment.axes) row.push_back(run.labels.at(axis.name));
-  }
-  Print(table.ToMarkdown());
-  Print("\n" + std::to_string(outcomes.size()) + " runs in " + line.out + "/" + experiment.name +
-        "\n");
   return 0;
 }
 

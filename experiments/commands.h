@@ -27,7 +27,8 @@ struct CommandLine {
   std::int64_t max_threads = 0;  ///< of `execute`
   double line_seconds = 20;      ///< of `execute`: between progress lines
   std::string format = "markdown";
-  std::string split;  ///< of `world`
+  std::string hardware;  ///< of `plan`: NAME of configs/hardware or a file; empty: this machine
+  std::string split;     ///< of `world`
   std::int64_t documents = 0;
   bool json = false;
   bool quiet = false;
@@ -53,6 +54,9 @@ int ReportCommand(const CommandLine& line);     ///< report DIR: of one experime
 int TokenizeCommand(const CommandLine& line);   ///< tokenize --model M (--text T | --file F)
 int TrainCommand(const CommandLine& line);      ///< train FILE: a language model
 int WorldCommand(const CommandLine& line);      ///< world: text of the built-in laboratory
+
+/// "complete", "failed", "interrupted" or "not run".
+const char* StateName(const RunOutcome& outcome);
 
 /// The experiment that a command's first argument names, by --set and --only.
 Experiment LoadExperimentOf(const CommandLine& line);

@@ -5,9 +5,11 @@
 #include <set>
 
 #include "core/base/error.h"
-#include "core/base/interrupt.h"
+#include "core/base/log.h"
 #include "core/text/catalogue.h"
+#include "experiments/cell.h"
 #include "experiments/commands.h"
+#include "experiments/estimate.h"
 #include "experiments/preflight.h"
 #include "experiments/reproduce.h"
 
@@ -52,11 +54,32 @@ std::string OnlyOf(const Experiment& experiment, const std::string& model) {
   return "";
 }
 
+/// Time and memory of the runs on one model, on this machine.
+std::string Needs(const Experiment& experiment, const std::string& model) {
+  Estimator estimator(std::nullopt);
+  std::set<std::string> seen;
+  double seconds = 0;
+  double gib = 0;
+  bool evaluation = true;
+  for (const PlannedRun& run : experiment.runs) {
+    if (run.config.model.path != model || !seen.insert(run.id).second) continue;
+    const auto estimate = estimator.Of(run.config);
+    if (!estimate) return "";
+    seconds += estimate->seconds;
+    gib = std::max(gib, estimate->peak_gib);
+    evaluation = evaluation && estimate->evaluation;
+  }
+  return "  " + std::to_string(seen.size()) + " runs, on this machine about " +
+         FormatDuration(seconds) + (evaluation ? "" : " and the evaluation") + " and " +
+         FormatNumber(gib) + " GiB of memory\n";
+}
+
 void TellMissing(const CommandLine& line, const Experiment& experiment,
                  const std::map<std::string, std::string>& missing) {
   for (const auto& [model, reason] : missing) {
-    std::printf("\nNot run: %s\n  then: roundlab reproduce %s%s\n", reason.c_str(),
-                line.arguments[0].c_str(), OnlyOf(experiment, model).c_str());
+    std::printf("\nNot run: %s\n  then: roundlab reproduce %s%s\n%s", reason.c_str(),
+                line.arguments[0].c_str(), OnlyOf(experiment, model).c_str(),
+                Needs(experiment, model).c_str());
   }
 }
 

@@ -57,6 +57,8 @@ po::options_description Options(CommandLine* line) {
       "folder of results; of `report`: of its files, default DIR/report")(
       "jobs", po::value(&line->jobs), "runs at a time, which share the cores; default 1")(
       "retry-failed", po::bool_switch(&line->retry_failed), "try runs again that have failed")(
+      "hardware", po::value(&line->hardware),
+      "of `plan`: name in configs/hardware or a file; default this machine")(
       "format", po::value(&line->format), "of tables: markdown, csv, latex or html")(
       "model", po::value(&line->model), "name of the catalogue, folder or .gguf file")(
       "text", po::value(&line->text), "text to score or tokenize")("file", po::value(&line->file),

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "core/config/fields.h"
 
 namespace roundlab {
 
@@ -22,10 +26,22 @@ struct DataEntry {
   std::string get;  ///< how to get it, in a sentence
 };
 
+/// Sizes of a model that may not be here, for estimates.
+struct ModelShape {
+  std::int64_t layers = 0;
+  std::int64_t hidden = 0;
+  std::int64_t intermediate = 0;
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t vocab = 0;
+  void Fields(FieldVisitor& f);
+};
+
 struct ModelEntry {
   std::string name;
   std::vector<std::string> paths;  ///< under ROUNDLAB_MODELS; the first that exists is taken
   std::string get;
+  std::optional<ModelShape> shape;
 };
 
 /// The catalogue: ROUNDLAB_CATALOGUE, else configs/catalogue.yaml of the source tree or

@@ -71,7 +71,7 @@ const BadConfig kBadConfigs[] = {
      "sym_full)"},
     {"UnknownDataName", "model: m/\neval: [{type: perplexity, data: wikitext3}]\n",
      "c.yaml:2:33: eval.0.data: unknown data 'wikitext3'; did you mean 'wikitext2'? (known: "
-     "arc_challenge, arc_easy, boolq, c4, hellaswag, lambada_openai, mmlu, openbookqa, pile, "
+     "arc_challenge, arc_easy, boolq, c4, hellaswag, lab, lambada_openai, mmlu, openbookqa, pile, "
      "piqa, ptb, rte, tinystories, truthfulqa, wikitext2, winogrande); a file is given as {path: "
      "FILE}"},
     {"TwoEvaluatorsOfOneName",
@@ -183,7 +183,7 @@ const BadCommand kBadCommands[] = {
     {"UnknownCommand",
      {"rum", "c.yaml"},
      "unknown command 'rum'; did you mean 'run'? (known: compare, describe, execute, list, plan, "
-     "reproduce, run, score, table, tokenize, validate)"},
+     "report, reproduce, run, score, table, tokenize, train, validate, world)"},
     {"UnknownFlag", {"run", "c.yaml", "--owt", "x"}, "command line: unrecognised option '--owt'"},
     {"FlagWithoutValue",
      {"run", "c.yaml", "--out"},
@@ -226,8 +226,10 @@ const BadCommand kBadCommands[] = {
      "there (config.json, model.safetensors, tokenizer.json)"},
     {"UnknownModel",
      {"tokenize", "--model", "smollm", "--text", "x"},
-     "model: unknown name 'smollm'; did you mean 'smollm2'? (known: babyllama-tok105, smollm2, "
-     "stories260k, tinystories-656k); no such file or folder either"},
+     "model: unknown name 'smollm'; did you mean 'smollm2'? (known: babyllama-tok105, llama-13b, "
+     "llama-2-13b, llama-2-70b, llama-2-7b, llama-2-7b-chat, llama-3-8b-instruct, llama-30b, "
+     "llama-65b, llama-7b, mistral-7b-instruct-v0.2, mistral-7b-v0.1, neural-chat-7b-v3-1, "
+     "neural-chat-7b-v3-3, smollm2, stories260k, tinystories-656k); no such file or folder either"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Commands, BadCommandTest, ::testing::ValuesIn(kBadCommands),

@@ -10,6 +10,7 @@
 #include "core/base/statistics.h"
 #include "experiments/options_doc.h"
 #include "experiments/table.h"
+#include "experiments/train_config.h"
 #include "tests/core/formats/format_files.h"
 
 namespace roundlab {
@@ -29,10 +30,22 @@ std::vector<std::string> Configs() {
     const fs::path& path = entry.path();
     if (path.extension() != ".yaml" || path.filename() == "catalogue.yaml") continue;
     const std::string folder = path.parent_path().filename().string();
-    if (folder == "tasks" || folder == "parts") continue;  // no experiments by themselves
+    // No experiments by themselves.
+    if (folder == "tasks" || folder == "parts" || folder == "hardware") continue;
+    if (path.filename().string().rfind("train", 0) == 0) continue;
     files.push_back(path.string());
   }
   return files;
+}
+
+TEST(ConfigFilesTest, TrainingFilesAreRead) {
+  int count = 0;
+  for (const auto& entry : fs::directory_iterator(kRoot + "/configs/lab")) {
+    if (entry.path().filename().string().rfind("train", 0) != 0) continue;
+    EXPECT_EQ(ErrorOf([&] { LoadTrainConfig(entry.path().string(), {}); }), "") << entry.path();
+    ++count;
+  }
+  EXPECT_GT(count, 0);
 }
 
 RunConfig Reread(const std::string& text) {

@@ -1,0 +1,208 @@
+#include "experiments/cost_model.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "core/base/error.h"
+#include "core/base/suggest.h"
+#include "core/text/catalogue.h"
+
+namespace roundlab {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
+
+Work operator+(const Work& a, const Work& b) {
+  return {a.flops + b.flops, a.values + b.values, a.ops + b.ops};
+}
+Work operator*(double factor, const Work& w) {
+  return {factor * w.flops, factor * w.values, factor * w.ops};
+}
+
+double BlockWeights(const ModelDescription& m) {
+  return static_cast<double>(m.LinearWeights()) / static_cast<double>(m.layers);
+}
+
+/// One block's forward pass over `tokens` tokens in sequences of `seqlen`.
+Work ForwardBlock(const ModelDescription& m, double tokens, double seqlen) {
+  // Softmax attention reaches about half the rate of plain products (results/evaluation.md).
+  constexpr double kAttentionCost = 2;
+  const auto width = static_cast<double>(m.heads * m.head_dim);
+  const auto hidden = static_cast<double>(m.hidden);
+  const auto inner = static_cast<double>(m.intermediate);
+  Work work;
+  work.flops = tokens * (2 * BlockWeights(m) + kAttentionCost * 4 * width * seqlen / 2);
+  work.values = tokens * (14 * hidden + 6 * width + 5 * inner);
+  work.ops = 40;
+  return work;
+}
+
+/// One optimizer step on a block.
+Work StepBlock(const ModelDescription& m, double tokens, double seqlen) {
+  // A weight is read with its offset, rounded, and the other way round; then the offset moves.
+  Work weights;
+  weights.values = 12 * BlockWeights(m);
+  weights.ops = 120;
+  return 3 * ForwardBlock(m, tokens, seqlen) + weights;
+}
+
+Work TuneWork(const RunConfig& run, const ModelDescription& m) {
+  if (run.pipeline.empty()) return {};
+  const auto layers = static_cast<double>(m.layers);
+  const RoundStage& stage = run.pipeline.front();
+  if (!stage.scheme.make()->Tunable()) {
+    Work once;
+    once.values = layers * 12 * BlockWeights(m);
+    once.ops = layers * 100;
+    return once;
+  }
+  const auto seqlen = static_cast<double>(run.calibration->seqlen);
+  const auto samples = static_cast<double>(run.calibration->samples);
+  const auto batch = std::min(samples, static_cast<double>(stage.tune.batch));
+  const auto steps = static_cast<double>(stage.tune.steps);
+  const Work step = StepBlock(m, batch * seqlen, seqlen);
+  const Work pass = samples / batch * ForwardBlock(m, batch * seqlen, seqlen);
+  return layers * (steps * step + 3 * pass);
+}
+
+Work EvaluateWork(const ModelDescription& m, double tokens) {
+  constexpr double kRows = 2048;  // tokens a forward pass takes
+  const auto hidden = static_cast<double>(m.hidden);
+  const auto vocab = static_cast<double>(m.vocab);
+  Work pass = static_cast<double>(m.layers) * ForwardBlock(m, kRows, kRows);
+  pass.flops += 2 * hidden * vocab * kRows;
+  pass.values += 2 * vocab * kRows;
+  return tokens / kRows * pass;
+}
+
+double PeakBytes(const RunConfig& run, const ModelDescription& m, double bytes_per_value) {
+  const auto hidden = static_cast<double>(m.hidden);
+  const auto ends = static_cast<double>(m.vocab * m.hidden) * (m.tied_head ? 1 : 2);
+  const double program = 0.15 * kGib;
+  double most = program;
+  if (!run.eval.empty()) {
+    const double logits = 64.0 * 1024 * 1024;
+    most = std::max(
+        most, program + logits + bytes_per_value * (static_cast<double>(m.LinearWeights()) + ends));
+  }
+  if (run.pipeline.empty() || !run.pipeline.front().scheme.make()->Tunable()) return most;
+  const TuneOptions& tune = run.pipeline.front().tune;
+  const auto seqlen = static_cast<double>(run.calibration->seqlen);
+  const auto samples = static_cast<double>(run.calibration->samples);
+  const double chains = 2 * samples * seqlen * hidden * bytes_per_value;
+  const double batch = std::min(samples, static_cast<double>(tune.batch)) * seqlen;
+  const double kept =
+      batch * bytes_per_value * (16 * hidden + 5 * static_cast<double>(m.intermediate));
+  const double weights = 7 * 4 * BlockWeights(m);  // W, V, gradients, rounded, best, moments
+  const double codes = static_cast<double>(m.LinearWeights());
+  return std::max(most, program + chains + kept + weights + codes + bytes_per_value * ends);
+}
+
+template <class Step>
+double SecondsOf(const Step& step) {
+  using Clock = std::chrono::steady_clock;
+  step();  // warm
+  double best = 1e30;
+  const auto end = Clock::now() + std::chrono::milliseconds(250);
+  do {
+    const auto start = Clock::now();
+    step();
+    best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
+  } while (Clock::now() < end);
+  return best;
+}
+
+double ProductRate(const ModelDescription& m, std::int64_t tokens) {
+  const std::int64_t rows = std::min<std::int64_t>(tokens, 4096);
+  const std::int64_t inner = std::min<std::int64_t>(m.intermediate, 8192);
+  const std::int64_t hidden = std::min<std::int64_t>(m.hidden, 8192);
+  const at::Tensor x = at::ones({rows, hidden});
+  const at::Tensor up = at::ones({inner, hidden});
+  const at::Tensor out = at::ones({hidden, hidden});
+  const double seconds = SecondsOf([&] {
+    at::linear(x, up);
+    at::linear(x, out);
+  });
+  return 2 * static_cast<double>(rows * hidden * (inner + hidden)) / seconds;
+}
+
+}  // namespace
+
+void Hardware::Fields(FieldVisitor& f) {
+  f.Real("flops", &flops, Above(0), "matrix products, FLOP/s", Presence::kRequired);
+  f.Real("attainable", &attainable, Between(0.01, 1), "share of it that is reached");
+  f.Real("bandwidth", &bandwidth, Above(0), "of memory, bytes/s", Presence::kRequired);
+  f.Real("seconds_per_op", &seconds_per_op, AtLeast(0), "start of one operation");
+  f.Real("memory_gib", &memory_gib, AtLeast(0), "memory; 0: not known");
+  f.Real("bytes_per_value", &bytes_per_value, Above(0), "of weights and activations");
+}
+
+Hardware LoadHardware(const std::string& name) {
+  const bool path = name.find('/') != std::string::npos || name.find(".yaml") != std::string::npos;
+  const std::string folder = ConfigFolder() + "/hardware";
+  const std::string file = path ? name : folder + "/" + name + ".yaml";
+  if (!path && !fs::exists(file)) {
+    std::vector<std::string> known;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      known.push_back(entry.path().stem().string());
+    }
+    throw Error("unknown hardware '" + name + "'" + SuggestionSuffix(name, known));
+  }
+  Hardware hardware;
+  std::vector<Diagnostic> diagnostics;
+  ReadFields(LoadYaml(file), "", FieldsOf(&hardware), &diagnostics);
+  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
+  return hardware;
+}
+
+RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens,
+               double bytes_per_value) {
+  RunCost cost;
+  cost.tune = TuneWork(run, model);
+  cost.evaluate = EvaluateWork(model, static_cast<double>(eval_tokens));
+  const double stages = (run.pipeline.empty() ? 0 : 1) + (run.eval.empty() ? 0 : 1);
+  cost.load_bytes = stages * 4 * static_cast<double>(model.TotalWeights());
+  cost.peak_bytes = PeakBytes(run, model, bytes_per_value);
+  return cost;
+}
+
+double Seconds(const Work& work, const Hardware& hardware) {
+  return work.flops / (hardware.flops * hardware.attainable) +
+         work.values * hardware.bytes_per_value / hardware.bandwidth +
+         work.ops * hardware.seconds_per_op;
+}
+
+double Seconds(const RunCost& cost, const Hardware& hardware) {
+  constexpr double kStart = 0.5;     // of the process, seconds
+  constexpr double kLoadRate = 1e9;  // of the checkpoint, bytes/s
+  return Seconds(cost.tune, hardware) + Seconds(cost.evaluate, hardware) +
+         cost.load_bytes / kLoadRate + kStart;
+}
+
+Hardware ProbeMachine(const ModelDescription& model, std::int64_t tokens, std::int64_t threads) {
+  const c10::InferenceMode no_grad;
+  const int before = at::get_num_threads();
+  at::set_num_threads(static_cast<int>(threads));
+  Hardware found;
+  found.flops = ProductRate(model, tokens);
+  const at::Tensor large = at::ones({4 << 20});
+  at::Tensor other = at::empty_like(large);
+  found.bandwidth =
+      8.0 * static_cast<double>(large.numel()) / SecondsOf([&] { at::mul_out(other, large, 2.0); });
+  const at::Tensor small = at::ones({64});
+  found.seconds_per_op = SecondsOf([&] {
+                           for (int i = 0; i < 1000; ++i) at::mul(small, 2.0);
+                         }) /
+                         1000;
+  at::set_num_threads(before);
+  return found;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/config/fields.h"
+#include "core/model/description.h"
+#include "experiments/run_config.h"
+
+namespace roundlab {
+
+/// A machine in figures: configs/hardware/NAME.yaml, or this one as ProbeMachine finds it.
+struct Hardware {
+  double flops = 0;            ///< matrix products, FLOP/s
+  double attainable = 1;       ///< share of it that a transformer's products reach
+  double bandwidth = 0;        ///< of memory, bytes/s
+  double seconds_per_op = 0;   ///< start of one operation
+  double memory_gib = 0;       ///< 0: not known
+  double bytes_per_value = 4;  ///< of weights and activations in the compute dtype
+  void Fields(FieldVisitor& f);
+};
+
+/// Reads configs/hardware/NAME.yaml or a file of the user's. Throws Error for an unknown name with
+/// the nearest, ConfigError for a bad file.
+Hardware LoadHardware(const std::string& name);
+
+/// What has to be done, whoever does it.
+struct Work {
+  double flops = 0;   ///< of matrix products; attention counts by its half rate
+  double values = 0;  ///< numbers read or written by all else
+  double ops = 0;     ///< operations started
+};
+
+struct RunCost {
+  Work tune;
+  Work evaluate;
+  double load_bytes = 0;  ///< of the checkpoint's weights, once a stage
+  double peak_bytes = 0;  ///< resident at the most
+};
+
+/// Work of a run. With P linear weights a block, T tokens and mean context S / 2 a forward pass is
+/// 2 P T + 4 heads head_dim (S / 2) T FLOP; a tuning step three of them (forward, gradients of
+/// weights and of activations); beside the steps a block is run three times over all samples: for
+/// the targets, the loss before, and the loss after with the outputs that feed the next block.
+/// Evaluation: a forward pass over `eval_tokens` and the head.
+RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens,
+               double bytes_per_value);
+
+/// flops / (rate * attainable) + bytes / bandwidth + ops * seconds_per_op.
+double Seconds(const Work& work, const Hardware& hardware);
+double Seconds(const RunCost& cost, const Hardware& hardware);
+
+/// This machine with so many threads, by products of the model's own shapes on `tokens` rows, a
+/// pass over memory and many small operations: about a second.
+Hardware ProbeMachine(const ModelDescription& model, std::int64_t tokens, std::int64_t threads);
+
+}  // namespace roundlab
