@@ -121,6 +121,7 @@ std::vector<RunConfig> Unfinished(const Experiment& experiment, const CommandLin
 }
 
 std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment& experiment) {
+  const std::optional<SlurmOptions> slurm = ChosenSlurm(line);
   InstallInterruptHandler();
   RunnerOptions options;
   options.program = line.program;
@@ -128,7 +129,7 @@ std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment&
   options.jobs = line.jobs;
   options.retry_failed = line.retry_failed;
   options.quiet = line.quiet;
-  return RunAll(experiment, options);
+  return slurm ? RunAllOnSlurm(experiment, options, *slurm) : RunAll(experiment, options);
 }
 
 int TellProblems(const std::vector<RunOutcome>& outcomes) {
@@ -150,7 +151,8 @@ int TellProblems(const std::vector<RunOutcome>& outcomes) {
 int RunCommand(const CommandLine& line) {
   RequireArguments(line, 1,
                    "FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--jobs N] "
-                   "[--retry-failed] [--format FORMAT] [--json] [--quiet]");
+                   "[--engine ENGINE] [--slurm-options WORDS] [--retry-failed] [--format FORMAT] "
+                   "[--json] [--quiet]");
   if (line.jobs < 1)
     throw Error("command line: --jobs " + std::to_string(line.jobs) + " is below 1");
   TextTable().To(line.format);
@@ -182,10 +184,7 @@ int ValidateCommand(const CommandLine& line) {
 int ExecuteCommand(const CommandLine& line) {
   RequireArguments(line, 1, "FOLDER");
   const std::string& folder = line.arguments[0];
-  const ConfigNode node = LoadYaml(folder + "/config.yaml");
-  std::vector<Diagnostic> diagnostics;
-  const RunConfig config = ReadRunConfig(node, {}, &diagnostics);
-  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
+  const RunConfig config = LoadRunConfig(folder + "/config.yaml");
   InstallInterruptHandler();
   if (line.supervised) StopWithParent();
   const ExecuteOptions options{folder, line.quiet, line.max_threads, line.line_seconds};

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "experiments/experiment.h"
 #include "experiments/runner.h"
+#include "experiments/slurm_engine.h"
 
 namespace roundlab {
 
@@ -35,6 +37,9 @@ struct CommandLine {
   bool no_special = false;
   bool retry_failed = false;
   bool supervised = false;  ///< of `execute`: started by a runner
+  bool jobs_given = false;
+  std::string engine = "local";
+  std::optional<std::string> slurm_options;
 };
 
 // Each returns the exit code: 0 done, 1 a run failed, 2 it failed for bad input, 130 interrupted.
@@ -70,6 +75,13 @@ std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment&
 
 /// Says on stderr which runs are not complete and why; the exit code.
 int TellProblems(const std::vector<RunOutcome>& outcomes);
+
+/// slurm-task FOLDER N: one run, as Slurm starts it.
+int SlurmTaskCommand(const CommandLine& line);
+
+/// How `run` is to use Slurm; nullopt where it runs on this machine. Throws Error where there is no
+/// such engine or no Slurm.
+std::optional<SlurmOptions> ChosenSlurm(const CommandLine& line);
 
 /// Throws Error unless the command has exactly `count` arguments, called `names` in the message.
 void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names);

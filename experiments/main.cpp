@@ -44,6 +44,7 @@ const std::map<std::string, Command>& Commands() {
        {TrainCommand, "train FILE", "trains a small model; --out: its folder; again = continue"}},
       {"world",
        {WorldCommand, "world", "text of the built-in laboratory: --split, --documents, --seed"}},
+      {"slurm-task", {SlurmTaskCommand, "slurm-task DIR N", "one run, as Slurm starts it"}},
       {"execute", {ExecuteCommand, "execute FOLDER", "one run, as `run` starts it"}}};
   return commands;
 }
@@ -56,6 +57,10 @@ po::options_description Options(CommandLine* line) {
       "out", po::value(&line->out)->default_value(line->out),
       "folder of results; of `report`: of its files, default DIR/report")(
       "jobs", po::value(&line->jobs), "runs at a time, which share the cores; default 1")(
+      "engine", po::value(&line->engine), "what runs them: local (the default) or slurm")(
+      "slurm-options",
+      po::value<std::string>()->notifier([line](const std::string& s) { line->slurm_options = s; }),
+      "more words for sbatch, as one argument")(
       "retry-failed", po::bool_switch(&line->retry_failed), "try runs again that have failed")(
       "hardware", po::value(&line->hardware),
       "of `plan`: name in configs/hardware or a file; default this machine")(
@@ -118,6 +123,7 @@ int Dispatch(int argc, char** argv) {
     throw Error("unknown command '" + words.front() + "'" + SuggestionSuffix(words.front(), names));
   }
   line.command = words.front();
+  line.jobs_given = values.count("jobs") != 0;
   line.out_given = !values["out"].defaulted();
   const bool world = line.command == "world";
   if (values.count("seed") != 0 && line.command != "compare" && !world) {

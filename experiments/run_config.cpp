@@ -171,4 +171,11 @@ RunConfig ReadRunConfig(const ConfigNode& node, const std::vector<std::string>& 
   return config;
 }
 
+RunConfig LoadRunConfig(const std::string& file) {
+  std::vector<Diagnostic> diagnostics;
+  RunConfig config = ReadRunConfig(LoadYaml(file), {}, &diagnostics);
+  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
+  return config;
+}
+
 }  // namespace roundlab

@@ -44,4 +44,7 @@ struct RunConfig {
 RunConfig ReadRunConfig(const ConfigNode& node, const std::vector<std::string>& reserved,
                         std::vector<Diagnostic>* diagnostics);
 
+/// The config.yaml of a run's folder. Throws Error or ConfigError with all that is wrong.
+RunConfig LoadRunConfig(const std::string& file);
+
 }  // namespace roundlab

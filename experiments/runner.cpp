@@ -33,11 +33,8 @@ class LocalRunner {
   LocalRunner(const Experiment& experiment, const RunnerOptions& options)
       : experiment_(experiment),
         options_(options),
-        display_(experiment, options.quiet, options.jobs > 1) {
-    std::set<std::string> seen;
-    for (const PlannedRun& run : experiment.runs) {
-      if (seen.insert(run.id).second) plan_.push_back(&run);
-    }
+        display_(experiment, options.quiet, options.jobs > 1),
+        plan_(DistinctRuns(experiment)) {
     outcomes_.resize(plan_.size());
     for (std::size_t i = 0; i < plan_.size(); ++i) waiting_.push_back(i);
   }
@@ -96,7 +93,7 @@ class LocalRunner {
 
   /// Whether a failed run is tried again: once, and not where another runner has just done so.
   bool Retry(const std::string& folder) const {
-    return options_.retry_failed && fs::last_write_time(folder + "/run.json") < start_;
+    return options_.retry_failed && fs::last_write_time(folder + "/run.json") < options_.begun;
   }
 
   std::vector<std::string> Words(const std::string& folder) const {
@@ -156,19 +153,6 @@ class LocalRunner {
     return InterruptRequested() && (signal == kStopSignal || signal == SIGINT || signal == SIGTERM);
   }
 
-  static void WriteFailure(const PlannedRun& run, RunOutcome* outcome) {
-    RunResult failed;
-    failed.id = run.id;
-    failed.status = "failed";
-    failed.reason = outcome->reason;
-    failed.config = run.config.Canonical();
-    try {
-      WriteRunResult(outcome->folder + "/run.json", failed);
-    } catch (const Error& e) {
-      outcome->reason += "; " + std::string(e.what());
-    }
-  }
-
   void Finish(std::size_t place, RunOutcome outcome) {
     outcomes_[place] = std::move(outcome);
     display_.Finished(*plan_[place], outcomes_[place]);
@@ -198,7 +182,6 @@ class LocalRunner {
   std::vector<ActiveRun> active_;
   bool stopped_ = false;
   bool stop_sent_ = false;
-  const fs::file_time_type start_ = fs::file_time_type::clock::now();
 };
 
 }  // namespace
@@ -209,6 +192,20 @@ std::string RunFolder(const std::string& out, const Experiment& experiment, cons
 
 std::string ExperimentFile(const std::string& out, const Experiment& experiment) {
   return out + "/" + experiment.name + "/experiment.yaml";
+}
+
+std::vector<const PlannedRun*> DistinctRuns(const Experiment& experiment) {
+  std::set<std::string> seen;
+  std::vector<const PlannedRun*> distinct;
+  for (const PlannedRun& run : experiment.runs) {
+    if (seen.insert(run.id).second) distinct.push_back(&run);
+  }
+  return distinct;
+}
+
+void WriteExperimentFile(const std::string& out, const Experiment& experiment) {
+  MakeFolder(out + "/" + experiment.name);
+  WriteFileAtomically(ExperimentFile(out, experiment), experiment.resolved);
 }
 
 RunOutcome LookAtRun(const std::string& folder, const RunConfig& config) {
@@ -238,17 +235,31 @@ RunOutcome LookAtRun(const std::string& folder, const RunConfig& config) {
 
 std::vector<RunOutcome> LookAtAll(const Experiment& experiment, const std::string& out) {
   std::vector<RunOutcome> outcomes;
-  std::set<std::string> seen;
-  for (const PlannedRun& run : experiment.runs) {
-    if (!seen.insert(run.id).second) continue;
-    outcomes.push_back(LookAtRun(RunFolder(out, experiment, run.id), run.config));
+  for (const PlannedRun* run : DistinctRuns(experiment)) {
+    outcomes.push_back(LookAtRun(RunFolder(out, experiment, run->id), run->config));
   }
   return outcomes;
 }
 
+void WriteFailure(const PlannedRun& run, RunOutcome* outcome) {
+  RunResult failed;
+  failed.id = run.id;
+  failed.status = "failed";
+  failed.reason = outcome->reason;
+  failed.config = run.config.Canonical();
+  try {
+    WriteRunResult(outcome->folder + "/run.json", failed);
+  } catch (const Error& e) {
+    outcome->reason += "; " + std::string(e.what());
+  }
+}
+
 std::vector<RunOutcome> RunAll(const Experiment& experiment, const RunnerOptions& options) {
-  MakeFolder(options.out + "/" + experiment.name);
-  WriteFileAtomically(ExperimentFile(options.out, experiment), experiment.resolved);
+  WriteExperimentFile(options.out, experiment);
+  return RunPlan(experiment, options);
+}
+
+std::vector<RunOutcome> RunPlan(const Experiment& experiment, const RunnerOptions& options) {
   return LocalRunner(experiment, options).Run();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct RunnerOptions {
   std::int64_t jobs = 1;      ///< runs at a time; they share the machine's cores
   bool retry_failed = false;  ///< runs that have failed before are tried again
   bool quiet = false;
+  /// Only failures older than this are tried again: not those of runners that work beside this one.
+  std::filesystem::file_time_type begun = std::filesystem::file_time_type::clock::now();
 };
 
 enum class RunState { kDone, kFailed, kInterrupted, kNotRun };
@@ -35,6 +38,10 @@ std::string RunFolder(const std::string& out, const Experiment& experiment, cons
 
 /// OUT/EXPERIMENT/experiment.yaml: what the runs beside it belong to (Experiment::resolved).
 std::string ExperimentFile(const std::string& out, const Experiment& experiment);
+void WriteExperimentFile(const std::string& out, const Experiment& experiment);
+
+/// The runs of the plan, one a distinct id, in plan order.
+std::vector<const PlannedRun*> DistinctRuns(const Experiment& experiment);
 
 /// What is on disk of a run. Throws Error where the folder holds another config.
 RunOutcome LookAtRun(const std::string& folder, const RunConfig& config);
@@ -42,11 +49,18 @@ RunOutcome LookAtRun(const std::string& folder, const RunConfig& config);
 /// That of all runs of the plan, one entry a distinct id, in plan order.
 std::vector<RunOutcome> LookAtAll(const Experiment& experiment, const std::string& out);
 
+/// Writes run.json of a run that ended without a result, with `outcome`'s reason; where that can't
+/// be written, this is added to the reason. To be called by who holds the claim on the folder.
+void WriteFailure(const PlannedRun& run, RunOutcome* outcome);
+
 /// Does all runs of the plan that are not complete, a process each. A run that fails does not stop
 /// the others; an interrupt stops all. Equal configs are done once. The answer has one entry a
 /// distinct id, in plan order. Any number of runners may work in one folder, on one machine or, by
 /// a file system that keeps locks, on several: each run is done by one of them, and this returns
 /// when all are done.
 std::vector<RunOutcome> RunAll(const Experiment& experiment, const RunnerOptions& options);
+
+/// RunAll without writing the experiment's file.
+std::vector<RunOutcome> RunPlan(const Experiment& experiment, const RunnerOptions& options);
 
 }  // namespace roundlab

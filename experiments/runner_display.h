@@ -27,11 +27,11 @@ class RunnerDisplay {
   void Started(const PlannedRun& run);
   void Finished(const PlannedRun& run, const RunOutcome& outcome);
   void Update(const std::vector<RunLine>& running);
-  void End();  ///< clears what would be redrawn
+  void Say(const std::string& line);  ///< a line that stays
+  void End();                         ///< clears what would be redrawn
 
  private:
   using Clock = std::chrono::steady_clock;
-  void Say(const std::string& line);
   void Erase();
   std::string Summary() const;
 

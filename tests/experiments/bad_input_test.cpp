@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -301,6 +302,19 @@ TEST_F(FullDiskTest, BeforeTheRunStarts) {
                 entry.path().filename() == "filler")
         << entry.path();
   }
+}
+
+TEST_F(BadInputTest, WithoutSlurmNothingIsWritten) {
+  const std::string path = std::getenv("PATH");
+  ::setenv("PATH", folder_.path().c_str(), 1);
+  const ProgramResult run =
+      RunProgram(folder_.path(), {"run", "c.yaml", "--out", "out", "--engine", "slurm"});
+  ::setenv("PATH", path.c_str(), 1);
+  EXPECT_EQ(run.err,
+            "command line: --engine slurm needs Slurm's command 'sbatch', which is not on PATH; "
+            "--engine local runs on this machine\n");
+  EXPECT_EQ(run.code, 2);
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
 }
 
 }  // namespace
