@@ -137,8 +137,10 @@ std::vector<std::string> FullRow(const Ablation& ablation, const Setting& settin
   return row;
 }
 
-TextTable Table(const Experiment& experiment, const Setting& setting, double sign) {
+/// The most damaging first, those that can't be told last.
+std::vector<Damage> Ranked(const Experiment& experiment, const Setting& setting) {
   const Ablation& ablation = *experiment.ablation;
+  const double sign = LowerIsBetter(ablation.value).value_or(true) ? 1 : -1;
   const auto full = setting.values.find(ablation.full);
   std::vector<Damage> damages;
   for (const std::string& label : experiment.axes.back().labels) {
@@ -151,6 +153,12 @@ TextTable Table(const Experiment& experiment, const Setting& setting, double sig
     const double y = b.Size();
     return std::isnan(y) ? !std::isnan(x) : x > y;
   });
+  return damages;
+}
+
+TextTable Table(const Experiment& experiment, const Setting& setting) {
+  const Ablation& ablation = *experiment.ablation;
+  const std::vector<Damage> damages = Ranked(experiment, setting);
   TextTable table;
   table.title = "Ablation on " + ablation.value +
                 (setting.title.empty() ? "" : ", " + setting.title) + ": most damaging first";
@@ -178,12 +186,27 @@ TextTable Table(const Experiment& experiment, const Setting& setting, double sig
 std::vector<TextTable> MakeAblationTables(const Experiment& experiment,
                                           const std::vector<RunOutcome>& outcomes) {
   if (!experiment.ablation) return {};
-  const double sign = LowerIsBetter(experiment.ablation->value).value_or(true) ? 1 : -1;
   std::vector<TextTable> tables;
   for (const Setting& setting : Gather(experiment, outcomes)) {
-    tables.push_back(Table(experiment, setting, sign));
+    tables.push_back(Table(experiment, setting));
   }
   return tables;
+}
+
+std::vector<AblationRanking> RankAblations(const Experiment& experiment,
+                                           const std::vector<RunOutcome>& outcomes) {
+  if (!experiment.ablation) return {};
+  std::vector<AblationRanking> rankings;
+  for (const Setting& setting : Gather(experiment, outcomes)) {
+    AblationRanking& ranking = rankings.emplace_back();
+    ranking.setting = setting.title;
+    for (const Damage& d : Ranked(experiment, setting)) {
+      const bool several = d.worse.size() > 1;
+      ranking.damages.push_back({d.label, d.Size(), several ? d.tested.low : std::nan(""),
+                                 several ? d.tested.high : std::nan("")});
+    }
+  }
+  return rankings;
 }
 
 }  // namespace roundlab

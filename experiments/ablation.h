@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "experiments/experiment.h"
@@ -15,5 +16,19 @@ namespace roundlab {
 /// interaction: its damage less those of its two components, 0 where they add up.
 std::vector<TextTable> MakeAblationTables(const Experiment& experiment,
                                           const std::vector<RunOutcome>& outcomes);
+
+/// The same figures as numbers, for plots; NaN where the table has "-".
+struct AblationDamage {
+  std::string label;  ///< "- rounding"
+  double size;
+  double low;  ///< 95 % interval
+  double high;
+};
+struct AblationRanking {
+  std::string setting;  ///< "width W4, seqlen 512"; empty without other axes
+  std::vector<AblationDamage> damages;
+};
+std::vector<AblationRanking> RankAblations(const Experiment& experiment,
+                                           const std::vector<RunOutcome>& outcomes);
 
 }  // namespace roundlab

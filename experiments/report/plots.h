@@ -16,8 +16,8 @@ struct PlotSection {
   std::vector<Plot> plots;
 };
 
-/// Headline metrics against bits a weight and against seconds, and each seed with mean and
-/// interval. Sections without a plot are left out.
+/// Ablations; headline metrics against bits a weight and against seconds, and each seed with mean
+/// and interval. Sections without a plot are left out.
 std::vector<PlotSection> MetricPlots(const ReportData& data);
 
 /// Losses, flip rates, output SNR and offsets of the points of the plan side by side.

@@ -110,6 +110,7 @@ class Drawing {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" role=\"group\"" +
         Attribute("aria-labelledby", title_id + " " + about_id) +
         Attribute("viewBox", "0 0 " + Place(kWidth) + " " + Place(height_)) +
+        Attribute("width", Place(kWidth)) + Attribute("height", Place(height_)) +
         Attribute("data-x", x_.Describe()) + Attribute("data-y", rows_ ? "rows" : y_.Describe()) +
         Attribute("data-x-label", Markup(plot_.x.label)) +
         Attribute("data-y-label", Markup(plot_.y.label)) +

@@ -252,6 +252,42 @@ TEST_F(ReportTest, ManyPointsAreCutAndThatIsSaid) {
               HasSubstr(" The first 60 of 62 points of the plan are drawn; run.h5 has all."));
 }
 
+TEST(ReportAblationTest, ComponentsAreRankedByTheDamageOfGoingWithout) {
+  const TempFolder folder;
+  folder.Write("experiment.yaml",
+               "name: ab\nmodel: m/\nquant: {bits: 4, group_size: 16}\n"
+               "pipeline: [{type: round, scheme: {type: signround}}]\n"
+               "calibration: {data: {path: t}, protocol: plain, samples: 8, seqlen: 16}\n"
+               "eval: [{type: perplexity, name: t, data: {path: t}, seqlen: 16}]\nseeds: [0, 1]\n"
+               "ablate:\n  value: t/perplexity\n  off:\n"
+               "    offset: {pipeline.0.scheme.tune_offset: false}\n"
+               "    range: {pipeline.0.scheme.tune_range: false}\n");
+  const std::map<std::string, double> worse = {{"full", 0}, {"- offset", 1}, {"- range", 4}};
+  for (const PlannedRun& run : LoadExperiment(folder / "experiment.yaml", {}).runs) {
+    RunResult result;
+    result.id = run.id;
+    result.status = "complete";
+    result.config = run.config.Canonical();
+    const auto seed = static_cast<double>(run.seed);
+    result.metrics["t/perplexity"] = 30 + seed + worse.at(run.labels.at("ablate")) * (1 + seed);
+    fs::create_directory(folder / run.id);
+    WriteRunResult(folder / run.id + "/run.json", result);
+    WriteRunFile(folder / run.id + "/run.h5", {}, {});
+  }
+  const auto sections = MetricPlots(GatherReport(folder.path()));
+  ASSERT_FALSE(sections.empty());
+  EXPECT_EQ(sections[0].title, "Ablations");
+  const Plot& plot = sections[0].plots.at(0);
+  EXPECT_THAT(plot.y.categories, ElementsAre("full", "- range", "- offset"));
+  const auto& points = plot.series.at(0).points;
+  EXPECT_EQ(points[0].x, 0);
+  EXPECT_EQ(points[1].x, 6);  // mean of 4 and 8
+  EXPECT_EQ(points[2].x, 1.5);
+  // Student's t with 1 degree of freedom: 12.7062 * (8 - 4) / 2
+  EXPECT_NEAR(points[1].low, 6 - 25.4124, 1e-3);
+  EXPECT_NEAR(points[1].high, 6 + 25.4124, 1e-3);
+}
+
 TEST(ReportFolderTest, WhatIsNoExperimentIsRefused) {
   const TempFolder folder;
   const auto error = [&](const std::string& name) {
