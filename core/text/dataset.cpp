@@ -13,6 +13,7 @@
 #include "core/base/files.h"
 #include "core/base/hash.h"
 #include "core/base/suggest.h"
+#include "core/text/builtin_data.h"
 #include "core/text/catalogue.h"
 #include "core/text/parquet.h"
 #include "core/text/utf8.h"
@@ -82,6 +83,7 @@ std::vector<std::string> ParquetDocuments(const DataSource& source, std::int64_t
 
 std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t most) {
   const std::string format = FormatOf(source);
+  if (IsBuiltin(source.path)) return BuiltinDocuments(source.path, most);
   if (format == "parquet") return ParquetDocuments(source, most);
   const std::string text = ReadMaybeGzip(source.path);
   try {
@@ -120,11 +122,11 @@ DataSource ResolveData(const DataSource& source) {
     splits.push_back(file.split);
     if (file.split != split) continue;
     DataSource found = source;
-    found.path = DataFolder() + "/" + file.path;
+    found.path = IsBuiltin(file.path) ? file.path : DataFolder() + "/" + file.path;
     found.format = file.format.empty() ? "auto" : file.format;
     if (!file.field.empty()) found.field = file.field;
     if (!file.labels.empty()) found.labels = DataFolder() + "/" + file.labels;
-    if (std::filesystem::exists(found.path)) return found;
+    if (IsBuiltin(found.path) || std::filesystem::exists(found.path)) return found;
     missing += (missing.empty() ? "" : " or ") + found.path;
   }
   if (!missing.empty()) {
@@ -196,6 +198,7 @@ Dataset LoadDataset(const DataSource& source, std::int64_t most) {
     const std::string format = FormatOf(source);
     const bool rows = format == "wikitext" || format == "jsonl" || format == "parquet";
     dataset.join = rows ? "\n\n" : " ";
+    dataset.join_tokens = IsBuiltin(source.path);
   }
   dataset.label = source.Label();
   dataset.file = file.path;
@@ -206,6 +209,7 @@ Dataset LoadDataset(const DataSource& source, std::int64_t most) {
 }
 
 std::string ReadMaybeGzip(const std::string& path) {
+  if (IsBuiltin(path)) return BuiltinRows(path);
   if (!EndsWith(path, ".gz")) return ReadFile(path);
   errno = 0;
   gzFile in = gzopen(path.c_str(), "rb");

@@ -9,7 +9,7 @@
 namespace roundlab {
 
 /// Where text comes from: a name of the catalogue, or a file. In YAML `data: wikitext2` or
-/// `data: {path: my.jsonl.gz, field: text}`.
+/// `data: {path: my.jsonl.gz, field: text}`. A path may be built in (core/text/builtin_data.h).
 struct DataSource {
   std::string name;             ///< of the catalogue; empty where `path` is given
   std::string path;             ///< .gz is unpacked
@@ -68,7 +68,7 @@ std::string FormatOf(const DataSource& file);
 /// file, row that is no JSON, row without the field, text that is not UTF-8, no document at all.
 Dataset LoadDataset(const DataSource& source, std::int64_t most = 0);
 
-/// The bytes of a file, unpacked where its name ends in .gz.
+/// The bytes of a file, unpacked where its name ends in .gz; built-in rows as if from a file.
 std::string ReadMaybeGzip(const std::string& path);
 
 /// SHA-256 over the documents, for the provenance.
