@@ -12,12 +12,15 @@ struct CommandLine {
   std::vector<std::string> arguments;  ///< after the command
   std::vector<std::string> set;        ///< key=value
   std::string out = "results/runs";
+  bool out_given = false;
   std::string model;
   std::string text;
   std::string file;
   std::string ids;
   std::string program;           ///< file of this program
-  std::int64_t seed = 0;         ///< of the bootstrap of `compare`
+  std::int64_t seed = 0;         ///< of the bootstrap of `compare`, of the world of `world`
+  std::string split;             ///< of `world`
+  std::int64_t documents = 0;    ///< of `world`
   std::int64_t jobs = 1;         ///< runs at a time
   std::int64_t max_threads = 0;  ///< of `execute`
   double line_seconds = 20;      ///< of `execute`: between progress lines
@@ -42,6 +45,8 @@ int DescribeCommand(const CommandLine& line);  ///< describe KIND NAME, describe
 int ScoreCommand(const CommandLine& line);     ///< score --model M (--text T | --ids FILE)
 int CompareCommand(const CommandLine& line);   ///< compare A B: two folders of runs
 int TokenizeCommand(const CommandLine& line);  ///< tokenize --model M (--text T | --file F)
+int TrainCommand(const CommandLine& line);     ///< train FILE: a language model
+int WorldCommand(const CommandLine& line);     ///< world: text of the built-in laboratory
 
 /// Throws Error unless the command has exactly `count` arguments, called `names` in the message.
 void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names);

@@ -37,6 +37,10 @@ const std::map<std::string, Command>& Commands() {
       {"score",
        {ScoreCommand, "score --model M", "nll of each token of --text or --ids FILE, in nats"}},
       {"tokenize", {TokenizeCommand, "tokenize --model M", "token ids of --text or --file"}},
+      {"train",
+       {TrainCommand, "train FILE", "trains a small model; --out: its folder; again = continue"}},
+      {"world",
+       {WorldCommand, "world", "text of the built-in laboratory: --split, --documents, --seed"}},
       {"execute", {ExecuteCommand, "execute FOLDER", "one run, as `run` starts it"}}};
   return commands;
 }
@@ -53,7 +57,9 @@ po::options_description Options(CommandLine* line) {
       "text", po::value(&line->text), "text to score or tokenize")("file", po::value(&line->file),
                                                                    "file to tokenize")(
       "ids", po::value(&line->ids), "JSON file with an array of arrays of token ids")(
-      "seed", po::value(&line->seed), "of the bootstrap of `compare`; default 0")(
+      "seed", po::value(&line->seed), "of the bootstrap of `compare`, default 0, or of `world`, 1")(
+      "split", po::value(&line->split), "train, calibration, test or a task's name; default train")(
+      "documents", po::value(&line->documents), "so many documents of `world`; default 3")(
       "no-special", po::bool_switch(&line->no_special), "without the tokenizer's special tokens")(
       "json", po::bool_switch(&line->json), "one JSON object on stdout")(
       "quiet", po::bool_switch(&line->quiet), "no messages, no progress");
@@ -105,9 +111,17 @@ int Dispatch(int argc, char** argv) {
     throw Error("unknown command '" + words.front() + "'" + SuggestionSuffix(words.front(), names));
   }
   line.command = words.front();
-  if (values.count("seed") != 0 && line.command != "compare") {
-    throw Error("command line: --seed belongs to compare; a run's seed is --set seed=N");
+  line.out_given = !values["out"].defaulted();
+  const bool world = line.command == "world";
+  if (values.count("seed") != 0 && line.command != "compare" && !world) {
+    throw Error("command line: --seed belongs to compare and world; a run's seed is --set seed=N");
   }
+  for (const char* name : {"split", "documents"}) {
+    if (values.count(name) != 0 && !world) {
+      throw Error(std::string("command line: --") + name + " belongs to world");
+    }
+  }
+  if (values.count("seed") == 0 && world) line.seed = 1;
   line.arguments.assign(words.begin() + 1, words.end());
   line.program = std::filesystem::canonical("/proc/self/exe").string();
   return found->second.run(line);

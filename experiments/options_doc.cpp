@@ -8,6 +8,7 @@
 #include "eval/evaluator.h"
 #include "experiments/experiment.h"
 #include "experiments/run_config.h"
+#include "experiments/train_config.h"
 #include "optimizers/optimizers.h"
 #include "optimizers/schedule.h"
 #include "rounding/range.h"
@@ -103,6 +104,7 @@ std::string OptionsMarkdown() {
   text += Section("An entry of `quant.overrides`", LayerOverride());
   text += Section("A stage `{type: round}` of `pipeline`", RoundStage());
   text += Section("An entry of `tables`", TableSpec());
+  text += Section("A training (`roundlab train`)", TrainConfig());
   for (const Kind& kind : Kinds()) {
     text += "## " + kind.title + "\n\n";
     for (const std::string& part : kind.parts) {

@@ -31,7 +31,7 @@ AffineRows Rows(const at::Tensor& weight, const at::Tensor& offset, const at::Te
 }
 
 struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
-  static Variable forward(AutogradContext* ctx, const Variable& x, const at::Tensor& weight,
+  static Variable forward(AutogradContext* ctx, const Variable& x, const Variable& weight,
                           double eps) {
     const std::int64_t width = x.size(-1);
     at::Tensor y = at::empty_like(x);
@@ -46,9 +46,14 @@ struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
     const at::Tensor dy = grads[0].contiguous();
     at::Tensor dx = at::empty_like(saved[0]);
     const std::int64_t width = dx.size(-1);
-    RmsNormBackward({In(dy), In(saved[0]), In(saved[1]), In(saved[2])}, dx.numel() / width, width,
-                    Out(dx));
-    return {dx, {}, {}};
+    const RmsNormGradient in = {In(dy), In(saved[0]), In(saved[1]), In(saved[2])};
+    RmsNormBackward(in, dx.numel() / width, width, Out(dx));
+    at::Tensor d_weight;
+    if (ctx->needs_input_grad(1)) {
+      d_weight = at::empty_like(saved[1]);
+      RmsNormWeightBackward(in, dx.numel() / width, width, Out(d_weight));
+    }
+    return {dx, d_weight, {}};
   }
 };
 

@@ -2,7 +2,9 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "core/kernels/vector_math.h"
 
@@ -44,6 +46,11 @@ ROUNDLAB_SIMD void NormRowBackward(const float* dy, const float* x, const float*
   for (const float sum : sums) total += static_cast<double>(sum);
   const float c = static_cast<float>(total) * r * r * r / static_cast<float>(width);
   for (std::int64_t k = 0; k < width; ++k) dx[k] = r * (dy[k] * weight[k]) - x[k] * c;
+}
+
+ROUNDLAB_SIMD void AddWeightGradient(const float* dy, const float* x, float r, std::int64_t width,
+                                     float* sum) {
+  for (std::int64_t k = 0; k < width; ++k) sum[k] += dy[k] * x[k] * r;
 }
 
 ROUNDLAB_SIMD void RopeRow(const float* x, const float* cosine, const float* sine, float sign,
@@ -89,6 +96,26 @@ void RmsNormBackward(const RmsNormGradient& in, std::int64_t rows, std::int64_t 
       NormRowBackward(in.dy + at, in.x + at, in.weight, in.inverse_rms[row], width, dx + at);
     }
   });
+}
+
+void RmsNormWeightBackward(const RmsNormGradient& in, std::int64_t rows, std::int64_t width,
+                           float* d_weight) {
+  constexpr std::int64_t kChunk = 64;
+  const std::int64_t chunks = (rows + kChunk - 1) / kChunk;
+  std::vector<float> sums(static_cast<std::size_t>(chunks * width), 0.0F);
+  at::parallel_for(0, chunks, RowGrain(kChunk * width), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin * kChunk; row < std::min(end * kChunk, rows); ++row) {
+      AddWeightGradient(in.dy + row * width, in.x + row * width, in.inverse_rms[row], width,
+                        sums.data() + row / kChunk * width);
+    }
+  });
+  for (std::int64_t k = 0; k < width; ++k) {
+    double total = 0;
+    for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
+      total += static_cast<double>(sums[static_cast<std::size_t>(chunk * width + k)]);
+    }
+    d_weight[k] = static_cast<float>(total);
+  }
 }
 
 void Rope(const float* x, const float* cosine, const float* sine, const RopeShape& shape,

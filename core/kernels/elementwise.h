@@ -21,6 +21,10 @@ struct RmsNormGradient {
 };
 void RmsNormBackward(const RmsNormGradient& in, std::int64_t rows, std::int64_t width, float* dx);
 
+/// d_weight [width] = sum over rows of dy x r. The same sum with any number of threads.
+void RmsNormWeightBackward(const RmsNormGradient& in, std::int64_t rows, std::int64_t width,
+                           float* d_weight);
+
 /// Rotary embedding, "half" layout: dimension k pairs with k + dim/2 (k < dim/2):
 /// (a, b) -> (a cos - b sin, b cos + a sin); sign -1 turns back. x, y: [batch, seq, heads, dim].
 struct RopeShape {

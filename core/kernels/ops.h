@@ -7,7 +7,7 @@ namespace roundlab {
 // The fused kernels as differentiable tensor operations. float32, contiguous where it says so; any
 // other dtype takes the path of core/kernels/reference.h. Only the gradients named are computed.
 
-/// x [..., width], weight [width] (no gradient) -> [..., width]. Gradient to x.
+/// x [..., width], weight [width] -> [..., width]. Gradient to x, and to weight where it wants one.
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
 /// x [batch, seq, heads, dim], cosine and sine [seq, dim/2] float32 -> as x. Gradient to x.
@@ -15,6 +15,11 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
 
 /// silu(gate) * up, same shapes. Gradient to both.
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up);
+
+/// Mean negative log-likelihood in nats of `targets` (int64 [tokens]) under softmax(hidden head^T),
+/// a scalar. hidden [tokens, d], head [vocab, d], both float32. Gradient to both, made beside the
+/// value in chunks of rows, so that no tensor of [tokens, vocab] is.
+at::Tensor HeadNll(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets);
 
 /// weight [groups, width], offset the same or undefined, scale and zero [groups] -> w^ [groups,
 /// width]; see FakeQuantForward. Gradient to offset, scale and zero; none to weight. The scale may

@@ -309,7 +309,14 @@ LabItem ItemMaker::Pronoun() {
   LabItem item;
   LabFill(form.sentence, {owner.name, owner.thing, other}, &item.context);
   item.answer = first ? owner.name : other;
-  item.rest = " " + std::string(random_.Pick(first ? form.first : form.second)) + ".";
+  const auto reason = [&](bool of_first) {
+    return " " + std::string(random_.Pick(of_first ? form.first : form.second)) + ".";
+  };
+  item.rest = reason(first);
+  if (!for_task_) {  // a text goes on about the other
+    item.rest += " " + (first ? other : owner.name);
+    item.rest += reason(!first);
+  }
   if (for_task_) item.wrong = {first ? other : owner.name};
   return item;
 }

@@ -150,7 +150,7 @@ TEST(CompareCommandTest, BadCommandLinesAreRefused) {
   EXPECT_EQ(error({"compare", "a", "b"}), "a: no such folder\n");
   EXPECT_EQ(error({"compare", "a", "b", "--seed=-1"}), "--seed -1 is out of range [0, inf)\n");
   EXPECT_EQ(error({"run", "c.yaml", "--seed", "1"}),
-            "command line: --seed belongs to compare; a run's seed is --set seed=N\n");
+            "command line: --seed belongs to compare and world; a run's seed is --set seed=N\n");
 }
 
 TEST_F(PlanAndRunTest, PerplexitiesOfOneTextEndInATableOfProtocols) {
