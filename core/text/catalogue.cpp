@@ -7,6 +7,7 @@
 #include "core/base/suggest.h"
 #include "core/config/fields.h"
 #include "core/config/value_fields.h"
+#include "core/text/builtin_data.h"
 
 #ifndef ROUNDLAB_SOURCE_DIR
 #define ROUNDLAB_SOURCE_DIR "."
@@ -117,6 +118,11 @@ std::string DataFolder() { return Environment("ROUNDLAB_DATA", "data"); }
 std::string ModelFolder() { return Environment("ROUNDLAB_MODELS", "models"); }
 
 std::string ResolveModel(const std::string& name_or_path) {
+  if (name_or_path == "builtin:lab") return ConfigFolder() + "/lab/model";
+  if (IsBuiltin(name_or_path)) {
+    throw Error("model: unknown built-in model '" + name_or_path + "'" +
+                SuggestionSuffix(name_or_path, {"builtin:lab"}));
+  }
   for (const ModelEntry& entry : ModelCatalogue()) {
     if (entry.name != name_or_path) continue;
     for (const std::string& path : entry.paths) {

@@ -44,9 +44,9 @@ std::string DataFolder();
 /// ROUNDLAB_MODELS or "models".
 std::string ModelFolder();
 
-/// The path of a model that is named in the catalogue, or `name_or_path` itself where it exists as
-/// a file or folder or looks like a path. Throws Error with the way to get it where it is not
-/// there.
+/// The path of a model that is named in the catalogue, of "builtin:lab" (configs/lab/model), or
+/// `name_or_path` itself where it exists as a file or folder or looks like a path. Throws Error
+/// with the way to get it where it is not there.
 std::string ResolveModel(const std::string& name_or_path);
 
 }  // namespace roundlab

@@ -33,9 +33,12 @@ std::string Hash(const std::vector<std::string>& documents) {
 // Recorded when version 1 of the world was made: the built-in model was trained on these bytes.
 TEST(LabTextTest, SameSeedSameBytes) {
   EXPECT_EQ(LabWorld::kVersion, 1);
-  EXPECT_EQ(Hash(BuiltinDocuments("builtin:lab/train", 200)), "a3b05b20f567880c6706cff5fc8ff5ce7541d7083205ac24bf5f10e9f1787ab8");
-  EXPECT_EQ(Hash(BuiltinDocuments("builtin:lab/test", 200)), "484efea5520c8495a3e0250cd5fc98242ee0866368f18d61355619ac8bdc8391");
-  EXPECT_EQ(Hash(BuiltinDocuments("builtin:lab@7/train", 200)), "b580fca7b682538cea789452768b9b109cc75de1f5799a04b78f8c5fccc7c6c6");
+  EXPECT_EQ(Hash(BuiltinDocuments("builtin:lab/train", 200)),
+            "a3b05b20f567880c6706cff5fc8ff5ce7541d7083205ac24bf5f10e9f1787ab8");
+  EXPECT_EQ(Hash(BuiltinDocuments("builtin:lab/test", 200)),
+            "484efea5520c8495a3e0250cd5fc98242ee0866368f18d61355619ac8bdc8391");
+  EXPECT_EQ(Hash(BuiltinDocuments("builtin:lab@7/train", 200)),
+            "b580fca7b682538cea789452768b9b109cc75de1f5799a04b78f8c5fccc7c6c6");
   std::string rows;
   for (const std::string& task : LabTaskNames()) rows += LabTaskRows(World(), task);
   EXPECT_EQ(Sha256Hex(rows), "a55b10252a0fe904a873ee3e581f64cf3b2aaef373611c9ce47c8535cf9c2f50");
