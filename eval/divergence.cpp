@@ -1,13 +1,16 @@
 #include "eval/divergence.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/hash.h"
 #include "core/base/interrupt.h"
 #include "core/base/statistics.h"
 #include "core/config/optional_field.h"
@@ -50,7 +53,7 @@ class Comparison {
   void CompareGroup(const std::vector<WindowBatch>& batches) {
     std::vector<at::Tensor> tokens;
     for (const WindowBatch& batch : batches) tokens.push_back(BatchTokens(windows_, batch));
-    const std::vector<at::Tensor> originals = OriginalHidden(tokens);
+    const std::vector<at::Tensor> originals = CachedOriginals(tokens);
     for (std::size_t i = 0; i < batches.size(); ++i) {
       CheckInterrupt();
       Compare(batches[i], tokens[i], originals[i]);
@@ -60,6 +63,51 @@ class Comparison {
 
   static at::Tensor Inputs(const at::Tensor& tokens) {
     return tokens.narrow(1, 0, tokens.size(1) - 1);
+  }
+
+  /// OriginalHidden, from the cache where another run has left it there.
+  std::vector<at::Tensor> CachedOriginals(const std::vector<at::Tensor>& tokens) {
+    if (context_.cache == nullptr) return OriginalHidden(tokens);
+    const std::string key = OriginalsKey(tokens);
+    const auto kept = context_.cache->Find(key);
+    std::vector<at::Tensor> hidden = kept ? Unpack(*kept, tokens) : OriginalHidden(tokens);
+    if (!kept) context_.cache->Keep(key, Pack(hidden));
+    return hidden;
+  }
+
+  /// What the states depend on, in their last bit too.
+  std::string OriginalsKey(const std::vector<at::Tensor>& tokens) {
+    if (model_sha256_.empty()) model_sha256_ = context_.files->Fingerprint();
+    std::string key = "hidden states 1\n" + model_sha256_ + "\n" + c10::toString(dtype_) + "\n" +
+                      std::to_string(at::get_num_threads()) + "\n";
+    for (const at::Tensor& batch : tokens) {
+      key += std::to_string(batch.size(0)) + " " + Sha256Hex(Pack({batch})) + "\n";
+    }
+    return key;
+  }
+
+  static std::string Pack(const std::vector<at::Tensor>& tensors) {
+    std::string bytes;
+    for (const at::Tensor& tensor : tensors) {
+      const at::Tensor whole = tensor.contiguous();
+      bytes.append(static_cast<const char*>(whole.const_data_ptr()), whole.nbytes());
+    }
+    return bytes;
+  }
+
+  std::vector<at::Tensor> Unpack(const std::string& bytes,
+                                 const std::vector<at::Tensor>& tokens) const {
+    std::vector<at::Tensor> tensors;
+    std::size_t at = 0;
+    for (const at::Tensor& batch : tokens) {
+      tensors.push_back(
+          at::empty({batch.size(0), batch.size(1) - 1, model_.description().hidden}, dtype_));
+      const std::size_t size = tensors.back().nbytes();
+      ROUNDLAB_CHECK(at + size <= bytes.size(), "the key tells the size");
+      std::memcpy(tensors.back().mutable_data_ptr(), bytes.data() + at, size);
+      at += size;
+    }
+    return tensors;
   }
 
   /// Hidden states before the final norm, as the checkpoint's blocks make them.
@@ -96,6 +144,7 @@ class Comparison {
   const TokenWindows& windows_;
   const at::ScalarType dtype_;
   Progress progress_;
+  std::string model_sha256_;
   LogitDivergence found_;
 };
 

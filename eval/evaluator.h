@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/content_cache.h"
 #include "core/base/log.h"
 #include "core/config/registry.h"
 #include "core/metrics/metric_sink.h"
@@ -20,6 +21,7 @@ struct EvalContext {
   const Tokenizer* tokenizer = nullptr;
   MetricSink* sink = nullptr;  ///< gets per-document arrays under eval/<name>/
   Log* log = nullptr;
+  const ContentCache* cache = nullptr;  ///< of what other runs may want too; null: none
 };
 
 struct EvalResult {

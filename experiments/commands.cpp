@@ -120,6 +120,14 @@ std::vector<RunConfig> Unfinished(const Experiment& experiment, const CommandLin
   return configs;
 }
 
+void CheckRunLine(const CommandLine& line) {
+  if (line.jobs < 1) {
+    throw Error("command line: --jobs " + std::to_string(line.jobs) + " is below 1");
+  }
+  TextTable().To(line.format);
+  ChosenSlurm(line);
+}
+
 std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment& experiment) {
   const std::optional<SlurmOptions> slurm = ChosenSlurm(line);
   InstallInterruptHandler();
@@ -153,9 +161,7 @@ int RunCommand(const CommandLine& line) {
                    "FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--jobs N] "
                    "[--engine ENGINE] [--slurm-options WORDS] [--retry-failed] [--format FORMAT] "
                    "[--json] [--quiet]");
-  if (line.jobs < 1)
-    throw Error("command line: --jobs " + std::to_string(line.jobs) + " is below 1");
-  TextTable().To(line.format);
+  CheckRunLine(line);
   const Experiment experiment = LoadExperimentOf(line);
   CheckInputs(Unfinished(experiment, line));
   const auto outcomes = RunExperiment(line, experiment);

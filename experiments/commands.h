@@ -45,20 +45,21 @@ struct CommandLine {
 // Each returns the exit code: 0 done, 1 a run failed, 2 it failed for bad input, 130 interrupted.
 // Bad input that is known before anything runs throws Error.
 
-int RunCommand(const CommandLine& line);        ///< run FILE
-int PlanCommand(const CommandLine& line);       ///< plan FILE
-int TableCommand(const CommandLine& line);      ///< table FILE
-int ReproduceCommand(const CommandLine& line);  ///< reproduce FILE
-int ValidateCommand(const CommandLine& line);   ///< validate FILE
-int ExecuteCommand(const CommandLine& line);    ///< execute FOLDER: one run, started by `run`
-int ListCommand(const CommandLine& line);       ///< list [KIND]
-int DescribeCommand(const CommandLine& line);   ///< describe KIND NAME, describe all
-int ScoreCommand(const CommandLine& line);      ///< score --model M (--text T | --ids FILE)
-int CompareCommand(const CommandLine& line);    ///< compare A B: two folders of runs
-int ReportCommand(const CommandLine& line);     ///< report DIR: of one experiment's runs
-int TokenizeCommand(const CommandLine& line);   ///< tokenize --model M (--text T | --file F)
-int TrainCommand(const CommandLine& line);      ///< train FILE: a language model
-int WorldCommand(const CommandLine& line);      ///< world: text of the built-in laboratory
+int RunCommand(const CommandLine& line);         ///< run FILE
+int PlanCommand(const CommandLine& line);        ///< plan FILE
+int TableCommand(const CommandLine& line);       ///< table FILE
+int ReproduceCommand(const CommandLine& line);   ///< reproduce FILE
+int ValidateCommand(const CommandLine& line);    ///< validate FILE
+int ExecuteCommand(const CommandLine& line);     ///< execute FOLDER: one run, started by `run`
+int ListCommand(const CommandLine& line);        ///< list [KIND]
+int DescribeCommand(const CommandLine& line);    ///< describe KIND NAME, describe all
+int ScoreCommand(const CommandLine& line);       ///< score --model M (--text T | --ids FILE)
+int CompareCommand(const CommandLine& line);     ///< compare A B: two folders of runs
+int ReportCommand(const CommandLine& line);      ///< report DIR: of one experiment's runs
+int TokenizeCommand(const CommandLine& line);    ///< tokenize --model M (--text T | --file F)
+int QuickstartCommand(const CommandLine& line);  ///< quickstart: the built-in laboratory
+int TrainCommand(const CommandLine& line);       ///< train FILE: a language model
+int WorldCommand(const CommandLine& line);       ///< world: text of the built-in laboratory
 
 /// "complete", "failed", "interrupted" or "not run".
 const char* StateName(const RunOutcome& outcome);
@@ -69,6 +70,9 @@ Experiment LoadExperimentOf(const CommandLine& line);
 /// Runs of the plan that are yet to be done: failed ones only with --retry-failed. Throws Error
 /// where a folder of theirs holds something else.
 std::vector<RunConfig> Unfinished(const Experiment& experiment, const CommandLine& line);
+
+/// Throws Error where jobs, format or engine can't be.
+void CheckRunLine(const CommandLine& line);
 
 /// What `run` does with an experiment whose inputs are checked: all its runs.
 std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment& experiment);

@@ -115,7 +115,7 @@ int ReproduceCommand(const CommandLine& line) {
   RequireArguments(line, 1,
                    "FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--jobs N] "
                    "[--retry-failed] [--format FORMAT] [--json] [--quiet]");
-  TextTable().To(line.format);
+  CheckRunLine(line);
   const Experiment experiment = LoadExperimentOf(line);
   if (!experiment.targets) throw Error(line.arguments[0] + ": has no section 'targets'");
   const auto missing = MissingModels(experiment);

@@ -18,6 +18,7 @@
 #include "core/metrics/tensorboard_file.h"
 #include "core/model/model.h"
 #include "core/text/catalogue.h"
+#include "experiments/calibration_cache.h"
 #include "experiments/commit.h"
 #include "experiments/preflight.h"
 
@@ -51,6 +52,7 @@ class Execution {
       : config_(config),
         folder_(options.folder),
         max_threads_(options.max_threads),
+        cache_((std::filesystem::path(folder_) / "../../.cache").lexically_normal().string()),
         log_(folder_ + "/log.txt", options.quiet) {
     log_.SetLineSeconds(options.line_seconds);
     result_.id = config.Id();
@@ -99,7 +101,8 @@ class Execution {
 
   at::Tensor Calibration(const Tokenizer& tokenizer) {
     const CalibrationOptions& options = *config_.calibration;
-    const CalibrationTokens tokens = MakeCalibration(options, tokenizer);
+    const CalibrationTokens tokens =
+        CachedCalibration(options, tokenizer, ResolveModel(config_.model.path), cache_);
     result_.provenance["calibration_sha256"] = tokens.fingerprint;
     log_.Write("calibration: " + std::to_string(tokens.rows.size()) + " x " +
                std::to_string(options.seqlen) + " tokens from " +
@@ -139,7 +142,8 @@ class Execution {
     const LanguageModel model(files, DtypeOf(config_.model.dtype),
                               [&](DecoderBlock* block) { quantized.ApplyTo(block); });
     for (const EvaluatorRecipe& recipe : config_.eval) {
-      const auto results = recipe.make()->Evaluate({&model, &files, &tokenizer, &record_, &log_});
+      const auto results =
+          recipe.make()->Evaluate({&model, &files, &tokenizer, &record_, &log_, &cache_});
       for (const EvalResult& measured : results) {
         for (const auto& [name, value] : measured.metrics) {
           result_.metrics[measured.name + "/" + name] = value;
@@ -171,6 +175,7 @@ class Execution {
   const RunConfig config_;
   const std::string folder_;
   const std::int64_t max_threads_;
+  const ContentCache cache_;
   Log log_;
   RunRecord record_;
   RunResult result_;

@@ -15,10 +15,11 @@ struct ExecuteOptions {
   double line_seconds = 20;      ///< between progress lines where stderr is no terminal
 };
 
-/// Does one run in this process: rounds, measures, writes run.h5, then run.json with status
-/// complete. A run that was stopped goes on where its checkpoint/ ends, with the number of threads
-/// it began with (results depend on it in the last bits). Throws Interrupted, or Error for whatever
-/// is wrong with model, data or machine; run.json is then not written.
+/// What runs share (calibration tokens, the original's hidden states of `divergence`) is kept in
+/// OUT/.cache, two folders up. Does one run in this process: rounds, measures, writes run.h5, then
+/// run.json with status complete. A run that was stopped goes on where its checkpoint/ ends, with
+/// the number of threads it began with (results depend on it in the last bits). Throws Interrupted,
+/// or Error for whatever is wrong with model, data or machine; run.json is then not written.
 RunResult ExecuteRun(const RunConfig& config, const ExecuteOptions& options);
 
 }  // namespace roundlab

@@ -162,47 +162,6 @@ class Planner {
   std::vector<PlannedRun> runs_;
 };
 
-/// What the tables name: axes, labels, metrics that some run measures.
-class TableChecker {
- public:
-  TableChecker(const Experiment& experiment, std::vector<Diagnostic>* diagnostics)
-      : experiment_(experiment), diagnostics_(diagnostics), metrics_(MeasuredMetrics(experiment)) {}
-
-  void Check(const TableSpec& table, const SourceLoc& where, const std::string& place) {
-    const Axis* rows = FindAxis(table.rows, where, place + ".rows");
-    if (!table.columns.empty()) FindAxis(table.columns, where, place + ".columns");
-    CheckMetric(table.value, where, place + ".value");
-    if (table.compare_to.empty() || rows == nullptr) return;
-    const auto& labels = rows->labels;
-    if (std::find(labels.begin(), labels.end(), table.compare_to) != labels.end()) return;
-    diagnostics_->push_back({where, place + ".compare_to: axis '" + table.rows + "' has no '" +
-                                        table.compare_to + "'" +
-                                        SuggestionSuffix(table.compare_to, labels)});
-  }
-
-  void CheckMetric(const std::string& metric, const SourceLoc& where, const std::string& place) {
-    if (std::find(metrics_.begin(), metrics_.end(), metric) != metrics_.end()) return;
-    diagnostics_->push_back(
-        {where, place + ": no run measures '" + metric + "'" + SuggestionSuffix(metric, metrics_)});
-  }
-
- private:
-  const Axis* FindAxis(const std::string& name, const SourceLoc& where, const std::string& place) {
-    std::vector<std::string> names;
-    for (const Axis& axis : experiment_.axes) {
-      if (axis.name == name) return &axis;
-      names.push_back(axis.name);
-    }
-    diagnostics_->push_back(
-        {where, place + ": unknown axis '" + name + "'" + SuggestionSuffix(name, names)});
-    return nullptr;
-  }
-
-  const Experiment& experiment_;
-  std::vector<Diagnostic>* diagnostics_;
-  const std::vector<std::string> metrics_;
-};
-
 std::string DefaultName(const std::string& file) {
   const std::filesystem::path path = std::filesystem::absolute(file).lexically_normal();
   return path.parent_path().filename().string() + "-" + path.stem().string();
@@ -256,13 +215,14 @@ class ExperimentReader {
       ListOf<TableSpec>(&experiment_.tables).Read(*tables, "tables", &diagnostics_);
     }
     if (!diagnostics_.empty()) return;
-    TableChecker checker(experiment_, &diagnostics_);
+    const auto metrics = MeasuredMetrics(experiment_);
     for (std::size_t i = 0; i < experiment_.tables.size(); ++i) {
-      checker.Check(experiment_.tables[i], tables->elements[i].where,
-                    "tables." + std::to_string(i));
+      CheckTable(experiment_.tables[i], experiment_.axes, metrics,
+                 {tables->elements[i].where, "tables." + std::to_string(i)}, &diagnostics_);
     }
     if (experiment_.ablation) {
-      checker.CheckMetric(experiment_.ablation->value, root_.Find("ablate")->where, "ablate.value");
+      CheckMetric(experiment_.ablation->value, metrics,
+                  {root_.Find("ablate")->where, "ablate.value"}, &diagnostics_);
     }
   }
 
@@ -280,13 +240,6 @@ class ExperimentReader {
 };
 
 }  // namespace
-
-void TableSpec::Fields(FieldVisitor& f) {
-  f.String("rows", &rows, "axis down", Presence::kRequired);
-  f.String("columns", &columns, "axis across; none is one column");
-  f.String("value", &value, "metric in the cells", Presence::kRequired);
-  f.String("compare_to", &compare_to, "row that the others are tested against");
-}
 
 std::vector<std::string> MeasuredMetrics(const Experiment& experiment) {
   std::set<std::string> names = {"cost/seconds", "cost/tune_seconds", "cost/peak_gib",

@@ -8,18 +8,10 @@
 
 #include "experiments/axes.h"
 #include "experiments/run_config.h"
+#include "experiments/table_spec.h"
 #include "experiments/targets.h"
 
 namespace roundlab {
-
-/// A table of an experiment: rows x columns x value, mean over seeds with its 95 % interval.
-struct TableSpec {
-  std::string rows;        ///< name of an axis
-  std::string columns;     ///< name of an axis; empty: one column
-  std::string value;       ///< metric: "wikitext2/perplexity", "cost/seconds", "cost/peak_gib", ...
-  std::string compare_to;  ///< label of `rows` that all others are tested against; empty: none
-  void Fields(FieldVisitor& f);
-};
 
 /// A point of the plan: a run and the place it has on each axis. Points with equal configs share a
 /// run.
@@ -28,11 +20,6 @@ struct PlannedRun {
   RunConfig config;
   std::map<std::string, std::string> labels;  ///< axis -> label
   std::int64_t seed = 0;                      ///< as listed, also where the run draws nothing
-};
-
-struct Axis {
-  std::string name;
-  std::vector<std::string> labels;
 };
 
 /// A base config, axes, seeds and tables. Pure: reading one opens no model and no data.

@@ -28,6 +28,8 @@ const std::map<std::string, Command>& Commands() {
   static const std::map<std::string, Command> commands = {
       {"run", {RunCommand, "run FILE", "all runs of a file; again = continue; prints the tables"}},
       {"plan", {PlanCommand, "plan FILE", "what would run, with ids and what is done"}},
+      {"quickstart",
+       {QuickstartCommand, "quickstart", "the built-in laboratory: all methods in minutes"}},
       {"reproduce",
        {ReproduceCommand, "reproduce FILE", "run, then compare with published figures"}},
       {"table", {TableCommand, "table FILE", "the tables of what is done so far; runs nothing"}},

@@ -5,6 +5,8 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/statistics.h"
+#include "experiments/table_spec.h"
 
 namespace roundlab {
 namespace {
@@ -33,6 +35,16 @@ std::map<std::string, double> ReadNumbers(const json& object) {
 }  // namespace
 
 std::optional<double> RunResult::Value(const std::string& name) const {
+  const std::vector<std::string> several = MetricsOf(name);
+  if (several.size() > 1) {
+    std::vector<double> values;
+    for (const std::string& metric : several) {
+      const auto value = Value(metric);
+      if (!value) return std::nullopt;
+      values.push_back(*value);
+    }
+    return Mean(values);
+  }
   const auto in = [](const std::map<std::string, double>& values,
                      const std::string& key) -> std::optional<double> {
     const auto found = values.find(key);

@@ -48,7 +48,7 @@ class CellGrid {
     for (const PlannedRun& run : experiment.runs) {
       const std::string others = OtherLabels(experiment, run, spec);
       const std::string row = run.labels.at(spec.rows) + others;
-      const std::string column = spec.columns.empty() ? spec.value : run.labels.at(spec.columns);
+      const std::string column = spec.columns.empty() ? spec.Title() : run.labels.at(spec.columns);
       baselines_[row] = spec.compare_to + others;
       if (run.config.pipeline.empty()) as_it_is_.insert({row, column});
       Place(&rows_, row);
@@ -152,7 +152,7 @@ TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
                     const std::vector<RunOutcome>& outcomes) {
   const CellGrid grid(experiment, spec, outcomes);
   TextTable table;
-  table.title = spec.value;
+  table.title = spec.Title();
   table.header = {spec.columns.empty() ? spec.rows : spec.rows + " \\ " + spec.columns};
   table.header.insert(table.header.end(), grid.columns().begin(), grid.columns().end());
   bool marked = false;
@@ -184,7 +184,7 @@ TextTable MakeLongTable(const Experiment& experiment, const TableSpec& spec,
     return std::isnan(value) ? std::string() : std::string(text);
   };
   TextTable table;
-  table.title = spec.value;
+  table.title = spec.Title();
   table.header = {spec.rows,
                   spec.columns.empty() ? "column" : spec.columns,
                   "metric",
@@ -200,7 +200,7 @@ TextTable MakeLongTable(const Experiment& experiment, const TableSpec& spec,
       const auto chance = grid.Chance(row, column);
       const bool none = cell->empty() && cell->Missing().empty();
       table.rows.push_back(
-          {row, column, spec.value, exact(cell->MeanValue()), exact(cell->HalfWidth()),
+          {row, column, spec.Title(), exact(cell->MeanValue()), exact(cell->HalfWidth()),
            std::to_string(cell->Values().size()), chance ? exact(*chance) : "",
            none ? "no such metric" : (cell->Missing().empty() ? "complete" : cell->Missing())});
     }

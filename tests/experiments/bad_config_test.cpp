@@ -183,7 +183,8 @@ const BadCommand kBadCommands[] = {
     {"UnknownCommand",
      {"rum", "c.yaml"},
      "unknown command 'rum'; did you mean 'run'? (known: compare, describe, execute, list, plan, "
-     "report, reproduce, run, score, table, tokenize, train, validate, world)"},
+     "quickstart, report, reproduce, run, score, slurm-task, table, tokenize, train, validate, "
+     "world)"},
     {"UnknownFlag", {"run", "c.yaml", "--owt", "x"}, "command line: unrecognised option '--owt'"},
     {"FlagWithoutValue",
      {"run", "c.yaml", "--out"},

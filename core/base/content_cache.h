@@ -1,0 +1,27 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace roundlab {
+
+/// What several runs compute alike, kept as files that are named by the hash of what they were made
+/// of. A file that is broken or can't be read is as one that is not there; any number of processes
+/// may use a folder at a time.
+class ContentCache {
+ public:
+  /// `folder` is made when something is kept; empty: nothing is kept.
+  explicit ContentCache(std::string folder) : folder_(std::move(folder)) {}
+
+  /// `key` is a text that names everything the bytes depend on.
+  std::optional<std::string> Find(const std::string& key) const;
+  /// A full disk is no error: the bytes are then not kept.
+  void Keep(const std::string& key, std::string_view bytes) const;
+
+ private:
+  std::string FileOf(const std::string& key) const;
+  std::string folder_;
+};
+
+}  // namespace roundlab
