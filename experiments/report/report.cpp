@@ -2,7 +2,9 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 
+#include "core/base/error.h"
 #include "core/base/files.h"
 #include "experiments/commands.h"
 #include "experiments/report/assets.h"
@@ -15,6 +17,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// As WriteFileAtomically, but without waiting for the disk, which takes long for hundreds of
+/// plots: a report can be made again.
+void Write(const std::string& path, const std::string& text) {
+  const std::string part = path + ".part";
+  std::ofstream file(part, std::ios::binary);
+  file << text << std::flush;
+  const bool written = static_cast<bool>(file);
+  file.close();
+  std::error_code failure;
+  if (written) fs::rename(part, path, failure);
+  if (!written || failure) throw Error(path + ": cannot write");
+}
+
 /// Replaces the files of an earlier report.
 std::size_t WritePlots(const std::string& folder, const ReportParts& parts) {
   MakeFolder(folder);
@@ -23,7 +38,7 @@ std::size_t WritePlots(const std::string& folder, const ReportParts& parts) {
   }
   std::size_t count = 0;
   const auto write = [&](const Plot& plot) {
-    WriteFileAtomically(folder + "/" + plot.name + ".svg", ToSvg(plot, kPlotCss));
+    Write(folder + "/" + plot.name + ".svg", ToSvg(plot, kPlotCss));
     ++count;
   };
   for (const auto* sections : {&parts.sections, &parts.points}) {
@@ -52,8 +67,8 @@ ReportFiles WriteReport(const std::string& folder, const std::string& out) {
   files.plots = WritePlots(out + "/plots", parts);
   files.problems = data.problems.size();
   files.summary = Summary(data);
-  WriteFileAtomically(files.markdown, ReportMarkdown(data, parts));
-  WriteFileAtomically(files.html, ReportHtml(data, parts));
+  Write(files.markdown, ReportMarkdown(data, parts));
+  Write(files.html, ReportHtml(data, parts));
   return files;
 }
 

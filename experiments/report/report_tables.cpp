@@ -7,6 +7,7 @@
 
 #include "experiments/ablation.h"
 #include "experiments/cell.h"
+#include "experiments/reproduce.h"
 #include "experiments/table.h"
 
 namespace roundlab {
@@ -43,6 +44,10 @@ std::vector<TextTable> ResultTables(const ReportData& data) {
     for (TextTable& table : more) tables.push_back(std::move(table));
   };
   add(MakeAblationTables(data.experiment, outcomes));
+  if (data.experiment.targets) {
+    const auto compared = CompareWithTargets(data.experiment, outcomes);
+    tables.push_back(MakeTargetTable(data.experiment, compared));
+  }
   tables.push_back(MakeOverview(data.experiment, outcomes));
   if (tables.back().title.empty()) tables.back().title = "Overview";
   add(MakeProtocolTables(data.experiment, outcomes));

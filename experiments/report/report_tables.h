@@ -8,7 +8,8 @@
 
 namespace roundlab {
 
-/// The experiment's own tables, its ablations, the overview, and the protocols of perplexities.
+/// The experiment's own tables, its ablations and targets, the overview, the protocols of
+/// perplexities.
 std::vector<TextTable> ResultTables(const ReportData& data);
 
 /// One row a distinct run: id, state, place in the plan, headline metrics, seconds.

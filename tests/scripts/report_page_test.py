@@ -167,6 +167,15 @@ class BrowserTest(WithReport):
             self.shot(page, name)
         self.assertEqual(len(colors), 2)  # the phone's are those of light
 
+    def test_paper_is_white_in_the_dark_too(self):
+        page = self.open(color_scheme="dark")
+        color = "(name) => getComputedStyle(document.querySelector(name)).%s"
+        self.assertNotEqual(page.evaluate(color % "backgroundColor", ".scroll"), "rgb(255, 255, 255)")
+        page.emulate_media(media="print")
+        for name in ("body", ".scroll", "details"):
+            self.assertEqual(page.evaluate(color % "backgroundColor", name), "rgb(255, 255, 255)", name)
+        self.assertEqual(page.evaluate(color % "fill", "svg.plot .paper"), "rgb(255, 255, 255)")
+
     def test_every_control_has_a_name_and_is_reached_by_tab(self):
         page = self.open()
         unnamed = page.evaluate("""[...document.querySelectorAll('a, summary, [role], svg.plot')].filter(

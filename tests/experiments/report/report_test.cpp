@@ -221,6 +221,25 @@ TEST_F(ReportTest, TheLossesOfAFailedRunAreShownUpToThere) {
   EXPECT_TRUE(fs::exists(folder_ / ("report/plots/failed-" + id + ".svg")));
 }
 
+TEST_F(ReportTest, PublishedFiguresStandBesideOurs) {
+  std::ofstream(runs_ + "/paper.csv") << "width,method,ppl\nW1,signround,55.3\nW0,rtn,40.0\n";
+  std::ofstream(runs_ + "/experiment.yaml", std::ios::app)
+      << "targets: {file: paper.csv, source: a paper, axes: {width: width, method: method}, "
+         "metrics: {ppl: t/perplexity}}\n";
+  WriteReport(runs_, folder_ / "report");
+  const std::string html = ReadAll(folder_ / "report/report.html");
+  EXPECT_THAT(html, HasSubstr("(55.3)"));
+  EXPECT_THAT(html, HasSubstr("(40.0)"));
+}
+
+TEST_F(ReportTest, WhatCannotBeWrittenIsTold) {
+  EXPECT_EQ(ErrorOf([&] { WriteReport(runs_, runs_ + "/experiment.yaml/x"); }),
+            runs_ + "/experiment.yaml/x: cannot make this folder: Not a directory");
+  fs::create_directories(folder_ / "report/report.md/x");  // a folder can't be replaced by a file
+  EXPECT_EQ(ErrorOf([&] { WriteReport(runs_, folder_ / "report"); }),
+            folder_ / "report" + "/report.md: cannot write");
+}
+
 TEST_F(ReportTest, ManyFailuresAreFoldedAway) {
   for (const std::string& folder : run_) {
     std::ofstream(folder + "/run.json") << "{}";
