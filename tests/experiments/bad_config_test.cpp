@@ -71,7 +71,7 @@ const BadConfig kBadConfigs[] = {
      "sym_full)"},
     {"UnknownDataName", "model: m/\neval: [{type: perplexity, data: wikitext3}]\n",
      "c.yaml:2:33: eval.0.data: unknown data 'wikitext3'; did you mean 'wikitext2'? (known: "
-     "arc_challenge, arc_easy, boolq, c4, hellaswag, lambada_openai, mmlu, openbookqa, pile, "
+     "arc_challenge, arc_easy, boolq, c4, hellaswag, lab, lambada_openai, mmlu, openbookqa, pile, "
      "piqa, ptb, rte, tinystories, truthfulqa, wikitext2, winogrande); a file is given as {path: "
      "FILE}"},
     {"TwoEvaluatorsOfOneName",
