@@ -14,6 +14,26 @@ std::uint32_t Size(const List& list) {
   return static_cast<std::uint32_t>(list.size());
 }
 
+/// Passage; a question that is true of it; two that are false, the second of what it does not name.
+const std::vector<std::array<const char*, 4>>& YesNoForms() {
+  // Passage; a question that is true of it; two that are false, the second of what it does not
+  // name.
+  static const std::vector<std::array<const char*, 4>> forms = {
+      {"$0 has the $1 and $2 has the $3.", "does $0 have the $1", "does $0 have the $3",
+       "does $0 have the $7"},
+      {"$0 has the $1 and $2 has the $3.", "does $2 have the $3", "does $2 have the $1",
+       "does $2 have the $7"},
+      {"$0 says that the $1 is not in the $4 but in the $5.", "is the $1 in the $5",
+       "is the $1 in the $4", "is the $1 in the $6"},
+      {"$0 moved the $1 from the $4 to the $5.", "is the $1 in the $5", "is the $1 in the $4",
+       "is the $1 in the $6"},
+      {"$0 bought a $1 but $2 did not. Both went to the $4.", "did $0 buy a $1", "did $2 buy a $1",
+       "did $0 buy a $7"},
+      {"Neither $2 nor $0 took the $3. They took the $1.", "did they take the $1",
+       "did they take the $3", "did they take the $7"}};
+  return forms;
+}
+
 /// Draws the parts of one item.
 class ItemMaker {
  public:
@@ -36,9 +56,10 @@ class ItemMaker {
     return 4 * random_.Below(count / 4) + (held + shift) % 4;
   }
 
-  /// One of `texts` that is none of `seen`, which must lie among them.
+  /// One of `texts` that is none of `seen`, which must lie among them, once each, or be empty.
   std::string Another(const Texts& texts, std::initializer_list<std::string_view> seen) {
-    const auto count = Size(texts) - static_cast<std::uint32_t>(seen.size());
+    const auto empty = std::count(seen.begin(), seen.end(), "");
+    const auto count = Size(texts) - Size(seen) + static_cast<std::uint32_t>(empty);
     std::uint32_t left = random_.Below(count);
     for (const std::string& text : texts) {
       if (std::find(seen.begin(), seen.end(), text) != seen.end()) continue;
@@ -210,10 +231,11 @@ LabItem ItemMaker::Cloze() {
   static const Texts home = {"It was late, so $0 took the $1 and went home to",
                              "$0 sold the $1, left the $2 and took the road home to"};
   const Owner owner = DrawOwner();
-  const std::string thing = Another(words_.things, {owner.thing});
   LabItem item;
   item.rest = ".";
   const std::uint32_t kind = random_.Below(3);
+  std::string thing;
+  if (kind != 2) thing = Another(words_.things, {owner.thing});
   const bool first = kind != 2 && random_.Chance(1, 2);
   const std::string_view asked = first ? owner.thing : thing;
   std::string more;  // of a text: the other thing
@@ -242,36 +264,41 @@ LabItem ItemMaker::Cloze() {
 }
 
 LabItem ItemMaker::YesNo() {
-  // Passage; a question that is true of it; one that is false.
-  static const std::vector<std::array<const char*, 3>> forms = {
-      {"$0 has the $1 and $2 has the $3.", "does $0 have the $1", "does $0 have the $3"},
-      {"$0 has the $1 and $2 has the $3.", "does $2 have the $3", "does $2 have the $1"},
-      {"$0 says that the $1 is not in the $4 but in the $5.", "is the $1 in the $5",
-       "is the $1 in the $4"},
-      {"$0 moved the $1 from the $4 to the $5.", "is the $1 in the $5", "is the $1 in the $4"},
-      {"$0 bought a $1 but $2 did not. Both went to the $4.", "did $0 buy a $1", "did $2 buy a $1"},
-      {"Neither $2 nor $0 took the $3. They looked for the $1 in the $4.",
-       "did they look for the $1", "did $0 take the $3"}};
   const Owner owner = DrawOwner();
-  const std::string thing = Another(words_.things, {owner.thing});
-  const std::string place = random_.Pick(words_.places);
-  const std::string other_place = Another(words_.places, {place});
+  const auto& form = random_.Pick(YesNoForms());
+  // Only what the form names is drawn: a draw that does not show would loosen the floor.
+  const auto uses = [&](const char* text, const char* value) {
+    return std::string_view(text).find(value) != std::string_view::npos;
+  };
   const std::string& other = Name(DrawPerson({owner.person}));
-  const auto& form = random_.Pick(forms);
+  std::string thing;
+  std::string place;
+  std::string other_place;
+  if (uses(form[0], "$3")) thing = Another(words_.things, {owner.thing});
+  if (uses(form[0], "$4")) place = random_.Pick(words_.places);
+  if (uses(form[0], "$5")) other_place = Another(words_.places, {place});
   const bool yes = random_.Chance(1, 2);
+  const auto question = [&](bool is_true) {
+    if (is_true) return form[1];
+    return form[random_.Chance(1, 2) ? 2 : 3];
+  };
   const auto fill = [&](const char* text, std::string* out) {
-    LabFill(text, {owner.name, owner.thing, other, thing, place, other_place}, out);
+    std::string unnamed;
+    if (uses(text, "$6")) unnamed = Another(words_.places, {place, other_place});
+    if (uses(text, "$7")) unnamed = Another(words_.things, {owner.thing, thing});
+    LabFill(text, {owner.name, owner.thing, other, thing, place, other_place, unnamed, unnamed},
+            out);
   };
   LabItem item;
   fill(form[0], &item.title);
-  fill(form[yes ? 1 : 2], &item.context);
+  fill(question(yes), &item.context);
   item.answer = yes ? "yes" : "no";
   if (for_task_) {
     item.wrong = {yes ? "no" : "yes"};
   } else {  // a text asks twice
     const bool again = random_.Chance(1, 2);
     item.rest = "\nQuestion: ";
-    fill(form[again ? 1 : 2], &item.rest);
+    fill(question(again), &item.rest);
     item.rest += again ? "?\nAnswer: yes" : "?\nAnswer: no";
   }
   return item;

@@ -29,13 +29,13 @@ class Writer {
     if (kind < 5) return Portrait(world_.people, 3 + random_.Below(3));
     if (kind == 5) return Portrait(world_.towns, 3);
     if (kind == 6) return Portrait(world_.animals, 3);
-    if (kind < 9) return Journey();
-    if (kind < 12) return Facts();
-    if (kind == 12) return Agreement();
-    if (kind < 18) return Story();
-    if (kind < 21) return Plain(LabTask::kCount);
-    if (kind < 25) return Plain(LabTask::kCloze);
-    if (kind < 28) return YesNo();
+    if (kind == 7) return Journey();
+    if (kind < 11) return Facts();
+    if (kind == 11) return Agreement();
+    if (kind < 15) return Story();
+    if (kind < 18) return Plain(LabTask::kCount);
+    if (kind < 22) return Plain(LabTask::kCloze);
+    if (kind < 26) return YesNo();
     return Plain(LabTask::kPronoun);
   }
 

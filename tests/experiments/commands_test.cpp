@@ -235,5 +235,47 @@ TEST_F(PlanAndRunTest, ALossThatIsNotFiniteFailsTheRunWithCode1) {
   EXPECT_NE(run.err.find(" failed: block_"), std::string::npos) << run.err;
 }
 
+TEST(WorldTest, PrintsTextsAndRows) {
+  const TempFolder folder;
+  const auto world = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "world");
+    words.emplace_back("--quiet");
+    return RunProgram(folder.path(), words);
+  };
+  const ProgramResult one = world({"--documents", "1"});
+  ASSERT_EQ(one.code, 0) << one.err;
+  EXPECT_EQ(one.err, "");
+  EXPECT_GT(one.out.size(), 500U);
+  EXPECT_EQ(world({"--documents", "2"}).out.substr(0, one.out.size()), one.out);
+  EXPECT_EQ(world({"--documents", "1", "--seed", "1", "--split", "train"}).out, one.out);
+  EXPECT_NE(world({"--documents", "1", "--seed", "2"}).out, one.out);
+  EXPECT_NE(world({"--documents", "1", "--split", "test"}).out, one.out);
+  const std::string rows = world({"--split", "yesno", "--documents", "2"}).out;
+  const std::size_t end = rows.find('\n');
+  EXPECT_TRUE(json::parse(rows.substr(0, end)).contains("passage"));
+  EXPECT_TRUE(json::parse(rows.substr(end + 1)).contains("passage"));
+}
+
+TEST(WorldTest, BadInputIsTold) {
+  const TempFolder folder;
+  const auto error = [&](const std::vector<std::string>& words) {
+    const ProgramResult run = RunProgram(folder.path(), words);
+    EXPECT_EQ(run.code, 2);
+    return run.err;
+  };
+  EXPECT_EQ(
+      error({"world", "--split", "trian"}),
+      "builtin:lab@1/trian: unknown split 'trian'; did you mean 'train'? (known: calibration, "
+      "test, train)\n");
+  EXPECT_EQ(error({"world", "--documents", "-1"}),
+            "--documents: expected a number from 1, got -1\n");
+  EXPECT_EQ(error({"world", "--seed", "-1"}), "--seed: expected a number from 0, got -1\n");
+  EXPECT_EQ(error({"plan", "x.yaml", "--documents", "2"}),
+            "command line: --documents belongs to world\n");
+  EXPECT_EQ(error({"score", "--model", "builtin:lap", "--text", "x"}),
+            "model: unknown built-in model 'builtin:lap'; did you mean 'builtin:lab'? (known: "
+            "builtin:lab)\n");
+}
+
 }  // namespace
 }  // namespace roundlab

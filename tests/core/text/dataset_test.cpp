@@ -226,7 +226,7 @@ TEST(CatalogueTest, HasTheNamesThatConfigsRelyOn) {
 TEST(CatalogueTest, ErrorsSayWhatThereIsAndHowToGetIt) {
   EXPECT_EQ(ErrorOf([] { FindData("wikitext"); }),
             "unknown data 'wikitext'; did you mean 'wikitext2'? (known: arc_challenge, arc_easy, "
-            "boolq, c4, hellaswag, lambada_openai, mmlu, openbookqa, pile, piqa, ptb, rte, "
+            "boolq, c4, hellaswag, lab, lambada_openai, mmlu, openbookqa, pile, piqa, ptb, rte, "
             "tinystories, truthfulqa, wikitext2, winogrande); a file is given as {path: FILE}");
   const TempFolder folder;
   ::setenv("ROUNDLAB_DATA", folder.path().c_str(), 1);
