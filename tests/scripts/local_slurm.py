@@ -108,7 +108,7 @@ class LocalSlurm:
                 [find(program), *words], env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=die_with_parent))
 
-    def _until(self, condition, what, seconds=30):
+    def _until(self, condition, what, seconds=60):
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
