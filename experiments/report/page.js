@@ -5,7 +5,13 @@
   const bubble = document.getElementById("value");
   const svgName = "http://www.w3.org/2000/svg";
 
-  const short = (value) => String(Number(value.toPrecision(4)));
+  // The value at a place of the drawing, with the digits that a tenth of its unit can tell apart.
+  function told(inverse, place) {
+    const value = inverse(place);
+    const step = Math.abs(inverse(place + 0.1) - value);
+    const unit = Math.pow(10, Math.ceil(Math.log10(step)));
+    return String(Number((Math.round(value / unit) * unit).toPrecision(6)));
+  }
 
   // From a place in the drawing back to a value: data-x="log 62 468 0.01 100".
   function inverse(text) {
@@ -34,8 +40,8 @@
     const toX = inverse(svg.dataset.x), toY = inverse(svg.dataset.y);
     return [...line.getAttribute("d").matchAll(/[ML](-?[\d.]+),(-?[\d.]+)/g)].map((found) => {
       const x = Number(found[1]), y = Number(found[2]);
-      const text = group.dataset.name + ": " + svg.dataset.xLabel + " " + short(toX(x)) + ", " +
-        svg.dataset.yLabel + " " + short(toY(y));
+      const text = group.dataset.name + ": " + svg.dataset.xLabel + " " + told(toX, x) + ", " +
+        svg.dataset.yLabel + " " + told(toY, y);
       return { x, y, text };
     });
   }
