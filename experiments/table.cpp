@@ -162,13 +162,13 @@ TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
       const Cell* cell = grid.At(row, column);
       const auto chance = grid.Chance(row, column);
       line.push_back(cell == nullptr ? "" : cell->Text());
-      if (chance && *chance < kSignificant) line.back() += " *";
+      if (chance && *chance < kSignificant) line.back() += " †";
       marked = marked || chance.has_value();
       if (grid.Best(column) == row) table.best.insert({table.rows.size() - 1, line.size() - 1});
     }
   }
   if (marked) {
-    table.notes.push_back("* differs from " + spec.compare_to +
+    table.notes.push_back("† differs from " + spec.compare_to +
                           " with p < 0.05, not corrected for the number of cells: paired t test "
                           "over seeds, or by document where each has one run.");
   }

@@ -12,7 +12,7 @@ namespace roundlab {
 /// A table of the experiment: in each cell the mean over the seeds, with its 95 % interval where
 /// there are several; "failed" or "not run" where a run is missing. Axes that the table does not
 /// name are part of the row's label. The best mean of a column is marked, models as they are
-/// (no pipeline) apart; "*" tells what differs from `compare_to`.
+/// (no pipeline) apart; "†" tells what differs from `compare_to`.
 TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
                     const std::vector<RunOutcome>& outcomes);
 

@@ -31,7 +31,8 @@ std::vector<std::string> Configs() {
     if (path.extension() != ".yaml" || path.filename() == "catalogue.yaml") continue;
     const std::string folder = path.parent_path().filename().string();
     // No experiments by themselves.
-    if (folder == "tasks" || folder == "parts" || folder == "hardware") continue;
+    if (folder == "tasks" || folder == "parts" || folder == "hardware" || folder == "train")
+      continue;
     if (path.filename().string().rfind("train", 0) == 0) continue;
     files.push_back(path.string());
   }

@@ -149,12 +149,12 @@ TEST(TableTest, StarsDifferencesFromTheBaselineAndMarksTheBest) {
     return steps == "10" ? base : (steps == "20" ? base - 5 + wiggle : base + 20 * wiggle);
   });
   const TextTable table = MakeTable(experiment, experiment.tables[0], outcomes);
-  EXPECT_EQ(table.rows.at(0).at(1).find('*'), std::string::npos);
-  EXPECT_EQ(table.rows.at(1).at(1).back(), '*');
-  EXPECT_EQ(table.rows.at(2).at(1).find('*'), std::string::npos);
+  EXPECT_EQ(table.rows.at(0).at(1).find("†"), std::string::npos);
+  EXPECT_NE(table.rows.at(1).at(1).find(" †"), std::string::npos);
+  EXPECT_EQ(table.rows.at(2).at(1).find("†"), std::string::npos);
   EXPECT_EQ(table.best, (std::set<std::pair<std::size_t, std::size_t>>{{1, 1}}));
   ASSERT_EQ(table.notes.size(), 1U);
-  EXPECT_EQ(table.notes[0].find("* differs from 10 with p < 0.05"), 0U);
+  EXPECT_EQ(table.notes[0].find("† differs from 10 with p < 0.05"), 0U);
   const TextTable rows = MakeLongTable(experiment, experiment.tables[0], outcomes);
   EXPECT_EQ(rows.header,
             (Row{"steps", "column", "metric", "mean", "half_width_95", "n", "p", "status"}));
