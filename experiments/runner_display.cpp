@@ -42,8 +42,9 @@ RunnerDisplay::RunnerDisplay(const Experiment& experiment, bool quiet, bool watc
 }
 
 void RunnerDisplay::Started(const PlannedRun& run) {
-  Say("[" + std::to_string(ended_ + 1) + "/" + std::to_string(total_) + "] " + run.id + "  " +
-      RunTitle(experiment_, run));
+  ++started_;
+  Say("[" + std::to_string(cached_ + started_) + "/" + std::to_string(total_) + "] " + run.id +
+      "  " + RunTitle(experiment_, run));
 }
 
 void RunnerDisplay::Finished(const PlannedRun& run, const RunOutcome& outcome) {

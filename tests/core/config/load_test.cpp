@@ -91,6 +91,17 @@ TEST(ExtendsTest, AScalarReplacesAMappingAndTheOtherWayRound) {
             "{a: 5, b: {y: 2}}");
 }
 
+TEST(ExtendsTest, OfAListTheLaterFileWinsAndOneFileMayComeTwice) {
+  const TempFolder folder;
+  folder.Write("base.yaml", "a: 1\nb: 1\nc: 1\n");
+  folder.Write("one.yaml", "extends: base.yaml\nb: 2\nd: {x: 1}\n");
+  folder.Write("two.yaml", "c: 3\nb: 3\nd: {y: 2}\n");
+  const std::string top = folder.Write("t.yaml", "extends: [one.yaml, two.yaml]\nc: 9\n");
+  EXPECT_EQ(Flat(LoadConfig(top)), "{c: 9, b: 3, d: {y: 2, x: 1}, a: 1}");
+  const std::string twice = folder.Write("u.yaml", "extends: [one.yaml, base.yaml]\n");
+  EXPECT_EQ(LoadConfig(twice).Find("b")->scalar, "1");
+}
+
 TEST(ExtendsTest, ValuesKeepTheirFile) {
   const TempFolder folder;
   folder.Write("base.yaml", "a: 1\n");
@@ -106,9 +117,9 @@ TEST(ExtendsTest, CircleMissingFileAndWrongTypeAreErrors) {
   const std::string c = folder.Write("c.yaml", "extends: none.yaml\n");
   EXPECT_EQ(ErrorOf([&] { LoadConfig(c); }),
             c + ":1:10: extends: no such file '" + folder / "none.yaml" + "'");
-  const std::string d = folder.Write("d.yaml", "extends: [a.yaml]\n");
+  const std::string d = folder.Write("d.yaml", "extends: {file: a.yaml}\n");
   EXPECT_EQ(ErrorOf([&] { LoadConfig(d); }),
-            d + ":1:10: extends: expected a file name, got a sequence");
+            d + ":1:10: extends: expected a file name, got a mapping");
 }
 
 TEST(QuoteScalarTest, AnyTextReadsBack) {

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "core/base/hash.h"
@@ -218,9 +219,14 @@ TEST(CatalogueTest, HasTheNamesThatConfigsRelyOn) {
     for (const auto& file : entry.files) defaults += file.split == entry.split;
     EXPECT_GE(defaults, 1) << name;
   }
-  Texts models;
-  for (const ModelEntry& entry : ModelCatalogue()) models.push_back(entry.name);
-  EXPECT_EQ(models, (Texts{"smollm2", "tinystories-656k", "stories260k", "babyllama-tok105"}));
+  std::map<std::string, const ModelEntry*> models;
+  for (const ModelEntry& entry : ModelCatalogue()) models.emplace(entry.name, &entry);
+  for (const char* name : {"smollm2", "tinystories-656k", "stories260k", "babyllama-tok105"}) {
+    EXPECT_EQ(models.count(name), 1U) << name;
+  }
+  ASSERT_EQ(models.count("llama-2-70b"), 1U);
+  ASSERT_TRUE(models.at("llama-2-70b")->shape);
+  EXPECT_EQ(models.at("llama-2-70b")->shape->layers, 80);
 }
 
 TEST(CatalogueTest, ErrorsSayWhatThereIsAndHowToGetIt) {
