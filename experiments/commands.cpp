@@ -14,6 +14,7 @@
 #include "experiments/options_doc.h"
 #include "experiments/preflight.h"
 #include "experiments/runner.h"
+#include "experiments/runs_json.h"
 #include "experiments/table.h"
 #include "rounding/tuner.h"
 
@@ -21,23 +22,6 @@ namespace roundlab {
 namespace {
 
 using nlohmann::json;
-
-json ToJson(const RunOutcome& outcome, const Experiment& experiment) {
-  json labels = json::array();
-  for (const PlannedRun& run : experiment.runs) {
-    if (run.id != outcome.id) continue;
-    json point = run.labels;
-    point["seed"] = std::to_string(run.seed);
-    labels.push_back(std::move(point));
-  }
-  json entry = {{"id", outcome.id},
-                {"folder", outcome.folder},
-                {"status", StateName(outcome)},
-                {"points", std::move(labels)},
-                {"metrics", outcome.result.metrics}};
-  if (!outcome.reason.empty()) entry["reason"] = outcome.reason;
-  return entry;
-}
 
 void Print(const std::string& text) { std::fputs(text.c_str(), stdout); }
 
@@ -68,9 +52,7 @@ void PrintTables(const CommandLine& line, const Experiment& experiment,
 void PrintOutcomes(const CommandLine& line, const Experiment& experiment,
                    const std::vector<RunOutcome>& outcomes) {
   if (!line.json) return PrintTables(line, experiment, outcomes);
-  json runs = json::array();
-  for (const RunOutcome& outcome : outcomes) runs.push_back(ToJson(outcome, experiment));
-  PrintJson({{"experiment", experiment.name}, {"runs", std::move(runs)}});
+  PrintJson({{"experiment", experiment.name}, {"runs", RunsJson(experiment, outcomes)}});
 }
 
 /// Leaves the reason of a failure to the runner; on a full disk it goes to stderr.
@@ -124,7 +106,7 @@ void CheckRunLine(const CommandLine& line) {
   if (line.jobs < 1) {
     throw Error("command line: --jobs " + std::to_string(line.jobs) + " is below 1");
   }
-  TextTable().To(line.format);
+  CheckTableFormat(line.format);
   ChosenSlurm(line);
 }
 
@@ -171,7 +153,7 @@ int RunCommand(const CommandLine& line) {
 
 int TableCommand(const CommandLine& line) {
   RequireArguments(line, 1, "FILE [--set KEY=VALUE] [--out DIR] [--format FORMAT] [--json]");
-  TextTable().To(line.format);
+  CheckTableFormat(line.format);
   const Experiment experiment = LoadExperimentOf(line);
   PrintOutcomes(line, experiment, LookAtAll(experiment, line.out));
   return 0;

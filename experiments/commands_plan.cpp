@@ -8,6 +8,7 @@
 #include "experiments/cell.h"
 #include "experiments/commands.h"
 #include "experiments/estimate.h"
+#include "experiments/runs_json.h"
 #include "experiments/text_table.h"
 
 namespace roundlab {
@@ -39,13 +40,15 @@ std::string MeasuredText(const Forecast& f) {
 }
 
 void PrintPlan(const CommandLine& line, const Experiment& experiment,
-               const std::map<std::string, Forecast>& forecasts) {
+               const std::vector<Forecast>& forecasts) {
+  std::map<std::string, const Forecast*> by_id;
+  for (const Forecast& f : forecasts) by_id.emplace(f.outcome.id, &f);
   TextTable table;
   table.header = {"id", "status", "seed"};
   for (const Axis& axis : experiment.axes) table.header.push_back(axis.name);
   table.header.insert(table.header.end(), {"estimate", "GiB", "measured"});
   for (const PlannedRun& run : experiment.runs) {
-    const Forecast& f = forecasts.at(run.id);
+    const Forecast& f = *by_id.at(run.id);
     auto& row = table.rows.emplace_back();
     row = {run.id, StateName(f.outcome), std::to_string(run.seed)};
     for (const Axis& axis : experiment.axes) row.push_back(run.labels.at(axis.name));
@@ -57,11 +60,11 @@ void PrintPlan(const CommandLine& line, const Experiment& experiment,
 }
 
 void PrintSummary(const CommandLine& line, const Experiment& experiment,
-                  const std::map<std::string, Forecast>& forecasts) {
+                  const std::vector<Forecast>& forecasts) {
   double left = 0;
   std::size_t to_do = 0;
   std::vector<double> ratios;
-  for (const auto& [id, f] : forecasts) {
+  for (const Forecast& f : forecasts) {
     const bool done = f.outcome.state == RunState::kDone;
     to_do += done ? 0 : 1;
     if (!done && f.estimate) left += f.estimate->seconds;
@@ -74,26 +77,15 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
               std::exp(Mean(ratios)));
 }
 
-json ToJson(const Experiment& experiment, const std::map<std::string, Forecast>& forecasts) {
-  json runs = json::array();
-  std::map<std::string, json> points;
-  for (const PlannedRun& run : experiment.runs) {
-    json point = run.labels;
-    point["seed"] = std::to_string(run.seed);
-    points[run.id].push_back(std::move(point));
-  }
-  for (const auto& [id, f] : forecasts) {
-    json entry = {{"id", id},
-                  {"folder", f.outcome.folder},
-                  {"status", StateName(f.outcome)},
-                  {"points", points[id]},
-                  {"metrics", f.outcome.result.metrics}};
-    if (f.estimate) {
-      entry["estimate"] = {{"seconds", f.estimate->seconds},
-                           {"peak_gib", f.estimate->peak_gib},
-                           {"evaluation", f.estimate->evaluation}};
-    }
-    runs.push_back(std::move(entry));
+json ToJson(const Experiment& experiment, const std::vector<Forecast>& forecasts) {
+  std::vector<RunOutcome> outcomes;
+  for (const Forecast& f : forecasts) outcomes.push_back(f.outcome);
+  json runs = RunsJson(experiment, outcomes);
+  for (std::size_t i = 0; i < forecasts.size(); ++i) {
+    if (!forecasts[i].estimate) continue;
+    runs[i]["estimate"] = {{"seconds", forecasts[i].estimate->seconds},
+                           {"peak_gib", forecasts[i].estimate->peak_gib},
+                           {"evaluation", forecasts[i].estimate->evaluation}};
   }
   return {{"experiment", experiment.name}, {"runs", std::move(runs)}};
 }
@@ -104,18 +96,14 @@ int PlanCommand(const CommandLine& line) {
   RequireArguments(line, 1,
                    "FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--hardware NAME] "
                    "[--format FORMAT] [--json]");
-  TextTable().To(line.format);
+  CheckTableFormat(line.format);
   const Experiment experiment = LoadExperimentOf(line);
   Estimator estimator(line.hardware.empty() ? std::optional<Hardware>()
                                             : LoadHardware(line.hardware));
-  std::map<std::string, Forecast> forecasts;
-  for (RunOutcome& outcome : LookAtAll(experiment, line.out)) {
-    const std::string id = outcome.id;
-    forecasts[id].outcome = std::move(outcome);
-  }
-  for (const PlannedRun& run : experiment.runs) {
-    Forecast& forecast = forecasts.at(run.id);
-    if (!forecast.estimate) forecast.estimate = estimator.Of(run.config);
+  std::vector<Forecast> forecasts;  // of the distinct runs, in plan order
+  for (const PlannedRun* run : DistinctRuns(experiment)) {
+    forecasts.push_back({LookAtRun(RunFolder(line.out, experiment, run->id), run->config),
+                         estimator.Of(run->config)});
   }
   if (line.json) {
     std::printf("%s\n", ToJson(experiment, forecasts).dump(2).c_str());

@@ -150,12 +150,16 @@ std::string TextTable::ToHtml() const {
 }
 
 std::string TextTable::To(const std::string& format) const {
-  if (format == "markdown") return ToMarkdown();
+  CheckTableFormat(format);
   if (format == "csv") return ToCsv();
   if (format == "latex") return ToLatex();
-  if (format == "html") return ToHtml();
-  throw Error("unknown table format '" + format + "'" +
-              SuggestionSuffix(format, {"csv", "html", "latex", "markdown"}));
+  return format == "html" ? ToHtml() : ToMarkdown();
+}
+
+void CheckTableFormat(const std::string& format) {
+  const std::vector<std::string> known = {"csv", "html", "latex", "markdown"};
+  if (std::find(known.begin(), known.end(), format) != known.end()) return;
+  throw Error("unknown table format '" + format + "'" + SuggestionSuffix(format, known));
 }
 
 }  // namespace roundlab

@@ -28,6 +28,9 @@ struct TextTable {
   std::string To(const std::string& format) const;
 };
 
+/// Throws Error unless it is one of TextTable::To's.
+void CheckTableFormat(const std::string& format);
+
 /// Text in an HTML document, also inside quotes: & < > " ' become entities.
 std::string EscapeHtml(const std::string& text);
 

@@ -18,6 +18,14 @@ using testing::RunProgram;
 using testing::TempFolder;
 using testing::TinyModel;
 
+/// What the program says of a command line that it refuses.
+std::string Refusal(const TempFolder& folder, const std::vector<std::string>& words) {
+  const ProgramResult run = RunProgram(folder.path(), words);
+  EXPECT_EQ(run.code, 2);
+  EXPECT_EQ(run.out, "");
+  return run.err;
+}
+
 TEST(ScoreTest, JsonHasIdsAndNllWithNullInFront) {
   ROUNDLAB_SHARED_OR_SKIP(model, "models/TinyStories-656K");
   const TempFolder folder;
@@ -155,14 +163,23 @@ TEST_F(PlanAndRunTest, ReportReadsTheFolderThatARunHasLeft) {
             std::string::npos);
 }
 
+TEST(PlanJsonTest, RunsAreInPlanOrder) {
+  const TempFolder folder;
+  folder.Write("c.yaml",
+               "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\n"
+               "pipeline: [{type: round, scheme: {type: signround}}]\nseeds: [5, 4, 3, 2, 1, 0]\n");
+  const ProgramResult plan = RunProgram(folder.path(), {"plan", "c.yaml", "--json"});
+  ASSERT_EQ(plan.code, 0) << plan.err;
+  std::string seeds;
+  for (const json& run : json::parse(plan.out).at("runs")) {
+    seeds += run.at("points").at(0).at("seed").get<std::string>();
+  }
+  EXPECT_EQ(seeds, "543210");
+}
+
 TEST(ReportCommandTest, BadCommandLinesAreRefused) {
   const TempFolder folder;
-  const auto error = [&](const std::vector<std::string>& words) {
-    const ProgramResult run = RunProgram(folder.path(), words);
-    EXPECT_EQ(run.code, 2);
-    EXPECT_EQ(run.out, "");
-    return run.err;
-  };
+  const auto error = [&](const std::vector<std::string>& words) { return Refusal(folder, words); };
   EXPECT_EQ(error({"report"}), "usage: roundlab report DIR [--out FOLDER]\n");
   EXPECT_EQ(error({"report", "none"}), "none: no such folder\n");
   folder.Write("file", "");
@@ -174,12 +191,7 @@ TEST(ReportCommandTest, BadCommandLinesAreRefused) {
 
 TEST(CompareCommandTest, BadCommandLinesAreRefused) {
   const TempFolder folder;
-  const auto error = [&](const std::vector<std::string>& words) {
-    const ProgramResult run = RunProgram(folder.path(), words);
-    EXPECT_EQ(run.code, 2);
-    EXPECT_EQ(run.out, "");
-    return run.err;
-  };
+  const auto error = [&](const std::vector<std::string>& words) { return Refusal(folder, words); };
   EXPECT_EQ(error({"compare", "a"}), "usage: roundlab compare A B [--seed N] [--json]\n");
   EXPECT_EQ(error({"compare", "a", "b"}), "a: no such folder\n");
   EXPECT_EQ(error({"compare", "a", "b", "--seed=-1"}), "--seed -1 is out of range [0, inf)\n");
