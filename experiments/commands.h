@@ -17,8 +17,8 @@ struct CommandLine {
   std::vector<std::string> arguments;  ///< after the command
   std::vector<std::string> set;        ///< key=value
   std::vector<std::string> only;       ///< axis=label,...
-  std::string out = "results/runs";    ///< of `report`: empty where it is not given
-  bool out_given = false;
+  std::string out = "results/runs";
+  bool out_given = false;  ///< `report` and `train` have defaults of their own
   std::string model;
   std::string text;
   std::string file;

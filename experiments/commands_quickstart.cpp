@@ -23,7 +23,7 @@ int QuickstartCommand(const CommandLine& line) {
     std::fflush(stdout);
     step.command = "report";
     step.arguments = {line.out + "/" + LoadExperiment(step.arguments[0], {}).name};
-    step.out.clear();
+    step.out_given = false;
     ReportCommand(step);
     std::printf("\n");
   }

@@ -137,7 +137,6 @@ int Dispatch(int argc, char** argv) {
     }
   }
   if (values.count("seed") == 0 && world) line.seed = 1;
-  if (line.command == "report" && values["out"].defaulted()) line.out.clear();
   line.arguments.assign(words.begin() + 1, words.end());
   line.program = std::filesystem::canonical("/proc/self/exe").string();
   return found->second.run(line);

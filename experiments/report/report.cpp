@@ -56,6 +56,7 @@ ReportFiles WriteReport(const std::string& folder, const std::string& out) {
   const ReportData data = GatherReport(folder);
   MakeFolder(out);
   ReportParts parts;
+  parts.tables = ResultTables(data);
   parts.sections = MetricPlots(data);
   for (PlotSection& section : TuningPlots(data)) parts.sections.push_back(std::move(section));
   parts.points = PointPlots(data);
@@ -76,7 +77,7 @@ int ReportCommand(const CommandLine& line) {
   RequireArguments(line, 1, "DIR [--out FOLDER]");
   const std::string& folder = line.arguments[0];
   const ReportFiles files =
-      WriteReport(folder, line.out.empty() ? (fs::path(folder) / "report").string() : line.out);
+      WriteReport(folder, line.out_given ? line.out : (fs::path(folder) / "report").string());
   std::printf("%s\n%s\n", files.html.c_str(), files.markdown.c_str());
   if (line.quiet) return 0;
   std::fprintf(stderr, "%s; %zu plots\n", files.summary.c_str(), files.plots);

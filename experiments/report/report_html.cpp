@@ -93,9 +93,9 @@ std::string Problems(const ReportData& data) {
   return text.empty() ? "" : Section("problems", "Files that are not shown", text);
 }
 
-std::string Tables(const ReportData& data) {
+std::string Tables(const ReportParts& parts) {
   std::string text;
-  for (const TextTable& table : ResultTables(data)) {
+  for (const TextTable& table : parts.tables) {
     text += Wrapped(table.ToHtml(), "table: " + table.title);
   }
   return Section("tables", "Tables", text);
@@ -204,7 +204,7 @@ std::string Navigation(const std::string& main) {
 std::string ReportHtml(const ReportData& data, const ReportParts& parts) {
   const std::string name = Markup(data.experiment.name);
   const std::string commits = Commits(data);
-  const std::string main = Failures(data, parts) + Problems(data) + Tables(data) + Plots(parts) +
+  const std::string main = Failures(data, parts) + Problems(data) + Tables(parts) + Plots(parts) +
                            Runs(data, parts) + Provenances(data);
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"

@@ -6,11 +6,13 @@
 
 #include "experiments/report/plots.h"
 #include "experiments/report/report_data.h"
+#include "experiments/text_table.h"
 
 namespace roundlab {
 
 /// What a report shows besides the data, computed once for all formats.
 struct ReportParts {
+  std::vector<TextTable> tables;         ///< of the results
   std::vector<PlotSection> sections;     ///< over all points
   std::vector<PlotSection> points;       ///< one a point, folded away
   std::map<std::string, Plot> failures;  ///< id -> losses up to the failure

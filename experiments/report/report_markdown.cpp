@@ -83,7 +83,7 @@ std::string ReportMarkdown(const ReportData& data, const ReportParts& parts) {
   std::string text = "# " + OneLine(data.experiment.name) + "\n\n" + Summary(data) +
                      (commits.empty() ? "" : "; made with commit " + commits) + ".\n\n" +
                      Failures(data, parts) + Problems(data) + "## Tables\n\n";
-  for (const TextTable& table : ResultTables(data)) {
+  for (const TextTable& table : parts.tables) {
     text += "### " + OneLine(table.title) + "\n\n" + OneLined(table).ToMarkdown() + "\n";
   }
   text += "## Plots\n\n";
