@@ -42,8 +42,7 @@ std::vector<double> Values(const SeedValues& by_seed) {
 }
 
 std::vector<Setting> Gather(const Experiment& experiment, const std::vector<RunOutcome>& outcomes) {
-  std::map<std::string, const RunOutcome*> by_id;
-  for (const RunOutcome& outcome : outcomes) by_id.emplace(outcome.id, &outcome);
+  const OutcomeIndex by_id = ById(outcomes);
   std::vector<Setting> settings;
   std::map<std::string, std::size_t> places;
   for (const PlannedRun& run : experiment.runs) {
@@ -56,14 +55,14 @@ std::vector<Setting> Gather(const Experiment& experiment, const std::vector<RunO
     if (added) settings.push_back({title, {}, {}});
     Setting& setting = settings[place->second];
     const std::string& label = run.labels.at(kAblationAxis);
-    const auto found = by_id.find(run.id);
-    const bool done = found != by_id.end() && found->second->state == RunState::kDone;
+    const RunOutcome* found = FindOutcome(by_id, run.id);
+    const bool done = found != nullptr && found->state == RunState::kDone;
     const auto value =
-        done ? found->second->result.Value(experiment.ablation->value) : std::optional<double>();
+        done ? found->result.Value(experiment.ablation->value) : std::optional<double>();
     if (value) {
       setting.values[label][run.seed] = *value;
     } else {
-      const bool failed = found != by_id.end() && found->second->state == RunState::kFailed;
+      const bool failed = found != nullptr && found->state == RunState::kFailed;
       setting.missing[label] = failed ? "failed" : "not run";
     }
   }
@@ -100,8 +99,7 @@ std::string Interval(const Damage& damage) {
 }
 
 std::string Probability(const Damage& damage) {
-  if (damage.worse.size() < 2 || std::isnan(damage.tested.p)) return "-";
-  return damage.tested.p < 0.0001 ? "<0.0001" : FormatNumber(damage.tested.p);
+  return damage.worse.size() < 2 ? "-" : FormatChance(damage.tested.p);
 }
 
 /// Damage of a pair less those of its components; "-" where it is no pair or one is missing.

@@ -36,10 +36,7 @@ double Cell::HalfWidth() const { return ConfidenceHalfWidth95(Values()); }
 
 std::string Cell::Text() const {
   if (values_.empty()) return missing_.empty() ? "-" : missing_;
-  std::string text = FormatNumber(MeanValue());
-  if (values_.size() > 1) {
-    text += " ± " + FormatNumber(HalfWidth()) + " (n=" + std::to_string(values_.size()) + ")";
-  }
+  const std::string text = FormatMean(Values());
   return missing_.empty() ? text : text + ", " + missing_;
 }
 
@@ -80,6 +77,15 @@ std::optional<bool> LowerIsBetter(const std::string& metric) {
   }
   return std::nullopt;
 }
+
+std::string FormatMean(const std::vector<double>& values) {
+  const std::string mean = FormatNumber(Mean(values));
+  if (values.size() < 2) return mean;
+  return mean + " ± " + FormatNumber(ConfidenceHalfWidth95(values)) +
+         " (n=" + std::to_string(values.size()) + ")";
+}
+
+std::string FormatChance(double p) { return p < 0.0001 ? "<0.0001" : FormatNumber(p); }
 
 std::string FormatNumber(double value) {
   if (std::isnan(value)) return "-";

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "experiments/cell.h"
 #include "experiments/commands.h"
 #include "experiments/compare.h"
 #include "experiments/table.h"
@@ -34,8 +35,6 @@ std::string Interval(const PairedResult& result, int decimals) {
   return Fixed(result.low, decimals) + " to " + Fixed(result.high, decimals);
 }
 
-std::string Chance(double p) { return p < 0.0001 ? "<0.0001" : Fixed(p, 4); }
-
 TextTable ToTable(const Comparison& comparison) {
   TextTable table;
   table.header = {"figure",         "n",           "A",      "B", "B - A", "95 % interval", "p",
@@ -44,8 +43,9 @@ TextTable ToTable(const Comparison& comparison) {
     const int decimals = Decimals(f);
     table.rows.push_back({f.name, std::to_string(f.count), Fixed(f.a, decimals),
                           Fixed(f.b, decimals), Fixed(f.tested.difference, decimals),
-                          Interval(f.tested, decimals), Chance(f.tested.p),
-                          Interval(f.bootstrap, decimals), Chance(f.bootstrap.p), Verdict(f)});
+                          Interval(f.tested, decimals), FormatChance(f.tested.p),
+                          Interval(f.bootstrap, decimals), FormatChance(f.bootstrap.p),
+                          Verdict(f)});
   }
   return table;
 }

@@ -64,9 +64,7 @@ std::optional<std::pair<double, double>> Measured(const RunResult& result,
 class Comparer {
  public:
   Comparer(const Experiment& experiment, const std::vector<RunOutcome>& outcomes)
-      : experiment_(experiment), targets_(*experiment.targets) {
-    for (const RunOutcome& outcome : outcomes) by_id_.emplace(outcome.id, &outcome);
-  }
+      : experiment_(experiment), targets_(*experiment.targets), by_id_(ById(outcomes)) {}
 
   TargetResult Compare(const TargetCell& cell) const {
     TargetResult result;
@@ -97,11 +95,11 @@ class Comparer {
     for (const PlannedRun& run : experiment_.runs) {
       if (!Matches(cell, run)) continue;
       if (result->verdict == TargetVerdict::kNotPlanned) result->verdict = TargetVerdict::kNotRun;
-      const auto found = by_id_.find(run.id);
-      if (found == by_id_.end()) continue;
-      if (found->second->state == RunState::kFailed) result->verdict = TargetVerdict::kFailed;
-      if (found->second->state != RunState::kDone) continue;
-      const auto value = Measured(found->second->result, cell.metrics);
+      const RunOutcome* found = FindOutcome(by_id_, run.id);
+      if (found == nullptr) continue;
+      if (found->state == RunState::kFailed) result->verdict = TargetVerdict::kFailed;
+      if (found->state != RunState::kDone) continue;
+      const auto value = Measured(found->result, cell.metrics);
       if (value) measured.emplace(run.id, *value);
     }
     if (measured.empty()) return;
@@ -123,7 +121,7 @@ class Comparer {
 
   const Experiment& experiment_;
   const Targets& targets_;
-  std::map<std::string, const RunOutcome*> by_id_;
+  const OutcomeIndex by_id_;
 };
 
 std::string CellText(const TargetResult& result) {

@@ -191,7 +191,7 @@ std::string RunFolder(const std::string& out, const Experiment& experiment, cons
 }
 
 std::string ExperimentFile(const std::string& out, const Experiment& experiment) {
-  return out + "/" + experiment.name + "/experiment.yaml";
+  return out + "/" + experiment.name + "/" + kExperimentFile;
 }
 
 std::vector<const PlannedRun*> DistinctRuns(const Experiment& experiment) {
@@ -239,6 +239,17 @@ std::vector<RunOutcome> LookAtAll(const Experiment& experiment, const std::strin
     outcomes.push_back(LookAtRun(RunFolder(out, experiment, run->id), run->config));
   }
   return outcomes;
+}
+
+OutcomeIndex ById(const std::vector<RunOutcome>& outcomes) {
+  OutcomeIndex index;
+  for (const RunOutcome& outcome : outcomes) index.emplace(outcome.id, &outcome);
+  return index;
+}
+
+const RunOutcome* FindOutcome(const OutcomeIndex& index, const std::string& id) {
+  const auto found = index.find(id);
+  return found == index.end() ? nullptr : found->second;
 }
 
 void WriteFailure(const PlannedRun& run, RunOutcome* outcome) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct RunOutcome {
 /// Folder of a run: OUT/EXPERIMENT/ID.
 std::string RunFolder(const std::string& out, const Experiment& experiment, const std::string& id);
 
+constexpr const char* kExperimentFile = "experiment.yaml";
 /// OUT/EXPERIMENT/experiment.yaml: what the runs beside it belong to (Experiment::resolved).
 std::string ExperimentFile(const std::string& out, const Experiment& experiment);
 void WriteExperimentFile(const std::string& out, const Experiment& experiment);
@@ -48,6 +50,12 @@ RunOutcome LookAtRun(const std::string& folder, const RunConfig& config);
 
 /// That of all runs of the plan, one entry a distinct id, in plan order.
 std::vector<RunOutcome> LookAtAll(const Experiment& experiment, const std::string& out);
+
+/// Outcomes by run id.
+using OutcomeIndex = std::map<std::string, const RunOutcome*>;
+OutcomeIndex ById(const std::vector<RunOutcome>& outcomes);
+/// Null where there is none of that id.
+const RunOutcome* FindOutcome(const OutcomeIndex& index, const std::string& id);
 
 /// Writes run.json of a run that ended without a result, with `outcome`'s reason; where that can't
 /// be written, this is added to the reason. To be called by who holds the claim on the folder.

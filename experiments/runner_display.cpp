@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <set>
 
 #include "core/base/log.h"
+#include "experiments/table.h"
 
 namespace roundlab {
 namespace {
@@ -21,12 +21,7 @@ std::size_t TerminalWidth() {
 }  // namespace
 
 std::string RunTitle(const Experiment& experiment, const PlannedRun& run) {
-  std::string title;
-  for (const Axis& axis : experiment.axes) {
-    title += (title.empty() ? "" : ", ") + run.labels.at(axis.name);
-  }
-  if (title.empty()) title = experiment.name;
-  return title + ", seed " + std::to_string(run.seed);
+  return PointLabel(experiment, run) + ", seed " + std::to_string(run.seed);
 }
 
 RunnerDisplay::RunnerDisplay(const Experiment& experiment, bool quiet, bool watched)
@@ -34,12 +29,9 @@ RunnerDisplay::RunnerDisplay(const Experiment& experiment, bool quiet, bool watc
       quiet_(quiet),
       watched_(watched),
       terminal_(isatty(STDERR_FILENO) == 1),
+      total_(DistinctRuns(experiment).size()),
       start_(Clock::now()),
-      last_(start_) {
-  std::set<std::string> ids;
-  for (const PlannedRun& run : experiment.runs) ids.insert(run.id);
-  total_ = ids.size();
-}
+      last_(start_) {}
 
 void RunnerDisplay::Started(const PlannedRun& run) {
   ++started_;

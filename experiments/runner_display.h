@@ -39,7 +39,7 @@ class RunnerDisplay {
   bool quiet_;
   bool watched_;
   bool terminal_;
-  std::size_t total_ = 0;  ///< distinct runs
+  std::size_t total_;  ///< distinct runs
   std::size_t started_ = 0;
   std::size_t ended_ = 0;
   std::size_t failed_ = 0;

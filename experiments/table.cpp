@@ -14,19 +14,6 @@ namespace {
 
 constexpr double kSignificant = 0.05;
 
-using Outcomes = std::map<std::string, const RunOutcome*>;  // id -> outcome
-
-Outcomes ById(const std::vector<RunOutcome>& outcomes) {
-  Outcomes by_id;
-  for (const RunOutcome& outcome : outcomes) by_id.emplace(outcome.id, &outcome);
-  return by_id;
-}
-
-const RunOutcome* Find(const Outcomes& outcomes, const std::string& id) {
-  const auto found = outcomes.find(id);
-  return found == outcomes.end() ? nullptr : found->second;
-}
-
 /// Labels of the axes that a table does not name: ", seqlen 512".
 std::string OtherLabels(const Experiment& experiment, const PlannedRun& run,
                         const TableSpec& spec) {
@@ -44,7 +31,7 @@ class CellGrid {
   CellGrid(const Experiment& experiment, const TableSpec& spec,
            const std::vector<RunOutcome>& outcomes)
       : spec_(spec) {
-    const Outcomes by_id = ById(outcomes);
+    const OutcomeIndex by_id = ById(outcomes);
     for (const PlannedRun& run : experiment.runs) {
       const std::string others = OtherLabels(experiment, run, spec);
       const std::string row = run.labels.at(spec.rows) + others;
@@ -53,7 +40,7 @@ class CellGrid {
       if (run.config.pipeline.empty()) as_it_is_.insert({row, column});
       Place(&rows_, row);
       Place(&columns_, column);
-      cells_[{row, column}].Add(run.seed, Find(by_id, run.id), spec.value);
+      cells_[{row, column}].Add(run.seed, FindOutcome(by_id, run.id), spec.value);
     }
   }
 
@@ -155,6 +142,8 @@ TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
   table.title = spec.Title();
   table.header = {spec.columns.empty() ? spec.rows : spec.rows + " \\ " + spec.columns};
   table.header.insert(table.header.end(), grid.columns().begin(), grid.columns().end());
+  std::vector<std::optional<std::string>> best;  // row of each column
+  for (const std::string& column : grid.columns()) best.push_back(grid.Best(column));
   bool marked = false;
   for (const std::string& row : grid.rows()) {
     auto& line = table.rows.emplace_back(1, row);
@@ -164,7 +153,9 @@ TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
       line.push_back(cell == nullptr ? "" : cell->Text());
       if (chance && *chance < kSignificant) line.back() += " †";
       marked = marked || chance.has_value();
-      if (grid.Best(column) == row) table.best.insert({table.rows.size() - 1, line.size() - 1});
+    }
+    for (std::size_t c = 0; c < best.size(); ++c) {
+      if (best[c] == row) table.best.insert({table.rows.size() - 1, c + 1});
     }
   }
   if (marked) {
@@ -238,13 +229,13 @@ TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcom
   table.header.insert(table.header.end(), metrics.begin(), metrics.end());
   std::vector<std::string> order;
   std::map<std::string, std::vector<Cell>> points;
-  const Outcomes by_id = ById(outcomes);
+  const OutcomeIndex by_id = ById(outcomes);
   for (const PlannedRun& run : experiment.runs) {
     const std::string label = PointLabel(experiment, run);
     const auto [point, added] = points.emplace(label, std::vector<Cell>(metrics.size()));
     if (added) order.push_back(label);
     for (std::size_t i = 0; i < metrics.size(); ++i) {
-      point->second[i].Add(run.seed, Find(by_id, run.id), metrics[i]);
+      point->second[i].Add(run.seed, FindOutcome(by_id, run.id), metrics[i]);
     }
   }
   for (const std::string& label : order) {
@@ -257,9 +248,9 @@ TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcom
 
 std::vector<TextTable> MakeProtocolTables(const Experiment& experiment,
                                           const std::vector<RunOutcome>& outcomes) {
-  const Outcomes by_id = ById(outcomes);
+  const OutcomeIndex by_id = ById(outcomes);
   for (const PlannedRun& run : experiment.runs) {
-    const RunOutcome* outcome = Find(by_id, run.id);
+    const RunOutcome* outcome = FindOutcome(by_id, run.id);
     if (outcome == nullptr || outcome->state != RunState::kDone) continue;
     std::vector<TextTable> tables;
     std::map<std::string, std::size_t> places;  // of each data set's table

@@ -129,14 +129,13 @@ class TargetReader {
   void ReadRow(const Texts& header, const CsvRow& row, const ConfigNode& axes,
                const ConfigNode& metrics) {
     TargetCell cell;
+    std::string last;
     for (std::size_t c = 0; c < header.size(); ++c) {
       const ConfigNode* axis = axes.Find(header[c]);
       if (axis == nullptr) continue;
-      if (!cell.row.empty() && cell.row.rfind(row.cells[c]) != std::string::npos) {
-        // FP16, FP16: the width of a model as it is
-      } else {
-        cell.row += (cell.row.empty() ? "" : ", ") + row.cells[c];
-      }
+      // "FP16, FP16", a model as it is, is told once.
+      if (row.cells[c] != last) cell.row += (cell.row.empty() ? "" : ", ") + row.cells[c];
+      last = row.cells[c];
       Place(axis->scalar, row.cells[c], row, &cell);
     }
     for (std::size_t c = 0; c < header.size(); ++c) {

@@ -36,15 +36,6 @@ Measured Measure(const ReportData& data, const ReportPoint& point, const std::st
   return measured;
 }
 
-std::string Told(const Measured& measured) {
-  std::string text = FormatNumber(measured.mean);
-  if (measured.values.size() > 1) {
-    text +=
-        " ± " + FormatNumber(measured.half) + " (n=" + std::to_string(measured.values.size()) + ")";
-  }
-  return text;
-}
-
 /// Labels of a point without that of `axis` and of those in `but`, joined.
 std::string LabelsBut(const ReportData& data, const ReportPoint& point,
                       const std::set<std::string>& but) {
@@ -127,8 +118,8 @@ class Versus {
     p.y = y.mean;
     p.low = y.mean - y.half;
     p.high = y.mean + y.half;
-    p.label =
-        point.label + ": " + metric_ + " " + Told(y) + ", " + against_ + " " + FormatNumber(x.mean);
+    p.label = point.label + ": " + metric_ + " " + FormatMean(y.values) + ", " + against_ + " " +
+              FormatNumber(x.mean);
     if (series_.count(label) == 0) order_.push_back(label);
     series_[label].push_back(p);
     places_.insert(p.x);
@@ -172,7 +163,7 @@ Plot SeedPlot(const ReportData& data, const std::string& metric,
     mean.y = row + kApart;
     mean.low = measured.mean - measured.half;
     mean.high = measured.mean + measured.half;
-    mean.label = point->label + ", mean: " + Told(measured);
+    mean.label = point->label + ", mean: " + FormatMean(measured.values);
     means.points.push_back(mean);
   }
   plot.x.label = metric;

@@ -6,14 +6,13 @@
 
 #include "core/base/error.h"
 #include "core/metrics/hdf5_file.h"
+#include "experiments/runner_display.h"
 #include "experiments/table.h"
 
 namespace roundlab {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kExperimentFile = "experiment.yaml";
 
 /// Sorted names of the folders in `folder`.
 std::vector<std::string> Folders(const std::string& folder) {
@@ -147,7 +146,7 @@ ReportData GatherReport(const std::string& given) {
     const auto [run, new_run] = of_id.emplace(planned.id, data.runs.size());
     if (new_run) data.runs.push_back(Look(folder + "/" + planned.id, planned, &data));
     const std::string label = PointLabel(data.experiment, planned);
-    data.runs[run->second].places.push_back(label + ", seed " + std::to_string(planned.seed));
+    data.runs[run->second].places.push_back(RunTitle(data.experiment, planned));
     const auto [point, new_point] = of_label.emplace(label, data.points.size());
     if (new_point) data.points.push_back({label, planned.labels, {}, {}});
     auto& runs = data.points[point->second].runs;
