@@ -171,7 +171,8 @@ TEST(PlanJsonTest, RunsAreInPlanOrder) {
   const ProgramResult plan = RunProgram(folder.path(), {"plan", "c.yaml", "--json"});
   ASSERT_EQ(plan.code, 0) << plan.err;
   std::string seeds;
-  for (const json& run : json::parse(plan.out).at("runs")) {
+  const json printed = json::parse(plan.out);
+  for (const json& run : printed.at("runs")) {
     seeds += run.at("points").at(0).at("seed").get<std::string>();
   }
   EXPECT_EQ(seeds, "543210");
