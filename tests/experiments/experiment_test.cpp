@@ -12,6 +12,7 @@
 #include "experiments/table.h"
 #include "experiments/train_config.h"
 #include "tests/core/formats/format_files.h"
+#include "tests/support/source_folder.h"
 
 namespace roundlab {
 namespace {
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 using testing::ErrorOf;
 using testing::TempFolder;
 
-const std::string kRoot = ROUNDLAB_ROOT;
+const std::string kRoot = testing::SourceFolder();
 
 /// All experiments of configs/.
 std::vector<std::string> Configs() {

@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -11,6 +10,7 @@
 
 #include "optimizers/optimizers.h"
 #include "optimizers/schedule.h"
+#include "tests/support/source_folder.h"
 #include "tests/support/tensor_matchers.h"
 
 namespace roundlab {
@@ -26,8 +26,7 @@ struct Case {
 };
 
 std::vector<Case> GoldenCases(const std::string& kind) {
-  const auto path =
-      std::filesystem::path(__FILE__).parent_path().parent_path() / "golden" / "optimizers.txt";
+  const std::string path = testing::SourceFolder() + "/tests/golden/optimizers.txt";
   std::ifstream file(path);
   EXPECT_TRUE(file.is_open()) << path;
   std::vector<Case> cases;

@@ -7,12 +7,13 @@
 
 #include "docs/example/error_diffusion.h"
 #include "rounding/rtn.h"
+#include "tests/support/source_folder.h"
 
 namespace roundlab {
 namespace {
 
 std::string Text(const std::string& name) {
-  std::ifstream file(std::string(ROUNDLAB_SOURCE_DIR "/") + name);
+  std::ifstream file(testing::SourceFolder() + "/" + name);
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();

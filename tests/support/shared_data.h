@@ -6,15 +6,16 @@
 #include <filesystem>
 #include <string>
 
+#include "tests/support/source_folder.h"
+
 namespace roundlab::testing {
 
 /// The folder of real models, data and reference outputs: ROUNDLAB_SHARED, else ../shared beside
 /// the source tree. Empty where there is none.
 inline std::string SharedFolder() {
   if (const char* given = std::getenv("ROUNDLAB_SHARED")) return given;
-  const auto beside = std::filesystem::path(__FILE__).parent_path() / "../../../shared";
   std::error_code none;
-  const auto folder = std::filesystem::canonical(beside, none);
+  const auto folder = std::filesystem::canonical(SourceFolder() + "/../shared", none);
   return none ? "" : folder.string();
 }
 

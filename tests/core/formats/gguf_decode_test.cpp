@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "tests/core/formats/format_files.h"
+#include "tests/support/source_folder.h"
 
 namespace roundlab {
 namespace {
@@ -51,7 +52,7 @@ TEST(GgufDecodeTest, BlocksByHand) {
 }
 
 TEST(GgufDecodeTest, EqualsGgufPyBitForBit) {
-  std::ifstream golden(std::filesystem::path(__FILE__).parent_path() / "ggml_blocks.txt");
+  std::ifstream golden(testing::SourceFolder() + "/tests/core/formats/ggml_blocks.txt");
   std::string line;
   ASSERT_TRUE(std::getline(golden, line)) << "the header";
   std::set<std::string> seen;

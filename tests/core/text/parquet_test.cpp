@@ -7,6 +7,7 @@
 #include "core/text/dataset.h"
 #include "core/text/rows.h"
 #include "tests/core/formats/format_files.h"
+#include "tests/support/source_folder.h"
 
 // The files of parquet/ and their rows are pyarrow's: make_parquet_files.py.
 
@@ -19,7 +20,7 @@ using testing::TempFolder;
 using Texts = std::vector<std::string>;
 
 std::string FileOf(const std::string& name) {
-  return (std::filesystem::path(__FILE__).parent_path() / "parquet" / name).string();
+  return testing::SourceFolder() + "/tests/core/text/parquet/" + name;
 }
 
 Texts RowTexts(const std::string& path, const Texts& fields = {}, std::size_t most = 100) {

@@ -34,7 +34,7 @@ inline std::vector<nlohmann::json> JsonLines(const std::string& path) {
 
 /// A file that lies beside the tests' sources.
 inline std::string BesideTests(const std::string& name) {
-  return (std::filesystem::path(__FILE__).parent_path() / name).string();
+  return SourceFolder() + "/tests/core/text/" + name;
 }
 
 /// A tokenizer.json of the tokens "<unk>", a, b, c, ab, abc (ids 0 to 5), to be varied.
