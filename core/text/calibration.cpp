@@ -54,7 +54,7 @@ void GptqC4Rows(const CalibrationOptions& o, const Dataset& data, const Tokenize
     if (static_cast<std::int64_t>(data.documents[index].size()) + 8 <= o.seqlen) continue;
     const Ids ids = tokenizer.Encode(data.documents[index], SpecialTokens::kDefault);
     const auto size = static_cast<std::int64_t>(ids.size());
-    // The original takes a document of exactly seqlen + 1 tokens as too short to draw from.
+    // The original keeps one of exactly seqlen tokens too, and stops for want of a start to draw.
     if (size <= o.seqlen) continue;
     const std::int64_t start = random.RandInt(0, size - o.seqlen - 1);
     out->rows.emplace_back(ids.begin() + start, ids.begin() + start + o.seqlen);
