@@ -22,7 +22,7 @@ constexpr std::int64_t kLanes = 32;
 /// Makes of a row of logits the gradient of factor * nll(target): factor * (softmax - one-hot).
 /// Answers the nll.
 ROUNDLAB_SIMD double SoftmaxRow(float* x, std::int64_t count, std::int64_t target, float factor) {
-  const float top = *std::max_element(x, x + count);
+  const float top = Largest(x, count);
   const float chosen = x[target];
   float sums[kLanes] = {};
   std::int64_t i = 0;

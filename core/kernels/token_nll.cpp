@@ -14,39 +14,35 @@ namespace {
 
 constexpr std::int64_t kLanes = 32;
 
+/// log(sum(exp(x))) of a row of logits that comes in pieces, and its largest element.
 struct RowSum {
-  double log;     // of the sum of exp
-  float largest;  // element
+  float largest = 0;
+  std::int64_t place = -1;  // of the first largest; -1 before the first piece
+  double sum = 0;           // of exp(x - largest)
+
+  double Log() const { return static_cast<double>(largest) + std::log(sum); }
 };
 
-/// log(sum(exp(x))) of one row; the sum is carried in kLanes float partial sums and ended in
-/// double.
-ROUNDLAB_SIMD RowSum LogSumExp(const float* x, std::int64_t count) {
-  float maxima[kLanes];
-  for (float& m : maxima) m = x[0];
+/// Takes in x[0, count), which is the row from `first` on. The sum is carried in kLanes float
+/// partial sums and ended in double.
+ROUNDLAB_SIMD void AddPiece(const float* x, std::int64_t count, std::int64_t first, RowSum* row) {
+  const float top = Largest(x, count);
+  float sums[kLanes] = {};
   std::int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    for (std::int64_t k = 0; k < kLanes; ++k) {
-      maxima[k] = x[i + k] > maxima[k] ? x[i + k] : maxima[k];
-    }
-  }
-  float top = *std::max_element(maxima, maxima + kLanes);
-  for (; i < count; ++i) top = std::max(top, x[i]);
-  float sums[kLanes] = {};
-  for (i = 0; i + kLanes <= count; i += kLanes) {
     for (std::int64_t k = 0; k < kLanes; ++k) sums[k] += FastExp(x[i + k] - top);
   }
   double total = 0;
   for (; i < count; ++i) total += static_cast<double>(FastExp(x[i] - top));
   for (const float sum : sums) total += static_cast<double>(sum);
-  return {static_cast<double>(top) + std::log(total), top};
-}
-
-/// Of one row of logits, a target's score.
-TokenScore Score(const float* line, std::int64_t target, const RowSum& sum) {
-  const bool largest = line[target] == sum.largest;
-  return {sum.log - static_cast<double>(line[target]),
-          largest && std::find(line, line + target, sum.largest) == line + target};
+  const double apart = static_cast<double>(top) - static_cast<double>(row->largest);
+  if (row->place >= 0 && apart <= 0) {
+    row->sum += total * std::exp(apart);
+    return;
+  }
+  row->sum = total + (row->place < 0 ? 0 : row->sum * std::exp(-apart));
+  row->largest = top;
+  row->place = first + (std::find(x, x + count, top) - x);
 }
 
 /// Distinct rows of the queries in rising order, and each query's place among them.
@@ -68,55 +64,57 @@ struct RowsAsked {
 }  // namespace
 
 std::vector<TokenScore> ScoreTokens(const at::Tensor& hidden, const at::Tensor& head,
-                                    const std::vector<TokenQuery>& queries,
-                                    std::int64_t chunk_rows) {
+                                    const std::vector<TokenQuery>& queries, const LogitTile& tile) {
   const RowsAsked wanted(queries);
-  const auto count = static_cast<std::int64_t>(wanted.rows.size());
+  const at::Tensor x = hidden.index_select(
+      0, at::tensor(at::ArrayRef<std::int64_t>(wanted.rows), hidden.options().dtype(at::kLong)));
+  const std::int64_t count = x.size(0);
   const std::int64_t vocab = head.size(0);
-  std::vector<TokenScore> scores(queries.size());
-  const at::Tensor places = at::tensor(at::ArrayRef<std::int64_t>(wanted.rows), at::kLong);
-  for (std::int64_t first = 0; first < count; first += chunk_rows) {
-    const std::int64_t rows = std::min(chunk_rows, count - first);
-    const at::Tensor logits =
-        at::mm(hidden.index_select(0, places.narrow(0, first, rows)), head.t());
-    const float* x = logits.const_data_ptr<float>();
-    at::parallel_for(0, rows, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        const float* line = x + row * vocab;
-        const RowSum sum = LogSumExp(line, vocab);
-        for (const std::size_t i : wanted.asked[static_cast<std::size_t>(first + row)]) {
-          scores[i] = Score(line, queries[i].target, sum);
+  std::vector<RowSum> sums(wanted.rows.size());
+  std::vector<double> logits(queries.size());
+  at::Tensor room =
+      at::empty({std::min(tile.rows, count) * std::min(tile.columns, vocab)}, hidden.options());
+  for (std::int64_t first = 0; first < count; first += tile.rows) {
+    const std::int64_t rows = std::min(tile.rows, count - first);
+    for (std::int64_t column = 0; column < vocab; column += tile.columns) {
+      const std::int64_t columns = std::min(tile.columns, vocab - column);
+      at::Tensor piece = room.narrow(0, 0, rows * columns).view({rows, columns});
+      at::mm_out(piece, x.narrow(0, first, rows), head.narrow(0, column, columns).t());
+      const float* values = piece.const_data_ptr<float>();
+      at::parallel_for(0, rows, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          const auto row = static_cast<std::size_t>(first + i);
+          const float* line = values + i * columns;
+          AddPiece(line, columns, column, &sums[row]);
+          for (const std::size_t query : wanted.asked[row]) {
+            const std::int64_t place = queries[query].target - column;
+            if (place >= 0 && place < columns) logits[query] = static_cast<double>(line[place]);
+          }
         }
-      }
-    });
+      });
+    }
+  }
+  std::vector<TokenScore> scores(queries.size());
+  for (std::size_t row = 0; row < sums.size(); ++row) {
+    for (const std::size_t query : wanted.asked[row]) {
+      scores[query] = {sums[row].Log() - logits[query], sums[row].place == queries[query].target};
+    }
   }
   return scores;
 }
 
 at::Tensor TokenNll(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
-                    std::int64_t chunk_rows) {
+                    const LogitTile& tile) {
   ROUNDLAB_CHECK(hidden.dim() == 2 && hidden.size(0) == targets.numel(),
                  "hidden must be [tokens, d] with one target a token");
-  const std::int64_t tokens = hidden.size(0);
-  const std::int64_t vocab = head.size(0);
-  const at::Tensor head_t = head.t();
   const at::Tensor ids = targets.contiguous();
   const auto* target = ids.const_data_ptr<std::int64_t>();
-  at::Tensor nll = at::empty({tokens}, hidden.options().dtype(at::kFloat));
+  std::vector<TokenQuery> queries;
+  for (std::int64_t row = 0; row < hidden.size(0); ++row) queries.push_back({row, target[row]});
+  at::Tensor nll = at::empty({hidden.size(0)}, hidden.options());
   auto* out = nll.mutable_data_ptr<float>();
-  for (std::int64_t first = 0; first < tokens; first += chunk_rows) {
-    const std::int64_t rows = std::min(chunk_rows, tokens - first);
-    const at::Tensor logits =
-        at::mm(hidden.narrow(0, first, rows), head_t).to(at::kFloat).contiguous();
-    const float* x = logits.const_data_ptr<float>();
-    at::parallel_for(0, rows, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        const float* line = x + row * vocab;
-        const float chosen = line[target[first + row]];
-        out[first + row] =
-            static_cast<float>(LogSumExp(line, vocab).log - static_cast<double>(chosen));
-      }
-    });
+  for (const TokenScore& score : ScoreTokens(hidden, head, queries, tile)) {
+    *out++ = static_cast<float>(score.nll);
   }
   return nll;
 }

@@ -7,12 +7,17 @@
 
 namespace roundlab {
 
-/// Negative log-likelihood in nats of `targets` under softmax(hidden head^T), without a logits
-/// tensor of [tokens, vocab] in whole: rows are done in chunks of at most `chunk_rows`.
+/// Logits that are made at a time, so that none of [tokens, vocab] is made in whole.
+struct LogitTile {
+  std::int64_t rows = 2048;
+  std::int64_t columns = 3072;  ///< tokens of the vocabulary
+};
+
+/// Negative log-likelihood in nats of `targets` under softmax(hidden head^T).
 /// hidden: [tokens, d] float32; head: [vocab, d] float32; targets: int64 [tokens].
 /// Returns float32 [tokens]. No gradient.
 at::Tensor TokenNll(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
-                    std::int64_t chunk_rows = 256);
+                    const LogitTile& tile = {});
 
 /// A token asked for after a row of `hidden`.
 struct TokenQuery {
@@ -28,7 +33,7 @@ struct TokenScore {
 /// The same for any rows, several targets a row or none: each row asked for is multiplied once.
 std::vector<TokenScore> ScoreTokens(const at::Tensor& hidden, const at::Tensor& head,
                                     const std::vector<TokenQuery>& queries,
-                                    std::int64_t chunk_rows = 256);
+                                    const LogitTile& tile = {});
 
 /// TokenNll from logits in whole, in ATen ops.
 at::Tensor TokenNllReference(const at::Tensor& logits, const at::Tensor& targets);

@@ -55,6 +55,23 @@ inline float FastLog(float x) {
   return 2.0F * s * p + static_cast<float>(n) * 0.693147181F;
 }
 
+/// The largest of x[0, count); at least one.
+inline float Largest(const float* x, std::int64_t count) {
+  constexpr std::int64_t kLanes = 32;
+  float maxima[kLanes];
+  for (float& m : maxima) m = x[0];
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (std::int64_t k = 0; k < kLanes; ++k) {
+      maxima[k] = x[i + k] > maxima[k] ? x[i + k] : maxima[k];
+    }
+  }
+  float top = maxima[0];
+  for (const float m : maxima) top = m > top ? m : top;
+  for (; i < count; ++i) top = x[i] > top ? x[i] : top;
+  return top;
+}
+
 inline float FastSigmoid(float x) { return 1.0F / (1.0F + FastExp(-x)); }
 
 }  // namespace roundlab

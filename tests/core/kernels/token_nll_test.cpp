@@ -47,10 +47,13 @@ TEST(TokenNllTest, AsLogSoftmaxOfAllLogits) {
 
 TEST(TokenNllTest, ChunksMakeNoDifference) {
   const Problem p = Random(67, 16, 100);
-  const at::Tensor whole = TokenNll(p.hidden, p.head, p.targets, 1000);
+  const at::Tensor whole = TokenNll(p.hidden, p.head, p.targets);
   for (const std::int64_t rows : {1, 2, 31, 66, 67, 68}) {
-    // Only the matrix product may choose another order for another shape.
-    EXPECT_TRUE(TensorNear(TokenNll(p.hidden, p.head, p.targets, rows), whole, 2e-6, 1e-6)) << rows;
+    for (const std::int64_t columns : {1, 33, 99, 100, 101}) {
+      // The matrix product may choose another order for another shape, and the sum is of pieces.
+      const at::Tensor nll = TokenNll(p.hidden, p.head, p.targets, {rows, columns});
+      EXPECT_TRUE(TensorNear(nll, whole, 2e-6, 1e-6)) << rows << ", " << columns;
+    }
   }
 }
 
@@ -90,8 +93,8 @@ TEST(ScoreTokensTest, AnyRowsAndSeveralTargetsARow) {
     for (const std::int64_t target : {39, 0, 5}) queries.push_back({row, target});
     queries.push_back({row, top[row].item<std::int64_t>()});
   }
-  for (const std::int64_t chunk : {1, 2, 100}) {
-    const auto scores = ScoreTokens(p.hidden, p.head, queries, chunk);
+  for (const LogitTile& tile : {LogitTile{1, 7}, LogitTile{2, 40}, LogitTile{}}) {
+    const auto scores = ScoreTokens(p.hidden, p.head, queries, tile);
     ASSERT_EQ(scores.size(), queries.size());
     for (std::size_t i = 0; i < queries.size(); ++i) {
       const auto [row, target] = queries[i];
@@ -106,6 +109,9 @@ TEST(ScoreTokensTest, OfEqualTokensTheFirstIsTop) {
   const auto scores = ScoreTokens(at::zeros({1, 4}), at::ones({50, 4}), {{0, 0}, {0, 1}});
   EXPECT_TRUE(scores[0].top);
   EXPECT_FALSE(scores[1].top);
+  const auto pieces = ScoreTokens(at::zeros({1, 4}), at::ones({50, 4}), {{0, 0}, {0, 20}}, {1, 10});
+  EXPECT_TRUE(pieces[0].top);
+  EXPECT_FALSE(pieces[1].top);
 }
 
 TEST(TokenNllTest, RefusesShapesThatDoNotFit) {
