@@ -13,17 +13,6 @@ namespace {
 using Groups = std::vector<std::vector<Continuation>>;
 using Scores = std::vector<std::vector<ContinuationScore>>;
 
-/// What the model reads: all tokens but the last.
-std::vector<PackedTokens::Ids> Inputs(const std::vector<Continuation>& group) {
-  std::vector<PackedTokens::Ids> inputs;
-  for (const Continuation& c : group) {
-    ROUNDLAB_CHECK(c.scored > 0 && c.scored < static_cast<std::int64_t>(c.ids.size()),
-                   "a continuation needs a token before the scored ones");
-    inputs.emplace_back(c.ids.begin(), c.ids.end() - 1);
-  }
-  return inputs;
-}
-
 /// Groups of one forward pass, and whose each asked token is.
 class Pack {
  public:
@@ -31,11 +20,15 @@ class Pack {
   std::int64_t groups() const { return groups_; }
 
   void Add(const std::vector<Continuation>& group, std::vector<ContinuationScore>* scores) {
-    const PackedTokens::Place place = tokens_.Add(Inputs(group));
     for (std::size_t i = 0; i < group.size(); ++i) {
-      const auto count = static_cast<std::int64_t>(group[i].ids.size());
-      for (std::int64_t t = count - group[i].scored; t < count; ++t) {
-        queries_.push_back({place.Row(i, t - 1), group[i].ids[static_cast<std::size_t>(t)]});
+      const std::vector<std::int32_t>& ids = group[i].ids;
+      const auto scored = static_cast<std::size_t>(group[i].scored);
+      ROUNDLAB_CHECK(0 < scored && scored < ids.size(),
+                     "a continuation needs a token before the scored ones");
+      // The model reads all tokens but the last.
+      const auto rows = tokens_.Add({ids.begin(), ids.end() - 1});
+      for (std::size_t t = ids.size() - scored; t < ids.size(); ++t) {
+        queries_.push_back({rows[t - 1], ids[t]});
         owners_.push_back(&(*scores)[i]);
       }
       (*scores)[i].greedy = true;

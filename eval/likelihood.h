@@ -24,9 +24,9 @@ struct LikelihoodOptions {
   std::function<void(std::int64_t groups)> done;  ///< after each pass, where set
 };
 
-/// Scores groups of continuations. What the members of a group have in common at their start goes
-/// through the model once; groups are packed one after the other, without padding; logits are made
-/// for scored positions only. A score does not depend on what else is scored.
+/// Scores groups of continuations. Groups are packed one after the other, without padding; what
+/// continuations of a pack have in common at their start goes through the model once; logits are
+/// made for scored positions only. A score does not depend on what else is scored.
 std::vector<std::vector<ContinuationScore>> ScoreContinuations(
     const LanguageModel& model, const std::vector<std::vector<Continuation>>& groups,
     const LikelihoodOptions& options);

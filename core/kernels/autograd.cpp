@@ -2,8 +2,10 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <optional>
+#include <vector>
 
 #include "core/base/error.h"
+#include "core/kernels/attention_gradient.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/fake_quant.h"
 #include "core/kernels/ops.h"
@@ -74,6 +76,27 @@ struct RopeFunction : torch::autograd::Function<RopeFunction> {
     at::Tensor dx = at::empty_like(dy);
     Rope(In(dy), In(saved[0]), In(saved[1]), Shape(dy), -1.0F, Out(dx));
     return {dx, {}, {}};
+  }
+};
+
+struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
+  static Variable forward(AutogradContext* ctx, const Variable& q, const Variable& k,
+                          const Variable& v, double scale, std::int64_t window) {
+    ctx->save_for_backward({q, k, v});
+    ctx->saved_data["scale"] = scale;
+    ctx->saved_data["window"] = window;
+    std::vector<Segment> texts;
+    for (std::int64_t i = 0; i < q.size(0); ++i) texts.push_back({{i * q.size(1), q.size(1)}, {}});
+    return PackedAttention(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), texts,
+                           {scale, window})
+        .view_as(q);
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const AttentionGradients d = CausalAttentionBackward(
+        saved[0], saved[1], saved[2], grads[0].contiguous(),
+        {ctx->saved_data["scale"].toDouble(), ctx->saved_data["window"].toInt()});
+    return {d.q, d.k, d.v, {}, {}};
   }
 };
 
@@ -169,6 +192,13 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
                  "x must be [batch, seq, heads, dim], cosine [seq, dim/2]");
   if (!Fused(x)) return reference::ApplyRope(x, cosine, sine);
   return RopeFunction::apply(x.contiguous(), cosine.contiguous(), sine.contiguous());
+}
+
+at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const AttentionOptions& options) {
+  if (!Fused(q)) return reference::CausalAttention(q, k, v, options);
+  return AttentionFunction::apply(q.contiguous(), k.contiguous(), v.contiguous(), options.scale,
+                                  options.window);
 }
 
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up) {

@@ -69,7 +69,8 @@ ROUNDLAB_SIMD void SwiGluRange(const float* gate, const float* up, std::int64_t 
 }
 
 ROUNDLAB_SIMD void SwiGluBackwardRange(const float* dy, const float* gate, const float* up,
-                                       std::int64_t count, float* d_gate, float* d_up) {
+                                       std::int64_t count, float* __restrict d_gate,
+                                       float* __restrict d_up) {
   for (std::int64_t i = 0; i < count; ++i) {
     const float s = FastSigmoid(gate[i]);
     const float silu = gate[i] * s;

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/kernels/packed_attention.h"
+
 namespace roundlab {
 
 // The fused kernels as differentiable tensor operations. float32, contiguous where it says so; any
@@ -12,6 +14,11 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
 /// x [batch, seq, heads, dim], cosine and sine [seq, dim/2] float32 -> as x. Gradient to x.
 at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
+
+/// Attention of each text of a batch, every query over the keys up to itself: q [batch, seq, heads,
+/// dim], k and v [batch, seq, kv_heads, dim] -> as q. Gradient to all three.
+at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const AttentionOptions& options);
 
 /// silu(gate) * up, same shapes. Gradient to both.
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up);

@@ -7,15 +7,20 @@
 
 namespace roundlab {
 
-/// Rows [begin, begin + length) of packed tokens: each sees itself and those before it in the
-/// segment, and all of the prefix [prefix_begin, prefix_begin + prefix_length), which lies before
-/// it in the text. Many texts lie one after the other in one tensor, without padding, and several
-/// continuations share their context.
-struct Segment {
+/// Rows [begin, begin + length) of packed tokens.
+struct RowRange {
   std::int64_t begin = 0;
   std::int64_t length = 0;
-  std::int64_t prefix_begin = 0;
-  std::int64_t prefix_length = 0;
+
+  bool operator==(const RowRange&) const = default;
+};
+
+/// Rows of which each sees itself, those before it in `own`, and all rows of `prefix`, which lie
+/// before it in the text, in that order. Many texts lie one after the other in one tensor, without
+/// padding, and texts that begin alike share those rows.
+struct Segment {
+  RowRange own;
+  std::vector<RowRange> prefix;
 };
 
 struct AttentionOptions {

@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+#include <optional>
+
 namespace roundlab::reference {
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
@@ -17,6 +20,22 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
   const at::Tensor c = cosine.unsqueeze(1).to(x.scalar_type());
   const at::Tensor s = sine.unsqueeze(1).to(x.scalar_type());
   return at::cat({a * c - b * s, b * c + a * s}, -1);
+}
+
+at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const AttentionOptions& options) {
+  const std::int64_t seq = q.size(1);
+  const bool masked = options.window > 0 && options.window < seq;
+  std::optional<at::Tensor> mask;
+  if (masked) {
+    const at::Tensor position = at::arange(seq, at::kLong);
+    const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
+    const at::Tensor hidden = (distance < 0).logical_or(distance >= options.window);
+    mask = at::zeros({seq, seq}, q.scalar_type()).masked_fill_(hidden, -INFINITY);
+  }
+  return at::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2),
+                                          mask, 0.0, !masked, options.scale, q.size(2) != k.size(2))
+      .transpose(1, 2);
 }
 
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up) { return at::silu(gate) * up; }

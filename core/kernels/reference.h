@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/kernels/packed_attention.h"
+
 namespace roundlab::reference {
 
 // What core/kernels/ops.h computes, in plain ATen operations that autograd differentiates, for any
@@ -9,6 +11,8 @@ namespace roundlab::reference {
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
+at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const AttentionOptions& options);
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up);
 at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& offset, const at::Tensor& scale,
                      const at::Tensor& zero, double code_max);

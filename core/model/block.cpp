@@ -19,14 +19,6 @@ at::Tensor Activate(const std::string& activation, const at::Tensor& gate, const
   return at::relu(gate) * up;
 }
 
-/// 0 where query i may see key j (i - window < j <= i), else -infinity. [seq, seq].
-at::Tensor WindowMask(std::int64_t seq, std::int64_t window, at::ScalarType dtype) {
-  const at::Tensor position = at::arange(seq, at::kLong);
-  const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
-  const at::Tensor hidden = (distance < 0).logical_or(distance >= window);
-  return at::zeros({seq, seq}, dtype).masked_fill_(hidden, -INFINITY);
-}
-
 }  // namespace
 
 at::Tensor LinearSlot::Forward(const at::Tensor& x) const {
@@ -61,26 +53,15 @@ std::vector<LinearSlot*> DecoderBlock::Linears() {
   return slots;
 }
 
-at::Tensor DecoderBlock::Mix(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const {
-  const ModelDescription& d = description_;
-  const std::int64_t seq = q.size(1);
-  const std::int64_t window = d.windows[static_cast<std::size_t>(index)];
-  const bool masked = window > 0 && window < seq;
-  std::optional<at::Tensor> mask;
-  if (masked) mask = WindowMask(seq, window, q.scalar_type());
-  return at::scaled_dot_product_attention(
-             q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, 0.0, !masked,
-             1.0 / std::sqrt(static_cast<double>(d.head_dim)), d.heads != d.kv_heads)
-      .transpose(1, 2);
+AttentionOptions DecoderBlock::MixOptions() const {
+  return {1.0 / std::sqrt(static_cast<double>(description_.head_dim)),
+          description_.windows[static_cast<std::size_t>(index)]};
 }
 
 at::Tensor DecoderBlock::MixPacked(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                    const Segments& segments) const {
   const auto rows = [](const at::Tensor& x) { return x.squeeze(0).to(at::kFloat).contiguous(); };
-  const double scale = 1.0 / std::sqrt(static_cast<double>(description_.head_dim));
-  return PackedAttention(rows(q), rows(k), rows(v), segments,
-                         {scale, description_.windows[static_cast<std::size_t>(index)]})
-      .to(q.scalar_type());
+  return PackedAttention(rows(q), rows(k), rows(v), segments, MixOptions()).to(q.scalar_type());
 }
 
 at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
@@ -100,7 +81,8 @@ at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
   const at::Tensor sine = rope.sine.narrow(0, 0, seq);
   q = ApplyRope(q, cosine, sine);
   k = ApplyRope(k, cosine, sine);
-  const at::Tensor mixed = segments == nullptr ? Mix(q, k, v) : MixPacked(q, k, v, *segments);
+  const at::Tensor mixed =
+      segments == nullptr ? CausalAttention(q, k, v, MixOptions()) : MixPacked(q, k, v, *segments);
   return slots_[kO].Forward(mixed.reshape({batch, seq, d.heads * d.head_dim}));
 }
 

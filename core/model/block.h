@@ -59,7 +59,7 @@ class DecoderBlock {
   using Segments = std::vector<Segment>;
   at::Tensor Run(const at::Tensor& hidden, const RopeTable& rope, const Segments* segments) const;
   at::Tensor Attention(const at::Tensor& x, const RopeTable& rope, const Segments* segments) const;
-  at::Tensor Mix(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const;
+  AttentionOptions MixOptions() const;
   at::Tensor MixPacked(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                        const Segments& segments) const;
   at::Tensor Mlp(const at::Tensor& x) const;

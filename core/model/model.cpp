@@ -66,9 +66,8 @@ at::Tensor LanguageModel::Hidden(const PackedTokens& tokens) const {
   const RopeTable rope = {table.cosine.index_select(0, positions),
                           table.sine.index_select(0, positions)};
   at::Tensor hidden = ends_.Embed(row(tokens.ids()).unsqueeze(0)).to(dtype_);
-  for (const auto& block : blocks_) {
-    hidden = block->ForwardPacked(hidden, rope, tokens.segments());
-  }
+  const std::vector<Segment> segments = tokens.Segments();
+  for (const auto& block : blocks_) hidden = block->ForwardPacked(hidden, rope, segments);
   return ends_.Final(hidden).squeeze(0);
 }
 

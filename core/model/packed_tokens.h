@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/kernels/packed_attention.h"
@@ -8,35 +10,37 @@
 namespace roundlab {
 
 /// Token sequences laid one after the other for one forward pass, without padding. Sequences that
-/// begin alike share those rows.
+/// begin alike share those rows: they are kept as a tree.
 class PackedTokens {
  public:
   using Ids = std::vector<std::int32_t>;
 
-  /// Adds sequences, none empty. Answers where they lie: row of token t of sequence i is
-  /// Row(answer, i, t).
-  struct Place {
-    std::int64_t shared = 0;            ///< tokens that all have in common at their start
-    std::int64_t shared_row = 0;        ///< row of the first of them
-    std::vector<std::int64_t> own_row;  ///< a sequence: row of its first token after those
-    std::int64_t Row(std::size_t sequence, std::int64_t token) const {
-      return token < shared ? shared_row + token : own_row[sequence] + token - shared;
-    }
-  };
-  Place Add(const std::vector<Ids>& sequences);
+  /// Adds a sequence, not empty; answers the row of each of its tokens.
+  std::vector<std::int64_t> Add(const Ids& sequence);
 
   std::int64_t rows() const { return static_cast<std::int64_t>(ids_.size()); }
   const std::vector<std::int64_t>& ids() const { return ids_; }
   const std::vector<std::int64_t>& positions() const { return positions_; }  ///< in its sequence
-  const std::vector<Segment>& segments() const { return segments_; }
-  void Clear();
+  /// What each row sees.
+  std::vector<Segment> Segments() const;
 
  private:
-  void Append(const Ids& sequence, std::int64_t first, std::int64_t last);
+  using Parent = std::optional<std::size_t>;  // place in nodes_; none: the text begins here
+  /// Rows that are read one after the other; what comes before them is in the parents.
+  struct Node {
+    RowRange rows;
+    Parent parent;
+    std::vector<std::size_t> children;
+  };
+  std::vector<std::size_t>& Children(Parent node);
+  Parent Find(Parent node, std::int32_t token);
+  std::size_t Match(const RowRange& range, const Ids& sequence, std::size_t from) const;
+  void Split(std::size_t node, std::size_t length);
 
   std::vector<std::int64_t> ids_;
   std::vector<std::int64_t> positions_;
-  std::vector<Segment> segments_;
+  std::vector<Node> nodes_;
+  std::vector<std::size_t> roots_;
 };
 
 }  // namespace roundlab

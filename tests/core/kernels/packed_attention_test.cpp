@@ -27,19 +27,28 @@ struct Case {
   AttentionOptions options;
 };
 
+const std::vector<RowRange> kContext = {{0, 70}};
 /// Two texts; the first with a context of 70 and three continuations, one of a single token.
 const std::vector<Segment> kShared = {
-    {0, 70, 0, 0}, {70, 9, 0, 70}, {79, 1, 0, 70}, {80, 30, 0, 70}, {110, 5, 0, 0}};
+    {{0, 70}, {}}, {{70, 9}, kContext}, {{79, 1}, kContext}, {{80, 30}, kContext}, {{110, 5}, {}}};
+
+/// A context of 33, under it two of 20 and 40, and texts of 7 and 90 under both; in any order.
+const std::vector<Segment> kTree = {{{60, 40}, {{7, 33}}},
+                                    {{0, 7}, {{7, 33}, {40, 20}}},
+                                    {{7, 33}, {}},
+                                    {{40, 20}, {{7, 33}}},
+                                    {{100, 90}, {{7, 33}, {60, 40}}}};
 
 TEST(PackedAttentionTest, AsReference) {
   const std::vector<Case> cases = {
-      {1, 1, 16, {{0, 1, 0, 0}}, {1, 0}}, {9, 3, 64, kShared, {0.125, 0}},
-      {4, 4, 24, kShared, {0.3, 0}},      {8, 2, 80, {{0, 200, 0, 0}}, {0.1, 0}},
-      {4, 2, 32, kShared, {0.2, 16}},     {2, 1, 32, {{0, 130, 0, 0}}, {0.2, 1}}};
+      {1, 1, 16, {{{0, 1}, {}}}, {1, 0}}, {9, 3, 64, kShared, {0.125, 0}},
+      {4, 4, 24, kShared, {0.3, 0}},      {8, 2, 80, {{{0, 200}, {}}}, {0.1, 0}},
+      {4, 2, 32, kShared, {0.2, 16}},     {2, 1, 32, {{{0, 130}, {}}}, {0.2, 1}},
+      {4, 2, 32, kTree, {0.2, 0}},        {4, 2, 32, kTree, {0.2, 40}}};
   for (const Case& c : cases) {
     SCOPED_TRACE(std::to_string(c.heads) + " heads of " + std::to_string(c.dim));
     std::int64_t rows = 0;
-    for (const Segment& s : c.segments) rows = std::max(rows, s.begin + s.length);
+    for (const Segment& s : c.segments) rows = std::max(rows, s.own.begin + s.own.length);
     const at::Tensor q = Random({rows, c.heads, c.dim}, 1);
     const at::Tensor k = Random({rows, c.kv_heads, c.dim}, 2);
     const at::Tensor v = Random({rows, c.kv_heads, c.dim}, 3);
@@ -55,9 +64,9 @@ TEST(PackedAttentionTest, ReferenceByHand) {
   const at::Tensor zero = at::zeros({3, 1, 1});
   const at::Tensor v = at::tensor({1.0F, 4.0F, 10.0F}).view({3, 1, 1});
   const at::Tensor branch =
-      PackedAttentionReference(zero, zero, v, {{0, 1, 0, 0}, {2, 1, 0, 1}}, {});
+      PackedAttentionReference(zero, zero, v, {{{0, 1}, {}}, {{2, 1}, {{0, 1}}}}, {});
   EXPECT_TRUE(TensorNear(branch.flatten(), at::tensor({1.0F, 0.0F, 5.5F}), 0, 0));
-  const at::Tensor window = PackedAttentionReference(zero, zero, v, {{0, 3, 0, 0}}, {1, 2});
+  const at::Tensor window = PackedAttentionReference(zero, zero, v, {{{0, 3}, {}}}, {1, 2});
   EXPECT_TRUE(TensorNear(window.flatten(), at::tensor({1.0F, 2.5F, 7.0F}), 0, 0));
 }
 
@@ -66,7 +75,7 @@ TEST(PackedAttentionTest, NeighboursDoNotMatter) {
   const at::Tensor k = Random({115, 2, 32}, 2);
   const at::Tensor v = Random({115, 2, 32}, 3);
   const at::Tensor together = PackedAttention(q, k, v, kShared, {0.2, 0});
-  const at::Tensor alone = PackedAttention(q, k, v, {{80, 30, 0, 70}}, {0.2, 0});
+  const at::Tensor alone = PackedAttention(q, k, v, {{{80, 30}, kContext}}, {0.2, 0});
   EXPECT_TRUE(at::equal(together.narrow(0, 80, 30), alone.narrow(0, 80, 30)));
   EXPECT_TRUE(at::equal(alone.narrow(0, 0, 80), at::zeros({80, 4, 32})));
 }
@@ -75,7 +84,7 @@ TEST(PackedAttentionTest, ShapesMustFit) {
   const at::Tensor q = at::zeros({4, 3, 16});
   EXPECT_THROW(PackedAttention(q, at::zeros({4, 2, 16}), at::zeros({4, 2, 16}), {}, {}),
                std::logic_error);
-  EXPECT_THROW(PackedAttention(q, q, q, {{2, 3, 0, 0}}, {}), std::logic_error);
+  EXPECT_THROW(PackedAttention(q, q, q, {{{2, 3}, {}}}, {}), std::logic_error);
 }
 
 }  // namespace

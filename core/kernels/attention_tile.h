@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+
+// What the forward and the backward pass of attention are made of; not for other folders.
+
+namespace roundlab {
+
+constexpr std::int64_t kTileRows = 8;
+constexpr std::int64_t kTileColumns = 32;
+
+/// The next multiple of kTileColumns.
+constexpr std::int64_t TileWidth(std::int64_t n) {
+  return (n + kTileColumns - 1) / kTileColumns * kTileColumns;
+}
+
+/// c[8][32] = or += a[8][depth] b[depth][32]: a is at a + i * a_row + k * a_step, b and c have rows
+/// ldb and ldc apart.
+struct TileProduct {
+  const float* a;
+  std::int64_t a_row;
+  std::int64_t a_step;
+  const float* b;
+  std::int64_t ldb;
+  std::int64_t depth;
+  float* c;
+  std::int64_t ldc;
+  bool add = false;
+};
+
+void MultiplyTile(const TileProduct& t);
+
+/// x[i] = exp(scale (x[i] - top)) over [first, last), top their largest; 0 elsewhere in [0, width),
+/// which is whole tiles of any numbers. Returns the sum.
+float SoftmaxRow(float* x, std::int64_t first, std::int64_t last, std::int64_t width, float scale);
+
+/// A row of the backward pass of softmax(scale s), over [first, last).
+struct ScoreRow {
+  float* weight;    ///< as SoftmaxRow leaves it; divided by `sum` here
+  float* gradient;  ///< dL/dsoftmax(scale s); becomes dL/ds, 0 elsewhere in [0, width)
+  std::int64_t first;
+  std::int64_t last;
+  std::int64_t width;
+  float sum;  ///< as SoftmaxRow returned it
+  float scale;
+};
+
+void ScoreGradient(const ScoreRow& row);
+
+}  // namespace roundlab
