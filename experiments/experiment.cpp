@@ -13,8 +13,8 @@ namespace roundlab {
 namespace {
 
 const std::vector<std::string>& ReservedKeys() {
-  static const std::vector<std::string> keys = {"ablate", "axes",   "except",  "extends", "name",
-                                                "seeds",  "tables", "targets", "where"};
+  static const std::vector<std::string> keys = {"ablate", "axes",  "except", "extends", "name",
+                                                "plots",  "seeds", "tables", "targets", "where"};
   return keys;
 }
 
@@ -199,7 +199,7 @@ class ExperimentReader {
                                        [](const ParsedAxis& axis) { return !axis.values.empty(); });
     if (plannable && !filter.broken)
       experiment_.runs = Planner(root_, &diagnostics_).Plan(axes, filter, seeds);
-    ReadTables();
+    ReadTablesAndPlots();
     ReadTargetSection(axes);
     if (diagnostics_.empty() && experiment_.runs.empty()) {
       diagnostics_.push_back({root_.where, "where and except leave no run"});
@@ -209,16 +209,24 @@ class ExperimentReader {
   }
 
  private:
-  void ReadTables() {
+  void ReadTablesAndPlots() {
     const ConfigNode* tables = root_.Find("tables");
     if (tables != nullptr) {
       ListOf<TableSpec>(&experiment_.tables).Read(*tables, "tables", &diagnostics_);
+    }
+    const ConfigNode* plots = root_.Find("plots");
+    if (plots != nullptr) {
+      ListOf<PlotSpec>(&experiment_.plots).Read(*plots, "plots", &diagnostics_);
     }
     if (!diagnostics_.empty()) return;
     const auto metrics = MeasuredMetrics(experiment_);
     for (std::size_t i = 0; i < experiment_.tables.size(); ++i) {
       CheckTable(experiment_.tables[i], experiment_.axes, metrics,
                  {tables->elements[i].where, "tables." + std::to_string(i)}, &diagnostics_);
+    }
+    for (std::size_t i = 0; i < experiment_.plots.size(); ++i) {
+      CheckPlot(experiment_.plots[i], experiment_.axes, metrics,
+                {plots->elements[i].where, "plots." + std::to_string(i)}, &diagnostics_);
     }
     if (experiment_.ablation) {
       CheckMetric(experiment_.ablation->value, metrics,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "experiments/axes.h"
+#include "experiments/plot_spec.h"
 #include "experiments/run_config.h"
 #include "experiments/table_spec.h"
 #include "experiments/targets.h"
@@ -28,6 +29,7 @@ struct Experiment {
   std::vector<Axis> axes;
   std::vector<PlannedRun> runs;  ///< product of axes and seeds, in order
   std::vector<TableSpec> tables;
+  std::vector<PlotSpec> plots;       ///< of the report, besides those that it has of itself
   std::optional<Ablation> ablation;  ///< its axis is the last of `axes`
   std::optional<Targets> targets;    ///< published figures
   /// The file with all that it extends and the overrides, as YAML: LoadExperiment reads it back.

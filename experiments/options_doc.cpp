@@ -104,6 +104,7 @@ std::string OptionsMarkdown() {
   text += Section("An entry of `quant.overrides`", LayerOverride());
   text += Section("A stage `{type: round}` of `pipeline`", RoundStage());
   text += Section("An entry of `tables`", TableSpec());
+  text += Section("An entry of `plots`", PlotSpec());
   text += Section("A training (`roundlab train`)", TrainConfig());
   for (const Kind& kind : Kinds()) {
     text += "## " + kind.title + "\n\n";

@@ -9,26 +9,18 @@ namespace {
 
 constexpr const char* kAnd = " + ";
 
-/// A metric, or a sequence of metrics whose mean is meant.
-class MetricField : public ValueField {
- public:
-  explicit MetricField(std::string* value) : value_(value) {}
-  void Read(const ConfigNode& node, const std::string& path,
-            std::vector<Diagnostic>* diagnostics) override {
-    value_->clear();
-    if (node.kind == ConfigNode::Kind::kScalar) *value_ = node.scalar;
-    for (const ConfigNode& element : node.elements) {
-      *value_ += (value_->empty() ? "" : kAnd) + element.scalar;
-    }
-    if (!value_->empty()) return;
-    diagnostics->push_back({node.where, path + ": expected a metric or a sequence of metrics"});
-  }
-  std::string Write() const override { return QuoteScalar(*value_); }
-  std::string Type() const override { return "text, or sequence of texts: their mean"; }
+}  // namespace
 
- private:
-  std::string* value_;
-};
+void MetricField::Read(const ConfigNode& node, const std::string& path,
+                       std::vector<Diagnostic>* diagnostics) {
+  value_->clear();
+  if (node.kind == ConfigNode::Kind::kScalar) *value_ = node.scalar;
+  for (const ConfigNode& element : node.elements) {
+    *value_ += (value_->empty() ? "" : kAnd) + element.scalar;
+  }
+  if (!value_->empty()) return;
+  diagnostics->push_back({node.where, path + ": expected a metric or a sequence of metrics"});
+}
 
 const Axis* FindAxis(const std::vector<Axis>& axes, const std::string& name,
                      const Diagnostic& place, std::vector<Diagnostic>* diagnostics) {
@@ -41,8 +33,6 @@ const Axis* FindAxis(const std::vector<Axis>& axes, const std::string& name,
                                            SuggestionSuffix(name, names)});
   return nullptr;
 }
-
-}  // namespace
 
 void TableSpec::Fields(FieldVisitor& f) {
   f.String("title", &title, "above the table; none: the value's name");

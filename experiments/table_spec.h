@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/config/fields.h"
+#include "core/config/value_fields.h"
 
 namespace roundlab {
 
@@ -24,6 +25,23 @@ struct TableSpec {
   void Fields(FieldVisitor& f);
   const std::string& Title() const { return title.empty() ? value : title; }
 };
+
+/// A metric, or a sequence of metrics whose mean is meant.
+class MetricField : public ValueField {
+ public:
+  explicit MetricField(std::string* value) : value_(value) {}
+  void Read(const ConfigNode& node, const std::string& path,
+            std::vector<Diagnostic>* diagnostics) override;
+  std::string Write() const override { return QuoteScalar(*value_); }
+  std::string Type() const override { return "text, or sequence of texts: their mean"; }
+
+ private:
+  std::string* value_;
+};
+
+/// The axis of that name; where there is none, null and a diagnostic at `place`.
+const Axis* FindAxis(const std::vector<Axis>& axes, const std::string& name,
+                     const Diagnostic& place, std::vector<Diagnostic>* diagnostics);
 
 /// The metrics that a value names: more than one where it is a mean.
 std::vector<std::string> MetricsOf(const std::string& value);

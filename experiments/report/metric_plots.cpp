@@ -17,45 +17,15 @@ constexpr const char* kBits = "model/bits_per_weight";
 constexpr const char* kSeconds = "cost/seconds";
 constexpr std::size_t kMostRows = 60;  // of a plot of seeds
 
-/// A metric over the seeds of a point.
-struct Measured {
-  std::vector<double> values;
-  double mean = std::nan("");
-  double half = std::nan("");  ///< of the 95 % interval
-};
-
-Measured Measure(const ReportData& data, const ReportPoint& point, const std::string& metric) {
-  Measured measured;
-  for (const std::size_t i : point.runs) {
-    if (data.runs[i].state != ReportState::kDone) continue;
-    const auto value = data.runs[i].outcome.result.Value(metric);
-    if (value && std::isfinite(*value)) measured.values.push_back(*value);
-  }
-  measured.mean = Mean(measured.values);
-  measured.half = ConfidenceHalfWidth95(measured.values);
-  return measured;
-}
-
-/// Labels of a point without that of `axis` and of those in `but`, joined.
-std::string LabelsBut(const ReportData& data, const ReportPoint& point,
-                      const std::set<std::string>& but) {
-  std::string text;
-  for (const Axis& axis : data.experiment.axes) {
-    if (but.count(axis.name) != 0) continue;
-    text += (text.empty() ? "" : ", ") + point.labels.at(axis.name);
-  }
-  return text.empty() ? data.experiment.name : text;
-}
-
 /// Axes along which bits a weight change while all other labels stay.
 std::set<std::string> AxesOfBits(const ReportData& data) {
   std::set<std::string> found;
   for (const Axis& axis : data.experiment.axes) {
     std::map<std::string, double> bits;
     for (const ReportPoint& point : data.points) {
-      const double value = Measure(data, point, kBits).mean;
+      const double value = data.Measure(point, kBits).MeanValue();
       if (std::isnan(value)) continue;
-      const auto [other, added] = bits.emplace(LabelsBut(data, point, {axis.name}), value);
+      const auto [other, added] = bits.emplace(data.LabelsBut(point, {axis.name}), value);
       if (!added && std::fabs(other->second - value) > 1e-9) found.insert(axis.name);
     }
   }
@@ -69,9 +39,9 @@ class Versus {
          const std::set<std::string>& bit_axes)
       : metric_(metric), against_(against) {
     for (const ReportPoint& point : data.points) {
-      looks_.emplace(LabelsBut(data, point, bit_axes), looks_.size());
-      Add(point, LabelsBut(data, point, bit_axes), Measure(data, point, metric),
-          Measure(data, point, against));
+      looks_.emplace(data.LabelsBut(point, bit_axes), looks_.size());
+      Add(point, data.LabelsBut(point, bit_axes), data.Measure(point, metric),
+          data.Measure(point, against));
     }
   }
   bool Worthwhile() const { return places_.size() > 1; }
@@ -106,20 +76,19 @@ class Versus {
   }
 
  private:
-  void Add(const ReportPoint& point, const std::string& label, const Measured& y,
-           const Measured& x) {
-    if (y.values.empty()) return;
-    if (x.values.empty()) {
-      if (against_ == kBits) lines_[label] = y.mean;  // a model as it is
+  void Add(const ReportPoint& point, const std::string& label, const Cell& y, const Cell& x) {
+    if (y.empty()) return;
+    if (x.empty()) {
+      if (against_ == kBits) lines_[label] = y.MeanValue();  // a model as it is
       return;
     }
     PlotPoint p;
-    p.x = x.mean;
-    p.y = y.mean;
-    p.low = y.mean - y.half;
-    p.high = y.mean + y.half;
-    p.label = point.label + ": " + metric_ + " " + FormatMean(y.values) + ", " + against_ + " " +
-              FormatNumber(x.mean);
+    p.x = x.MeanValue();
+    p.y = y.MeanValue();
+    p.low = y.MeanValue() - y.HalfWidth();
+    p.high = y.MeanValue() + y.HalfWidth();
+    p.label = point.label + ": " + metric_ + " " + y.Text() + ", " + against_ + " " +
+              FormatNumber(x.MeanValue());
     if (series_.count(label) == 0) order_.push_back(label);
     series_[label].push_back(p);
     places_.insert(p.x);
@@ -149,8 +118,8 @@ Plot SeedPlot(const ReportData& data, const std::string& metric,
   for (const ReportPoint* point : points) {
     const auto row = static_cast<double>(plot.y.categories.size());
     plot.y.categories.push_back(point->label);
-    const Measured measured = Measure(data, *point, metric);
-    for (const double value : measured.values) {
+    const Cell measured = data.Measure(*point, metric);
+    for (const double value : measured.Values()) {
       PlotPoint seed;
       seed.x = value;
       seed.y = row - kApart;
@@ -159,11 +128,11 @@ Plot SeedPlot(const ReportData& data, const std::string& metric,
       values.push_back(value);
     }
     PlotPoint mean;
-    mean.x = measured.mean;
+    mean.x = measured.MeanValue();
     mean.y = row + kApart;
-    mean.low = measured.mean - measured.half;
-    mean.high = measured.mean + measured.half;
-    mean.label = point->label + ", mean: " + FormatMean(measured.values);
+    mean.low = measured.MeanValue() - measured.HalfWidth();
+    mean.high = measured.MeanValue() + measured.HalfWidth();
+    mean.label = point->label + ", mean: " + measured.Text();
     means.points.push_back(mean);
   }
   plot.x.label = metric;
@@ -177,7 +146,7 @@ std::vector<Plot> SeedPlots(const ReportData& data, const std::string& metric) {
   std::vector<const ReportPoint*> points;
   bool several = false;
   for (const ReportPoint& point : data.points) {
-    const std::size_t count = Measure(data, point, metric).values.size();
+    const std::size_t count = data.Measure(point, metric).Values().size();
     if (count > 0) points.push_back(&point);
     several = several || count > 1;
   }

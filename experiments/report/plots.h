@@ -16,6 +16,9 @@ struct PlotSection {
   std::vector<Plot> plots;
 };
 
+/// Those that the experiment's file asks for.
+PlotSection ChosenPlots(const ReportData& data);
+
 /// Ablations; headline metrics against bits a weight and against seconds, and each seed with mean
 /// and interval. Sections without a plot are left out.
 std::vector<PlotSection> MetricPlots(const ReportData& data);

@@ -57,7 +57,10 @@ ReportFiles WriteReport(const std::string& folder, const std::string& out) {
   MakeFolder(out);
   ReportParts parts;
   parts.tables = ResultTables(data);
-  parts.sections = MetricPlots(data);
+  if (PlotSection chosen = ChosenPlots(data); !chosen.plots.empty()) {
+    parts.sections.push_back(std::move(chosen));
+  }
+  for (PlotSection& section : MetricPlots(data)) parts.sections.push_back(std::move(section));
   for (PlotSection& section : TuningPlots(data)) parts.sections.push_back(std::move(section));
   parts.points = PointPlots(data);
   parts.failures = FailurePlots(data);

@@ -1,6 +1,7 @@
 #include "experiments/report/report_data.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <set>
 
@@ -131,6 +132,29 @@ std::vector<RunOutcome> ReportData::Outcomes() const {
 std::size_t ReportData::Count(ReportState state) const {
   return static_cast<std::size_t>(std::count_if(
       runs.begin(), runs.end(), [&](const ReportRun& run) { return run.state == state; }));
+}
+
+Cell ReportData::Measure(const ReportPoint& point, const std::string& metric) const {
+  Cell cell;
+  for (std::size_t i = 0; i < point.runs.size(); ++i) {
+    const ReportRun& run = runs[point.runs[i]];
+    if (run.state != ReportState::kDone) continue;
+    const auto value = run.outcome.result.Value(metric);
+    if (value && std::isfinite(*value)) {
+      cell.Add(static_cast<std::int64_t>(i), &run.outcome, metric);
+    }
+  }
+  return cell;
+}
+
+std::string ReportData::LabelsBut(const ReportPoint& point,
+                                  const std::set<std::string>& but) const {
+  std::string text;
+  for (const Axis& axis : experiment.axes) {
+    if (but.count(axis.name) != 0) continue;
+    text += (text.empty() ? "" : ", ") + point.labels.at(axis.name);
+  }
+  return text.empty() ? experiment.name : text;
 }
 
 ReportData GatherReport(const std::string& given) {

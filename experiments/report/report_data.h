@@ -1,9 +1,11 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "experiments/cell.h"
 #include "experiments/experiment.h"
 #include "experiments/report/details.h"
 #include "experiments/runner.h"
@@ -48,6 +50,10 @@ struct ReportData {
 
   std::vector<RunOutcome> Outcomes() const;
   std::size_t Count(ReportState state) const;
+  /// A metric, or a mean of metrics ("a + b"), of those runs of a point that are done.
+  Cell Measure(const ReportPoint& point, const std::string& metric) const;
+  /// Labels of a point without those of the axes in `but`, joined.
+  std::string LabelsBut(const ReportPoint& point, const std::set<std::string>& but) const;
 };
 
 /// Reads OUT/EXPERIMENT; nothing there is changed. A run.json, config.yaml or run.h5 that can't be

@@ -38,8 +38,8 @@ TEST_P(BadConfigTest, IsToldWithPlaceAndExitCode2AndNothingIsWritten) {
 const BadConfig kBadConfigs[] = {
     {"UnknownKey", "model: m/\nquand: {bits: 4}\n",
      "c.yaml:2:1: unknown key 'quand'; did you mean 'quant'? (known: ablate, axes, "
-     "calibration, eval, except, extends, model, name, pipeline, quant, seed, seeds, tables, "
-     "targets, threads, where)"},
+     "calibration, eval, except, extends, model, name, pipeline, plots, quant, seed, seeds, "
+     "tables, targets, threads, where)"},
     {"MisspeltKey", "model: m/\nquant: {bits: 4, grup_size: 128}\n",
      "c.yaml:2:18: unknown key 'quant.grup_size'; did you mean 'group_size'? (known: bits, "
      "gptq_sym_quirk, grid, group_size, overrides, range, scale_dtype, skip)"},
@@ -122,6 +122,19 @@ const BadConfig kBadConfigs[] = {
      "model: m/\naxes: [{key: seed, values: [1, 2]}]\n"
      "tables: [{rows: seed, value: cost/seconds, compare_to: rtn}]\n",
      "c.yaml:3:10: tables.0.compare_to: axis 'seed' has no 'rtn' (known: 1, 2)"},
+    {"PlotOfWhatIsNotThere",
+     "model: m/\naxes: [{key: seed, values: [1, 2]}]\n"
+     "plots: [{x: sead, y: cost/second, series: bits}]\n",
+     "c.yaml:3:9: plots.0.y: no run measures 'cost/second'; did you mean 'cost/seconds'? (known: "
+     "cost/peak_gib, cost/seconds, cost/tune_seconds, model/bits_per_weight)\n"
+     "c.yaml:3:9: plots.0.series: unknown axis 'bits' (known: seed)\n"
+     "c.yaml:3:9: plots.0.x: 'sead' is no axis and no metric that a run measures; did you mean "
+     "'seed'? (known: cost/peak_gib, cost/seconds, cost/tune_seconds, model/bits_per_weight, "
+     "seed)"},
+    {"PlotWithLogOfWords",
+     "model: m/\naxes: [{name: s, values: {a: {seed: 1}, b: {seed: 2}}}]\n"
+     "plots: [{x: s, y: cost/seconds, log: x}]\n",
+     "c.yaml:3:9: plots.0.log: the labels of axis 's' are not numbers"},
     {"AblateNothing", "model: m/\nablate: {value: cost/seconds}\n",
      "c.yaml:2:9: ablate.off: expected a mapping of components to the dotted keys that switch them "
      "off"},
@@ -142,8 +155,8 @@ const BadConfig kBadConfigs[] = {
      "c.yaml:3:15: quant.bits: 9 is out of range [2, 8]\n"
      "c.yaml:2:10: threads: 0 is out of range [1, 1024]\n"
      "c.yaml:4:1: unknown key 'sed'; did you mean 'seed'? (known: ablate, axes, "
-     "calibration, eval, except, extends, model, name, pipeline, quant, seed, seeds, tables, "
-     "targets, threads, where)"},
+     "calibration, eval, except, extends, model, name, pipeline, plots, quant, seed, seeds, "
+     "tables, targets, threads, where)"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Configs, BadConfigTest, ::testing::ValuesIn(kBadConfigs),
@@ -218,8 +231,8 @@ const BadCommand kBadCommands[] = {
     {"SetOfAnUnknownKey",
      {"run", "c.yaml", "--set", "seeed=3"},
      "--set seeed=3: unknown key 'seeed'; did you mean 'seed'? (known: ablate, axes, "
-     "calibration, eval, except, extends, model, name, pipeline, quant, seed, seeds, tables, "
-     "targets, threads, where)"},
+     "calibration, eval, except, extends, model, name, pipeline, plots, quant, seed, seeds, "
+     "tables, targets, threads, where)"},
     {"SetOfAWrongValue",
      {"run", "c.yaml", "--set", "seed=-3"},
      "--set seed=-3: seed: -3 is out of range [0, inf)"},

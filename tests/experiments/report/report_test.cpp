@@ -232,6 +232,41 @@ TEST_F(ReportTest, PublishedFiguresStandBesideOurs) {
   EXPECT_THAT(html, HasSubstr("(40.0)"));
 }
 
+TEST_F(ReportTest, PlotsThatTheFileAsksForComeFirst) {
+  std::ofstream(runs_ + "/experiment.yaml", std::ios::app)
+      << "plots:\n"
+         "  - {x: method, y: t/perplexity, series: width, title: by method}\n"
+         "  - {x: model/bits_per_weight, y: t/perplexity, series: method, log: none}\n";
+  const ReportData data = GatherReport(runs_);
+  const PlotSection section = ChosenPlots(data);
+  ASSERT_EQ(section.plots.size(), 2U);
+  const Plot& by_method = section.plots[0];
+  EXPECT_EQ(by_method.title, "by method");
+  EXPECT_EQ(by_method.y.categories, data.experiment.axes[1].labels);
+  EXPECT_EQ(by_method.x.label, "t/perplexity");
+  ASSERT_EQ(by_method.series.size(), data.experiment.axes[0].labels.size());
+  for (const ReportPoint& point : data.points) {
+    const Cell cell = data.Measure(point, "t/perplexity");
+    const auto& labels = data.experiment.axes[1].labels;
+    const auto row = std::find(labels.begin(), labels.end(), point.labels.at("method"));
+    bool found = false;
+    for (const PlotSeries& series : by_method.series) {
+      if (series.name != point.labels.at("width")) continue;
+      for (const PlotPoint& p : series.points) {
+        found =
+            found || (p.y == static_cast<double>(row - labels.begin()) && p.x == cell.MeanValue() &&
+                      (std::isnan(p.high) || p.high == cell.MeanValue() + cell.HalfWidth()));
+      }
+    }
+    EXPECT_TRUE(found) << point.label;
+  }
+  EXPECT_EQ(section.plots[1].title, "t/perplexity against model/bits_per_weight");
+  EXPECT_FALSE(section.plots[1].y.log);
+  WriteReport(runs_, folder_ / "report");
+  const std::string html = ReadAll(folder_ / "report/report.html");
+  EXPECT_LT(html.find("Plots of this experiment"), html.find("Against bits a weight"));
+}
+
 TEST_F(ReportTest, WhatCannotBeWrittenIsTold) {
   EXPECT_EQ(ErrorOf([&] { WriteReport(runs_, runs_ + "/experiment.yaml/x"); }),
             runs_ + "/experiment.yaml/x: cannot make this folder: Not a directory");
