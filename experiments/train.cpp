@@ -95,7 +95,7 @@ class Training {
     at::set_num_threads(static_cast<int>(config_.threads));
     result_.config = config_.Canonical();
     result_.id = Sha256Hex(result_.config).substr(0, 16);
-    PrepareText();
+    PrepareOrUndo();
     Describe();
     model_.emplace(Description(), static_cast<std::uint64_t>(config_.seed));
     optimizer_ = MakeOptimizer(config_, *model_);
@@ -121,6 +121,27 @@ class Training {
                 "); give another --out or remove the folder");
   }
 
+  /// Where the texts won't do, nothing is left behind.
+  void PrepareOrUndo() {
+    const bool begun = fs::exists(side_ + "/config.yaml");
+    try {
+      PrepareText();
+      const ModelDescription model = Description();
+      Perplexity(TestOptions()).Check(&model, tokenizer_.get());
+    } catch (const Error&) {
+      std::error_code none;
+      for (const std::string& file : written_) fs::remove(file, none);
+      if (!begun) fs::remove_all(side_, none);
+      fs::remove(folder_, none);  // where it is empty
+      throw;
+    }
+  }
+
+  void Write(const std::string& file, const std::string& text) {
+    WriteFileAtomically(file, text);
+    written_.push_back(file);
+  }
+
   /// The tokenizer's files in the folder, and the text's ids.
   void PrepareText() {
     const Dataset text = LoadDataset(config_.data, config_.documents);
@@ -128,7 +149,7 @@ class Training {
     const TrainTokenizerOptions& wanted = config_.tokenizer;
     if (!wanted.path.empty()) {
       for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
-        WriteFileAtomically(folder_ + "/" + name, ReadFile(ResolveModel(wanted.path) + "/" + name));
+        Write(folder_ + "/" + name, ReadFile(ResolveModel(wanted.path) + "/" + name));
       }
     } else if (!fs::exists(folder_ + "/tokenizer_config.json")) {
       TrainTokenizer(text);
@@ -152,9 +173,9 @@ class Training {
     const TrainedBpe bpe = TrainBpe(
         {text.documents.begin(), text.documents.begin() + static_cast<std::ptrdiff_t>(count)},
         {config_.tokenizer.vocab});
-    WriteFileAtomically(folder_ + "/tokenizer.json", bpe.TokenizerJson());
-    WriteFileAtomically(folder_ + "/tokenizer_config.json",
-                        TrainedBpe::TokenizerConfigJson(config_.model.context));
+    Write(folder_ + "/tokenizer.json", bpe.TokenizerJson());
+    Write(folder_ + "/tokenizer_config.json",
+          TrainedBpe::TokenizerConfigJson(config_.model.context));
     log_->Write("tokenizer: " + std::to_string(bpe.tokens.size()) + " tokens from " +
                 std::to_string(count) + " documents in " + FormatDuration(Seconds(start)));
   }
@@ -249,15 +270,20 @@ class Training {
     return value;
   }
 
-  void Measure() {
-    const ModelFiles files(folder_);
-    const LanguageModel model(files, at::kFloat);
+  Perplexity::Options TestOptions() const {
     Perplexity::Options options;
     options.data = config_.test;
     options.name = "test";
     options.seqlen = config_.seqlen;
-    const EvalResult measured =
-        Perplexity(options).Evaluate({&model, &files, tokenizer_.get(), &record_, &*log_}).front();
+    return options;
+  }
+
+  void Measure() {
+    const ModelFiles files(folder_);
+    const LanguageModel model(files, at::kFloat);
+    const EvalResult measured = Perplexity(TestOptions())
+                                    .Evaluate({&model, &files, tokenizer_.get(), &record_, &*log_})
+                                    .front();
     for (const auto& [name, value] : measured.metrics) result_.metrics["test/" + name] = value;
     const std::string path = ResolveData(config_.test).path;
     std::string floor;
@@ -293,6 +319,7 @@ class Training {
   const std::string side_;
   const TrainCheckpoint checkpoint_;
   std::optional<Log> log_;
+  std::vector<std::string> written_;  // the tokenizer's files, where this run made them
   std::unique_ptr<Tokenizer> tokenizer_;
   Ids ids_;
   std::optional<TrainableModel> model_;

@@ -128,6 +128,7 @@ TEST_P(TrainBadInputTest, IsToldWithExitCodeTwo) {
   const ProgramResult run = Train("m", GetParam().more);
   EXPECT_EQ(run.code, 2);
   EXPECT_EQ(run.err, std::string(GetParam().message) + "\n");
+  EXPECT_FALSE(fs::exists(folder_ / "m"));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -152,6 +153,9 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"few",
             {"--set", "data={path: few.txt}"},
             "few.txt: has 4 tokens; training on sequences of 32 needs one more at least"},
+        Bad{"few_held_out",
+            {"--set", "test={path: few.txt}"},
+            "few.txt: has 9 tokens, fewer than one window of 32"},
         Bad{"split",
             {"--set", "data={name: lab, split: trian}"},
             "data 'lab': unknown split 'trian'; did you mean 'train'? (known: calibration, test, "
