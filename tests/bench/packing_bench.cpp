@@ -2,6 +2,8 @@
 #include <ATen/core/grad_mode.h>
 #include <benchmark/benchmark.h>
 
+#include "core/kernels/ops.h"
+#include "core/kernels/reference.h"
 #include "core/model/packed_tokens.h"
 #include "tests/bench/bench_block.h"
 
@@ -79,6 +81,26 @@ void LibtorchAttentionWindow(benchmark::State& state) {
   }
 }
 BENCHMARK(LibtorchAttentionWindow)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+/// Attention of a tuning step of 8 x 512 tokens, forward and backward: ours, and libtorch's.
+using Attention = at::Tensor (*)(const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                                 const AttentionOptions&);
+void AttentionStep(benchmark::State& state, Attention attention) {
+  const at::Tensor q = at::randn({8, 512, 9, 64}).requires_grad_();
+  const at::Tensor k = at::randn({8, 512, 3, 64}).requires_grad_();
+  const at::Tensor v = at::randn({8, 512, 3, 64}).requires_grad_();
+  const at::Tensor dy = at::randn({8, 512, 9, 64});
+  for (auto _ : state) {
+    attention(q, k, v, {0.125, 0}).backward(dy);
+    for (const at::Tensor& x : {q, k, v}) x.mutable_grad().reset();
+  }
+}
+BENCHMARK_CAPTURE(AttentionStep, ours, CausalAttention)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(AttentionStep, libtorch, reference::CausalAttention)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace roundlab
