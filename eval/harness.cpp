@@ -56,7 +56,10 @@ bool Same(const TaskDocument& a, const TaskDocument& b) {
 class Examples {
  public:
   Examples(const TaskOptions& task, Harness harness, const std::vector<TaskDocument>& pool)
-      : task_(task), pool_(pool), random_(harness == Harness::kLmEval03 ? kSeed03 : kSeed04) {}
+      : task_(task),
+        harness_(harness),
+        pool_(pool),
+        random_(harness == Harness::kLmEval03 ? kSeed03 : kSeed04) {}
 
   void ShuffleAs03(std::vector<std::size_t>* order) { random_.Shuffle(order); }
 
@@ -83,9 +86,26 @@ class Examples {
     if (same) {
       std::erase_if(candidates, [&](std::size_t i) { return Same(pool_[i], document); });
     }
+    if (candidates.size() < shots && task_.shots.sampler != "first") {
+      // More than one copy of the document was drawn: 0.3 goes on with fewer examples, 0.4 draws
+      // again among the others.
+      if (harness_ == Harness::kLmEval03) return candidates;
+      candidates = DrawnAgain(document, shots);
+    }
     if (candidates.size() < shots) TooFew(candidates.size(), shots);
     candidates.resize(shots);
     return candidates;
+  }
+
+  std::vector<std::size_t> DrawnAgain(const TaskDocument& document, std::size_t shots) {
+    std::vector<std::size_t> others;
+    for (std::size_t i = 0; i < pool_.size(); ++i) {
+      if (!Same(pool_[i], document)) others.push_back(i);
+    }
+    if (others.size() < shots) TooFew(others.size(), shots);
+    std::vector<std::size_t> drawn;
+    for (const std::uint64_t i : random_.Sample(others.size(), shots)) drawn.push_back(others[i]);
+    return drawn;
   }
 
   [[noreturn]] static void TooFew(std::size_t have, std::size_t need) {
@@ -94,6 +114,7 @@ class Examples {
   }
 
   const TaskOptions& task_;
+  Harness harness_;
   const std::vector<TaskDocument>& pool_;
   PythonRandom random_;
 };

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <fstream>
+#include <sstream>
 
 #include "eval/harness.h"
 #include "tests/core/formats/format_files.h"
+#include "tests/support/source_folder.h"
 
 namespace roundlab {
 namespace {
@@ -203,6 +206,43 @@ TEST(PreamblesTest, ExamplesAreThoseOfPythonsSample) {
             (std::vector<std::string>{"D d yes\n\na yes\n\n", "D a yes\n\nf yes\n\n"}));
   EXPECT_EQ(Preambles(task, Harness::kLmEval03, 2, documents, pool, false),
             (std::vector<std::string>{"D b yes\n\nf yes\n\n", "D a yes\n\nc yes\n\n"}));
+}
+
+/// tests/golden/fewshot.txt: what the harness's own sampler draws (make_fewshot.py).
+TEST(PreamblesTest, ExamplesAreThoseOfTheHarnesssSampler) {
+  std::ifstream golden(testing::SourceFolder() + "/tests/golden/fewshot.txt");
+  std::size_t count = 0;
+  for (std::string line; std::getline(golden, line);) {
+    if (line[0] == '#') continue;
+    SCOPED_TRACE(line);
+    std::istringstream words(line);
+    std::size_t size = 0;
+    std::size_t copies = 0;
+    std::int64_t shots = 0;
+    bool same = false;
+    words >> size >> copies >> shots >> same;
+    std::vector<TaskDocument> pool;
+    for (std::size_t i = 0; i < size; ++i) pool.push_back(Document(std::to_string(i / copies)));
+    std::vector<TaskDocument> documents;
+    std::vector<std::string> expected;
+    for (std::string drawn; words >> drawn;) {
+      documents.push_back(pool[documents.size()]);
+      auto& preamble = expected.emplace_back("D ");
+      std::istringstream numbers(drawn);
+      for (std::string number; std::getline(numbers, number, ',');) preamble += number + " yes\n\n";
+    }
+    EXPECT_EQ(Preambles({}, Harness::kLmEval04, shots, documents, pool, same), expected);
+    ++count;
+  }
+  EXPECT_EQ(count, 5U);
+}
+
+TEST(PreamblesTest, CopiesOfADocumentLeaveFewerExamplesIn03) {
+  const std::vector<TaskDocument> pool(4, Document("a"));
+  EXPECT_EQ(Preambles({}, Harness::kLmEval03, 2, {pool[0]}, pool, true),
+            std::vector<std::string>{"D "});
+  EXPECT_EQ(ErrorOf([&] { Preambles({}, Harness::kLmEval04, 2, {pool[0]}, pool, true); }),
+            "shots: 2 examples needed, 0 are there");
 }
 
 TEST(PreamblesTest, NoDocumentIsItsOwnExampleAndFirstIsOfTheGroup) {
