@@ -3,6 +3,12 @@
 set -euo pipefail
 root=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/.." && pwd -P)
 
+# Builds go below the source; where that is read-only, into the user's cache.
+builds=$root/build
+if [ ! -w "$root" ] && [ ! -w "$builds" ]; then
+  builds=${ROUNDLAB_CACHE:-${XDG_CACHE_HOME:-${HOME:-${TMPDIR:-/tmp}}/.cache}/roundlab}/build-$(sha256sum <<<"$root" | cut -c 1-12)
+fi
+
 say() { printf 'roundlab: %s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -68,7 +74,7 @@ cached() { sed -n "s/^$2:[A-Z]*=//p" "$1/CMakeCache.txt" 2>/dev/null || true; }
 # configure PRESET LIBTORCH: unless build/PRESET is configured here with the libtorch of that folder and
 # the Arrow that is there.
 configure() {
-  local preset=$1 libtorch=$2 folder=$root/build/$1 home arrow options=()
+  local preset=$1 libtorch=$2 folder=$builds/$1 home arrow options=()
   home=$(readlink -f -- "$(cached "$folder" CMAKE_HOME_DIRECTORY)" || true)
   if [ -f "$folder/build.ninja" ] && [ "$home" = "$root" ]; then
     # One given by hand (cmake -DLibtorch_ROOT=...) stays.
@@ -77,19 +83,19 @@ configure() {
     arrow=${arrow:-none}
     if [ "$(cached "$folder" Libtorch_USED_ROOT)" = "$libtorch" ] &&
       [ "$(cached "$folder" Arrow_USED_ROOT)" = "$arrow" ]; then return 0; fi
-    say "configuring build/$preset again, with the libraries in $libtorch and $arrow"
+    say "configuring $folder again, with the libraries in $libtorch and $arrow"
   elif [ -n "$home" ] && [ "$home" != "$root" ]; then
     options=(--fresh)
   fi
-  (CDPATH='' cd -- "$root" && quietly "$folder/configure.log" cmake --preset "$preset" "${options[@]}") ||
+  (CDPATH='' cd -- "$root" && quietly "$folder/configure.log" cmake --preset "$preset" -B "$folder" "${options[@]}") ||
     die "configuring failed: see above, or $folder/configure.log"
 }
 
-# build_preset PRESET [TARGET...]: sets up what is missing, configures and builds build/PRESET. Says
-# nothing when nothing is to be done; else a line, with ninja's counter on a terminal, and everything
-# when it fails.
+# build_preset PRESET [TARGET...]: sets up what is missing, configures and builds PRESET. Says nothing
+# when nothing is to be done or only the program's commit is looked up (four steps: look, compile, archive,
+# link); else a line, with ninja's counter on a terminal, and everything when it fails.
 build_preset() {
-  local preset=$1 folder=$root/build/$1 libtorch command first=''
+  local preset=$1 folder=$builds/$1 libtorch command steps first=''
   shift
   libtorch=$("$root/scripts/setup" --quiet)
   mkdir -p -- "$folder" || die "cannot write $folder"
@@ -99,9 +105,10 @@ build_preset() {
   configure "$preset" "$libtorch"
   command=(cmake --build "$folder" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(build_jobs)}")
   [ $# = 0 ] || command+=(--target "$@")
-  if [[ $("${command[@]}" -- -n </dev/null 2>&1) != *'no work to do'* ]]; then
-    say "building build/$preset$first"
-    if [ -t 2 ]; then
+  steps=$("${command[@]}" -- -n </dev/null 2>&1 | grep -c '^\[' || true)
+  if [ "$steps" -gt 0 ]; then
+    [ "$steps" -le 4 ] || say "building ${folder#"$root/"}$first"
+    if [ -t 2 ] && [ "$steps" -gt 4 ]; then
       "${command[@]}" >&2 </dev/null || die "the build failed: see above"
     else
       quietly "$folder/build.log" "${command[@]}" || die "the build failed: see above, or $folder/build.log"
