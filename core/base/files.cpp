@@ -1,9 +1,12 @@
 #include "core/base/files.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -14,22 +17,36 @@
 namespace roundlab {
 namespace {
 
+/// A file that one process at a time writes; errno where it can't be opened, negative.
+int OpenLocked(const std::string& path) {
+  while (true) {
+    const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (file < 0) return -errno;
+    while (::flock(file, LOCK_EX) != 0 && errno == EINTR) {
+    }
+    // Whoever had it may have renamed or removed it meanwhile.
+    struct stat open_one = {};
+    struct stat named = {};
+    if (::fstat(file, &open_one) == 0 && ::stat(path.c_str(), &named) == 0 &&
+        open_one.st_ino == named.st_ino && open_one.st_dev == named.st_dev) {
+      return file;
+    }
+    ::close(file);
+  }
+}
+
 /// errno of the first call that fails, 0 where all went well.
-int WriteAll(const std::string& path, std::string_view contents) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file < 0) return errno;
-  int failure = 0;
-  while (!contents.empty() && failure == 0) {
+int Fill(int file, std::string_view contents) {
+  if (::ftruncate(file, 0) != 0 && errno != EINVAL) return errno;  // EINVAL: no regular file
+  while (!contents.empty()) {
     const ssize_t written = ::write(file, contents.data(), contents.size());
     if (written < 0) {
-      failure = errno == EINTR ? 0 : errno;
+      if (errno != EINTR) return errno;
     } else {
       contents.remove_prefix(static_cast<std::size_t>(written));
     }
   }
-  if (failure == 0 && ::fsync(file) != 0) failure = errno;
-  if (::close(file) != 0 && failure == 0) failure = errno;
-  return failure;
+  return ::fsync(file) == 0 ? 0 : errno;
 }
 
 }  // namespace
@@ -46,11 +63,12 @@ std::string ReadFile(const std::string& path) {
 
 void WriteFileAtomically(const std::string& path, std::string_view contents) {
   const std::string part = path + ".part";
-  int failure = WriteAll(part, contents);
+  const int file = OpenLocked(part);
+  int failure = file < 0 ? -file : Fill(file, contents);
   if (failure == 0 && std::rename(part.c_str(), path.c_str()) != 0) failure = errno;
+  if (failure != 0 && file >= 0) ::unlink(part.c_str());
+  if (file >= 0) ::close(file);
   if (failure == 0) return;
-  std::error_code none;
-  std::filesystem::remove(part, none);
   throw Error(path + ": cannot write: " + std::strerror(failure));
 }
 

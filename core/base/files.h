@@ -8,7 +8,8 @@ namespace roundlab {
 /// The whole file. Throws Error("<path>: cannot open: <reason>").
 std::string ReadFile(const std::string& path);
 
-/// Writes PATH.part, flushes it to disk and renames it: PATH is the old file or the whole new one.
+/// Writes PATH.part, flushes it to disk and renames it: PATH is the old file or the whole new one,
+/// also where several processes write it at once.
 /// Throws Error("<path>: cannot write: <reason>") and then leaves no .part behind.
 void WriteFileAtomically(const std::string& path, std::string_view contents);
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <thread>
+#include <vector>
 
 #include "tests/core/formats/format_files.h"
 
@@ -75,6 +77,23 @@ TEST(MakeFolderTest, MakesParentsAndTakesWhatIsThere) {
   const NotRoot nobody;
   EXPECT_EQ(ErrorOf([&] { MakeFolder(folder / "d"); }),
             folder / "d" + ": cannot make this folder: Permission denied");
+}
+
+TEST(WriteFileAtomicallyTest, SeveralMayWriteOneFileAtOnce) {
+  const TempFolder folder;
+  const std::string path = folder / "file";
+  std::vector<std::thread> writers;
+  for (int writer = 0; writer < 4; ++writer) {
+    writers.emplace_back([&path, writer] {
+      for (int i = 0; i < 20; ++i) {
+        WriteFileAtomically(path, std::string(10000, static_cast<char>('a' + writer)));
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  const std::string text = ReadFile(path);
+  EXPECT_EQ(text, std::string(10000, text.empty() ? ' ' : text[0]));
+  EXPECT_FALSE(fs::exists(path + ".part"));
 }
 
 }  // namespace
