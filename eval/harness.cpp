@@ -145,6 +145,7 @@ std::vector<std::string> Preambles(const TaskOptions& task, Harness harness, std
                                    const std::vector<TaskDocument>& documents,
                                    const std::vector<TaskDocument>& pool, bool same) {
   std::vector<std::string> preambles;
+  preambles.reserve(documents.size());
   for (const TaskDocument& document : documents) preambles.push_back(document.description);
   if (shots == 0) return preambles;
   Examples examples(task, harness, pool);
