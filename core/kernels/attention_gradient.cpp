@@ -37,17 +37,13 @@ class Matrix {
   std::vector<float> values_;
 };
 
-/// Columns of a matrix [rows, dim] in panels [dim, 32] of 32 rows each, as right factors are read.
+/// Rows that are multiplied by: transposed, in panels (PutPanelRow).
 class Panels {
  public:
-  void Load(const Matrix& matrix, std::int64_t rows, std::int64_t dim) {
+  void Load(const float* from, std::int64_t rows, std::int64_t stride, std::int64_t dim) {
     dim_ = dim;
     values_.assign(static_cast<std::size_t>(TileWidth(rows) * dim), 0.0F);
-    for (std::int64_t i = 0; i < rows; ++i) {
-      const std::int64_t lane = i % kTileColumns;
-      float* panel = values_.data() + (i - lane) * dim + lane;
-      for (std::int64_t d = 0; d < dim; ++d) panel[d * kTileColumns] = matrix.Row(i)[d];
-    }
+    for (std::int64_t i = 0; i < rows; ++i) PutPanelRow(from + i * stride, i, dim, values_.data());
   }
   /// Rows first to first + 31; `first` is a multiple of 32.
   const float* At(std::int64_t first) const { return values_.data() + first * dim_; }
@@ -81,10 +77,8 @@ class HeadBackward {
     const std::int64_t kv_at = text * seq_ * kv_stride_ + kv_head * dim_;
     keys_.Reset(seq_, dim_);
     keys_.Load(k_ + kv_at, seq_, kv_stride_, dim_);
-    key_panels_.Load(keys_, seq_, dim_);
-    values_.Reset(seq_, dim_);
-    values_.Load(v_ + kv_at, seq_, kv_stride_, dim_);
-    value_panels_.Load(values_, seq_, dim_);
+    key_panels_.Load(k_ + kv_at, seq_, kv_stride_, dim_);
+    value_panels_.Load(v_ + kv_at, seq_, kv_stride_, dim_);
     d_keys_.Reset(TileWidth(seq_), dim_);
     d_values_.Reset(TileWidth(seq_), dim_);
     for (std::int64_t head = kv_head * group_; head < (kv_head + 1) * group_; ++head) {
@@ -173,7 +167,6 @@ class HeadBackward {
   std::int64_t group_;      // query heads a key head
   std::int64_t begin_ = 0;  // the first key of the block that is looked at
   Matrix keys_;
-  Matrix values_;
   Panels key_panels_;
   Panels value_panels_;
   Matrix d_keys_;

@@ -14,6 +14,15 @@ constexpr std::int64_t TileWidth(std::int64_t n) {
   return (n + kTileColumns - 1) / kTileColumns * kTileColumns;
 }
 
+/// Rows of `dim` numbers as MultiplyTile reads them transposed: panels [dim, 32] of 32 rows each,
+/// so that rows from `first` on, a multiple of 32, lie at panels + first * dim. Puts in row
+/// `place`.
+inline void PutPanelRow(const float* row, std::int64_t place, std::int64_t dim, float* panels) {
+  const std::int64_t lane = place % kTileColumns;
+  float* panel = panels + (place - lane) * dim + lane;
+  for (std::int64_t d = 0; d < dim; ++d) panel[d * kTileColumns] = row[d];
+}
+
 /// c[8][32] = or += a[8][depth] b[depth][32]: a is at a + i * a_row + k * a_step, b and c have rows
 /// ldb and ldc apart.
 struct TileProduct {

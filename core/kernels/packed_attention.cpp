@@ -72,9 +72,7 @@ class KeysAndValues {
 
   void Copy(std::int64_t row, std::int64_t place) {
     const std::int64_t from = (row * heads_ + head_) * dim_;
-    const std::int64_t lane = place % kColumns;
-    float* panel = keys_.data() + (place - lane) * dim_ + lane;
-    for (std::int64_t d = 0; d < dim_; ++d) panel[d * kColumns] = k_[from + d];
+    PutPanelRow(k_ + from, place, dim_, keys_.data());
     std::copy_n(v_ + from, dim_, values_.data() + place * DimWidth());
   }
 
