@@ -1,5 +1,7 @@
 #include "experiments/report/report.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -18,9 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 
 /// As WriteFileAtomically, but without waiting for the disk, which takes long for hundreds of
-/// plots: a report can be made again.
+/// plots: a report can be made again. Two calls at once write parts of their own.
 void Write(const std::string& path, const std::string& text) {
-  const std::string part = path + ".part";
+  const std::string part = path + "." + std::to_string(getpid()) + ".part";
   std::ofstream file(part, std::ios::binary);
   file << text << std::flush;
   const bool written = static_cast<bool>(file);
