@@ -24,18 +24,6 @@ std::string_view StripLeft(std::string_view text) {
   return {};
 }
 
-std::string Replace(std::string_view text, std::string_view from, std::string_view to) {
-  std::string out;
-  for (std::size_t place = 0; place < text.size();) {
-    const std::size_t found = text.find(from, place);
-    out.append(text.substr(place, found - place));
-    if (found == std::string_view::npos) break;
-    out.append(to);
-    place = found + from.size();
-  }
-  return out;
-}
-
 std::string Capitalize(std::string_view text) {
   std::string out;
   for (std::size_t place = 0; place < text.size();) {
@@ -134,6 +122,9 @@ TextFilter::TextFilter(std::string_view text) : arguments_(SplitWords(text)) {
     throw Error("filter '" + name_ + "' takes " + std::to_string(found->second.arguments) +
                 " arguments, got " + std::to_string(arguments_.size()));
   }
+  if (!arguments_.empty() && arguments_.front().empty()) {
+    throw Error("filter '" + name_ + "': its first argument is empty");
+  }
 }
 
 std::string TextFilter::Apply(const std::string& text) const {
@@ -150,6 +141,19 @@ std::string StripRight(std::string_view text) {
 }
 
 std::string Strip(std::string_view text) { return StripRight(StripLeft(text)); }
+
+std::string Replace(std::string_view text, std::string_view from, std::string_view to) {
+  ROUNDLAB_CHECK(!from.empty(), "nothing to replace");
+  std::string out;
+  for (std::size_t place = 0; place < text.size();) {
+    const std::size_t found = text.find(from, place);
+    out.append(text.substr(place, found - place));
+    if (found == std::string_view::npos) break;
+    out.append(to);
+    place = found + from.size();
+  }
+  return out;
+}
 
 std::int64_t CodePoints(std::string_view text) {
   std::int64_t count = 0;

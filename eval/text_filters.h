@@ -15,9 +15,8 @@ namespace roundlab {
 ///   last_word      behind the last space
 ///   but_last_word  before the last space
 ///   replace X Y    each X by Y
-///   wikihow        lm_eval/tasks/hellaswag: stripped, " [title]" becomes ". ", bracketed parts of
-///   a
-///                  line go, two spaces become one (once, left to right)
+///   wikihow        lm_eval/tasks/hellaswag: stripped, " [title]" becomes ". ", bracketed
+///                  parts of a line go, two spaces become one (once, left to right)
 class TextFilter {
  public:
   /// From "replace _ ' '": a name and its arguments, in single quotes where they hold spaces.
@@ -31,6 +30,9 @@ class TextFilter {
   std::string name_;
   std::vector<std::string> arguments_;
 };
+
+/// Each `from`, which is not empty, by `to`: leftmost first, not overlapping (str.replace()).
+std::string Replace(std::string_view text, std::string_view from, std::string_view to);
 
 /// str.strip() and str.rstrip() of Python: Unicode white space and the control codes 1C to 1F.
 std::string Strip(std::string_view text);

@@ -15,17 +15,6 @@ bool IsPythonSpace(char32_t code_point) {
   return IsWhiteSpace(code_point) || (code_point >= 0x1C && code_point <= 0x1F);
 }
 
-/// All places of `from`, leftmost first, not overlapping.
-void Replace(std::string_view from, std::string_view to, std::string* text) {
-  std::string out;
-  std::size_t begin = 0;
-  for (std::size_t at = 0; (at = text->find(from, begin)) != std::string::npos;) {
-    out.append(*text, begin, at - begin).append(to);
-    begin = at + from.size();
-  }
-  *text = out.append(*text, begin);
-}
-
 /// open \s* (anything but close) \s* close -> open (the same, stripped) close.
 void TrimInside(char open, char close, std::string* text) {
   std::string out;
@@ -58,10 +47,7 @@ void ReplaceSlashedDigits(std::string* text) {
 }
 
 bool IsHeading(std::string_view line) {
-  std::string text(line);
-  Replace("= = =", "===", &text);
-  Replace("= =", "==", &text);
-  const std::string heading = Strip(text);
+  const std::string heading = Strip(Replace(Replace(line, "= = =", "==="), "= =", "=="));
   return heading.substr(0, 2) == "= " && heading.size() >= 2 &&
          heading.substr(heading.size() - 2) == " =";
 }
@@ -98,20 +84,19 @@ std::vector<std::string> WikitextPages(std::string_view file) {
 }
 
 std::string DetokenizeWikitext(std::string_view page) {
-  std::string text(page);
-  Replace("s '", "s'", &text);
+  std::string text = Replace(page, "s '", "s'");
   ReplaceSlashedDigits(&text);
   for (const char* mark : {"-", ",", "."}) {
-    Replace(std::string(" @") + mark + "@ ", mark, &text);
+    text = Replace(text, std::string(" @") + mark + "@ ", mark);
   }
   for (const char* mark : {":", ";", ".", "!", "?", ","}) {
-    Replace(std::string(" ") + mark + " ", std::string(mark) + " ", &text);
+    text = Replace(text, std::string(" ") + mark + " ", std::string(mark) + " ");
   }
   for (const char* marks : {"()", "[]", "{}", "\"\"", "''"}) TrimInside(marks[0], marks[1], &text);
   const std::pair<const char*, const char*> rest[] = {
       {"= = = =", "===="}, {"= = =", "==="}, {"= =", "=="},  {" \u00B0 ", "\u00B0"},
       {" \n", "\n"},       {"\n ", "\n"},    {" N ", " 1 "}, {" 's", "'s"}};
-  for (const auto& [from, to] : rest) Replace(from, to, &text);
+  for (const auto& [from, to] : rest) text = Replace(text, from, to);
   return text;
 }
 

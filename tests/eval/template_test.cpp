@@ -43,6 +43,8 @@ TEST(TextFilterTest, SaysWhatIsWrong) {
             "unknown filter 'stirp'; did you mean 'strip'? (known: after, before, but_last_word, "
             "capitalize, last_word, replace, strip, wikihow)");
   EXPECT_EQ(ErrorOf([] { TextFilter("before"); }), "filter 'before' takes 1 arguments, got 0");
+  EXPECT_EQ(ErrorOf([] { TextFilter("replace '' x"); }),
+            "filter 'replace': its first argument is empty");
   EXPECT_EQ(ErrorOf([] { Filtered("after _", "no place"); }), "no '_' in 'no place'");
 }
 
