@@ -1,7 +1,10 @@
 #include "core/text/bpe.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "core/text/byte_level.h"
+#include "core/text/space_mark.h"
 #include "core/text/utf8.h"
 
 namespace roundlab {
@@ -40,6 +43,13 @@ Bpe::Bpe(Vocabulary vocabulary, const std::vector<std::pair<std::string, std::st
     byte_level_[byte] = Find(ByteLevelAlphabet().characters[byte]).value_or(-1);
     byte_fallback_[byte] = Find(FallbackToken(byte)).value_or(-1);
   }
+}
+
+bool Bpe::SplitsIntoMarkedWords() const {
+  return Find(kSpaceMark).has_value() &&
+         std::all_of(vocabulary_.begin(), vocabulary_.end(), [](const auto& token) {
+           return NextMarkedWord(token.first) == std::string_view::npos;
+         });
 }
 
 std::optional<std::int32_t> Bpe::Find(std::string_view token) const {

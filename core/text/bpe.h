@@ -48,6 +48,9 @@ class Bpe {
   /// The same for the byte-level spelling (byte_level.h) of `bytes`.
   void EncodeBytes(std::string_view bytes, std::vector<std::int32_t>* ids) const;
 
+  /// True where EncodeText gives the same for the words of space_mark.h one by one.
+  bool SplitsIntoMarkedWords() const;
+
   std::optional<std::int32_t> Find(std::string_view token) const;
   const std::string* Token(std::int32_t id) const;  ///< null where there is none
   std::size_t size() const { return vocabulary_.size(); }

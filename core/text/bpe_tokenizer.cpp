@@ -1,11 +1,12 @@
 #include "core/text/bpe_tokenizer.h"
 
 #include <algorithm>
-#include <unordered_map>
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/text/space_mark.h"
 #include "core/text/utf8.h"
+#include "core/text/word_cache.h"
 
 namespace roundlab {
 
@@ -29,48 +30,35 @@ TokenTemplate AroundText(std::vector<std::int32_t> front, std::vector<std::int32
 /// Encodes the words of one text; a word that comes again is looked up.
 class BpeTokenizer::WordEncoder {
  public:
-  WordEncoder(const Bpe& model, std::size_t text_size) : model_(model) {
+  WordEncoder(const Bpe& model, bool into_marked_words, std::size_t text_size)
+      : model_(model), into_marked_words_(into_marked_words) {
     ids_.reserve(text_size / 4 + 1);
   }
 
   void AddId(std::int32_t id) { ids_.push_back(id); }
 
   void AddWord(std::string_view word, bool as_bytes) {
-    if (word.size() > kLongestCached) return Encode(word, as_bytes);
-    Cache& cache = as_bytes ? bytes_cache_ : text_cache_;
-    const auto known = cache.find(word);
-    if (known != cache.end()) {
-      const Span span = known->second;
-      for (std::size_t i = 0; i < span.count; ++i) ids_.push_back(ids_[span.begin + i]);
-      return;
+    if (as_bytes) {
+      bytes_.Append(word, &ids_, [this](auto text, auto* ids) { model_.EncodeBytes(text, ids); });
+    } else if (into_marked_words_) {
+      ForEachMarkedWord(word, [this](std::string_view part) { AddText(part); });
+    } else {
+      AddText(word);
     }
-    const std::size_t begin = ids_.size();
-    Encode(word, as_bytes);
-    cache.emplace(word, Span{begin, ids_.size() - begin});
   }
 
   std::vector<std::int32_t> TakeIds() { return std::move(ids_); }
 
  private:
-  static constexpr std::size_t kLongestCached = 64;
-  struct Span {  // of ids_, where the word came first
-    std::size_t begin;
-    std::size_t count;
-  };
-  using Cache = std::unordered_map<std::string, Span, StringHash, std::equal_to<>>;
-
-  void Encode(std::string_view word, bool as_bytes) {
-    if (as_bytes) {
-      model_.EncodeBytes(word, &ids_);
-    } else {
-      model_.EncodeText(word, &ids_);
-    }
+  void AddText(std::string_view word) {
+    text_.Append(word, &ids_, [this](auto text, auto* ids) { model_.EncodeText(text, ids); });
   }
 
   const Bpe& model_;
+  const bool into_marked_words_;
   std::vector<std::int32_t> ids_;
-  Cache bytes_cache_;
-  Cache text_cache_;
+  WordCache bytes_;
+  WordCache text_;
 };
 
 BpeTokenizer::BpeTokenizer(BpeTokenizerParts parts) : parts_(std::move(parts)) {
@@ -81,6 +69,7 @@ BpeTokenizer::BpeTokenizer(BpeTokenizerParts parts) : parts_(std::move(parts)) {
     largest = std::max<std::int64_t>(largest, added_.by_id().rbegin()->first);
   }
   vocab_size_ = largest + 1;
+  into_marked_words_ = parts_.model->SplitsIntoMarkedWords();
 }
 
 void BpeTokenizer::EncodeStretch(const NormalizedText& text, WordEncoder* words) const {
@@ -100,7 +89,7 @@ void BpeTokenizer::EncodeStretch(const NormalizedText& text, WordEncoder* words)
 
 std::vector<std::int32_t> BpeTokenizer::Encode(std::string_view text, SpecialTokens special) const {
   CheckUtf8(text);
-  WordEncoder words(*parts_.model, text.size());
+  WordEncoder words(*parts_.model, into_marked_words_, text.size());
   for (const AddedSplit& split : added_.Split(text, false)) {
     if (split.id.has_value()) {
       words.AddId(*split.id);

@@ -1,11 +1,14 @@
 #include "core/text/spm.h"
 
+#include <algorithm>
 #include <charconv>
 #include <queue>
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/text/space_mark.h"
 #include "core/text/utf8.h"
+#include "core/text/word_cache.h"
 
 namespace roundlab {
 namespace {
@@ -120,6 +123,16 @@ SpmModel::SpmModel(std::vector<SpmPiece> pieces) : pieces_(std::move(pieces)) {
     if (has_bytes_ && id < 0) throw Error("some of the 256 byte pieces are missing");
   }
   if (!has_bytes_ && unknown_ < 0) throw Error("there is neither an unknown piece nor byte pieces");
+  into_words_ = SplitsIntoWords();
+}
+
+// What an unused piece is taken apart into may depend on where else it comes in the text.
+bool SpmModel::SplitsIntoWords() const {
+  return FindMergeable(kSpaceMark).has_value() &&
+         std::all_of(mergeable_.begin(), mergeable_.end(), [this](const auto& piece) {
+           return NextMarkedWord(piece.first) == std::string_view::npos &&
+                  pieces_[static_cast<std::size_t>(piece.second)].type != PieceType::kUnused;
+         });
 }
 
 std::optional<std::int32_t> SpmModel::FindMergeable(std::string_view text) const {
@@ -151,7 +164,15 @@ std::vector<SpmModel::Symbol> SpmModel::Cut(std::string_view text) const {
 }
 
 void SpmModel::Encode(std::string_view text, std::vector<std::int32_t>* ids) const {
-  std::vector<Symbol> symbols = Cut(text);
+  if (!into_words_) return EncodeWord(text, ids);
+  WordCache words;
+  ForEachMarkedWord(text, [&](std::string_view word) {
+    words.Append(word, ids, [this](auto part, auto* out) { EncodeWord(part, out); });
+  });
+}
+
+void SpmModel::EncodeWord(std::string_view word, std::vector<std::int32_t>* ids) const {
+  std::vector<Symbol> symbols = Cut(word);
   Merger merger(*this, &symbols);
   merger.Run();
   std::vector<std::int32_t> encoded;

@@ -32,7 +32,8 @@ class SpmModel {
   /// are the same.
   explicit SpmModel(std::vector<SpmPiece> pieces);
 
-  /// Appends the ids of text in which U+2581 stands for the space.
+  /// Appends the ids of text in which U+2581 stands for the space. Word by word, where that gives
+  /// the same: words that come again are then looked up.
   void Encode(std::string_view text, std::vector<std::int32_t>* ids) const;
 
   const std::vector<SpmPiece>& pieces() const { return pieces_; }
@@ -40,6 +41,8 @@ class SpmModel {
  private:
   struct Symbol;
   class Merger;
+  bool SplitsIntoWords() const;
+  void EncodeWord(std::string_view word, std::vector<std::int32_t>* ids) const;
   std::vector<Symbol> Cut(std::string_view text) const;
   std::optional<std::int32_t> FindMergeable(std::string_view text) const;
   void AppendUnknown(std::string_view text, std::vector<std::int32_t>* ids) const;
@@ -50,6 +53,7 @@ class SpmModel {
   std::array<std::int32_t, 256> bytes_{};  // ids of the byte pieces; empty: all -1
   bool has_bytes_ = false;
   std::int32_t unknown_ = -1;
+  bool into_words_ = false;
 };
 
 }  // namespace roundlab

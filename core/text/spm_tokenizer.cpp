@@ -3,16 +3,15 @@
 #include <utility>
 
 #include "core/text/decoder.h"
+#include "core/text/space_mark.h"
 #include "core/text/utf8.h"
 
 namespace roundlab {
 namespace {
 
-constexpr const char* kSpaceMark = "\xE2\x96\x81";  // U+2581
-
 std::unique_ptr<Decoder> MakeSpmDecoder(bool strip_space) {
   std::vector<std::unique_ptr<Decoder>> steps;
-  steps.push_back(MakeReplaceDecoder(TextPattern::FromString(kSpaceMark), " "));
+  steps.push_back(MakeReplaceDecoder(TextPattern::FromString(std::string(kSpaceMark)), " "));
   steps.push_back(MakeByteFallbackDecoder());
   steps.push_back(MakeFuseDecoder());
   if (strip_space) steps.push_back(MakeStripDecoder(" ", 1, 0));
