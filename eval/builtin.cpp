@@ -6,7 +6,7 @@
 namespace roundlab {
 
 const EvaluatorRegistry& Evaluators() {
-  static const EvaluatorRegistry registry = [] {
+  static const EvaluatorRegistry kRegistry = [] {
     EvaluatorRegistry r("evaluator");
     r.Add<Divergence>("divergence",
                       "how far the next-token distributions are from the unquantized model's");
@@ -14,7 +14,7 @@ const EvaluatorRegistry& Evaluators() {
     r.Add<ZeroShot>("zero_shot", "accuracy on multiple choice and last-word tasks");
     return r;
   }();
-  return registry;
+  return kRegistry;
 }
 
 }  // namespace roundlab

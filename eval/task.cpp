@@ -70,6 +70,7 @@ FieldText ReadField(const std::string& name, const std::vector<std::string>& pat
 
 std::vector<Template> Templates(const std::vector<std::string>& texts) {
   std::vector<Template> templates;
+  templates.reserve(texts.size());
   for (const std::string& text : texts) templates.emplace_back(text);
   return templates;
 }
@@ -78,6 +79,7 @@ std::vector<std::string> FillEach(const std::vector<Template>& templates,
                                   const FieldTexts& fields) {
   if (templates.size() == 1) return templates.front().FillAll(fields);
   std::vector<std::string> texts;
+  texts.reserve(templates.size());
   for (const Template& one : templates) texts.push_back(one.Fill(fields));
   return texts;
 }

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "core/base/error.h"
+#include "core/base/keys.h"
 #include "core/base/suggest.h"
 
 namespace roundlab {
@@ -64,9 +65,8 @@ Template::Part Template::ParsePlace(std::string_view place) {
 const FieldText& Template::Find(const Part& part, const FieldTexts& fields) {
   const auto found = fields.find(part.field);
   if (found != fields.end()) return found->second;
-  std::vector<std::string> names;
-  for (const auto& [name, text] : fields) names.push_back(name);
-  throw Error("unknown placeholder '" + part.field + "'" + SuggestionSuffix(part.field, names));
+  throw Error("unknown placeholder '" + part.field + "'" +
+              SuggestionSuffix(part.field, Keys(fields)));
 }
 
 std::string Template::Filtered(const Part& part, std::string text) {

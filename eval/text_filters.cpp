@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/base/error.h"
+#include "core/base/keys.h"
 #include "core/base/suggest.h"
 #include "core/text/unicode.h"
 #include "core/text/utf8.h"
@@ -114,9 +115,7 @@ TextFilter::TextFilter(std::string_view text) : arguments_(SplitWords(text)) {
   }
   const auto found = Filters().find(name_);
   if (found == Filters().end()) {
-    std::vector<std::string> names;
-    for (const auto& [name, filter] : Filters()) names.push_back(name);
-    throw Error("unknown filter '" + name_ + "'" + SuggestionSuffix(name_, names));
+    throw Error("unknown filter '" + name_ + "'" + SuggestionSuffix(name_, Keys(Filters())));
   }
   if (arguments_.size() != found->second.arguments) {
     throw Error("filter '" + name_ + "' takes " + std::to_string(found->second.arguments) +

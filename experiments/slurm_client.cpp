@@ -104,12 +104,12 @@ bool OnPath(const std::string& name) {
 
 /// What the engine sets itself, or what would take the job away from it.
 const std::set<std::string>& ReservedOptions() {
-  static const std::set<std::string> options = {
+  static const std::set<std::string> kOptions = {
       "--array", "-a", "--output",    "-o",       "--error", "-e",         "--wait",
       "-W",      "-M", "--clusters",  "-D",       "--chdir", "--parsable", "--wrap",
       "-h",      "-V", "--test-only", "-Q",       "--help",  "--usage",    "--version",
       "--quiet", "-u", "--open-mode", "--cluster"};
-  return options;
+  return kOptions;
 }
 
 /// "3|PENDING|Resources": a task's number, its state and why. False for other lines.
@@ -129,10 +129,10 @@ bool ParseTask(const std::string& line, int* task, SlurmTaskState* state) {
 }  // namespace
 
 bool SlurmTaskState::Live() const {
-  static const std::set<std::string> ended = {
+  static const std::set<std::string> kEnded = {
       "",          "BOOT_FAIL",     "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "LAUNCH_FAILED",
       "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",   "TIMEOUT"};
-  return ended.count(name) == 0;
+  return kEnded.count(name) == 0;
 }
 
 std::string SlurmTaskState::Text() const {

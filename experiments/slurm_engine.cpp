@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/interrupt.h"
+#include "core/base/keys.h"
 #include "experiments/run_process.h"
 #include "experiments/runner_display.h"
 #include "experiments/slurm_client.h"
@@ -172,7 +173,7 @@ class SlurmRunner {
     while (!tasks_.empty()) {
       if (InterruptRequested()) Cancel();
       const SlurmTaskStates states = AskUntilAnswered();
-      for (const int task : Numbers()) Follow(task, states);
+      for (const int task : Keys(tasks_)) Follow(task, states);
       display_.Update(RunLines());
       if (!tasks_.empty()) Sleep(pause);
       pause = std::min(slurm_.pause, pause + pause / 4);
@@ -202,12 +203,6 @@ class SlurmRunner {
     cancelled_ = stopped_ = true;
     display_.Say("ending Slurm job " + job_);
     CancelSlurmJob(job_);
-  }
-
-  std::vector<int> Numbers() const {
-    std::vector<int> numbers;
-    for (const auto& [number, task] : tasks_) numbers.push_back(number);
-    return numbers;
   }
 
   /// Takes in what is known of a task, and lets go of it when its run has an outcome.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/keys.h"
 #include "core/base/suggest.h"
 #include "core/config/fields.h"
 
@@ -90,11 +91,7 @@ class Registry {
 
   const std::string& kind() const { return kind_; }
 
-  std::vector<std::string> Names() const {  ///< sorted
-    std::vector<std::string> names;
-    for (const auto& [name, entry] : entries_) names.push_back(name);
-    return names;
-  }
+  std::vector<std::string> Names() const { return Keys(entries_); }  ///< sorted
 
   /// The options reference of one part, for `roundlab describe` and the generated docs.
   std::string Describe(const std::string& name) const {

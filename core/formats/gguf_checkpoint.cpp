@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/keys.h"
 
 namespace roundlab {
 namespace {
@@ -85,11 +86,7 @@ class GgufCheckpoint : public Checkpoint {
     return found == tensors_.end() ? nullptr : &found->second;
   }
 
-  std::vector<std::string> Names() const override {
-    std::vector<std::string> names;
-    for (const auto& [name, tensor] : tensors_) names.push_back(name);
-    return names;
-  }
+  std::vector<std::string> Names() const override { return Keys(tensors_); }
 
   void Read(std::string_view name, std::vector<std::int64_t>* shape,
             std::vector<float>* out) const override {

@@ -28,10 +28,10 @@ at::Tensor LinearSlot::Forward(const at::Tensor& x) const {
 }
 
 const std::vector<std::string>& DecoderBlock::LinearNames() {
-  static const std::vector<std::string> names = {
+  static const std::vector<std::string> kNames = {
       "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
       "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
-  return names;
+  return kNames;
 }
 
 std::vector<std::string> DecoderBlock::LinearNames(std::int64_t block) {

@@ -22,7 +22,7 @@ std::int64_t VocabularySize(const GgufFile& gguf, const std::string& prefix) {
 }  // namespace
 
 ModelDescription DescribeGguf(const GgufFile& gguf) {
-  const std::string family = gguf.String("general.architecture");
+  const std::string& family = gguf.String("general.architecture");
   const std::vector<std::string> known = {"llama", "qwen2", "qwen3"};
   if (family != "llama" && family != "qwen2" && family != "qwen3") {
     throw Error(gguf.path() + ": general.architecture: unknown architecture '" + family + "'" +

@@ -44,10 +44,10 @@ BuiltinPath Parse(const std::string& path) {
 struct Split {
   Split(const std::string& path, std::int64_t most)
       : parsed(Parse(path)), world(parsed.seed), text(world, parsed.part) {
-    static const std::map<std::string, std::uint64_t> counts = {
+    static const std::map<std::string, std::uint64_t> kCounts = {
         {"train", 20000}, {"calibration", 1000}, {"test", 250}};
-    const auto found = counts.find(parsed.part);
-    if (found == counts.end()) {
+    const auto found = kCounts.find(parsed.part);
+    if (found == kCounts.end()) {
       throw Error(path + ": unknown split '" + parsed.part + "'" +
                   SuggestionSuffix(parsed.part, {"train", "calibration", "test"}));
     }

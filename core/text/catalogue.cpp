@@ -98,6 +98,7 @@ const Entries& Read() {
 template <class Entry>
 std::vector<std::string> Names(const std::vector<Entry>& entries) {
   std::vector<std::string> names;
+  names.reserve(entries.size());
   for (const Entry& entry : entries) names.push_back(entry.name);
   return names;
 }

@@ -18,7 +18,7 @@ std::uint32_t Size(const List& list) {
 const std::vector<std::array<const char*, 4>>& YesNoForms() {
   // Passage; a question that is true of it; two that are false, the second of what it does not
   // name.
-  static const std::vector<std::array<const char*, 4>> forms = {
+  static const std::vector<std::array<const char*, 4>> kForms = {
       {"$0 has the $1 and $2 has the $3.", "does $0 have the $1", "does $0 have the $3",
        "does $0 have the $7"},
       {"$0 has the $1 and $2 has the $3.", "does $2 have the $3", "does $2 have the $1",
@@ -31,7 +31,7 @@ const std::vector<std::array<const char*, 4>>& YesNoForms() {
        "did $0 buy a $7"},
       {"Neither $2 nor $0 took the $3. They took the $1.", "did they take the $1",
        "did they take the $3", "did they take the $7"}};
-  return forms;
+  return kForms;
 }
 
 /// Draws the parts of one item.
@@ -121,25 +121,25 @@ LabItem ItemMaker::Fact() {
 }
 
 LabItem ItemMaker::Agreement() {
-  static const std::array<std::array<const char*, 2>, 5> verbs = {
+  static const std::array<std::array<const char*, 2>, 5> kVerbs = {
       {{"is", "are"}, {"was", "were"}, {"looks", "look"}, {"seems", "seem"}, {"feels", "feel"}}};
-  static const Texts between = {"near the $0",
-                                "under the $0",
-                                "beside the $0",
-                                "that $1 found with the $0",
-                                "that $1 sold with the $0",
-                                "of $1"};
+  static const Texts kBetween = {"near the $0",
+                                 "under the $0",
+                                 "beside the $0",
+                                 "that $1 found with the $0",
+                                 "that $1 sold with the $0",
+                                 "of $1"};
   const std::uint32_t noun = random_.Below(Size(words_.things));
   const std::uint32_t other = Second(noun, Size(words_.things));
   const bool plural = random_.Chance(1, 2);
   const std::string attractor = words_.things[other] + (random_.Chance(1, 2) ? "s" : "");
   LabItem item;
   item.context = "The " + words_.things[noun] + (plural ? "s " : " ");
-  const std::uint32_t kind = random_.Below(for_task_ ? Size(between) - 1 : Size(between));
+  const std::uint32_t kind = random_.Below(for_task_ ? Size(kBetween) - 1 : Size(kBetween));
   const bool named = kind > 2;
-  LabFill(between[kind], {attractor, named ? random_.Pick(people()).name : attractor},
+  LabFill(kBetween[kind], {attractor, named ? random_.Pick(people()).name : attractor},
           &item.context);
-  const auto& verb = random_.Pick(verbs);
+  const auto& verb = random_.Pick(kVerbs);
   const std::string rest = " " + random_.Pick(words_.adjectives) + ".";
   item.answer = verb[plural ? 1 : 0] + rest;
   if (for_task_) item.wrong = {verb[plural ? 0 : 1] + rest};
@@ -147,13 +147,13 @@ LabItem ItemMaker::Agreement() {
 }
 
 LabItem ItemMaker::Story() {
-  static const Texts take = {"$0 takes the $1 to the $2.", "$0 carries the $1 into the $2.",
-                             "$0 leaves the $1 in the $2.", "$0 brings the $1 to the $2."};
-  static const Texts walk = {"$0 goes to the $2.", "$0 waits in the $2.", "$0 is in the $2.",
-                             "$0 sits down in the $2."};
-  static const Texts move = {"Then $0 moves the $1 to the $2.", "Later $0 takes the $1 to the $2.",
-                             "Soon $0 puts the $1 in the $2."};
-  static const Texts end = {"Now the $1 is", "In the evening the $1 is", "In the end the $1 is"};
+  static const Texts kTake = {"$0 takes the $1 to the $2.", "$0 carries the $1 into the $2.",
+                              "$0 leaves the $1 in the $2.", "$0 brings the $1 to the $2."};
+  static const Texts kWalk = {"$0 goes to the $2.", "$0 waits in the $2.", "$0 is in the $2.",
+                              "$0 sits down in the $2."};
+  static const Texts kMove = {"Then $0 moves the $1 to the $2.", "Later $0 takes the $1 to the $2.",
+                              "Soon $0 puts the $1 in the $2."};
+  static const Texts kEnd = {"Now the $1 is", "In the evening the $1 is", "In the end the $1 is"};
   const Owner owner = DrawOwner();
   const std::string& other = Name(DrawPerson({owner.person}));
   const std::string first = random_.Pick(words_.places);
@@ -165,12 +165,12 @@ LabItem ItemMaker::Story() {
     LabFill(random_.Pick(texts), {who, owner.thing, where}, &item.context);
     item.context += " ";
   };
-  tell(take, owner.name, first);
-  tell(walk, other, second);
+  tell(kTake, owner.name, first);
+  tell(kWalk, other, second);
   const bool moved = random_.Chance(1, 2);
   const bool by_owner = moved && random_.Chance(1, 2);
-  if (moved) tell(move, by_owner ? owner.name : other, third);
-  LabFill(random_.Pick(end), {"", owner.thing}, &item.context);
+  if (moved) tell(kMove, by_owner ? owner.name : other, third);
+  LabFill(random_.Pick(kEnd), {"", owner.thing}, &item.context);
   item.answer = "in the " + (moved ? third : first) + ".";
   if (!for_task_) {  // where the two people are, in either order
     const std::string here = owner.name + " is in the " + (by_owner ? third : first) + ".";
@@ -187,12 +187,12 @@ LabItem ItemMaker::Story() {
 }
 
 LabItem ItemMaker::Count() {
-  static const Texts more = {"$0 has $1 $2 and buys $3 more.", "$0 owns $1 $2 and gets $3 more.",
-                             "$0 finds $1 $2 and then $3 more."};
-  static const Texts fewer = {"$0 has $1 $2 and loses $3 of them.",
-                              "$0 owns $1 $2 and sells $3 of them.",
-                              "$0 finds $1 $2 and gives $3 of them away."};
-  static const Texts end = {"Now $0 has", "Now $1 has", "In the end $0 has", "So $1 has"};
+  static const Texts kMore = {"$0 has $1 $2 and buys $3 more.", "$0 owns $1 $2 and gets $3 more.",
+                              "$0 finds $1 $2 and then $3 more."};
+  static const Texts kFewer = {"$0 has $1 $2 and loses $3 of them.",
+                               "$0 owns $1 $2 and sells $3 of them.",
+                               "$0 finds $1 $2 and gives $3 of them away."};
+  static const Texts kEnd = {"Now $0 has", "Now $1 has", "In the end $0 has", "So $1 has"};
   const std::uint32_t noun = random_.Below(Size(words_.things));
   const std::uint32_t pair = Second(noun, 32);
   const std::uint32_t change = 1 + pair / 8;
@@ -204,11 +204,11 @@ LabItem ItemMaker::Count() {
   };
   const LabEntity& person = random_.Pick(people());
   LabItem item;
-  LabFill(random_.Pick(grows ? more : fewer),
+  LabFill(random_.Pick(grows ? kMore : kFewer),
           {person.name, words_.numbers[before], things(before), words_.numbers[change]},
           &item.context);
   item.context += " ";
-  LabFill(random_.Pick(end), {person.name, person.pronoun == "She" ? "she" : "he"}, &item.context);
+  LabFill(random_.Pick(kEnd), {person.name, person.pronoun == "She" ? "she" : "he"}, &item.context);
   const auto answer = [&](std::uint32_t count) {
     return words_.numbers[count] + " " + things(count) + ".";
   };
@@ -221,15 +221,15 @@ LabItem ItemMaker::Count() {
 }
 
 LabItem ItemMaker::Cloze() {
-  static const Texts owners = {
+  static const Texts kOwners = {
       "$0 has the $1 and $2 has the $3. $4 asks for the $5, so $4 talks to",
       "$0 owns the $1. $2 owns the $3. The one who lends the $5 to $4 is",
       "$0 found the $1 and $2 found the $3. $4 got the $5 from"};
-  static const Texts places = {
+  static const Texts kPlaces = {
       "$0 keeps the $1 in the $2 and the $3 in the $4. To get the $5, $0 goes to the",
       "The $1 of $0 is in the $2 and the $3 is in the $4. $0 looks for the $5 in the"};
-  static const Texts home = {"It was late, so $0 took the $1 and went home to",
-                             "$0 sold the $1, left the $2 and took the road home to"};
+  static const Texts kHome = {"It was late, so $0 took the $1 and went home to",
+                              "$0 sold the $1, left the $2 and took the road home to"};
   const Owner owner = DrawOwner();
   LabItem item;
   item.rest = ".";
@@ -243,20 +243,20 @@ LabItem ItemMaker::Cloze() {
     const std::uint32_t second = DrawPerson({owner.person});
     const std::string& other = Name(second);
     const std::string& third = Name(DrawPerson({owner.person, second}));
-    LabFill(random_.Pick(owners), {owner.name, owner.thing, other, thing, third, asked},
+    LabFill(random_.Pick(kOwners), {owner.name, owner.thing, other, thing, third, asked},
             &item.context);
     item.answer = first ? owner.name : other;
     more = " The $0 is that of " + (first ? other : owner.name) + ".";
   } else if (kind == 1) {
     const std::string place = random_.Pick(words_.places);
     const std::string other = Another(words_.places, {place});
-    LabFill(random_.Pick(places), {owner.name, owner.thing, place, thing, other, asked},
+    LabFill(random_.Pick(kPlaces), {owner.name, owner.thing, place, thing, other, asked},
             &item.context);
     item.answer = first ? place : other;
     more = " The $0 is in the " + (first ? other : place) + ".";
   } else {
     const std::string& place = random_.Pick(words_.places);
-    LabFill(random_.Pick(home), {owner.name, owner.thing, place}, &item.context);
+    LabFill(random_.Pick(kHome), {owner.name, owner.thing, place}, &item.context);
     item.answer = world_.people.Value(owner.person, 0);
   }
   if (!for_task_) LabFill(more, {first ? thing : owner.thing}, &item.rest);
@@ -311,27 +311,27 @@ LabItem ItemMaker::Pronoun() {
     std::array<const char*, 2> first;
     std::array<const char*, 2> second;
   };
-  static const std::vector<Form> forms = {{"$0 gave the $1 to $2 because",
-                                           {"did not need it", "had two of them"},
-                                           {"had asked for it", "had lost one"}},
-                                          {"$0 thanked $2 for the $1 because",
-                                           {"was glad to get it", "had wished for it"},
-                                           {"had brought it", "had made it well"}},
-                                          {"$0 sold the $1 to $2 because",
-                                           {"needed money", "wanted to be rid of it"},
-                                           {"had enough money", "wanted to own it"}},
-                                          {"$0 asked $2 about the $1 because",
-                                           {"knew nothing about it", "was curious"},
-                                           {"knew all about it", "had made it"}},
-                                          {"$0 was angry with $2 about the $1 because",
-                                           {"had to pay for it", "missed it"},
-                                           {"had broken it", "had lost it"}},
-                                          {"$0 taught $2 to use the $1 because",
-                                           {"was a good teacher", "had used it for years"},
-                                           {"was new to it", "wished to learn"}}};
+  static const std::vector<Form> kForms = {{"$0 gave the $1 to $2 because",
+                                            {"did not need it", "had two of them"},
+                                            {"had asked for it", "had lost one"}},
+                                           {"$0 thanked $2 for the $1 because",
+                                            {"was glad to get it", "had wished for it"},
+                                            {"had brought it", "had made it well"}},
+                                           {"$0 sold the $1 to $2 because",
+                                            {"needed money", "wanted to be rid of it"},
+                                            {"had enough money", "wanted to own it"}},
+                                           {"$0 asked $2 about the $1 because",
+                                            {"knew nothing about it", "was curious"},
+                                            {"knew all about it", "had made it"}},
+                                           {"$0 was angry with $2 about the $1 because",
+                                            {"had to pay for it", "missed it"},
+                                            {"had broken it", "had lost it"}},
+                                           {"$0 taught $2 to use the $1 because",
+                                            {"was a good teacher", "had used it for years"},
+                                            {"was new to it", "wished to learn"}}};
   const Owner owner = DrawOwner();
   const std::string& other = Name(DrawPerson({owner.person}));
-  const Form& form = random_.Pick(forms);
+  const Form& form = random_.Pick(kForms);
   const bool first = random_.Chance(1, 2);
   LabItem item;
   LabFill(form.sentence, {owner.name, owner.thing, other}, &item.context);

@@ -51,8 +51,8 @@ class LabRandom {
       }
       double values[kSize] = {};
     };
-    static const Table table;
-    return count < kSize ? table.values[count] : std::log(static_cast<double>(count));
+    static const Table kTable;
+    return count < kSize ? kTable.values[count] : std::log(static_cast<double>(count));
   }
 
   static constexpr std::uint32_t kSize = 512;

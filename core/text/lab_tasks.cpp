@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/base/error.h"
+#include "core/base/keys.h"
 #include "core/base/random.h"
 #include "core/base/suggest.h"
 #include "core/text/lab_items.h"
@@ -75,21 +76,17 @@ Json MakeRow(LabTask task, const LabItem& item, LabRandom* random) {
 }
 
 const std::map<std::string, LabTask>& Tasks() {
-  static const std::map<std::string, LabTask> tasks = {
+  static const std::map<std::string, LabTask> kTasks = {
       {"agreement", LabTask::kAgreement}, {"cloze", LabTask::kCloze},
       {"count", LabTask::kCount},         {"fact", LabTask::kFact},
       {"pronoun", LabTask::kPronoun},     {"story", LabTask::kStory},
       {"yesno", LabTask::kYesNo}};
-  return tasks;
+  return kTasks;
 }
 
 }  // namespace
 
-std::vector<std::string> LabTaskNames() {
-  std::vector<std::string> names;
-  for (const auto& [name, task] : Tasks()) names.push_back(name);
-  return names;
-}
+std::vector<std::string> LabTaskNames() { return Keys(Tasks()); }
 
 std::string LabTaskRows(const LabWorld& world, const std::string& name) {
   const auto found = Tasks().find(name);

@@ -113,7 +113,7 @@ std::vector<LabRelation> LabRelations(LabKind kind) {
 }
 
 const LabWords& TheLabWords() {
-  static const LabWords words = {
+  static const LabWords kWords = {
       {"lamp",   "key",    "cup",   "book",   "coin",   "map",    "rope",   "ring",
        "hat",    "coat",   "bag",   "jar",    "spoon",  "pan",    "pot",    "drum",
        "basket", "bottle", "chair", "ladder", "bell",   "needle", "pen",    "clock",
@@ -124,7 +124,7 @@ const LabWords& TheLabWords() {
        "strong", "rare", "cheap", "soft", "wet"},
       {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
        "eleven", "twelve"}};
-  return words;
+  return kWords;
 }
 
 }  // namespace roundlab

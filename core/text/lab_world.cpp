@@ -24,15 +24,16 @@ class Names {
   }
 
   std::string Take(const std::vector<std::string>& endings, bool capital) {
-    static const std::vector<std::string> onsets = {"b", "br", "c",  "d", "dr", "f", "g", "gr",
-                                                    "h", "j",  "k",  "l", "m",  "n", "p", "pr",
-                                                    "r", "s",  "st", "t", "tr", "v", "w", "z"};
-    static const std::vector<std::string> vowels = {"a", "e", "i", "o", "u"};
-    static const std::vector<std::string> middles = {"l", "m", "n", "r", "s", "v", "d", "nd", "ll"};
+    static const std::vector<std::string> kOnsets = {"b", "br", "c",  "d", "dr", "f", "g", "gr",
+                                                     "h", "j",  "k",  "l", "m",  "n", "p", "pr",
+                                                     "r", "s",  "st", "t", "tr", "v", "w", "z"};
+    static const std::vector<std::string> kVowels = {"a", "e", "i", "o", "u"};
+    static const std::vector<std::string> kMiddles = {"l", "m", "n",  "r", "s",
+                                                      "v", "d", "nd", "ll"};
     while (true) {
-      std::string name = random_.Pick(onsets);
-      name += random_.Pick(vowels);
-      name += random_.Pick(middles);
+      std::string name = random_.Pick(kOnsets);
+      name += random_.Pick(kVowels);
+      name += random_.Pick(kMiddles);
       name += random_.Pick(endings);
       if (!taken_.insert(name).second) continue;
       if (capital) name[0] = static_cast<char>(name[0] - 'a' + 'A');
