@@ -1,10 +1,13 @@
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <cstdio>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/formats/json.h"
 #include "core/model/model.h"
 #include "core/text/catalogue.h"
 #include "core/text/tokenizer.h"
@@ -25,7 +28,10 @@ Ids ReadSequence(const json& row, const std::string& where) {
   if (!row.is_array()) throw Error(where + ": expected an array of token ids");
   Ids ids;
   for (const json& id : row) {
-    if (!id.is_number_integer()) throw Error(where + ": " + id.dump() + " is no token id");
+    if (!id.is_number_integer() || id > std::numeric_limits<std::int32_t>::max() ||
+        id < std::numeric_limits<std::int32_t>::min()) {
+      throw Error(where + ": " + id.dump() + " is no token id");
+    }
     ids.push_back(id.get<std::int32_t>());
   }
   if (ids.empty()) throw Error(where + ": an empty sequence");
@@ -33,8 +39,7 @@ Ids ReadSequence(const json& row, const std::string& where) {
 }
 
 std::vector<Ids> ReadIds(const std::string& file) {
-  const json root = json::parse(ReadFile(file), nullptr, false);
-  if (root.is_discarded()) throw Error(file + ": not JSON");
+  const json root = ParseJson(ReadFile(file), file);
   if (!root.is_array()) throw Error(file + ": expected an array of arrays of token ids");
   std::vector<Ids> sequences;
   for (std::size_t i = 0; i < root.size(); ++i) {
@@ -58,6 +63,7 @@ std::vector<float> Score(const LanguageModel& model, const Ids& ids) {
     return {};
   }
   const at::Tensor nll = model.Nll(tokens).contiguous();
+  if (!std::isfinite(nll.sum().item<double>())) throw Error("the nll of a token is not finite");
   const float* values = nll.const_data_ptr<float>();
   return {values, values + nll.numel()};
 }
@@ -111,7 +117,7 @@ int ScoreCommand(const CommandLine& line) {
 int TokenizeCommand(const CommandLine& line) {
   RequireArguments(line, 0, "--model MODEL (--text TEXT | --file FILE) [--no-special] [--json]");
   const std::string path = RequireModel(line);
-  if (!line.text.empty() && !line.file.empty()) {
+  if (line.text.empty() == line.file.empty()) {
     throw Error("tokenize: give either --text or --file");
   }
   const std::string text = line.file.empty() ? line.text : ReadFile(line.file);

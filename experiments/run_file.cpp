@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/statistics.h"
+#include "core/formats/json.h"
 #include "experiments/table_spec.h"
 
 namespace roundlab {
@@ -71,8 +72,7 @@ void WriteRunResult(const std::string& path, const RunResult& r) {
 }
 
 RunResult ReadRunResult(const std::string& path) {
-  const json root = json::parse(ReadFile(path), nullptr, false);
-  if (root.is_discarded()) throw Error(path + ": not JSON");
+  const json root = ParseJson(ReadFile(path), path);
   try {
     const int version = root.value("version", 1);
     if (version != kVersion) {

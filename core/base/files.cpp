@@ -54,6 +54,7 @@ int Fill(int file, std::string_view contents) {
 std::string ReadFile(const std::string& path) {
   std::error_code none;
   if (std::filesystem::is_directory(path, none)) throw Error(path + ": cannot open: is a folder");
+  if (std::filesystem::is_fifo(path, none)) throw Error(path + ": cannot open: is a pipe");
   std::ifstream in(path, std::ios::binary);
   if (!in) throw Error(path + ": cannot open: " + std::strerror(errno));
   std::ostringstream text;

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/keys.h"
+#include "core/formats/json.h"
 #include "core/formats/mapped_file.h"
 #include "core/formats/safetensors.h"
 
@@ -46,11 +48,7 @@ class HfCheckpoint : public Checkpoint {
     return found == tensors_.end() ? nullptr : found->second;
   }
 
-  std::vector<std::string> Names() const override {
-    std::vector<std::string> names;
-    for (const auto& [name, tensor] : tensors_) names.push_back(name);
-    return names;
-  }
+  std::vector<std::string> Names() const override { return Keys(tensors_); }
 
   void Read(std::string_view name, std::vector<std::int64_t>* shape,
             std::vector<float>* out) const override {
@@ -73,14 +71,7 @@ std::map<std::string, std::string> ReadIndex(const std::string& path) {
   const MappedFile file(path);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
                               file.bytes().size());
-  Json index;
-  try {
-    index = Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    throw Error(path + ": not JSON: error at byte " + std::to_string(error.byte));
-  } catch (const Json::exception&) {
-    throw Error(path + ": holds a number out of range");
-  }
+  const Json index = ParseJson(text, path);
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
     throw Error(path + ": has no object 'weight_map'");
   }
@@ -124,8 +115,9 @@ std::unique_ptr<Checkpoint> OpenSingle(const std::string& path) {
 
 std::unique_ptr<Checkpoint> OpenHfFolder(const std::string& folder) {
   const fs::path root(folder);
-  if (MayExist(root / kIndexName)) return OpenSharded(root, (root / kIndexName).string());
+  // In the order of the transformers library: an index may be left over.
   if (MayExist(root / kSingleName)) return OpenSingle((root / kSingleName).string());
+  if (MayExist(root / kIndexName)) return OpenSharded(root, (root / kIndexName).string());
   std::error_code error;
   std::vector<std::string> found;
   for (fs::directory_iterator entry(root, error), end; !error && entry != end;

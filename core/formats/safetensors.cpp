@@ -12,6 +12,7 @@
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
+#include "core/formats/json.h"
 
 namespace roundlab {
 namespace {
@@ -69,7 +70,11 @@ Json ParseHeader(std::string_view text, const std::string& file) {
   };
   try {
     Json header = Json::parse(text, check_keys);
-    if (header.is_object()) return header;
+    if (header.is_object() && JsonDepth(text) <= kDeepestJson) return header;
+    if (header.is_object()) {
+      throw Error(file + ": header has values in one another deeper than " +
+                  std::to_string(kDeepestJson));
+    }
     throw Error(file + ": header is JSON of type " + header.type_name() + ", expected object");
   } catch (const Json::parse_error& error) {
     throw Error(file + ": header is not JSON: error at byte " + std::to_string(error.byte));

@@ -6,7 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "core/base/keys.h"
 #include "core/base/suggest.h"
+#include "core/formats/json.h"
 
 namespace roundlab {
 namespace {
@@ -35,21 +37,28 @@ class ConfigReader {
   std::int64_t Int(const char* key) const {
     if (!Has(key)) Fail("missing key '" + std::string(key) + "'");
     const json& value = root_.at(key);
-    if (!value.is_number_integer() || value.get<std::int64_t>() <= 0) {
+    if (!value.is_number_integer() || value < 1) {
       Fail(std::string(key) + ": expected a positive integer, got " + value.dump());
+    }
+    if (value > kLargest) {
+      Fail(std::string(key) + ": " + value.dump() + " is above " + std::to_string(kLargest));
     }
     return value.get<std::int64_t>();
   }
   std::int64_t IntOr(const char* key, std::int64_t absent) const {
     return Has(key) ? Int(key) : absent;
   }
-  double Real(const char* key) const {
+  double Positive(const char* key) const {
     if (!Has(key)) Fail("missing key '" + std::string(key) + "'");
     const json& value = root_.at(key);
-    if (!value.is_number()) Fail(std::string(key) + ": expected a number, got " + value.dump());
+    if (!value.is_number() || !(value.get<double>() > 0)) {
+      Fail(std::string(key) + ": expected a positive number, got " + value.dump());
+    }
     return value.get<double>();
   }
-  double RealOr(const char* key, double absent) const { return Has(key) ? Real(key) : absent; }
+  double PositiveOr(const char* key, double absent) const {
+    return Has(key) ? Positive(key) : absent;
+  }
   bool BoolOr(const char* key, bool absent) const {
     if (!Has(key)) return absent;
     const json& value = root_.at(key);
@@ -73,19 +82,25 @@ class ConfigReader {
   }
 
  private:
+  static constexpr std::int64_t kLargest = 1 << 24;  // so that products of two fit
   json root_;
   std::string file_;
 };
 
 RopeDescription ReadRope(const ConfigReader& config) {
   RopeDescription rope;
-  rope.theta = config.RealOr("rope_theta", 10000);
-  const char* key = config.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
+  rope.theta = config.PositiveOr("rope_theta", 10000);
+  const bool scaled = config.Has("rope_scaling");
+  if (scaled && config.Has("rope_parameters") &&
+      config.root().at("rope_scaling") != config.root().at("rope_parameters")) {
+    config.Fail("rope_scaling and rope_parameters are both there, and differ");
+  }
+  const char* key = scaled ? "rope_scaling" : "rope_parameters";
   if (!config.Has(key)) return rope;
   const ConfigReader inner = config.Inside(key);
-  rope.theta = inner.RealOr("rope_theta", rope.theta);
+  rope.theta = inner.PositiveOr("rope_theta", rope.theta);
   rope.type = inner.TextOr("rope_type", inner.TextOr("type", "default"));
-  if (inner.RealOr("partial_rotary_factor", 1) != 1) {
+  if (inner.PositiveOr("partial_rotary_factor", 1) != 1) {
     inner.Fail("partial_rotary_factor: only 1 is supported for this family");
   }
   if (rope.type == "default") return rope;
@@ -93,11 +108,14 @@ RopeDescription ReadRope(const ConfigReader& config) {
     inner.Fail("rope_type: unknown value '" + rope.type + "'" +
                SuggestionSuffix(rope.type, {"default", "linear", "llama3"}));
   }
-  rope.factor = inner.Real("factor");
+  rope.factor = inner.Positive("factor");
   if (rope.type == "llama3") {
-    rope.low_freq_factor = inner.Real("low_freq_factor");
-    rope.high_freq_factor = inner.Real("high_freq_factor");
-    rope.original_positions = inner.Real("original_max_position_embeddings");
+    rope.low_freq_factor = inner.Positive("low_freq_factor");
+    rope.high_freq_factor = inner.Positive("high_freq_factor");
+    // transformers 5.23 takes that of the model, where there is one.
+    const char* original = "original_max_position_embeddings";
+    rope.original_positions = config.PositiveOr(original, 0);
+    if (!config.Has(original)) rope.original_positions = inner.Positive(original);
     if (rope.high_freq_factor <= rope.low_freq_factor) {
       inner.Fail("high_freq_factor must be above low_freq_factor");
     }
@@ -115,9 +133,7 @@ std::string ReadActivation(const ConfigReader& config) {
   const std::string name = config.TextOr("hidden_act", "silu");
   const auto found = kNames.find(name);
   if (found != kNames.end()) return found->second;
-  std::vector<std::string> known;
-  for (const auto& [key, value] : kNames) known.push_back(key);
-  config.Fail("hidden_act: unknown value '" + name + "'" + SuggestionSuffix(name, known));
+  config.Fail("hidden_act: unknown value '" + name + "'" + SuggestionSuffix(name, Keys(kNames)));
 }
 
 /// What all families of the llama type share.
@@ -131,7 +147,10 @@ ModelDescription ReadCommon(const ConfigReader& config) {
   d.head_dim = config.IntOr("head_dim", d.hidden / d.heads);
   d.vocab = config.Int("vocab_size");
   d.max_positions = config.Int("max_position_embeddings");
-  d.norm_eps = config.RealOr("rms_norm_eps", 1e-6);
+  d.norm_eps = config.PositiveOr("rms_norm_eps", 1e-6);
+  if (!config.BoolOr("is_causal", true)) {
+    config.Fail("is_causal: false is not supported: attention is causal here");
+  }
   d.rope = ReadRope(config);
   d.activation = ReadActivation(config);
   d.tied_head = config.BoolOr("tie_word_embeddings", false);
@@ -154,6 +173,9 @@ ModelDescription ReadCommon(const ConfigReader& config) {
 void ReadWindows(const ConfigReader& config, std::int64_t window,
                  const std::function<bool(std::int64_t)>& slides, ModelDescription* d) {
   const bool listed = config.Has("layer_types");
+  if (listed && !config.root().at("layer_types").is_array()) {
+    config.Fail("layer_types: expected an array");
+  }
   if (listed && config.root().at("layer_types").size() != d->windows.size()) {
     config.Fail("layer_types: expected " + std::to_string(d->layers) + " entries, got " +
                 std::to_string(config.root().at("layer_types").size()));
@@ -223,22 +245,17 @@ ModelDescription ReadQwen3(const ConfigReader& config) {
 
 using FamilyReader = ModelDescription (*)(const ConfigReader&);
 const std::map<std::string, FamilyReader>& Families() {
-  static const std::map<std::string, FamilyReader> families = {
+  static const std::map<std::string, FamilyReader> kFamilies = {
       {"llama", ReadLlama}, {"mistral", ReadMistral}, {"qwen2", ReadQwen2}, {"qwen3", ReadQwen3}};
-  return families;
+  return kFamilies;
 }
 
 }  // namespace
 
-std::vector<std::string> SupportedFamilies() {
-  std::vector<std::string> names;
-  for (const auto& [name, reader] : Families()) names.push_back(name);
-  return names;
-}
+std::vector<std::string> SupportedFamilies() { return Keys(Families()); }
 
 ModelDescription DescribeHuggingFace(const std::string& text, const std::string& file) {
-  json root = json::parse(text, nullptr, false);
-  if (root.is_discarded()) throw Error(file + ": not JSON");
+  json root = ParseJson(text, file);
   if (!root.is_object()) throw Error(file + ": expected an object");
   const ConfigReader config(std::move(root), file);
   if (!config.Has("model_type")) config.Fail("missing key 'model_type'");

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 
@@ -21,6 +22,23 @@ void CheckFolder(const std::string& path) {
   }
 }
 
+constexpr const char* kEmbedding = "model.embed_tokens.weight";
+constexpr const char* kHead = "lm_head.weight";
+
+/// A tied head that the file has too must be the embedding. (transformers before 5 ties all the
+/// same; 5.23 does not tie two that differ.)
+void CheckTiedHead(const Checkpoint& checkpoint) {
+  const TensorView* head = checkpoint.Find(kHead);
+  const TensorView* embedding = checkpoint.Find(kEmbedding);
+  if (head == nullptr || embedding == nullptr) return;
+  const bool same = head->type == embedding->type && head->shape == embedding->shape &&
+                    std::equal(head->bytes.begin(), head->bytes.end(), embedding->bytes.begin(),
+                               embedding->bytes.end());
+  if (same) return;
+  throw Error(head->file + ": tensor '" + kHead + "' differs from '" + kEmbedding +
+              "', but config.json has tie_word_embeddings: true");
+}
+
 }  // namespace
 
 ModelFiles::ModelFiles(const std::string& path) : path_(path) {
@@ -29,6 +47,7 @@ ModelFiles::ModelFiles(const std::string& path) : path_(path) {
   if (std::filesystem::is_directory(path)) {
     description_ = DescribeHuggingFace(ReadFile(path + "/config.json"), path + "/config.json");
     checkpoint_ = OpenCheckpoint(path);
+    if (description_.tied_head) CheckTiedHead(*checkpoint_);
   } else {
     checkpoint_ = OpenCheckpoint(path);
     description_ = DescribeGguf(*checkpoint_->gguf());
@@ -96,13 +115,12 @@ std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {
 
 at::Tensor ModelFiles::Embedding() const {
   // A tied checkpoint may store the shared matrix under the head's name only.
-  const char* name = "model.embed_tokens.weight";
-  if (description_.tied_head && checkpoint_->Find(name) == nullptr) name = "lm_head.weight";
-  return Read(name, {description_.vocab, description_.hidden});
+  const bool only_head = description_.tied_head && checkpoint_->Find(kEmbedding) == nullptr;
+  return Read(only_head ? kHead : kEmbedding, {description_.vocab, description_.hidden});
 }
 
 at::Tensor ModelFiles::Head() const {
-  return Read("lm_head.weight", {description_.vocab, description_.hidden});
+  return Read(kHead, {description_.vocab, description_.hidden});
 }
 
 at::Tensor ModelFiles::FinalNorm() const {

@@ -78,16 +78,6 @@ bool JsonValue::BoolOr(std::string_view key, bool fallback) const {
   return member.has_value() ? member->Bool() : fallback;
 }
 
-json ParseJson(std::string_view text, const std::string& name) {
-  try {
-    return json::parse(text);
-  } catch (const json::parse_error& failure) {
-    throw Error(name + ": not JSON: error at byte " + std::to_string(failure.byte));
-  } catch (const json::exception& failure) {
-    throw Error(name + ": not JSON: " + failure.what());
-  }
-}
-
 std::string ReadTextFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error(path + ": cannot open: " + std::strerror(errno));

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/formats/json.h"
+
 namespace roundlab {
 
 /// A value of a JSON document together with the place it stands at, for messages. Every accessor
@@ -44,9 +46,6 @@ class JsonValue {
   const nlohmann::json* value_;
   std::string place_;
 };
-
-/// Parses a document. Throws Error "<name>: not JSON: ..." with the byte at which it fails.
-nlohmann::json ParseJson(std::string_view text, const std::string& name);
 
 /// Reads and parses a file; an empty optional where there is none.
 std::optional<nlohmann::json> ReadJsonFile(const std::string& path);

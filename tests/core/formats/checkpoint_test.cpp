@@ -70,11 +70,17 @@ TEST(CheckpointTest, IndexSaysWhichShards) {
   folder.Write("1.safetensors", Vectors({{"a", {1, 2}}, {"extra", {5, 6}}}));
   folder.Write("2.safetensors", Vectors({{"b", {3, 4}}}));
   folder.Write("3.safetensors", "not looked at");
-  folder.Write("model.safetensors", "not looked at");
   const auto checkpoint = OpenCheckpoint(folder.path());
   EXPECT_THAT(checkpoint->Names(), ElementsAre("a", "b", "extra"));
   EXPECT_THAT(Values(*checkpoint, "a"), ElementsAre(1, 2));
   EXPECT_THAT(Values(*checkpoint, "b"), ElementsAre(3, 4));
+}
+
+TEST(CheckpointTest, AnIndexBesideASingleFileIsLeftOver) {  // as for transformers
+  const TempFolder folder;
+  folder.Write("model.safetensors.index.json", R"({"weight_map":{"a":"gone.safetensors"}})");
+  folder.Write("model.safetensors", Vectors({{"a", {3, 4}}}));
+  EXPECT_THAT(Values(*OpenCheckpoint(folder.path()), "a"), ElementsAre(3, 4));
 }
 
 TEST(CheckpointTest, MissingTensorIsAnError) {
@@ -147,7 +153,7 @@ TEST(CheckpointTest, FolderThatCannotBeReadIsAnError) {
     inside = OpenError(folder / "model.gguf");
   }
   ASSERT_EQ(::chmod(folder.path().c_str(), 0755), 0);
-  EXPECT_EQ(message, folder / "model.safetensors.index.json: cannot open: Permission denied");
+  EXPECT_EQ(message, folder / "model.safetensors: cannot open: Permission denied");
   EXPECT_EQ(inside, folder / "model.gguf: cannot open: Permission denied");
 }
 
@@ -163,7 +169,7 @@ TEST(CheckpointTest, IndexThatLiesIsAnError) {
   folder.Write("2.safetensors", Vectors({{"a", {1, 2}}, {"b", {3, 4}}}));
   EXPECT_EQ(error_of(""), ": not JSON: error at byte 1");
   EXPECT_EQ(error_of("{1"), ": not JSON: error at byte 2");
-  EXPECT_EQ(error_of("{\"a\":1e999}"), ": holds a number out of range");
+  EXPECT_EQ(error_of("{\"a\":1e999}"), ": not JSON: a number out of range");
   EXPECT_EQ(error_of("[]"), ": has no object 'weight_map'");
   EXPECT_EQ(error_of("{}"), ": has no object 'weight_map'");
   EXPECT_EQ(error_of(R"({"weight_map":[]})"), ": has no object 'weight_map'");

@@ -197,6 +197,8 @@ TEST(SafetensorsTest, DeeplyNestedHeaderIsAnErrorToo) {
   EXPECT_EQ(HeaderMessage(std::string(100'000, '[')), ": header is not JSON: error at byte 100001");
   EXPECT_EQ(HeaderMessage(std::string(100'000, '[') + std::string(100'000, ']')),
             ": header is JSON of type array, expected object");
+  EXPECT_EQ(HeaderMessage("{\"a\":" + std::string(300'000, '[') + std::string(300'000, ']') + "}"),
+            ": header has values in one another deeper than 100");
 }
 
 }  // namespace

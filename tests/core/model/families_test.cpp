@@ -144,7 +144,12 @@ TEST(FamiliesTest, LayerTypesSayItLayerByLayer) {
 }
 
 TEST(FamiliesTest, ErrorsNameFileAndKey) {
-  EXPECT_EQ(ErrorOf([] { DescribeHuggingFace("{", "f"); }), "f: not JSON");
+  EXPECT_EQ(ErrorOf([] { DescribeHuggingFace("{", "f"); }), "f: not JSON: error at byte 2");
+  EXPECT_EQ(ErrorOf([] {
+              DescribeHuggingFace(
+                  "{\"hidden_size\": " + std::string(200, '[') + std::string(200, ']') + "}", "f");
+            }),
+            "f: not JSON: values in one another deeper than 100");
   EXPECT_EQ(ErrorOf([] { DescribeHuggingFace("[]", "f"); }), "f: expected an object");
   EXPECT_EQ(Without("model_type"), "config.json: missing key 'model_type'");
   EXPECT_EQ(Without("hidden_size"), "config.json: missing key 'hidden_size'");
@@ -156,7 +161,7 @@ TEST(FamiliesTest, ErrorsNameFileAndKey) {
   EXPECT_EQ(ErrorFor("llama", {{"hidden_size", "x"}}),
             "config.json: hidden_size: expected a positive integer, got \"x\"");
   EXPECT_EQ(ErrorFor("llama", {{"rms_norm_eps", "x"}}),
-            "config.json: rms_norm_eps: expected a number, got \"x\"");
+            "config.json: rms_norm_eps: expected a positive number, got \"x\"");
   EXPECT_EQ(ErrorFor("llama", {{"tie_word_embeddings", 1}}),
             "config.json: tie_word_embeddings: expected true or false, got 1");
   EXPECT_EQ(ErrorFor("llama", {{"hidden_act", "silo"}}),
@@ -172,6 +177,19 @@ TEST(FamiliesTest, ErrorsNameFileAndKey) {
   EXPECT_EQ(ErrorFor("llama", {{"rope_scaling", {{"type", "yarn"}, {"factor", 2}}}}),
             "config.json: rope_scaling: rope_type: unknown value 'yarn' (known: default, linear, "
             "llama3)");
+  EXPECT_EQ(ErrorFor("llama", {{"rope_scaling", {{"type", "linear"}, {"factor", 2}}},
+                               {"rope_parameters", {{"rope_type", "default"}}}}),
+            "config.json: rope_scaling and rope_parameters are both there, and differ");
+  EXPECT_EQ(ErrorFor("llama", {{"rope_scaling", {{"type", "linear"}, {"factor", 0}}}}),
+            "config.json: rope_scaling: factor: expected a positive number, got 0");
+  EXPECT_EQ(ErrorFor("llama", {{"rms_norm_eps", -100}}),
+            "config.json: rms_norm_eps: expected a positive number, got -100");
+  EXPECT_EQ(ErrorFor("llama", {{"num_hidden_layers", 1LL << 62}}),
+            "config.json: num_hidden_layers: 4611686018427387904 is above 16777216");
+  EXPECT_EQ(ErrorFor("llama", {{"is_causal", false}}),
+            "config.json: is_causal: false is not supported: attention is causal here");
+  EXPECT_EQ(ErrorFor("qwen2", {{"layer_types", {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}}}}),
+            "config.json: layer_types: expected an array");
   EXPECT_EQ(ErrorFor("llama", {{"rope_scaling", {{"type", "linear"}}}}),
             "config.json: rope_scaling: missing key 'factor'");
   EXPECT_EQ(ErrorFor("llama", {{"rope_parameters", {{"partial_rotary_factor", 0.5}}}}),
