@@ -118,6 +118,7 @@ std::vector<AddedSplit> AddedTokens::Split(std::string_view text, bool normalize
     std::size_t end = match->end;
     if (token.lstrip) begin = std::max(TrailingSpaceBegin(text.substr(0, begin)), covered);
     if (token.rstrip) end += LeadingSpace(text.substr(end));
+    if (begin >= end) continue;  // white space that the token before it has taken
     if (covered < begin) splits.push_back({covered, begin, std::nullopt});
     splits.push_back({begin, end, token.id});
     covered = end;

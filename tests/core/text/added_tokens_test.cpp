@@ -42,6 +42,13 @@ TEST(AddedTokensTest, SingleWordLooksAtItsNeighbours) {
             "the\xC3\xA9 the\xCC\x81 the\xE2\x80\x8D |<1:the>|.");
 }
 
+TEST(AddedTokensTest, ATokenOfSpaceThatTheOneBeforeTookIsLeftOut) {
+  AddedToken tab = Token("\t", 1);
+  tab.lstrip = tab.rstrip = true;
+  const AddedTokens tokens({tab}, nullptr);
+  EXPECT_EQ(tokens.Split("\t\t", false).size(), 1U);
+}
+
 TEST(AddedTokensTest, StripsSwallowSpaceOnTheirSide) {
   AddedToken left = Token("L", 1);
   left.lstrip = true;
