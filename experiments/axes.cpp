@@ -138,11 +138,14 @@ class AxisReader {
   ParsedAxis axis_;
 };
 
-/// What one label or a list of labels says.
+/// What one label or a list of labels says; empty where it is neither.
 std::vector<std::string> LabelsIn(const ConfigNode& node) {
   if (node.kind == Kind::kScalar) return {node.scalar};
   std::vector<std::string> labels;
-  for (const ConfigNode& element : node.elements) labels.push_back(element.scalar);
+  for (const ConfigNode& element : node.elements) {
+    if (element.kind != Kind::kScalar) return {};
+    labels.push_back(element.scalar);
+  }
   return labels;
 }
 
@@ -160,7 +163,12 @@ void CheckLabels(const ConfigNode::Member& member, const std::string& path,
   for (const AxisValue& value : axes[static_cast<std::size_t>(axis - names.begin())].values) {
     known.push_back(value.label);
   }
-  for (const std::string& label : LabelsIn(member.value)) {
+  const std::vector<std::string> labels = LabelsIn(member.value);
+  if (labels.empty()) {
+    diagnostics->push_back(
+        {member.value.where, path + "." + member.key + ": expected a label or a list of labels"});
+  }
+  for (const std::string& label : labels) {
     if (std::find(known.begin(), known.end(), label) != known.end()) continue;
     diagnostics->push_back({member.value.where, path + "." + member.key + ": axis '" + member.key +
                                                     "' has no '" + label + "'" +
@@ -206,6 +214,10 @@ std::pair<Ablation, ParsedAxis> ReadAblation(const ConfigNode& section, Diagnost
   }
   axis.values.push_back({ablation.full, {}});
   for (const ConfigNode::Member& member : off->members) {
+    if (ablation.Label(member.key) == ablation.full) {
+      diagnostics->push_back(
+          {member.key_where, "ablate: label '" + ablation.full + "' is there twice"});
+    }
     ablation.components.push_back(member.key);
     const std::string place = "ablate.off." + member.key;
     axis.values.push_back(

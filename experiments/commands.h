@@ -31,7 +31,7 @@ struct CommandLine {
   std::string format = "markdown";
   std::string hardware;  ///< of `plan`: NAME of configs/hardware or a file; empty: this machine
   std::string split;     ///< of `world`
-  std::int64_t documents = 0;
+  std::int64_t documents = 3;  ///< of `world`
   bool json = false;
   bool quiet = false;
   bool no_special = false;

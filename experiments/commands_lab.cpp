@@ -23,18 +23,17 @@ int WorldCommand(const CommandLine& line) {
   RequireArguments(line, 0, "[--split S] [--documents N] [--seed N]");
   if (line.seed < 0)
     throw Error("--seed: expected a number from 0, got " + std::to_string(line.seed));
-  if (line.documents < 0) {
+  if (line.documents < 1) {
     throw Error("--documents: expected a number from 1, got " + std::to_string(line.documents));
   }
   const std::string split = line.split.empty() ? "train" : line.split;
-  const std::int64_t count = line.documents == 0 ? 3 : line.documents;
   const std::string path = "builtin:lab@" + std::to_string(line.seed) + "/" + split;
   const auto tasks = LabTaskNames();
   if (std::find(tasks.begin(), tasks.end(), split) != tasks.end()) {
-    std::fputs(FirstLines(BuiltinRows(path), count).c_str(), stdout);
+    std::fputs(FirstLines(BuiltinRows(path), line.documents).c_str(), stdout);
     return 0;
   }
-  for (const std::string& document : BuiltinDocuments(path, count)) {
+  for (const std::string& document : BuiltinDocuments(path, line.documents)) {
     std::printf("%s\n\n", document.c_str());
   }
   if (line.quiet) return 0;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
-#include <sstream>
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
@@ -13,9 +12,9 @@ namespace roundlab {
 namespace {
 
 const std::vector<std::string>& ReservedKeys() {
-  static const std::vector<std::string> keys = {"ablate", "axes",  "except", "extends", "name",
-                                                "plots",  "seeds", "tables", "targets", "where"};
-  return keys;
+  static const std::vector<std::string> kKeys = {"ablate", "axes",  "except", "extends", "name",
+                                                 "plots",  "seeds", "tables", "targets", "where"};
+  return kKeys;
 }
 
 std::vector<std::int64_t> ReadSeeds(const ConfigNode& root, std::vector<Diagnostic>* diagnostics) {
@@ -50,12 +49,18 @@ void AppendNew(const std::vector<Diagnostic>& found, std::set<std::string>* seen
   }
 }
 
-/// Whether one dotted path lies at or below the other: both would set one value.
-bool Overlap(const std::string& a, const std::string& b) {
-  const std::string& shorter = a.size() < b.size() ? a : b;
-  const std::string& longer = a.size() < b.size() ? b : a;
-  return longer.compare(0, shorter.size(), shorter) == 0 &&
-         (longer.size() == shorter.size() || longer[shorter.size()] == '.');
+/// Whether a dotted path lies at or below another.
+bool Within(const std::string& path, const std::string& above) {
+  return path.compare(0, above.size(), above) == 0 &&
+         (path.size() == above.size() || path[above.size()] == '.');
+}
+
+/// Whether two dotted paths would set one value.
+bool Overlap(const std::string& a, const std::string& b) { return Within(a, b) || Within(b, a); }
+
+bool IsReserved(const std::string& path) {
+  return std::any_of(ReservedKeys().begin(), ReservedKeys().end(),
+                     [&](const std::string& key) { return Within(path, key); });
 }
 
 using Labels = std::map<std::string, std::string>;
@@ -86,6 +91,11 @@ class PointPatch {
 
   void Add(const std::string& axis, const AxisValue& value) {
     for (const auto& [path, node] : value.patch) {
+      if (IsReserved(path)) {
+        found_->push_back(
+            {node.where, "axis '" + axis + "' sets '" + path + "', which is no option of a run"});
+        continue;
+      }
       for (const auto& [other, setter] : setters_) {
         if (!Overlap(path, other)) continue;
         const std::string both =
@@ -98,6 +108,14 @@ class PointPatch {
       setters_.emplace_back(path, axis);
       changes_.emplace_back(path, node);
     }
+  }
+
+  /// The axis that sets the seed; empty: none.
+  std::string SeedSetter() const {
+    for (const auto& [path, setter] : setters_) {
+      if (path == "seed") return setter;
+    }
+    return "";
   }
 
   void Apply(ConfigNode* root) const {
@@ -144,6 +162,10 @@ class Planner {
       patch.Add(axes[i].name, value);
     }
     if (!filter.Keeps(labels)) return;
+    if (const std::string setter = patch.SeedSetter(); !setter.empty() && !seeds.empty()) {
+      found.push_back(
+          {root_.Find("seeds")->where, "seeds: axis '" + setter + "' sets the seed too"});
+    }
     ConfigNode node = root_;
     patch.Apply(&node);
     RunConfig config = ReadRunConfig(node, ReservedKeys(), &found);
@@ -174,10 +196,28 @@ ConfigNode Scalar(const std::string& text) {
   return node;
 }
 
+/// What is wrong with a name that becomes a folder; empty: nothing.
+std::string NameProblem(const ConfigNode& name) {
+  constexpr std::size_t kLongest = 200;  // bytes; file systems take 255
+  if (name.kind != ConfigNode::Kind::kScalar) {
+    return "name: expected a text, got " + std::string(name.KindName());
+  }
+  const std::string& text = name.scalar;
+  const bool control = std::any_of(text.begin(), text.end(),
+                                   [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  if (text.empty() || text.front() == '.' || text.size() > kLongest || control ||
+      text.find('/') != std::string::npos) {
+    return "name: '" + text + "' can't be the name of a folder in --out";
+  }
+  return "";
+}
+
 /// The parts of a file that are not a run's, read in order.
 class ExperimentReader {
  public:
-  explicit ExperimentReader(const ConfigNode& root) : root_(root) {}
+  /// `overrides`: dotted paths that the caller has set in `root`.
+  ExperimentReader(const ConfigNode& root, const std::vector<std::string>& overrides)
+      : root_(root), overrides_(overrides) {}
 
   Experiment Read() {
     std::vector<ParsedAxis> axes = ReadAxes(root_.Find("axes"), &diagnostics_);
@@ -190,6 +230,8 @@ class ExperimentReader {
       auto& labels = experiment_.axes.emplace_back(Axis{axis.name, {}}).labels;
       for (const AxisValue& value : axis.values) labels.push_back(value.label);
     }
+    CheckName();
+    CheckOverrides(axes);
     const std::size_t before = diagnostics_.size();
     PointFilter filter = {ReadPatterns(root_.Find("where"), "where", axes, &diagnostics_),
                           ReadPatterns(root_.Find("except"), "except", axes, &diagnostics_)};
@@ -209,6 +251,35 @@ class ExperimentReader {
   }
 
  private:
+  void CheckName() {
+    const ConfigNode* name = root_.Find("name");
+    const std::string problem = name == nullptr ? "" : NameProblem(*name);
+    if (!problem.empty()) diagnostics_.push_back({name->where, problem});
+  }
+
+  /// None may be lost: where all values of an axis set the same, it would be.
+  void CheckOverrides(const std::vector<ParsedAxis>& axes) {
+    for (const std::string& path : overrides_) {
+      const auto lost = [&](const std::string& to) {
+        diagnostics_.push_back({{"--set " + path}, to});
+      };
+      if (path == "extends") lost("only a file can extend others");
+      if (path == "seed" && root_.Find("seeds") != nullptr) {
+        lost("'seeds' sets the seed: use --set seeds=[...]");
+      }
+      const auto sets_it = [&](const AxisValue& value) {
+        return std::any_of(value.patch.begin(), value.patch.end(),
+                           [&](const auto& change) { return Within(path, change.first); });
+      };
+      for (const ParsedAxis& axis : axes) {
+        if (axis.values.empty() || !std::all_of(axis.values.begin(), axis.values.end(), sets_it)) {
+          continue;
+        }
+        lost("axis '" + axis.name + "' sets it in every run; --only chooses among its labels");
+      }
+    }
+  }
+
   void ReadTablesAndPlots() {
     const ConfigNode* tables = root_.Find("tables");
     if (tables != nullptr) {
@@ -243,6 +314,7 @@ class ExperimentReader {
   }
 
   const ConfigNode& root_;
+  const std::vector<std::string>& overrides_;
   std::vector<Diagnostic> diagnostics_;
   Experiment experiment_;
 };
@@ -263,12 +335,16 @@ std::vector<std::string> MeasuredMetrics(const Experiment& experiment) {
 
 Experiment LoadExperiment(const std::string& file, const std::vector<std::string>& overrides) {
   ConfigNode root = LoadConfig(file);
-  for (const std::string& assignment : overrides) ApplyOverride(assignment, &root);
+  std::vector<std::string> overridden;
+  for (const std::string& assignment : overrides) {
+    ApplyOverride(assignment, &root);
+    overridden.push_back(assignment.substr(0, assignment.find('=')));
+  }
   if (root.kind != ConfigNode::Kind::kMapping) {
     throw ConfigError(
         {{root.where.line == 0 ? SourceLoc{file} : root.where, "config: expected a mapping"}});
   }
-  Experiment experiment = ExperimentReader(root).Read();
+  Experiment experiment = ExperimentReader(root, overridden).Read();
   const ConfigNode* name = root.Find("name");
   experiment.name = name != nullptr ? name->scalar : DefaultName(file);
   if (name == nullptr) SetPath("name", Scalar(experiment.name), &root);
@@ -278,36 +354,6 @@ Experiment LoadExperiment(const std::string& file, const std::vector<std::string
   }
   experiment.resolved = ToYaml(root);
   return experiment;
-}
-
-void KeepOnly(const std::vector<std::string>& only, Experiment* experiment) {
-  for (const std::string& condition : only) {
-    const std::size_t equals = condition.find('=');
-    const std::string place = "--only " + condition;
-    if (equals == std::string::npos) throw Error(place + ": expected AXIS=LABEL[,LABEL...]");
-    const std::string name = condition.substr(0, equals);
-    std::vector<std::string> names;
-    const Axis* axis = nullptr;
-    for (const Axis& candidate : experiment->axes) {
-      names.push_back(candidate.name);
-      if (candidate.name == name) axis = &candidate;
-    }
-    if (axis == nullptr) {
-      throw Error(place + ": unknown axis '" + name + "'" + SuggestionSuffix(name, names));
-    }
-    std::set<std::string> kept;
-    std::istringstream labels(condition.substr(equals + 1));
-    for (std::string label; std::getline(labels, label, ',');) {
-      if (std::find(axis->labels.begin(), axis->labels.end(), label) == axis->labels.end()) {
-        throw Error(place + ": axis '" + name + "' has no '" + label + "'" +
-                    SuggestionSuffix(label, axis->labels));
-      }
-      kept.insert(label);
-    }
-    std::erase_if(experiment->runs,
-                  [&](const PlannedRun& run) { return kept.count(run.labels.at(name)) == 0; });
-  }
-  if (experiment->runs.empty()) throw Error("--only leaves no run");
 }
 
 }  // namespace roundlab

@@ -9,6 +9,7 @@
 #include "core/base/allocator.h"
 #include "core/base/error.h"
 #include "core/base/interrupt.h"
+#include "core/base/keys.h"
 #include "core/base/suggest.h"
 #include "experiments/commands.h"
 #include "experiments/commit.h"
@@ -25,7 +26,7 @@ struct Command {
 };
 
 const std::map<std::string, Command>& Commands() {
-  static const std::map<std::string, Command> commands = {
+  static const std::map<std::string, Command> kCommands = {
       {"run", {RunCommand, "run FILE", "all runs of a file; again = continue; prints the tables"}},
       {"plan", {PlanCommand, "plan FILE", "what would run, with ids and what is done"}},
       {"quickstart",
@@ -48,7 +49,7 @@ const std::map<std::string, Command>& Commands() {
        {WorldCommand, "world", "text of the built-in laboratory: --split, --documents, --seed"}},
       {"slurm-task", {SlurmTaskCommand, "slurm-task DIR N", "one run, as Slurm starts it"}},
       {"execute", {ExecuteCommand, "execute FOLDER", "one run, as `run` starts it"}}};
-  return commands;
+  return kCommands;
 }
 
 po::options_description Options(CommandLine* line) {
@@ -120,9 +121,8 @@ int Dispatch(int argc, char** argv) {
   }
   const auto found = Commands().find(words.front());
   if (found == Commands().end()) {
-    std::vector<std::string> names;
-    for (const auto& [name, command] : Commands()) names.push_back(name);
-    throw Error("unknown command '" + words.front() + "'" + SuggestionSuffix(words.front(), names));
+    throw Error("unknown command '" + words.front() + "'" +
+                SuggestionSuffix(words.front(), Keys(Commands())));
   }
   line.command = words.front();
   line.jobs_given = values.count("jobs") != 0;

@@ -24,46 +24,62 @@ SourceLoc Locate(const std::string& file, const YAML::Mark& mark) {
   return {file, mark.line + 1, mark.column + 1};
 }
 
-ConfigNode Convert(const YAML::Node& yaml, const std::string& file,
-                   std::vector<Diagnostic>* diagnostics) {
-  ConfigNode node;
-  node.where = Locate(file, yaml.Mark());
-  switch (yaml.Type()) {
-    case YAML::NodeType::Undefined:
-    case YAML::NodeType::Null:
-      break;
-    case YAML::NodeType::Scalar:
+/// A document's nodes, with aliases written out.
+class Converter {
+ public:
+  Converter(const std::string& file, std::vector<Diagnostic>* diagnostics)
+      : file_(file), diagnostics_(diagnostics) {}
+
+  ConfigNode Convert(const YAML::Node& yaml) {
+    ConfigNode node;
+    node.where = Locate(file_, yaml.Mark());
+    if (depth_ == kDeepest || ++nodes_ > kMost) {
+      // Aliases can make a text without end, or one that grows like a power.
+      throw ConfigError({{node.where,
+                          "yaml: nested too deep or too large once aliases are written "
+                          "out (an alias of what it lies in?)"}});
+    }
+    ++depth_;
+    if (yaml.IsScalar()) {
       node.kind = ConfigNode::Kind::kScalar;
       node.scalar = yaml.Scalar();
-      break;
-    case YAML::NodeType::Sequence:
+    } else if (yaml.IsSequence()) {
       node.kind = ConfigNode::Kind::kSequence;
-      for (const YAML::Node& element : yaml) {
-        node.elements.push_back(Convert(element, file, diagnostics));
-      }
-      break;
-    case YAML::NodeType::Map:
+      for (const YAML::Node& element : yaml) node.elements.push_back(Convert(element));
+    } else if (yaml.IsMap()) {
       node.kind = ConfigNode::Kind::kMapping;
-      for (const auto& pair : yaml) {
-        const SourceLoc key_where = Locate(file, pair.first.Mark());
-        if (!pair.first.IsScalar()) {
-          diagnostics->push_back({key_where, "a key must be a scalar"});
-          continue;
-        }
-        const std::string key = pair.first.Scalar();
-        if (node.Find(key) != nullptr) {
-          diagnostics->push_back({key_where, "duplicate key '" + key + "'"});
-          continue;
-        }
-        node.members.push_back({key, key_where, Convert(pair.second, file, diagnostics)});
-        // yaml-cpp marks an empty value at the token after it, often on another line.
-        ConfigNode& value = node.members.back().value;
-        if (value.kind == ConfigNode::Kind::kNull) value.where = key_where;
-      }
-      break;
+      for (const auto& pair : yaml) AddMember(pair.first, pair.second, &node);
+    }
+    --depth_;
+    return node;
   }
-  return node;
-}
+
+ private:
+  static constexpr int kDeepest = 100;
+  static constexpr std::size_t kMost = 200000;
+
+  void AddMember(const YAML::Node& key, const YAML::Node& value, ConfigNode* node) {
+    const SourceLoc where = Locate(file_, key.Mark());
+    if (!key.IsScalar()) {
+      diagnostics_->push_back({where, "a key must be a scalar"});
+      return;
+    }
+    const std::string name = key.Scalar();
+    if (node->Find(name) != nullptr) {
+      diagnostics_->push_back({where, "duplicate key '" + name + "'"});
+      return;
+    }
+    node->members.push_back({name, where, Convert(value)});
+    // yaml-cpp marks an empty value at the token after it, often on another line.
+    ConfigNode& added = node->members.back().value;
+    if (added.kind == ConfigNode::Kind::kNull) added.where = where;
+  }
+
+  const std::string& file_;
+  std::vector<Diagnostic>* diagnostics_;
+  int depth_ = 0;
+  std::size_t nodes_ = 0;
+};
 
 void Emit(const ConfigNode& node, YAML::Emitter* out) {
   switch (node.kind) {
@@ -115,7 +131,11 @@ ConfigNode ParseYaml(const std::string& text, const std::string& file) {
   std::vector<Diagnostic> diagnostics;
   ConfigNode root;
   try {
-    root = Convert(YAML::Load(text), file, &diagnostics);
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.size() > 1) {
+      throw ConfigError({{Locate(file, documents[1].Mark()), "yaml: a second document"}});
+    }
+    if (!documents.empty()) root = Converter(file, &diagnostics).Convert(documents.front());
   } catch (const YAML::Exception& e) {
     throw ConfigError({{Locate(file, e.mark), "yaml: " + e.msg}});
   }
