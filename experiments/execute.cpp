@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -45,6 +46,38 @@ at::Tensor ToTensor(const CalibrationTokens& tokens, std::int64_t seqlen) {
   return rows;
 }
 
+/// What a run has cost. Where it is continued, with what its earlier processes spent on what they
+/// left: work that was lost does not count.
+class Spent {
+ public:
+  explicit Spent(std::string file) : file_(std::move(file)) {}
+
+  /// Takes in what an earlier process has kept.
+  void Resume() {
+    if (!std::filesystem::exists(file_)) return;
+    std::istringstream text(ReadFile(file_));
+    if (!(text >> seconds_ >> cpu_ >> peak_)) seconds_ = cpu_ = peak_ = 0;
+  }
+  void Keep() const {
+    std::ostringstream text;
+    text << Seconds() << " " << Cpu() << " " << Peak() << "\n";
+    WriteFileAtomically(file_, text.str());
+  }
+
+  double Seconds() const { return seconds_ + SecondsSince(start_); }
+  double Cpu() const { return cpu_ + CpuSeconds(); }
+  double Peak() const {
+    return std::max(peak_, static_cast<double>(PeakResidentBytes()));
+  }  // bytes
+
+ private:
+  const std::string file_;
+  const Clock::time_point start_ = Clock::now();
+  double seconds_ = 0;
+  double cpu_ = 0;
+  double peak_ = 0;
+};
+
 /// One run being executed.
 class Execution {
  public:
@@ -53,13 +86,15 @@ class Execution {
         folder_(options.folder),
         max_threads_(options.max_threads),
         cache_((std::filesystem::path(folder_) / "../../.cache").lexically_normal().string()),
-        log_(folder_ + "/log.txt", options.quiet) {
+        log_(folder_ + "/log.txt", options.quiet),
+        spent_(folder_ + "/spent.txt") {
     log_.SetLineSeconds(options.line_seconds);
     result_.id = config.Id();
     result_.config = config.Canonical();
   }
 
   RunResult Run() {
+    if (Begun()) spent_.Resume();
     at::set_num_threads(static_cast<int>(Threads()));
     const std::string path = ResolveModel(config_.model.path);
     log_.Write("run " + result_.id + ": model " + path);
@@ -74,10 +109,13 @@ class Execution {
   }
 
  private:
+  /// Whether an earlier process has left something to go on from.
+  bool Begun() const { return std::filesystem::exists(folder_ + "/checkpoint"); }
+
   /// Those that a checkpoint was begun with, else what config and caller allow.
   std::int64_t Threads() const {
     const std::string file = folder_ + "/threads.txt";
-    if (std::filesystem::exists(folder_ + "/checkpoint") && std::filesystem::exists(file)) {
+    if (Begun() && std::filesystem::exists(file)) {
       return std::clamp<std::int64_t>(std::atoll(ReadFile(file).c_str()), 1, config_.threads);
     }
     const std::int64_t threads =
@@ -113,13 +151,14 @@ class Execution {
 
   QuantizedModel Quantize(const ModelFiles& files, const Tokenizer& tokenizer) {
     if (config_.pipeline.empty()) return {};
-    const auto start = Clock::now();
+    const double before = SecondsSince(process_start_);
     const RoundStage& stage = config_.pipeline.front();
     PipelineInputs inputs;
     inputs.files = &files;
     inputs.dtype = DtypeOf(config_.model.dtype);
     inputs.seed = static_cast<std::uint64_t>(config_.seed);
     inputs.progress_folder = folder_ + "/checkpoint";
+    inputs.unit_kept = [this] { spent_.Keep(); };
     const bool tuned = stage.scheme.make()->Tunable();
     if (tuned) inputs.tokens = Calibration(tokenizer);
     const auto series =
@@ -129,7 +168,7 @@ class Execution {
     TeeSink live_sinks(&live, &curves);
     TeeSink sink(&record_, &live_sinks);
     QuantizedModel model = QuantizeModel(inputs, *config_.quant, stage, &sink, &log_);
-    result_.timing["quantize"] = SecondsSince(start);
+    result_.timing["quantize"] = spent_.Seconds() - before;
     result_.metrics["model/bits_per_weight"] = model.BitsPerWeight();
     result_.codes_sha256 = model.CodesSha256();
     return model;
@@ -158,9 +197,9 @@ class Execution {
 
   void Finish(const QuantizedModel& quantized) {
     result_.status = "complete";
-    result_.timing["total"] = SecondsSince(start_);
-    result_.timing["cpu"] = CpuSeconds();
-    result_.memory["peak_resident_bytes"] = static_cast<double>(PeakResidentBytes());
+    result_.timing["total"] = spent_.Seconds();
+    result_.timing["cpu"] = spent_.Cpu();
+    result_.memory["peak_resident_bytes"] = spent_.Peak();
     Provenance attributes = result_.provenance;
     attributes["status"] = "complete";
     if (!quantized.layers().empty()) attributes["codes_sha256"] = result_.codes_sha256;
@@ -169,6 +208,7 @@ class Execution {
     std::error_code none;
     std::filesystem::remove_all(folder_ + "/checkpoint", none);
     std::filesystem::remove(folder_ + "/threads.txt", none);
+    std::filesystem::remove(folder_ + "/spent.txt", none);
     log_.Write("complete in " + FormatDuration(result_.timing["total"]));
   }
 
@@ -179,7 +219,8 @@ class Execution {
   Log log_;
   RunRecord record_;
   RunResult result_;
-  const Clock::time_point start_ = Clock::now();
+  Spent spent_;
+  const Clock::time_point process_start_ = Clock::now();
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ struct PipelineInputs {
   at::ScalarType dtype = at::kFloat;  ///< of blocks and chains
   std::uint64_t seed = 0;
   std::string progress_folder;  ///< empty: nothing is kept for a resume
+  std::function<void()>
+      unit_kept;  ///< called when a unit is there to be resumed after; may be empty
 };
 
 /// Names of the units that QuantizeModel will go through, in order.

@@ -163,9 +163,17 @@ TEST_F(ResumeTest, CtrlCStopsWithCode130AndTheNextCallContinues) {
       << stopped.err;
   EXPECT_FALSE(Has("stopped", "run.json"));
   EXPECT_TRUE(Has("stopped", "checkpoint/record_1"));
+  ASSERT_TRUE(Has("stopped", "spent.txt"));
+  std::ofstream(FileOf("stopped", "spent.txt")) << "1000 2000 8e9\n";  // seconds, of CPU, bytes
   const ProgramResult end = RunProgram(folder_.path(), Words("stopped"));
   ASSERT_EQ(end.code, 0) << end.err;
   ExpectSame(ResultOf("stopped"), ResultOf("plain"));
+  const auto cost = testing::RunJson(testing::RunFolders(folder_ / "stopped").front());
+  EXPECT_GT(cost["timing"]["total"], 1000);
+  EXPECT_GT(cost["timing"]["quantize"], 1000);
+  EXPECT_GT(cost["timing"]["cpu"], 2000);
+  EXPECT_EQ(cost["memory"]["peak_resident_bytes"], 8e9);
+  EXPECT_FALSE(Has("stopped", "spent.txt"));
   const std::string log = testing::ReadAll(FileOf("stopped", "log.txt"));
   EXPECT_NE(log.find("continuing after "), std::string::npos) << log;
 }
