@@ -2,9 +2,12 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <system_error>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -24,23 +27,31 @@ namespace fs = std::filesystem;
 void Write(const std::string& path, const std::string& text) {
   const std::string part = path + "." + std::to_string(getpid()) + ".part";
   std::ofstream file(part, std::ios::binary);
+  errno = 0;
   file << text << std::flush;
-  const bool written = static_cast<bool>(file);
-  file.close();
   std::error_code failure;
-  if (written) fs::rename(part, path, failure);
-  if (!written || failure) throw Error(path + ": cannot write");
+  if (!file) failure.assign(errno == 0 ? EIO : errno, std::generic_category());
+  file.close();
+  if (!failure) fs::rename(part, path, failure);
+  if (!failure) return;
+  std::error_code none;
+  fs::remove(part, none);
+  throw Error(path + ": cannot write: " + failure.message());
 }
 
-/// Replaces the files of an earlier report.
+/// Replaces the files of an earlier report, which plots.txt lists; the folder may have others.
 std::size_t WritePlots(const std::string& folder, const ReportParts& parts) {
   MakeFolder(folder);
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() == ".svg") fs::remove(entry.path());
-  }
+  std::set<std::string> stale;
+  std::ifstream list(folder + "/plots.txt");
+  for (std::string name; std::getline(list, name);) stale.insert(name);
+  std::string names;
   std::size_t count = 0;
   const auto write = [&](const Plot& plot) {
-    Write(folder + "/" + plot.name + ".svg", ToSvg(plot, kPlotCss));
+    const std::string name = plot.name + ".svg";
+    Write(folder + "/" + name, ToSvg(plot, kPlotCss));
+    stale.erase(name);
+    names += name + "\n";
     ++count;
   };
   for (const auto* sections : {&parts.sections, &parts.points}) {
@@ -49,6 +60,11 @@ std::size_t WritePlots(const std::string& folder, const ReportParts& parts) {
     }
   }
   for (const auto& [id, plot] : parts.failures) write(plot);
+  std::error_code none;
+  for (const std::string& name : stale) {
+    if (fs::path(name).filename() == name) fs::remove(folder + "/" + name, none);
+  }
+  Write(folder + "/plots.txt", names);
   return count;
 }
 

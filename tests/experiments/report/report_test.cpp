@@ -272,7 +272,7 @@ TEST_F(ReportTest, WhatCannotBeWrittenIsTold) {
             runs_ + "/experiment.yaml/x: cannot make this folder: Not a directory");
   fs::create_directories(folder_ / "report/report.md/x");  // a folder can't be replaced by a file
   EXPECT_EQ(ErrorOf([&] { WriteReport(runs_, folder_ / "report"); }),
-            folder_ / "report" + "/report.md: cannot write");
+            folder_ / "report" + "/report.md: cannot write: Is a directory");
 }
 
 TEST_F(ReportTest, ManyFailuresAreFoldedAway) {
@@ -287,12 +287,15 @@ TEST_F(ReportTest, ManyFailuresAreFoldedAway) {
 }
 
 TEST_F(ReportTest, ANewReportReplacesThePlotsOfTheOldOneAndNothingElse) {
-  fs::create_directories(folder_ / "report/plots");
-  std::ofstream(folder_ / "report/plots/bits-9.svg") << "old";
-  std::ofstream(folder_ / "report/plots/mine.txt") << "mine";
   WriteReport(runs_, folder_ / "report");
-  EXPECT_FALSE(fs::exists(folder_ / "report/plots/bits-9.svg"));
-  EXPECT_EQ(ReadAll(folder_ / "report/plots/mine.txt"), "mine");
+  const std::string plots = folder_ / "report/plots";
+  std::ofstream(plots + "/bits-9.svg") << "of the old one";
+  std::ofstream(plots + "/plots.txt", std::ios::app) << "bits-9.svg\n../report.md\n";
+  std::ofstream(plots + "/mine.svg") << "mine";
+  WriteReport(runs_, folder_ / "report");
+  EXPECT_FALSE(fs::exists(plots + "/bits-9.svg"));
+  EXPECT_EQ(ReadAll(plots + "/mine.svg"), "mine");
+  EXPECT_TRUE(fs::exists(folder_ / "report/report.md"));
 }
 
 TEST_F(ReportTest, ManyPointsAreCutAndThatIsSaid) {
