@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "core/base/error.h"
 #include "core/base/paired.h"
 #include "core/base/statistics.h"
 #include "experiments/compare.h"
@@ -40,13 +41,19 @@ std::string Cell::Text() const {
   return missing_.empty() ? text : text + ", " + missing_;
 }
 
-std::optional<double> Cell::Chance(const Cell& a, const Cell& b, const std::string& metric) {
+std::optional<double> Cell::Chance(const Cell& a, const Cell& b, const std::string& metric,
+                                   std::string* problem) {
   if (a.empty() || b.empty()) return std::nullopt;
   if (a.values_.size() == 1 && b.values_.size() == 1) {
     BootstrapOptions few;
     few.resamples = 1;  // only the other test's p is read
-    const Comparison compared =
-        CompareRuns(a.values_.begin()->second.folder, b.values_.begin()->second.folder, few);
+    Comparison compared;
+    try {
+      compared =
+          CompareRuns(a.values_.begin()->second.folder, b.values_.begin()->second.folder, few);
+    } catch (const Error& e) {
+      *problem = e.what();
+    }
     for (const ComparedFigure& figure : compared.figures) {
       if (figure.name == metric && std::isfinite(figure.tested.p)) return figure.tested.p;
     }
@@ -91,6 +98,10 @@ std::string FormatNumber(double value) {
   if (std::isnan(value)) return "-";
   char text[32];
   const double size = std::fabs(value);
+  if (size > 0 && size < 0.001) {
+    std::snprintf(text, sizeof(text), "%.3g", value);
+    return text;
+  }
   const int digits = size >= 1000 ? 1 : (size >= 100 ? 2 : (size >= 10 ? 3 : 4));
   std::snprintf(text, sizeof(text), "%.*f", digits, value);
   return text;

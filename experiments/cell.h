@@ -27,8 +27,10 @@ class Cell {
 
   /// The chance of a difference as large as that between these two if there were none: over seeds
   /// where either has several (paired t test, a lone run goes with each seed of the other), else by
-  /// document (CompareRuns). nullopt where neither test can be made.
-  static std::optional<double> Chance(const Cell& a, const Cell& b, const std::string& metric);
+  /// document (CompareRuns). nullopt where neither test can be made; then `problem` says why, if it
+  /// is that a file can't be read.
+  static std::optional<double> Chance(const Cell& a, const Cell& b, const std::string& metric,
+                                      std::string* problem);
 
  private:
   struct Value {
@@ -49,7 +51,8 @@ std::string FormatMean(const std::vector<double>& values);
 /// Four decimals of a p; "<0.0001" below, "-" for NaN.
 std::string FormatChance(double p);
 
-/// Digits as the size of a perplexity or a cost needs them; "-" for NaN.
+/// Digits as the size of a perplexity or a cost needs them, three that count below 0.001; "-" for
+/// NaN.
 std::string FormatNumber(double value);
 
 }  // namespace roundlab

@@ -123,11 +123,11 @@ std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment&
 }
 
 int TellProblems(const std::vector<RunOutcome>& outcomes) {
-  int code = InterruptRequested() ? 130 : 0;
+  int code = 0;
   bool before = false;
   for (const RunOutcome& outcome : outcomes) {
-    if (outcome.state == RunState::kInterrupted) return 130;
-    if (outcome.state == RunState::kDone) continue;
+    if (outcome.state == RunState::kDone || outcome.state == RunState::kInterrupted) continue;
+    if (outcome.state == RunState::kNotRun && InterruptRequested()) continue;
     std::fprintf(stderr, "run %s %s: %s\n", outcome.id.c_str(), StateName(outcome),
                  outcome.reason.c_str());
     before = before || (outcome.cached && !outcome.corrupt);
@@ -135,7 +135,12 @@ int TellProblems(const std::vector<RunOutcome>& outcomes) {
   }
   if (before)
     std::fprintf(stderr, "runs that had failed before: --retry-failed tries them again\n");
-  return code;
+  const bool interrupted = std::any_of(
+      outcomes.begin(), outcomes.end(),
+      [](const RunOutcome& outcome) { return outcome.state == RunState::kInterrupted; });
+  if (!interrupted && !InterruptRequested()) return code;
+  std::fprintf(stderr, "%s\n", Interrupted().what());
+  return 130;
 }
 
 int RunCommand(const CommandLine& line) {
@@ -179,6 +184,7 @@ int ExecuteCommand(const CommandLine& line) {
   try {
     ExecuteRun(config, options);
   } catch (const Interrupted&) {
+    if (line.supervised) return 130;  // the runner tells
     throw;
   } catch (const Diverged& e) {
     return TellError(folder, e.what(), 1);

@@ -83,7 +83,17 @@ class LocalRunner {
       Finish(place, std::move(found));
       return true;
     }
-    WriteFileAtomically(folder + "/config.yaml", plan_[place]->config.Canonical());
+    try {
+      WriteFileAtomically(folder + "/config.yaml", plan_[place]->config.Canonical());
+    } catch (const Error& e) {
+      found = RunOutcome();
+      found.id = plan_[place]->id;
+      found.folder = folder;
+      found.state = RunState::kFailed;
+      found.reason = e.what();
+      Finish(place, std::move(found));
+      return true;
+    }
     fs::remove(folder + "/error.txt");
     display_.Started(*plan_[place]);
     RunProcess process(Words(folder), *claim, options_.jobs > 1);
@@ -204,8 +214,10 @@ std::vector<const PlannedRun*> DistinctRuns(const Experiment& experiment) {
 }
 
 void WriteExperimentFile(const std::string& out, const Experiment& experiment) {
+  const std::string file = ExperimentFile(out, experiment);
+  if (fs::exists(file) && ReadFile(file) == experiment.resolved) return;
   MakeFolder(out + "/" + experiment.name);
-  WriteFileAtomically(ExperimentFile(out, experiment), experiment.resolved);
+  WriteFileAtomically(file, experiment.resolved);
 }
 
 RunOutcome LookAtRun(const std::string& folder, const RunConfig& config) {
@@ -223,8 +235,12 @@ RunOutcome LookAtRun(const std::string& folder, const RunConfig& config) {
   outcome.state = RunState::kFailed;
   try {
     outcome.result = ReadRunResult(file);
+    if (outcome.result.id != outcome.id) {
+      throw Error(file + ": of run '" + outcome.result.id + "', not of " + outcome.id);
+    }
   } catch (const Error& e) {
-    outcome.reason = e.what();
+    outcome.result = {};
+    outcome.reason = std::string(e.what()) + "; remove " + folder + " to do the run again";
     outcome.corrupt = true;
     return outcome;
   }

@@ -57,8 +57,14 @@ class CellGrid {
     const Cell* a = At(baseline, column);
     const Cell* b = At(row, column);
     if (spec_.compare_to.empty() || baseline == row || a == nullptr || b == nullptr) return {};
-    return Cell::Chance(*a, *b, spec_.value);
+    std::string problem;
+    const auto chance = Cell::Chance(*a, *b, spec_.value, &problem);
+    if (!problem.empty()) problems_.insert(problem);
+    return chance;
   }
+
+  /// Of the tests made so far: what could not be read.
+  const std::set<std::string>& problems() const { return problems_; }
 
   /// The row of a column's best mean among quantized models, where two at least compete.
   std::optional<std::string> Best(const std::string& column) const {
@@ -85,6 +91,7 @@ class CellGrid {
   std::map<std::pair<std::string, std::string>, Cell> cells_;
   std::map<std::string, std::string> baselines_;  // row -> row it is compared with
   std::set<std::pair<std::string, std::string>> as_it_is_;
+  mutable std::set<std::string> problems_;
 };
 
 /// Whether an overview shows a metric: what an evaluator is asked for first.
@@ -163,6 +170,8 @@ TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
                           " with p < 0.05, not corrected for the number of cells: paired t test "
                           "over seeds, or by document where each has one run.");
   }
+  for (const std::string& problem : grid.problems())
+    table.notes.push_back("Not tested: " + problem);
   return table;
 }
 

@@ -103,7 +103,7 @@ std::string TextTable::ToCsv() const {
 std::string TextTable::ToLatex() const {
   const auto line = [](const std::vector<std::string>& cells) {
     std::string text;
-    for (const std::string& cell : cells) text += (text.empty() ? "" : " & ") + cell;
+    for (const std::string& cell : cells) text += (&cell == cells.data() ? "" : " & ") + cell;
     return text + " \\\\\n";
   };
   std::vector<std::string> head;

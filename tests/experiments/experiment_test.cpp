@@ -8,6 +8,7 @@
 
 #include "core/base/files.h"
 #include "core/base/statistics.h"
+#include "experiments/cell.h"
 #include "experiments/options_doc.h"
 #include "experiments/table.h"
 #include "experiments/train_config.h"
@@ -278,9 +279,51 @@ TEST(RunFileTest, ResultsReadBack) {
   EXPECT_EQ(read.Value("cost/tune_seconds"), std::nullopt);
   EXPECT_EQ(read.Value("u/perplexity"), std::nullopt);
   const std::string broken = folder.Write("broken.json", "{\"id\": ");
-  EXPECT_EQ(ErrorOf([&] { ReadRunResult(broken); }), broken + ": not JSON");
+  EXPECT_EQ(ErrorOf([&] { ReadRunResult(broken); }), broken + ": not JSON: error at byte 8");
   const std::string other = folder.Write("other.json", "{}");
   EXPECT_EQ(ErrorOf([&] { ReadRunResult(other); }).find(other + ": not a run result: "), 0U);
+}
+
+RunOutcome Done(const std::string& id) {
+  RunOutcome outcome;
+  outcome.id = id;
+  outcome.folder = "nowhere/" + id;
+  outcome.state = RunState::kDone;
+  outcome.result.metrics["t/perplexity"] = 2;
+  return outcome;
+}
+
+TEST(CellTest, WithoutRunFilesThereIsNoTestAndItIsSaid) {
+  const RunOutcome a = Done("a");
+  const RunOutcome b = Done("b");
+  Cell of_a;
+  Cell of_b;
+  of_a.Add(0, &a, "t/perplexity");
+  of_b.Add(0, &b, "t/perplexity");
+  std::string problem;
+  EXPECT_EQ(Cell::Chance(of_a, of_b, "t/perplexity", &problem), std::nullopt);
+  EXPECT_EQ(problem.find("nowhere/a"), 0U) << problem;
+}
+
+TEST(CellTest, SmallFiguresKeepTheirDigits) {
+  EXPECT_EQ(FormatNumber(0.000251888), "0.000252");
+  EXPECT_EQ(FormatNumber(-2.5e-7), "-2.5e-07");
+  EXPECT_EQ(FormatNumber(0), "0.0000");
+  EXPECT_EQ(FormatNumber(0.0018), "0.0018");
+}
+
+TEST(LookAtRunTest, ARunFileOfAnotherRunIsNotBelieved) {
+  const TempFolder folder;
+  RunConfig config;
+  config.model.path = "m/";
+  RunResult result;
+  result.id = "other";
+  result.status = "complete";
+  WriteRunResult(folder / "run.json", result);
+  const RunOutcome found = LookAtRun(folder.path(), config);
+  EXPECT_TRUE(found.corrupt);
+  EXPECT_EQ(found.reason, folder / "run.json: of run 'other', not of " + config.Id() + "; remove " +
+                              folder.path() + " to do the run again");
 }
 
 }  // namespace

@@ -39,6 +39,14 @@ TEST(TextTableTest, LatexEscapes) {
             "\nn < 5\n\\end{table}\n");
 }
 
+TEST(TextTableTest, AnEmptyFirstCellIsACellOfLatexToo) {
+  TextTable table;
+  table.header = {"", "a"};
+  table.rows = {{"", "1"}};
+  EXPECT_NE(table.ToLatex().find("\n & a \\\\\n\\midrule\n & 1 \\\\\n"), std::string::npos)
+      << table.ToLatex();
+}
+
 TEST(TextTableTest, HtmlEscapes) {
   EXPECT_EQ(Example().ToHtml(),
             "<table>\n<caption>t_1 &amp; &lt;t&gt;</caption>\n<thead><tr><th scope=\"col\">method"
