@@ -25,6 +25,7 @@
 #include "core/text/tokenizer.h"
 #include "eval/perplexity.h"
 #include "experiments/commit.h"
+#include "experiments/run_process.h"
 #include "experiments/train_checkpoint.h"
 #include "rounding/tuner.h"
 
@@ -36,8 +37,8 @@ using Clock = std::chrono::steady_clock;
 using Ids = std::vector<std::int32_t>;
 
 const std::vector<std::string>& Series() {
-  static const std::vector<std::string> names = {"train/loss", "train/lr", "train/gradient_norm"};
-  return names;
+  static const std::vector<std::string> kNames = {"train/loss", "train/lr", "train/gradient_norm"};
+  return kNames;
 }
 
 ElementType StoredType(const std::string& name) {
@@ -88,6 +89,8 @@ class Training {
         checkpoint_(side_ + "/checkpoint.pt", config.Canonical()) {
     CheckFolder();
     MakeFolder(side_);
+    claim_ = FolderClaim::Try(side_);
+    if (!claim_) throw Error(folder_ + ": another `train` is at work here");
     log_.emplace(side_ + "/log.txt", options.quiet);
   }
 
@@ -308,6 +311,7 @@ class Training {
     WriteRunResult(side_ + "/train.json", result_);
     std::error_code none;
     fs::remove(side_ + "/checkpoint.pt", none);
+    fs::remove(side_ + "/lock", none);
   }
 
   static double Seconds(Clock::time_point start) {
@@ -318,6 +322,7 @@ class Training {
   const std::string folder_;
   const std::string side_;
   const TrainCheckpoint checkpoint_;
+  std::optional<FolderClaim> claim_;
   std::optional<Log> log_;
   std::vector<std::string> written_;  // the tokenizer's files, where this run made them
   std::unique_ptr<Tokenizer> tokenizer_;

@@ -155,6 +155,17 @@ TEST_F(BadInputTest, SafetensorsHeaderThatLies) {
                 "m/model.safetensors: tensor 'x': dtype 'F31' is not supported; did you mean "
                 "'F32'? (known: BF16, BOOL, F16, F32, F64, I16, I32, I64, I8, U8)");
 }
+TEST_F(BadInputTest, TiedHeadThatDiffersFromTheEmbedding) {
+  folder_.Write("m/model.safetensors",
+                testing::Safetensors(
+                    R"({"lm_head.weight": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, )"
+                    R"("model.embed_tokens.weight": {"dtype": "F32", "shape": [2], )"
+                    R"("data_offsets": [8, 16]}})",
+                    std::string(15, '\0') + "x"));
+  ExpectRefused({},
+                "m/model.safetensors: tensor 'lm_head.weight' differs from "
+                "'model.embed_tokens.weight', but config.json has tie_word_embeddings: true");
+}
 TEST_F(BadInputTest, MissingTensor) {
   folder_.Write(
       "m/model.safetensors",
