@@ -82,17 +82,20 @@ Work EvaluateWork(const ModelDescription& m, double tokens) {
   return tokens / kRows * pass;
 }
 
+/// What tuning and evaluation hold adds up: memory that one frees is kept, and seldom fits what the
+/// other asks for.
 double PeakBytes(const RunConfig& run, const ModelDescription& m, double bytes_per_value) {
   const auto hidden = static_cast<double>(m.hidden);
+  const auto linear = static_cast<double>(m.LinearWeights());
   const auto ends = static_cast<double>(m.vocab * m.hidden) * (m.tied_head ? 1 : 2);
-  const double program = 0.15 * kGib;
-  double most = program;
+  double bytes = 0.2 * kGib;  // the program
   if (!run.eval.empty()) {
     const double logits = 64.0 * 1024 * 1024;
-    most = std::max(
-        most, program + logits + bytes_per_value * (static_cast<double>(m.LinearWeights()) + ends));
+    bytes += logits + bytes_per_value * (linear + ends);
   }
-  if (run.pipeline.empty() || !run.pipeline.front().scheme.make()->Tunable()) return most;
+  if (run.pipeline.empty()) return bytes;
+  bytes += linear;  // codes
+  if (!run.pipeline.front().scheme.make()->Tunable()) return bytes;
   const TuneOptions& tune = run.pipeline.front().tune;
   const auto seqlen = static_cast<double>(run.calibration->seqlen);
   const auto samples = static_cast<double>(run.calibration->samples);
@@ -101,8 +104,7 @@ double PeakBytes(const RunConfig& run, const ModelDescription& m, double bytes_p
   const double kept =
       batch * bytes_per_value * (16 * hidden + 5 * static_cast<double>(m.intermediate));
   const double weights = 7 * 4 * BlockWeights(m);  // W, V, gradients, rounded, best, moments
-  const double codes = static_cast<double>(m.LinearWeights());
-  return std::max(most, program + chains + kept + weights + codes + bytes_per_value * ends);
+  return bytes + chains + kept + weights + bytes_per_value * ends;
 }
 
 template <class Step>
