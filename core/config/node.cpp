@@ -81,6 +81,21 @@ class Converter {
   std::size_t nodes_ = 0;
 };
 
+/// YAML::Load reads the first document and drops the others; YAML::LoadAll (0.7) may never end.
+/// A line that begins with --- always begins a document.
+void CheckOneDocument(const std::string& text, const std::string& file) {
+  std::istringstream lines(text);
+  bool begun = false;
+  int number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    const bool marker = line.compare(0, 3, "---") == 0 && (line.size() == 3 || line[3] <= ' ');
+    if (marker && begun) throw ConfigError({{{file, number, 1}, "yaml: a second document"}});
+    const std::size_t first = line.find_first_not_of(" \t\r");
+    begun = begun || marker || (first != std::string::npos && line[first] != '#' && line[0] != '%');
+  }
+}
+
 void Emit(const ConfigNode& node, YAML::Emitter* out) {
   switch (node.kind) {
     case ConfigNode::Kind::kNull:
@@ -131,11 +146,8 @@ ConfigNode ParseYaml(const std::string& text, const std::string& file) {
   std::vector<Diagnostic> diagnostics;
   ConfigNode root;
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      throw ConfigError({{Locate(file, documents[1].Mark()), "yaml: a second document"}});
-    }
-    if (!documents.empty()) root = Converter(file, &diagnostics).Convert(documents.front());
+    CheckOneDocument(text, file);
+    root = Converter(file, &diagnostics).Convert(YAML::Load(text));
   } catch (const YAML::Exception& e) {
     throw ConfigError({{Locate(file, e.mark), "yaml: " + e.msg}});
   }

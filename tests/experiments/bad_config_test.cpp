@@ -163,7 +163,7 @@ const BadConfig kBadConfigs[] = {
     {"AliasOfWhatItLiesIn", "axes: &a [*a]\n",
      "c.yaml:1:7: yaml: nested too deep or too large once aliases are written out (an alias of "
      "what it lies in?)"},
-    {"TwoDocuments", "model: m/\n---\nseeds: [1]\n", "c.yaml:3:1: yaml: a second document"},
+    {"TwoDocuments", "model: m/\n---\nseeds: [1]\n", "c.yaml:2:1: yaml: a second document"},
     {"ExtendsItself", "extends: c.yaml\n", "c.yaml:1:10: extends: 'c.yaml' extends itself"},
     {"ExtendsMissing", "extends: base.yaml\n", "c.yaml:1:10: extends: no such file 'base.yaml'"},
     {"Empty", "", "c.yaml: config: expected a mapping"},
