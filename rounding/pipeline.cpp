@@ -113,7 +113,7 @@ class Pipeline {
       weights = TunePortion(portion, plan, &sink);
     }
     store_.Save(unit, weights, own, fp_chain_, q_chain_);
-    if (in_.unit_kept) in_.unit_kept();
+    if (scheme_->Tunable() && in_.unit_kept) in_.unit_kept();
     Keep(std::move(weights), plan);
   }
 

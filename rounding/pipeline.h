@@ -29,9 +29,8 @@ struct PipelineInputs {
   at::Tensor tokens;  ///< int64 [rows, seq], calibration; undefined where the scheme needs none
   at::ScalarType dtype = at::kFloat;  ///< of blocks and chains
   std::uint64_t seed = 0;
-  std::string progress_folder;  ///< empty: nothing is kept for a resume
-  std::function<void()>
-      unit_kept;  ///< called when a unit is there to be resumed after; may be empty
+  std::string progress_folder;      ///< empty: nothing is kept for a resume
+  std::function<void()> unit_kept;  ///< called when a unit is kept there; may be empty
 };
 
 /// Names of the units that QuantizeModel will go through, in order.
