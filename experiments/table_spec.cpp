@@ -62,6 +62,10 @@ void CheckTable(const TableSpec& table, const std::vector<Axis>& axes,
   const Axis* rows = FindAxis(axes, table.rows, at(".rows"), diagnostics);
   if (!table.columns.empty()) FindAxis(axes, table.columns, at(".columns"), diagnostics);
   CheckMetric(table.value, metrics, at(".value"), diagnostics);
+  if (table.columns == table.rows) {
+    diagnostics->push_back(
+        {place.where, place.message + ".columns: '" + table.rows + "' is the axis of the rows"});
+  }
   if (table.compare_to.empty() || rows == nullptr) return;
   const auto& labels = rows->labels;
   if (std::find(labels.begin(), labels.end(), table.compare_to) != labels.end()) return;

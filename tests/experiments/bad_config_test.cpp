@@ -122,6 +122,10 @@ const BadConfig kBadConfigs[] = {
      "model: m/\naxes: [{key: seed, values: [1, 2]}]\n"
      "tables: [{rows: seed, value: cost/seconds, compare_to: rtn}]\n",
      "c.yaml:3:10: tables.0.compare_to: axis 'seed' has no 'rtn' (known: 1, 2)"},
+    {"TableOfAnAxisByItself",
+     "model: m/\naxes: [{key: seed, values: [1, 2]}]\n"
+     "tables: [{rows: seed, columns: seed, value: cost/seconds}]\n",
+     "c.yaml:3:10: tables.0.columns: 'seed' is the axis of the rows"},
     {"PlotOfWhatIsNotThere",
      "model: m/\naxes: [{key: seed, values: [1, 2]}]\n"
      "plots: [{x: sead, y: cost/second, series: bits}]\n",
