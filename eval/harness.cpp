@@ -20,6 +20,13 @@ std::int32_t PrefixToken(const Tokenizer& tokenizer, Harness harness) {
   throw Error("an empty context needs a BOS or EOS token, and the tokenizer has none");
 }
 
+/// 0.4 adds no special tokens to a text that begins with the BOS token's own.
+SpecialTokens SpecialFor(const Tokenizer& tokenizer, Harness harness, const std::string& text) {
+  if (harness != Harness::kLmEval04) return SpecialTokens::kNone;
+  const std::string bos = tokenizer.BosId() ? tokenizer.Decode({*tokenizer.BosId()}) : "";
+  return !bos.empty() && text.starts_with(bos) ? SpecialTokens::kNone : SpecialTokens::kDefault;
+}
+
 struct SplitIds {
   Ids context;
   Ids continuation;
@@ -34,8 +41,7 @@ SplitIds Encode(const Tokenizer& tokenizer, Harness harness, const std::string& 
     if (there) ids.erase(ids.begin());
     return {{prefix}, std::move(ids)};
   }
-  const SpecialTokens special =
-      harness == Harness::kLmEval04 ? SpecialTokens::kDefault : SpecialTokens::kNone;
+  const SpecialTokens special = SpecialFor(tokenizer, harness, context);
   const std::string stripped = StripRight(context);
   const Ids whole = tokenizer.Encode(context + continuation, special);
   Ids head = tokenizer.Encode(stripped, special);
@@ -126,7 +132,9 @@ EncodedPair EncodePair(const Tokenizer& tokenizer, Harness harness, std::int64_t
   SplitIds split = Encode(tokenizer, harness, context, continuation);
   EncodedPair pair;
   pair.continuation.scored = static_cast<std::int64_t>(split.continuation.size());
-  if (split.continuation.empty()) {
+  if (split.context.empty()) {
+    pair.refused = "no token is left for the context";
+  } else if (split.continuation.empty()) {
     pair.refused = "no token is left for the continuation";
   } else if (pair.continuation.scored > max_length) {
     pair.refused = "the continuation has " + std::to_string(pair.continuation.scored) +

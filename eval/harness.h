@@ -34,8 +34,8 @@ EncodedPair EncodePair(const Tokenizer& tokenizer, Harness harness, std::int64_t
                        const std::string& context, const std::string& continuation);
 
 /// Few-shot contexts: what stands in front of each document's own context, description included.
-/// `shots` examples are drawn from `pool` as the harness does; `same` says that the pool holds the
-/// documents themselves, so that none is its own example. With `sampler: first` examples are the
+/// `shots` examples are drawn from `pool` as the harness does; `same` says that one more is drawn
+/// and one that equals the document left out. With `sampler: first` examples are the
 /// first of the document's group.
 std::vector<std::string> Preambles(const TaskOptions& task, Harness harness, std::int64_t shots,
                                    const std::vector<TaskDocument>& documents,

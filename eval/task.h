@@ -16,6 +16,10 @@ namespace roundlab {
 struct ShotsOptions {
   DataSource data;                 ///< not given: the task's own rows
   std::string sampler = "random";  ///< random | first
+  /// The harness's task has a test split, which the documents are: 0.4 then takes examples as they
+  /// are drawn. Else it draws one more and leaves out one that equals the document, whatever rows
+  /// they are drawn from (lm_eval/api/task.py, fewshot_context).
+  bool test_split = false;
   void Fields(FieldVisitor& f);
 };
 

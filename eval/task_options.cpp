@@ -139,6 +139,8 @@ void ShotsOptions::Fields(FieldVisitor& f) {
   DataField data_field(&data);
   f.Value("data", data_field, "rows of the examples; none: the task's own");
   f.Choice("sampler", &sampler, {"first", "random"}, "which rows become examples");
+  f.Bool("test_split", &test_split,
+         "the documents are a test split of the harness's task: 0.4 draws no example more");
 }
 
 void TaskOptions::Fields(FieldVisitor& f) {

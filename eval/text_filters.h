@@ -10,6 +10,7 @@ namespace roundlab {
 /// Each follows the Python that lm-evaluation-harness (commit 008fc2a and 0.4.13) uses there.
 ///   strip          str.strip()
 ///   capitalize     str.capitalize(): the first character in title case, all others in lower case
+///                  (each by its one-to-one mapping: not ß as Ss, no final sigma)
 ///   before X       up to the first X; X must be there
 ///   after X        behind the first X; X must be there
 ///   last_word      behind the last space

@@ -49,10 +49,12 @@ LoadedTask Load(const Options& options, const std::string& name) {
   for (const std::size_t i : ChooseDocuments(all.size(), options.documents, options.shuffle)) {
     loaded.documents.push_back(all[i]);
   }
-  const bool same = !loaded.task.shots.data.Given();
+  const bool own = !loaded.task.shots.data.Given();
+  const bool same =
+      own || (HarnessOf(options) == Harness::kLmEval04 && !loaded.task.shots.test_split);
   const std::vector<TaskDocument> pool =
-      options.shots == 0 || same ? all
-                                 : MakeDocuments(loaded.task, LoadRows(loaded.task.shots.data));
+      options.shots == 0 || own ? all
+                                : MakeDocuments(loaded.task, LoadRows(loaded.task.shots.data));
   loaded.preambles =
       Preambles(loaded.task, HarnessOf(options), options.shots, loaded.documents, pool, same);
   loaded.sha256 = Fingerprint(loaded.documents, loaded.preambles);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/metrics/run_record.h"
+#include "eval/harness.h"
 #include "tests/core/formats/format_files.h"
 #include "tests/support/shared_data.h"
 
@@ -70,6 +71,42 @@ TEST_F(ZeroShotTest, SuffixLimitAndShots) {
   const EvalResult result = Measure();
   EXPECT_EQ(result.name, "quiz_few");
   EXPECT_EQ(result.metrics.at("documents"), 2);
+}
+
+TEST_F(ZeroShotTest, Harness04DrawsOneExampleMoreForTasksWithoutATestSplit) {
+  const std::string pool =
+      folder_.Write("pool.jsonl", "{\"q\": \"A\", \"c\": [\"b\"], \"a\": 0}\n");
+  const auto error = [&](const std::string& protocol, const std::string& test_split) {
+    options_.tasks = {folder_.Write(
+        "few.yaml", "data: {path: " + folder_ / "rows.jsonl" +
+                        "}\nfields: {q: q, c: c, a: a}\ncontext: '{q}'\nchoices: '{c}'\n"
+                        "gold: '{a}'\nmetrics: [acc]\nshots: {data: {path: " +
+                        pool + "}, test_split: " + test_split + "}\n")};
+    options_.protocol = protocol;
+    options_.shots = 1;
+    return ErrorOf([&] { Measure(); });
+  };
+  EXPECT_EQ(error("lmeval_0_4", "true"), "");
+  EXPECT_EQ(error("lmeval_0_3", "false"), "");
+  EXPECT_NE(error("lmeval_0_4", "false").find("shots: 2 examples needed, 1 are there"),
+            std::string::npos);
+}
+
+TEST_F(ZeroShotTest, AContextWithoutATokenIsARefusedDocument) {
+  const EncodedPair pair = EncodePair(*tokenizer_, Harness::kLmEval03, 64, " ", "x");
+  EXPECT_EQ(pair.refused, "no token is left for the context");
+}
+
+TEST(HarnessTest, Version04AddsNoSecondBos) {
+  ROUNDLAB_SHARED_OR_SKIP(folder, "models/TinyStories-656K");
+  const auto tokenizer = LoadTokenizer(folder);
+  const std::string bos = tokenizer->Decode({*tokenizer->BosId()});
+  ASSERT_FALSE(bos.empty());
+  const auto ids = [&](Harness harness, const std::string& context) {
+    return EncodePair(*tokenizer, harness, 64, context, " b").continuation.ids;
+  };
+  EXPECT_EQ(ids(Harness::kLmEval04, bos + "a"), ids(Harness::kLmEval03, bos + "a"));
+  EXPECT_NE(ids(Harness::kLmEval04, "a"), ids(Harness::kLmEval03, "a"));
 }
 
 TEST_F(ZeroShotTest, TwoVersionsDifferByBos) {
