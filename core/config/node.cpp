@@ -2,11 +2,9 @@
 
 #include <yaml-cpp/yaml.h>
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <sstream>
+
+#include "core/base/files.h"
 
 namespace roundlab {
 namespace {
@@ -161,14 +159,6 @@ std::string ToYaml(const ConfigNode& node) {
   return std::string(out.c_str()) + "\n";
 }
 
-ConfigNode LoadYaml(const std::string& file) {
-  std::error_code none;
-  if (std::filesystem::is_directory(file, none)) throw Error(file + ": cannot open: is a folder");
-  std::ifstream in(file);
-  if (!in) throw Error(file + ": cannot open: " + std::strerror(errno));
-  std::ostringstream text;
-  text << in.rdbuf();
-  return ParseYaml(text.str(), file);
-}
+ConfigNode LoadYaml(const std::string& file) { return ParseYaml(ReadFile(file), file); }
 
 }  // namespace roundlab

@@ -1,13 +1,10 @@
 #include "core/text/json_value.h"
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <limits>
-#include <sstream>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
 
 namespace roundlab {
 
@@ -78,17 +75,9 @@ bool JsonValue::BoolOr(std::string_view key, bool fallback) const {
   return member.has_value() ? member->Bool() : fallback;
 }
 
-std::string ReadTextFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(path + ": cannot open: " + std::strerror(errno));
-  std::ostringstream content;
-  content << file.rdbuf();
-  return content.str();
-}
-
 std::optional<json> ReadJsonFile(const std::string& path) {
   if (!std::filesystem::exists(path)) return std::nullopt;
-  return ParseJson(ReadTextFile(path), path);
+  return ParseJson(ReadFile(path), path);
 }
 
 }  // namespace roundlab

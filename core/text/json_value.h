@@ -50,7 +50,4 @@ class JsonValue {
 /// Reads and parses a file; an empty optional where there is none.
 std::optional<nlohmann::json> ReadJsonFile(const std::string& path);
 
-/// The bytes of a file. Throws Error "<path>: cannot open: <reason>".
-std::string ReadTextFile(const std::string& path);
-
 }  // namespace roundlab

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/text/json_value.h"
+#include "core/base/files.h"
 #include "core/text/space_mark.h"
 #include "core/text/tokenizer_config.h"
 #include "core/text/tokenizer_loaders.h"
@@ -163,7 +163,7 @@ class SentencePieceTokenizer final : public Tokenizer {
 
 std::unique_ptr<Tokenizer> LoadSentencePiece(const std::string& folder) {
   const std::string path = folder + "/tokenizer.model";
-  const std::string model = ReadTextFile(path);
+  const std::string model = ReadFile(path);
   auto processor = std::make_unique<Processor>();
   const auto status = processor->LoadFromSerializedProto({model.data(), model.size()});
   if (!status.ok()) throw Error(path + ": not a sentencepiece model");

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
 #include "core/text/tokenizer_json_parts.h"
 #include "core/text/tokenizer_loaders.h"
 
@@ -213,7 +214,7 @@ std::unique_ptr<BpeTokenizer> TokenizerFromJson(std::string_view document, const
 std::unique_ptr<Tokenizer> LoadTokenizerJson(const std::string& folder) {
   const std::string path = folder + "/tokenizer.json";
   const TokenizerConfig config = ReadTokenizerConfig(folder);
-  return TokenizerFromJson(ReadTextFile(path), path, config.bos, config.eos);
+  return TokenizerFromJson(ReadFile(path), path, config.bos, config.eos);
 }
 
 }  // namespace roundlab

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
 #include "core/base/suggest.h"
 #include "core/text/json_value.h"
 #include "core/text/tokenizer_config.h"
@@ -12,7 +13,7 @@ namespace roundlab {
 namespace {
 
 Vocabulary ReadVocabularyFile(const std::string& path) {
-  const nlohmann::json document = ParseJson(ReadTextFile(path), path);
+  const nlohmann::json document = ParseJson(ReadFile(path), path);
   Vocabulary vocabulary;
   for (const auto& [token, id] : JsonValue(&document, path).Object().items()) {
     vocabulary[token] = JsonValue(&id, path + ": token '" + token + "'").Id();
@@ -22,7 +23,7 @@ Vocabulary ReadVocabularyFile(const std::string& path) {
 
 // Lines "left right" by rank; lines that begin with "#version" don't count.
 std::vector<std::pair<std::string, std::string>> ReadMergesFile(const std::string& path) {
-  const std::string text = ReadTextFile(path);
+  const std::string text = ReadFile(path);
   std::vector<std::pair<std::string, std::string>> merges;
   std::size_t number = 0;
   for (std::size_t begin = 0; begin < text.size();) {
