@@ -43,13 +43,10 @@ Bpe::Bpe(Vocabulary vocabulary, const std::vector<std::pair<std::string, std::st
     byte_level_[byte] = Find(ByteLevelAlphabet().characters[byte]).value_or(-1);
     byte_fallback_[byte] = Find(FallbackToken(byte)).value_or(-1);
   }
-}
-
-bool Bpe::SplitsIntoMarkedWords() const {
-  return Find(kSpaceMark).has_value() &&
-         std::all_of(vocabulary_.begin(), vocabulary_.end(), [](const auto& token) {
-           return NextMarkedWord(token.first) == std::string_view::npos;
-         });
+  into_marked_words_ = Find(kSpaceMark).has_value() &&
+                       std::all_of(vocabulary_.begin(), vocabulary_.end(), [](const auto& token) {
+                         return NextMarkedWord(token.first) == std::string_view::npos;
+                       });
 }
 
 std::optional<std::int32_t> Bpe::Find(std::string_view token) const {

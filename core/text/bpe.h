@@ -49,7 +49,7 @@ class Bpe {
   void EncodeBytes(std::string_view bytes, std::vector<std::int32_t>* ids) const;
 
   /// True where EncodeText gives the same for the words of space_mark.h one by one.
-  bool SplitsIntoMarkedWords() const;
+  bool SplitsIntoMarkedWords() const { return into_marked_words_; }
 
   std::optional<std::int32_t> Find(std::string_view token) const;
   const std::string* Token(std::int32_t id) const;  ///< null where there is none
@@ -71,6 +71,7 @@ class Bpe {
   PairTable merges_;
   BpeOptions options_;
   std::int64_t max_id_ = -1;
+  bool into_marked_words_ = false;
 };
 
 }  // namespace roundlab

@@ -30,8 +30,7 @@ TokenTemplate AroundText(std::vector<std::int32_t> front, std::vector<std::int32
 /// Encodes the words of one text; a word that comes again is looked up.
 class BpeTokenizer::WordEncoder {
  public:
-  WordEncoder(const Bpe& model, bool into_marked_words, std::size_t text_size)
-      : model_(model), into_marked_words_(into_marked_words) {
+  WordEncoder(const Bpe& model, std::size_t text_size) : model_(model) {
     ids_.reserve(text_size / 4 + 1);
   }
 
@@ -40,7 +39,7 @@ class BpeTokenizer::WordEncoder {
   void AddWord(std::string_view word, bool as_bytes) {
     if (as_bytes) {
       bytes_.Append(word, &ids_, [this](auto text, auto* ids) { model_.EncodeBytes(text, ids); });
-    } else if (into_marked_words_) {
+    } else if (model_.SplitsIntoMarkedWords()) {
       ForEachMarkedWord(word, [this](std::string_view part) { AddText(part); });
     } else {
       AddText(word);
@@ -55,7 +54,6 @@ class BpeTokenizer::WordEncoder {
   }
 
   const Bpe& model_;
-  const bool into_marked_words_;
   std::vector<std::int32_t> ids_;
   WordCache bytes_;
   WordCache text_;
@@ -69,7 +67,6 @@ BpeTokenizer::BpeTokenizer(BpeTokenizerParts parts) : parts_(std::move(parts)) {
     largest = std::max<std::int64_t>(largest, added_.by_id().rbegin()->first);
   }
   vocab_size_ = largest + 1;
-  into_marked_words_ = parts_.model->SplitsIntoMarkedWords();
 }
 
 void BpeTokenizer::EncodeStretch(const NormalizedText& text, WordEncoder* words) const {
@@ -89,7 +86,7 @@ void BpeTokenizer::EncodeStretch(const NormalizedText& text, WordEncoder* words)
 
 std::vector<std::int32_t> BpeTokenizer::Encode(std::string_view text, SpecialTokens special) const {
   CheckUtf8(text);
-  WordEncoder words(*parts_.model, into_marked_words_, text.size());
+  WordEncoder words(*parts_.model, text.size());
   for (const AddedSplit& split : added_.Split(text, false)) {
     if (split.id.has_value()) {
       words.AddId(*split.id);

@@ -71,7 +71,6 @@ class BpeTokenizer final : public Tokenizer {
   BpeTokenizerParts parts_;
   AddedTokens added_;
   std::int64_t vocab_size_ = 0;
-  bool into_marked_words_ = false;
 };
 
 }  // namespace roundlab
