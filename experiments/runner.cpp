@@ -79,18 +79,16 @@ class LocalRunner {
     if (!claim) return false;
     RunOutcome found = Look(place);
     const bool failed = found.state == RunState::kFailed;
-    if (found.state == RunState::kDone || found.corrupt || (failed && !Retry(folder))) {
+    if (found.state == RunState::kDone || found.corrupt || (failed && !ToRetry(found, options_))) {
       Finish(place, std::move(found));
       return true;
     }
     try {
       WriteFileAtomically(folder + "/config.yaml", plan_[place]->config.Canonical());
     } catch (const Error& e) {
-      found = RunOutcome();
-      found.id = plan_[place]->id;
-      found.folder = folder;
       found.state = RunState::kFailed;
       found.reason = e.what();
+      found.cached = false;
       Finish(place, std::move(found));
       return true;
     }
@@ -99,11 +97,6 @@ class LocalRunner {
     RunProcess process(Words(folder), *claim, options_.jobs > 1);
     active_.push_back({place, std::move(*claim), std::move(process)});
     return true;
-  }
-
-  /// Whether a failed run is tried again: once, and not where another runner has just done so.
-  bool Retry(const std::string& folder) const {
-    return options_.retry_failed && fs::last_write_time(folder + "/run.json") < options_.begun;
   }
 
   std::vector<std::string> Words(const std::string& folder) const {
@@ -255,6 +248,11 @@ std::vector<RunOutcome> LookAtAll(const Experiment& experiment, const std::strin
     outcomes.push_back(LookAtRun(RunFolder(out, experiment, run->id), run->config));
   }
   return outcomes;
+}
+
+bool ToRetry(const RunOutcome& found, const RunnerOptions& options) {
+  return options.retry_failed && found.state == RunState::kFailed && !found.corrupt &&
+         fs::last_write_time(found.folder + "/run.json") < options.begun;
 }
 
 OutcomeIndex ById(const std::vector<RunOutcome>& outcomes) {

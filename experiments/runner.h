@@ -51,6 +51,9 @@ RunOutcome LookAtRun(const std::string& folder, const RunConfig& config);
 /// That of all runs of the plan, one entry a distinct id, in plan order.
 std::vector<RunOutcome> LookAtAll(const Experiment& experiment, const std::string& out);
 
+/// Whether a failed run is tried again: once, and not where another runner has just done so.
+bool ToRetry(const RunOutcome& found, const RunnerOptions& options);
+
 /// Outcomes by run id.
 using OutcomeIndex = std::map<std::string, const RunOutcome*>;
 OutcomeIndex ById(const std::vector<RunOutcome>& outcomes);

@@ -111,18 +111,13 @@ class SlurmRunner {
     tasks_.clear();
     for (const std::size_t place : open_) {
       const auto found = std::find(ids.begin(), ids.end(), plan_[place]->id);
-      if (found != ids.end() && !ToRetry(Look(place)))
+      if (found != ids.end() && !ToRetry(Look(place), options_)) {
         tasks_[static_cast<int>(found - ids.begin())] = {place};
+      }
     }
     since_ = fs::last_write_time(folder_ + "/runs.txt");
     display_.Say("Slurm job " + job_ + " of an earlier call is still there: waiting for it");
     return true;
-  }
-
-  /// Whether it failed before this call, which is to try it again.
-  bool ToRetry(const RunOutcome& found) const {
-    return options_.retry_failed && found.state == RunState::kFailed && !found.corrupt &&
-           fs::last_write_time(found.folder + "/run.json") < options_.begun;
   }
 
   /// Until nothing of the array is left that was there before: its tasks read runs.txt. False where
