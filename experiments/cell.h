@@ -48,7 +48,7 @@ std::optional<bool> LowerIsBetter(const std::string& metric);
 /// "38.757 ± 0.431 (n=3)": mean and half width of the 95 % interval; of one value only itself.
 std::string FormatMean(const std::vector<double>& values);
 
-/// Four decimals of a p; "<0.0001" below, "-" for NaN.
+/// A p as FormatNumber writes it; "<0.0001" below that, "-" for NaN.
 std::string FormatChance(double p);
 
 /// Digits as the size of a perplexity or a cost needs them, three that count below 0.001; "-" for

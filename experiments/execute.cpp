@@ -64,7 +64,8 @@ class Spent {
     WriteFileAtomically(file_, text.str());
   }
 
-  double Seconds() const { return seconds_ + SecondsSince(start_); }
+  double HereSeconds() const { return SecondsSince(start_); }  // of this process
+  double Seconds() const { return seconds_ + HereSeconds(); }
   double Cpu() const { return cpu_ + CpuSeconds(); }
   double Peak() const {
     return std::max(peak_, static_cast<double>(PeakResidentBytes()));
@@ -151,7 +152,7 @@ class Execution {
 
   QuantizedModel Quantize(const ModelFiles& files, const Tokenizer& tokenizer) {
     if (config_.pipeline.empty()) return {};
-    const double before = SecondsSince(process_start_);
+    const double before = spent_.HereSeconds();
     const RoundStage& stage = config_.pipeline.front();
     PipelineInputs inputs;
     inputs.files = &files;
@@ -220,7 +221,6 @@ class Execution {
   RunRecord record_;
   RunResult result_;
   Spent spent_;
-  const Clock::time_point process_start_ = Clock::now();
 };
 
 }  // namespace

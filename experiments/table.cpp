@@ -52,7 +52,7 @@ class CellGrid {
   }
 
   /// p of the difference from the baseline's cell of the same column.
-  std::optional<double> Chance(const std::string& row, const std::string& column) const {
+  std::optional<double> Chance(const std::string& row, const std::string& column) {
     const std::string& baseline = baselines_.at(row);
     const Cell* a = At(baseline, column);
     const Cell* b = At(row, column);
@@ -91,7 +91,7 @@ class CellGrid {
   std::map<std::pair<std::string, std::string>, Cell> cells_;
   std::map<std::string, std::string> baselines_;  // row -> row it is compared with
   std::set<std::pair<std::string, std::string>> as_it_is_;
-  mutable std::set<std::string> problems_;
+  std::set<std::string> problems_;
 };
 
 /// Whether an overview shows a metric: what an evaluator is asked for first.
@@ -144,7 +144,7 @@ std::optional<std::vector<std::string>> ProtocolRow(const RunResult& result,
 
 TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
                     const std::vector<RunOutcome>& outcomes) {
-  const CellGrid grid(experiment, spec, outcomes);
+  CellGrid grid(experiment, spec, outcomes);
   TextTable table;
   table.title = spec.Title();
   table.header = {spec.columns.empty() ? spec.rows : spec.rows + " \\ " + spec.columns};
@@ -177,7 +177,7 @@ TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
 
 TextTable MakeLongTable(const Experiment& experiment, const TableSpec& spec,
                         const std::vector<RunOutcome>& outcomes) {
-  const CellGrid grid(experiment, spec, outcomes);
+  CellGrid grid(experiment, spec, outcomes);
   const auto exact = [](double value) {
     char text[40];
     std::snprintf(text, sizeof(text), "%.17g", value);
