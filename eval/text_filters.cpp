@@ -15,12 +15,10 @@ namespace {
 
 using Arguments = std::vector<std::string>;
 
-bool IsSpace(char32_t c) { return IsWhiteSpace(c) || (c >= 0x1C && c <= 0x1F); }
-
 std::string_view StripLeft(std::string_view text) {
   for (std::size_t place = 0; place < text.size();) {
     const std::size_t start = place;
-    if (!IsSpace(NextCodePoint(text, &place))) return text.substr(start);
+    if (!IsPythonSpace(NextCodePoint(text, &place))) return text.substr(start);
   }
   return {};
 }
@@ -130,8 +128,10 @@ std::string TextFilter::Apply(const std::string& text) const {
   return Filters().at(name_).apply(text, arguments_);
 }
 
+bool IsPythonSpace(char32_t c) { return IsWhiteSpace(c) || (c >= 0x1C && c <= 0x1F); }
+
 std::string StripRight(std::string_view text) {
-  while (!text.empty() && IsSpace(LastCodePoint(text))) {
+  while (!text.empty() && IsPythonSpace(LastCodePoint(text))) {
     std::size_t end = text.size() - 1;
     while ((static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
     text = text.substr(0, end);

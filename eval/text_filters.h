@@ -35,7 +35,10 @@ class TextFilter {
 /// Each `from`, which is not empty, by `to`: leftmost first, not overlapping (str.replace()).
 std::string Replace(std::string_view text, std::string_view from, std::string_view to);
 
-/// str.strip() and str.rstrip() of Python: Unicode white space and the control codes 1C to 1F.
+/// White space of Python's str.isspace() and \s: Unicode's and the control codes 1C to 1F.
+bool IsPythonSpace(char32_t c);
+
+/// str.strip() and str.rstrip() of Python.
 std::string Strip(std::string_view text);
 std::string StripRight(std::string_view text);
 

@@ -3,17 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/text/unicode.h"
 #include "core/text/utf8.h"
 #include "eval/text_filters.h"
 
 namespace roundlab {
 namespace {
-
-/// As Python's str.isspace() and \s of its patterns see it.
-bool IsPythonSpace(char32_t code_point) {
-  return IsWhiteSpace(code_point) || (code_point >= 0x1C && code_point <= 0x1F);
-}
 
 /// open \s* (anything but close) \s* close -> open (the same, stripped) close.
 void TrimInside(char open, char close, std::string* text) {
