@@ -17,8 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
-
 Work operator+(const Work& a, const Work& b) {
   return {a.flops + b.flops, a.values + b.values, a.ops + b.ops};
 }

@@ -9,6 +9,8 @@
 
 namespace roundlab {
 
+constexpr double kGib = 1024.0 * 1024.0 * 1024.0;  ///< bytes
+
 /// A machine in figures: configs/hardware/NAME.yaml, or this one as ProbeMachine finds it.
 struct Hardware {
   double flops = 0;            ///< matrix products, FLOP/s

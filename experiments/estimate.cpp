@@ -22,8 +22,6 @@ ModelDescription FromShape(const ModelShape& shape) {
   return model;
 }
 
-constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
-
 }  // namespace
 
 struct Estimator::Known {

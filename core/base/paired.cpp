@@ -7,7 +7,6 @@
 #include <boost/math/quadrature/gauss_kronrod.hpp>
 #include <boost/math/tools/toms748_solve.hpp>
 #include <cmath>
-#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -21,7 +20,6 @@ namespace {
 
 using Beta = boost::math::beta_distribution<double>;
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kTail = 0.025;  // of a 95 % interval, at each end
 
 std::vector<double> Differences(std::span<const double> a, std::span<const double> b) {
@@ -117,9 +115,9 @@ PairedResult PairedT(std::span<const double> a, std::span<const double> b) {
   const std::vector<double> differences = Differences(a, b);
   const double mean = Mean(differences);
   const double half = ConfidenceHalfWidth95(differences);
-  if (!std::isfinite(half)) return {mean, kNaN, kNaN, kNaN};
+  if (!std::isfinite(half)) return {mean, kUndefined, kUndefined, kUndefined};
   const double t = std::fabs(mean) / StandardError(differences);
-  if (std::isnan(t)) return {mean, mean, mean, kNaN};
+  if (std::isnan(t)) return {mean, mean, mean, kUndefined};
   const boost::math::students_t_distribution<double> student(
       static_cast<double>(differences.size()) - 1);
   return {mean, mean - half, mean + half,
@@ -130,7 +128,7 @@ PairedResult PairedBootstrap(std::span<const double> a, std::span<const double> 
                              const BootstrapOptions& options) {
   ROUNDLAB_CHECK(options.resamples > 0, "resamples is " + std::to_string(options.resamples));
   const std::vector<double> differences = Differences(a, b);
-  PairedResult result = {Mean(differences), kNaN, kNaN, kNaN};
+  PairedResult result = {Mean(differences), kUndefined, kUndefined, kUndefined};
   if (differences.size() < 2 || !std::isfinite(result.difference)) return result;
   const std::vector<double> means = ResampledMeans(differences, options);
   const auto places = static_cast<std::ptrdiff_t>((means.size() + 1) / 40);
@@ -147,7 +145,7 @@ PairedResult PairedBootstrap(std::span<const double> a, std::span<const double> 
 
 PairedResult ExactMcNemar(std::span<const double> a, std::span<const double> b) {
   const std::vector<double> differences = Differences(a, b);
-  if (differences.empty()) return {kNaN, kNaN, kNaN, kNaN};
+  if (differences.empty()) return {kUndefined, kUndefined, kUndefined, kUndefined};
   PairCounts n;
   for (std::size_t i = 0; i < a.size(); ++i) {
     ROUNDLAB_CHECK((a[i] == 0 || a[i] == 1) && (b[i] == 0 || b[i] == 1),

@@ -2,26 +2,23 @@
 
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
-#include <limits>
 
 namespace roundlab {
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 double Count(std::span<const double> values) { return static_cast<double>(values.size()); }
 
 }  // namespace
 
 double Mean(std::span<const double> values) {
-  if (values.empty()) return kNaN;
+  if (values.empty()) return kUndefined;
   double sum = 0;
   for (const double value : values) sum += value;
   return sum / Count(values);
 }
 
 double StandardDeviation(std::span<const double> values) {
-  if (values.size() < 2) return kNaN;
+  if (values.size() < 2) return kUndefined;
   const double mean = Mean(values);
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
@@ -33,7 +30,7 @@ double StandardError(std::span<const double> values) {
 }
 
 double RatioStandardError(std::span<const double> x, std::span<const double> w) {
-  if (x.size() < 2) return kNaN;
+  if (x.size() < 2) return kUndefined;
   const double weight = Mean(w) * Count(w);
   const double ratio = Mean(x) * Count(x) / weight;
   double squares = 0;
@@ -45,7 +42,7 @@ double RatioStandardError(std::span<const double> x, std::span<const double> w) 
 
 double ConfidenceHalfWidth95(std::span<const double> values) {
   const double error = StandardError(values);
-  if (std::isnan(error)) return kNaN;
+  if (std::isnan(error)) return kUndefined;
   const boost::math::students_t_distribution<double> student(Count(values) - 1);
   return error * boost::math::quantile(student, 0.975);
 }

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <limits>
 #include <span>
 
 namespace roundlab {
 
 /// Sums run in double. A figure that too few values leave undefined is NaN, never 0.
+constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
 /// sum(x) / n; NaN for no values.
 double Mean(std::span<const double> values);

@@ -12,8 +12,6 @@
 namespace roundlab {
 namespace {
 
-constexpr std::int64_t kBlock = 64;  // queries taken together
-
 /// A matrix whose rows are as wide as tiles are, so that they may be read and written to the end.
 class Matrix {
  public:
@@ -82,8 +80,8 @@ class HeadBackward {
     d_keys_.Reset(TileWidth(seq_), dim_);
     d_values_.Reset(TileWidth(seq_), dim_);
     for (std::int64_t head = kv_head * group_; head < (kv_head + 1) * group_; ++head) {
-      for (std::int64_t first = 0; first < seq_; first += kBlock) {
-        Block(text * seq_ * q_stride_ + head * dim_, first, std::min(kBlock, seq_ - first));
+      for (std::int64_t first = 0; first < seq_; first += kQueryBlock) {
+        Block(text * seq_ * q_stride_ + head * dim_, first, std::min(kQueryBlock, seq_ - first));
       }
     }
     d_keys_.Store(dk_ + kv_at, seq_, kv_stride_, dim_);
@@ -99,14 +97,14 @@ class HeadBackward {
   /// beyond the count are 0 in d_output, and so add nothing.
   void Block(std::int64_t head, std::int64_t first, std::int64_t count) {
     const std::int64_t at = head + first * q_stride_;
-    queries_.Reset(kBlock, dim_);
+    queries_.Reset(kQueryBlock, dim_);
     queries_.Load(q_ + at, count, q_stride_, dim_);
-    d_outputs_.Reset(kBlock, dim_);
+    d_outputs_.Reset(kQueryBlock, dim_);
     d_outputs_.Load(dy_ + at, count, q_stride_, dim_);
     begin_ = FirstKey(first) / kTileColumns * kTileColumns;
-    weights_.Reset(kBlock, first + count - begin_);
-    scores_.Reset(kBlock, first + count - begin_);
-    d_queries_.Reset(kBlock, dim_);
+    weights_.Reset(kQueryBlock, first + count - begin_);
+    scores_.Reset(kQueryBlock, first + count - begin_);
+    d_queries_.Reset(kQueryBlock, dim_);
     for (std::int64_t row = 0; row < count; row += kTileRows) {
       QueryTile(first, row, std::min(kTileRows, count - row));
     }
@@ -148,7 +146,7 @@ class HeadBackward {
                   Matrix* out) const {
     for (std::int64_t j = 0; j < out->width(); j += kTileColumns) {
       MultiplyTile({left.Row(row) + key, 1, left.width(), right.Row(row) + j, right.width(),
-                    kBlock - row, out->Row(begin_ + key) + j, out->width(), true});
+                    kQueryBlock - row, out->Row(begin_ + key) + j, out->width(), true});
     }
   }
 

@@ -10,31 +10,31 @@ namespace {
 /// Sixteen floats in one register, where the machine has such; loads need no alignment.
 using Lanes = float __attribute__((vector_size(64)));
 using LanesInMemory = float __attribute__((vector_size(64), aligned(4), may_alias));
-constexpr std::int64_t kLanes = 16;
-constexpr std::int64_t kLanesPerTile = kTileColumns / kLanes;
+constexpr std::int64_t kVector = 16;
+constexpr std::int64_t kVectorsPerTile = kTileColumns / kVector;
 
 }  // namespace
 
 ROUNDLAB_SIMD void MultiplyTile(const TileProduct& t) {
-  Lanes sums[kTileRows][kLanesPerTile] = {};
+  Lanes sums[kTileRows][kVectorsPerTile] = {};
   const float* left = t.a;
   const float* row = t.b;
   for (std::int64_t k = 0; k < t.depth; ++k, left += t.a_step, row += t.ldb) {
-    Lanes right[kLanesPerTile];
+    Lanes right[kVectorsPerTile];
 #pragma GCC unroll 2
-    for (std::int64_t j = 0; j < kLanesPerTile; ++j) {
-      right[j] = *reinterpret_cast<const LanesInMemory*>(row + kLanes * j);
+    for (std::int64_t j = 0; j < kVectorsPerTile; ++j) {
+      right[j] = *reinterpret_cast<const LanesInMemory*>(row + kVector * j);
     }
 #pragma GCC unroll 8
     for (std::int64_t i = 0; i < kTileRows; ++i) {
       const float one = left[i * t.a_row];
 #pragma GCC unroll 2
-      for (std::int64_t j = 0; j < kLanesPerTile; ++j) sums[i][j] += one * right[j];
+      for (std::int64_t j = 0; j < kVectorsPerTile; ++j) sums[i][j] += one * right[j];
     }
   }
   for (std::int64_t i = 0; i < kTileRows; ++i) {
-    for (std::int64_t j = 0; j < kLanesPerTile; ++j) {
-      auto* out = reinterpret_cast<LanesInMemory*>(t.c + i * t.ldc + kLanes * j);
+    for (std::int64_t j = 0; j < kVectorsPerTile; ++j) {
+      auto* out = reinterpret_cast<LanesInMemory*>(t.c + i * t.ldc + kVector * j);
       *out = t.add ? *out + sums[i][j] : sums[i][j];
     }
   }

@@ -8,6 +8,7 @@ namespace roundlab {
 
 constexpr std::int64_t kTileRows = 8;
 constexpr std::int64_t kTileColumns = 32;
+constexpr std::int64_t kQueryBlock = 64;  ///< queries a work item takes together
 
 /// The next multiple of kTileColumns.
 constexpr std::int64_t TileWidth(std::int64_t n) {

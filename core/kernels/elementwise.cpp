@@ -11,13 +11,6 @@
 namespace roundlab {
 namespace {
 
-constexpr std::int64_t kGrain = 16384;  // elements a thread takes at least
-
-std::int64_t RowGrain(std::int64_t width) { return std::max<std::int64_t>(1, kGrain / width); }
-
-// Eight partial sums: the order of additions is fixed and the compiler may use vectors for it.
-constexpr std::int64_t kLanes = 32;
-
 ROUNDLAB_SIMD void NormRow(const float* x, const float* weight, float eps, std::int64_t width,
                            float* y, float* inverse) {
   float sums[kLanes] = {};

@@ -11,10 +11,7 @@
 namespace roundlab {
 namespace {
 
-constexpr std::int64_t kGrain = 16384;
-constexpr std::int64_t kLanes = 16;
-
-std::int64_t RowGrain(std::int64_t width) { return std::max<std::int64_t>(1, kGrain / width); }
+constexpr std::int64_t kSums = 16;
 
 inline float Clamp(float x, float high) { return x < 0.0F ? 0.0F : (x > high ? high : x); }
 
@@ -43,14 +40,14 @@ inline float Inside(float x, float high) {
 }
 
 struct RowSums {
-  float factor[kLanes] = {};
-  float divisor[kLanes] = {};
-  float outside[kLanes] = {};
+  float factor[kSums] = {};
+  float divisor[kSums] = {};
+  float outside[kSums] = {};
 };
 
 float Total(const float* lanes) {
   float total = 0;
-  for (std::int64_t k = 0; k < kLanes; ++k) total += lanes[k];
+  for (std::int64_t k = 0; k < kSums; ++k) total += lanes[k];
   return total;
 }
 
@@ -77,8 +74,8 @@ ROUNDLAB_SIMD void BackwardRow(const float* w, const float* v, const float* dy, 
                                std::int64_t width, float* dv, RowSums* out) {
   RowSums sums;
   std::int64_t i = 0;
-  for (; i + kLanes <= width; i += kLanes) {
-    for (std::int64_t k = 0; k < kLanes; ++k) {
+  for (; i + kSums <= width; i += kSums) {
+    for (std::int64_t k = 0; k < kSums; ++k) {
       dv[i + k] = BackwardOne(g, w[i + k], v[i + k], dy[i + k], &sums.factor[k], &sums.divisor[k],
                               &sums.outside[k]);
     }
@@ -125,10 +122,10 @@ ROUNDLAB_SIMD double PenaltyRange(const float* v, std::int64_t count, float beta
     penalties[i] = 1.0F - power * magnitude;
     d_v[i] = step * power * sign * SoftSlope(v[i]);
   }
-  double lanes[kLanes] = {};
+  double lanes[kSums] = {};
   std::int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (std::int64_t k = 0; k < kLanes; ++k) lanes[k] += static_cast<double>(penalties[i + k]);
+  for (; i + kSums <= count; i += kSums) {
+    for (std::int64_t k = 0; k < kSums; ++k) lanes[k] += static_cast<double>(penalties[i + k]);
   }
   double total = 0;
   for (; i < count; ++i) total += static_cast<double>(penalties[i]);

@@ -17,11 +17,10 @@ using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
 constexpr std::int64_t kChunkRows = 1024;
-constexpr std::int64_t kLanes = 32;
 
 /// Makes of a row of logits the gradient of factor * nll(target): factor * (softmax - one-hot).
 /// Answers the nll.
-ROUNDLAB_SIMD double SoftmaxRow(float* x, std::int64_t count, std::int64_t target, float factor) {
+ROUNDLAB_SIMD double GradientRow(float* x, std::int64_t count, std::int64_t target, float factor) {
   const float top = Largest(x, count);
   const float chosen = x[target];
   float sums[kLanes] = {};
@@ -62,7 +61,7 @@ struct HeadNllFunction : torch::autograd::Function<HeadNllFunction> {
       at::parallel_for(0, rows, 8, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
           nll[static_cast<std::size_t>(first + row)] =
-              SoftmaxRow(x + row * vocab, vocab, target[first + row], factor);
+              GradientRow(x + row * vocab, vocab, target[first + row], factor);
         }
       });
       at::Tensor d_part = d_hidden.narrow(0, first, rows);

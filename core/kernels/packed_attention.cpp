@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::int64_t kRows = kTileRows;  // queries a tile
 constexpr std::int64_t kColumns = kTileColumns;
-constexpr std::int64_t kBlock = 64;  // queries a work item
 
 std::int64_t PrefixLength(const Segment& segment) {
   std::int64_t length = 0;
@@ -180,9 +179,9 @@ std::vector<Item> Items(const std::vector<Segment>& segments, std::int64_t kv_he
   for (std::int64_t head = 0; head < kv_heads; ++head) {
     for (const Segment& segment : segments) {
       const std::int64_t prefix = PrefixLength(segment);
-      for (std::int64_t first = 0; first < segment.own.length; first += kBlock) {
+      for (std::int64_t first = 0; first < segment.own.length; first += kQueryBlock) {
         items.push_back(
-            {&segment, prefix, first, std::min(kBlock, segment.own.length - first), head});
+            {&segment, prefix, first, std::min(kQueryBlock, segment.own.length - first), head});
       }
     }
   }

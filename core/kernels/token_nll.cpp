@@ -12,8 +12,6 @@
 namespace roundlab {
 namespace {
 
-constexpr std::int64_t kLanes = 32;
-
 /// log(sum(exp(x))) of a row of logits that comes in pieces, and its largest element.
 struct RowSum {
   float largest = 0;

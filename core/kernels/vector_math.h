@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 
@@ -13,6 +14,15 @@
 #endif
 
 namespace roundlab {
+
+/// Elements a thread takes at least, and the rows of `width` that make as many.
+constexpr std::int64_t kGrain = 16384;
+inline std::int64_t RowGrain(std::int64_t width) {
+  return std::max<std::int64_t>(1, kGrain / width);
+}
+
+/// Sums and maxima of a row are carried in so many side by side, which compilers vectorize.
+constexpr std::int64_t kLanes = 32;
 
 /// e^x to about 2 units in the last place, in plain arithmetic that compilers vectorize. Clamped to
 /// [-87, 88], where float32 neither underflows nor overflows.
@@ -57,7 +67,6 @@ inline float FastLog(float x) {
 
 /// The largest of x[0, count); at least one.
 inline float Largest(const float* x, std::int64_t count) {
-  constexpr std::int64_t kLanes = 32;
   float maxima[kLanes];
   for (float& m : maxima) m = x[0];
   std::int64_t i = 0;
