@@ -45,9 +45,9 @@ std::vector<TaskDocument> Chosen(const std::string& name, const TaskOptions& tas
 }
 
 /// Documents of a task as one harness encodes and a model scores them.
-struct Scored {
-  Scored(const TaskOptions& task, const std::vector<TaskDocument>& documents, Harness harness,
-         const LanguageModel& model, const Tokenizer& tokenizer)
+struct GoldenScores {
+  GoldenScores(const TaskOptions& task, const std::vector<TaskDocument>& documents, Harness harness,
+               const LanguageModel& model, const Tokenizer& tokenizer)
       : preambles(Preambles(task, harness, 0, documents, {}, false)) {
     std::vector<std::vector<Continuation>> groups;
     for (std::size_t i = 0; i < documents.size(); ++i) {
@@ -107,8 +107,8 @@ class ZeroShotGoldenTest : public ::testing::TestWithParam<std::string> {
     ASSERT_FALSE(rows.empty()) << file;
     const TaskOptions task = LoadTask(name);
     const auto documents = Chosen(name, task, rows);
-    const Scored old(task, documents, Harness::kLmEval03, model, tokenizer);
-    const Scored today(task, documents, Harness::kLmEval04, model, tokenizer);
+    const GoldenScores old(task, documents, Harness::kLmEval03, model, tokenizer);
+    const GoldenScores today(task, documents, Harness::kLmEval04, model, tokenizer);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       SCOPED_TRACE(name + " row " + rows[i]["row"].dump());
       Compare(rows[i], documents[i], old, i);
@@ -120,7 +120,7 @@ class ZeroShotGoldenTest : public ::testing::TestWithParam<std::string> {
     CompareSummary(name, task, documents, today.scores, Harness::kLmEval04);
   }
 
-  static void Compare(const Json& row, const TaskDocument& document, const Scored& scored,
+  static void Compare(const Json& row, const TaskDocument& document, const GoldenScores& scored,
                       std::size_t i) {
     if (row.contains("skipped")) {
       EXPECT_TRUE(scored.scores[i].Refused());

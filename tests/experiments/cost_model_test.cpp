@@ -13,7 +13,7 @@ namespace {
 using testing::ErrorOf;
 using testing::TempFolder;
 
-RunConfig Load(const std::string& yaml) {
+RunConfig LoadRun(const std::string& yaml) {
   const TempFolder folder;
   return LoadExperiment(folder.Write("e.yaml", yaml), {}).runs.at(0).config;
 }
@@ -32,7 +32,7 @@ TEST(CostModelTest, CountsProductsByHand) {
   m.heads = m.kv_heads = 2;
   m.head_dim = 4;
   m.vocab = 16;
-  const RunConfig run = Load(
+  const RunConfig run = LoadRun(
       "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}, samples: 4, seqlen: 10}\n"
       "pipeline: [{type: round, scheme: {type: signround}, steps: 5, batch: 2}]\n");
   const RunCost cost = CostOf(run, m, 0, 4);
@@ -54,7 +54,7 @@ TEST(CostModelTest, CountsProductsByHand) {
 
 TEST(CostModelTest, ThePapers70BModelOnOneA100IsWithinAQuarterOfTheirHours) {
   Estimator estimator(LoadHardware("a100-80g"));
-  const auto estimate = estimator.Of(Load(kPaper));
+  const auto estimate = estimator.Of(LoadRun(kPaper));
   ASSERT_TRUE(estimate);
   EXPECT_NEAR(estimate->seconds / 3600, 2.5, 0.25 * 2.5);
 }
@@ -72,17 +72,17 @@ TEST(CostModelTest, MemoryIsWithinAQuarterOfWhatWasMeasured) {
   m.tied_head = true;
   const std::string head = "model: m/\neval: [{type: perplexity, data: {path: x}}]\n";
   constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
-  EXPECT_NEAR(CostOf(Load(head), m, 4096, 4).peak_bytes / kGib, 0.88, 0.22);
+  EXPECT_NEAR(CostOf(LoadRun(head), m, 4096, 4).peak_bytes / kGib, 0.88, 0.22);
   const RunConfig tuned =
-      Load(head +
-           "quant: {bits: 4}\ncalibration: {data: {path: x}, samples: 128, seqlen: 512}\n"
-           "pipeline: [{type: round, scheme: {type: signround}, batch: 8}]\n");
+      LoadRun(head +
+              "quant: {bits: 4}\ncalibration: {data: {path: x}, samples: 128, seqlen: 512}\n"
+              "pipeline: [{type: round, scheme: {type: signround}, batch: 8}]\n");
   EXPECT_NEAR(CostOf(tuned, m, 4096, 4).peak_bytes / kGib, 1.58, 0.4);
 }
 
 TEST(CostModelTest, ModelsThatNobodyKnowsHaveNoEstimate) {
   Estimator estimator(LoadHardware("a100-80g"));
-  EXPECT_FALSE(estimator.Of(Load("model: nowhere/\n")));
+  EXPECT_FALSE(estimator.Of(LoadRun("model: nowhere/\n")));
 }
 
 TEST(CostModelTest, UnknownHardwareNamesTheNearest) {

@@ -21,7 +21,7 @@ pipeline: [{type: round, scheme: {type: signround}}]
 eval: [{type: perplexity, name: t, data: {path: x}}]
 )";
 
-Experiment Load(const std::string& yaml) {
+Experiment LoadTuned(const std::string& yaml) {
   const TempFolder folder;
   return LoadExperiment(folder.Write("e.yaml", kTuned + yaml), {});
 }
@@ -40,7 +40,7 @@ std::vector<RunOutcome> Outcomes(const Experiment& experiment, const Value& valu
 }
 
 TEST(AxesTest, ZipSetsOptionsTogetherAndLabelsNameThem) {
-  const Experiment experiment = Load(
+  const Experiment experiment = LoadTuned(
       "axes:\n"
       "  - {name: size, zip: {quant.bits: [4, 2], quant.group_size: [128, 64]}}\n"
       "  - {key: pipeline.0.steps, values: [50, 200], labels: [short, long]}\n");
@@ -53,7 +53,7 @@ TEST(AxesTest, ZipSetsOptionsTogetherAndLabelsNameThem) {
 }
 
 TEST(AxesTest, WhereKeepsAndExceptDropsPoints) {
-  const Experiment experiment = Load(
+  const Experiment experiment = LoadTuned(
       "axes: [{key: quant.bits, values: [4, 3, 2]}, {key: threads, values: [1, 2]}]\n"
       "where: [{quant.bits: [4, 3]}, {threads: 1}]\nexcept: [{quant.bits: 4, threads: 2}]\n");
   std::vector<std::string> points;
@@ -64,7 +64,7 @@ TEST(AxesTest, WhereKeepsAndExceptDropsPoints) {
 }
 
 TEST(ExperimentTest, ReadsItselfBackFromTheResolvedText) {
-  const Experiment experiment = Load(
+  const Experiment experiment = LoadTuned(
       "axes: [{name: m, values: {a: {}, b: {quant.bits: 3}}}]\nseeds: [0, 1]\n"
       "tables: [{rows: m, value: t/perplexity}]\n"
       "ablate: {value: t/perplexity, off: {offset: {pipeline.0.scheme.tune_offset: false}}}\n");
@@ -90,7 +90,7 @@ ablate:
 )";
 
 TEST(AblationTest, SwitchesOffOneAndTwoAtATime) {
-  const Experiment experiment = Load(kAblate);
+  const Experiment experiment = LoadTuned(kAblate);
   EXPECT_EQ(experiment.axes.at(0).name, "ablate");
   EXPECT_EQ(experiment.axes[0].labels, (Row{"full", "- best", "- range", "- best - range"}));
   ASSERT_EQ(experiment.runs.size(), 12U);
@@ -99,7 +99,7 @@ TEST(AblationTest, SwitchesOffOneAndTwoAtATime) {
 }
 
 TEST(AblationTest, RanksByDamageWithIntervalsAndInteraction) {
-  const Experiment experiment = Load(kAblate);
+  const Experiment experiment = LoadTuned(kAblate);
   // Seeds 0, 1, 2 shift everything by 0, 10, 20; damages 1 and 4 +- 1, and both 8: 3 more than 5.
   const auto outcomes = Outcomes(experiment, [](const PlannedRun& run) {
     const std::string& label = run.labels.at("ablate");
@@ -125,7 +125,7 @@ TEST(AblationTest, RanksByDamageWithIntervalsAndInteraction) {
 }
 
 TEST(AblationTest, OneSeedHasNoIntervalAndMissingRunsAreSaid) {
-  const Experiment experiment = Load(
+  const Experiment experiment = LoadTuned(
       "ablate: {value: t/perplexity, off: {offset: {pipeline.0.scheme.tune_offset: false}, "
       "range: {pipeline.0.scheme.tune_range: false}}}\n");
   auto outcomes = Outcomes(experiment, [](const PlannedRun& run) {
@@ -138,7 +138,7 @@ TEST(AblationTest, OneSeedHasNoIntervalAndMissingRunsAreSaid) {
 }
 
 TEST(TableTest, StarsDifferencesFromTheBaselineAndMarksTheBest) {
-  const Experiment experiment = Load(
+  const Experiment experiment = LoadTuned(
       "axes:\n  - {key: pipeline.0.steps, name: steps, values: [10, 20, 30]}\nseeds: [0, 1, 2]\n"
       "tables: [{rows: steps, value: t/perplexity, compare_to: 10}]\n");
   // 20 steps: 5 less on each seed, give or take; 30 steps: noise.

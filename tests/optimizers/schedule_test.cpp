@@ -21,7 +21,7 @@ std::vector<double> Factors(const std::string& recipe, std::int64_t steps) {
   return factors;
 }
 
-std::string ErrorOf(const std::string& recipe) {
+std::string ScheduleError(const std::string& recipe) {
   try {
     Schedules().FromText(recipe);
   } catch (const ConfigError& e) {
@@ -103,16 +103,16 @@ TEST(ScheduleTest, WarmupLongerThanTheStepsIsAnError) {
 }
 
 TEST(ScheduleTest, BadOptionsAreReported) {
-  EXPECT_EQ(ErrorOf("{type: linear, warmup: 2.5}"),
+  EXPECT_EQ(ScheduleError("{type: linear, warmup: 2.5}"),
             "builtin:1:1: schedule: warmup 2.5 must be below 1 (a share of the steps) or a whole "
             "number of them");
-  EXPECT_EQ(ErrorOf("{type: linear, warmup: -1}"),
+  EXPECT_EQ(ScheduleError("{type: linear, warmup: -1}"),
             "builtin:1:24: schedule.warmup: -1 is out of range [0, inf)");
-  EXPECT_EQ(ErrorOf("{type: cosine, end_factor: 2}"),
+  EXPECT_EQ(ScheduleError("{type: cosine, end_factor: 2}"),
             "builtin:1:28: schedule.end_factor: 2 is out of range [0, 1]");
-  EXPECT_EQ(ErrorOf("{type: constant, end_factor: 1}"),
+  EXPECT_EQ(ScheduleError("{type: constant, end_factor: 1}"),
             "builtin:1:18: unknown key 'schedule.end_factor' (known: type, warmup)");
-  EXPECT_EQ(ErrorOf("type: cosin"),
+  EXPECT_EQ(ScheduleError("type: cosin"),
             "builtin:1:7: schedule.type: unknown schedule 'cosin'; did you mean 'cosine'? "
             "(known: constant, cosine, linear)");
 }

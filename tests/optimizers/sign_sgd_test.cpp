@@ -29,7 +29,7 @@ SignSgd::Options Majority(double lr) {
   return options;
 }
 
-std::string ErrorOf(const std::string& recipe) {
+std::string RecipeError(const std::string& recipe) {
   try {
     Optimizers().FromText(recipe);
   } catch (const ConfigError& e) {
@@ -155,16 +155,16 @@ TEST(SignSgdTest, AClosureIsOneVote) {
 }
 
 TEST(SignSgdTest, BadOptionsAreReported) {
-  EXPECT_EQ(ErrorOf("{type: sign_sgd, nesterov: true}"),
+  EXPECT_EQ(RecipeError("{type: sign_sgd, nesterov: true}"),
             "builtin:1:1: optimizer: nesterov needs momentum above 0 and dampening 0, got momentum "
             "0 and dampening 0");
-  EXPECT_EQ(ErrorOf("{type: sgd, nesterov: true, momentum: 0.9, dampening: 0.5}"),
+  EXPECT_EQ(RecipeError("{type: sgd, nesterov: true, momentum: 0.9, dampening: 0.5}"),
             "builtin:1:1: optimizer: nesterov needs momentum above 0 and dampening 0, got momentum "
             "0.9 and dampening 0.5");
-  EXPECT_EQ(ErrorOf("{type: sign_sgd, vote: majorty}"),
+  EXPECT_EQ(RecipeError("{type: sign_sgd, vote: majorty}"),
             "builtin:1:24: optimizer.vote: unknown value 'majorty'; did you mean 'majority'? "
             "(known: majority, none)");
-  EXPECT_EQ(ErrorOf("{type: sign_sgd, lr: 0}"),
+  EXPECT_EQ(RecipeError("{type: sign_sgd, lr: 0}"),
             "builtin:1:22: optimizer.lr: 0 is out of range (0, inf)");
   SignSgd::Options options;
   options.momentum.nesterov = true;

@@ -75,7 +75,7 @@ class AdaRoundReplay {
   TuneOptions options_;
 };
 
-#define ROUNDLAB_GOLDEN_OR_SKIP(file)                                          \
+#define ROUNDLAB_ADAROUND_GOLDEN_OR_SKIP(file)                                 \
   ROUNDLAB_SHARED_OR_SKIP(path, "golden/methods/adaround_golden.safetensors"); \
   const SafetensorsFile file(path)
 
@@ -92,7 +92,7 @@ class AdaRoundGoldenTest : public ::testing::Test {
 const std::vector<std::string> kSchedules = {"linear", "cosine"};
 
 TEST_F(AdaRoundGoldenTest, StartsAtTheFractionOnTheSameGrid) {
-  ROUNDLAB_GOLDEN_OR_SKIP(file);
+  ROUNDLAB_ADAROUND_GOLDEN_OR_SKIP(file);
   AdaRoundReplay replay(file, "linear");
   const QuantizedWeight start = replay.Layer().Finish();
   EXPECT_TRUE(TensorNear(start.scale, GoldenTensor(file, "scale"), 0, 0));
@@ -103,7 +103,7 @@ TEST_F(AdaRoundGoldenTest, StartsAtTheFractionOnTheSameGrid) {
 }
 
 TEST_F(AdaRoundGoldenTest, FirstGradient) {
-  ROUNDLAB_GOLDEN_OR_SKIP(file);
+  ROUNDLAB_ADAROUND_GOLDEN_OR_SKIP(file);
   AdaRoundReplay replay(file, "linear");
   replay.Backward(0);
   const at::Tensor expected = GoldenTensor(file, "grad_alpha_step1");
@@ -112,7 +112,7 @@ TEST_F(AdaRoundGoldenTest, FirstGradient) {
 }
 
 TEST_F(AdaRoundGoldenTest, ExponentOfThePenalty) {
-  ROUNDLAB_GOLDEN_OR_SKIP(file);
+  ROUNDLAB_ADAROUND_GOLDEN_OR_SKIP(file);
   for (const std::string& schedule : kSchedules) {
     AdaRound::Options options;
     options.beta_schedule = schedule;
@@ -125,7 +125,7 @@ TEST_F(AdaRoundGoldenTest, ExponentOfThePenalty) {
 }
 
 TEST_F(AdaRoundGoldenTest, LossesLogitsAndCodes) {
-  ROUNDLAB_GOLDEN_OR_SKIP(file);
+  ROUNDLAB_ADAROUND_GOLDEN_OR_SKIP(file);
   for (const std::string& schedule : kSchedules) {
     SCOPED_TRACE(schedule);
     AdaRoundReplay replay(file, schedule);

@@ -9,11 +9,13 @@
 
 #include "core/config/fields.h"
 #include "rounding/tune_options.h"
+#include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
 
 namespace roundlab {
 namespace {
 
+using testing::RandomTensor;
 using testing::TensorNear;
 
 at::Tensor Loss(const std::string& kind, const at::Tensor& outputs, const at::Tensor& targets,
@@ -24,11 +26,6 @@ at::Tensor Loss(const std::string& kind, const at::Tensor& outputs, const at::Te
   return ReconstructionLoss(outputs, targets, options);
 }
 
-at::Tensor Random(at::IntArrayRef shape, std::uint64_t seed) {
-  at::Generator g = at::detail::createCPUGenerator(seed);
-  return at::randn(shape, g, at::TensorOptions(at::kFloat));
-}
-
 TEST(ReconstructionLossTest, MeanAndSumOfSquaresByHand) {
   const at::Tensor y = at::tensor({1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F}).view({1, 2, 3});
   const at::Tensor t = at::tensor({0.0F, 2.0F, 5.0F, 4.0F, 4.0F, 3.0F}).view({1, 2, 3});
@@ -37,13 +34,13 @@ TEST(ReconstructionLossTest, MeanAndSumOfSquaresByHand) {
 }
 
 TEST(ReconstructionLossTest, SumOfSquaresIsTheMeanTimesTheFeatures) {
-  const at::Tensor y = Random({4, 3, 7}, 1);
-  const at::Tensor t = Random({4, 3, 7}, 2);
+  const at::Tensor y = RandomTensor({4, 3, 7}, 1);
+  const at::Tensor t = RandomTensor({4, 3, 7}, 2);
   EXPECT_NEAR(Loss("sum_squares", y, t).item<double>(), 7 * Loss("mse", y, t).item<double>(), 1e-5);
 }
 
 TEST(ReconstructionLossTest, IsFloat32WhateverTheComputeType) {
-  const at::Tensor y = Random({2, 3, 4}, 1).to(at::kBFloat16);
+  const at::Tensor y = RandomTensor({2, 3, 4}, 1).to(at::kBFloat16);
   for (const char* kind : {"mse", "sum_squares", "trimmed_mse"}) {
     const at::Tensor loss = Loss(kind, y, at::zeros({2, 3, 4}));
     EXPECT_EQ(loss.scalar_type(), at::kFloat) << kind;
@@ -77,8 +74,8 @@ TEST(ReconstructionLossTest, TrimmedMeanAsBruteForce) {
                         {1, 0.5, 125},
                         {3, 0.0101, 7}}) {
     SCOPED_TRACE(std::to_string(c.rows) + " rows, trim " + std::to_string(c.trim));
-    const at::Tensor y = Random({c.rows, 5, 50}, 1);
-    const at::Tensor t = Random({c.rows, 5, 50}, 2);
+    const at::Tensor y = RandomTensor({c.rows, 5, 50}, 1);
+    const at::Tensor t = RandomTensor({c.rows, 5, 50}, 2);
     EXPECT_NEAR(Loss("trimmed_mse", y, t, c.trim).item<double>(),
                 TrimmedByBruteForce(y, t, c.dropped), 1e-6);
   }

@@ -24,7 +24,7 @@ QuantOptions Parse(const std::string& yaml) {
   return options;
 }
 
-std::string ErrorOf(const std::string& yaml) {
+std::string OptionsError(const std::string& yaml) {
   try {
     Parse(yaml).CheckAgainst(kLayers);
   } catch (const Error& error) {
@@ -61,16 +61,17 @@ TEST(QuantOptionsTest, SkippedLayersHaveNoSpec) {
 }
 
 TEST(QuantOptionsTest, PatternsMustMatchSomeLayer) {
-  EXPECT_EQ(ErrorOf("bits: 4\noverrides: [{match: '.*down_proj', bits: 8}]\n"
-                    "skip: [lm_head, model.embed_tokens]\n"),
+  EXPECT_EQ(OptionsError("bits: 4\noverrides: [{match: '.*down_proj', bits: 8}]\n"
+                         "skip: [lm_head, model.embed_tokens]\n"),
             "");
-  EXPECT_EQ(ErrorOf("bits: 4\noverrides: [{match: '.*', bits: 3}, {match: '.*gate', bits: 8}]\n"),
-            "quant.overrides.1.match: '.*gate' matches no layer; the first is "
-            "'model.layers.0.self_attn.q_proj', the last 'model.layers.1.mlp.down_proj'");
-  EXPECT_EQ(ErrorOf("bits: 4\noverrides: [{match: lm_head, bits: 8}]\n"),
+  EXPECT_EQ(
+      OptionsError("bits: 4\noverrides: [{match: '.*', bits: 3}, {match: '.*gate', bits: 8}]\n"),
+      "quant.overrides.1.match: '.*gate' matches no layer; the first is "
+      "'model.layers.0.self_attn.q_proj', the last 'model.layers.1.mlp.down_proj'");
+  EXPECT_EQ(OptionsError("bits: 4\noverrides: [{match: lm_head, bits: 8}]\n"),
             "quant.overrides.0.match: 'lm_head' matches no layer; the first is "
             "'model.layers.0.self_attn.q_proj', the last 'model.layers.1.mlp.down_proj'");
-  EXPECT_EQ(ErrorOf("bits: 4\nskip: [lm_head, down_proj]\n"),
+  EXPECT_EQ(OptionsError("bits: 4\nskip: [lm_head, down_proj]\n"),
             "quant.skip.1: 'down_proj' matches no layer; the first is "
             "'model.layers.0.self_attn.q_proj', the last 'model.embed_tokens'");
 }
@@ -78,18 +79,18 @@ TEST(QuantOptionsTest, PatternsMustMatchSomeLayer) {
 TEST(QuantOptionsTest, PatternsMustBeRegularExpressions) {
   // What follows is the standard library's own text.
   EXPECT_THAT(
-      ErrorOf("bits: 4\noverrides: [{match: '(down', bits: 8}]\n"),
+      OptionsError("bits: 4\noverrides: [{match: '(down', bits: 8}]\n"),
       ::testing::StartsWith("a.yaml:2:13: quant.overrides.0: '(down' is no regular expression: "));
-  EXPECT_THAT(ErrorOf("bits: 4\nskip: ['[a']\n"),
+  EXPECT_THAT(OptionsError("bits: 4\nskip: ['[a']\n"),
               ::testing::StartsWith("a.yaml:1:1: quant: skip: '[a' is no regular expression: "));
 }
 
 TEST(QuantOptionsTest, OverridesAreCheckedLikeTheSection) {
-  EXPECT_EQ(ErrorOf("bits: 4\noverrides: [{match: '.*', bits: 9}]\n"),
+  EXPECT_EQ(OptionsError("bits: 4\noverrides: [{match: '.*', bits: 9}]\n"),
             "a.yaml:2:33: quant.overrides.0.bits: 9 is out of range [2, 8]");
-  EXPECT_EQ(ErrorOf("bits: 4\noverrides: [{bits: 3}]\n"),
+  EXPECT_EQ(OptionsError("bits: 4\noverrides: [{bits: 3}]\n"),
             "a.yaml:2:13: missing required key 'quant.overrides.0.match'");
-  EXPECT_EQ(ErrorOf("bits: 4\noverrides: [{match: '.*', grid: symm}]\n"),
+  EXPECT_EQ(OptionsError("bits: 4\noverrides: [{match: '.*', grid: symm}]\n"),
             "a.yaml:2:33: quant.overrides.0.grid: unknown value 'symm'; did you mean 'sym'? "
             "(known: asym, sym, sym_full)");
 }

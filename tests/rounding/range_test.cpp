@@ -24,7 +24,8 @@ GroupRange Estimate(const std::string& recipe, const at::Tensor& groups, const Q
 }
 
 /// sum |w^ - w|^norm of one group on [low, high], float32 where the grid is, sums in float64.
-double Error(const at::Tensor& group, const GroupRange& range, const QuantSpec& spec, double norm) {
+double RangeError(const at::Tensor& group, const GroupRange& range, const QuantSpec& spec,
+                  double norm) {
   const AffineGrid grid = MakeGrid(range, spec);
   const GroupLayout layout = GroupLayout::For(1, group.numel(), -1);
   const at::Tensor rounded =
@@ -57,12 +58,12 @@ TEST(MseEstimatorTest, AsBruteForceOverAllCandidates) {
         double widest = 0;
         for (int i = 0; i < 80; ++i) {
           const double p = 1 - i / 100.0;
-          const double error = Error(groups[g], Shrunk(groups[g], p), spec, 2.4);
+          const double error = RangeError(groups[g], Shrunk(groups[g], p), spec, 2.4);
           if (error < least) widest = p;
           least = std::min(least, error);
         }
         const GroupRange own{found.low.narrow(0, g, 1), found.high.narrow(0, g, 1)};
-        EXPECT_NEAR(Error(groups[g], own, spec, 2.4), least, 1e-6 * least);
+        EXPECT_NEAR(RangeError(groups[g], own, spec, 2.4), least, 1e-6 * least);
         const GroupRange best = Shrunk(groups[g], widest);
         EXPECT_TRUE(TensorNear(own.low, best.low, 0, 1e-6));
         EXPECT_TRUE(TensorNear(own.high, best.high, 0, 1e-6));
@@ -80,8 +81,8 @@ TEST(MseEstimatorTest, NeverWorseThanMinMaxInItsOwnNorm) {
       const GroupRange found = Estimate(std::string("type: mse\nnorm: ") + norm, groups, spec);
       for (std::int64_t g = 0; g < groups.size(0); ++g) {
         const GroupRange own{found.low.narrow(0, g, 1), found.high.narrow(0, g, 1)};
-        const double error = Error(groups[g], own, spec, std::stod(norm));
-        const double plain = Error(groups[g], Shrunk(groups[g], 1), spec, std::stod(norm));
+        const double error = RangeError(groups[g], own, spec, std::stod(norm));
+        const double plain = RangeError(groups[g], Shrunk(groups[g], 1), spec, std::stod(norm));
         EXPECT_LE(error, plain * (1 + 1e-6)) << "norm " << norm << " group " << g;
         better += error < plain ? 1 : 0;
       }

@@ -40,7 +40,7 @@ class SignRoundGoldenTest : public ::testing::Test {
   int threads_ = at::get_num_threads();
 };
 
-#define ROUNDLAB_GOLDEN_OR_SKIP(file)                                           \
+#define ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file)                                 \
   ROUNDLAB_SHARED_OR_SKIP(path, "golden/methods/signround_golden.safetensors"); \
   const SafetensorsFile file(path)
 
@@ -54,7 +54,7 @@ std::int64_t Different(const at::Tensor& a, const at::Tensor& b) {
 }
 
 TEST_F(SignRoundGoldenTest, TheBlockReproducesItsTargets) {
-  ROUNDLAB_GOLDEN_OR_SKIP(file);
+  ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file);
   // signround_golden.md: another implementation gets within 5e-8 of 0.264 and 9e-5 of 613.
   for (const SignRoundGolden& golden : {kBabyLlama, kTinyStories}) {
     SCOPED_TRACE(golden.model);
@@ -65,7 +65,7 @@ TEST_F(SignRoundGoldenTest, TheBlockReproducesItsTargets) {
 }
 
 TEST_F(SignRoundGoldenTest, FirstGradientsAreThoseOfAutoRound) {
-  ROUNDLAB_GOLDEN_OR_SKIP(file);
+  ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file);
   // Sums over 64 positions in another order: 1e-5 of the largest gradient is about 100 eps.
   for (const SignRoundGolden& golden : {kBabyLlama, kTinyStories}) {
     SignRoundReplay replay(file, golden, "float32");
@@ -93,7 +93,7 @@ struct Drift {
 };
 
 TEST_F(SignRoundGoldenTest, StatesAfterStepsOneTwoAndFive) {
-  ROUNDLAB_GOLDEN_OR_SKIP(file);
+  ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file);
   for (const SignRoundGolden& golden : {kBabyLlama, kTinyStories}) {
     SignRoundReplay replay(file, golden, "float32");
     const at::Tensor lr = Golden(file, golden, "lr");
@@ -135,7 +135,7 @@ at::Tensor CodesByFormula(const at::Tensor& weight, const at::Tensor& offset, co
 }
 
 TEST_F(SignRoundGoldenTest, CodesAfterStepFiveFollowFromTheGoldenState) {
-  ROUNDLAB_GOLDEN_OR_SKIP(file);
+  ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file);
   for (const SignRoundGolden& golden : {kBabyLlama, kTinyStories}) {
     SignRoundReplay replay(file, golden, "float32");
     for (std::int64_t step = 0; step < 5; ++step) {
@@ -163,7 +163,7 @@ at::Tensor Unpack(const at::Tensor& packed) {
 }
 
 TEST_F(SignRoundGoldenTest, TheBestStateFinishesAsAutoRoundPacksIt) {
-  ROUNDLAB_GOLDEN_OR_SKIP(file);
+  ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file);
   for (const SignRoundGolden& golden : {kBabyLlama, kTinyStories}) {
     SignRoundReplay replay(file, golden, "float32");
     for (const std::size_t i : kKept) {
@@ -209,13 +209,13 @@ void ExpectLosses(const SafetensorsFile& file, const SignRoundGolden& golden,
 }
 
 TEST_F(SignRoundGoldenTest, LossesWithFloat32Scales) {
-  ROUNDLAB_GOLDEN_OR_SKIP(file);
+  ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file);
   ExpectLosses(file, kBabyLlama, "fp32", 17);
   ExpectLosses(file, kTinyStories, "fp32", 8);
 }
 
 TEST_F(SignRoundGoldenTest, LossesWithFloat16Scales) {
-  ROUNDLAB_GOLDEN_OR_SKIP(file);
+  ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file);
   ExpectLosses(file, kBabyLlama, "fp16", 2);
   ExpectLosses(file, kTinyStories, "fp16", 12);
 }

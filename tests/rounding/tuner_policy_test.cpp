@@ -17,13 +17,13 @@ namespace roundlab {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::kThreeBits;
 using testing::Layers;
 using testing::LinearUnit;
 using testing::OneLayer;
 using testing::RandomWeight;
 using testing::Recorder;
-
-const QuantSpec kThreeBits = {3, 32, "asym", "float32", false};
+using testing::TuneSteps;
 
 /// A unit with `rows` rows; the first input feature of a row is its number.
 at::Tensor NumberedRows(std::int64_t rows) {
@@ -69,16 +69,8 @@ TunedRun RunWith(const TuneOptions& options, const Setting& setting) {
   return run;
 }
 
-TuneOptions Options(std::int64_t steps) {
-  TuneOptions options;
-  options.steps = steps;
-  options.batch = 4;
-  options.lr_times_steps = 1;
-  return options;
-}
-
 TEST(SamplerTest, CyclicVisitsEveryRowOnceAnEpoch) {
-  TuneOptions options = Options(9);
+  TuneOptions options = TuneSteps(9);
   options.sampler = "cyclic";
   const TunedRun run = RunWith(options, {});
   ASSERT_EQ(run.batches.size(), 9U);
@@ -97,7 +89,7 @@ TEST(SamplerTest, CyclicVisitsEveryRowOnceAnEpoch) {
 }
 
 TEST(SamplerTest, PermutationDrawsDistinctRowsAfreshEachStep) {
-  const TunedRun run = RunWith(Options(60), {});
+  const TunedRun run = RunWith(TuneSteps(60), {});
   std::vector<int> visits(12);
   for (const auto& batch : run.batches) {
     EXPECT_EQ(std::set<std::int64_t>(batch.begin(), batch.end()).size(), 4U);
@@ -111,7 +103,7 @@ TEST(SamplerTest, PermutationDrawsDistinctRowsAfreshEachStep) {
 
 TEST(SamplerTest, ABatchLargerThanTheDataIsAllOfIt) {
   for (const char* sampler : {"permutation", "cyclic"}) {
-    TuneOptions options = Options(3);
+    TuneOptions options = TuneSteps(3);
     options.batch = 50;
     options.sampler = sampler;
     Setting setting;
@@ -126,9 +118,9 @@ TEST(SamplerTest, ABatchLargerThanTheDataIsAllOfIt) {
 TEST(SamplerTest, SameSeedSameDrawsAndCodes) {
   Setting other;
   other.seed = 2;
-  const TunedRun a = RunWith(Options(10), {});
-  const TunedRun b = RunWith(Options(10), {});
-  const TunedRun c = RunWith(Options(10), other);
+  const TunedRun a = RunWith(TuneSteps(10), {});
+  const TunedRun b = RunWith(TuneSteps(10), {});
+  const TunedRun c = RunWith(TuneSteps(10), other);
   EXPECT_EQ(a.batches, b.batches);
   EXPECT_TRUE(testing::SameWeights(a.result.weights[0], b.result.weights[0]));
   EXPECT_EQ(a.result.loss_after, b.result.loss_after);
@@ -136,7 +128,7 @@ TEST(SamplerTest, SameSeedSameDrawsAndCodes) {
 }
 
 TEST(SamplerTest, PartsOfABatchAreItsRowsInOrder) {
-  TuneOptions options = Options(3);
+  TuneOptions options = TuneSteps(3);
   const TunedRun whole = RunWith(options, {});
   options.accumulate = 2;
   const TunedRun split = RunWith(options, {});
@@ -149,7 +141,7 @@ TEST(SamplerTest, PartsOfABatchAreItsRowsInOrder) {
 }
 
 /// what() of the Error of a run, "" without one.
-std::string ErrorOf(const TuneOptions& options, const Setting& setting) {
+std::string RunError(const TuneOptions& options, const Setting& setting) {
   try {
     RunWith(options, setting);
   } catch (const Error& error) {
@@ -166,25 +158,25 @@ Setting BrokenAt(std::set<int> calls, double value = std::numeric_limits<double>
 }
 
 TEST(NanPolicyTest, StopNamesUnitLossAndStep) {
-  TuneOptions options = Options(10);
-  EXPECT_EQ(ErrorOf(options, {}), "");
-  EXPECT_EQ(ErrorOf(options, BrokenAt({3})), "unit: loss nan at step 3");
+  TuneOptions options = TuneSteps(10);
+  EXPECT_EQ(RunError(options, {}), "");
+  EXPECT_EQ(RunError(options, BrokenAt({3})), "unit: loss nan at step 3");
   EXPECT_THROW(RunWith(options, BrokenAt({3})), Diverged);
   const double infinity = std::numeric_limits<double>::infinity();
-  EXPECT_EQ(ErrorOf(options, BrokenAt({0}, -infinity)), "unit: loss inf at step 0");
+  EXPECT_EQ(RunError(options, BrokenAt({0}, -infinity)), "unit: loss inf at step 0");
   // A NaN with a sign bit, as inf - inf gives on x86, is the same NaN to a reader.
-  EXPECT_EQ(ErrorOf(options, BrokenAt({2}, -std::numeric_limits<double>::quiet_NaN())),
+  EXPECT_EQ(RunError(options, BrokenAt({2}, -std::numeric_limits<double>::quiet_NaN())),
             "unit: loss nan at step 2");
 }
 
 TEST(NanPolicyTest, StopSeesABrokenPartOfABatch) {
-  TuneOptions options = Options(10);
+  TuneOptions options = TuneSteps(10);
   options.accumulate = 2;
-  EXPECT_EQ(ErrorOf(options, BrokenAt({7})), "unit: loss nan at step 3");
+  EXPECT_EQ(RunError(options, BrokenAt({7})), "unit: loss nan at step 3");
 }
 
 TEST(NanPolicyTest, RtnLeavesTheUnitAsItStarted) {
-  TuneOptions options = Options(10);
+  TuneOptions options = TuneSteps(10);
   options.on_nan = "rtn";
   for (const char* select : {"best_minibatch", "last", "best_full"}) {
     options.select = select;
@@ -199,7 +191,7 @@ TEST(NanPolicyTest, RtnLeavesTheUnitAsItStarted) {
 }
 
 TEST(NanPolicyTest, RollbackRecoversAtHalfTheLearningRate) {
-  TuneOptions options = Options(20);
+  TuneOptions options = TuneSteps(20);
   options.on_nan = "rollback";
   options.schedule = Schedules().FromText("type: constant");
   const TunedRun run = RunWith(options, BrokenAt({5, 12}));
@@ -218,7 +210,7 @@ TEST(NanPolicyTest, RollbackRecoversAtHalfTheLearningRate) {
 
 TEST(NanPolicyTest, RollbackGoesBackToTheLastGoodState) {
   // Good states are kept every ten steps; a break at step 1 goes back to step 0, the start.
-  TuneOptions options = Options(2);
+  TuneOptions options = TuneSteps(2);
   options.on_nan = "rollback";
   options.select = "last";
   const TunedRun run = RunWith(options, BrokenAt({1}));
@@ -232,7 +224,7 @@ TEST(NanPolicyTest, VotesOfABrokenStepDoNotCount) {
   unit.broken_calls = {1};
   Layers layers;
   layers.push_back(std::make_unique<testing::FreeWeight>());
-  TuneOptions options = Options(2);
+  TuneOptions options = TuneSteps(2);
   options.optimizer = Optimizers().FromText("type: sign_sgd\nvote: majority");
   options.batch = 2;
   options.accumulate = 2;
@@ -244,11 +236,11 @@ TEST(NanPolicyTest, VotesOfABrokenStepDoNotCount) {
 }
 
 TEST(NanPolicyTest, RollbackGivesUpAfterTen) {
-  TuneOptions options = Options(30);
+  TuneOptions options = TuneSteps(30);
   options.on_nan = "rollback";
   std::set<int> all;
   for (int i = 0; i < 30; ++i) all.insert(i);
-  EXPECT_EQ(ErrorOf(options, BrokenAt(all)), "unit: loss nan at step 10");
+  EXPECT_EQ(RunError(options, BrokenAt(all)), "unit: loss nan at step 10");
 }
 
 }  // namespace

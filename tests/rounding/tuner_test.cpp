@@ -17,14 +17,14 @@ namespace {
 
 using ::testing::ElementsAre;
 using testing::FreeWeight;
+using testing::kThreeBits;
 using testing::Layers;
 using testing::LinearUnit;
 using testing::OneLayer;
 using testing::RandomWeight;
 using testing::Recorder;
 using testing::TensorNear;
-
-const QuantSpec kThreeBits = {3, 32, "asym", "float32", false};
+using testing::TuneSteps;
 
 /// Inputs [rows, seq, in] with features of unequal size, so that rounding to nearest is not best.
 at::Tensor Inputs(std::int64_t rows, std::int64_t in) {
@@ -32,14 +32,6 @@ at::Tensor Inputs(std::int64_t rows, std::int64_t in) {
   const auto options = at::TensorOptions(at::kFloat);
   const at::Tensor mix = at::randn({in, in}, g, options) * 0.3;
   return at::matmul(at::randn({rows, 4, in}, g, options), mix);
-}
-
-TuneOptions Options(std::int64_t steps) {
-  TuneOptions options;
-  options.steps = steps;
-  options.batch = 4;
-  options.lr_times_steps = 1;
-  return options;
 }
 
 UnitResult Tune(const LinearUnit& unit, const Layers& layers, const TuneOptions& options,
@@ -51,7 +43,7 @@ TEST(TunerTest, SignRoundLowersTheLoss) {
   LinearUnit unit(RandomWeight(16, 64, 1), Inputs(16, 64));
   const Layers layers = OneLayer("type: signround", unit.slot().weight, kThreeBits);
   const at::Tensor nearest = layers[0]->Finish().Dequantize();
-  const UnitResult result = Tune(unit, layers, Options(50));
+  const UnitResult result = Tune(unit, layers, TuneSteps(50));
   EXPECT_LT(result.loss_after, result.loss_before);
   ASSERT_EQ(result.weights.size(), 1U);
   const at::Tensor chosen = result.weights[0].Dequantize();
@@ -72,7 +64,7 @@ TEST(TunerTest, WithoutStepsOrParametersTheStartIsKept) {
   LinearUnit unit(RandomWeight(8, 64, 1), Inputs(6, 64));
   for (const char* recipe : {"type: signround", "type: rtn"}) {
     const Layers layers = OneLayer(recipe, unit.slot().weight, kThreeBits);
-    const UnitResult result = Tune(unit, layers, Options(recipe[6] == 's' ? 0 : 10));
+    const UnitResult result = Tune(unit, layers, TuneSteps(recipe[6] == 's' ? 0 : 10));
     EXPECT_EQ(result.loss_after, result.loss_before);
     EXPECT_EQ(result.chosen_step, -1);
     EXPECT_TRUE(unit.batches.empty());
@@ -86,7 +78,7 @@ TEST(TunerTest, OneEntryAStepInEachSeries) {
   hooks.sink = &recorder;
   int calls = 0;
   hooks.on_step = [&] { ++calls; };
-  TuneOptions options = Options(10);
+  TuneOptions options = TuneSteps(10);
   Tune(unit, OneLayer("type: adaround\nwarmup: 0.5", unit.slot().weight, kThreeBits), options,
        hooks);
   EXPECT_EQ(calls, 10);
@@ -117,7 +109,7 @@ Trace TraceOf(const TuneOptions& options) {
 }
 
 TEST(TunerTest, BestMinibatchKeepsTheStateBeforeTheStepOfLeastLoss) {
-  const Trace trace = TraceOf(Options(40));
+  const Trace trace = TraceOf(TuneSteps(40));
   const std::vector<double>& losses = trace.recorder.values.at("tune/unit/loss");
   const auto least = std::min_element(losses.begin(), losses.end()) - losses.begin();
   EXPECT_GT(least, 0);
@@ -128,7 +120,7 @@ TEST(TunerTest, BestMinibatchKeepsTheStateBeforeTheStepOfLeastLoss) {
 }
 
 TEST(TunerTest, LastKeepsTheLastState) {
-  TuneOptions options = Options(40);
+  TuneOptions options = TuneSteps(40);
   options.select = "last";
   const Trace trace = TraceOf(options);
   EXPECT_EQ(trace.result.chosen_step, -1);
@@ -137,7 +129,7 @@ TEST(TunerTest, LastKeepsTheLastState) {
 }
 
 TEST(TunerTest, BestFullIsNeverWorseThanTheStart) {
-  TuneOptions options = Options(25);
+  TuneOptions options = TuneSteps(25);
   options.select = "best_full";
   options.check_every = 10;
   for (const double lr : {1.0, 100.0}) {  // the second only makes noise
@@ -166,7 +158,7 @@ ExactRun RunExactly(std::int64_t accumulate, std::int64_t batch) {
   LinearUnit unit(weight, at::randint(-3, 4, {16, 4, 32}, g, at::TensorOptions(at::kFloat)));
   const Layers layers =
       OneLayer("type: signround\ntune_range: false", weight, {4, 32, "asym", "float32"});
-  TuneOptions options = Options(16);
+  TuneOptions options = TuneSteps(16);
   options.batch = batch;
   options.accumulate = accumulate;
   options.loss_scale = 1024;
@@ -242,12 +234,12 @@ TEST(TunerTest, LearningRateOverTheStepsAndItsFactors) {
   TunerHooks hooks;
   hooks.sink = &recorder;
   LinearUnit unit(RandomWeight(8, 64, 1), Inputs(8, 64));
-  TuneOptions options = Options(4);
+  TuneOptions options = TuneSteps(4);
   options.lr_times_steps = 2;
   Tune(unit, OneLayer("type: signround", unit.slot().weight, kThreeBits), options, hooks);
   EXPECT_THAT(recorder.values["tune/unit/lr"], ElementsAre(0.5, 0.375, 0.25, 0.125));
 
-  options = Options(1);
+  options = TuneSteps(1);
   options.select = "last";
   options.lr_times_steps = 0;
   options.optimizer = Optimizers().FromText("type: sign_sgd\nlr: 0.0625");
@@ -266,7 +258,7 @@ TEST(TunerTest, OutputsAreThoseOfTheCodesChosen) {
   TunerHooks hooks;
   hooks.outputs = unit.data.inputs;  // the chain is overwritten in place
   const UnitResult result =
-      Tune(unit, OneLayer("type: signround", unit.slot().weight, kThreeBits), Options(5), hooks);
+      Tune(unit, OneLayer("type: signround", unit.slot().weight, kThreeBits), TuneSteps(5), hooks);
   const at::Tensor expected = at::linear(inputs, result.weights[0].Dequantize());
   EXPECT_TRUE(TensorNear(unit.data.inputs, expected, 1e-5, 1e-5));
 }

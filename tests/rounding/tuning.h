@@ -18,6 +18,16 @@
 
 namespace roundlab::testing {
 
+inline const QuantSpec kThreeBits = {3, 32, "asym", "float32", false};
+
+inline TuneOptions TuneSteps(std::int64_t steps) {
+  TuneOptions options;
+  options.steps = steps;
+  options.batch = 4;
+  options.lr_times_steps = 1;
+  return options;
+}
+
 /// Keeps what it is given.
 class Recorder : public MetricSink {
  public:

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "tests/core/formats/format_files.h"
+#include "tests/core/formats/tensor_values.h"
 
 namespace roundlab {
 namespace {
@@ -18,6 +19,7 @@ using testing::ErrorOf;
 using testing::NotRoot;
 using testing::Safetensors;
 using testing::TempFolder;
+using testing::TensorValues;
 
 /// A safetensors file of float32 vectors of two elements.
 std::string Vectors(const std::vector<std::pair<std::string, std::vector<float>>>& tensors) {
@@ -32,14 +34,6 @@ std::string Vectors(const std::vector<std::pair<std::string, std::vector<float>>
   return Safetensors(header + "}", data);
 }
 
-std::vector<float> Values(const Checkpoint& checkpoint, const std::string& name) {
-  std::vector<std::int64_t> shape;
-  std::vector<float> values(100);  // Read resizes it
-  checkpoint.Read(name, &shape, &values);
-  EXPECT_EQ(shape, checkpoint.Find(name)->shape);
-  return values;
-}
-
 std::string OpenError(const std::string& path) {
   return ErrorOf([&] { OpenCheckpoint(path); });
 }
@@ -50,7 +44,7 @@ TEST(CheckpointTest, ReadsAFolderWithOneFile) {
   folder.Write("other.safetensors", "not looked at");
   const auto checkpoint = OpenCheckpoint(folder.path());
   EXPECT_THAT(checkpoint->Names(), ElementsAre("a", "b"));
-  EXPECT_THAT(Values(*checkpoint, "b"), ElementsAre(1, 2));
+  EXPECT_THAT(TensorValues(*checkpoint, "b"), ElementsAre(1, 2));
   EXPECT_EQ(checkpoint->Find("c"), nullptr);
   EXPECT_EQ(checkpoint->gguf(), nullptr);
 }
@@ -59,7 +53,7 @@ TEST(CheckpointTest, ReadsTheOnlySafetensorsFileWhateverItsName) {
   const TempFolder folder;
   folder.Write("weights.safetensors", Vectors({{"a", {3, 4}}}));
   folder.Write("config.json", "{}");
-  EXPECT_THAT(Values(*OpenCheckpoint(folder.path()), "a"), ElementsAre(3, 4));
+  EXPECT_THAT(TensorValues(*OpenCheckpoint(folder.path()), "a"), ElementsAre(3, 4));
 }
 
 TEST(CheckpointTest, IndexSaysWhichShards) {
@@ -72,15 +66,15 @@ TEST(CheckpointTest, IndexSaysWhichShards) {
   folder.Write("3.safetensors", "not looked at");
   const auto checkpoint = OpenCheckpoint(folder.path());
   EXPECT_THAT(checkpoint->Names(), ElementsAre("a", "b", "extra"));
-  EXPECT_THAT(Values(*checkpoint, "a"), ElementsAre(1, 2));
-  EXPECT_THAT(Values(*checkpoint, "b"), ElementsAre(3, 4));
+  EXPECT_THAT(TensorValues(*checkpoint, "a"), ElementsAre(1, 2));
+  EXPECT_THAT(TensorValues(*checkpoint, "b"), ElementsAre(3, 4));
 }
 
 TEST(CheckpointTest, AnIndexBesideASingleFileIsLeftOver) {  // as for transformers
   const TempFolder folder;
   folder.Write("model.safetensors.index.json", R"({"weight_map":{"a":"gone.safetensors"}})");
   folder.Write("model.safetensors", Vectors({{"a", {3, 4}}}));
-  EXPECT_THAT(Values(*OpenCheckpoint(folder.path()), "a"), ElementsAre(3, 4));
+  EXPECT_THAT(TensorValues(*OpenCheckpoint(folder.path()), "a"), ElementsAre(3, 4));
 }
 
 TEST(CheckpointTest, MissingTensorIsAnError) {
@@ -104,12 +98,12 @@ TEST(CheckpointTest, NanAndInfinityAreErrors) {
                                                                       {"minus", {-kInfinity, kNan}},
                                                                       {"nan", {1, -kNan}}}));
   const auto checkpoint = OpenCheckpoint(folder.path());
-  EXPECT_THAT(Values(*checkpoint, "fine"), ElementsAre(kMax, -kMax));
-  EXPECT_EQ(ErrorOf([&] { Values(*checkpoint, "inf"); }),
+  EXPECT_THAT(TensorValues(*checkpoint, "fine"), ElementsAre(kMax, -kMax));
+  EXPECT_EQ(ErrorOf([&] { TensorValues(*checkpoint, "inf"); }),
             file + ": tensor 'inf' holds infinity at element 1");
-  EXPECT_EQ(ErrorOf([&] { Values(*checkpoint, "minus"); }),
+  EXPECT_EQ(ErrorOf([&] { TensorValues(*checkpoint, "minus"); }),
             file + ": tensor 'minus' holds infinity at element 0");
-  EXPECT_EQ(ErrorOf([&] { Values(*checkpoint, "nan"); }),
+  EXPECT_EQ(ErrorOf([&] { TensorValues(*checkpoint, "nan"); }),
             file + ": tensor 'nan' holds NaN at element 1");
 }
 

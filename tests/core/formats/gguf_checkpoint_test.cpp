@@ -7,6 +7,7 @@
 
 #include "tests/core/formats/format_files.h"
 #include "tests/core/formats/gguf_builder.h"
+#include "tests/core/formats/tensor_values.h"
 
 namespace roundlab {
 namespace {
@@ -16,13 +17,7 @@ using ::testing::ElementsAre;
 using testing::ErrorOf;
 using testing::GgufBuilder;
 using testing::TempFolder;
-
-std::vector<float> Values(const Checkpoint& checkpoint, const std::string& name) {
-  std::vector<std::int64_t> shape;
-  std::vector<float> values;
-  checkpoint.Read(name, &shape, &values);
-  return values;
-}
+using testing::TensorValues;
 
 std::vector<float> Iota(std::size_t count) {
   std::vector<float> values(count);
@@ -90,7 +85,7 @@ TEST(GgufCheckpointTest, OtherArchitecturesKeepTheFilesNames) {
     builder.Tensor("blk.0.attn_q.weight", {1, 4}, 0, Bytes(Iota(4)));
     const auto checkpoint = OpenCheckpoint(folder.Write("a.gguf", builder.Build()));
     EXPECT_THAT(checkpoint->Names(), ElementsAre("blk.0.attn_q.weight"));
-    EXPECT_THAT(Values(*checkpoint, "blk.0.attn_q.weight"), ElementsAre(0, 1, 2, 3));
+    EXPECT_THAT(TensorValues(*checkpoint, "blk.0.attn_q.weight"), ElementsAre(0, 1, 2, 3));
   }
 }
 
@@ -107,10 +102,11 @@ TEST(GgufCheckpointTest, LlamaQueryAndKeyRowsComeInHuggingFaceOrder) {
       .Tensor("blk.0.attn_v.weight", {1, 8}, 0, Bytes(Iota(8)));
   const auto checkpoint = OpenCheckpoint(folder.Write("a.gguf", builder.Build()));
   const std::string attention = "model.layers.0.self_attn.";
-  EXPECT_EQ(Values(*checkpoint, attention + "q_proj.weight"), Iota(16));
-  EXPECT_EQ(Values(*checkpoint, attention + "q_proj.bias"), Iota(8));
-  EXPECT_EQ(Values(*checkpoint, attention + "k_proj.weight"), Iota(8)) << "one key head of eight";
-  EXPECT_EQ(Values(*checkpoint, attention + "v_proj.weight"), Iota(8));
+  EXPECT_EQ(TensorValues(*checkpoint, attention + "q_proj.weight"), Iota(16));
+  EXPECT_EQ(TensorValues(*checkpoint, attention + "q_proj.bias"), Iota(8));
+  EXPECT_EQ(TensorValues(*checkpoint, attention + "k_proj.weight"), Iota(8))
+      << "one key head of eight";
+  EXPECT_EQ(TensorValues(*checkpoint, attention + "v_proj.weight"), Iota(8));
 }
 
 TEST(GgufCheckpointTest, KeyHeadsAreTheQueryHeadsWhereNotGiven) {
@@ -120,7 +116,7 @@ TEST(GgufCheckpointTest, KeyHeadsAreTheQueryHeadsWhereNotGiven) {
       .U32("llama.attention.head_count", 2)
       .Tensor("blk.0.attn_k.weight", {1, 8}, 0, Bytes<float>({0, 2, 1, 3, 4, 6, 5, 7}));
   const auto checkpoint = OpenCheckpoint(folder.Write("a.gguf", builder.Build()));
-  EXPECT_EQ(Values(*checkpoint, "model.layers.0.self_attn.k_proj.weight"), Iota(8));
+  EXPECT_EQ(TensorValues(*checkpoint, "model.layers.0.self_attn.k_proj.weight"), Iota(8));
 }
 
 TEST(GgufCheckpointTest, QwenRowsAreAsTheyLie) {
@@ -129,7 +125,7 @@ TEST(GgufCheckpointTest, QwenRowsAreAsTheyLie) {
     GgufBuilder builder = Architecture(architecture);
     builder.Tensor("blk.0.attn_q.weight", {1, 8}, 0, Bytes(Iota(8)));
     const auto checkpoint = OpenCheckpoint(folder.Write("a.gguf", builder.Build()));
-    EXPECT_EQ(Values(*checkpoint, "model.layers.0.self_attn.q_proj.weight"), Iota(8));
+    EXPECT_EQ(TensorValues(*checkpoint, "model.layers.0.self_attn.q_proj.weight"), Iota(8));
   }
 }
 
@@ -138,7 +134,7 @@ TEST(GgufCheckpointTest, EmptyProjectionOfVeryManyRowsIsReadAtOnce) {
   GgufBuilder builder = Architecture("llama");
   builder.Tensor("blk.0.attn_q.weight", {0, 1ULL << 40}, 0, "");
   const auto checkpoint = OpenCheckpoint(folder.Write("a.gguf", builder.Build()));
-  EXPECT_TRUE(Values(*checkpoint, "model.layers.0.self_attn.q_proj.weight").empty());
+  EXPECT_TRUE(TensorValues(*checkpoint, "model.layers.0.self_attn.q_proj.weight").empty());
 }
 
 TEST(GgufCheckpointTest, RowsThatAreNotWholeHeadsAreAnError) {
@@ -150,7 +146,7 @@ TEST(GgufCheckpointTest, RowsThatAreNotWholeHeadsAreAnError) {
   const std::string path = folder.Write("a.gguf", builder.Build());
   const auto checkpoint = OpenCheckpoint(path);
   const auto error_of = [&](const std::string& name) {
-    return ErrorOf([&] { Values(*checkpoint, "model.layers.0.self_attn." + name); });
+    return ErrorOf([&] { TensorValues(*checkpoint, "model.layers.0.self_attn." + name); });
   };
   const std::string tensor = path + ": tensor 'model.layers.0.self_attn.";
   EXPECT_EQ(error_of("q_proj.weight"),
@@ -173,8 +169,8 @@ TEST(GgufCheckpointTest, HeadCountMustBeThereAndPositive) {
     builder.Text("general.architecture", "llama")
         .Tensor("blk.0.attn_q.weight", {1, 4}, 0, Bytes(Iota(4)));
     const std::string path = folder.Write("a.gguf", builder.Build());
-    const std::string message =
-        ErrorOf([&] { Values(*OpenCheckpoint(path), "model.layers.0.self_attn.q_proj.weight"); });
+    const std::string message = ErrorOf(
+        [&] { TensorValues(*OpenCheckpoint(path), "model.layers.0.self_attn.q_proj.weight"); });
     return message.substr(std::min(path.size(), message.size()));
   };
   EXPECT_EQ(error_of(GgufBuilder()), ": has no key 'llama.attention.head_count'");
@@ -189,9 +185,9 @@ TEST(GgufCheckpointTest, MissingTensorAndNanAreErrors) {
   builder.Tensor("output.weight", {2}, 1, Bytes<std::uint16_t>({0x3c00, 0xfe00}));
   const std::string path = folder.Write("a.gguf", builder.Build());
   const auto checkpoint = OpenCheckpoint(path);
-  EXPECT_EQ(ErrorOf([&] { Values(*checkpoint, "output.weight"); }),
+  EXPECT_EQ(ErrorOf([&] { TensorValues(*checkpoint, "output.weight"); }),
             path + ": tensor 'output.weight' is missing");
-  EXPECT_EQ(ErrorOf([&] { Values(*checkpoint, "lm_head.weight"); }),
+  EXPECT_EQ(ErrorOf([&] { TensorValues(*checkpoint, "lm_head.weight"); }),
             path + ": tensor 'lm_head.weight' holds NaN at element 1");
 }
 

@@ -8,27 +8,22 @@
 #include "core/formats/checkpoint.h"
 #include "core/formats/safetensors.h"
 #include "tests/core/formats/format_files.h"
+#include "tests/core/formats/tensor_values.h"
 #include "tests/support/shared_data.h"
 
 namespace roundlab {
 namespace {
 
 using testing::ReadAll;
-
-std::vector<float> Values(const Checkpoint& checkpoint, const std::string& name) {
-  std::vector<std::int64_t> shape;
-  std::vector<float> values;
-  checkpoint.Read(name, &shape, &values);
-  return values;
-}
+using testing::TensorValues;
 
 /// The weights of `folder` are those of `exact`, each rounded to nearest, ties to even, so that
 /// only `bits` bits of the significand remain (normal numbers only: others are skipped).
 void ExpectRounded(const Checkpoint& folder, const Checkpoint& exact, int bits, double smallest) {
   ASSERT_EQ(folder.Names(), exact.Names());
   for (const std::string& name : exact.Names()) {
-    const std::vector<float> want = Values(exact, name);
-    const std::vector<float> got = Values(folder, name);
+    const std::vector<float> want = TensorValues(exact, name);
+    const std::vector<float> got = TensorValues(folder, name);
     ASSERT_EQ(got.size(), want.size()) << name;
     for (std::size_t i = 0; i < want.size(); ++i) {
       if (std::abs(want[i]) < smallest) continue;
@@ -63,7 +58,7 @@ TEST(RealFilesTest, ShardsGiveWhatOneFileGives) {
   const auto shards = OpenCheckpoint(path + "/llama_sharded");
   ASSERT_EQ(shards->Names(), whole->Names());
   for (const std::string& name : whole->Names()) {
-    EXPECT_EQ(Values(*shards, name), Values(*whole, name)) << name;
+    EXPECT_EQ(TensorValues(*shards, name), TensorValues(*whole, name)) << name;
   }
 }
 

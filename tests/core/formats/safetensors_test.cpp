@@ -18,7 +18,7 @@ using testing::Safetensors;
 using testing::TempFolder;
 
 /// The message, without the path in front, of opening a file of these bytes.
-std::string Message(const std::string& bytes) {
+std::string OpenMessage(const std::string& bytes) {
   const TempFolder folder;
   const std::string path = folder.Write("a.safetensors", bytes);
   const std::string message = ErrorOf([&] { SafetensorsFile file(path); });
@@ -28,7 +28,7 @@ std::string Message(const std::string& bytes) {
 
 /// The same for a header with 8 bytes of data behind it.
 std::string HeaderMessage(const std::string& header) {
-  return Message(Safetensors(header, std::string(8, '\0')));
+  return OpenMessage(Safetensors(header, std::string(8, '\0')));
 }
 
 TEST(SafetensorsTest, ReadsNamesTypesShapesAndBytes) {
@@ -76,18 +76,21 @@ TEST(SafetensorsTest, KnowsEveryTypeOfTheFormatThatItNames) {
   }
 }
 
-TEST(SafetensorsTest, FileWithoutTensorsIsFine) { EXPECT_EQ(Message(Safetensors("{}", "")), ""); }
+TEST(SafetensorsTest, FileWithoutTensorsIsFine) {
+  EXPECT_EQ(OpenMessage(Safetensors("{}", "")), "");
+}
 
 TEST(SafetensorsTest, LengthsThatLieAreErrors) {
-  EXPECT_EQ(Message(""), ": truncated: 0 bytes, expected at least the 8 of the header's length");
-  EXPECT_EQ(Message("12345"),
+  EXPECT_EQ(OpenMessage(""),
+            ": truncated: 0 bytes, expected at least the 8 of the header's length");
+  EXPECT_EQ(OpenMessage("12345"),
             ": truncated: 5 bytes, expected at least the 8 of the header's length");
-  EXPECT_EQ(Message(Bytes<std::uint64_t>(10) + "{}"),
+  EXPECT_EQ(OpenMessage(Bytes<std::uint64_t>(10) + "{}"),
             ": truncated: header length is 10, but 2 bytes follow");
-  EXPECT_EQ(Message("<!DOCTYPE html>"),
+  EXPECT_EQ(OpenMessage("<!DOCTYPE html>"),
             ": not a safetensors file: header length is 5789751444030890300, allowed at most "
             "100000000");
-  EXPECT_EQ(Message(Bytes(std::numeric_limits<std::uint64_t>::max())),
+  EXPECT_EQ(OpenMessage(Bytes(std::numeric_limits<std::uint64_t>::max())),
             ": not a safetensors file: header length is 18446744073709551615, allowed at most "
             "100000000");
 }
@@ -187,9 +190,9 @@ TEST(SafetensorsTest, DataMustBeCoveredOnceAndWhole) {
 TEST(SafetensorsTest, EveryTruncationOfAFileIsAnError) {
   const std::string whole =
       Safetensors(R"({"w":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}})", std::string(8, '\0'));
-  EXPECT_EQ(Message(whole), "");
+  EXPECT_EQ(OpenMessage(whole), "");
   for (std::size_t size = 0; size < whole.size(); ++size) {
-    EXPECT_NE(Message(whole.substr(0, size)), "") << size;
+    EXPECT_NE(OpenMessage(whole.substr(0, size)), "") << size;
   }
 }
 

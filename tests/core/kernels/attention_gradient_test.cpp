@@ -8,14 +8,16 @@
 
 #include "core/kernels/ops.h"
 #include "core/kernels/reference.h"
+#include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
 
 namespace roundlab {
 namespace {
 
+using testing::RandomTensor;
 using testing::TensorNear;
 
-struct Case {
+struct GradientCase {
   std::int64_t batch;
   std::int64_t seq;
   std::int64_t heads;
@@ -23,10 +25,6 @@ struct Case {
   std::int64_t dim;
   AttentionOptions options;
 };
-
-at::Tensor Random(at::IntArrayRef shape, std::uint64_t seed) {
-  return at::randn(shape, at::detail::createCPUGenerator(seed), at::kFloat);
-}
 
 /// Gradients of q, k and v of sum(attention * dy) in libtorch's own operations and float64.
 std::vector<at::Tensor> Reference(std::vector<at::Tensor> inputs, const at::Tensor& dy,
@@ -40,17 +38,17 @@ std::vector<at::Tensor> Reference(std::vector<at::Tensor> inputs, const at::Tens
 }
 
 TEST(CausalAttentionTest, ValueAndGradientsAsReference) {
-  const std::vector<Case> cases = {{1, 1, 1, 1, 8, {1, 0}},       {2, 37, 4, 2, 16, {0.25, 0}},
-                                   {1, 200, 3, 1, 64, {0.1, 0}},  {3, 64, 2, 2, 24, {0.3, 0}},
-                                   {1, 150, 4, 2, 80, {0.1, 20}}, {2, 65, 2, 1, 32, {0.2, 1}},
-                                   {1, 130, 2, 2, 32, {0.2, 500}}};
-  for (const Case& c : cases) {
+  const std::vector<GradientCase> cases = {
+      {1, 1, 1, 1, 8, {1, 0}},       {2, 37, 4, 2, 16, {0.25, 0}},  {1, 200, 3, 1, 64, {0.1, 0}},
+      {3, 64, 2, 2, 24, {0.3, 0}},   {1, 150, 4, 2, 80, {0.1, 20}}, {2, 65, 2, 1, 32, {0.2, 1}},
+      {1, 130, 2, 2, 32, {0.2, 500}}};
+  for (const GradientCase& c : cases) {
     SCOPED_TRACE(std::to_string(c.seq) + " tokens, " + std::to_string(c.heads) + " heads of " +
                  std::to_string(c.dim));
-    const at::Tensor q = Random({c.batch, c.seq, c.heads, c.dim}, 1).requires_grad_();
-    const at::Tensor k = Random({c.batch, c.seq, c.kv_heads, c.dim}, 2).requires_grad_();
-    const at::Tensor v = Random({c.batch, c.seq, c.kv_heads, c.dim}, 3).requires_grad_();
-    const at::Tensor dy = Random({c.batch, c.seq, c.heads, c.dim}, 4);
+    const at::Tensor q = RandomTensor({c.batch, c.seq, c.heads, c.dim}, 1).requires_grad_();
+    const at::Tensor k = RandomTensor({c.batch, c.seq, c.kv_heads, c.dim}, 2).requires_grad_();
+    const at::Tensor v = RandomTensor({c.batch, c.seq, c.kv_heads, c.dim}, 3).requires_grad_();
+    const at::Tensor dy = RandomTensor({c.batch, c.seq, c.heads, c.dim}, 4);
     const at::Tensor y = CausalAttention(q, k, v, c.options);
     const at::Tensor expected = reference::CausalAttention(q.to(at::kDouble), k.to(at::kDouble),
                                                            v.to(at::kDouble), c.options);
@@ -78,9 +76,9 @@ TEST(CausalAttentionTest, ByHand) {
 }
 
 TEST(CausalAttentionTest, ThreadsDoNotMatter) {
-  const at::Tensor q = Random({2, 90, 4, 32}, 1);
-  const at::Tensor k = Random({2, 90, 2, 32}, 2);
-  const at::Tensor dy = Random({2, 90, 4, 32}, 3);
+  const at::Tensor q = RandomTensor({2, 90, 4, 32}, 1);
+  const at::Tensor k = RandomTensor({2, 90, 2, 32}, 2);
+  const at::Tensor dy = RandomTensor({2, 90, 4, 32}, 3);
   const int threads = at::get_num_threads();
   const auto all = CausalAttentionBackward(q, k, k, dy, {0.2, 0});
   at::set_num_threads(1);

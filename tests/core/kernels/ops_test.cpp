@@ -12,20 +12,17 @@
 #include <vector>
 
 #include "core/kernels/reference.h"
+#include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
 
 namespace roundlab {
 namespace {
 
+using testing::RandomTensor;
 using testing::TensorNear;
 
 using Tensors = std::vector<at::Tensor>;
 using Op = std::function<at::Tensor(const Tensors&)>;
-
-at::Tensor Random(at::IntArrayRef shape, std::uint64_t seed, double spread = 1) {
-  at::Generator g = at::detail::createCPUGenerator(seed);
-  return at::randn(shape, g, at::TensorOptions(at::kFloat)) * spread;
-}
 
 /// [value, gradient of each input in `trained`] under the loss sum(op(inputs) * weights).
 Tensors Evaluate(const Op& op, const Tensors& inputs, const std::vector<std::size_t>& trained,
@@ -36,7 +33,7 @@ Tensors Evaluate(const Op& op, const Tensors& inputs, const std::vector<std::siz
   }
   for (const std::size_t i : trained) leaves[i].requires_grad_(true);
   const at::Tensor y = op(leaves);
-  (y * Random(y.sizes(), 99).to(dtype)).sum().backward();
+  (y * RandomTensor(y.sizes(), 99).to(dtype)).sum().backward();
   Tensors results = {y.detach()};
   for (const std::size_t i : trained) results.push_back(leaves[i].grad());
   return results;
@@ -70,10 +67,10 @@ TEST(RmsNormTest, AsReference) {
   for (const std::vector<std::int64_t>& shape : std::vector<std::vector<std::int64_t>>{
            {1, 1}, {3, 31}, {5, 32}, {2, 3, 33}, {7, 128}, {300, 576}}) {
     SCOPED_TRACE(at::IntArrayRef(shape));
-    const at::Tensor weight = Random({shape.back()}, 2);
+    const at::Tensor weight = RandomTensor({shape.back()}, 2);
     const auto fused = [](const Tensors& in) { return RmsNorm(in[0], in[1], 1e-5); };
     const auto plain = [](const Tensors& in) { return reference::RmsNorm(in[0], in[1], 1e-5); };
-    ExpectAsReference(fused, plain, {Random(shape, 1, 3), weight}, {0}, {5e-6, 2e-6});
+    ExpectAsReference(fused, plain, {RandomTensor(shape, 1, 3), weight}, {0}, {5e-6, 2e-6});
   }
 }
 
@@ -83,7 +80,8 @@ TEST(RmsNormTest, WeightsGradientAsReference) {
   const auto plain = [](const Tensors& in) { return reference::RmsNorm(in[0], in[1], 1e-5); };
   for (const std::int64_t rows : {1, 63, 64, 65, 1000}) {
     SCOPED_TRACE(rows);
-    ExpectAsReference(fused, plain, {Random({rows, 40}, 1, 3), Random({40}, 2)}, {1}, {3e-5, 3e-6});
+    ExpectAsReference(fused, plain, {RandomTensor({rows, 40}, 1, 3), RandomTensor({40}, 2)}, {1},
+                      {3e-5, 3e-6});
   }
 }
 
@@ -97,7 +95,7 @@ TEST(HeadNllTest, AsLogSoftmax) {
       return -at::log_softmax(at::mm(in[0], in[1].t()), -1).gather(1, targets.unsqueeze(1)).mean();
     };
     // Not the same bits with any number of threads: long matrix products are not.
-    const Tensors inputs = {Random({tokens, 16}, 1), Random({vocab, 16}, 2)};
+    const Tensors inputs = {RandomTensor({tokens, 16}, 1), RandomTensor({vocab, 16}, 2)};
     const Tensors made = Evaluate(fused, inputs, {0, 1});
     const Tensors exact = Evaluate(plain, inputs, {0, 1}, at::kDouble);
     for (std::size_t i = 0; i < made.size(); ++i) {
@@ -119,25 +117,25 @@ TEST(RmsNormTest, EpsKeepsARowOfZerosAtZero) {
 }
 
 TEST(RmsNormTest, MassiveActivationsAsReference) {
-  at::Tensor x = Random({4, 128}, 1);
+  at::Tensor x = RandomTensor({4, 128}, 1);
   x.select(1, 7).fill_(600);  // as in the models' hidden states
   const auto fused = [](const Tensors& in) { return RmsNorm(in[0], in[1], 1e-6); };
   const auto plain = [](const Tensors& in) { return reference::RmsNorm(in[0], in[1], 1e-6); };
-  ExpectAsReference(fused, plain, {x, Random({128}, 2)}, {0}, {2e-6, 2e-6});
+  ExpectAsReference(fused, plain, {x, RandomTensor({128}, 2)}, {0}, {2e-6, 2e-6});
 }
 
 TEST(ApplyRopeTest, AsReference) {
   for (const std::vector<std::int64_t>& shape : std::vector<std::vector<std::int64_t>>{
            {1, 1, 1, 2}, {2, 5, 3, 16}, {1, 7, 1, 6}, {3, 33, 9, 64}}) {
     SCOPED_TRACE(at::IntArrayRef(shape));
-    const at::Tensor angles = Random({shape[1], shape[3] / 2}, 3, 4);
+    const at::Tensor angles = RandomTensor({shape[1], shape[3] / 2}, 3, 4);
     const at::Tensor cosine = angles.cos();
     const at::Tensor sine = angles.sin();
     const auto fused = [&](const Tensors& in) { return ApplyRope(in[0], cosine, sine); };
     const auto plain = [&](const Tensors& in) {
       return reference::ApplyRope(in[0], cosine.to(in[0].dtype()), sine.to(in[0].dtype()));
     };
-    ExpectAsReference(fused, plain, {Random(shape, 1)}, {0}, {1e-6, 0});
+    ExpectAsReference(fused, plain, {RandomTensor(shape, 1)}, {0}, {1e-6, 0});
   }
 }
 
@@ -155,7 +153,7 @@ TEST(SwiGluTest, AsReference) {
   const auto plain = [](const Tensors& in) { return reference::SwiGlu(in[0], in[1]); };
   for (const std::int64_t count : {1, 7, 33, 1000, 100'003}) {
     SCOPED_TRACE(count);
-    ExpectAsReference(fused, plain, {Random({count}, 1, 4), Random({count}, 2)}, {0, 1},
+    ExpectAsReference(fused, plain, {RandomTensor({count}, 1, 4), RandomTensor({count}, 2)}, {0, 1},
                       {2e-6, 2e-6});
   }
   const at::Tensor far = at::tensor({-200.0F, -90.0F, 90.0F, 200.0F});
@@ -169,8 +167,9 @@ struct Rows {
   Tensors Inputs() const { return {weight, offset, scale, zero}; }
 };
 Rows MakeRows(std::int64_t groups, std::int64_t width) {
-  Rows rows{Random({groups, width}, 1), Random({groups, width}, 2, 0.4),
-            Random({groups}, 3).abs() * 0.1 + 0.15, (Random({groups}, 4) * 2 + 8).round()};
+  Rows rows{RandomTensor({groups, width}, 1), RandomTensor({groups, width}, 2, 0.4),
+            RandomTensor({groups}, 3).abs() * 0.1 + 0.15,
+            (RandomTensor({groups}, 4) * 2 + 8).round()};
   rows.scale[0] *= -1;
   return rows;
 }
@@ -262,7 +261,7 @@ TEST(FakeQuantTest, ReferenceGradientsAreTheSurrogatesFiniteDifferences) {
     return reference::FakeQuant(in[0], in[1], in[2], in[3], 15);
   };
   const Tensors claimed = Evaluate(plain, at_point, {1, 2, 3}, at::kDouble);
-  const at::Tensor weights = Random({5, 17}, 99).to(at::kDouble);
+  const at::Tensor weights = RandomTensor({5, 17}, 99).to(at::kDouble);
   constexpr double kStep = 1e-6;
   for (const std::size_t i : {std::size_t{1}, std::size_t{2}, std::size_t{3}}) {
     at::Tensor difference = at::empty_like(at_point[i]);
@@ -291,7 +290,7 @@ TEST(AdaRoundWeightTest, AsReference) {
     SCOPED_TRACE(std::to_string(groups) + " x " + std::to_string(width));
     Rows r = MakeRows(groups, width);
     r.weight = (r.weight / r.scale.unsqueeze(1)).floor();
-    r.offset = Random({groups, width}, 2, 2);
+    r.offset = RandomTensor({groups, width}, 2, 2);
     ExpectAsReference(fused, plain, r.Inputs(), {1}, {5e-6, 2e-6});
   }
 }
@@ -316,7 +315,7 @@ TEST(AdaRoundRegularizerTest, AsReference) {
         return reference::AdaRoundRegularizer(in[0], beta, 0.01);
       };
       // d/dv multiplies an eps of 2h - 1 by beta.
-      ExpectAsReference(fused, plain, {Random({count}, 1, 2)}, {0}, {2e-6, 1e-5});
+      ExpectAsReference(fused, plain, {RandomTensor({count}, 1, 2)}, {0}, {2e-6, 1e-5});
     }
   }
 }
@@ -331,22 +330,22 @@ TEST(AdaRoundRegularizerTest, ByHand) {
 }
 
 TEST(OpsTest, OtherDtypesTakeTheReferencesPath) {
-  const at::Tensor x = Random({3, 8}, 1).to(at::kBFloat16);
-  const at::Tensor weight = Random({8}, 2);
+  const at::Tensor x = RandomTensor({3, 8}, 1).to(at::kBFloat16);
+  const at::Tensor weight = RandomTensor({8}, 2);
   EXPECT_TRUE(TensorNear(RmsNorm(x, weight, 1e-5), reference::RmsNorm(x, weight, 1e-5), 0, 0));
   EXPECT_TRUE(TensorNear(SwiGlu(x, x), reference::SwiGlu(x, x), 0, 0));
   EXPECT_EQ(RmsNorm(x, weight, 1e-5).scalar_type(), at::kBFloat16);
 }
 
 TEST(OpsTest, AnyLayoutGivesTheSameBits) {
-  const at::Tensor x = Random({6, 8}, 1);
+  const at::Tensor x = RandomTensor({6, 8}, 1);
   const at::Tensor turned = x.t().contiguous().t();
-  const at::Tensor weight = Random({16}, 2).slice(0, 0, 16, 2);
+  const at::Tensor weight = RandomTensor({16}, 2).slice(0, 0, 16, 2);
   EXPECT_TRUE(
       TensorNear(RmsNorm(turned, weight, 1e-5), RmsNorm(x, weight.contiguous(), 1e-5), 0, 0));
   EXPECT_TRUE(TensorNear(SwiGlu(turned, x), SwiGlu(x, x), 0, 0));
-  const at::Tensor rope = Random({1, 2, 4, 6}, 3);
-  const at::Tensor angles = Random({4, 3}, 4);
+  const at::Tensor rope = RandomTensor({1, 2, 4, 6}, 3);
+  const at::Tensor angles = RandomTensor({4, 3}, 4);
   EXPECT_TRUE(TensorNear(ApplyRope(rope.transpose(1, 2), angles.narrow(0, 0, 4), angles),
                          ApplyRope(rope.transpose(1, 2).contiguous(), angles, angles), 0, 0));
   const Rows r = MakeRows(4, 6);

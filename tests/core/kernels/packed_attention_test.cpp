@@ -7,19 +7,16 @@
 #include <stdexcept>
 
 #include "core/base/random.h"
+#include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
 
 namespace roundlab {
 namespace {
 
+using testing::RandomTensor;
 using testing::TensorNear;
 
-at::Tensor Random(at::IntArrayRef shape, std::uint64_t seed) {
-  auto generator = at::detail::createCPUGenerator(seed);
-  return at::randn(shape, generator, at::kFloat);
-}
-
-struct Case {
+struct PackedCase {
   std::int64_t heads;
   std::int64_t kv_heads;
   std::int64_t dim;
@@ -40,18 +37,18 @@ const std::vector<Segment> kTree = {{{60, 40}, {{7, 33}}},
                                     {{100, 90}, {{7, 33}, {60, 40}}}};
 
 TEST(PackedAttentionTest, AsReference) {
-  const std::vector<Case> cases = {
+  const std::vector<PackedCase> cases = {
       {1, 1, 16, {{{0, 1}, {}}}, {1, 0}}, {9, 3, 64, kShared, {0.125, 0}},
       {4, 4, 24, kShared, {0.3, 0}},      {8, 2, 80, {{{0, 200}, {}}}, {0.1, 0}},
       {4, 2, 32, kShared, {0.2, 16}},     {2, 1, 32, {{{0, 130}, {}}}, {0.2, 1}},
       {4, 2, 32, kTree, {0.2, 0}},        {4, 2, 32, kTree, {0.2, 40}}};
-  for (const Case& c : cases) {
+  for (const PackedCase& c : cases) {
     SCOPED_TRACE(std::to_string(c.heads) + " heads of " + std::to_string(c.dim));
     std::int64_t rows = 0;
     for (const Segment& s : c.segments) rows = std::max(rows, s.own.begin + s.own.length);
-    const at::Tensor q = Random({rows, c.heads, c.dim}, 1);
-    const at::Tensor k = Random({rows, c.kv_heads, c.dim}, 2);
-    const at::Tensor v = Random({rows, c.kv_heads, c.dim}, 3);
+    const at::Tensor q = RandomTensor({rows, c.heads, c.dim}, 1);
+    const at::Tensor k = RandomTensor({rows, c.kv_heads, c.dim}, 2);
+    const at::Tensor v = RandomTensor({rows, c.kv_heads, c.dim}, 3);
     const at::Tensor expected = PackedAttentionReference(q.to(at::kDouble), k.to(at::kDouble),
                                                          v.to(at::kDouble), c.segments, c.options)
                                     .to(at::kFloat);
@@ -71,9 +68,9 @@ TEST(PackedAttentionTest, ReferenceByHand) {
 }
 
 TEST(PackedAttentionTest, NeighboursDoNotMatter) {
-  const at::Tensor q = Random({115, 4, 32}, 1);
-  const at::Tensor k = Random({115, 2, 32}, 2);
-  const at::Tensor v = Random({115, 2, 32}, 3);
+  const at::Tensor q = RandomTensor({115, 4, 32}, 1);
+  const at::Tensor k = RandomTensor({115, 2, 32}, 2);
+  const at::Tensor v = RandomTensor({115, 2, 32}, 3);
   const at::Tensor together = PackedAttention(q, k, v, kShared, {0.2, 0});
   const at::Tensor alone = PackedAttention(q, k, v, {{{80, 30}, kContext}}, {0.2, 0});
   EXPECT_TRUE(at::equal(together.narrow(0, 80, 30), alone.narrow(0, 80, 30)));

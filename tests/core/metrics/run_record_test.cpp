@@ -25,7 +25,7 @@ std::vector<std::uint64_t> Bits(const std::vector<double>& values) {
 const std::vector<double> kHard = {0.0,    -0.0,      0.1,        std::nan(""),
                                    1e-310, kInfinity, -kInfinity, 1.0 / 3};
 
-RunRecord Sample() {
+RunRecord HardRecord() {
   RunRecord record;
   for (std::size_t i = 0; i < kHard.size(); ++i) {
     record.Record("tune/block_0/loss", static_cast<std::int64_t>(i) - 2, kHard[i]);
@@ -37,7 +37,7 @@ RunRecord Sample() {
 }
 
 TEST(RunRecordTest, SerializeReadsBackBitForBit) {
-  const RunRecord record = Sample();
+  const RunRecord record = HardRecord();
   const RunRecord read = RunRecord::Parse(record.Serialize(), "r");
   EXPECT_EQ(read.Serialize(), record.Serialize());
   ASSERT_EQ(read.series().size(), 2U);
@@ -70,7 +70,7 @@ TEST(RunRecordTest, BrokenTextIsToldWithItsPlace) {
 }
 
 TEST(RunRecordTest, EveryCutOffTextIsRefused) {
-  const std::string text = Sample().Serialize();
+  const std::string text = HardRecord().Serialize();
   for (std::size_t size = 0; size + 1 < text.size(); ++size) {
     EXPECT_NE(ErrorOf([&] { RunRecord::Parse(text.substr(0, size), "f"); }), "") << size;
   }
@@ -83,14 +83,14 @@ TEST(RunRecordTest, AnArrayIsGivenOnce) {
 }
 
 TEST(RunRecordTest, UnderKeepsWhatBeginsSo) {
-  const RunRecord part = Sample().Under("layers/x");
+  const RunRecord part = HardRecord().Under("layers/x");
   EXPECT_TRUE(part.series().empty());
   ASSERT_EQ(part.arrays().size(), 1U);
   EXPECT_EQ(part.arrays().begin()->first, "layers/x/rate");
 }
 
 TEST(RunRecordTest, ReplayAndTeeGiveAllToBoth) {
-  const RunRecord record = Sample();
+  const RunRecord record = HardRecord();
   RunRecord first;
   RunRecord second;
   TeeSink tee(&first, &second);

@@ -20,8 +20,8 @@ using testing::ErrorOf;
 using testing::TempFolder;
 using Texts = std::vector<std::string>;
 
-Dataset Load(const std::string& path, const std::string& format = "auto",
-             const std::string& field = "text", std::int64_t most = 0) {
+Dataset LoadFile(const std::string& path, const std::string& format = "auto",
+                 const std::string& field = "text", std::int64_t most = 0) {
   DataSource source;
   source.path = path;
   source.format = format;
@@ -46,29 +46,29 @@ std::string Gzip(const std::string& text) {
 TEST(DatasetTest, TextIsOneDocumentAsItIs) {
   const TempFolder folder;
   const std::string text = " a\r\n\nb\n";
-  EXPECT_EQ(Load(folder.Write("a.txt", text)).documents, Texts{text});
-  EXPECT_EQ(Load(folder.Write("noname", text)).documents, Texts{text});
+  EXPECT_EQ(LoadFile(folder.Write("a.txt", text)).documents, Texts{text});
+  EXPECT_EQ(LoadFile(folder.Write("noname", text)).documents, Texts{text});
 }
 
 TEST(DatasetTest, LinesAreStrippedAndBlankOnesLeftOut) {
   const TempFolder folder;
   const std::string file = folder.Write("a.txt", " one \r\n\r\n \t\ntwo words\nlast");
-  EXPECT_EQ(Load(file, "lines").documents, (Texts{"one", "two words", "last"}));
-  EXPECT_EQ(Load(file, "lines", "text", 2).documents, (Texts{"one", "two words"}));
+  EXPECT_EQ(LoadFile(file, "lines").documents, (Texts{"one", "two words", "last"}));
+  EXPECT_EQ(LoadFile(file, "lines", "text", 2).documents, (Texts{"one", "two words"}));
 }
 
 TEST(DatasetTest, EndOfTextSeparatesAndStrips) {
   const TempFolder folder;
   const std::string file =
       folder.Write("a.txt", "<|endoftext|>\n one\nline \n<|endoftext|>\n\n<|endoftext|>two");
-  EXPECT_EQ(Load(file, "endoftext").documents, (Texts{"one\nline", "two"}));
-  EXPECT_EQ(Load(file, "endoftext", "text", 1).documents, (Texts{"one\nline"}));
+  EXPECT_EQ(LoadFile(file, "endoftext").documents, (Texts{"one\nline", "two"}));
+  EXPECT_EQ(LoadFile(file, "endoftext", "text", 1).documents, (Texts{"one\nline"}));
 }
 
 TEST(DatasetTest, WikitextKeepsRowsAsTheHuggingFaceSetDoes) {
   const TempFolder folder;
   const std::string file = folder.Write("a.raw", " \n = Title = \n \n Text . \n\nend");
-  const Dataset data = Load(file);
+  const Dataset data = LoadFile(file);
   EXPECT_EQ(data.documents, (Texts{"", " = Title = \n", "", " Text . \n", "", "end\n"}));
   EXPECT_EQ(data.join, "\n\n");
 }
@@ -77,8 +77,8 @@ TEST(DatasetTest, JsonLinesGiveTheField) {
   const TempFolder folder;
   const std::string file = folder.Write(
       "a.jsonl", "{\"text\": \"one\\n\", \"n\": 1}\r\n\n{\"n\": 2, \"text\": \"\\u00e4\"}\n");
-  EXPECT_EQ(Load(file).documents, (Texts{"one\n", "\xc3\xa4"}));
-  EXPECT_EQ(Load(folder.Write("b.json", "{\"t\": \"x\"}"), "auto", "t").documents, Texts{"x"});
+  EXPECT_EQ(LoadFile(file).documents, (Texts{"one\n", "\xc3\xa4"}));
+  EXPECT_EQ(LoadFile(folder.Write("b.json", "{\"t\": \"x\"}"), "auto", "t").documents, Texts{"x"});
 }
 
 TEST(DatasetTest, JsonLinesErrorsNameFileAndRow) {
@@ -86,7 +86,7 @@ TEST(DatasetTest, JsonLinesErrorsNameFileAndRow) {
   const std::string file = folder / "a.jsonl";
   const auto error = [&](const std::string& row, const std::string& field) {
     folder.Write("a.jsonl", "{\"text\": \"x\", \"other\": \"y\"}\n\n" + row + "\n");
-    return ErrorOf([&] { Load(file, "auto", field); });
+    return ErrorOf([&] { LoadFile(file, "auto", field); });
   };
   EXPECT_EQ(error("{\"text\": ", "text"), file + ":3: not JSON");
   EXPECT_EQ(error("[1]", "text"), file + ":3: expected a JSON object");
@@ -98,8 +98,8 @@ TEST(DatasetTest, JsonLinesErrorsNameFileAndRow) {
 TEST(DatasetTest, GzipIsUnpackedAndItsNameCountsWithoutTheEnding) {
   const TempFolder folder;
   const std::string rows = "{\"text\": \"one\"}\n{\"text\": \"two\"}\n";
-  EXPECT_EQ(Load(folder.Write("a.jsonl.gz", Gzip(rows))).documents, (Texts{"one", "two"}));
-  EXPECT_EQ(Load(folder.Write("two.gz", Gzip("a ") + Gzip("b"))).documents, Texts{"a b"});
+  EXPECT_EQ(LoadFile(folder.Write("a.jsonl.gz", Gzip(rows))).documents, (Texts{"one", "two"}));
+  EXPECT_EQ(LoadFile(folder.Write("two.gz", Gzip("a ") + Gzip("b"))).documents, Texts{"a b"});
 }
 
 TEST(DatasetTest, BrokenGzipIsToldByName) {
@@ -108,12 +108,12 @@ TEST(DatasetTest, BrokenGzipIsToldByName) {
   for (int i = 0; i < 5000; ++i) text += std::to_string(i * 7919);
   const std::string packed = Gzip(text);
   const std::string cut = folder.Write("cut.gz", packed.substr(0, packed.size() / 2));
-  EXPECT_EQ(ErrorOf([&] { Load(cut); }).find(cut + ": broken gzip file: "), 0U);
+  EXPECT_EQ(ErrorOf([&] { LoadFile(cut); }).find(cut + ": broken gzip file: "), 0U);
   std::string damaged = packed;
   damaged[packed.size() / 2] = static_cast<char>(damaged[packed.size() / 2] ^ 0x55);
   const std::string bad = folder.Write("bad.gz", damaged);
-  EXPECT_EQ(ErrorOf([&] { Load(bad); }).find(bad + ": broken gzip file: "), 0U);
-  EXPECT_EQ(ErrorOf([&] { Load(folder / "no.gz"); }),
+  EXPECT_EQ(ErrorOf([&] { LoadFile(bad); }).find(bad + ": broken gzip file: "), 0U);
+  EXPECT_EQ(ErrorOf([&] { LoadFile(folder / "no.gz"); }),
             folder / "no.gz" + ": cannot open: No such file or directory");
 }
 
@@ -121,17 +121,17 @@ TEST(DatasetTest, NothingIsSilentlyEmpty) {
   const TempFolder folder;
   const std::string file = folder.Write("a.txt", " \n\t\n");
   for (const char* format : {"text", "lines", "endoftext", "jsonl"}) {
-    EXPECT_EQ(ErrorOf([&] { Load(file, format); }), file + ": no text in this file") << format;
+    EXPECT_EQ(ErrorOf([&] { LoadFile(file, format); }), file + ": no text in this file") << format;
   }
   const std::string empty = folder.Write("b.raw", "");
-  EXPECT_EQ(ErrorOf([&] { Load(empty); }), empty + ": no text in this file");
+  EXPECT_EQ(ErrorOf([&] { LoadFile(empty); }), empty + ": no text in this file");
 }
 
 TEST(DatasetTest, TextThatIsNotUtf8IsToldWithItsPlace) {
   const TempFolder folder;
   const std::string file = folder.Write("a.txt", "abc\n\xc3(");
   for (const char* format : {"text", "lines", "endoftext", "wikitext", "jsonl"}) {
-    EXPECT_EQ(ErrorOf([&] { Load(file, format); }),
+    EXPECT_EQ(ErrorOf([&] { LoadFile(file, format); }),
               file + ": text is not UTF-8: byte 0xC3 at offset 4")
         << format;
   }

@@ -37,13 +37,13 @@ GgufBuilder ByteLevelFile(const std::string& pre) {
   return file;
 }
 
-std::unique_ptr<Tokenizer> Load(const GgufBuilder& file) {
+std::unique_ptr<Tokenizer> LoadGguf(const GgufBuilder& file) {
   const TempFolder folder;
   return LoadTokenizer(folder.Write("a.gguf", file.Build()));
 }
 
 /// The message without "<path>: " in front.
-std::string Message(const GgufBuilder& file) {
+std::string GgufMessage(const GgufBuilder& file) {
   const TempFolder folder;
   const std::string path = folder.Write("a.gguf", file.Build());
   const std::string text = ErrorOf([&] { LoadTokenizer(path); });
@@ -53,26 +53,26 @@ std::string Message(const GgufBuilder& file) {
 
 TEST(GgufTokenizerTest, ThePreTokenizerGoesByName) {
   const std::string text = "ab1111";
-  EXPECT_EQ(Plain(*Load(ByteLevelFile("")), text), (Ids{2, 4, 4}));
-  EXPECT_EQ(Plain(*Load(ByteLevelFile("gpt-2")), text), (Ids{2, 4, 4}));
-  EXPECT_EQ(Plain(*Load(ByteLevelFile("smollm")), text), (Ids{2, 3, 3, 3, 3}));
-  EXPECT_EQ(Plain(*Load(ByteLevelFile("starcoder")), text), (Ids{2, 3, 3, 3, 3}));
-  EXPECT_EQ(Plain(*Load(ByteLevelFile("qwen2")), text), (Ids{2, 3, 3, 3, 3}));
-  EXPECT_EQ(Plain(*Load(ByteLevelFile("llama-bpe")), text), (Ids{2, 4, 3, 3}));
-  EXPECT_EQ(Plain(*Load(ByteLevelFile("falcon")), text), (Ids{2, 4, 3, 3}));
-  EXPECT_EQ(Load(ByteLevelFile("smollm"))->Kind(), "byte-level bpe (gguf, smollm)");
-  EXPECT_EQ(Message(ByteLevelFile("tekken")),
+  EXPECT_EQ(Plain(*LoadGguf(ByteLevelFile("")), text), (Ids{2, 4, 4}));
+  EXPECT_EQ(Plain(*LoadGguf(ByteLevelFile("gpt-2")), text), (Ids{2, 4, 4}));
+  EXPECT_EQ(Plain(*LoadGguf(ByteLevelFile("smollm")), text), (Ids{2, 3, 3, 3, 3}));
+  EXPECT_EQ(Plain(*LoadGguf(ByteLevelFile("starcoder")), text), (Ids{2, 3, 3, 3, 3}));
+  EXPECT_EQ(Plain(*LoadGguf(ByteLevelFile("qwen2")), text), (Ids{2, 3, 3, 3, 3}));
+  EXPECT_EQ(Plain(*LoadGguf(ByteLevelFile("llama-bpe")), text), (Ids{2, 4, 3, 3}));
+  EXPECT_EQ(Plain(*LoadGguf(ByteLevelFile("falcon")), text), (Ids{2, 4, 3, 3}));
+  EXPECT_EQ(LoadGguf(ByteLevelFile("smollm"))->Kind(), "byte-level bpe (gguf, smollm)");
+  EXPECT_EQ(GgufMessage(ByteLevelFile("tekken")),
             "tokenizer.ggml.pre: unknown value 'tekken' (known: deepseek-r1-qwen, default, falcon, "
             "gpt-2, llama-bpe, llama-v3, llama3, qwen2, smollm, starcoder)");
 }
 
 // A space before the digit: Digits cuts it off the "1" (golden/README.md, trap 1).
 TEST(GgufTokenizerTest, SmolLmCutsSpacesOffDigits) {
-  EXPECT_EQ(Plain(*Load(ByteLevelFile("smollm")), "a  1"), (Ids{0, 5, 5, 3}));
+  EXPECT_EQ(Plain(*LoadGguf(ByteLevelFile("smollm")), "a  1"), (Ids{0, 5, 5, 3}));
 }
 
 TEST(GgufTokenizerTest, ControlAndUserDefinedTokensAreReadFromText) {
-  const auto tokenizer = Load(ByteLevelFile("gpt-2"));
+  const auto tokenizer = LoadGguf(ByteLevelFile("gpt-2"));
   EXPECT_EQ(Plain(*tokenizer, "a<s>b<u>"), (Ids{0, 6, 1, 7}));
   EXPECT_EQ(tokenizer->Decode({2, 5, 6}), "ab <s>");
   EXPECT_EQ(tokenizer->BosId(), 6);
@@ -80,13 +80,13 @@ TEST(GgufTokenizerTest, ControlAndUserDefinedTokensAreReadFromText) {
 }
 
 TEST(GgufTokenizerTest, BosIsAddedWhereTheFileOrThePreTokenizerSaysSo) {
-  EXPECT_EQ(WithSpecial(*Load(ByteLevelFile("gpt-2")), "a"), (Ids{0}));
-  EXPECT_EQ(WithSpecial(*Load(ByteLevelFile("llama-bpe")), "a"), (Ids{6, 0}));
+  EXPECT_EQ(WithSpecial(*LoadGguf(ByteLevelFile("gpt-2")), "a"), (Ids{0}));
+  EXPECT_EQ(WithSpecial(*LoadGguf(ByteLevelFile("llama-bpe")), "a"), (Ids{6, 0}));
   GgufBuilder file = ByteLevelFile("gpt-2");
   file.Key("tokenizer.ggml.add_bos_token", kBool, Bytes<std::uint8_t>(1));
-  EXPECT_EQ(WithSpecial(*Load(file), "a"), (Ids{6, 0}));
+  EXPECT_EQ(WithSpecial(*LoadGguf(file), "a"), (Ids{6, 0}));
   file.Key("tokenizer.ggml.add_eos_token", kBool, Bytes<std::uint8_t>(1));
-  EXPECT_EQ(Message(file), "EOS is to be added, and is not known");
+  EXPECT_EQ(GgufMessage(file), "EOS is to be added, and is not known");
 }
 
 GgufBuilder SpmFile() {
@@ -105,7 +105,7 @@ GgufBuilder SpmFile() {
 }
 
 TEST(GgufTokenizerTest, SentencePieceVocabulariesGetASpaceAndBos) {
-  const auto tokenizer = Load(SpmFile());
+  const auto tokenizer = LoadGguf(SpmFile());
   EXPECT_EQ(WithSpecial(*tokenizer, "a a"), (Ids{1, 5, 5}));
   EXPECT_EQ(WithSpecial(*tokenizer, ""), (Ids{1}));
   EXPECT_EQ(tokenizer->Decode({1, 5, 5}), "a a");
@@ -113,29 +113,30 @@ TEST(GgufTokenizerTest, SentencePieceVocabulariesGetASpaceAndBos) {
   EXPECT_EQ(tokenizer->VocabSize(), 6);
   GgufBuilder file = SpmFile();
   file.Key("tokenizer.ggml.add_space_prefix", kBool, Bytes<std::uint8_t>(0));
-  EXPECT_EQ(Plain(*Load(file), "a a"), (Ids{4, 5}));
+  EXPECT_EQ(Plain(*LoadGguf(file), "a a"), (Ids{4, 5}));
 }
 
 TEST(GgufTokenizerTest, MistakesAreNamed) {
   GgufBuilder other;
   other.Text("tokenizer.ggml.model", "bert");
-  EXPECT_EQ(Message(other), "tokenizer.ggml.model: unknown value 'bert' (known: gpt2, llama)");
+  EXPECT_EQ(GgufMessage(other), "tokenizer.ggml.model: unknown value 'bert' (known: gpt2, llama)");
   GgufBuilder far = SpmFile();
   far.Key("tokenizer.ggml.remove_extra_whitespaces", kBool, Bytes<std::uint8_t>(1));
-  EXPECT_EQ(Message(far), "tokenizer.ggml.remove_extra_whitespaces is not supported");
+  EXPECT_EQ(GgufMessage(far), "tokenizer.ggml.remove_extra_whitespaces is not supported");
   GgufBuilder eos = ByteLevelFile("gpt-2");
   eos.U32("tokenizer.ggml.eos_token_id", 8);
-  EXPECT_EQ(Message(eos), "tokenizer.ggml.eos_token_id: 8 is out of range [0, 7]");
+  EXPECT_EQ(GgufMessage(eos), "tokenizer.ggml.eos_token_id: 8 is out of range [0, 7]");
   GgufBuilder types;
   types.Text("tokenizer.ggml.model", "llama");
   AddStrings(&types, "tokenizer.ggml.tokens", {"a"});
   types.Array("tokenizer.ggml.token_type", kInt32, 1, Bytes(std::vector<std::int32_t>{7}));
-  EXPECT_EQ(Message(types), "tokenizer.ggml.token_type: 7 is out of range [1, 6]");
+  EXPECT_EQ(GgufMessage(types), "tokenizer.ggml.token_type: 7 is out of range [1, 6]");
   GgufBuilder scores;
   scores.Text("tokenizer.ggml.model", "llama");
   AddStrings(&scores, "tokenizer.ggml.tokens", {"a"});
   scores.Array("tokenizer.ggml.scores", kFloat32, 2, Bytes(std::vector<float>{0, 0}));
-  EXPECT_EQ(Message(scores), "tokenizer.ggml.scores has 2 entries, tokenizer.ggml.tokens has 1");
+  EXPECT_EQ(GgufMessage(scores),
+            "tokenizer.ggml.scores has 2 entries, tokenizer.ggml.tokens has 1");
 }
 
 }  // namespace

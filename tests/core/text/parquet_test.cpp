@@ -127,7 +127,7 @@ TEST_F(ParquetTest, ErrorsOfFieldsNameTheFieldAndTheRow) {
             text + ":2: field 'text': text is not UTF-8: byte 0xC3 at offset 3");
 }
 
-Dataset Load(const std::string& path, const std::string& field, std::int64_t most = 0) {
+Dataset LoadField(const std::string& path, const std::string& field, std::int64_t most = 0) {
   DataSource source;
   source.path = path;
   source.field = field;
@@ -135,17 +135,18 @@ Dataset Load(const std::string& path, const std::string& field, std::int64_t mos
 }
 
 TEST_F(ParquetTest, ADatasetTakesTheFieldByTheNameOfTheFile) {
-  const Dataset data = Load(FileOf("hub.parquet"), "question", 3);
+  const Dataset data = LoadField(FileOf("hub.parquet"), "question", 3);
   EXPECT_EQ(data.documents, (Texts{"Which is 0?", "Which is 1?", "Which is 2?"}));
   EXPECT_EQ(data.join, "\n\n");
 }
 
 TEST_F(ParquetTest, ADatasetNeedsAFieldOfTexts) {
   const std::string types = FileOf("types.parquet");
-  EXPECT_EQ(ErrorOf([&] { Load(types, "int8"); }), types + ":1: field 'int8' is not a text");
-  EXPECT_EQ(ErrorOf([&] { Load(types, "string"); }), types + ":3: field 'string' is not a text");
+  EXPECT_EQ(ErrorOf([&] { LoadField(types, "int8"); }), types + ":1: field 'int8' is not a text");
+  EXPECT_EQ(ErrorOf([&] { LoadField(types, "string"); }),
+            types + ":3: field 'string' is not a text");
   const std::string empty = FileOf("empty.parquet");
-  EXPECT_EQ(ErrorOf([&] { Load(empty, "text"); }), empty + ": no text in this file");
+  EXPECT_EQ(ErrorOf([&] { LoadField(empty, "text"); }), empty + ": no text in this file");
 }
 
 TEST_F(ParquetTest, RowsOfATaskAreThoseOfTheJsonLines) {

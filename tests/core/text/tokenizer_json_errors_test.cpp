@@ -12,7 +12,7 @@ using testing::ErrorOf;
 using testing::SmallDocument;
 
 /// The message for a document, without "t.json: tokenizer" in front.
-std::string Message(const json& document) {
+std::string JsonMessage(const json& document) {
   const std::string head = "t.json: tokenizer";
   const std::string text = ErrorOf([&] { TokenizerFromJson(document.dump(), "t.json"); });
   EXPECT_EQ(text.substr(0, head.size()), head);
@@ -21,7 +21,7 @@ std::string Message(const json& document) {
 std::string MessageWith(const char* pointer, const json& value) {
   json document = SmallDocument();
   document[json::json_pointer(pointer)] = value;
-  return Message(document);
+  return JsonMessage(document);
 }
 
 TEST(TokenizerJsonErrorsTest, WhatIsNotATokenizer) {

@@ -11,7 +11,7 @@ using testing::TempFolder;
 using testing::WithSpecial;
 
 /// The message of loading `folder`, without its path in front.
-std::string Message(const TempFolder& folder) {
+std::string LoadMessage(const TempFolder& folder) {
   const std::string text = ErrorOf([&] { LoadTokenizer(folder.path()); });
   EXPECT_EQ(text.substr(0, folder.path().size()), folder.path());
   return text.size() < folder.path().size() ? text : text.substr(folder.path().size());
@@ -19,7 +19,7 @@ std::string Message(const TempFolder& folder) {
 
 TEST(TokenizerLoadTest, WhatIsNoTokenizerIsNamed) {
   const TempFolder folder;
-  EXPECT_EQ(Message(folder),
+  EXPECT_EQ(LoadMessage(folder),
             ": no tokenizer: expected tokenizer.json, tokenizer.model, or vocab.json with "
             "merges.txt");
   EXPECT_EQ(ErrorOf([&] { LoadTokenizer(folder / "x"); }),
@@ -42,10 +42,10 @@ TEST(TokenizerLoadTest, BosAndEosComeFromTheFirstFileThatNamesThem) {
   EXPECT_EQ(LoadTokenizer(folder.path())->BosId(), std::nullopt);
   EXPECT_EQ(LoadTokenizer(folder.path())->EosId(), 5);
   folder.Write("tokenizer_config.json", R"({"bos_token": "<s>"})");
-  EXPECT_EQ(Message(folder),
+  EXPECT_EQ(LoadMessage(folder),
             "/tokenizer_config.json.bos_token: token '<s>' is not in the vocabulary");
   folder.Write("tokenizer_config.json", R"({"bos_token": 1})");
-  EXPECT_EQ(Message(folder), "/tokenizer_config.json.bos_token: expected a string, got number");
+  EXPECT_EQ(LoadMessage(folder), "/tokenizer_config.json.bos_token: expected a string, got number");
 }
 
 TEST(TokenizerLoadTest, AddedTokensTheModelLacksGetTheNextIds) {
@@ -114,20 +114,20 @@ TEST_F(VocabMergesTest, FlagsAndAddedTokensFileCount) {
 
 TEST_F(VocabMergesTest, MistakesAreNamed) {
   folder_.Write("tokenizer_config.json", R"({"tokenizer_class": "LlamaTokenizer"})");
-  EXPECT_EQ(Message(folder_),
+  EXPECT_EQ(LoadMessage(folder_),
             "/tokenizer_config.json.tokenizer_class: unknown class 'LlamaTokenizer' (known: "
             "GPT2Tokenizer, GPT2TokenizerFast, Qwen2Tokenizer, Qwen2TokenizerFast)");
   folder_.Write("tokenizer_config.json", R"({"tokenizer_class": "Qwen2Tokenizer",
                                              "add_bos_token": true})");
-  EXPECT_EQ(Message(folder_), "/tokenizer_config.json: BOS is to be added, and is not known");
+  EXPECT_EQ(LoadMessage(folder_), "/tokenizer_config.json: BOS is to be added, and is not known");
   folder_.Write("tokenizer_config.json", R"({"added_tokens_decoder": {"x": {"content": "y"}}})");
-  EXPECT_EQ(Message(folder_),
+  EXPECT_EQ(LoadMessage(folder_),
             "/tokenizer_config.json.added_tokens_decoder: expected a token id as key, got 'x'");
   folder_.Write("tokenizer_config.json", "{}");
   folder_.Write("merges.txt", "a b\nab\n");
-  EXPECT_EQ(Message(folder_), "/merges.txt:2: expected 'left right', got 'ab'");
+  EXPECT_EQ(LoadMessage(folder_), "/merges.txt:2: expected 'left right', got 'ab'");
   folder_.Write("merges.txt", "a x\n");
-  EXPECT_EQ(Message(folder_), "/merges.txt: token 'x' of a merge is not in the vocabulary");
+  EXPECT_EQ(LoadMessage(folder_), "/merges.txt: token 'x' of a merge is not in the vocabulary");
 }
 
 }  // namespace

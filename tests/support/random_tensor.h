@@ -1,0 +1,16 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+
+namespace roundlab::testing {
+
+/// Normal numbers times `spread`, float32; the same for the same shape and seed.
+inline at::Tensor RandomTensor(at::IntArrayRef shape, std::uint64_t seed, double spread = 1) {
+  at::Generator generator = at::detail::createCPUGenerator(seed);
+  const at::Tensor numbers = at::randn(shape, generator, at::TensorOptions(at::kFloat));
+  return spread == 1 ? numbers : numbers * spread;
+}
+
+}  // namespace roundlab::testing
