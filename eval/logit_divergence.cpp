@@ -13,14 +13,14 @@ namespace {
 
 /// The divergence of one row of logits: with z = sum(exp(x - max x)),
 /// sum(p (log p - log q)) = sum(p (x_p - x_q)) - log sum exp(x_p) + log sum exp(x_q).
-struct Row {
+struct RowDivergence {
   double kl = 0;
   double same_top = 0;
   double nll_base = 0;
   double nll = 0;
 };
 
-Row CompareRow(const float* p, const float* q, std::int64_t vocab, std::int64_t target) {
+RowDivergence CompareRow(const float* p, const float* q, std::int64_t vocab, std::int64_t target) {
   const float* top_p = std::max_element(p, p + vocab);
   const float* top_q = std::max_element(q, q + vocab);
   double sum_p = 0;
@@ -54,14 +54,14 @@ void AppendDivergence(const at::Tensor& base, const at::Tensor& hidden, const at
     const std::int64_t vocab = head.size(0);
     const auto* p = logits_p.const_data_ptr<float>();
     const auto* q = logits_q.const_data_ptr<float>();
-    std::vector<Row> rows(static_cast<std::size_t>(count));
+    std::vector<RowDivergence> rows(static_cast<std::size_t>(count));
     at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
         rows[static_cast<std::size_t>(i)] =
             CompareRow(p + i * vocab, q + i * vocab, vocab, target[first + i]);
       }
     });
-    for (const Row& row : rows) {
+    for (const RowDivergence& row : rows) {
       out->kl.push_back(row.kl);
       out->same_top.push_back(row.same_top);
       out->nll_base.push_back(row.nll_base);

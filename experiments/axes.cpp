@@ -9,7 +9,7 @@ namespace roundlab {
 namespace {
 
 using Kind = ConfigNode::Kind;
-using Diagnostics = std::vector<Diagnostic>;
+using DiagnosticList = std::vector<Diagnostic>;
 
 std::string LabelOf(const ConfigNode& node) {
   if (node.kind == Kind::kScalar) return node.scalar;
@@ -20,7 +20,7 @@ std::string LabelOf(const ConfigNode& node) {
 
 /// Whether `node` is of the kind; says so where it is not.
 bool Expect(const ConfigNode& node, Kind kind, const std::string& path, const char* what,
-            Diagnostics* diagnostics) {
+            DiagnosticList* diagnostics) {
   if (node.kind == kind) return true;
   diagnostics->push_back({node.where, path + ": expected " + what + ", got " + node.KindName()});
   return false;
@@ -28,7 +28,7 @@ bool Expect(const ConfigNode& node, Kind kind, const std::string& path, const ch
 
 std::vector<std::pair<std::string, ConfigNode>> ReadPatch(const ConfigNode& node,
                                                           const std::string& path,
-                                                          Diagnostics* diagnostics) {
+                                                          DiagnosticList* diagnostics) {
   std::vector<std::pair<std::string, ConfigNode>> patch;
   if (node.kind == Kind::kNull) return patch;
   Expect(node, Kind::kMapping, path, "a mapping of dotted keys to values", diagnostics);
@@ -39,7 +39,7 @@ std::vector<std::pair<std::string, ConfigNode>> ReadPatch(const ConfigNode& node
 
 class AxisReader {
  public:
-  AxisReader(const ConfigNode& node, std::string path, Diagnostics* diagnostics)
+  AxisReader(const ConfigNode& node, std::string path, DiagnosticList* diagnostics)
       : node_(node), path_(std::move(path)), diagnostics_(diagnostics) {}
 
   ParsedAxis Read() {
@@ -133,7 +133,7 @@ class AxisReader {
 
   const ConfigNode& node_;
   const std::string path_;
-  Diagnostics* diagnostics_;
+  DiagnosticList* diagnostics_;
   std::string key_;
   ParsedAxis axis_;
 };
@@ -150,7 +150,7 @@ std::vector<std::string> LabelsIn(const ConfigNode& node) {
 }
 
 void CheckLabels(const ConfigNode::Member& member, const std::string& path,
-                 const std::vector<ParsedAxis>& axes, Diagnostics* diagnostics) {
+                 const std::vector<ParsedAxis>& axes, DiagnosticList* diagnostics) {
   std::vector<std::string> names;
   for (const ParsedAxis& axis : axes) names.push_back(axis.name);
   const auto axis = std::find(names.begin(), names.end(), member.key);
@@ -178,7 +178,7 @@ void CheckLabels(const ConfigNode::Member& member, const std::string& path,
 
 }  // namespace
 
-std::vector<ParsedAxis> ReadAxes(const ConfigNode* axes, Diagnostics* diagnostics) {
+std::vector<ParsedAxis> ReadAxes(const ConfigNode* axes, DiagnosticList* diagnostics) {
   std::vector<ParsedAxis> parsed;
   if (axes == nullptr) return parsed;
   if (!Expect(*axes, Kind::kSequence, "axes", "a sequence", diagnostics)) return parsed;
@@ -194,7 +194,8 @@ std::vector<ParsedAxis> ReadAxes(const ConfigNode* axes, Diagnostics* diagnostic
   return parsed;
 }
 
-std::pair<Ablation, ParsedAxis> ReadAblation(const ConfigNode& section, Diagnostics* diagnostics) {
+std::pair<Ablation, ParsedAxis> ReadAblation(const ConfigNode& section,
+                                             DiagnosticList* diagnostics) {
   Ablation ablation;
   ParsedAxis axis{kAblationAxis, {}};
   const ConfigNode* off = section.Find("off");
@@ -237,7 +238,7 @@ std::pair<Ablation, ParsedAxis> ReadAblation(const ConfigNode& section, Diagnost
 
 std::vector<PointPattern> ReadPatterns(const ConfigNode* list, const std::string& key,
                                        const std::vector<ParsedAxis>& axes,
-                                       Diagnostics* diagnostics) {
+                                       DiagnosticList* diagnostics) {
   std::vector<PointPattern> patterns;
   if (list == nullptr || !Expect(*list, Kind::kSequence, key, "a sequence", diagnostics)) return {};
   for (std::size_t i = 0; i < list->elements.size(); ++i) {

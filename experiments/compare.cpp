@@ -15,7 +15,7 @@
 namespace roundlab {
 namespace {
 
-using Values = std::vector<double>;
+using Figures = std::vector<double>;
 
 struct OpenedRun {
   std::string file;  ///< run.h5
@@ -86,10 +86,10 @@ std::vector<std::string> LinesWithout(const std::vector<std::string>& lines,
 }
 
 /// Both runs and what is said of them.
-class Comparer {
+class RunComparer {
  public:
-  Comparer(const std::string& folder_a, const std::string& folder_b,
-           const BootstrapOptions& options)
+  RunComparer(const std::string& folder_a, const std::string& folder_b,
+              const BootstrapOptions& options)
       : a_(OpenRun(folder_a)), b_(OpenRun(folder_b)), options_(options) {}
 
   Comparison Compare() {
@@ -153,15 +153,15 @@ class Comparer {
     return false;
   }
 
-  static Values ReadEval(const OpenedRun& run, const std::string& name, const char* array) {
+  static Figures ReadEval(const OpenedRun& run, const std::string& name, const char* array) {
     return ReadArray(run.file, "eval/" + name + "/" + array).values;
   }
 
-  static Values ReadTokens(const OpenedRun& run, const std::string& name, std::size_t windows) {
+  static Figures ReadTokens(const OpenedRun& run, const std::string& name, std::size_t windows) {
     if (run.arrays.at(name).count("tokens") == 0) {
       throw Error(run.file + ": eval/" + name + " has nll but no tokens");
     }
-    Values tokens = ReadEval(run, name, "tokens");
+    Figures tokens = ReadEval(run, name, "tokens");
     if (tokens.size() != windows) {
       throw Error(run.file + ": eval/" + name + " has " + std::to_string(windows) + " nll but " +
                   std::to_string(tokens.size()) + " tokens");
@@ -169,9 +169,9 @@ class Comparer {
     return tokens;
   }
 
-  static Values ReadDocuments(const OpenedRun& run, const std::string& name,
-                              const DocumentArray& array) {
-    Values values = ReadEval(run, name, array.array);
+  static Figures ReadDocuments(const OpenedRun& run, const std::string& name,
+                               const DocumentArray& array) {
+    Figures values = ReadEval(run, name, array.array);
     for (std::size_t i = 0; i < values.size() && array.zero_or_one; ++i) {
       if (values[i] == 0 || values[i] == 1 || std::isnan(values[i])) continue;
       throw Error(run.file + ": eval/" + name + "/" + array.array + "[" + std::to_string(i) +
@@ -181,10 +181,10 @@ class Comparer {
   }
 
   void CompareNll(const std::string& name) {
-    const Values nll_a = ReadEval(a_, name, "nll");
-    const Values nll_b = ReadEval(b_, name, "nll");
-    const Values tokens = ReadTokens(a_, name, nll_a.size());
-    const Values tokens_b = ReadTokens(b_, name, nll_b.size());
+    const Figures nll_a = ReadEval(a_, name, "nll");
+    const Figures nll_b = ReadEval(b_, name, "nll");
+    const Figures tokens = ReadTokens(a_, name, nll_a.size());
+    const Figures tokens_b = ReadTokens(b_, name, nll_b.size());
     if (!SameCount(name + "/nll", tokens.size(), tokens_b.size(), "windows")) return;
     if (tokens != tokens_b) {
       return Refuse(name + "/nll", "the windows of A and B score different numbers of tokens");
@@ -195,12 +195,12 @@ class Comparer {
   }
 
   void CompareDocuments(const std::string& name, const DocumentArray& array) {
-    const Values all_a = ReadDocuments(a_, name, array);
-    const Values all_b = ReadDocuments(b_, name, array);
+    const Figures all_a = ReadDocuments(a_, name, array);
+    const Figures all_b = ReadDocuments(b_, name, array);
     const std::string figure = name + "/" + array.figure;
     if (!SameCount(figure, all_a.size(), all_b.size(), "documents")) return;
-    Values a;
-    Values b;
+    Figures a;
+    Figures b;
     for (std::size_t i = 0; i < all_a.size(); ++i) {
       if (std::isnan(all_a[i]) || std::isnan(all_b[i])) continue;
       a.push_back(all_a[i]);
@@ -212,11 +212,11 @@ class Comparer {
               a, b);
   }
 
-  /// Values whose mean is sum(nll) / sum(tokens).
-  static Values PerToken(const Values& nll, const Values& tokens) {
+  /// Figures whose mean is sum(nll) / sum(tokens).
+  static Figures PerToken(const Figures& nll, const Figures& tokens) {
     const double mean_tokens = Mean(tokens);
     const double ratio = Mean(nll) / mean_tokens;
-    Values values;
+    Figures values;
     for (std::size_t i = 0; i < nll.size(); ++i) {
       values.push_back(ratio + (nll[i] - ratio * tokens[i]) / mean_tokens);
     }
@@ -236,7 +236,7 @@ class Comparer {
     out_.figures.push_back(std::move(figure));
   }
 
-  void AddFigure(ComparedFigure figure, const Values& a, const Values& b) {
+  void AddFigure(ComparedFigure figure, const Figures& a, const Figures& b) {
     figure.equal = a == b;
     figure.count = a.size();
     figure.a = Mean(a);
@@ -256,7 +256,7 @@ class Comparer {
 
 Comparison CompareRuns(const std::string& folder_a, const std::string& folder_b,
                        const BootstrapOptions& options) {
-  return Comparer(folder_a, folder_b, options).Compare();
+  return RunComparer(folder_a, folder_b, options).Compare();
 }
 
 std::string Verdict(const ComparedFigure& figure) {

@@ -17,7 +17,7 @@
 namespace roundlab {
 namespace {
 
-struct Kind {
+struct PartKind {
   std::string name;   ///< on the command line
   std::string title;  ///< in the reference
   std::vector<std::string> parts;
@@ -25,12 +25,12 @@ struct Kind {
 };
 
 template <class R>
-Kind KindOf(const std::string& name, const std::string& title, const R& registry) {
+PartKind KindOf(const std::string& name, const std::string& title, const R& registry) {
   return {name, title, registry.Names(),
           [&registry](const std::string& part) { return registry.Describe(part); }};
 }
 
-std::vector<Kind> Kinds() {
+std::vector<PartKind> Kinds() {
   return {KindOf("scheme", "Rounding schemes (`pipeline: [{type: round, scheme: {type: …}}]`)",
                  RoundingSchemes()),
           KindOf("range", "Range estimators (`quant.range`)", RangeEstimators()),
@@ -39,9 +39,9 @@ std::vector<Kind> Kinds() {
           KindOf("eval", "Evaluators (`eval`)", Evaluators())};
 }
 
-Kind FindKind(const std::string& name) {
+PartKind FindKind(const std::string& name) {
   std::vector<std::string> names;
-  for (Kind& kind : Kinds()) {
+  for (PartKind& kind : Kinds()) {
     names.push_back(kind.name);
     if (kind.name == name) return kind;
   }
@@ -75,7 +75,7 @@ std::string Section(const std::string& title, Options options) {
 
 std::string ListParts(const std::string& only) {
   std::string text;
-  for (const Kind& kind : only.empty() ? Kinds() : std::vector<Kind>{FindKind(only)}) {
+  for (const PartKind& kind : only.empty() ? Kinds() : std::vector<PartKind>{FindKind(only)}) {
     text += kind.name + "\n";
     for (const std::string& part : kind.parts) {
       text += "  " + FirstLine(kind.describe(part)) + "\n";
@@ -85,7 +85,7 @@ std::string ListParts(const std::string& only) {
 }
 
 std::string DescribePart(const std::string& kind_name, const std::string& name) {
-  const Kind kind = FindKind(kind_name);
+  const PartKind kind = FindKind(kind_name);
   for (const std::string& part : kind.parts) {
     if (part == name) return kind.describe(part);
   }
@@ -106,7 +106,7 @@ std::string OptionsMarkdown() {
   text += Section("An entry of `tables`", TableSpec());
   text += Section("An entry of `plots`", PlotSpec());
   text += Section("A training (`roundlab train`)", TrainConfig());
-  for (const Kind& kind : Kinds()) {
+  for (const PartKind& kind : Kinds()) {
     text += "## " + kind.title + "\n\n";
     for (const std::string& part : kind.parts) {
       const std::string description = kind.describe(part);

@@ -61,9 +61,9 @@ std::optional<std::pair<double, double>> Measured(const RunResult& result,
   return std::pair{sum / count, std::sqrt(squares) / count};
 }
 
-class Comparer {
+class TargetComparer {
  public:
-  Comparer(const Experiment& experiment, const std::vector<RunOutcome>& outcomes)
+  TargetComparer(const Experiment& experiment, const std::vector<RunOutcome>& outcomes)
       : experiment_(experiment), targets_(*experiment.targets), by_id_(ById(outcomes)) {}
 
   TargetResult Compare(const TargetCell& cell) const {
@@ -147,7 +147,7 @@ std::string CountLine(const std::vector<TargetResult>& results) {
 
 std::vector<TargetResult> CompareWithTargets(const Experiment& experiment,
                                              const std::vector<RunOutcome>& outcomes) {
-  const Comparer comparer(experiment, outcomes);
+  const TargetComparer comparer(experiment, outcomes);
   std::vector<TargetResult> results;
   for (const TargetCell& cell : experiment.targets->cells)
     results.push_back(comparer.Compare(cell));

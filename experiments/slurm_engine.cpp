@@ -26,7 +26,7 @@ using Clock = std::chrono::steady_clock;
 /// Slurm takes arrays of up to 1000 tasks unless it is set up otherwise (MaxArraySize).
 constexpr std::size_t kLargestArray = 1000;
 
-std::vector<std::string> Lines(const std::string& file) {
+std::vector<std::string> FileLines(const std::string& file) {
   std::istringstream text(ReadFile(file));
   std::vector<std::string> lines;
   for (std::string line; std::getline(text, line);) lines.push_back(line);
@@ -36,7 +36,7 @@ std::vector<std::string> Lines(const std::string& file) {
 /// The last line of a file; empty where there is none yet.
 std::string LastLine(const std::string& file) {
   if (!fs::exists(file)) return "";
-  const std::vector<std::string> lines = Lines(file);
+  const std::vector<std::string> lines = FileLines(file);
   return lines.empty() ? "" : lines.back();
 }
 
@@ -107,7 +107,7 @@ class SlurmRunner {
     if (!fs::exists(file)) return false;
     job_ = LastLine(file);
     if (!AnyLive(AskUntilAnswered())) return false;
-    const std::vector<std::string> ids = Lines(folder_ + "/runs.txt");
+    const std::vector<std::string> ids = FileLines(folder_ + "/runs.txt");
     tasks_.clear();
     for (const std::size_t place : open_) {
       const auto found = std::find(ids.begin(), ids.end(), plan_[place]->id);
@@ -346,7 +346,7 @@ std::vector<RunOutcome> RunAllOnSlurm(const Experiment& experiment, const Runner
 
 RunOutcome RunSlurmTask(const std::string& folder, std::size_t task, RunnerOptions options) {
   const std::string list = folder + "/runs.txt";
-  const std::vector<std::string> ids = Lines(list);
+  const std::vector<std::string> ids = FileLines(list);
   if (task >= ids.size()) {
     throw Error(list + ": no line for task " + std::to_string(task) + ", there are " +
                 std::to_string(ids.size()));

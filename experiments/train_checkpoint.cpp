@@ -12,7 +12,7 @@
 namespace roundlab {
 namespace {
 
-std::vector<std::string> Lines(const std::string& text) {
+std::vector<std::string> LinesOf(const std::string& text) {
   std::vector<std::string> lines;
   std::istringstream in(text);
   for (std::string line; std::getline(in, line);) lines.push_back(line);
@@ -27,8 +27,8 @@ std::string Trim(const std::string& line) {
 }  // namespace
 
 std::string FirstDifference(const std::string& there, const std::string& here) {
-  const auto a = Lines(there);
-  const auto b = Lines(here);
+  const auto a = LinesOf(there);
+  const auto b = LinesOf(here);
   for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
     const std::string left = i < a.size() ? Trim(a[i]) : "nothing";
     const std::string right = i < b.size() ? Trim(b[i]) : "nothing";

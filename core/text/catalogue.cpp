@@ -96,7 +96,7 @@ const Entries& Read() {
 }
 
 template <class Entry>
-std::vector<std::string> Names(const std::vector<Entry>& entries) {
+std::vector<std::string> EntryNames(const std::vector<Entry>& entries) {
   std::vector<std::string> names;
   names.reserve(entries.size());
   for (const Entry& entry : entries) names.push_back(entry.name);
@@ -121,7 +121,7 @@ const DataEntry& FindData(const std::string& name) {
   for (const DataEntry& entry : DataCatalogue()) {
     if (entry.name == name) return entry;
   }
-  throw Error("unknown data '" + name + "'" + SuggestionSuffix(name, Names(DataCatalogue())) +
+  throw Error("unknown data '" + name + "'" + SuggestionSuffix(name, EntryNames(DataCatalogue())) +
               "; a file is given as {path: FILE}");
 }
 
@@ -146,7 +146,7 @@ std::string ResolveModel(const std::string& name_or_path) {
   }
   if (fs::exists(name_or_path) || name_or_path.find('/') != std::string::npos) return name_or_path;
   throw Error("model: unknown name '" + name_or_path + "'" +
-              SuggestionSuffix(name_or_path, Names(ModelCatalogue())) +
+              SuggestionSuffix(name_or_path, EntryNames(ModelCatalogue())) +
               "; no such file or folder either");
 }
 

@@ -102,9 +102,10 @@ class Strip final : public Normalizer {
   bool right_;
 };
 
-class Sequence final : public Normalizer {
+class NormalizerSequence final : public Normalizer {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<Normalizer>> steps) : steps_(std::move(steps)) {}
+  explicit NormalizerSequence(std::vector<std::unique_ptr<Normalizer>> steps)
+      : steps_(std::move(steps)) {}
   void Apply(NormalizedText* text) const override {
     for (const auto& step : steps_) step->Apply(text);
   }
@@ -129,7 +130,7 @@ std::unique_ptr<Normalizer> MakeStrip(bool left, bool right) {
   return std::make_unique<Strip>(left, right);
 }
 std::unique_ptr<Normalizer> MakeSequence(std::vector<std::unique_ptr<Normalizer>> steps) {
-  return std::make_unique<Sequence>(std::move(steps));
+  return std::make_unique<NormalizerSequence>(std::move(steps));
 }
 
 }  // namespace roundlab

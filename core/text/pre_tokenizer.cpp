@@ -183,9 +183,10 @@ class Whitespace final : public PreTokenizer {
   }
 };
 
-class Sequence final : public PreTokenizer {
+class PreTokenizerSequence final : public PreTokenizer {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<PreTokenizer>> steps) : steps_(std::move(steps)) {}
+  explicit PreTokenizerSequence(std::vector<std::unique_ptr<PreTokenizer>> steps)
+      : steps_(std::move(steps)) {}
   void Apply(Pieces* pieces) const override {
     for (const auto& step : steps_) {
       pieces->SpellBytes();
@@ -227,7 +228,7 @@ std::unique_ptr<PreTokenizer> MakePunctuation(SplitBehavior behavior) {
   return std::make_unique<CodePointSplit>(IsPunctuation, behavior);
 }
 std::unique_ptr<PreTokenizer> MakeSequence(std::vector<std::unique_ptr<PreTokenizer>> steps) {
-  return std::make_unique<Sequence>(std::move(steps));
+  return std::make_unique<PreTokenizerSequence>(std::move(steps));
 }
 
 }  // namespace roundlab

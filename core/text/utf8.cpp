@@ -8,7 +8,7 @@
 namespace roundlab {
 namespace {
 
-struct Sequence {
+struct ByteSequence {
   std::size_t length = 0;  ///< bytes of the sequence, or of its longest well-formed beginning
   bool valid = false;
 };
@@ -18,7 +18,7 @@ unsigned char ByteAt(std::string_view text, std::size_t position) {
 }
 
 // Table 3-7 of the Unicode standard: the second byte's range depends on the first.
-Sequence Examine(std::string_view text, std::size_t position) {
+ByteSequence Examine(std::string_view text, std::size_t position) {
   const unsigned first = ByteAt(text, position);
   if (first < 0x80) return {1, true};
   if (first < 0xC2 || first > 0xF4) return {1, false};
@@ -44,7 +44,7 @@ Sequence Examine(std::string_view text, std::size_t position) {
 void CheckUtf8(std::string_view text) {
   static constexpr std::string_view kDigits = "0123456789ABCDEF";
   for (std::size_t position = 0; position < text.size();) {
-    const Sequence sequence = Examine(text, position);
+    const ByteSequence sequence = Examine(text, position);
     if (!sequence.valid) {
       const unsigned byte = ByteAt(text, position);
       throw Error(std::string("text is not UTF-8: byte 0x") + kDigits[byte >> 4] +
@@ -94,7 +94,7 @@ std::string ReplaceInvalidUtf8(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());
   for (std::size_t position = 0; position < bytes.size();) {
-    const Sequence sequence = Examine(bytes, position);
+    const ByteSequence sequence = Examine(bytes, position);
     if (sequence.valid) {
       text.append(bytes.substr(position, sequence.length));
     } else {

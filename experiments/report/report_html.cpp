@@ -56,7 +56,7 @@ std::string Failure(const ReportRun& run, const ReportParts& parts) {
          ToSvg(losses->second, "") + "</figure></div></details>\n";
 }
 
-std::string Failures(const ReportData& data, const ReportParts& parts) {
+std::string HtmlFailures(const ReportData& data, const ReportParts& parts) {
   std::string open;
   std::string folded;
   std::size_t count = 0;
@@ -73,7 +73,7 @@ std::string Failures(const ReportData& data, const ReportParts& parts) {
   return Section("failed", "Failed runs", "<div class=\"bad\">" + open + "</div>\n");
 }
 
-std::string Problems(const ReportData& data) {
+std::string HtmlProblems(const ReportData& data) {
   std::string list;
   for (const ReportProblem& problem : data.problems) {
     list += "<li><code>" + Markup(problem.file) + "</code>: " + Markup(problem.reason) + "</li>\n";
@@ -204,8 +204,8 @@ std::string Navigation(const std::string& main) {
 std::string ReportHtml(const ReportData& data, const ReportParts& parts) {
   const std::string name = Markup(data.experiment.name);
   const std::string commits = Commits(data);
-  const std::string main = Failures(data, parts) + Problems(data) + Tables(parts) + Plots(parts) +
-                           Runs(data, parts) + Provenances(data);
+  const std::string main = HtmlFailures(data, parts) + HtmlProblems(data) + Tables(parts) +
+                           Plots(parts) + Runs(data, parts) + Provenances(data);
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "

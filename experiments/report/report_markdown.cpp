@@ -53,7 +53,7 @@ std::string Images(const PlotSection& section) {
   return text + "\n";
 }
 
-std::string Failures(const ReportData& data, const ReportParts& parts) {
+std::string MarkdownFailures(const ReportData& data, const ReportParts& parts) {
   std::string text;
   for (const ReportRun& run : data.runs) {
     if (run.state != ReportState::kFailed && run.state != ReportState::kUnreadable) continue;
@@ -65,7 +65,7 @@ std::string Failures(const ReportData& data, const ReportParts& parts) {
   return text.empty() ? "" : "## Failed runs\n\n" + text;
 }
 
-std::string Problems(const ReportData& data) {
+std::string MarkdownProblems(const ReportData& data) {
   std::string text;
   for (const ReportProblem& problem : data.problems) {
     text += "* " + OneLine(problem.file + ": " + problem.reason) + "\n";
@@ -82,7 +82,7 @@ std::string ReportMarkdown(const ReportData& data, const ReportParts& parts) {
   const std::string commits = Commits(data);
   std::string text = "# " + OneLine(data.experiment.name) + "\n\n" + Summary(data) +
                      (commits.empty() ? "" : "; made with commit " + commits) + ".\n\n" +
-                     Failures(data, parts) + Problems(data) + "## Tables\n\n";
+                     MarkdownFailures(data, parts) + MarkdownProblems(data) + "## Tables\n\n";
   for (const TextTable& table : parts.tables) {
     text += "### " + OneLine(table.title) + "\n\n" + OneLined(table).ToMarkdown() + "\n";
   }
