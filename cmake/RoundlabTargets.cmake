@@ -4,8 +4,8 @@ target_compile_options(roundlab_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
   -Woverloaded-virtual -Wold-style-cast
   # g++ 12 reports these falsely in std::string code from C++20 on (GCC bug 105651); array-bounds even by
-  # the length of the path that a macro holds.
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds;-Wno-restrict;-Wno-maybe-uninitialized>
+  # the length of the path that a macro holds. subobject-linkage takes the files of a unity build for headers.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds;-Wno-restrict;-Wno-maybe-uninitialized;-Wno-subobject-linkage>
   $<$<BOOL:${ROUNDLAB_WERROR}>:-Werror>)
 if(ROUNDLAB_SANITIZE)
   target_compile_options(roundlab_options INTERFACE -fsanitize=${ROUNDLAB_SANITIZE}
