@@ -152,6 +152,7 @@ std::vector<std::string> LabelsIn(const ConfigNode& node) {
 void CheckLabels(const ConfigNode::Member& member, const std::string& path,
                  const std::vector<ParsedAxis>& axes, DiagnosticList* diagnostics) {
   std::vector<std::string> names;
+  names.reserve(axes.size());
   for (const ParsedAxis& axis : axes) names.push_back(axis.name);
   const auto axis = std::find(names.begin(), names.end(), member.key);
   if (axis == names.end()) {

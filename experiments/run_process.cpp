@@ -61,11 +61,17 @@ FolderClaim::~FolderClaim() {
   if (file_ >= 0) ::close(file_);
 }
 
-RunProcess::RunProcess(const std::vector<std::string>& words, const FolderClaim& claim,
-                       bool watched) {
+std::vector<char*> Arguments(const std::vector<std::string>& words) {
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
+  return arguments;
+}
+
+RunProcess::RunProcess(const std::vector<std::string>& words, const FolderClaim& claim,
+                       bool watched) {
+  const std::vector<char*> arguments = Arguments(words);
   SpawnActions actions;
   actions.Give(claim.file(), claim.file());
   int ends[2] = {-1, -1};

@@ -8,6 +8,10 @@
 
 namespace roundlab {
 
+/// Words as execve and posix_spawn take them, with a null pointer at the end; into `words`, which
+/// they do not change.
+std::vector<char*> Arguments(const std::vector<std::string>& words);
+
 /// A claim on a run's folder: a lock on its file `lock`. The kernel lets go of it when the last
 /// process that holds it ends, however that happens.
 class FolderClaim {

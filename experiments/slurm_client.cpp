@@ -16,6 +16,7 @@
 #include <sstream>
 
 #include "core/base/error.h"
+#include "experiments/run_process.h"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration)
 
@@ -58,9 +59,7 @@ void ReadBoth(int out, int err, ToolResult* result) {
 
 /// Runs a command of PATH in a process group of its own: Ctrl-C is for us, not for it.
 ToolResult RunTool(const std::vector<std::string>& words) {
-  std::vector<char*> arguments;
-  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
+  const std::vector<char*> arguments = Arguments(words);
   int out[2];
   int err[2];
   if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) {

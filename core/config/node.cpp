@@ -62,7 +62,7 @@ class Converter {
       diagnostics_->push_back({where, "a key must be a scalar"});
       return;
     }
-    const std::string name = key.Scalar();
+    const std::string& name = key.Scalar();
     if (node->Find(name) != nullptr) {
       diagnostics_->push_back({where, "duplicate key '" + name + "'"});
       return;
