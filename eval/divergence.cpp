@@ -149,7 +149,7 @@ class Comparison {
 };
 
 using Values = std::vector<double>;
-using Metrics = std::map<std::string, double>;
+using DivergenceMetrics = std::map<std::string, double>;
 
 /// f(a, b) of each pair.
 template <class F>
@@ -168,7 +168,7 @@ double Percentile(const Values& sorted, double fraction) {
   return (1 - part) * sorted[below] + part * sorted[above];
 }
 
-void AddKl(Values kl, Metrics* metrics) {
+void AddKl(Values kl, DivergenceMetrics* metrics) {
   (*metrics)["kl_mean"] = Mean(kl);
   (*metrics)["kl_mean_stderr"] = StandardError(kl);
   std::sort(kl.begin(), kl.end());
@@ -178,7 +178,7 @@ void AddKl(Values kl, Metrics* metrics) {
   for (const auto& [name, fraction] : places) (*metrics)[name] = Percentile(kl, fraction);
 }
 
-void AddProbabilities(const LogitDivergence& found, Metrics* metrics) {
+void AddProbabilities(const LogitDivergence& found, DivergenceMetrics* metrics) {
   const double same = Mean(found.same_top);
   (*metrics)["same_top"] = same;
   (*metrics)["same_top_stderr"] =
@@ -196,7 +196,7 @@ void AddProbabilities(const LogitDivergence& found, Metrics* metrics) {
       rms > 0 ? StandardError(squares) / (2 * rms) : StandardError(squares);
 }
 
-void AddPerplexities(const LogitDivergence& found, Metrics* metrics) {
+void AddPerplexities(const LogitDivergence& found, DivergenceMetrics* metrics) {
   const double perplexity = std::exp(Mean(found.nll));
   const double base = std::exp(Mean(found.nll_base));
   const double error = StandardError(found.nll);
@@ -206,7 +206,7 @@ void AddPerplexities(const LogitDivergence& found, Metrics* metrics) {
   const Values scaled = Combine(found.nll, found.nll_base, [&](double nll, double base_nll) {
     return perplexity * nll - base * base_nll;
   });
-  Metrics& m = *metrics;
+  DivergenceMetrics& m = *metrics;
   m["perplexity"] = perplexity;
   m["perplexity_stderr"] = perplexity * error;
   m["base_perplexity"] = base;
@@ -221,10 +221,10 @@ void AddPerplexities(const LogitDivergence& found, Metrics* metrics) {
   m["perplexity_difference_stderr"] = StandardError(scaled);
 }
 
-Metrics Measure(const LogitDivergence& found, const CutText& cut) {
-  Metrics metrics = {{"tokens", static_cast<double>(found.kl.size())},
-                     {"windows", static_cast<double>(cut.windows.list.size())},
-                     {"windows_available", static_cast<double>(cut.available)}};
+DivergenceMetrics MeasureDivergence(const LogitDivergence& found, const CutText& cut) {
+  DivergenceMetrics metrics = {{"tokens", static_cast<double>(found.kl.size())},
+                               {"windows", static_cast<double>(cut.windows.list.size())},
+                               {"windows_available", static_cast<double>(cut.available)}};
   AddKl(found.kl, &metrics);
   AddProbabilities(found, &metrics);
   AddPerplexities(found, &metrics);
@@ -258,7 +258,7 @@ void Divergence::Check(const ModelDescription* model, const Tokenizer* tokenizer
 }
 
 std::vector<std::string> Divergence::MetricNames() const {
-  return FullNames({text_.name, Measure({{1}, {1}, {1}, {1}}, {}), {}});
+  return FullNames({text_.name, MeasureDivergence({{1}, {1}, {1}, {1}}, {}), {}});
 }
 
 std::int64_t Divergence::Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const {
@@ -271,7 +271,7 @@ std::vector<EvalResult> Divergence::Evaluate(const EvalContext& context) const {
   const auto tokens = static_cast<std::int64_t>(found.kl.size());
   EvalResult result;
   result.name = text_.name;
-  result.metrics = Measure(found, cut);
+  result.metrics = MeasureDivergence(found, cut);
   const std::string folder = "eval/" + result.name + "/";
   context.sink->Array(folder + "kl", {tokens}, found.kl);
   context.sink->Array(folder + "same_top", {tokens}, found.same_top);

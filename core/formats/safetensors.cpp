@@ -22,14 +22,14 @@ using Json = nlohmann::json;
 constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the format's own limit, against hostile files
 
-constexpr std::array kTypes = {ElementType::kF64,  ElementType::kF32, ElementType::kF16,
-                               ElementType::kBF16, ElementType::kI64, ElementType::kI32,
-                               ElementType::kI16,  ElementType::kI8,  ElementType::kU8,
-                               ElementType::kBool};
+constexpr std::array kReadTypes = {ElementType::kF64,  ElementType::kF32, ElementType::kF16,
+                                   ElementType::kBF16, ElementType::kI64, ElementType::kI32,
+                                   ElementType::kI16,  ElementType::kI8,  ElementType::kU8,
+                                   ElementType::kBool};
 
 ElementType TypeFromName(const std::string& name, const std::string& place) {
   std::vector<std::string> known;
-  for (const ElementType type : kTypes) {
+  for (const ElementType type : kReadTypes) {
     if (name == ElementTypeName(type)) return type;
     known.emplace_back(ElementTypeName(type));
   }

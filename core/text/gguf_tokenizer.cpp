@@ -112,7 +112,7 @@ const PreType& FindPreType(const GgufFile& file) {
               SuggestionSuffix(name, known));
 }
 
-std::vector<std::pair<std::string, std::string>> ReadMerges(const GgufFile& file) {
+std::vector<std::pair<std::string, std::string>> ReadGgufMerges(const GgufFile& file) {
   std::vector<std::pair<std::string, std::string>> merges;
   for (const std::string& merge : file.Strings("tokenizer.ggml.merges")) {
     const std::size_t space = merge.find(' ', 1);  // a token may be a space
@@ -151,7 +151,7 @@ std::unique_ptr<Tokenizer> LoadByteLevel(const GgufFile& file) {
   BpeOptions options;
   options.ignore_merges = pre.ignore_merges;
   BpeTokenizerParts parts;
-  parts.model = std::make_unique<Bpe>(std::move(vocabulary), ReadMerges(file), options);
+  parts.model = std::make_unique<Bpe>(std::move(vocabulary), ReadGgufMerges(file), options);
   if (pre.nfc) parts.normalizer = MakeUnicodeNormalizer(NormalForm::kNfc);
   parts.pre_tokenizer = pre.make();
   parts.decoder = MakeByteLevelDecoder();

@@ -28,7 +28,7 @@ Experiment LoadTuned(const std::string& yaml) {
 
 /// A complete outcome a distinct run, whose metric `value` tells.
 template <class Value>
-std::vector<RunOutcome> Outcomes(const Experiment& experiment, const Value& value) {
+std::vector<RunOutcome> OutcomesBy(const Experiment& experiment, const Value& value) {
   std::vector<RunOutcome> outcomes;
   for (const PlannedRun& run : experiment.runs) {
     RunOutcome& outcome = outcomes.emplace_back();
@@ -101,7 +101,7 @@ TEST(AblationTest, SwitchesOffOneAndTwoAtATime) {
 TEST(AblationTest, RanksByDamageWithIntervalsAndInteraction) {
   const Experiment experiment = LoadTuned(kAblate);
   // Seeds 0, 1, 2 shift everything by 0, 10, 20; damages 1 and 4 +- 1, and both 8: 3 more than 5.
-  const auto outcomes = Outcomes(experiment, [](const PlannedRun& run) {
+  const auto outcomes = OutcomesBy(experiment, [](const PlannedRun& run) {
     const std::string& label = run.labels.at("ablate");
     const auto seed = static_cast<double>(run.seed);
     const double damage = label == "full"      ? 0
@@ -128,7 +128,7 @@ TEST(AblationTest, OneSeedHasNoIntervalAndMissingRunsAreSaid) {
   const Experiment experiment = LoadTuned(
       "ablate: {value: t/perplexity, off: {offset: {pipeline.0.scheme.tune_offset: false}, "
       "range: {pipeline.0.scheme.tune_range: false}}}\n");
-  auto outcomes = Outcomes(experiment, [](const PlannedRun& run) {
+  auto outcomes = OutcomesBy(experiment, [](const PlannedRun& run) {
     return run.labels.at("ablate") == "full" ? 100.0 : 90.0;
   });
   outcomes[2].state = RunState::kFailed;
@@ -142,7 +142,7 @@ TEST(TableTest, StarsDifferencesFromTheBaselineAndMarksTheBest) {
       "axes:\n  - {key: pipeline.0.steps, name: steps, values: [10, 20, 30]}\nseeds: [0, 1, 2]\n"
       "tables: [{rows: steps, value: t/perplexity, compare_to: 10}]\n");
   // 20 steps: 5 less on each seed, give or take; 30 steps: noise.
-  const auto outcomes = Outcomes(experiment, [](const PlannedRun& run) {
+  const auto outcomes = OutcomesBy(experiment, [](const PlannedRun& run) {
     const double base = 50 + 10 * static_cast<double>(run.seed);
     const double wiggle = run.seed == 1 ? 0.1 : -0.1;
     const std::string& steps = run.labels.at("steps");

@@ -27,7 +27,7 @@ std::string FromHex(const std::string& hex) {
   return bytes;
 }
 
-std::vector<float> Decode(ElementType type, const std::string& bytes) {
+std::vector<float> DecodeBlocks(ElementType type, const std::string& bytes) {
   const BlockLayout layout = LayoutOf(type);
   std::vector<float> out(bytes.size() / static_cast<std::size_t>(layout.bytes) *
                          static_cast<std::size_t>(layout.elements));
@@ -38,11 +38,11 @@ std::vector<float> Decode(ElementType type, const std::string& bytes) {
 // The three by hand: bytes and the weights they were made of.
 TEST(GgufDecodeTest, BlocksByHand) {
   const std::string nibbles = "00112233445566778899aabbccddeeff";
-  const std::vector<float> q4_0 = Decode(ElementType::kQ4_0, FromHex("0038" + nibbles));
-  const std::vector<float> q4_1 = Decode(ElementType::kQ4_1, FromHex("003800c0" + nibbles));
+  const std::vector<float> q4_0 = DecodeBlocks(ElementType::kQ4_0, FromHex("0038" + nibbles));
+  const std::vector<float> q4_1 = DecodeBlocks(ElementType::kQ4_1, FromHex("003800c0" + nibbles));
   const std::vector<float> q8_0 =
-      Decode(ElementType::kQ8_0,
-             FromHex("003c81899199a1a9b1b9c0c8d0d8e0e8f0f8000810182028303840474f575f676f77"));
+      DecodeBlocks(ElementType::kQ8_0,
+                   FromHex("003c81899199a1a9b1b9c0c8d0d8e0e8f0f8000810182028303840474f575f676f77"));
   for (int j = 0; j < 32; ++j) {
     const auto i = static_cast<std::size_t>(j);
     EXPECT_EQ(q4_0[i], static_cast<float>(j % 16 - 8) / 2) << j;
@@ -63,7 +63,7 @@ TEST(GgufDecodeTest, EqualsGgufPyBitForBit) {
     for (const ElementType type : kBlockTypes) {
       if (ElementTypeName(type) != name) continue;
       seen.insert(name);
-      EXPECT_EQ(testing::Bytes(Decode(type, FromHex(bytes))), FromHex(values)) << name;
+      EXPECT_EQ(testing::Bytes(DecodeBlocks(type, FromHex(bytes))), FromHex(values)) << name;
     }
   }
   EXPECT_EQ(seen.size(), std::size(kBlockTypes));
