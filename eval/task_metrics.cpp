@@ -53,19 +53,29 @@ struct Column {
   std::vector<std::string> groups;
 };
 
-/// Mean over the groups' means, and its error.
-std::pair<double, double> GroupMean(const Column& column) {
+struct GroupFigures {
+  double mean = 0;          ///< plain mean of the groups' means
+  double error = 0;         ///< of it
+  double pooled_error = 0;  ///< of the mean over documents
+};
+
+GroupFigures FiguresOfGroups(const Column& column) {
   std::map<std::string, std::vector<double>> groups;
   for (std::size_t i = 0; i < column.values.size(); ++i) {
     groups[column.groups[i]].push_back(column.values[i]);
   }
   std::vector<double> means;
   double variance = 0;
+  double squares = 0;
   for (const auto& [name, values] : groups) {
     means.push_back(Mean(values));
     variance += StandardError(values) * StandardError(values);
+    const double spread = StandardDeviation(values);
+    squares += static_cast<double>(values.size() - 1) * spread * spread;
   }
-  return {Mean(means), std::sqrt(variance) / static_cast<double>(means.size())};
+  const auto count = static_cast<double>(column.values.size());
+  const auto width = static_cast<double>(means.size());
+  return {Mean(means), std::sqrt(variance) / width, std::sqrt(squares / (count - width) / count)};
 }
 
 void AddMean(const std::string& name, const Column& column, bool grouped, Harness harness,
@@ -73,12 +83,13 @@ void AddMean(const std::string& name, const Column& column, bool grouped, Harnes
   (*metrics)[name] = Mean(column.values);
   (*metrics)[name + "_stderr"] = StandardError(column.values);
   if (!grouped) return;
-  const auto [mean, error] = GroupMean(column);
+  const GroupFigures groups = FiguresOfGroups(column);
   (*metrics)[name + "_document_mean"] = (*metrics)[name];
-  (*metrics)[name + "_group_mean"] = mean;
+  (*metrics)[name + "_group_mean"] = groups.mean;
+  (*metrics)[name + "_pooled_stderr"] = groups.pooled_error;
   if (harness != Harness::kLmEval03) return;
-  (*metrics)[name] = mean;
-  (*metrics)[name + "_stderr"] = error;
+  (*metrics)[name] = groups.mean;
+  (*metrics)[name + "_stderr"] = groups.error;
 }
 
 void WriteArrays(const std::vector<TaskDocument>& documents,

@@ -18,6 +18,8 @@ namespace roundlab {
 ///   mc2         probability of the true choices among all
 ///   perplexity  exp(-mean log-likelihood), of a word in lambada; its error by the delta method
 ///   *_stderr    sample standard deviation / sqrt(n); of a mean of groups, the groups' errors added
+///   acc_pooled_stderr  of the mean over documents, from the spread within groups only, which 0.4
+///               prints for a group task: sqrt(sum((n_g - 1) s_g^2) / (n - groups) / n)
 ///   documents, truncated (context cut on the left to fit the model), refused
 /// A document on which the harness would stop with an assertion is `refused`: counted, told in the
 /// log, and by option `refused` scored as wrong or left out.

@@ -10,7 +10,7 @@
 namespace roundlab {
 namespace {
 
-TaskDocument Document(std::int64_t gold, const std::string& group = "") {
+TaskDocument GoldDocument(std::int64_t gold, const std::string& group = "") {
   TaskDocument document;
   document.contexts = {"q"};
   document.choices = {"a", "\u00e9\u00e9\u00e9\u00e9"};  // 1 and 4 code points
@@ -37,7 +37,7 @@ Measured Measure(const std::vector<std::string>& metrics,
 }
 
 TEST(TaskMetricsTest, AccuracyTakesTheFirstOfEqualChoices) {
-  const auto m = Measure({"acc"}, {Document(0), Document(1), Document(1)},
+  const auto m = Measure({"acc"}, {GoldDocument(0), GoldDocument(1), GoldDocument(1)},
                          {{{-1, -1}, false}, {{-1, -1}, false}, {{-2, -1}, false}});
   EXPECT_DOUBLE_EQ(m.metrics.at("acc"), 2.0 / 3);
   // Sample deviation of 1, 0, 1 is sqrt(1/3).
@@ -49,13 +49,13 @@ TEST(TaskMetricsTest, AccuracyTakesTheFirstOfEqualChoices) {
 
 TEST(TaskMetricsTest, NormalizedAccuracyDividesByCodePoints) {
   // -2 / 1 against -6 / 4.
-  const auto m = Measure({"acc", "acc_norm"}, {Document(1)}, {{{-2, -6}, false}});
+  const auto m = Measure({"acc", "acc_norm"}, {GoldDocument(1)}, {{{-2, -6}, false}});
   EXPECT_EQ(m.metrics.at("acc"), 0);
   EXPECT_EQ(m.metrics.at("acc_norm"), 1);
 }
 
 TEST(TaskMetricsTest, TrueShareAndPerplexityByHand) {
-  const auto m = Measure({"mc2", "perplexity", "greedy"}, {Document(0), Document(0)},
+  const auto m = Measure({"mc2", "perplexity", "greedy"}, {GoldDocument(0), GoldDocument(0)},
                          {{{-1000, -1000 + std::log(3.0)}, true}, {{-2, -2}, false}});
   EXPECT_NEAR(m.metrics.at("mc2"), (0.75 + 0.5) / 2, 1e-12);
   EXPECT_EQ(m.metrics.at("acc"), 0.5);
@@ -63,8 +63,8 @@ TEST(TaskMetricsTest, TrueShareAndPerplexityByHand) {
 }
 
 TEST(TaskMetricsTest, GroupsAreAveragedByVersion) {
-  const std::vector<TaskDocument> documents = {Document(0, "x"), Document(0, "x"), Document(0, "x"),
-                                               Document(0, "y")};
+  const std::vector<TaskDocument> documents = {GoldDocument(0, "x"), GoldDocument(0, "x"),
+                                               GoldDocument(0, "x"), GoldDocument(0, "y")};
   const std::vector<DocumentScores> scores = {
       {{0, -1}, false}, {{0, -1}, false}, {{-1, 0}, false}, {{-1, 0}, false}};
   const auto old = Measure({"acc"}, documents, scores, {Harness::kLmEval03, false}).metrics;
@@ -76,8 +76,23 @@ TEST(TaskMetricsTest, GroupsAreAveragedByVersion) {
   EXPECT_DOUBLE_EQ(today.at("acc_group_mean"), 1.0 / 3);
 }
 
+TEST(TaskMetricsTest, PooledErrorIsThatOfTheHarness) {
+  std::vector<TaskDocument> documents;
+  std::vector<DocumentScores> scores;
+  const std::string groups = "xxxyyyyy";
+  const std::string right = "11001010";
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    documents.push_back(GoldDocument(0, {groups[i]}));
+    scores.push_back({{right[i] == '1' ? 0.0 : -2.0, -1}, false});
+  }
+  const auto m = Measure({"acc"}, documents, scores, {Harness::kLmEval04, false}).metrics;
+  // x: 2/3 of 3 with variance 1/3, y: 2/5 of 5 with variance 3/10, weighed by 2 and 4.
+  EXPECT_DOUBLE_EQ(m.at("acc_pooled_stderr"), std::sqrt((2.0 / 3 + 4 * 0.3) / 6 / 8));
+  EXPECT_DOUBLE_EQ(m.at("acc_stderr"), std::sqrt(0.25 * 8 / 7 / 8));
+}
+
 TEST(TaskMetricsTest, RefusedDocumentsAreLeftOutOrWrong) {
-  const std::vector<TaskDocument> documents = {Document(0), Document(0)};
+  const std::vector<TaskDocument> documents = {GoldDocument(0), GoldDocument(0)};
   const std::vector<DocumentScores> scores = {{{0, -1}, false}, {}};
   const auto out = Measure({"acc"}, documents, scores);
   EXPECT_EQ(out.metrics.at("acc"), 1);
