@@ -32,8 +32,8 @@ struct SplitIds {
   Ids continuation;
 };
 
-SplitIds Encode(const Tokenizer& tokenizer, Harness harness, const std::string& context,
-                const std::string& continuation) {
+SplitIds EncodeSplit(const Tokenizer& tokenizer, Harness harness, const std::string& context,
+                     const std::string& continuation) {
   if (context.empty()) {
     const std::int32_t prefix = PrefixToken(tokenizer, harness);
     Ids ids = tokenizer.Encode(continuation, SpecialTokens::kNone);
@@ -54,10 +54,6 @@ std::string Example(const TaskOptions& task, const TaskDocument& document) {
   return document.Context(right) + task.delimiter + document.Choice(right);
 }
 
-bool Same(const TaskDocument& a, const TaskDocument& b) {
-  return a.contexts == b.contexts && a.choices == b.choices && a.gold == b.gold;
-}
-
 /// Examples of one document after another, in the order in which the harness asks.
 class Examples {
  public:
@@ -67,11 +63,20 @@ class Examples {
         pool_(pool),
         random_(harness == Harness::kLmEval03 ? kSeed03 : kSeed04) {}
 
-  void ShuffleAs03(std::vector<std::size_t>* order) { random_.Shuffle(order); }
+  /// The order in which the harness asks for `count` documents.
+  std::vector<std::size_t> Order(std::size_t count, std::size_t shuffled_of) {
+    std::vector<std::size_t> order(count);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    if (harness_ != Harness::kLmEval03) return order;
+    std::vector<std::size_t> all(shuffled_of);  // in their order already, but the generator goes on
+    random_.Shuffle(shuffled_of > 0 ? &all : &order);
+    return order;
+  }
 
-  std::string For(const TaskDocument& document, std::int64_t shots, bool same) {
+  std::string For(const TaskDocument& document, const ShotOptions& shots) {
     std::string text;
-    for (const std::size_t i : Choose(document, static_cast<std::size_t>(shots), same)) {
+    for (const std::size_t i :
+         Choose(document, static_cast<std::size_t>(shots.count), shots.same)) {
       text += Example(task_, pool_[i]) + "\n\n";
     }
     return text;
@@ -90,7 +95,7 @@ class Examples {
       for (const std::uint64_t i : random_.Sample(pool_.size(), drawn)) candidates.push_back(i);
     }
     if (same) {
-      std::erase_if(candidates, [&](std::size_t i) { return Same(pool_[i], document); });
+      std::erase_if(candidates, [&](std::size_t i) { return pool_[i].row == document.row; });
     }
     if (candidates.size() < shots && task_.shots.sampler != "first") {
       // More than one copy of the document was drawn: 0.3 goes on with fewer examples, 0.4 draws
@@ -106,7 +111,7 @@ class Examples {
   std::vector<std::size_t> DrawnAgain(const TaskDocument& document, std::size_t shots) {
     std::vector<std::size_t> others;
     for (std::size_t i = 0; i < pool_.size(); ++i) {
-      if (!Same(pool_[i], document)) others.push_back(i);
+      if (pool_[i].row != document.row) others.push_back(i);
     }
     if (others.size() < shots) TooFew(others.size(), shots);
     std::vector<std::size_t> drawn;
@@ -129,7 +134,7 @@ class Examples {
 
 EncodedPair EncodePair(const Tokenizer& tokenizer, Harness harness, std::int64_t max_length,
                        const std::string& context, const std::string& continuation) {
-  SplitIds split = Encode(tokenizer, harness, context, continuation);
+  SplitIds split = EncodeSplit(tokenizer, harness, context, continuation);
   EncodedPair pair;
   pair.continuation.scored = static_cast<std::int64_t>(split.continuation.size());
   if (split.context.empty()) {
@@ -149,18 +154,18 @@ EncodedPair EncodePair(const Tokenizer& tokenizer, Harness harness, std::int64_t
   return pair;
 }
 
-std::vector<std::string> Preambles(const TaskOptions& task, Harness harness, std::int64_t shots,
+std::vector<std::string> Preambles(const TaskOptions& task, Harness harness,
+                                   const ShotOptions& shots,
                                    const std::vector<TaskDocument>& documents,
-                                   const std::vector<TaskDocument>& pool, bool same) {
+                                   const std::vector<TaskDocument>& pool) {
   std::vector<std::string> preambles;
   preambles.reserve(documents.size());
   for (const TaskDocument& document : documents) preambles.push_back(document.description);
-  if (shots == 0) return preambles;
+  if (shots.count == 0) return preambles;
   Examples examples(task, harness, pool);
-  std::vector<std::size_t> order(documents.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  if (harness == Harness::kLmEval03) examples.ShuffleAs03(&order);
-  for (const std::size_t i : order) preambles[i] += examples.For(documents[i], shots, same);
+  for (const std::size_t i : examples.Order(documents.size(), shots.shuffled_of)) {
+    preambles[i] += examples.For(documents[i], shots);
+  }
   return preambles;
 }
 

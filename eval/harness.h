@@ -33,13 +33,21 @@ struct EncodedPair {
 EncodedPair EncodePair(const Tokenizer& tokenizer, Harness harness, std::int64_t max_length,
                        const std::string& context, const std::string& continuation);
 
+struct ShotOptions {
+  std::int64_t count = 0;  ///< examples a document
+  bool same = false;       ///< one more is drawn, and one whose row is the document's left out
+  /// The documents are the first of so many, by ChooseDocuments' shuffle, whose generator 0.3 then
+  /// draws with; 0: they are in file order.
+  std::size_t shuffled_of = 0;
+};
+
 /// Few-shot contexts: what stands in front of each document's own context, description included.
-/// `shots` examples are drawn from `pool` as the harness does; `same` says that one more is drawn
-/// and one that equals the document left out. With `sampler: first` examples are the
-/// first of the document's group.
-std::vector<std::string> Preambles(const TaskOptions& task, Harness harness, std::int64_t shots,
+/// Examples are drawn from `pool` as the harness does; with `sampler: first` they are the first of
+/// the document's group.
+std::vector<std::string> Preambles(const TaskOptions& task, Harness harness,
+                                   const ShotOptions& shots,
                                    const std::vector<TaskDocument>& documents,
-                                   const std::vector<TaskDocument>& pool, bool same);
+                                   const std::vector<TaskDocument>& pool);
 
 /// The documents a limit leaves: the first `count` (0 all), after random.Random(42).shuffle where
 /// `shuffle`, as 0.3 does.

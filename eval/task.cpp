@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/base/error.h"
+#include "core/base/hash.h"
 #include "core/base/suggest.h"
 
 namespace roundlab {
@@ -110,6 +111,7 @@ class DocumentMaker {
     }
     TaskDocument document;
     document.where = row.where;
+    document.row = Sha256Hex(row.value.dump());
     document.description = description_.Fill(fields);
     document.contexts = FillEach(contexts_, fields);
     document.choices = FillEach(choices_, fields);

@@ -50,13 +50,14 @@ LoadedTask Load(const Options& options, const std::string& name) {
     loaded.documents.push_back(all[i]);
   }
   const bool own = !loaded.task.shots.data.Given();
-  const bool same =
-      own || (HarnessOf(options) == Harness::kLmEval04 && !loaded.task.shots.test_split);
+  const ShotOptions shots = {
+      options.shots,
+      own || (HarnessOf(options) == Harness::kLmEval04 && !loaded.task.shots.test_split),
+      options.shuffle ? all.size() : 0};
   const std::vector<TaskDocument> pool =
       options.shots == 0 || own ? all
                                 : MakeDocuments(loaded.task, LoadRows(loaded.task.shots.data));
-  loaded.preambles =
-      Preambles(loaded.task, HarnessOf(options), options.shots, loaded.documents, pool, same);
+  loaded.preambles = Preambles(loaded.task, HarnessOf(options), shots, loaded.documents, pool);
   loaded.sha256 = Fingerprint(loaded.documents, loaded.preambles);
   return loaded;
 }

@@ -187,6 +187,7 @@ TEST(EncodePairTest, RefusesWhatTheHarnessWouldStopAt) {
 
 TaskDocument Document(const std::string& context, const std::string& group = "") {
   TaskDocument document;
+  document.row = context;
   document.description = "D ";
   document.contexts = {context};
   document.choices = {"no", "yes"};
@@ -200,12 +201,35 @@ TEST(PreamblesTest, ExamplesAreThoseOfPythonsSample) {
   for (const char* c : {"a", "b", "c", "d", "e", "f"}) pool.push_back(Document(c));
   TaskOptions task;
   const std::vector<TaskDocument> documents = {Document("x"), Document("y")};
-  EXPECT_EQ(Preambles(task, Harness::kLmEval04, 0, documents, pool, false),
+  EXPECT_EQ(Preambles(task, Harness::kLmEval04, {0, false}, documents, pool),
             (std::vector<std::string>{"D ", "D "}));
-  EXPECT_EQ(Preambles(task, Harness::kLmEval04, 2, documents, pool, false),
+  EXPECT_EQ(Preambles(task, Harness::kLmEval04, {2, false}, documents, pool),
             (std::vector<std::string>{"D d yes\n\na yes\n\n", "D a yes\n\nf yes\n\n"}));
-  EXPECT_EQ(Preambles(task, Harness::kLmEval03, 2, documents, pool, false),
+  EXPECT_EQ(Preambles(task, Harness::kLmEval03, {2, false}, documents, pool),
             (std::vector<std::string>{"D b yes\n\nf yes\n\n", "D a yes\n\nc yes\n\n"}));
+}
+
+/// Python: r = Random(42); r.shuffle(d := list("abcdefgh")); then r.sample("stuvwxyz", 2) for each
+/// of d[:3], where d begins with "deg".
+TEST(PreamblesTest, ShuffledDocumentsGoOnWithTheirGeneratorIn03) {
+  std::vector<TaskDocument> pool;
+  for (const char c : std::string("stuvwxyz")) pool.push_back(Document(std::string(1, c)));
+  const std::string all = "abcdefgh";
+  std::vector<TaskDocument> documents;
+  for (const std::size_t i : ChooseDocuments(all.size(), 3, true)) {
+    documents.push_back(Document(std::string(1, all[i])));
+  }
+  EXPECT_EQ(documents[0].contexts[0] + documents[1].contexts[0] + documents[2].contexts[0], "deg");
+  EXPECT_EQ(Preambles({}, Harness::kLmEval03, {2, false, all.size()}, documents, pool),
+            (std::vector<std::string>{"D t yes\n\nx yes\n\n", "D t yes\n\nw yes\n\n",
+                                      "D y yes\n\ns yes\n\n"}));
+}
+
+TEST(PreamblesTest, OnlyAnEqualRowIsTheDocumentItself) {
+  std::vector<TaskDocument> pool = {Document("a"), Document("a")};
+  pool[1].row = "another, with the same text";
+  EXPECT_EQ(Preambles({}, Harness::kLmEval04, {1, true}, {pool[0]}, pool),
+            std::vector<std::string>{"D a yes\n\n"});
 }
 
 /// tests/golden/fewshot.txt: what the harness's own sampler draws (make_fewshot.py).
@@ -231,7 +255,7 @@ TEST(PreamblesTest, ExamplesAreThoseOfTheHarnesssSampler) {
       std::istringstream numbers(drawn);
       for (std::string number; std::getline(numbers, number, ',');) preamble += number + " yes\n\n";
     }
-    EXPECT_EQ(Preambles({}, Harness::kLmEval04, shots, documents, pool, same), expected);
+    EXPECT_EQ(Preambles({}, Harness::kLmEval04, {shots, same}, documents, pool), expected);
     ++count;
   }
   EXPECT_EQ(count, 5U);
@@ -239,9 +263,11 @@ TEST(PreamblesTest, ExamplesAreThoseOfTheHarnesssSampler) {
 
 TEST(PreamblesTest, CopiesOfADocumentLeaveFewerExamplesIn03) {
   const std::vector<TaskDocument> pool(4, Document("a"));
-  EXPECT_EQ(Preambles({}, Harness::kLmEval03, 2, {pool[0]}, pool, true),
+  EXPECT_EQ(Preambles({}, Harness::kLmEval03, {2, true}, {pool[0]}, pool),
             std::vector<std::string>{"D "});
-  EXPECT_EQ(ErrorOf([&] { Preambles({}, Harness::kLmEval04, 2, {pool[0]}, pool, true); }),
+  EXPECT_EQ(ErrorOf([&] {
+              Preambles({}, Harness::kLmEval04, {2, true}, {pool[0]}, pool);
+            }),
             "shots: 2 examples needed, 0 are there");
 }
 
@@ -250,9 +276,11 @@ TEST(PreamblesTest, NoDocumentIsItsOwnExampleAndFirstIsOfTheGroup) {
                                           Document("c", "g")};
   TaskOptions task;
   task.shots.sampler = "first";
-  EXPECT_EQ(Preambles(task, Harness::kLmEval04, 1, {pool[0]}, pool, true),
+  EXPECT_EQ(Preambles(task, Harness::kLmEval04, {1, true}, {pool[0]}, pool),
             std::vector<std::string>{"D c yes\n\n"});
-  EXPECT_EQ(ErrorOf([&] { Preambles(task, Harness::kLmEval04, 2, {pool[1]}, pool, false); }),
+  EXPECT_EQ(ErrorOf([&] {
+              Preambles(task, Harness::kLmEval04, {2, false}, {pool[1]}, pool);
+            }),
             "shots: 2 examples needed, 1 are there");
 }
 

@@ -48,7 +48,7 @@ std::vector<TaskDocument> Chosen(const std::string& name, const TaskOptions& tas
 struct GoldenScores {
   GoldenScores(const TaskOptions& task, const std::vector<TaskDocument>& documents, Harness harness,
                const LanguageModel& model, const Tokenizer& tokenizer)
-      : preambles(Preambles(task, harness, 0, documents, {}, false)) {
+      : preambles(Preambles(task, harness, {}, documents, {})) {
     std::vector<std::vector<Continuation>> groups;
     for (std::size_t i = 0; i < documents.size(); ++i) {
       auto& group = groups.emplace_back();
