@@ -40,8 +40,8 @@ struct TileProduct {
 
 void MultiplyTile(const TileProduct& t);
 
-/// x[i] = exp(scale (x[i] - top)) over [first, last), top their largest; 0 elsewhere in [0, width),
-/// which is whole tiles of any numbers. Returns the sum.
+/// x[i] = exp(scale (x[i] - top)) over [first, last), top their largest; 0 where that is below
+/// e^-50, and elsewhere in [0, width), which is whole tiles of any numbers. Returns the sum.
 float SoftmaxRow(float* x, std::int64_t first, std::int64_t last, std::int64_t width, float scale);
 
 /// A row of the backward pass of softmax(scale s), over [first, last).
