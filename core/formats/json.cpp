@@ -27,9 +27,12 @@ std::size_t JsonDepth(std::string_view text) {
   return deepest;
 }
 
-json ParseJson(std::string_view text, const std::string& name) {
+namespace {
+
+template <class Value>
+Value Parse(std::string_view text, const std::string& name) {
   try {
-    json parsed = json::parse(text);
+    Value parsed = Value::parse(text);
     if (JsonDepth(text) <= kDeepestJson) return parsed;
   } catch (const json::parse_error& failure) {
     throw Error(name + ": not JSON: error at byte " + std::to_string(failure.byte));
@@ -38,6 +41,14 @@ json ParseJson(std::string_view text, const std::string& name) {
   }
   throw Error(name + ": not JSON: values in one another deeper than " +
               std::to_string(kDeepestJson));
+}
+
+}  // namespace
+
+json ParseJson(std::string_view text, const std::string& name) { return Parse<json>(text, name); }
+
+nlohmann::ordered_json ParseOrderedJson(std::string_view text, const std::string& name) {
+  return Parse<nlohmann::ordered_json>(text, name);
 }
 
 }  // namespace roundlab

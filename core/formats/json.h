@@ -11,6 +11,9 @@ namespace roundlab {
 /// where values lie in one another deeper than kDeepestJson.
 nlohmann::json ParseJson(std::string_view text, const std::string& name);
 
+/// The same with objects' keys in the order of the text.
+nlohmann::ordered_json ParseOrderedJson(std::string_view text, const std::string& name);
+
 /// Copying and printing a value need stack for each level.
 inline constexpr std::size_t kDeepestJson = 100;
 

@@ -13,6 +13,7 @@
 #include "core/base/files.h"
 #include "core/base/hash.h"
 #include "core/base/suggest.h"
+#include "core/formats/json.h"
 #include "core/text/builtin_data.h"
 #include "core/text/catalogue.h"
 #include "core/text/parquet.h"
@@ -46,8 +47,7 @@ void ForLines(std::string_view text, const Take& take) {
 
 std::string JsonDocument(std::string_view line, const std::string& field,
                          const std::string& where) {
-  const nlohmann::json row = nlohmann::json::parse(line, nullptr, false);
-  if (row.is_discarded()) throw Error(where + ": not JSON");
+  const nlohmann::json row = ParseJson(line, where);
   if (!row.is_object()) throw Error(where + ": expected a JSON object");
   const auto found = row.find(field);
   if (found == row.end()) {

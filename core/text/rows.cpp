@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/base/error.h"
+#include "core/formats/json.h"
 #include "core/text/csv.h"
 #include "core/text/parquet.h"
 #include "core/text/utf8.h"
@@ -39,12 +40,6 @@ bool Blank(std::string_view line) {
   return line.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos;
 }
 
-Json ParseRow(std::string_view text, const std::string& where) {
-  Json value = Json::parse(text, nullptr, false);
-  if (value.is_discarded()) throw Error(where + ": not JSON");
-  return value;
-}
-
 void AddRow(Json value, const std::string& where, Rows* rows) {
   if (!value.is_object()) throw Error(where + ": expected a JSON object");
   rows->rows.push_back({std::move(value), where});
@@ -54,7 +49,7 @@ void ReadJson(const std::string& path, Rows* rows) {
   const std::string text = ReadUtf8(path);
   const std::size_t start = text.find_first_not_of(" \t\r\n");
   if (start != std::string::npos && text[start] == '[') {
-    Json all = ParseRow(text, path);
+    Json all = ParseOrderedJson(text, path);
     for (std::size_t i = 0; i < all.size(); ++i) {
       AddRow(std::move(all[i]), path + ": row " + std::to_string(i + 1), rows);
     }
@@ -64,7 +59,7 @@ void ReadJson(const std::string& path, Rows* rows) {
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (Blank(lines[i])) continue;
     const std::string where = path + ":" + std::to_string(i + 1);
-    AddRow(ParseRow(lines[i], where), where, rows);
+    AddRow(ParseOrderedJson(lines[i], where), where, rows);
   }
 }
 

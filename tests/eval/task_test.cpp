@@ -76,7 +76,7 @@ TEST_F(TaskTest, WhatIsWrongWithARowNamesIt) {
       ":1: choice 0 is empty");
   EXPECT_EQ(Error(kQuiz, R"({"question": "?", "choices": [], "key": "A"})"), ":1: has no choices");
   EXPECT_EQ(Error(kQuiz, "[1]"), ": row 1: expected a JSON object");
-  EXPECT_EQ(Error(kQuiz, "{\"question\""), ":1: not JSON");
+  EXPECT_EQ(Error(kQuiz, "{\"question\""), ":1: not JSON: error at byte 12");
   EXPECT_EQ(Error(kQuiz, "\n \n"), ": no rows in it");
   EXPECT_EQ(Error("fields: {q: question}\ncontext: '{question}'\nchoices: [a, b]\ngold: '0'\n"
                   "metrics: [acc]\n",

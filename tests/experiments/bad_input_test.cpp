@@ -199,7 +199,7 @@ TEST_F(BadInputTest, TextThatIsNotUtf8) {
 }
 TEST_F(BadInputTest, RowThatIsNotJson) {
   folder_.Write("text.jsonl", "{\"text\": \"a\"}\n{\"text\": \n");
-  ExpectRefused({"eval.0.data.path=text.jsonl"}, "text.jsonl:2: not JSON");
+  ExpectRefused({"eval.0.data.path=text.jsonl"}, "text.jsonl:2: not JSON: error at byte 10");
 }
 TEST_F(BadInputTest, DataOfTheCatalogueThatIsNotThere) {
   ExpectRefused({"eval.0.data=ptb"},

@@ -88,7 +88,7 @@ TEST(DatasetTest, JsonLinesErrorsNameFileAndRow) {
     folder.Write("a.jsonl", "{\"text\": \"x\", \"other\": \"y\"}\n\n" + row + "\n");
     return ErrorOf([&] { LoadFile(file, "auto", field); });
   };
-  EXPECT_EQ(error("{\"text\": ", "text"), file + ":3: not JSON");
+  EXPECT_EQ(error("{\"text\": ", "text"), file + ":3: not JSON: error at byte 10");
   EXPECT_EQ(error("[1]", "text"), file + ":3: expected a JSON object");
   EXPECT_EQ(error("{\"txt\": \"\", \"n\": 1}", "text"),
             file + ":3: no field 'text'; did you mean 'txt'? (known: n, txt)");

@@ -87,7 +87,9 @@ TEST(RowsTest, WhatIsWrongNamesFileAndRow) {
   };
   EXPECT_EQ(error(""), ": no rows in it");
   EXPECT_EQ(error("{}\n3"), ":2: expected a JSON object");
-  EXPECT_EQ(error("{}\n{"), ":2: not JSON");
+  EXPECT_EQ(error("{}\n{"), ":2: not JSON: error at byte 2");
+  const std::string deep = std::string(5000, '[') + std::string(5000, ']');
+  EXPECT_EQ(error("{\"a\": " + deep + "}"), ":1: not JSON: values in one another deeper than 100");
   EXPECT_EQ(error("[1]"), ": row 1: expected a JSON object");
   EXPECT_EQ(error("{\"a\": \"\xff\"}"), ": text is not UTF-8: byte 0xFF at offset 7");
   EXPECT_EQ(ErrorOf([&] { LoadRows(File(folder / "no.jsonl")); }),
