@@ -40,6 +40,11 @@ std::string LastLine(const std::string& file) {
   return lines.empty() ? "" : lines.back();
 }
 
+/// Where a task says that it was asked to stop and did, so that its run can go on.
+std::string StoppedFile(const std::string& folder, std::size_t task) {
+  return folder + "/" + std::to_string(task) + ".stopped";
+}
+
 bool AnyLive(const SlurmTaskStates& states) {
   return std::any_of(states.begin(), states.end(),
                      [](const auto& task) { return task.second.Live(); });
@@ -156,6 +161,7 @@ class SlurmRunner {
       MakeFolder(folder);
       const auto claim = FolderClaim::Try(folder);
       if (claim) WriteFileAtomically(folder + "/config.yaml", plan_[place]->config.Canonical());
+      fs::remove(StoppedFile(folder_, tasks_.size()));
       tasks_[static_cast<int>(tasks_.size())] = {place};
       ids += plan_[place]->id + "\n";
       threads = std::max(threads, plan_[place]->config.threads);
@@ -236,7 +242,9 @@ class SlurmRunner {
     return fs::last_write_time(outcome.folder + "/run.json") >= since_;
   }
 
-  /// A task has ended and there is no result to be seen. False where one may still come.
+  /// A task has ended and there is no result to be seen. False where one may still come. A task
+  /// that was asked to stop by others than us (preemption, a signal late for its first start) keeps
+  /// its place open, once.
   bool Conclude(int number, Task* task) {
     if (task->state.name.empty()) task->state = AskSlurmAccounting(job_, number);
     const std::string& state = task->state.name;
@@ -246,6 +254,11 @@ class SlurmRunner {
       outcome.reason = "Slurm task " + TaskName(number) + " was cancelled";
       stopped_ = true;
       Finish(task->place, std::move(outcome));
+      return true;
+    }
+    if (fs::exists(StoppedFile(folder_, static_cast<std::size_t>(number))) &&
+        again_.insert(task->place).second) {
+      display_.Say("Slurm task " + TaskName(number) + " was asked to stop; it is submitted again");
       return true;
     }
     if (!task->ended) task->ended = Clock::now();
@@ -303,6 +316,7 @@ class SlurmRunner {
   const std::vector<const PlannedRun*> plan_;  // distinct runs
   std::vector<RunOutcome> outcomes_;           // of plan_
   std::set<std::size_t> open_;                 // places in plan_ without an outcome
+  std::set<std::size_t> again_;                // places that were submitted again, once
   std::string job_;
   std::map<int, Task> tasks_;   // of job_, without an outcome; by number
   fs::file_time_type since_{};  // failures older than this are not of job_
@@ -361,7 +375,12 @@ RunOutcome RunSlurmTask(const std::string& folder, std::size_t task, RunnerOptio
   run.config = LoadRunConfig(RunFolder(options.out, one, run.id) + "/config.yaml");
   run.seed = run.config.seed;
   one.runs.push_back(std::move(run));
-  return RunPlan(one, options).front();
+  fs::remove(StoppedFile(folder, task));
+  RunOutcome outcome = RunPlan(one, options).front();
+  if (outcome.state == RunState::kInterrupted) {
+    WriteFileAtomically(StoppedFile(folder, task), outcome.id + "\n");
+  }
+  return outcome;
 }
 
 }  // namespace roundlab

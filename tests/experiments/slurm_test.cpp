@@ -238,6 +238,23 @@ TEST_F(SlurmTest, ACancelledTaskIsNeitherFailedNorSubmittedAgain) {
   EXPECT_EQ(Submitted(), 1U);
 }
 
+TEST_F(SlurmTest, ATaskThatOthersAskedToStopIsSubmittedAgainOnce) {
+  const std::string stopped = "touch '" + Slurm("1.stopped") + "'; echo '1|FAILED|NonZeroExitCode'";
+  Queue({Leave(0, "complete") + stopped, Leave(1, "complete")});
+  EXPECT_EQ(RunAll()[1].state, RunState::kDone);
+  EXPECT_EQ(Submitted(), 2U);
+  EXPECT_EQ(ReadAll(Slurm("runs.txt")), experiment_.runs[1].id + "\n");
+}
+
+TEST_F(SlurmTest, ATaskThatIsStoppedAgainAndAgainIsAFailedRun) {
+  const std::string stopped = "touch '" + Slurm("0.stopped") + "'; echo '0|FAILED|NonZeroExitCode'";
+  Queue({Leave(1, "complete") + stopped, stopped, stopped});
+  EXPECT_EQ(RunAll()[0].reason,
+            "Slurm task 42_0 ended without a result, as FAILED (NonZeroExitCode); its output: " +
+                Slurm("42_0.log"));
+  EXPECT_EQ(Submitted(), 2U);
+}
+
 TEST_F(SlurmTest, AnArrayThatIsStillThereIsWaitedForFirst) {
   fs::create_directories(folder_ / "out/two/slurm");
   fs::create_directories(Run(0));

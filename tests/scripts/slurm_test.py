@@ -104,6 +104,15 @@ class SlurmTest(unittest.TestCase):
         self.assertEqual(self.times_begun(run), 2, (run / "log.txt").read_text())
         self.assertIn("complete", (run / "log.txt").read_text())
 
+    def test_a_task_that_somebody_stops_is_submitted_again(self):
+        process = self.start("out", 200, "--engine", "slurm", "--quiet")
+        self.wait(lambda: self.has_checkpoint("out"), "a checkpoint", process)
+        run, job = self.first_run("out"), self.job("out")
+        self.assertEqual(SLURM.ask("scancel", "--batch", "--signal=TERM", job + "_0"), "")
+        self.assertIn(",2,", self.finish(process))
+        self.assertNotEqual(self.job("out"), job)
+        self.assertEqual(self.times_begun(run), 2, (run / "log.txt").read_text())
+
     def test_an_interrupt_ends_the_array_and_the_same_command_goes_on(self):
         process = self.start("out", 200, "--engine", "slurm", "--slurm-options", "--time=10 --comment=x")
         self.wait(lambda: self.has_checkpoint("out"), "a checkpoint", process)
