@@ -1,11 +1,6 @@
 #include "experiments/cost_model.h"
 
-#include <ATen/ATen.h>
-#include <ATen/Parallel.h>
-#include <c10/core/InferenceMode.h>
-
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 
 #include "core/base/error.h"
@@ -42,32 +37,23 @@ Work ForwardBlock(const ModelDescription& m, double tokens, double seqlen) {
   return work;
 }
 
-/// One optimizer step on a block.
-Work StepBlock(const ModelDescription& m, double tokens, double seqlen) {
-  // A weight is read with its offset, rounded, and the other way round; then the offset moves.
-  Work weights;
-  weights.values = 12 * BlockWeights(m);
-  weights.ops = 120;
-  return 3 * ForwardBlock(m, tokens, seqlen) + weights;
-}
-
 Work TuneWork(const RunConfig& run, const ModelDescription& m) {
   if (run.pipeline.empty()) return {};
   const auto layers = static_cast<double>(m.layers);
   const RoundStage& stage = run.pipeline.front();
-  if (!stage.scheme.make()->Tunable()) {
-    Work once;
-    once.values = layers * 12 * BlockWeights(m);
-    once.ops = layers * 100;
-    return once;
-  }
+  // Read, its range found, rounded twice, compared, hashed, kept: measured with RTN on SmolLM2.
+  Work once;
+  once.values = layers * 240 * BlockWeights(m);
+  once.ops = layers * 400;
+  if (!stage.scheme.make()->Tunable()) return once;
   const auto seqlen = static_cast<double>(run.calibration->seqlen);
   const auto samples = static_cast<double>(run.calibration->samples);
   const auto batch = std::min(samples, static_cast<double>(stage.tune.batch));
   const auto steps = static_cast<double>(stage.tune.steps);
-  const Work step = StepBlock(m, batch * seqlen, seqlen);
+  const Work step = StepWork(m, batch * seqlen, seqlen);
   const Work pass = samples / batch * ForwardBlock(m, batch * seqlen, seqlen);
-  return layers * (steps * step + 3 * pass);
+  const double described = std::min(samples, static_cast<double>(kSampleRows)) * seqlen;
+  return layers * (steps * step + 3 * pass + 3 * ForwardBlock(m, described, seqlen)) + once;
 }
 
 Work EvaluateWork(const ModelDescription& m, double tokens) {
@@ -103,34 +89,6 @@ double PeakBytes(const RunConfig& run, const ModelDescription& m, double bytes_p
       batch * bytes_per_value * (16 * hidden + 5 * static_cast<double>(m.intermediate));
   const double weights = 7 * 4 * BlockWeights(m);  // W, V, gradients, rounded, best, moments
   return bytes + chains + kept + weights + bytes_per_value * ends;
-}
-
-template <class Step>
-double SecondsOf(const Step& step) {
-  using Clock = std::chrono::steady_clock;
-  step();  // warm
-  double best = 1e30;
-  const auto end = Clock::now() + std::chrono::milliseconds(250);
-  do {
-    const auto start = Clock::now();
-    step();
-    best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
-  } while (Clock::now() < end);
-  return best;
-}
-
-double ProductRate(const ModelDescription& m, std::int64_t tokens) {
-  const std::int64_t rows = std::min<std::int64_t>(tokens, 4096);
-  const std::int64_t inner = std::min<std::int64_t>(m.intermediate, 8192);
-  const std::int64_t hidden = std::min<std::int64_t>(m.hidden, 8192);
-  const at::Tensor x = at::ones({rows, hidden});
-  const at::Tensor up = at::ones({inner, hidden});
-  const at::Tensor out = at::ones({hidden, hidden});
-  const double seconds = SecondsOf([&] {
-    at::linear(x, up);
-    at::linear(x, out);
-  });
-  return 2 * static_cast<double>(rows * hidden * (inner + hidden)) / seconds;
 }
 
 }  // namespace
@@ -173,6 +131,14 @@ RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t
   return cost;
 }
 
+Work StepWork(const ModelDescription& m, double tokens, double seqlen) {
+  // A weight is read with its offset, rounded, and the other way round; then the offset moves.
+  Work weights;
+  weights.values = 12 * BlockWeights(m);
+  weights.ops = 120;
+  return 3 * ForwardBlock(m, tokens, seqlen) + weights;
+}
+
 double Seconds(const Work& work, const Hardware& hardware) {
   return work.flops / (hardware.flops * hardware.attainable) +
          work.values * hardware.bytes_per_value / hardware.bandwidth +
@@ -182,27 +148,8 @@ double Seconds(const Work& work, const Hardware& hardware) {
 double Seconds(const RunCost& cost, const Hardware& hardware) {
   constexpr double kStart = 0.5;     // of the process, seconds
   constexpr double kLoadRate = 1e9;  // of the checkpoint, bytes/s
-  return Seconds(cost.tune, hardware) + Seconds(cost.evaluate, hardware) +
+  return hardware.tune_factor * Seconds(cost.tune, hardware) + Seconds(cost.evaluate, hardware) +
          cost.load_bytes / kLoadRate + kStart;
-}
-
-Hardware ProbeMachine(const ModelDescription& model, std::int64_t tokens, std::int64_t threads) {
-  const c10::InferenceMode no_grad;
-  const int before = at::get_num_threads();
-  at::set_num_threads(static_cast<int>(threads));
-  Hardware found;
-  found.flops = ProductRate(model, tokens);
-  const at::Tensor large = at::ones({4 << 20});
-  at::Tensor other = at::empty_like(large);
-  found.bandwidth =
-      8.0 * static_cast<double>(large.numel()) / SecondsOf([&] { at::mul_out(other, large, 2.0); });
-  const at::Tensor small = at::ones({64});
-  found.seconds_per_op = SecondsOf([&] {
-                           for (int i = 0; i < 1000; ++i) at::mul(small, 2.0);
-                         }) /
-                         1000;
-  at::set_num_threads(before);
-  return found;
 }
 
 }  // namespace roundlab

@@ -11,7 +11,7 @@ namespace roundlab {
 
 constexpr double kGib = 1024.0 * 1024.0 * 1024.0;  ///< bytes
 
-/// A machine in figures: configs/hardware/NAME.yaml, or this one as ProbeMachine finds it.
+/// A machine in figures: configs/hardware/NAME.yaml, or the one at hand (machine_probe.h).
 struct Hardware {
   double flops = 0;            ///< matrix products, FLOP/s
   double attainable = 1;       ///< share of it that a transformer's products reach
@@ -19,6 +19,7 @@ struct Hardware {
   double seconds_per_op = 0;   ///< start of one operation
   double memory_gib = 0;       ///< 0: not known
   double bytes_per_value = 4;  ///< of weights and activations in the compute dtype
+  double tune_factor = 1;      ///< of a tuning step: seconds measured / computed, see ProbeMachine
   void Fields(FieldVisitor& f);
 };
 
@@ -42,18 +43,18 @@ struct RunCost {
 
 /// Work of a run. With P linear weights a block, T tokens and mean context S / 2 a forward pass is
 /// 2 P T + 4 heads head_dim (S / 2) T FLOP; a tuning step three of them (forward, gradients of
-/// weights and of activations); beside the steps a block is run three times over all samples: for
-/// the targets, the loss before, and the loss after with the outputs that feed the next block.
+/// weights and of activations); beside the steps a block is run three times over all samples, for
+/// the targets, the loss before, and the loss after with the outputs that feed the next block, and
+/// three times over kSampleRows of them for the layers' errors.
 /// Evaluation: a forward pass over `eval_tokens` and the head.
 RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens,
                double bytes_per_value);
 
+/// One optimizer step on a block, over `tokens` tokens in sequences of `seqlen`.
+Work StepWork(const ModelDescription& model, double tokens, double seqlen);
+
 /// flops / (rate * attainable) + bytes / bandwidth + ops * seconds_per_op.
 double Seconds(const Work& work, const Hardware& hardware);
 double Seconds(const RunCost& cost, const Hardware& hardware);
-
-/// This machine with so many threads, by products of the model's own shapes on `tokens` rows, a
-/// pass over memory and many small operations: about a second.
-Hardware ProbeMachine(const ModelDescription& model, std::int64_t tokens, std::int64_t threads);
 
 }  // namespace roundlab

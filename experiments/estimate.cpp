@@ -6,6 +6,7 @@
 #include "core/model/loader.h"
 #include "core/text/catalogue.h"
 #include "core/text/tokenizer.h"
+#include "experiments/machine_probe.h"
 
 namespace roundlab {
 namespace {
@@ -78,13 +79,18 @@ std::optional<std::int64_t> Estimator::EvalTokens(const RunConfig& run) {
 
 const Hardware& Estimator::Machine(const RunConfig& run, const ModelDescription& model) {
   if (hardware_) return *hardware_;
-  std::int64_t tokens = 2048;
-  if (!run.pipeline.empty() && run.pipeline.front().scheme.make()->Tunable()) {
-    tokens = run.calibration->seqlen *
-             std::min(run.calibration->samples, run.pipeline.front().tune.batch);
+  const bool tunes = !run.pipeline.empty() && run.pipeline.front().scheme.make()->Tunable();
+  std::string kind = run.model.path + " " + std::to_string(run.threads);
+  if (tunes) {
+    const RoundStage& stage = run.pipeline.front();
+    kind += " " + stage.scheme.type + " " + stage.tune.optimizer.type;
+    for (const std::int64_t n : {run.calibration->seqlen, run.calibration->samples,
+                                 stage.tune.batch, stage.tune.accumulate}) {
+      kind += " " + std::to_string(n);
+    }
   }
-  const auto [place, added] = probed_.try_emplace({run.model.path, tokens, run.threads});
-  if (added) place->second = ProbeMachine(model, tokens, run.threads);
+  const auto [place, added] = probed_.try_emplace(kind);
+  if (added) place->second = ProbeMachine(run, model);
   return place->second;
 }
 

@@ -4,7 +4,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <tuple>
 
 #include "experiments/cost_model.h"
 #include "experiments/run_config.h"
@@ -21,7 +20,7 @@ struct Estimate {
 /// Estimates runs of a plan on a machine; what runs share is found out once.
 class Estimator {
  public:
-  /// Without `hardware` this machine, which is probed for about a second a model.
+  /// Without `hardware` this machine, which is probed for some seconds a model and way of tuning.
   explicit Estimator(std::optional<Hardware> hardware);
   ~Estimator();
   /// nullopt where neither the model's files nor its sizes in the catalogue are known.
@@ -36,7 +35,7 @@ class Estimator {
   std::optional<Hardware> hardware_;
   std::map<std::string, std::unique_ptr<Known>> models_;
   std::map<std::pair<std::string, std::string>, std::optional<std::int64_t>> tokens_;
-  std::map<std::tuple<std::string, std::int64_t, std::int64_t>, Hardware> probed_;
+  std::map<std::string, Hardware> probed_;  ///< by what a probe depends on
 };
 
 }  // namespace roundlab

@@ -21,8 +21,6 @@ namespace {
 
 using Weights = std::map<std::string, QuantizedWeight>;
 
-constexpr std::int64_t kSampleRows = 4;  // sequences that a layer's output error is measured on
-
 std::string PortionName(std::int64_t first, std::int64_t last) {
   if (first == last) return "block_" + std::to_string(first);
   return "blocks_" + std::to_string(first) + "-" + std::to_string(last);

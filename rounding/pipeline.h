@@ -24,6 +24,9 @@ struct RoundStage {
   void Fields(FieldVisitor& f);
 };
 
+/// Sequences that a layer's output error is measured on.
+constexpr std::int64_t kSampleRows = 4;
+
 struct PipelineInputs {
   const ModelFiles* files = nullptr;
   at::Tensor tokens;  ///< int64 [rows, seq], calibration; undefined where the scheme needs none
