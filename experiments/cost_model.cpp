@@ -37,21 +37,51 @@ Work ForwardBlock(const ModelDescription& m, double tokens, double seqlen) {
   return work;
 }
 
+/// A block's linear layers by themselves.
+Work ForwardLinears(const ModelDescription& m, double tokens) {
+  Work work;
+  work.flops = tokens * 2 * BlockWeights(m);
+  work.values = tokens * static_cast<double>(7 * m.hidden + 4 * m.intermediate);
+  work.ops = 7;
+  return work;
+}
+
+/// What an optimizer step does beside the products, on a block: a weight is read with its
+/// offset, rounded, and the other way round; then the offset moves.
+Work MoveWeights(const ModelDescription& m) {
+  Work work;
+  work.values = 12 * BlockWeights(m);
+  work.ops = 120;
+  return work;
+}
+
+/// A step of each linear layer on its own: no gradient to its inputs.
+Work LinearSteps(const ModelDescription& m, double tokens) {
+  return 2 * ForwardLinears(m, tokens) + MoveWeights(m);
+}
+
 Work TuneWork(const RunConfig& run, const ModelDescription& m) {
   if (run.pipeline.empty()) return {};
   const auto layers = static_cast<double>(m.layers);
   const RoundStage& stage = run.pipeline.front();
   // Read, its range found, rounded twice, compared, hashed, kept: measured with RTN on SmolLM2.
   Work once;
-  once.values = layers * 240 * BlockWeights(m);
+  once.values = layers * 120 * BlockWeights(m);
   once.ops = layers * 400;
   if (!stage.scheme.make()->Tunable()) return once;
   const auto seqlen = static_cast<double>(run.calibration->seqlen);
   const auto samples = static_cast<double>(run.calibration->samples);
   const auto batch = std::min(samples, static_cast<double>(stage.tune.batch));
   const auto steps = static_cast<double>(stage.tune.steps);
-  const Work step = StepWork(m, batch * seqlen, seqlen);
   const Work pass = samples / batch * ForwardBlock(m, batch * seqlen, seqlen);
+  if (stage.tune.unit_blocks == 0) {
+    // Each of the seven layers: inputs of both chains are captured by a pass each, then it runs
+    // alone.
+    const Work alone = samples / batch * ForwardLinears(m, batch * seqlen);
+    const Work steps_alone = steps * LinearSteps(m, batch * seqlen);
+    return layers * (steps_alone + 16 * pass + 3 * alone) + once;
+  }
+  const Work step = StepWork(m, batch * seqlen, seqlen);
   const double described = std::min(samples, static_cast<double>(kSampleRows)) * seqlen;
   return layers * (steps * step + 3 * pass + 3 * ForwardBlock(m, described, seqlen)) + once;
 }
@@ -132,11 +162,7 @@ RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t
 }
 
 Work StepWork(const ModelDescription& m, double tokens, double seqlen) {
-  // A weight is read with its offset, rounded, and the other way round; then the offset moves.
-  Work weights;
-  weights.values = 12 * BlockWeights(m);
-  weights.ops = 120;
-  return 3 * ForwardBlock(m, tokens, seqlen) + weights;
+  return 3 * ForwardBlock(m, tokens, seqlen) + MoveWeights(m);
 }
 
 double Seconds(const Work& work, const Hardware& hardware) {

@@ -18,6 +18,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kBlockWeights = 4 << 20;  // of a probed block, at most
 constexpr std::int64_t kTokens = 4096;           // of a probed batch, at most
+constexpr std::int64_t kFewTokens = 1024;        // where the model is larger than what is probed
+constexpr std::int64_t kWidth = 4096;            // of probed products, at most
 
 double Since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -36,9 +38,10 @@ double SecondsOf(const Step& step) {
   return best;
 }
 
-double ProductRate(const ModelDescription& m, std::int64_t rows) {
-  const std::int64_t inner = std::min<std::int64_t>(m.intermediate, 8192);
-  const std::int64_t hidden = std::min<std::int64_t>(m.hidden, 8192);
+double ProductRate(const ModelDescription& m, std::int64_t tokens) {
+  const std::int64_t inner = std::min(m.intermediate, kWidth);
+  const std::int64_t hidden = std::min(m.hidden, kWidth);
+  const std::int64_t rows = std::min(tokens, hidden < 1024 ? kTokens : kFewTokens);
   const at::Tensor x = at::ones({rows, hidden});
   const at::Tensor up = at::ones({inner, hidden});
   const at::Tensor out = at::ones({hidden, hidden});
@@ -116,9 +119,10 @@ double StepSeconds(const RunConfig& run, const ModelDescription& m, std::int64_t
 
 double TuneFactor(const RunConfig& run, const ModelDescription& model, const Hardware& machine) {
   const ModelDescription block = SmallBlock(model);
-  const std::int64_t seqlen = std::min(run.calibration->seqlen, kTokens);
+  const std::int64_t most = block.hidden == model.hidden ? kTokens : kFewTokens;
+  const std::int64_t seqlen = std::min(run.calibration->seqlen, most);
   const std::int64_t batch = std::min(run.calibration->samples, run.pipeline.front().tune.batch);
-  const std::int64_t rows = std::clamp<std::int64_t>(kTokens / seqlen, 1, batch);
+  const std::int64_t rows = std::clamp<std::int64_t>(most / seqlen, 1, batch);
   const auto tokens = static_cast<double>(rows * seqlen);
   return StepSeconds(run, block, rows, seqlen) /
          Seconds(StepWork(block, tokens, static_cast<double>(seqlen)), machine);
@@ -137,7 +141,7 @@ Hardware ProbeMachine(const RunConfig& run, const ModelDescription& model) {
         tunes ? run.calibration->seqlen *
                     std::min(run.calibration->samples, run.pipeline.front().tune.batch)
               : 2048;
-    found.flops = ProductRate(model, std::min(rows, kTokens));
+    found.flops = ProductRate(model, rows);
     const at::Tensor large = at::ones({4 << 20});
     at::Tensor other = at::empty_like(large);
     found.bandwidth = 8.0 * static_cast<double>(large.numel()) /
