@@ -85,7 +85,8 @@ DecoderBlock RandomBlock(const ModelDescription& m, at::Generator& generator) {
   return block;
 }
 
-/// Seconds of the shorter of two steps of the run's stage, after one that warms up.
+/// Seconds of the shorter of two steps of the run's stage, after one that warms up. Throws Diverged
+/// where its learning rate is too large for random weights.
 double StepSeconds(const RunConfig& run, const ModelDescription& m, std::int64_t rows,
                    std::int64_t seqlen) {
   at::Generator generator = at::detail::createCPUGenerator(0);
@@ -124,8 +125,12 @@ double TuneFactor(const RunConfig& run, const ModelDescription& model, const Har
   const std::int64_t batch = std::min(run.calibration->samples, run.pipeline.front().tune.batch);
   const std::int64_t rows = std::clamp<std::int64_t>(most / seqlen, 1, batch);
   const auto tokens = static_cast<double>(rows * seqlen);
-  return StepSeconds(run, block, rows, seqlen) /
-         Seconds(StepWork(block, tokens, static_cast<double>(seqlen)), machine);
+  const double computed = Seconds(StepWork(block, tokens, static_cast<double>(seqlen)), machine);
+  try {
+    return StepSeconds(run, block, rows, seqlen) / computed;
+  } catch (const Diverged&) {
+    return 1;
+  }
 }
 
 }  // namespace
