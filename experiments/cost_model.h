@@ -45,8 +45,9 @@ struct RunCost {
 /// 2 P T + 4 heads head_dim (S / 2) T FLOP; a tuning step three of them (forward, gradients of
 /// weights and of activations); beside the steps a block is run three times over all samples, for
 /// the targets, the loss before, and the loss after with the outputs that feed the next block, and
-/// three times over kSampleRows of them for the layers' errors.
-/// Evaluation: a forward pass over `eval_tokens` and the head.
+/// three times over kSampleRows of them for the layers' errors. Layer by layer a step runs the
+/// layer alone, and the block is run 16 times: twice a layer for its inputs, and for the next
+/// block. Evaluation: a forward pass over `eval_tokens` and the head.
 RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens,
                double bytes_per_value);
 

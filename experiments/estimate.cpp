@@ -83,9 +83,9 @@ const Hardware& Estimator::Machine(const RunConfig& run, const ModelDescription&
   std::string kind = run.model.path + " " + std::to_string(run.threads);
   if (tunes) {
     const RoundStage& stage = run.pipeline.front();
-    kind += " " + stage.scheme.type + " " + stage.tune.optimizer.type;
-    for (const std::int64_t n : {run.calibration->seqlen, run.calibration->samples,
-                                 stage.tune.batch, stage.tune.accumulate}) {
+    kind += " " + run.model.dtype + " " + stage.scheme.type + " " + stage.tune.optimizer.type;
+    const std::int64_t batch = std::min(run.calibration->samples, stage.tune.batch);
+    for (const std::int64_t n : {run.calibration->seqlen, batch, stage.tune.accumulate}) {
       kind += " " + std::to_string(n);
     }
   }

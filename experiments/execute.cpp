@@ -32,11 +32,6 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-at::ScalarType DtypeOf(const std::string& name) {
-  if (name == "float32") return at::kFloat;
-  return name == "bfloat16" ? at::kBFloat16 : at::kHalf;
-}
-
 at::Tensor ToTensor(const CalibrationTokens& tokens, std::int64_t seqlen) {
   at::Tensor rows = at::empty({static_cast<std::int64_t>(tokens.rows.size()), seqlen}, at::kLong);
   auto* out = rows.mutable_data_ptr<std::int64_t>();
@@ -156,7 +151,7 @@ class Execution {
     const RoundStage& stage = config_.pipeline.front();
     PipelineInputs inputs;
     inputs.files = &files;
-    inputs.dtype = DtypeOf(config_.model.dtype);
+    inputs.dtype = ComputeDtype(config_.model);
     inputs.seed = static_cast<std::uint64_t>(config_.seed);
     inputs.progress_folder = folder_ + "/checkpoint";
     inputs.unit_kept = [this] { spent_.Keep(); };
@@ -179,7 +174,7 @@ class Execution {
                 const QuantizedModel& quantized) {
     if (config_.eval.empty()) return;
     const auto start = Clock::now();
-    const LanguageModel model(files, DtypeOf(config_.model.dtype),
+    const LanguageModel model(files, ComputeDtype(config_.model),
                               [&](DecoderBlock* block) { quantized.ApplyTo(block); });
     for (const EvaluatorRecipe& recipe : config_.eval) {
       const auto results =
@@ -224,6 +219,11 @@ class Execution {
 };
 
 }  // namespace
+
+c10::ScalarType ComputeDtype(const ModelOptions& model) {
+  if (model.dtype == "float32") return at::kFloat;
+  return model.dtype == "bfloat16" ? at::kBFloat16 : at::kHalf;
+}
 
 RunResult ExecuteRun(const RunConfig& config, const ExecuteOptions& options) {
   return Execution(config, options).Run();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/ScalarType.h>
+
 #include <cstdint>
 #include <string>
 
@@ -7,6 +9,9 @@
 #include "experiments/run_file.h"
 
 namespace roundlab {
+
+/// Of blocks and of what flows between them.
+c10::ScalarType ComputeDtype(const ModelOptions& model);
 
 struct ExecuteOptions {
   std::string folder;  ///< of the run; made by the caller

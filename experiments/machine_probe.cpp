@@ -9,6 +9,7 @@
 
 #include "core/model/block.h"
 #include "core/model/rope.h"
+#include "experiments/execute.h"
 #include "rounding/tuner.h"
 
 namespace roundlab {
@@ -102,7 +103,8 @@ double StepSeconds(const RunConfig& run, const ModelDescription& m, std::int64_t
     layers.push_back(scheme->Begin(context));
   }
   UnitData data;
-  data.inputs = at::randn({rows, seqlen, m.hidden}, generator, at::TensorOptions(at::kFloat));
+  data.inputs = at::randn({rows, seqlen, m.hidden}, generator, at::TensorOptions(at::kFloat))
+                    .to(ComputeDtype(run.model));
   data.targets = data.inputs;
   TuneOptions tune = stage.tune;
   tune.steps = 3;
