@@ -16,6 +16,7 @@
 #include <sstream>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
 #include "experiments/run_process.h"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration)
@@ -112,10 +113,10 @@ const std::set<std::string>& ReservedOptions() {
 }
 
 /// "3|PENDING|Resources": a task's number, its state and why. False for other lines.
-bool ParseTask(const std::string& line, int* task, SlurmTaskState* state) {
+bool ParseTask(std::string_view line, int* task, SlurmTaskState* state) {
   const std::size_t first = line.find('|');
-  const std::size_t second = first == std::string::npos ? first : line.find('|', first + 1);
-  if (second == std::string::npos) return false;
+  const std::size_t second = first == std::string_view::npos ? first : line.find('|', first + 1);
+  if (second == std::string_view::npos) return false;
   const char* end = line.data() + first;
   const auto [stop, problem] = std::from_chars(line.data(), end, *task);
   if (problem != std::errc() || stop != end) return false;
@@ -186,8 +187,7 @@ std::optional<SlurmTaskStates> AskSlurm(const std::string& job, std::string* pro
     return std::nullopt;
   }
   SlurmTaskStates states;
-  std::istringstream lines(answer.out);
-  for (std::string line; std::getline(lines, line);) {
+  for (const std::string_view line : Lines(answer.out)) {
     int task = 0;
     SlurmTaskState state;
     if (ParseTask(line, &task, &state)) states[task] = state;

@@ -5,7 +5,6 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <thread>
 
 #include "core/base/error.h"
@@ -26,18 +25,12 @@ using Clock = std::chrono::steady_clock;
 /// Slurm takes arrays of up to 1000 tasks unless it is set up otherwise (MaxArraySize).
 constexpr std::size_t kLargestArray = 1000;
 
-std::vector<std::string> FileLines(const std::string& file) {
-  std::istringstream text(ReadFile(file));
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(text, line);) lines.push_back(line);
-  return lines;
-}
-
 /// The last line of a file; empty where there is none yet.
 std::string LastLine(const std::string& file) {
   if (!fs::exists(file)) return "";
-  const std::vector<std::string> lines = FileLines(file);
-  return lines.empty() ? "" : lines.back();
+  const std::string text = ReadFile(file);
+  const auto lines = Lines(text);
+  return lines.empty() ? "" : std::string(lines.back());
 }
 
 /// Where a task says that it was asked to stop and did, so that its run can go on.
@@ -112,7 +105,8 @@ class SlurmRunner {
     if (!fs::exists(file)) return false;
     job_ = LastLine(file);
     if (!AnyLive(AskUntilAnswered())) return false;
-    const std::vector<std::string> ids = FileLines(folder_ + "/runs.txt");
+    const std::string list = ReadFile(folder_ + "/runs.txt");
+    const auto ids = Lines(list);
     tasks_.clear();
     for (const std::size_t place : open_) {
       const auto found = std::find(ids.begin(), ids.end(), plan_[place]->id);
@@ -360,7 +354,8 @@ std::vector<RunOutcome> RunAllOnSlurm(const Experiment& experiment, const Runner
 
 RunOutcome RunSlurmTask(const std::string& folder, std::size_t task, RunnerOptions options) {
   const std::string list = folder + "/runs.txt";
-  const std::vector<std::string> ids = FileLines(list);
+  const std::string text = ReadFile(list);
+  const auto ids = Lines(text);
   if (task >= ids.size()) {
     throw Error(list + ": no line for task " + std::to_string(task) + ", there are " +
                 std::to_string(ids.size()));
@@ -371,7 +366,7 @@ RunOutcome RunSlurmTask(const std::string& folder, std::size_t task, RunnerOptio
   options.out = experiment_folder.parent_path().string();
   options.begun = fs::last_write_time(list);
   PlannedRun run;
-  run.id = ids[task];
+  run.id = std::string(ids[task]);
   run.config = LoadRunConfig(RunFolder(options.out, one, run.id) + "/config.yaml");
   run.seed = run.config.seed;
   one.runs.push_back(std::move(run));

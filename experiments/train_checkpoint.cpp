@@ -12,23 +12,16 @@
 namespace roundlab {
 namespace {
 
-std::vector<std::string> LinesOf(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
-
-std::string Trim(const std::string& line) {
+std::string Trim(std::string_view line) {
   const std::size_t first = line.find_first_not_of(' ');
-  return first == std::string::npos ? "" : line.substr(first);
+  return first == std::string_view::npos ? "" : std::string(line.substr(first));
 }
 
 }  // namespace
 
 std::string FirstDifference(const std::string& there, const std::string& here) {
-  const auto a = LinesOf(there);
-  const auto b = LinesOf(here);
+  const auto a = Lines(there);
+  const auto b = Lines(here);
   for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
     const std::string left = i < a.size() ? Trim(a[i]) : "nothing";
     const std::string right = i < b.size() ? Trim(b[i]) : "nothing";

@@ -2,11 +2,16 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace roundlab {
 
 /// The whole file. Throws Error("<path>: cannot open: <reason>").
 std::string ReadFile(const std::string& path);
+
+/// The lines of a text, which must outlive them, without their ends.
+std::vector<std::string_view> Lines(std::string_view text);
+std::vector<std::string_view> Lines(std::string&& text) = delete;
 
 /// Writes PATH.part, flushes it to disk and renames it: PATH is the old file or the whole new one,
 /// also where several processes write it at once.

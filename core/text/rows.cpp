@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
 #include "core/formats/json.h"
 #include "core/text/csv.h"
 #include "core/text/parquet.h"
@@ -24,16 +25,6 @@ std::string ReadUtf8(const std::string& path) {
     throw Error(path + ": " + e.what());
   }
   return text;
-}
-
-std::vector<std::string_view> Lines(std::string_view text) {
-  std::vector<std::string_view> lines;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    lines.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return lines;
 }
 
 bool Blank(std::string_view line) {

@@ -96,5 +96,13 @@ TEST(WriteFileAtomicallyTest, SeveralMayWriteOneFileAtOnce) {
   EXPECT_FALSE(fs::exists(path + ".part"));
 }
 
+TEST(LinesTest, EndsAreNotLinesOfTheirOwn) {
+  using Texts = std::vector<std::string_view>;
+  EXPECT_EQ(Lines(std::string_view("")), Texts());
+  EXPECT_EQ(Lines(std::string_view("a")), Texts({"a"}));
+  EXPECT_EQ(Lines(std::string_view("a\n\nb\n")), Texts({"a", "", "b"}));
+  EXPECT_EQ(Lines(std::string_view("\n")), Texts({""}));
+}
+
 }  // namespace
 }  // namespace roundlab
