@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/core/formats/format_files.h"
+
 namespace roundlab {
 namespace {
 
@@ -22,12 +24,7 @@ std::vector<double> Factors(const std::string& recipe, std::int64_t steps) {
 }
 
 std::string ScheduleError(const std::string& recipe) {
-  try {
-    Schedules().FromText(recipe);
-  } catch (const ConfigError& e) {
-    return e.what();
-  }
-  return "";
+  return testing::ErrorOf([&] { Schedules().FromText(recipe); });
 }
 
 TEST(ScheduleTest, NamesAreSorted) {

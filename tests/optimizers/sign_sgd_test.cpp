@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/random.h"
+#include "tests/core/formats/format_files.h"
 #include "tests/support/tensor_matchers.h"
 
 namespace roundlab {
@@ -30,12 +31,7 @@ SignSgd::Options Majority(double lr) {
 }
 
 std::string RecipeError(const std::string& recipe) {
-  try {
-    Optimizers().FromText(recipe);
-  } catch (const ConfigError& e) {
-    return e.what();
-  }
-  return "";
+  return testing::ErrorOf([&] { Optimizers().FromText(recipe); });
 }
 
 TEST(SignSgdTest, MovesBySignTimesLr) {

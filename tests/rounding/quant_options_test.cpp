@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "tests/core/formats/format_files.h"
 
 namespace roundlab {
 namespace {
@@ -25,12 +26,7 @@ QuantOptions Parse(const std::string& yaml) {
 }
 
 std::string OptionsError(const std::string& yaml) {
-  try {
-    Parse(yaml).CheckAgainst(kLayers);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return testing::ErrorOf([&] { Parse(yaml).CheckAgainst(kLayers); });
 }
 
 TEST(QuantOptionsTest, TheFirstOverrideThatMatchesTheWholeNameCounts) {

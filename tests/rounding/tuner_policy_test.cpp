@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "tests/core/formats/format_files.h"
 #include "tests/rounding/tuning.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -142,12 +143,7 @@ TEST(SamplerTest, PartsOfABatchAreItsRowsInOrder) {
 
 /// what() of the Error of a run, "" without one.
 std::string RunError(const TuneOptions& options, const Setting& setting) {
-  try {
-    RunWith(options, setting);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return testing::ErrorOf([&] { RunWith(options, setting); });
 }
 
 Setting BrokenAt(std::set<int> calls, double value = std::numeric_limits<double>::quiet_NaN()) {
