@@ -68,10 +68,10 @@ Work TuneWork(const RunConfig& run, const ModelDescription& m) {
   Work once;
   once.values = layers * 120 * BlockWeights(m);
   once.ops = layers * 400;
-  if (!stage.scheme.make()->Tunable()) return once;
+  if (!run.Tunes()) return once;
   const auto seqlen = static_cast<double>(run.calibration->seqlen);
   const auto samples = static_cast<double>(run.calibration->samples);
-  const auto batch = std::min(samples, static_cast<double>(stage.tune.batch));
+  const auto batch = static_cast<double>(StepRows(run));
   const auto steps = static_cast<double>(stage.tune.steps);
   const Work pass = samples / batch * ForwardBlock(m, batch * seqlen, seqlen);
   if (stage.tune.unit_blocks == 0) {
@@ -109,12 +109,11 @@ double PeakBytes(const RunConfig& run, const ModelDescription& m, double bytes_p
   }
   if (run.pipeline.empty()) return bytes;
   bytes += linear;  // codes
-  if (!run.pipeline.front().scheme.make()->Tunable()) return bytes;
-  const TuneOptions& tune = run.pipeline.front().tune;
+  if (!run.Tunes()) return bytes;
   const auto seqlen = static_cast<double>(run.calibration->seqlen);
   const auto samples = static_cast<double>(run.calibration->samples);
   const double chains = 2 * samples * seqlen * hidden * bytes_per_value;
-  const double batch = std::min(samples, static_cast<double>(tune.batch)) * seqlen;
+  const double batch = static_cast<double>(StepRows(run)) * seqlen;
   const double kept =
       batch * bytes_per_value * (16 * hidden + 5 * static_cast<double>(m.intermediate));
   const double weights = 7 * 4 * BlockWeights(m);  // W, V, gradients, rounded, best, moments
@@ -159,6 +158,10 @@ RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t
   cost.load_bytes = stages * 4 * static_cast<double>(model.TotalWeights());
   cost.peak_bytes = PeakBytes(run, model, bytes_per_value);
   return cost;
+}
+
+std::int64_t StepRows(const RunConfig& run) {
+  return std::min(run.calibration->samples, run.pipeline.front().tune.batch);
 }
 
 Work StepWork(const ModelDescription& m, double tokens, double seqlen) {

@@ -51,6 +51,9 @@ struct RunCost {
 RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens,
                double bytes_per_value);
 
+/// Sequences that an optimizer step of a run that tunes takes.
+std::int64_t StepRows(const RunConfig& run);
+
 /// One optimizer step on a block, over `tokens` tokens in sequences of `seqlen`.
 Work StepWork(const ModelDescription& model, double tokens, double seqlen);
 

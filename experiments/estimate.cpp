@@ -79,13 +79,11 @@ std::optional<std::int64_t> Estimator::EvalTokens(const RunConfig& run) {
 
 const Hardware& Estimator::Machine(const RunConfig& run, const ModelDescription& model) {
   if (hardware_) return *hardware_;
-  const bool tunes = !run.pipeline.empty() && run.pipeline.front().scheme.make()->Tunable();
   std::string kind = run.model.path + " " + std::to_string(run.threads);
-  if (tunes) {
+  if (run.Tunes()) {
     const RoundStage& stage = run.pipeline.front();
     kind += " " + run.model.dtype + " " + stage.scheme.type + " " + stage.tune.optimizer.type;
-    const std::int64_t batch = std::min(run.calibration->samples, stage.tune.batch);
-    for (const std::int64_t n : {run.calibration->seqlen, batch, stage.tune.accumulate}) {
+    for (const std::int64_t n : {run.calibration->seqlen, StepRows(run), stage.tune.accumulate}) {
       kind += " " + std::to_string(n);
     }
   }

@@ -155,7 +155,7 @@ class Execution {
     inputs.seed = static_cast<std::uint64_t>(config_.seed);
     inputs.progress_folder = folder_ + "/checkpoint";
     inputs.unit_kept = [this] { spent_.Keep(); };
-    const bool tuned = stage.scheme.make()->Tunable();
+    const bool tuned = config_.Tunes();
     if (tuned) inputs.tokens = Calibration(tokenizer);
     const auto series =
         tuned ? SeriesNames(files.description(), stage.tune) : std::vector<std::string>();

@@ -15,10 +15,6 @@
 namespace roundlab {
 namespace {
 
-bool Tuned(const RunConfig& run) {
-  return !run.pipeline.empty() && run.pipeline.front().scheme.make()->Tunable();
-}
-
 std::vector<std::string> LayerNames(const ModelDescription& model) {
   std::vector<std::string> names;
   for (std::int64_t i = 0; i < model.layers; ++i) {
@@ -40,7 +36,7 @@ class Preflight {
   void Check(const RunConfig& run) {
     const KnownModel& model = Model(run.model.path);
     if (model.description) Try([&] { CheckAgainstModel(run, *model.description); });
-    if (Tuned(run)) {
+    if (run.Tunes()) {
       CalibrationOptions options = *run.calibration;
       Once(run.model.path, WriteFields(FieldsOf(&options)), [&] {
         if (model.tokenizer) {
@@ -105,7 +101,7 @@ void CheckInputs(const std::vector<RunConfig>& runs) {
 
 void CheckAgainstModel(const RunConfig& run, const ModelDescription& model) {
   if (!run.pipeline.empty()) run.quant->CheckAgainst(LayerNames(model));
-  if (Tuned(run) && run.calibration->seqlen > model.max_positions) {
+  if (run.Tunes() && run.calibration->seqlen > model.max_positions) {
     throw Error("calibration.seqlen " + std::to_string(run.calibration->seqlen) +
                 " is longer than the model's context of " + std::to_string(model.max_positions));
   }

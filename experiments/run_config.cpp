@@ -148,6 +148,10 @@ void RunConfig::Fields(FieldVisitor& f) {
   });
 }
 
+bool RunConfig::Tunes() const {
+  return !pipeline.empty() && pipeline.front().scheme.make()->Tunable();
+}
+
 std::string RunConfig::Canonical() const {
   RunConfig used = *this;
   if (pipeline.empty()) {

@@ -31,6 +31,8 @@ struct RunConfig {
   std::int64_t threads = 2;
 
   void Fields(FieldVisitor& f);
+  /// Whether it has parameters to tune, and so needs calibration.
+  bool Tunes() const;
   /// YAML of all that matters, defaults filled in; reads back to the same text. What a run does not
   /// use (calibration of a scheme without parameters, the seed of one that draws nothing) is left
   /// out, so that equal work has one id.
