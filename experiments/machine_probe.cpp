@@ -71,15 +71,7 @@ ModelDescription SmallBlock(ModelDescription m) {
 DecoderBlock RandomBlock(const ModelDescription& m, at::Generator& generator) {
   DecoderBlock block(m, 0);
   block.norm1 = block.norm2 = at::ones({m.hidden});
-  const std::int64_t q = m.heads * m.head_dim;
-  const std::int64_t kv = m.kv_heads * m.head_dim;
-  const std::vector<std::vector<std::int64_t>> shapes = {{q, m.hidden},
-                                                         {kv, m.hidden},
-                                                         {kv, m.hidden},
-                                                         {m.hidden, q},
-                                                         {m.intermediate, m.hidden},
-                                                         {m.intermediate, m.hidden},
-                                                         {m.hidden, m.intermediate}};
+  const auto shapes = m.LinearShapes();
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     block.Slot(i).weight = at::randn(shapes[i], generator, at::TensorOptions(at::kFloat)) * 0.05;
   }
@@ -124,8 +116,7 @@ double TuneFactor(const RunConfig& run, const ModelDescription& model, const Har
   const ModelDescription block = SmallBlock(model);
   const std::int64_t most = block.hidden == model.hidden ? kTokens : kFewTokens;
   const std::int64_t seqlen = std::min(run.calibration->seqlen, most);
-  const std::int64_t batch = std::min(run.calibration->samples, run.pipeline.front().tune.batch);
-  const std::int64_t rows = std::clamp<std::int64_t>(most / seqlen, 1, batch);
+  const std::int64_t rows = std::clamp<std::int64_t>(most / seqlen, 1, StepRows(run));
   const auto tokens = static_cast<double>(rows * seqlen);
   const double computed = Seconds(StepWork(block, tokens, static_cast<double>(seqlen)), machine);
   try {
@@ -140,14 +131,10 @@ double TuneFactor(const RunConfig& run, const ModelDescription& model, const Har
 Hardware ProbeMachine(const RunConfig& run, const ModelDescription& model) {
   const int before = at::get_num_threads();
   at::set_num_threads(static_cast<int>(run.threads));
-  const bool tunes = !run.pipeline.empty() && run.pipeline.front().scheme.make()->Tunable();
   Hardware found;
   {
     const c10::InferenceMode no_grad;
-    const std::int64_t rows =
-        tunes ? run.calibration->seqlen *
-                    std::min(run.calibration->samples, run.pipeline.front().tune.batch)
-              : 2048;
+    const std::int64_t rows = run.Tunes() ? run.calibration->seqlen * StepRows(run) : 2048;
     found.flops = ProductRate(model, rows);
     const at::Tensor large = at::ones({4 << 20});
     at::Tensor other = at::empty_like(large);
@@ -159,7 +146,7 @@ Hardware ProbeMachine(const RunConfig& run, const ModelDescription& model) {
                            }) /
                            1000;
   }
-  if (tunes) found.tune_factor = TuneFactor(run, model, found);
+  if (run.Tunes()) found.tune_factor = TuneFactor(run, model, found);
   at::set_num_threads(before);
   return found;
 }

@@ -2,9 +2,18 @@
 
 namespace roundlab {
 
+std::vector<std::vector<std::int64_t>> ModelDescription::LinearShapes() const {
+  const std::int64_t q = heads * head_dim;
+  const std::int64_t kv = kv_heads * head_dim;
+  return {{q, hidden},           {kv, hidden},           {kv, hidden},
+          {hidden, q},           {intermediate, hidden}, {intermediate, hidden},
+          {hidden, intermediate}};
+}
+
 std::int64_t ModelDescription::LinearWeights() const {
-  const std::int64_t attention = hidden * head_dim * (2 * heads + 2 * kv_heads);
-  return layers * (attention + 3 * hidden * intermediate);
+  std::int64_t block = 0;
+  for (const auto& shape : LinearShapes()) block += shape[0] * shape[1];
+  return layers * block;
 }
 
 std::int64_t ModelDescription::TotalWeights() const {

@@ -42,6 +42,8 @@ struct ModelDescription {
   std::optional<std::int32_t> bos_id;
   std::optional<std::int32_t> eos_id;
 
+  /// [out, in] of a block's linear layers, in the order of DecoderBlock::LinearNames().
+  std::vector<std::vector<std::int64_t>> LinearShapes() const;
   /// Weights of the linear layers in all blocks.
   std::int64_t LinearWeights() const;
   /// All weights: embedding, blocks, norms, head (once where tied).

@@ -94,15 +94,7 @@ std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {
     block->q_norm = Read(prefix + "self_attn.q_norm.weight", {d.head_dim});
     block->k_norm = Read(prefix + "self_attn.k_norm.weight", {d.head_dim});
   }
-  const std::int64_t q = d.heads * d.head_dim;
-  const std::int64_t kv = d.kv_heads * d.head_dim;
-  const std::vector<std::vector<std::int64_t>> shapes = {{q, d.hidden},
-                                                         {kv, d.hidden},
-                                                         {kv, d.hidden},
-                                                         {d.hidden, q},
-                                                         {d.intermediate, d.hidden},
-                                                         {d.intermediate, d.hidden},
-                                                         {d.hidden, d.intermediate}};
+  const auto shapes = d.LinearShapes();
   const std::vector<bool> biases = {d.qkv_bias, d.qkv_bias, d.qkv_bias, d.output_bias,
                                     d.mlp_bias, d.mlp_bias, d.mlp_bias};
   for (std::size_t i = 0; i < shapes.size(); ++i) {

@@ -66,24 +66,12 @@ std::unique_ptr<DecoderBlock> TrainableModel::MakeBlock(std::int64_t index) {
   block->norm1 = Add(prefix + "input_layernorm.weight", {d.hidden}, 0);
   block->norm2 = Add(prefix + "post_attention_layernorm.weight", {d.hidden}, 0);
   const double to_residual = kDeviation / std::sqrt(2.0 * static_cast<double>(d.layers));
-  const std::int64_t q = d.heads * d.head_dim;
-  const std::int64_t kv = d.kv_heads * d.head_dim;
-  struct Linear {
-    std::int64_t out, in;
-    double deviation;
-  };
-  const Linear linears[] = {{q, d.hidden, kDeviation},
-                            {kv, d.hidden, kDeviation},
-                            {kv, d.hidden, kDeviation},
-                            {d.hidden, q, to_residual},
-                            {d.intermediate, d.hidden, kDeviation},
-                            {d.intermediate, d.hidden, kDeviation},
-                            {d.hidden, d.intermediate, to_residual}};
-  std::size_t i = 0;
-  for (LinearSlot* slot : block->Linears()) {
-    const Linear& linear = linears[i++];
-    slot->effective = Add(slot->name + ".weight", {linear.out, linear.in}, linear.deviation);
-    slot->weight = slot->effective.detach();
+  const auto shapes = d.LinearShapes();
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    LinearSlot& slot = block->Slot(i);
+    const bool residual = slot.name.ends_with("o_proj") || slot.name.ends_with("down_proj");
+    slot.effective = Add(slot.name + ".weight", shapes[i], residual ? to_residual : kDeviation);
+    slot.weight = slot.effective.detach();
   }
   return block;
 }

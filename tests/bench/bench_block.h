@@ -33,16 +33,9 @@ inline std::unique_ptr<DecoderBlock> RandomBlock(const ModelDescription& d) {
   auto block = std::make_unique<DecoderBlock>(d, 0);
   block->norm1 = at::ones({d.hidden});
   block->norm2 = at::ones({d.hidden});
-  const std::int64_t kv = d.kv_heads * d.head_dim;
-  const std::vector<std::pair<std::int64_t, std::int64_t>> shapes = {{d.hidden, d.hidden},
-                                                                     {kv, d.hidden},
-                                                                     {kv, d.hidden},
-                                                                     {d.hidden, d.hidden},
-                                                                     {d.intermediate, d.hidden},
-                                                                     {d.intermediate, d.hidden},
-                                                                     {d.hidden, d.intermediate}};
+  const auto shapes = d.LinearShapes();
   for (std::size_t i = 0; i < shapes.size(); ++i) {
-    block->Slot(i).weight = at::randn({shapes[i].first, shapes[i].second}) * 0.05;
+    block->Slot(i).weight = at::randn(shapes[i]) * 0.05;
   }
   return block;
 }
