@@ -49,8 +49,8 @@ struct TaskOptions {
 /// A row as the harness sees it.
 struct TaskDocument {
   std::string where;  ///< file and row
-  std::string
-      row;  ///< SHA-256 of its fields: equal for rows that are equal, whatever the task shows
+  /// SHA-256 of its fields: equal for rows that are equal, whatever the task shows of them.
+  std::string row;
   std::string description;
   std::vector<std::string> contexts;  ///< one, or one a choice
   std::vector<std::string> choices;   ///< one, or one a context; without the delimiter
