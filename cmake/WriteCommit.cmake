@@ -9,7 +9,7 @@ elseif(changes)
   string(APPEND commit -dirty)
 endif()
 file(CONFIGURE OUTPUT ${OUTPUT} CONTENT [[
-#include "experiments/commit.h"
+#include "experiments/run/commit.h"
 
 namespace roundlab {
 const char* Commit() { return "@commit@"; }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "experiments/text_table.h"
+#include "experiments/tables/text_table.h"
 
 namespace roundlab {
 namespace {

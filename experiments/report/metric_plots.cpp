@@ -5,10 +5,10 @@
 #include <set>
 
 #include "core/base/statistics.h"
-#include "experiments/ablation.h"
-#include "experiments/cell.h"
 #include "experiments/report/plots.h"
-#include "experiments/table.h"
+#include "experiments/tables/ablation.h"
+#include "experiments/tables/cell.h"
+#include "experiments/tables/table.h"
 
 namespace roundlab {
 namespace {

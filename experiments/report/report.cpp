@@ -11,7 +11,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "experiments/commands.h"
+#include "experiments/cli/commands.h"
 #include "experiments/report/assets.h"
 #include "experiments/report/report_html.h"
 #include "experiments/report/report_markdown.h"

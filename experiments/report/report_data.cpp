@@ -7,8 +7,8 @@
 
 #include "core/base/error.h"
 #include "core/metrics/hdf5_file.h"
-#include "experiments/runner_display.h"
-#include "experiments/table.h"
+#include "experiments/run/runner_display.h"
+#include "experiments/tables/table.h"
 
 namespace roundlab {
 namespace {

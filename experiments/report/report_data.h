@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "experiments/cell.h"
-#include "experiments/experiment.h"
+#include "experiments/plan/experiment.h"
 #include "experiments/report/details.h"
-#include "experiments/runner.h"
+#include "experiments/run/runner.h"
+#include "experiments/tables/cell.h"
 
 namespace roundlab {
 

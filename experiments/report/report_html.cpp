@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "core/metrics/provenance.h"
-#include "experiments/commit.h"
 #include "experiments/report/assets.h"
 #include "experiments/report/markup.h"
 #include "experiments/report/report_tables.h"
+#include "experiments/run/commit.h"
 
 namespace roundlab {
 namespace {

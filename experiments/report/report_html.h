@@ -6,7 +6,7 @@
 
 #include "experiments/report/plots.h"
 #include "experiments/report/report_data.h"
-#include "experiments/text_table.h"
+#include "experiments/tables/text_table.h"
 
 namespace roundlab {
 

@@ -5,10 +5,10 @@
 #include <map>
 #include <set>
 
-#include "experiments/ablation.h"
-#include "experiments/cell.h"
-#include "experiments/reproduce.h"
-#include "experiments/table.h"
+#include "experiments/tables/ablation.h"
+#include "experiments/tables/cell.h"
+#include "experiments/tables/reproduce.h"
+#include "experiments/tables/table.h"
 
 namespace roundlab {
 namespace {

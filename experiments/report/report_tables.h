@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "experiments/report/report_data.h"
-#include "experiments/text_table.h"
+#include "experiments/tables/text_table.h"
 
 namespace roundlab {
 

@@ -5,8 +5,8 @@
 
 #include "core/base/files.h"
 #include "core/metrics/hdf5_file.h"
-#include "experiments/experiment.h"
-#include "experiments/run_file.h"
+#include "experiments/plan/experiment.h"
+#include "experiments/run/run_file.h"
 
 namespace roundlab::testing {
 namespace {

@@ -1,0 +1,215 @@
+#include "experiments/cli/commands.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/interrupt.h"
+#include "experiments/cli/options_doc.h"
+#include "experiments/cli/runs_json.h"
+#include "experiments/plan/experiment.h"
+#include "experiments/run/execute.h"
+#include "experiments/run/preflight.h"
+#include "experiments/run/runner.h"
+#include "experiments/tables/ablation.h"
+#include "experiments/tables/table.h"
+#include "rounding/tuner.h"
+
+namespace roundlab {
+namespace {
+
+using nlohmann::json;
+
+void Print(const std::string& text) { std::fputs(text.c_str(), stdout); }
+
+void PrintJson(const json& value) {
+  Print(value.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+void PrintTables(const CommandLine& line, const Experiment& experiment,
+                 const std::vector<RunOutcome>& outcomes) {
+  std::vector<TextTable> tables;
+  const bool for_programs = line.format == "csv";
+  for (const TableSpec& spec : experiment.tables) {
+    tables.push_back(for_programs ? MakeLongTable(experiment, spec, outcomes)
+                                  : MakeTable(experiment, spec, outcomes));
+  }
+  for (TextTable& table : MakeAblationTables(experiment, outcomes)) {
+    tables.push_back(std::move(table));
+  }
+  tables.push_back(MakeOverview(experiment, outcomes));
+  for (TextTable& table : MakeProtocolTables(experiment, outcomes)) {
+    tables.push_back(std::move(table));
+  }
+  for (const TextTable& table : tables) {
+    Print((&table == tables.data() ? "" : "\n") + table.To(line.format));
+  }
+}
+
+void PrintOutcomes(const CommandLine& line, const Experiment& experiment,
+                   const std::vector<RunOutcome>& outcomes) {
+  if (!line.json) return PrintTables(line, experiment, outcomes);
+  PrintJson({{"experiment", experiment.name}, {"runs", RunsJson(experiment, outcomes)}});
+}
+
+/// Leaves the reason of a failure to the runner; on a full disk it goes to stderr.
+int TellError(const std::string& folder, const std::string& reason, int code) {
+  try {
+    WriteFileAtomically(folder + "/error.txt", reason);
+  } catch (const Error&) {
+    std::fprintf(stderr, "%s\n", reason.c_str());
+  }
+  return code;
+}
+
+}  // namespace
+
+const char* StateName(const RunOutcome& outcome) {
+  switch (outcome.state) {
+    case RunState::kDone:
+      return "complete";
+    case RunState::kFailed:
+      return "failed";
+    case RunState::kInterrupted:
+      return "interrupted";
+    default:
+      return "not run";
+  }
+}
+
+void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names) {
+  if (line.arguments.size() == count) return;
+  throw Error("usage: roundlab " + line.command + " " + names);
+}
+
+Experiment LoadExperimentOf(const CommandLine& line) {
+  Experiment experiment = LoadExperiment(line.arguments[0], line.set);
+  KeepOnly(line.only, &experiment);
+  return experiment;
+}
+
+std::vector<RunConfig> Unfinished(const Experiment& experiment, const CommandLine& line) {
+  std::vector<RunConfig> configs;
+  for (const PlannedRun& run : experiment.runs) {
+    const RunOutcome found = LookAtRun(RunFolder(line.out, experiment, run.id), run.config);
+    if (found.state == RunState::kDone) continue;
+    if (found.state == RunState::kFailed && (found.corrupt || !line.retry_failed)) continue;
+    configs.push_back(run.config);
+  }
+  return configs;
+}
+
+void CheckRunLine(const CommandLine& line) {
+  if (line.jobs < 1) {
+    throw Error("command line: --jobs " + std::to_string(line.jobs) + " is below 1");
+  }
+  CheckTableFormat(line.format);
+  ChosenSlurm(line);
+}
+
+std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment& experiment) {
+  const std::optional<SlurmOptions> slurm = ChosenSlurm(line);
+  InstallInterruptHandler();
+  RunnerOptions options;
+  options.program = line.program;
+  options.out = line.out;
+  options.jobs = line.jobs;
+  options.retry_failed = line.retry_failed;
+  options.quiet = line.quiet;
+  return slurm ? RunAllOnSlurm(experiment, options, *slurm) : RunAll(experiment, options);
+}
+
+int TellProblems(const std::vector<RunOutcome>& outcomes) {
+  int code = 0;
+  bool before = false;
+  for (const RunOutcome& outcome : outcomes) {
+    if (outcome.state == RunState::kDone || outcome.state == RunState::kInterrupted) continue;
+    if (outcome.state == RunState::kNotRun && InterruptRequested()) continue;
+    std::fprintf(stderr, "run %s %s: %s\n", outcome.id.c_str(), StateName(outcome),
+                 outcome.reason.c_str());
+    before = before || (outcome.cached && !outcome.corrupt);
+    code = std::max(code, outcome.bad_input || outcome.corrupt ? 2 : 1);
+  }
+  if (before)
+    std::fprintf(stderr, "runs that had failed before: --retry-failed tries them again\n");
+  const bool interrupted = std::any_of(
+      outcomes.begin(), outcomes.end(),
+      [](const RunOutcome& outcome) { return outcome.state == RunState::kInterrupted; });
+  if (!interrupted && !InterruptRequested()) return code;
+  std::fprintf(stderr, "%s\n", Interrupted().what());
+  return 130;
+}
+
+int RunCommand(const CommandLine& line) {
+  RequireArguments(line, 1,
+                   "FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--jobs N] "
+                   "[--engine ENGINE] [--slurm-options WORDS] [--retry-failed] [--format FORMAT] "
+                   "[--json] [--quiet]");
+  CheckRunLine(line);
+  const Experiment experiment = LoadExperimentOf(line);
+  CheckInputs(Unfinished(experiment, line));
+  const auto outcomes = RunExperiment(line, experiment);
+  PrintOutcomes(line, experiment, outcomes);
+  return TellProblems(outcomes);
+}
+
+int TableCommand(const CommandLine& line) {
+  RequireArguments(line, 1, "FILE [--set KEY=VALUE] [--out DIR] [--format FORMAT] [--json]");
+  CheckTableFormat(line.format);
+  const Experiment experiment = LoadExperimentOf(line);
+  PrintOutcomes(line, experiment, LookAtAll(experiment, line.out));
+  return 0;
+}
+
+int ValidateCommand(const CommandLine& line) {
+  RequireArguments(line, 1, "FILE [--set KEY=VALUE]");
+  const Experiment experiment = LoadExperimentOf(line);
+  std::vector<RunConfig> configs;
+  for (const PlannedRun& run : experiment.runs) configs.push_back(run.config);
+  CheckInputs(configs);
+  Print(line.arguments[0] + ": good, " + std::to_string(experiment.runs.size()) + " runs\n");
+  return 0;
+}
+
+int ExecuteCommand(const CommandLine& line) {
+  RequireArguments(line, 1, "FOLDER");
+  const std::string& folder = line.arguments[0];
+  const RunConfig config = LoadRunConfig(folder + "/config.yaml");
+  InstallInterruptHandler();
+  if (line.supervised) StopWithParent();
+  const ExecuteOptions options{folder, line.quiet, line.max_threads, line.line_seconds};
+  try {
+    ExecuteRun(config, options);
+  } catch (const Interrupted&) {
+    if (line.supervised) return 130;  // the runner tells
+    throw;
+  } catch (const Diverged& e) {
+    return TellError(folder, e.what(), 1);
+  } catch (const Error& e) {
+    return TellError(folder, e.what(), 2);
+  } catch (const std::exception& e) {
+    return TellError(folder, e.what(), 1);
+  }
+  return 0;
+}
+
+int ListCommand(const CommandLine& line) {
+  if (line.arguments.size() > 1) RequireArguments(line, 1, "[KIND]");
+  Print(ListParts(line.arguments.empty() ? "" : line.arguments[0]));
+  return 0;
+}
+
+int DescribeCommand(const CommandLine& line) {
+  if (line.arguments.size() == 1 && line.arguments[0] == "all") {
+    Print(OptionsMarkdown());
+    return 0;
+  }
+  RequireArguments(line, 2, "KIND NAME, or: roundlab describe all");
+  Print(DescribePart(line.arguments[0], line.arguments[1]));
+  return 0;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/plan/experiment.h"
+#include "experiments/run/runner.h"
+#include "experiments/run/slurm_engine.h"
+
+namespace roundlab {
+
+/// What the command line says, all commands together.
+struct CommandLine {
+  std::string command;
+  std::vector<std::string> arguments;  ///< after the command
+  std::vector<std::string> set;        ///< key=value
+  std::vector<std::string> only;       ///< axis=label,...
+  std::string out = "results/runs";
+  bool out_given = false;  ///< `report` and `train` have defaults of their own
+  std::string model;
+  std::string text;
+  std::string file;
+  std::string ids;
+  std::string program;           ///< file of this program
+  std::int64_t seed = 0;         ///< of the bootstrap of `compare`, of the world of `world`
+  std::int64_t jobs = 1;         ///< runs at a time
+  std::int64_t max_threads = 0;  ///< of `execute`
+  double line_seconds = 20;      ///< of `execute`: between progress lines
+  std::string format = "markdown";
+  std::string hardware;  ///< of `plan`: NAME of configs/hardware or a file; empty: this machine
+  std::string split;     ///< of `world`
+  std::int64_t documents = 3;  ///< of `world`
+  bool json = false;
+  bool quiet = false;
+  bool no_special = false;
+  bool retry_failed = false;
+  bool supervised = false;  ///< of `execute`: started by a runner
+  bool jobs_given = false;
+  std::string engine = "local";
+  std::optional<std::string> slurm_options;
+};
+
+// Each returns the exit code: 0 done, 1 a run failed, 2 it failed for bad input, 130 interrupted.
+// Bad input that is known before anything runs throws Error.
+
+int RunCommand(const CommandLine& line);         ///< run FILE
+int PlanCommand(const CommandLine& line);        ///< plan FILE
+int TableCommand(const CommandLine& line);       ///< table FILE
+int ReproduceCommand(const CommandLine& line);   ///< reproduce FILE
+int ValidateCommand(const CommandLine& line);    ///< validate FILE
+int ExecuteCommand(const CommandLine& line);     ///< execute FOLDER: one run, started by `run`
+int ListCommand(const CommandLine& line);        ///< list [KIND]
+int DescribeCommand(const CommandLine& line);    ///< describe KIND NAME, describe all
+int ScoreCommand(const CommandLine& line);       ///< score --model M (--text T | --ids FILE)
+int CompareCommand(const CommandLine& line);     ///< compare A B: two folders of runs
+int ReportCommand(const CommandLine& line);      ///< report DIR: of one experiment's runs
+int TokenizeCommand(const CommandLine& line);    ///< tokenize --model M (--text T | --file F)
+int QuickstartCommand(const CommandLine& line);  ///< quickstart: the built-in laboratory
+int TrainCommand(const CommandLine& line);       ///< train FILE: a language model
+int WorldCommand(const CommandLine& line);       ///< world: text of the built-in laboratory
+
+/// "complete", "failed", "interrupted" or "not run".
+const char* StateName(const RunOutcome& outcome);
+
+/// The experiment that a command's first argument names, by --set and --only.
+Experiment LoadExperimentOf(const CommandLine& line);
+
+/// Runs of the plan that are yet to be done: failed ones only with --retry-failed. Throws Error
+/// where a folder of theirs holds something else.
+std::vector<RunConfig> Unfinished(const Experiment& experiment, const CommandLine& line);
+
+/// Throws Error where jobs, format or engine can't be.
+void CheckRunLine(const CommandLine& line);
+
+/// What `run` does with an experiment whose inputs are checked: all its runs.
+std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment& experiment);
+
+/// Says on stderr which runs are not complete and why; the exit code.
+int TellProblems(const std::vector<RunOutcome>& outcomes);
+
+/// slurm-task FOLDER N: one run, as Slurm starts it.
+int SlurmTaskCommand(const CommandLine& line);
+
+/// How `run` is to use Slurm; nullopt where it runs on this machine. Throws Error where there is no
+/// such engine or no Slurm.
+std::optional<SlurmOptions> ChosenSlurm(const CommandLine& line);
+
+/// Throws Error unless the command has exactly `count` arguments, called `names` in the message.
+void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names);
+
+}  // namespace roundlab

@@ -1,0 +1,117 @@
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "core/base/log.h"
+#include "core/base/statistics.h"
+#include "experiments/cli/commands.h"
+#include "experiments/cli/runs_json.h"
+#include "experiments/cost/estimate.h"
+#include "experiments/tables/cell.h"
+#include "experiments/tables/text_table.h"
+
+namespace roundlab {
+namespace {
+
+using nlohmann::json;
+
+/// A distinct run with what is known of it before and, where it is done, after.
+struct Forecast {
+  RunOutcome outcome;
+  std::optional<Estimate> estimate;
+
+  /// estimate / measured; NaN where one is missing. Wall time of a run on this machine.
+  double Ratio() const {
+    const auto measured = outcome.result.Value("cost/seconds");
+    const bool both = estimate && estimate->evaluation && measured && *measured > 0;
+    return both ? estimate->seconds / *measured : std::nan("");
+  }
+};
+
+std::string TimeText(const Forecast& f) {
+  if (!f.estimate) return "?";
+  return FormatDuration(f.estimate->seconds) + (f.estimate->evaluation ? "" : " + evaluation");
+}
+
+std::string MeasuredText(const Forecast& f) {
+  const auto seconds = f.outcome.result.Value("cost/seconds");
+  return seconds ? FormatDuration(*seconds) : "";
+}
+
+void PrintPlan(const CommandLine& line, const Experiment& experiment,
+               const std::vector<Forecast>& forecasts) {
+  std::map<std::string, const Forecast*> by_id;
+  for (const Forecast& f : forecasts) by_id.emplace(f.outcome.id, &f);
+  TextTable table;
+  table.header = {"id", "status", "seed"};
+  for (const Axis& axis : experiment.axes) table.header.push_back(axis.name);
+  table.header.insert(table.header.end(), {"estimate", "GiB", "measured"});
+  for (const PlannedRun& run : experiment.runs) {
+    const Forecast& f = *by_id.at(run.id);
+    auto& row = table.rows.emplace_back();
+    row = {run.id, StateName(f.outcome), std::to_string(run.seed)};
+    for (const Axis& axis : experiment.axes) row.push_back(run.labels.at(axis.name));
+    row.push_back(TimeText(f));
+    row.push_back(f.estimate ? FormatNumber(f.estimate->peak_gib) : "?");
+    row.push_back(MeasuredText(f));
+  }
+  std::fputs(table.To(line.format).c_str(), stdout);
+}
+
+void PrintSummary(const CommandLine& line, const Experiment& experiment,
+                  const std::vector<Forecast>& forecasts) {
+  double left = 0;
+  std::size_t to_do = 0;
+  std::vector<double> ratios;
+  for (const Forecast& f : forecasts) {
+    const bool done = f.outcome.state == RunState::kDone;
+    to_do += done ? 0 : 1;
+    if (!done && f.estimate) left += f.estimate->seconds;
+    if (!std::isnan(f.Ratio())) ratios.push_back(std::log(f.Ratio()));
+  }
+  std::printf("\n%zu runs in %s/%s, %zu to do, about %s one after the other\n", forecasts.size(),
+              line.out.c_str(), experiment.name.c_str(), to_do, FormatDuration(left).c_str());
+  if (ratios.empty() || !line.hardware.empty()) return;
+  std::printf("estimate / measured of %zu complete runs: %.2f (geometric mean)\n", ratios.size(),
+              std::exp(Mean(ratios)));
+}
+
+json ToJson(const Experiment& experiment, const std::vector<Forecast>& forecasts) {
+  std::vector<RunOutcome> outcomes;
+  for (const Forecast& f : forecasts) outcomes.push_back(f.outcome);
+  json runs = RunsJson(experiment, outcomes);
+  for (std::size_t i = 0; i < forecasts.size(); ++i) {
+    if (!forecasts[i].estimate) continue;
+    runs[i]["estimate"] = {{"seconds", forecasts[i].estimate->seconds},
+                           {"peak_gib", forecasts[i].estimate->peak_gib},
+                           {"evaluation", forecasts[i].estimate->evaluation}};
+  }
+  return {{"experiment", experiment.name}, {"runs", std::move(runs)}};
+}
+
+}  // namespace
+
+int PlanCommand(const CommandLine& line) {
+  RequireArguments(line, 1,
+                   "FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--hardware NAME] "
+                   "[--format FORMAT] [--json]");
+  CheckTableFormat(line.format);
+  const Experiment experiment = LoadExperimentOf(line);
+  Estimator estimator(line.hardware.empty() ? std::optional<Hardware>()
+                                            : LoadHardware(line.hardware));
+  std::vector<Forecast> forecasts;  // of the distinct runs, in plan order
+  for (const PlannedRun* run : DistinctRuns(experiment)) {
+    forecasts.push_back({LookAtRun(RunFolder(line.out, experiment, run->id), run->config),
+                         estimator.Of(run->config)});
+  }
+  if (line.json) {
+    std::printf("%s\n", ToJson(experiment, forecasts).dump(2).c_str());
+    return 0;
+  }
+  PrintPlan(line, experiment, forecasts);
+  PrintSummary(line, experiment, forecasts);
+  return 0;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,162 @@
+#include <boost/program_options.hpp>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <sstream>
+
+#include "core/base/allocator.h"
+#include "core/base/error.h"
+#include "core/base/interrupt.h"
+#include "core/base/keys.h"
+#include "core/base/suggest.h"
+#include "experiments/cli/commands.h"
+#include "experiments/run/commit.h"
+
+namespace roundlab {
+namespace {
+
+namespace po = boost::program_options;
+
+struct Command {
+  int (*run)(const CommandLine&);
+  const char* usage;
+  const char* help;
+};
+
+const std::map<std::string, Command>& Commands() {
+  static const std::map<std::string, Command> kCommands = {
+      {"run", {RunCommand, "run FILE", "all runs of a file; again = continue; prints the tables"}},
+      {"plan", {PlanCommand, "plan FILE", "what would run, with ids and what is done"}},
+      {"quickstart",
+       {QuickstartCommand, "quickstart", "the built-in laboratory: all methods in minutes"}},
+      {"reproduce",
+       {ReproduceCommand, "reproduce FILE", "run, then compare with published figures"}},
+      {"table", {TableCommand, "table FILE", "the tables of what is done so far; runs nothing"}},
+      {"validate", {ValidateCommand, "validate FILE", "checks a file and runs nothing"}},
+      {"compare",
+       {CompareCommand, "compare A B", "is run A better than run B? A and B are folders of runs"}},
+      {"report", {ReportCommand, "report DIR", "a page with tables and plots of OUT/EXPERIMENT"}},
+      {"list", {ListCommand, "list [KIND]", "all parts a config can choose"}},
+      {"describe", {DescribeCommand, "describe KIND NAME", "the options of a part"}},
+      {"score",
+       {ScoreCommand, "score --model M", "nll of each token of --text or --ids FILE, in nats"}},
+      {"tokenize", {TokenizeCommand, "tokenize --model M", "token ids of --text or --file"}},
+      {"train",
+       {TrainCommand, "train FILE", "trains a small model; --out: its folder; again = continue"}},
+      {"world",
+       {WorldCommand, "world", "text of the built-in laboratory: --split, --documents, --seed"}},
+      {"slurm-task", {SlurmTaskCommand, "slurm-task DIR N", "one run, as Slurm starts it"}},
+      {"execute", {ExecuteCommand, "execute FOLDER", "one run, as `run` starts it"}}};
+  return kCommands;
+}
+
+po::options_description Options(CommandLine* line) {
+  po::options_description options("options");
+  options.add_options()("help,h", "this text")("version", "version and commit")(
+      "set", po::value(&line->set)->composing(), "KEY.PATH=VALUE over the file's own; repeatable")(
+      "only", po::value(&line->only)->composing(), "AXIS=LABEL[,LABEL]: these runs; repeatable")(
+      "out", po::value(&line->out)->default_value(line->out),
+      "folder of results; of `report`: of its files, default DIR/report")(
+      "jobs", po::value(&line->jobs), "runs at a time, which share the cores; default 1")(
+      "engine", po::value(&line->engine), "what runs them: local (the default) or slurm")(
+      "slurm-options",
+      po::value<std::string>()->notifier([line](const std::string& s) { line->slurm_options = s; }),
+      "more words for sbatch, as one argument")(
+      "retry-failed", po::bool_switch(&line->retry_failed), "try runs again that have failed")(
+      "hardware", po::value(&line->hardware),
+      "of `plan`: name in configs/hardware or a file; default this machine")(
+      "format", po::value(&line->format), "of tables: markdown, csv, latex or html")(
+      "model", po::value(&line->model), "name of the catalogue, folder or .gguf file")(
+      "text", po::value(&line->text), "text to score or tokenize")("file", po::value(&line->file),
+                                                                   "file to tokenize")(
+      "ids", po::value(&line->ids), "JSON file with an array of arrays of token ids")(
+      "seed", po::value(&line->seed), "of the bootstrap of `compare`, default 0, or of `world`, 1")(
+      "split", po::value(&line->split), "train, calibration, test or a task's name; default train")(
+      "documents", po::value(&line->documents), "so many documents of `world`; default 3")(
+      "no-special", po::bool_switch(&line->no_special), "without the tokenizer's special tokens")(
+      "json", po::bool_switch(&line->json), "one JSON object on stdout")(
+      "quiet", po::bool_switch(&line->quiet), "no messages, no progress");
+  return options;
+}
+
+void PrintHelp(const po::options_description& options) {
+  std::cout << "roundlab: a laboratory for post-training quantization of language models\n\n"
+               "usage: roundlab COMMAND [ARGUMENTS] [OPTIONS]\n\n";
+  for (const auto& [name, command] : Commands()) {
+    const std::string usage = command.usage;
+    std::cout << "  " << usage << std::string(usage.size() < 22 ? 22 - usage.size() : 1, ' ')
+              << command.help << "\n";
+  }
+  std::cout << "\n" << options;
+}
+
+int Dispatch(int argc, char** argv) {
+  CommandLine line;
+  const po::options_description options = Options(&line);
+  po::options_description all;
+  all.add(options).add_options()("words", po::value<std::vector<std::string>>())(
+      "supervised", po::bool_switch(&line.supervised))("max-threads", po::value(&line.max_threads))(
+      "line-seconds", po::value(&line.line_seconds));
+  po::positional_options_description positional;
+  positional.add("words", -1);
+  po::variables_map values;
+  try {
+    po::store(po::command_line_parser(argc, argv).options(all).positional(positional).run(),
+              values);
+    po::notify(values);
+  } catch (const po::error& e) {
+    throw Error(std::string("command line: ") + e.what());
+  }
+  if (values.count("version") != 0) {
+    std::cout << "roundlab 0.1.0 " << Commit() << "\n";
+    return 0;
+  }
+  std::vector<std::string> words;
+  if (values.count("words") != 0) words = values["words"].as<std::vector<std::string>>();
+  if (values.count("help") != 0 || words.empty()) {
+    PrintHelp(options);
+    return values.count("help") != 0 ? 0 : 2;
+  }
+  const auto found = Commands().find(words.front());
+  if (found == Commands().end()) {
+    throw Error("unknown command '" + words.front() + "'" +
+                SuggestionSuffix(words.front(), Keys(Commands())));
+  }
+  line.command = words.front();
+  line.jobs_given = values.count("jobs") != 0;
+  line.out_given = !values["out"].defaulted();
+  const bool world = line.command == "world";
+  if (values.count("seed") != 0 && line.command != "compare" && !world) {
+    throw Error("command line: --seed belongs to compare and world; a run's seed is --set seed=N");
+  }
+  for (const char* name : {"split", "documents"}) {
+    if (values.count(name) != 0 && !world) {
+      throw Error(std::string("command line: --") + name + " belongs to world");
+    }
+  }
+  if (values.count("seed") == 0 && world) line.seed = 1;
+  line.arguments.assign(words.begin() + 1, words.end());
+  line.program = std::filesystem::canonical("/proc/self/exe").string();
+  return found->second.run(line);
+}
+
+}  // namespace
+}  // namespace roundlab
+
+int main(int argc, char** argv) {
+  roundlab::KeepFreedMemory();
+  try {
+    return roundlab::Dispatch(argc, argv);
+  } catch (const roundlab::Interrupted& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 130;
+  } catch (const roundlab::Error& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 2;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "roundlab: internal error: %s\n", e.what());
+    return 3;
+  }
+}

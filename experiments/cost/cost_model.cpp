@@ -1,0 +1,184 @@
+#include "experiments/cost/cost_model.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/base/error.h"
+#include "core/base/suggest.h"
+#include "core/text/catalogue.h"
+
+namespace roundlab {
+namespace {
+
+namespace fs = std::filesystem;
+
+Work operator+(const Work& a, const Work& b) {
+  return {a.flops + b.flops, a.values + b.values, a.ops + b.ops};
+}
+Work operator*(double factor, const Work& w) {
+  return {factor * w.flops, factor * w.values, factor * w.ops};
+}
+
+double BlockWeights(const ModelDescription& m) {
+  return static_cast<double>(m.LinearWeights()) / static_cast<double>(m.layers);
+}
+
+/// One block's forward pass over `tokens` tokens in sequences of `seqlen`.
+Work ForwardBlock(const ModelDescription& m, double tokens, double seqlen) {
+  // Softmax attention reaches about half the rate of plain products (results/evaluation.md).
+  constexpr double kAttentionCost = 2;
+  const auto width = static_cast<double>(m.heads * m.head_dim);
+  const auto hidden = static_cast<double>(m.hidden);
+  const auto inner = static_cast<double>(m.intermediate);
+  Work work;
+  work.flops = tokens * (2 * BlockWeights(m) + kAttentionCost * 4 * width * seqlen / 2);
+  work.values = tokens * (14 * hidden + 6 * width + 5 * inner);
+  work.ops = 40;
+  return work;
+}
+
+/// A block's linear layers by themselves.
+Work ForwardLinears(const ModelDescription& m, double tokens) {
+  Work work;
+  work.flops = tokens * 2 * BlockWeights(m);
+  work.values = tokens * static_cast<double>(7 * m.hidden + 4 * m.intermediate);
+  work.ops = 7;
+  return work;
+}
+
+/// What an optimizer step does beside the products, on a block: a weight is read with its
+/// offset, rounded, and the other way round; then the offset moves.
+Work MoveWeights(const ModelDescription& m) {
+  Work work;
+  work.values = 12 * BlockWeights(m);
+  work.ops = 120;
+  return work;
+}
+
+/// A step of each linear layer on its own: no gradient to its inputs.
+Work LinearSteps(const ModelDescription& m, double tokens) {
+  return 2 * ForwardLinears(m, tokens) + MoveWeights(m);
+}
+
+Work TuneWork(const RunConfig& run, const ModelDescription& m) {
+  if (run.pipeline.empty()) return {};
+  const auto layers = static_cast<double>(m.layers);
+  const RoundStage& stage = run.pipeline.front();
+  // Read, its range found, rounded twice, compared, hashed, kept: measured with RTN on SmolLM2.
+  Work once;
+  once.values = layers * 120 * BlockWeights(m);
+  once.ops = layers * 400;
+  if (!run.Tunes()) return once;
+  const auto seqlen = static_cast<double>(run.calibration->seqlen);
+  const auto samples = static_cast<double>(run.calibration->samples);
+  const auto batch = static_cast<double>(StepRows(run));
+  const auto steps = static_cast<double>(stage.tune.steps);
+  const Work pass = samples / batch * ForwardBlock(m, batch * seqlen, seqlen);
+  if (stage.tune.unit_blocks == 0) {
+    // Each of the seven layers: inputs of both chains are captured by a pass each, then it runs
+    // alone.
+    const Work alone = samples / batch * ForwardLinears(m, batch * seqlen);
+    const Work steps_alone = steps * LinearSteps(m, batch * seqlen);
+    return layers * (steps_alone + 16 * pass + 3 * alone) + once;
+  }
+  const Work step = StepWork(m, batch * seqlen, seqlen);
+  const double described = std::min(samples, static_cast<double>(kSampleRows)) * seqlen;
+  return layers * (steps * step + 3 * pass + 3 * ForwardBlock(m, described, seqlen)) + once;
+}
+
+Work EvaluateWork(const ModelDescription& m, double tokens) {
+  constexpr double kRows = 2048;  // tokens a forward pass takes
+  const auto hidden = static_cast<double>(m.hidden);
+  const auto vocab = static_cast<double>(m.vocab);
+  Work pass = static_cast<double>(m.layers) * ForwardBlock(m, kRows, kRows);
+  pass.flops += 2 * hidden * vocab * kRows;
+  pass.values += 2 * vocab * kRows;
+  return tokens / kRows * pass;
+}
+
+/// What tuning and evaluation hold adds up: memory that one frees is kept, and seldom fits what the
+/// other asks for.
+double PeakBytes(const RunConfig& run, const ModelDescription& m, double bytes_per_value) {
+  const auto hidden = static_cast<double>(m.hidden);
+  const auto linear = static_cast<double>(m.LinearWeights());
+  const auto ends = static_cast<double>(m.vocab * m.hidden) * (m.tied_head ? 1 : 2);
+  double bytes = 0.2 * kGib;  // the program
+  if (!run.eval.empty()) {
+    const double logits = 64.0 * 1024 * 1024;
+    bytes += logits + bytes_per_value * (linear + ends);
+  }
+  if (run.pipeline.empty()) return bytes;
+  bytes += linear;  // codes
+  if (!run.Tunes()) return bytes;
+  const auto seqlen = static_cast<double>(run.calibration->seqlen);
+  const auto samples = static_cast<double>(run.calibration->samples);
+  const double chains = 2 * samples * seqlen * hidden * bytes_per_value;
+  const double batch = static_cast<double>(StepRows(run)) * seqlen;
+  const double kept =
+      batch * bytes_per_value * (16 * hidden + 5 * static_cast<double>(m.intermediate));
+  const double weights = 7 * 4 * BlockWeights(m);  // W, V, gradients, rounded, best, moments
+  return bytes + chains + kept + weights + bytes_per_value * ends;
+}
+
+}  // namespace
+
+void Hardware::Fields(FieldVisitor& f) {
+  f.Real("flops", &flops, Above(0), "matrix products, FLOP/s", Presence::kRequired);
+  f.Real("attainable", &attainable, Between(0.01, 1), "share of it that is reached");
+  f.Real("bandwidth", &bandwidth, Above(0), "of memory, bytes/s", Presence::kRequired);
+  f.Real("seconds_per_op", &seconds_per_op, AtLeast(0), "start of one operation");
+  f.Real("memory_gib", &memory_gib, AtLeast(0), "memory; 0: not known");
+  f.Real("bytes_per_value", &bytes_per_value, Above(0), "of weights and activations");
+}
+
+Hardware LoadHardware(const std::string& name) {
+  const bool path = name.find('/') != std::string::npos || name.find(".yaml") != std::string::npos;
+  const std::string folder = ConfigFolder() + "/hardware";
+  const std::string file = path ? name : folder + "/" + name + ".yaml";
+  if (!path && !fs::exists(file)) {
+    std::vector<std::string> known;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      known.push_back(entry.path().stem().string());
+    }
+    throw Error("unknown hardware '" + name + "'" + SuggestionSuffix(name, known));
+  }
+  Hardware hardware;
+  std::vector<Diagnostic> diagnostics;
+  ReadFields(LoadYaml(file), "", FieldsOf(&hardware), &diagnostics);
+  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
+  return hardware;
+}
+
+RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens,
+               double bytes_per_value) {
+  RunCost cost;
+  cost.tune = TuneWork(run, model);
+  cost.evaluate = EvaluateWork(model, static_cast<double>(eval_tokens));
+  const double stages = (run.pipeline.empty() ? 0 : 1) + (run.eval.empty() ? 0 : 1);
+  cost.load_bytes = stages * 4 * static_cast<double>(model.TotalWeights());
+  cost.peak_bytes = PeakBytes(run, model, bytes_per_value);
+  return cost;
+}
+
+std::int64_t StepRows(const RunConfig& run) {
+  return std::min(run.calibration->samples, run.pipeline.front().tune.batch);
+}
+
+Work StepWork(const ModelDescription& m, double tokens, double seqlen) {
+  return 3 * ForwardBlock(m, tokens, seqlen) + MoveWeights(m);
+}
+
+double Seconds(const Work& work, const Hardware& hardware) {
+  return work.flops / (hardware.flops * hardware.attainable) +
+         work.values * hardware.bytes_per_value / hardware.bandwidth +
+         work.ops * hardware.seconds_per_op;
+}
+
+double Seconds(const RunCost& cost, const Hardware& hardware) {
+  constexpr double kStart = 0.5;     // of the process, seconds
+  constexpr double kLoadRate = 1e9;  // of the checkpoint, bytes/s
+  return hardware.tune_factor * Seconds(cost.tune, hardware) + Seconds(cost.evaluate, hardware) +
+         cost.load_bytes / kLoadRate + kStart;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,95 @@
+#include "experiments/cost/estimate.h"
+
+#include <algorithm>
+
+#include "core/base/error.h"
+#include "core/model/loader.h"
+#include "core/text/catalogue.h"
+#include "core/text/tokenizer.h"
+#include "experiments/cost/machine_probe.h"
+
+namespace roundlab {
+namespace {
+
+ModelDescription FromShape(const ModelShape& shape) {
+  ModelDescription model;
+  model.layers = shape.layers;
+  model.hidden = shape.hidden;
+  model.intermediate = shape.intermediate;
+  model.heads = shape.heads;
+  model.kv_heads = shape.kv_heads;
+  model.head_dim = shape.hidden / shape.heads;
+  model.vocab = shape.vocab;
+  return model;
+}
+
+}  // namespace
+
+struct Estimator::Known {
+  std::optional<ModelDescription> description;
+  std::unique_ptr<Tokenizer> tokenizer;
+};
+
+Estimator::Estimator(std::optional<Hardware> hardware) : hardware_(hardware) {}
+Estimator::~Estimator() = default;
+
+std::optional<Estimate> Estimator::Of(const RunConfig& run) {
+  const Known& model = Model(run.model.path);
+  if (!model.description) return std::nullopt;
+  const auto tokens = EvalTokens(run);
+  const Hardware& machine = Machine(run, *model.description);
+  const RunCost cost = CostOf(run, *model.description, tokens.value_or(0), machine.bytes_per_value);
+  return Estimate{Seconds(cost, machine), cost.peak_bytes / kGib, tokens.has_value()};
+}
+
+const Estimator::Known& Estimator::Model(const std::string& name) {
+  auto& known = models_[name];
+  if (known) return *known;
+  known = std::make_unique<Known>();
+  try {
+    const std::string path = ResolveModel(name);
+    known->description = ModelFiles(path).description();
+    known->tokenizer = LoadTokenizer(path);
+  } catch (const Error&) {
+    // Not here, or broken: preflight tells; its sizes may still be known.
+    for (const ModelEntry& entry : ModelCatalogue()) {
+      if (entry.name == name && entry.shape) known->description = FromShape(*entry.shape);
+    }
+  }
+  return *known;
+}
+
+std::optional<std::int64_t> Estimator::EvalTokens(const RunConfig& run) {
+  const Known& model = Model(run.model.path);
+  std::int64_t sum = 0;
+  for (const EvaluatorRecipe& recipe : run.eval) {
+    const auto [place, added] = tokens_.try_emplace({run.model.path, recipe.canonical});
+    if (added && model.tokenizer) {
+      try {
+        place->second = recipe.make()->Tokens(*model.description, *model.tokenizer);
+      } catch (const Error&) {
+        place->second = std::nullopt;  // its data are not here
+      }
+    }
+    if (!place->second) return std::nullopt;
+    sum += *place->second;
+  }
+  return sum;
+}
+
+const Hardware& Estimator::Machine(const RunConfig& run, const ModelDescription& model) {
+  if (hardware_) return *hardware_;
+  std::string kind = run.model.path + " " + std::to_string(run.threads);
+  if (run.Tunes()) {
+    const RoundStage& stage = run.pipeline.front();
+    kind += " " + run.model.dtype + " " + stage.scheme.type + " " + stage.tune.optimizer.type;
+    for (const std::int64_t n : {run.calibration->seqlen, StepRows(run), stage.tune.accumulate}) {
+      kind += " " + std::to_string(n);
+    }
+  }
+  const auto [place, added] = probed_.try_emplace(kind);
+  if (added) place->second = ProbeMachine(run, model);
+  return place->second;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "experiments/cost/cost_model.h"
+#include "experiments/plan/run_config.h"
+
+namespace roundlab {
+
+/// What a run will take, before it runs.
+struct Estimate {
+  double seconds = 0;
+  double peak_gib = 0;
+  bool evaluation = true;  ///< false: without it, its texts or the tokenizer are not here
+};
+
+/// Estimates runs of a plan on a machine; what runs share is found out once.
+class Estimator {
+ public:
+  /// Without `hardware` this machine, which is probed for some seconds a model and way of tuning.
+  explicit Estimator(std::optional<Hardware> hardware);
+  ~Estimator();
+  /// nullopt where neither the model's files nor its sizes in the catalogue are known.
+  std::optional<Estimate> Of(const RunConfig& run);
+
+ private:
+  struct Known;
+  const Known& Model(const std::string& name);
+  std::optional<std::int64_t> EvalTokens(const RunConfig& run);
+  const Hardware& Machine(const RunConfig& run, const ModelDescription& model);
+
+  std::optional<Hardware> hardware_;
+  std::map<std::string, std::unique_ptr<Known>> models_;
+  std::map<std::pair<std::string, std::string>, std::optional<std::int64_t>> tokens_;
+  std::map<std::string, Hardware> probed_;  ///< by what a probe depends on
+};
+
+}  // namespace roundlab

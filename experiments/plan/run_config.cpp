@@ -1,0 +1,185 @@
+#include "experiments/plan/run_config.h"
+
+#include <map>
+
+#include "core/base/hash.h"
+#include "core/base/suggest.h"
+#include "core/config/value_fields.h"
+
+namespace roundlab {
+namespace {
+
+/// `smollm2` or {path: smollm2, dtype: float32}.
+class ModelField : public ValueField {
+ public:
+  explicit ModelField(ModelOptions* model) : model_(model) {}
+  void Read(const ConfigNode& node, const std::string& path,
+            std::vector<Diagnostic>* diagnostics) override {
+    if (node.kind == ConfigNode::Kind::kScalar) {
+      model_->path = node.scalar;
+    } else {
+      ReadFields(node, path, FieldsOf(model_), diagnostics);
+    }
+  }
+  std::string Write() const override { return WriteFields(FieldsOf(model_)); }
+  std::string Type() const override { return "name or path, or {path, dtype}"; }
+
+ private:
+  ModelOptions* model_;
+};
+
+/// A sequence of stages, each with its `type`.
+class PipelineField : public ValueField {
+ public:
+  explicit PipelineField(std::vector<RoundStage>* stages) : stages_(stages) {}
+  void Read(const ConfigNode& node, const std::string& path,
+            std::vector<Diagnostic>* diagnostics) override {
+    stages_->clear();
+    if (node.kind != ConfigNode::Kind::kSequence) {
+      diagnostics->push_back(
+          {node.where, path + ": expected a sequence, got " + std::string(node.KindName())});
+      return;
+    }
+    for (std::size_t i = 0; i < node.elements.size(); ++i) {
+      ReadStage(node.elements[i], path + "." + std::to_string(i), diagnostics);
+    }
+    if (stages_->size() > 1) {
+      diagnostics->push_back({node.where, path + ": one round stage at the most"});
+    }
+  }
+  std::string Write() const override {
+    std::string text;
+    for (RoundStage& stage : *stages_) {
+      // A scheme without parameters has no use for the options of tuning.
+      const std::string fields = stage.scheme.make && !stage.scheme.make()->Tunable()
+                                     ? "scheme:\n" + Indent(stage.scheme.canonical, 2)
+                                     : WriteFields(FieldsOf(&stage));
+      text += "-\n  type: round\n" + Indent(fields, 2);
+    }
+    return text.empty() ? "[]" : text;
+  }
+  std::string Type() const override { return "sequence of stages: round"; }
+
+ private:
+  void ReadStage(const ConfigNode& node, const std::string& path,
+                 std::vector<Diagnostic>* diagnostics) {
+    const ConfigNode* type = node.Find("type");
+    if (type == nullptr) {
+      diagnostics->push_back({node.where, "missing required key '" + path + ".type'" +
+                                              SuggestionSuffix("", {"round"})});
+      return;
+    }
+    if (type->scalar != "round") {
+      diagnostics->push_back({type->where, path + ".type: unknown stage '" + type->scalar + "'" +
+                                               SuggestionSuffix(type->scalar, {"round"})});
+      return;
+    }
+    ReadFields(node, path, FieldsOf(&stages_->emplace_back()), diagnostics, {"type"});
+  }
+
+  std::vector<RoundStage>* stages_;
+};
+
+class EvalField : public ValueField {
+ public:
+  explicit EvalField(std::vector<EvaluatorRecipe>* recipes) : recipes_(recipes) {}
+  void Read(const ConfigNode& node, const std::string& path,
+            std::vector<Diagnostic>* diagnostics) override {
+    recipes_->clear();
+    if (node.kind != ConfigNode::Kind::kSequence) {
+      diagnostics->push_back(
+          {node.where, path + ": expected a sequence, got " + std::string(node.KindName())});
+      return;
+    }
+    std::map<std::string, std::size_t> names;
+    for (std::size_t i = 0; i < node.elements.size(); ++i) {
+      const std::string place = path + "." + std::to_string(i);
+      recipes_->push_back(Evaluators().Parse(node.elements[i], place, diagnostics));
+      if (!recipes_->back().make) continue;
+      for (const std::string& name : recipes_->back().make()->Names()) {
+        const auto [other, added] = names.emplace(name, i);
+        if (added) continue;
+        diagnostics->push_back({node.elements[i].where,
+                                place + ": name '" + name + "' is taken by " + path + "." +
+                                    std::to_string(other->second) + "; give one of them a name"});
+      }
+    }
+  }
+  std::string Write() const override {
+    std::string text;
+    for (const EvaluatorRecipe& recipe : *recipes_) text += "-\n" + Indent(recipe.canonical, 2);
+    return text;
+  }
+  std::string Type() const override { return "sequence of evaluators"; }
+
+ private:
+  std::vector<EvaluatorRecipe>* recipes_;
+};
+
+}  // namespace
+
+void ModelOptions::Fields(FieldVisitor& f) {
+  f.String("path", &path, "name of the catalogue, folder or .gguf file", Presence::kRequired);
+  f.Choice("dtype", &dtype, {"float32", "bfloat16", "float16"},
+           "of matrix products and hidden states; weights, scales and losses stay float32");
+}
+
+void RunConfig::Fields(FieldVisitor& f) {
+  ModelField model_field(&model);
+  f.Value("model", model_field, "the model", Presence::kRequired);
+  OptionalSection<CalibrationOptions> calibration_field(&calibration);
+  f.Value("calibration", calibration_field, "text that tuned methods see");
+  OptionalSection<QuantOptions> quant_field(&quant);
+  f.Value("quant", quant_field, "grid of the weights");
+  PipelineField pipeline_field(&pipeline);
+  f.Value("pipeline", pipeline_field, "stages in order; none: the model as it is");
+  EvalField eval_field(&eval);
+  f.Value("eval", eval_field, "what is measured");
+  f.Int("seed", &seed, AtLeast(0), "of all random draws but the calibration protocol's");
+  f.Int("threads", &threads, Between(1, 1024),
+        "threads of a run, at most; results depend on it in the last bits");
+  f.Rule([this]() -> std::string {
+    if (pipeline.empty()) return "";
+    if (!quant) return "a round stage needs the section 'quant'";
+    const bool tuned = pipeline.front().scheme.make && pipeline.front().scheme.make()->Tunable();
+    return tuned && !calibration ? "scheme '" + pipeline.front().scheme.type +
+                                       "' is tuned and needs the section 'calibration'"
+                                 : "";
+  });
+}
+
+bool RunConfig::Tunes() const {
+  return !pipeline.empty() && pipeline.front().scheme.make()->Tunable();
+}
+
+std::string RunConfig::Canonical() const {
+  RunConfig used = *this;
+  if (pipeline.empty()) {
+    used.quant.reset();
+    used.calibration.reset();
+    used.seed = 0;
+  } else {
+    const auto scheme = pipeline.front().scheme.make();
+    if (!scheme->Tunable()) used.calibration.reset();
+    if (!scheme->UsesSeed()) used.seed = 0;
+  }
+  return WriteFields(FieldsOf(&used));
+}
+
+std::string RunConfig::Id() const { return Sha256Hex(Canonical()).substr(0, 16); }
+
+RunConfig ReadRunConfig(const ConfigNode& node, const std::vector<std::string>& reserved,
+                        std::vector<Diagnostic>* diagnostics) {
+  RunConfig config;
+  ReadFields(node, "", FieldsOf(&config), diagnostics, reserved);
+  return config;
+}
+
+RunConfig LoadRunConfig(const std::string& file) {
+  std::vector<Diagnostic> diagnostics;
+  RunConfig config = ReadRunConfig(LoadYaml(file), {}, &diagnostics);
+  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
+  return config;
+}
+
+}  // namespace roundlab

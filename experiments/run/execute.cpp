@@ -1,0 +1,232 @@
+#include "experiments/run/execute.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/version.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/hash.h"
+#include "core/metrics/hdf5_file.h"
+#include "core/metrics/memory.h"
+#include "core/metrics/run_record.h"
+#include "core/metrics/tensorboard_file.h"
+#include "core/model/model.h"
+#include "core/text/catalogue.h"
+#include "experiments/run/calibration_cache.h"
+#include "experiments/run/commit.h"
+#include "experiments/run/preflight.h"
+
+namespace roundlab {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+at::Tensor ToTensor(const CalibrationTokens& tokens, std::int64_t seqlen) {
+  at::Tensor rows = at::empty({static_cast<std::int64_t>(tokens.rows.size()), seqlen}, at::kLong);
+  auto* out = rows.mutable_data_ptr<std::int64_t>();
+  for (const auto& row : tokens.rows) {
+    for (const std::int32_t id : row) *out++ = id;
+  }
+  return rows;
+}
+
+/// What a run has cost. Where it is continued, with what its earlier processes spent on what they
+/// left: work that was lost does not count.
+class Spent {
+ public:
+  explicit Spent(std::string file) : file_(std::move(file)) {}
+
+  /// Takes in what an earlier process has kept.
+  void Resume() {
+    if (!std::filesystem::exists(file_)) return;
+    std::istringstream text(ReadFile(file_));
+    if (!(text >> seconds_ >> cpu_ >> peak_)) seconds_ = cpu_ = peak_ = 0;
+  }
+  void Keep() const {
+    std::ostringstream text;
+    text << Seconds() << " " << Cpu() << " " << Peak() << "\n";
+    WriteFileAtomically(file_, text.str());
+  }
+
+  double HereSeconds() const { return SecondsSince(start_); }  // of this process
+  double Seconds() const { return seconds_ + HereSeconds(); }
+  double Cpu() const { return cpu_ + CpuSeconds(); }
+  double Peak() const {
+    return std::max(peak_, static_cast<double>(PeakResidentBytes()));
+  }  // bytes
+
+ private:
+  const std::string file_;
+  const Clock::time_point start_ = Clock::now();
+  double seconds_ = 0;
+  double cpu_ = 0;
+  double peak_ = 0;
+};
+
+/// One run being executed.
+class Execution {
+ public:
+  Execution(const RunConfig& config, const ExecuteOptions& options)
+      : config_(config),
+        folder_(options.folder),
+        max_threads_(options.max_threads),
+        cache_((std::filesystem::path(folder_) / "../../.cache").lexically_normal().string()),
+        log_(folder_ + "/log.txt", options.quiet),
+        spent_(folder_ + "/spent.txt") {
+    log_.SetLineSeconds(options.line_seconds);
+    result_.id = config.Id();
+    result_.config = config.Canonical();
+  }
+
+  RunResult Run() {
+    if (Begun()) spent_.Resume();
+    at::set_num_threads(static_cast<int>(Threads()));
+    const std::string path = ResolveModel(config_.model.path);
+    log_.Write("run " + result_.id + ": model " + path);
+    const ModelFiles files(path);
+    CheckAgainstModel(config_, files.description());
+    const auto tokenizer = LoadTokenizer(path);
+    Describe(files);
+    const QuantizedModel quantized = Quantize(files, *tokenizer);
+    Evaluate(files, *tokenizer, quantized);
+    Finish(quantized);
+    return result_;
+  }
+
+ private:
+  /// Whether an earlier process has left something to go on from.
+  bool Begun() const { return std::filesystem::exists(folder_ + "/checkpoint"); }
+
+  /// Those that a checkpoint was begun with, else what config and caller allow.
+  std::int64_t Threads() const {
+    const std::string file = folder_ + "/threads.txt";
+    if (Begun() && std::filesystem::exists(file)) {
+      return std::clamp<std::int64_t>(std::atoll(ReadFile(file).c_str()), 1, config_.threads);
+    }
+    const std::int64_t threads =
+        max_threads_ > 0 ? std::min(config_.threads, max_threads_) : config_.threads;
+    WriteFileAtomically(file, std::to_string(threads) + "\n");
+    return threads;
+  }
+
+  void Describe(const ModelFiles& files) {
+    result_.provenance = BuildAndMachine();
+    result_.provenance.insert({{"commit", Commit()},
+                               {"libtorch", TORCH_VERSION},
+                               {"threads", std::to_string(at::get_num_threads())},
+                               {"seed", std::to_string(config_.seed)},
+                               {"started", TimeNow()},
+                               {"model_family", files.description().family},
+                               {"model_sha256", files.Fingerprint()},
+                               {"run_id", result_.id},
+                               {"config", result_.config}});
+  }
+
+  at::Tensor Calibration(const Tokenizer& tokenizer) {
+    const CalibrationOptions& options = *config_.calibration;
+    const CalibrationTokens tokens =
+        CachedCalibration(options, tokenizer, ResolveModel(config_.model.path), cache_);
+    result_.provenance["calibration_sha256"] = tokens.fingerprint;
+    log_.Write("calibration: " + std::to_string(tokens.rows.size()) + " x " +
+               std::to_string(options.seqlen) + " tokens from " +
+               std::to_string(tokens.documents_read) + " documents, sha256 " +
+               tokens.fingerprint.substr(0, 16));
+    return ToTensor(tokens, options.seqlen);
+  }
+
+  QuantizedModel Quantize(const ModelFiles& files, const Tokenizer& tokenizer) {
+    if (config_.pipeline.empty()) return {};
+    const double before = spent_.HereSeconds();
+    const RoundStage& stage = config_.pipeline.front();
+    PipelineInputs inputs;
+    inputs.files = &files;
+    inputs.dtype = ComputeDtype(config_.model);
+    inputs.seed = static_cast<std::uint64_t>(config_.seed);
+    inputs.progress_folder = folder_ + "/checkpoint";
+    inputs.unit_kept = [this] { spent_.Keep(); };
+    const bool tuned = config_.Tunes();
+    if (tuned) inputs.tokens = Calibration(tokenizer);
+    const auto series =
+        tuned ? SeriesNames(files.description(), stage.tune) : std::vector<std::string>();
+    LiveRunFile live(folder_ + "/run.h5", series, result_.provenance);
+    TensorBoardFile curves(folder_);
+    TeeSink live_sinks(&live, &curves);
+    TeeSink sink(&record_, &live_sinks);
+    QuantizedModel model = QuantizeModel(inputs, *config_.quant, stage, &sink, &log_);
+    result_.timing["quantize"] = spent_.Seconds() - before;
+    result_.metrics["model/bits_per_weight"] = model.BitsPerWeight();
+    result_.codes_sha256 = model.CodesSha256();
+    return model;
+  }
+
+  void Evaluate(const ModelFiles& files, const Tokenizer& tokenizer,
+                const QuantizedModel& quantized) {
+    if (config_.eval.empty()) return;
+    const auto start = Clock::now();
+    const LanguageModel model(files, ComputeDtype(config_.model),
+                              [&](DecoderBlock* block) { quantized.ApplyTo(block); });
+    for (const EvaluatorRecipe& recipe : config_.eval) {
+      const auto results =
+          recipe.make()->Evaluate({&model, &files, &tokenizer, &record_, &log_, &cache_});
+      for (const EvalResult& measured : results) {
+        for (const auto& [name, value] : measured.metrics) {
+          result_.metrics[measured.name + "/" + name] = value;
+        }
+        for (const auto& [name, text] : measured.provenance) {
+          result_.provenance["eval/" + measured.name + "/" + name] = text;
+        }
+      }
+    }
+    result_.timing["evaluate"] = SecondsSince(start);
+  }
+
+  void Finish(const QuantizedModel& quantized) {
+    result_.status = "complete";
+    result_.timing["total"] = spent_.Seconds();
+    result_.timing["cpu"] = spent_.Cpu();
+    result_.memory["peak_resident_bytes"] = spent_.Peak();
+    Provenance attributes = result_.provenance;
+    attributes["status"] = "complete";
+    if (!quantized.layers().empty()) attributes["codes_sha256"] = result_.codes_sha256;
+    WriteRunFile(folder_ + "/run.h5", record_, attributes);
+    WriteRunResult(folder_ + "/run.json", result_);
+    std::error_code none;
+    std::filesystem::remove_all(folder_ + "/checkpoint", none);
+    std::filesystem::remove(folder_ + "/threads.txt", none);
+    std::filesystem::remove(folder_ + "/spent.txt", none);
+    log_.Write("complete in " + FormatDuration(result_.timing["total"]));
+  }
+
+  const RunConfig config_;
+  const std::string folder_;
+  const std::int64_t max_threads_;
+  const ContentCache cache_;
+  Log log_;
+  RunRecord record_;
+  RunResult result_;
+  Spent spent_;
+};
+
+}  // namespace
+
+c10::ScalarType ComputeDtype(const ModelOptions& model) {
+  if (model.dtype == "float32") return at::kFloat;
+  return model.dtype == "bfloat16" ? at::kBFloat16 : at::kHalf;
+}
+
+RunResult ExecuteRun(const RunConfig& config, const ExecuteOptions& options) {
+  return Execution(config, options).Run();
+}
+
+}  // namespace roundlab

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <c10/core/ScalarType.h>
+
+#include <cstdint>
+#include <string>
+
+#include "experiments/plan/run_config.h"
+#include "experiments/run/run_file.h"
+
+namespace roundlab {
+
+/// Of blocks and of what flows between them.
+c10::ScalarType ComputeDtype(const ModelOptions& model);
+
+struct ExecuteOptions {
+  std::string folder;  ///< of the run; made by the caller
+  bool quiet = false;
+  std::int64_t max_threads = 0;  ///< at most so many, whatever the config says; 0: no bound
+  double line_seconds = 20;      ///< between progress lines where stderr is no terminal
+};
+
+/// What runs share (calibration tokens, the original's hidden states of `divergence`) is kept in
+/// OUT/.cache, two folders up. Does one run in this process: rounds, measures, writes run.h5, then
+/// run.json with status complete. A run that was stopped goes on where its checkpoint/ ends, with
+/// the number of threads it began with (results depend on it in the last bits). Throws Interrupted,
+/// or Error for whatever is wrong with model, data or machine; run.json is then not written.
+RunResult ExecuteRun(const RunConfig& config, const ExecuteOptions& options);
+
+}  // namespace roundlab

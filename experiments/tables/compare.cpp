@@ -1,0 +1,274 @@
+#include "experiments/tables/compare.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/base/statistics.h"
+#include "core/config/node.h"
+#include "core/metrics/hdf5_file.h"
+#include "experiments/run/run_file.h"
+
+namespace roundlab {
+namespace {
+
+using Figures = std::vector<double>;
+
+struct OpenedRun {
+  std::string file;  ///< run.h5
+  RunResult result;
+  std::map<std::string, std::set<std::string>> arrays;  ///< "piqa" -> correct, gold, ...
+};
+
+/// An array with one value a document, and what its mean is called.
+struct DocumentArray {
+  const char* array;
+  const char* figure;
+  bool zero_or_one;
+};
+constexpr DocumentArray kDocumentArrays[] = {
+    {"correct", "acc", true}, {"correct_norm", "acc_norm", true}, {"mc2", "mc2", false}};
+
+OpenedRun OpenRun(const std::string& folder) {
+  if (!std::filesystem::is_directory(folder)) throw Error(folder + ": no such folder");
+  const std::string summary = folder + "/run.json";
+  if (!std::filesystem::exists(summary)) {
+    throw Error(folder + ": has no run.json: not a run's folder, or the run is not complete");
+  }
+  OpenedRun run;
+  run.file = folder + "/run.h5";
+  run.result = ReadRunResult(summary);
+  if (run.result.status != "complete") {
+    throw Error(summary + ": the status of this run is '" + run.result.status +
+                "', only a 'complete' one can be compared");
+  }
+  const std::string top = "eval/";
+  for (const std::string& path : DatasetNames(run.file)) {
+    const std::size_t slash = path.rfind('/');
+    if (path.compare(0, top.size(), top) != 0 || slash <= top.size()) continue;
+    run.arrays[path.substr(top.size(), slash - top.size())].insert(path.substr(slash + 1));
+  }
+  return run;
+}
+
+/// One value a leaf of a config: "quant.bits: 4".
+void AddLines(const ConfigNode& node, const std::string& path, std::vector<std::string>* lines) {
+  const std::string prefix = path.empty() ? "" : path + ".";
+  for (const ConfigNode::Member& member : node.members) {
+    AddLines(member.value, prefix + member.key, lines);
+  }
+  for (std::size_t i = 0; i < node.elements.size(); ++i) {
+    AddLines(node.elements[i], prefix + std::to_string(i), lines);
+  }
+  if (node.members.empty() && node.elements.empty()) {
+    lines->push_back(path + ": " +
+                     (node.kind == ConfigNode::Kind::kScalar ? node.scalar : node.KindName()));
+  }
+}
+
+std::vector<std::string> ConfigLines(const RunResult& result) {
+  std::vector<std::string> lines;
+  AddLines(ParseYaml(result.config, "config of run " + result.id), "", &lines);
+  return lines;
+}
+
+std::vector<std::string> LinesWithout(const std::vector<std::string>& lines,
+                                      const std::vector<std::string>& others) {
+  const std::set<std::string> known(others.begin(), others.end());
+  std::vector<std::string> left;
+  for (const std::string& line : lines) {
+    if (known.count(line) == 0) left.push_back(line);
+  }
+  return left;
+}
+
+/// Both runs and what is said of them.
+class RunComparer {
+ public:
+  RunComparer(const std::string& folder_a, const std::string& folder_b,
+              const BootstrapOptions& options)
+      : a_(OpenRun(folder_a)), b_(OpenRun(folder_b)), options_(options) {}
+
+  Comparison Compare() {
+    out_.id_a = a_.result.id;
+    out_.id_b = b_.result.id;
+    const auto lines_a = ConfigLines(a_.result);
+    const auto lines_b = ConfigLines(b_.result);
+    out_.config_only_a = LinesWithout(lines_a, lines_b);
+    out_.config_only_b = LinesWithout(lines_b, lines_a);
+    std::set<std::string> names;
+    for (const auto& [name, arrays] : a_.arrays) names.insert(name);
+    for (const auto& [name, arrays] : b_.arrays) names.insert(name);
+    for (const std::string& name : names) CompareEval(name);
+    return std::move(out_);
+  }
+
+ private:
+  void CompareEval(const std::string& name) {
+    const bool in_a = a_.arrays.count(name) != 0;
+    const bool in_b = b_.arrays.count(name) != 0;
+    if (!in_a || !in_b) return Refuse(name, in_a ? "only in A" : "only in B");
+    for (const char* key : {"tokens_sha256", "documents_sha256"}) {
+      if (!SameData(name, key)) return;
+    }
+    bool any = false;
+    if (BothHave(name, "nll", &any)) CompareNll(name);
+    for (const DocumentArray& array : kDocumentArrays) {
+      if (BothHave(name, array.array, &any)) CompareDocuments(name, array);
+    }
+    if (!any) Refuse(name, "has none of the arrays nll, correct, correct_norm, mc2");
+  }
+
+  /// Says so where only one run has the array; sets `any` where one or both have it.
+  bool BothHave(const std::string& name, const char* array, bool* any) {
+    const bool in_a = a_.arrays.at(name).count(array) != 0;
+    const bool in_b = b_.arrays.at(name).count(array) != 0;
+    *any = *any || in_a || in_b;
+    if (in_a != in_b) Refuse(name + "/" + array, in_a ? "only in A" : "only in B");
+    return in_a && in_b;
+  }
+
+  void Refuse(const std::string& name, const std::string& reason) {
+    out_.not_compared.push_back({name, reason});
+  }
+
+  bool SameData(const std::string& name, const std::string& key) {
+    const auto recorded = [&](const RunResult& result) {
+      const auto found = result.provenance.find("eval/" + name + "/" + key);
+      return found == result.provenance.end() ? "not recorded" : found->second.substr(0, 16);
+    };
+    const std::string a = recorded(a_.result);
+    const std::string b = recorded(b_.result);
+    if (a == b) return true;
+    Refuse(name, "different data: " + key + " is " + a + " in A, " + b + " in B");
+    return false;
+  }
+
+  bool SameCount(const std::string& name, std::size_t a, std::size_t b, const char* what) {
+    if (a == b) return true;
+    Refuse(name, std::to_string(a) + " " + what + " in A, " + std::to_string(b) + " in B");
+    return false;
+  }
+
+  static Figures ReadEval(const OpenedRun& run, const std::string& name, const char* array) {
+    return ReadArray(run.file, "eval/" + name + "/" + array).values;
+  }
+
+  static Figures ReadTokens(const OpenedRun& run, const std::string& name, std::size_t windows) {
+    if (run.arrays.at(name).count("tokens") == 0) {
+      throw Error(run.file + ": eval/" + name + " has nll but no tokens");
+    }
+    Figures tokens = ReadEval(run, name, "tokens");
+    if (tokens.size() != windows) {
+      throw Error(run.file + ": eval/" + name + " has " + std::to_string(windows) + " nll but " +
+                  std::to_string(tokens.size()) + " tokens");
+    }
+    return tokens;
+  }
+
+  static Figures ReadDocuments(const OpenedRun& run, const std::string& name,
+                               const DocumentArray& array) {
+    Figures values = ReadEval(run, name, array.array);
+    for (std::size_t i = 0; i < values.size() && array.zero_or_one; ++i) {
+      if (values[i] == 0 || values[i] == 1 || std::isnan(values[i])) continue;
+      throw Error(run.file + ": eval/" + name + "/" + array.array + "[" + std::to_string(i) +
+                  "] is " + std::to_string(values[i]) + ", not 0 or 1");
+    }
+    return values;
+  }
+
+  void CompareNll(const std::string& name) {
+    const Figures nll_a = ReadEval(a_, name, "nll");
+    const Figures nll_b = ReadEval(b_, name, "nll");
+    const Figures tokens = ReadTokens(a_, name, nll_a.size());
+    const Figures tokens_b = ReadTokens(b_, name, nll_b.size());
+    if (!SameCount(name + "/nll", tokens.size(), tokens_b.size(), "windows")) return;
+    if (tokens != tokens_b) {
+      return Refuse(name + "/nll", "the windows of A and B score different numbers of tokens");
+    }
+    AddFigure({.name = name + "/nll", .test = "paired t", .lower_is_better = true},
+              PerToken(nll_a, tokens), PerToken(nll_b, tokens));
+    AddPerplexity(name + "/perplexity");
+  }
+
+  void CompareDocuments(const std::string& name, const DocumentArray& array) {
+    const Figures all_a = ReadDocuments(a_, name, array);
+    const Figures all_b = ReadDocuments(b_, name, array);
+    const std::string figure = name + "/" + array.figure;
+    if (!SameCount(figure, all_a.size(), all_b.size(), "documents")) return;
+    Figures a;
+    Figures b;
+    for (std::size_t i = 0; i < all_a.size(); ++i) {
+      if (std::isnan(all_a[i]) || std::isnan(all_b[i])) continue;
+      a.push_back(all_a[i]);
+      b.push_back(all_b[i]);
+    }
+    AddFigure({.name = figure,
+               .test = array.zero_or_one ? "exact McNemar" : "paired t",
+               .left_out = all_a.size() - a.size()},
+              a, b);
+  }
+
+  /// Figures whose mean is sum(nll) / sum(tokens).
+  static Figures PerToken(const Figures& nll, const Figures& tokens) {
+    const double mean_tokens = Mean(tokens);
+    const double ratio = Mean(nll) / mean_tokens;
+    Figures values;
+    for (std::size_t i = 0; i < nll.size(); ++i) {
+      values.push_back(ratio + (nll[i] - ratio * tokens[i]) / mean_tokens);
+    }
+    return values;
+  }
+
+  void AddPerplexity(const std::string& name) {
+    ComparedFigure figure = out_.figures.back();  // that of nll
+    figure.name = name;
+    figure.a = std::exp(figure.a);
+    figure.b = std::exp(figure.b);
+    for (PairedResult* result : {&figure.tested, &figure.bootstrap}) {
+      result->difference = figure.b - figure.a;
+      result->low = figure.a * std::expm1(result->low);
+      result->high = figure.a * std::expm1(result->high);
+    }
+    out_.figures.push_back(std::move(figure));
+  }
+
+  void AddFigure(ComparedFigure figure, const Figures& a, const Figures& b) {
+    figure.equal = a == b;
+    figure.count = a.size();
+    figure.a = Mean(a);
+    figure.b = Mean(b);
+    figure.tested = figure.test == "paired t" ? PairedT(a, b) : ExactMcNemar(a, b);
+    figure.bootstrap = PairedBootstrap(a, b, options_);
+    out_.figures.push_back(std::move(figure));
+  }
+
+  OpenedRun a_;
+  OpenedRun b_;
+  const BootstrapOptions options_;
+  Comparison out_;
+};
+
+}  // namespace
+
+Comparison CompareRuns(const std::string& folder_a, const std::string& folder_b,
+                       const BootstrapOptions& options) {
+  return RunComparer(folder_a, folder_b, options).Compare();
+}
+
+std::string Verdict(const ComparedFigure& figure) {
+  if (figure.count < 2) return "undefined: fewer than 2 values";
+  if (!std::isfinite(figure.tested.low) || !std::isfinite(figure.bootstrap.low)) {
+    return "undefined: a value is not finite";
+  }
+  if (figure.equal) return "equal: no value differs";
+  const double low = std::min(figure.tested.low, figure.bootstrap.low);
+  const double high = std::max(figure.tested.high, figure.bootstrap.high);
+  if (low <= 0 && high >= 0) return "noise: the interval contains 0";
+  return (low > 0) == figure.lower_is_better ? "A is better" : "B is better";
+}
+
+}  // namespace roundlab

@@ -1,0 +1,228 @@
+#include "experiments/tables/reproduce.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+
+#include "core/base/statistics.h"
+
+namespace roundlab {
+namespace {
+
+const double kNaN = std::nan("");
+
+std::size_t Decimals(const std::string& printed) {
+  const std::size_t point = printed.find('.');
+  return point == std::string::npos ? 0 : printed.size() - point - 1;
+}
+
+std::string Fixed(double value, std::size_t decimals) {
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.*f", static_cast<int>(decimals), value);
+  return text;
+}
+
+bool Matches(const TargetCell& cell, const PlannedRun& run) {
+  return std::all_of(cell.labels.begin(), cell.labels.end(), [&](const auto& entry) {
+    const auto found = run.labels.find(entry.first);
+    return found != run.labels.end() && found->second == entry.second;
+  });
+}
+
+const ToleranceRule* RuleFor(const Targets& targets, const TargetCell& cell) {
+  for (const ToleranceRule& rule : targets.rules) {
+    if (rule.axis.empty()) return &rule;
+    const auto label = cell.labels.find(rule.axis);
+    if (label == cell.labels.end()) continue;
+    if (std::find(rule.labels.begin(), rule.labels.end(), label->second) != rule.labels.end()) {
+      return &rule;
+    }
+  }
+  return nullptr;
+}
+
+/// The mean of some metrics of a run and its standard error, by the evaluation.
+std::optional<std::pair<double, double>> Measured(const RunResult& result,
+                                                  const std::vector<std::string>& metrics) {
+  double sum = 0;
+  double squares = 0;
+  for (const std::string& metric : metrics) {
+    const auto value = result.Value(metric);
+    if (!value) return std::nullopt;
+    sum += *value;
+    const bool perplexity = metric.substr(metric.rfind('/') + 1) == "perplexity";
+    const std::string error =
+        perplexity ? metric.substr(0, metric.rfind('/')) + "/stderr" : metric + "_stderr";
+    const double of_it = result.Value(error).value_or(0);
+    squares += std::isnan(of_it) ? 0 : of_it * of_it;
+  }
+  const auto count = static_cast<double>(metrics.size());
+  return std::pair{sum / count, std::sqrt(squares) / count};
+}
+
+class TargetComparer {
+ public:
+  TargetComparer(const Experiment& experiment, const std::vector<RunOutcome>& outcomes)
+      : experiment_(experiment), targets_(*experiment.targets), by_id_(ById(outcomes)) {}
+
+  TargetResult Compare(const TargetCell& cell) const {
+    TargetResult result;
+    result.cell = &cell;
+    const bool known = !cell.printed.empty() && cell.printed != "-";
+    result.published = known ? std::stod(cell.printed) : kNaN;
+    result.ours = result.tolerance = kNaN;
+    if (!cell.absent.empty()) {
+      result.verdict = TargetVerdict::kNoMethod;
+      return result;
+    }
+    Measure(cell, &result);
+    if (!known && result.verdict == TargetVerdict::kWithin) {
+      result.verdict = TargetVerdict::kNotAvailable;
+    }
+    if (result.verdict == TargetVerdict::kWithin) {
+      const bool near = std::fabs(result.ours - result.published) <= result.tolerance;
+      result.verdict = near ? TargetVerdict::kWithin : TargetVerdict::kOutside;
+    }
+    return result;
+  }
+
+ private:
+  /// Ours and the tolerance; the verdict "within" stands for "measured".
+  void Measure(const TargetCell& cell, TargetResult* result) const {
+    std::map<std::string, std::pair<double, double>> measured;
+    result->verdict = TargetVerdict::kNotPlanned;
+    for (const PlannedRun& run : experiment_.runs) {
+      if (!Matches(cell, run)) continue;
+      if (result->verdict == TargetVerdict::kNotPlanned) result->verdict = TargetVerdict::kNotRun;
+      const RunOutcome* found = FindOutcome(by_id_, run.id);
+      if (found == nullptr) continue;
+      if (found->state == RunState::kFailed) result->verdict = TargetVerdict::kFailed;
+      if (found->state != RunState::kDone) continue;
+      const auto value = Measured(found->result, cell.metrics);
+      if (value) measured.emplace(run.id, *value);
+    }
+    if (measured.empty()) return;
+    std::vector<double> values;
+    std::vector<double> errors;
+    for (const auto& [id, value] : measured) {
+      values.push_back(value.first * targets_.scale);
+      errors.push_back(value.second * targets_.scale);
+    }
+    result->verdict = TargetVerdict::kWithin;
+    result->ours = Mean(values);
+    const ToleranceRule none;
+    const ToleranceRule* found = RuleFor(targets_, cell);
+    const ToleranceRule& rule = found == nullptr ? none : *found;
+    const double unit = std::pow(10.0, -static_cast<double>(Decimals(cell.printed)));
+    result->tolerance = rule.digits * unit * (1 + 1e-9) +
+                        rule.relative * std::fabs(result->published) + rule.errors * Mean(errors);
+  }
+
+  const Experiment& experiment_;
+  const Targets& targets_;
+  const OutcomeIndex by_id_;
+};
+
+std::string CellText(const TargetResult& result) {
+  const std::size_t decimals = std::max<std::size_t>(2, Decimals(result.cell->printed));
+  const std::string published =
+      std::isnan(result.published) ? "paper: not available" : result.cell->printed;
+  if (std::isnan(result.ours)) return VerdictName(result.verdict) + " (" + published + ")";
+  return Fixed(result.ours, decimals) + " (" + published + ")" +
+         (result.verdict == TargetVerdict::kOutside ? " ✗" : "");
+}
+
+std::string CountLine(const std::vector<TargetResult>& results) {
+  std::map<TargetVerdict, std::size_t> counts;
+  for (const TargetResult& result : results) ++counts[result.verdict];
+  std::string text;
+  for (const auto& [verdict, count] : counts) {
+    text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + VerdictName(verdict);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::vector<TargetResult> CompareWithTargets(const Experiment& experiment,
+                                             const std::vector<RunOutcome>& outcomes) {
+  const TargetComparer comparer(experiment, outcomes);
+  std::vector<TargetResult> results;
+  for (const TargetCell& cell : experiment.targets->cells)
+    results.push_back(comparer.Compare(cell));
+  return results;
+}
+
+TextTable MakeTargetTable(const Experiment& experiment, const std::vector<TargetResult>& results) {
+  TextTable table;
+  table.title = "Ours (published): " + experiment.targets->source;
+  table.header = {"row"};
+  std::map<std::string, std::size_t> columns;
+  std::map<std::string, std::size_t> rows;
+  std::map<std::string, std::string> absent;  // row -> why
+  for (const TargetResult& r : results) {
+    if (!r.cell->absent.empty()) absent[r.cell->row] = r.cell->absent;
+    const bool shown = r.cell->absent.empty() && r.verdict != TargetVerdict::kNotPlanned;
+    if (!shown) continue;
+    if (columns.try_emplace(r.cell->column, table.header.size()).second) {
+      table.header.push_back(r.cell->column);
+    }
+    if (rows.try_emplace(r.cell->row, table.rows.size()).second) {
+      table.rows.push_back({r.cell->row});
+    }
+    auto& line = table.rows[rows.at(r.cell->row)];
+    line.resize(std::max(line.size(), table.header.size()));
+    line[columns.at(r.cell->column)] = CellText(r);
+  }
+  for (auto& line : table.rows) line.resize(table.header.size());
+  table.notes.push_back(CountLine(results) + ".");
+  if (!absent.empty()) {
+    std::map<std::string, std::size_t> reasons;
+    for (const auto& [row, reason] : absent) ++reasons[reason];
+    for (const auto& [reason, count] : reasons) {
+      table.notes.push_back(std::to_string(count) +
+                            " rows of the paper have no run here: " + reason);
+    }
+  }
+  return table;
+}
+
+TextTable MakeLongTargetTable(const Experiment& experiment,
+                              const std::vector<TargetResult>& results) {
+  TextTable table;
+  table.title = experiment.targets->source;
+  table.header = {"row", "column", "published", "ours", "tolerance", "verdict", "note"};
+  const auto number = [](double value) {
+    char text[40];
+    std::snprintf(text, sizeof(text), "%.10g", value);
+    return std::isnan(value) ? std::string() : std::string(text);
+  };
+  for (const TargetResult& r : results) {
+    table.rows.push_back({r.cell->row, r.cell->column, r.cell->printed, number(r.ours),
+                          number(r.tolerance), VerdictName(r.verdict), r.cell->absent});
+  }
+  return table;
+}
+
+std::string VerdictName(TargetVerdict verdict) {
+  switch (verdict) {
+    case TargetVerdict::kWithin:
+      return "within";
+    case TargetVerdict::kOutside:
+      return "outside";
+    case TargetVerdict::kNotRun:
+      return "not run";
+    case TargetVerdict::kFailed:
+      return "failed";
+    case TargetVerdict::kNoMethod:
+      return "no such method";
+    case TargetVerdict::kNotAvailable:
+      return "paper: not available";
+    case TargetVerdict::kNotPlanned:
+      return "not planned";
+  }
+  return "";
+}
+
+}  // namespace roundlab

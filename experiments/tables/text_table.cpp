@@ -1,0 +1,165 @@
+#include "experiments/tables/text_table.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "core/base/error.h"
+#include "core/base/suggest.h"
+
+namespace roundlab {
+namespace {
+
+/// Width on a terminal: code points, not bytes.
+std::size_t Width(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  }));
+}
+
+/// Each character that `from` has becomes the text at the same place of `to`.
+std::string Escape(const std::string& text, std::string_view from,
+                   const std::vector<std::string>& to) {
+  std::string escaped;
+  for (const char c : text) {
+    const std::size_t at = from.find(c);
+    if (at == std::string_view::npos) {
+      escaped += c;
+    } else {
+      escaped += to[at];
+    }
+  }
+  return escaped;
+}
+
+void ReplaceAll(std::string_view what, std::string_view by, std::string* text) {
+  for (std::size_t at = 0; (at = text->find(what, at)) != std::string::npos; at += by.size()) {
+    text->replace(at, what.size(), by);
+  }
+}
+
+std::string EscapeLatex(const std::string& text) {
+  std::string escaped = Escape(text, "\\{}$&#_%^~",
+                               {"\\textbackslash{}", "\\{", "\\}", "\\$", "\\&", "\\#", "\\_",
+                                "\\%", "\\textasciicircum{}", "\\textasciitilde{}"});
+  ReplaceAll("±", "$\\pm$", &escaped);
+  ReplaceAll("Δ", "$\\Delta$", &escaped);
+  return escaped;
+}
+
+std::string EscapeCsv(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  return "\"" + Escape(text, "\"", {"\"\""}) + "\"";
+}
+
+std::string JoinedCsv(const std::vector<std::string>& cells) {
+  std::string line;
+  for (std::size_t i = 0; i < cells.size(); ++i) line += (i == 0 ? "" : ",") + EscapeCsv(cells[i]);
+  return line + "\n";
+}
+
+}  // namespace
+
+std::string EscapeHtml(const std::string& text) {
+  return Escape(text, "&<>\"'", {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"});
+}
+
+std::string TextTable::ToMarkdown() const {
+  std::vector<std::vector<std::string>> lines = {header};
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    auto& line = lines.emplace_back();
+    for (std::size_t c = 0; c < rows[r].size(); ++c) {
+      const std::string cell = Escape(rows[r][c], "|", {"\\|"});
+      line.push_back(best.count({r, c}) != 0 ? "**" + cell + "**" : cell);
+    }
+  }
+  std::vector<std::size_t> widths(header.size(), 3);
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], Width(line[i]));
+  }
+  std::string text = title.empty() ? "" : title + "\n\n";
+  for (std::size_t r = 0; r < lines.size(); ++r) {
+    text += "|";
+    for (std::size_t i = 0; i < lines[r].size(); ++i) {
+      text += " " + lines[r][i] + std::string(widths[i] - Width(lines[r][i]), ' ') + " |";
+    }
+    text += "\n";
+    if (r > 0) continue;
+    text += "|";
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      text += std::string(widths[i] + 1, '-') + (i == 0 ? "-|" : ":|");
+    }
+    text += "\n";
+  }
+  for (const std::string& note : notes) text += "\n" + note + "\n";
+  return text;
+}
+
+std::string TextTable::ToCsv() const {
+  std::string text = JoinedCsv(header);
+  for (const auto& row : rows) text += JoinedCsv(row);
+  return text;
+}
+
+std::string TextTable::ToLatex() const {
+  const auto line = [](const std::vector<std::string>& cells) {
+    std::string text;
+    for (const std::string& cell : cells) text += (&cell == cells.data() ? "" : " & ") + cell;
+    return text + " \\\\\n";
+  };
+  std::vector<std::string> head;
+  for (const std::string& cell : header) head.push_back(EscapeLatex(cell));
+  std::string text = "\\begin{table}\n\\centering\n";
+  if (!title.empty()) text += "\\caption{" + EscapeLatex(title) + "}\n";
+  text += "\\begin{tabular}{l" + std::string(header.empty() ? 0 : header.size() - 1, 'r') +
+          "}\n\\toprule\n" + line(head) + "\\midrule\n";
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    std::vector<std::string> cells;
+    for (std::size_t c = 0; c < rows[r].size(); ++c) {
+      const std::string cell = EscapeLatex(rows[r][c]);
+      cells.push_back(best.count({r, c}) != 0 ? "\\textbf{" + cell + "}" : cell);
+    }
+    text += line(cells);
+  }
+  text += "\\bottomrule\n\\end{tabular}\n";
+  for (const std::string& note : notes) text += "\n" + EscapeLatex(note) + "\n";
+  return text + "\\end{table}\n";
+}
+
+std::string TextTable::ToHtml() const {
+  std::string text = "<table>\n";
+  if (!title.empty()) text += "<caption>" + EscapeHtml(title) + "</caption>\n";
+  text += "<thead><tr>";
+  for (const std::string& cell : header) text += "<th scope=\"col\">" + EscapeHtml(cell) + "</th>";
+  text += "</tr></thead>\n<tbody>\n";
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    text += "<tr>";
+    for (std::size_t c = 0; c < rows[r].size(); ++c) {
+      const std::string cell = EscapeHtml(rows[r][c]);
+      if (c == 0) {
+        text += "<th scope=\"row\">" + cell + "</th>";
+      } else {
+        text += best.count({r, c}) != 0 ? "<td><strong>" + cell + "</strong></td>"
+                                        : "<td>" + cell + "</td>";
+      }
+    }
+    text += "</tr>\n";
+  }
+  text += "</tbody>\n</table>\n";
+  for (const std::string& note : notes) text += "<p class=\"note\">" + EscapeHtml(note) + "</p>\n";
+  return text;
+}
+
+std::string TextTable::To(const std::string& format) const {
+  CheckTableFormat(format);
+  if (format == "csv") return ToCsv();
+  if (format == "latex") return ToLatex();
+  return format == "html" ? ToHtml() : ToMarkdown();
+}
+
+void CheckTableFormat(const std::string& format) {
+  const std::vector<std::string> known = {"csv", "html", "latex", "markdown"};
+  if (std::find(known.begin(), known.end(), format) != known.end()) return;
+  throw Error("unknown table format '" + format + "'" + SuggestionSuffix(format, known));
+}
+
+}  // namespace roundlab

@@ -1,0 +1,168 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "experiments/plan/experiment.h"
+#include "experiments/tables/ablation.h"
+#include "experiments/tables/table.h"
+#include "tests/core/formats/format_files.h"
+
+namespace roundlab {
+namespace {
+
+using testing::TempFolder;
+using Row = std::vector<std::string>;
+
+constexpr const char* kTuned = R"(
+model: m/
+quant: {bits: 4}
+calibration: {data: {path: x}}
+pipeline: [{type: round, scheme: {type: signround}}]
+eval: [{type: perplexity, name: t, data: {path: x}}]
+)";
+
+Experiment LoadTuned(const std::string& yaml) {
+  const TempFolder folder;
+  return LoadExperiment(folder.Write("e.yaml", kTuned + yaml), {});
+}
+
+/// A complete outcome a distinct run, whose metric `value` tells.
+template <class Value>
+std::vector<RunOutcome> OutcomesBy(const Experiment& experiment, const Value& value) {
+  std::vector<RunOutcome> outcomes;
+  for (const PlannedRun& run : experiment.runs) {
+    RunOutcome& outcome = outcomes.emplace_back();
+    outcome.id = run.id;
+    outcome.state = RunState::kDone;
+    outcome.result.metrics["t/perplexity"] = value(run);
+  }
+  return outcomes;
+}
+
+TEST(AxesTest, ZipSetsOptionsTogetherAndLabelsNameThem) {
+  const Experiment experiment = LoadTuned(
+      "axes:\n"
+      "  - {name: size, zip: {quant.bits: [4, 2], quant.group_size: [128, 64]}}\n"
+      "  - {key: pipeline.0.steps, values: [50, 200], labels: [short, long]}\n");
+  EXPECT_EQ(experiment.axes.at(0).labels, (Row{"4, 128", "2, 64"}));
+  EXPECT_EQ(experiment.axes.at(1).labels, (Row{"short", "long"}));
+  ASSERT_EQ(experiment.runs.size(), 4U);
+  EXPECT_EQ(experiment.runs[3].config.quant->spec.bits, 2);
+  EXPECT_EQ(experiment.runs[3].config.quant->spec.group_size, 64);
+  EXPECT_EQ(experiment.runs[3].config.pipeline.at(0).tune.steps, 200);
+}
+
+TEST(AxesTest, WhereKeepsAndExceptDropsPoints) {
+  const Experiment experiment = LoadTuned(
+      "axes: [{key: quant.bits, values: [4, 3, 2]}, {key: threads, values: [1, 2]}]\n"
+      "where: [{quant.bits: [4, 3]}, {threads: 1}]\nexcept: [{quant.bits: 4, threads: 2}]\n");
+  std::vector<std::string> points;
+  for (const PlannedRun& run : experiment.runs) {
+    points.push_back(run.labels.at("quant.bits") + "/" + run.labels.at("threads"));
+  }
+  EXPECT_EQ(points, (Row{"4/1", "3/1", "3/2", "2/1"}));
+}
+
+TEST(ExperimentTest, ReadsItselfBackFromTheResolvedText) {
+  const Experiment experiment = LoadTuned(
+      "axes: [{name: m, values: {a: {}, b: {quant.bits: 3}}}]\nseeds: [0, 1]\n"
+      "tables: [{rows: m, value: t/perplexity}]\n"
+      "ablate: {value: t/perplexity, off: {offset: {pipeline.0.scheme.tune_offset: false}}}\n");
+  const TempFolder folder;
+  const Experiment again = LoadExperiment(folder.Write("other.yaml", experiment.resolved), {});
+  EXPECT_EQ(again.name, experiment.name);
+  EXPECT_EQ(again.resolved, experiment.resolved);
+  ASSERT_EQ(again.runs.size(), 8U);
+  for (std::size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(again.runs[i].id, experiment.runs[i].id);
+    EXPECT_EQ(again.runs[i].labels, experiment.runs[i].labels);
+  }
+}
+
+constexpr const char* kAblate = R"(
+seeds: [0, 1, 2]
+ablate:
+  value: t/perplexity
+  pairs: true
+  off:
+    best: {pipeline.0.select: last}
+    range: {pipeline.0.scheme.tune_range: false}
+)";
+
+TEST(AblationTest, SwitchesOffOneAndTwoAtATime) {
+  const Experiment experiment = LoadTuned(kAblate);
+  EXPECT_EQ(experiment.axes.at(0).name, "ablate");
+  EXPECT_EQ(experiment.axes[0].labels, (Row{"full", "- best", "- range", "- best - range"}));
+  ASSERT_EQ(experiment.runs.size(), 12U);
+  EXPECT_NE(experiment.runs[9].config.Canonical().find("select: last"), std::string::npos);
+  EXPECT_NE(experiment.runs[9].config.Canonical().find("tune_range: false"), std::string::npos);
+}
+
+TEST(AblationTest, RanksByDamageWithIntervalsAndInteraction) {
+  const Experiment experiment = LoadTuned(kAblate);
+  // Seeds 0, 1, 2 shift everything by 0, 10, 20; damages 1 and 4 +- 1, and both 8: 3 more than 5.
+  const auto outcomes = OutcomesBy(experiment, [](const PlannedRun& run) {
+    const std::string& label = run.labels.at("ablate");
+    const auto seed = static_cast<double>(run.seed);
+    const double damage = label == "full"      ? 0
+                          : label == "- best"  ? 1
+                          : label == "- range" ? 3 + seed
+                                               : 8;
+    return 100 + 10 * seed + damage;
+  });
+  const auto tables = MakeAblationTables(experiment, outcomes);
+  ASSERT_EQ(tables.size(), 1U);
+  const TextTable& table = tables[0];
+  EXPECT_EQ(table.title, "Ablation on t/perplexity: most damaging first");
+  ASSERT_EQ(table.rows.size(), 4U);
+  EXPECT_EQ(table.rows[0], (Row{"full", "110.00", "3", "", "", "", ""}));
+  EXPECT_EQ(table.rows[1], (Row{"- best - range", "118.00", "3", "+8.0000", "+8.0000 to +8.0000",
+                                "<0.0001", "+3.0000"}));
+  // Mean 4, s = 1: 4 +- 4.30265 / sqrt(3); t = 6.9282 with 2 degrees of freedom: p = 0.0202.
+  EXPECT_EQ(table.rows[2],
+            (Row{"- range", "114.00", "3", "+4.0000", "+1.5159 to +6.4841", "0.0202", "-"}));
+  EXPECT_EQ(table.rows[3][0], "- best");
+}
+
+TEST(AblationTest, OneSeedHasNoIntervalAndMissingRunsAreSaid) {
+  const Experiment experiment = LoadTuned(
+      "ablate: {value: t/perplexity, off: {offset: {pipeline.0.scheme.tune_offset: false}, "
+      "range: {pipeline.0.scheme.tune_range: false}}}\n");
+  auto outcomes = OutcomesBy(experiment, [](const PlannedRun& run) {
+    return run.labels.at("ablate") == "full" ? 100.0 : 90.0;
+  });
+  outcomes[2].state = RunState::kFailed;
+  const TextTable table = MakeAblationTables(experiment, outcomes).at(0);
+  EXPECT_EQ(table.rows.at(1), (Row{"- offset", "90.000", "1", "-10.000", "-", "-"}));
+  EXPECT_EQ(table.rows.at(2), (Row{"- range", "failed", "0", "-", "-", "-"}));
+}
+
+TEST(TableTest, StarsDifferencesFromTheBaselineAndMarksTheBest) {
+  const Experiment experiment = LoadTuned(
+      "axes:\n  - {key: pipeline.0.steps, name: steps, values: [10, 20, 30]}\nseeds: [0, 1, 2]\n"
+      "tables: [{rows: steps, value: t/perplexity, compare_to: 10}]\n");
+  // 20 steps: 5 less on each seed, give or take; 30 steps: noise.
+  const auto outcomes = OutcomesBy(experiment, [](const PlannedRun& run) {
+    const double base = 50 + 10 * static_cast<double>(run.seed);
+    const double wiggle = run.seed == 1 ? 0.1 : -0.1;
+    const std::string& steps = run.labels.at("steps");
+    return steps == "10" ? base : (steps == "20" ? base - 5 + wiggle : base + 20 * wiggle);
+  });
+  const TextTable table = MakeTable(experiment, experiment.tables[0], outcomes);
+  EXPECT_EQ(table.rows.at(0).at(1).find("†"), std::string::npos);
+  EXPECT_NE(table.rows.at(1).at(1).find(" †"), std::string::npos);
+  EXPECT_EQ(table.rows.at(2).at(1).find("†"), std::string::npos);
+  EXPECT_EQ(table.best, (std::set<std::pair<std::size_t, std::size_t>>{{1, 1}}));
+  ASSERT_EQ(table.notes.size(), 1U);
+  EXPECT_EQ(table.notes[0].find("† differs from 10 with p < 0.05"), 0U);
+  const TextTable rows = MakeLongTable(experiment, experiment.tables[0], outcomes);
+  EXPECT_EQ(rows.header,
+            (Row{"steps", "column", "metric", "mean", "half_width_95", "n", "p", "status"}));
+  EXPECT_EQ(rows.rows.at(0).at(3), "60");
+  EXPECT_EQ(rows.rows.at(0).at(6), "");
+  EXPECT_LT(std::stod(rows.rows.at(1).at(6)), 0.001);
+  EXPECT_EQ(rows.rows.at(1).at(7), "complete");
+}
+
+}  // namespace
+}  // namespace roundlab
