@@ -14,7 +14,7 @@
 #include "core/base/interrupt.h"
 #include "core/base/statistics.h"
 #include "core/config/optional_field.h"
-#include "core/text/calibration.h"
+#include "core/text/data/calibration.h"
 #include "eval/logit_divergence.h"
 #include "eval/score_windows.h"
 

@@ -10,7 +10,7 @@
 #include "core/config/registry.h"
 #include "core/metrics/metric_sink.h"
 #include "core/model/model.h"
-#include "core/text/tokenizer.h"
+#include "core/text/tokenizer/tokenizer.h"
 
 namespace roundlab {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/text/tokenizer.h"
+#include "core/text/tokenizer/tokenizer.h"
 #include "eval/likelihood.h"
 #include "eval/task.h"
 

@@ -5,7 +5,7 @@
 
 #include "core/base/statistics.h"
 #include "core/metrics/run_record.h"
-#include "core/text/calibration.h"
+#include "core/text/data/calibration.h"
 #include "eval/score_windows.h"
 
 namespace roundlab {

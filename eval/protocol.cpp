@@ -6,7 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/config/optional_field.h"
-#include "core/text/calibration.h"
+#include "core/text/data/calibration.h"
 #include "eval/wikitext.h"
 
 namespace roundlab {

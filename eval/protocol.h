@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/model/description.h"
-#include "core/text/dataset.h"
-#include "core/text/tokenizer.h"
+#include "core/text/data/dataset.h"
+#include "core/text/tokenizer/tokenizer.h"
 #include "eval/windows.h"
 
 namespace roundlab {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/config/fields.h"
-#include "core/text/rows.h"
+#include "core/text/data/rows.h"
 #include "eval/template.h"
 
 namespace roundlab {

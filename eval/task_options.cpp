@@ -4,7 +4,7 @@
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/config/value_fields.h"
-#include "core/text/catalogue.h"
+#include "core/text/data/catalogue.h"
 #include "eval/task.h"
 
 namespace roundlab {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/text/utf8.h"
+#include "core/text/unicode/utf8.h"
 #include "eval/text_filters.h"
 
 namespace roundlab {

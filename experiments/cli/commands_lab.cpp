@@ -2,9 +2,9 @@
 #include <cstdio>
 
 #include "core/base/error.h"
-#include "core/text/builtin_data.h"
-#include "core/text/lab_tasks.h"
-#include "core/text/lab_text.h"
+#include "core/text/data/builtin_data.h"
+#include "core/text/lab/tasks.h"
+#include "core/text/lab/text.h"
 #include "experiments/cli/commands.h"
 
 namespace roundlab {

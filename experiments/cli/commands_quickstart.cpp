@@ -2,7 +2,7 @@
 #include <cstdio>
 #include <thread>
 
-#include "core/text/catalogue.h"
+#include "core/text/data/catalogue.h"
 #include "experiments/cli/commands.h"
 
 namespace roundlab {

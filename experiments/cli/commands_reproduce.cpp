@@ -6,7 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
-#include "core/text/catalogue.h"
+#include "core/text/data/catalogue.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cost/estimate.h"
 #include "experiments/run/preflight.h"

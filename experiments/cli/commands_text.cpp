@@ -9,8 +9,8 @@
 #include "core/base/files.h"
 #include "core/formats/json.h"
 #include "core/model/model.h"
-#include "core/text/catalogue.h"
-#include "core/text/tokenizer.h"
+#include "core/text/data/catalogue.h"
+#include "core/text/tokenizer/tokenizer.h"
 #include "experiments/cli/commands.h"
 
 namespace roundlab {

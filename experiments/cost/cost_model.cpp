@@ -5,7 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
-#include "core/text/catalogue.h"
+#include "core/text/data/catalogue.h"
 
 namespace roundlab {
 namespace {

@@ -4,8 +4,8 @@
 
 #include "core/base/error.h"
 #include "core/model/loader.h"
-#include "core/text/catalogue.h"
-#include "core/text/tokenizer.h"
+#include "core/text/data/catalogue.h"
+#include "core/text/tokenizer/tokenizer.h"
 #include "experiments/cost/machine_probe.h"
 
 namespace roundlab {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/config/fields.h"
-#include "core/text/calibration.h"
+#include "core/text/data/calibration.h"
 #include "eval/evaluator.h"
 #include "rounding/pipeline.h"
 #include "rounding/quant_options.h"

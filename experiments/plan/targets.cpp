@@ -8,7 +8,7 @@
 #include "core/base/files.h"
 #include "core/base/suggest.h"
 #include "core/config/value_fields.h"
-#include "core/text/csv.h"
+#include "core/text/data/csv.h"
 
 namespace roundlab {
 namespace {

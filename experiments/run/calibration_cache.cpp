@@ -7,7 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/base/hash.h"
-#include "core/text/builtin_data.h"
+#include "core/text/data/builtin_data.h"
 
 namespace roundlab {
 namespace {

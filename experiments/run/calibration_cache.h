@@ -3,7 +3,7 @@
 #include <string>
 
 #include "core/base/content_cache.h"
-#include "core/text/calibration.h"
+#include "core/text/data/calibration.h"
 
 namespace roundlab {
 

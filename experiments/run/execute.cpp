@@ -18,7 +18,7 @@
 #include "core/metrics/run_record.h"
 #include "core/metrics/tensorboard_file.h"
 #include "core/model/model.h"
-#include "core/text/catalogue.h"
+#include "core/text/data/catalogue.h"
 #include "experiments/run/calibration_cache.h"
 #include "experiments/run/commit.h"
 #include "experiments/run/preflight.h"

@@ -8,9 +8,9 @@
 
 #include "core/base/error.h"
 #include "core/model/loader.h"
-#include "core/text/calibration.h"
-#include "core/text/catalogue.h"
-#include "core/text/tokenizer.h"
+#include "core/text/data/calibration.h"
+#include "core/text/data/catalogue.h"
+#include "core/text/tokenizer/tokenizer.h"
 
 namespace roundlab {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "core/config/fields.h"
 #include "core/model/description.h"
-#include "core/text/dataset.h"
+#include "core/text/data/dataset.h"
 #include "optimizers/optimizers.h"
 #include "optimizers/schedule.h"
 

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "core/base/statistics.h"
-#include "core/text/calibration.h"
+#include "core/text/data/calibration.h"
 #include "tests/eval/judge.h"
 
 namespace roundlab {

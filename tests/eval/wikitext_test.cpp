@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/files.h"
-#include "core/text/dataset.h"
+#include "core/text/data/dataset.h"
 #include "tests/support/shared_data.h"
 
 namespace roundlab {

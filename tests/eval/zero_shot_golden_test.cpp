@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "core/metrics/run_record.h"
-#include "core/text/catalogue.h"
+#include "core/text/data/catalogue.h"
 #include "eval/harness.h"
 #include "eval/likelihood.h"
 #include "eval/task_metrics.h"

@@ -1,7 +1,7 @@
 """Writes calibration.txt beside this file: which tokens Python's own libraries take for calibration.
 
 Needs Python with datasets and tokenizers, and the shared folder in ROUNDLAB_SHARED. Run by hand; the
-result is committed and read by tests/core/text/calibration_golden_test.cpp. The documents are drawn
+result is committed and read by tests/core/text/data/calibration_golden_test.cpp. The documents are drawn
 by datasets' shuffle and by Python's random, the ids are those of the tokenizers library, and the
 rules are those of auto-round 0.16.1 (pile-10k) and of the GPTQ code (datautils.py, get_c4 and
 get_wikitext2).

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/text/tokenizer.h"
+#include "core/text/tokenizer/tokenizer.h"
 #include "tests/core/formats/format_files.h"
 #include "tests/support/shared_data.h"
 
@@ -32,9 +32,9 @@ inline std::vector<nlohmann::json> JsonLines(const std::string& path) {
   return lines;
 }
 
-/// A file that lies beside the tests' sources.
+/// A file that lies beside the tokenizer tests' sources.
 inline std::string BesideTests(const std::string& name) {
-  return SourceFolder() + "/tests/core/text/" + name;
+  return SourceFolder() + "/tests/core/text/tokenizer/" + name;
 }
 
 /// A tokenizer.json of the tokens "<unk>", a, b, c, ab, abc (ids 0 to 5), to be varied.

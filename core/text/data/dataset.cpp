@@ -1,0 +1,239 @@
+#include "core/text/data/dataset.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/hash.h"
+#include "core/base/suggest.h"
+#include "core/formats/json.h"
+#include "core/text/data/builtin_data.h"
+#include "core/text/data/catalogue.h"
+#include "core/text/data/parquet.h"
+#include "core/text/unicode/utf8.h"
+
+namespace roundlab {
+namespace {
+
+bool EndsWith(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+std::string_view Strip(std::string_view text) {
+  const char* const space = " \t\n\r\f\v";
+  const std::size_t first = text.find_first_not_of(space);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(space) - first + 1);
+}
+
+/// Splits into lines and hands each on until `take` says stop. Row numbers count from 1.
+template <class Take>
+void ForLines(std::string_view text, const Take& take) {
+  std::int64_t row = 1;
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    if (!take(text.substr(begin, end - begin), row++)) return;
+    begin = end + 1;
+  }
+}
+
+std::string JsonDocument(std::string_view line, const std::string& field,
+                         const std::string& where) {
+  const nlohmann::json row = ParseJson(line, where);
+  if (!row.is_object()) throw Error(where + ": expected a JSON object");
+  const auto found = row.find(field);
+  if (found == row.end()) {
+    std::vector<std::string> keys;
+    for (const auto& [key, value] : row.items()) keys.push_back(key);
+    throw Error(where + ": no field '" + field + "'" + SuggestionSuffix(field, keys));
+  }
+  if (!found->is_string()) throw Error(where + ": field '" + field + "' is not a text");
+  return found->get<std::string>();
+}
+
+std::vector<std::string> SplitAtMarkers(const std::string& text, std::int64_t most) {
+  const std::string marker = "<|endoftext|>";
+  std::vector<std::string> documents;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(marker, begin), text.size());
+    const auto document = Strip(std::string_view(text).substr(begin, end - begin));
+    if (!document.empty()) documents.emplace_back(document);
+    if (most != 0 && static_cast<std::int64_t>(documents.size()) == most) break;
+    begin = end + marker.size();
+  }
+  return documents;
+}
+
+std::vector<std::string> ParquetDocuments(const DataSource& source, std::int64_t most) {
+  std::vector<std::string> documents;
+  ForParquetRows(source.path, {source.field}, [&](std::string_view json, std::int64_t row) {
+    documents.push_back(JsonDocument(json, source.field, source.path + ":" + std::to_string(row)));
+    return most == 0 || static_cast<std::int64_t>(documents.size()) < most;
+  });
+  return documents;
+}
+
+std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t most) {
+  const std::string format = FormatOf(source);
+  if (IsBuiltin(source.path)) return BuiltinDocuments(source.path, most);
+  if (format == "parquet") return ParquetDocuments(source, most);
+  const std::string text = ReadMaybeGzip(source.path);
+  try {
+    CheckUtf8(text);
+  } catch (const Error& e) {
+    throw Error(source.path + ": " + e.what());
+  }
+  std::vector<std::string> documents;
+  if (format == "text") {
+    if (!Strip(text).empty()) documents.push_back(text);
+    return documents;
+  }
+  if (format == "endoftext") return SplitAtMarkers(text, most);
+  ForLines(text, [&](std::string_view line, std::int64_t row) {
+    const bool blank = Strip(line).empty();
+    if (format == "wikitext") documents.push_back(blank ? "" : std::string(line) + "\n");
+    if (format == "lines" && !blank) documents.emplace_back(Strip(line));
+    if (format == "jsonl" && !blank) {
+      documents.push_back(
+          JsonDocument(line, source.field, source.path + ":" + std::to_string(row)));
+    }
+    return most == 0 || static_cast<std::int64_t>(documents.size()) < most;
+  });
+  return documents;
+}
+
+}  // namespace
+
+DataSource ResolveData(const DataSource& source) {
+  if (source.name.empty()) return source;
+  const DataEntry& entry = FindData(source.name);
+  const std::string split = source.split.empty() ? entry.split : source.split;
+  std::vector<std::string> splits;
+  std::string missing;
+  for (const DataEntry::File& file : entry.files) {
+    splits.push_back(file.split);
+    if (file.split != split) continue;
+    DataSource found = source;
+    found.path = IsBuiltin(file.path) ? file.path : DataFolder() + "/" + file.path;
+    found.format = file.format.empty() ? "auto" : file.format;
+    if (!file.field.empty()) found.field = file.field;
+    if (!file.labels.empty()) found.labels = DataFolder() + "/" + file.labels;
+    if (IsBuiltin(found.path) || std::filesystem::exists(found.path)) return found;
+    missing += (missing.empty() ? "" : " or ") + found.path;
+  }
+  if (!missing.empty()) {
+    throw Error("data '" + entry.name + "' is not at " + missing + "; " + entry.get);
+  }
+  throw Error("data '" + entry.name + "': unknown split '" + split + "'" +
+              SuggestionSuffix(split, splits));
+}
+
+std::string FormatOf(const DataSource& file) {
+  if (file.format != "auto" && !file.format.empty()) return file.format;
+  std::string_view name = file.path;
+  if (EndsWith(name, ".gz")) name.remove_suffix(3);
+  if (EndsWith(name, ".jsonl") || EndsWith(name, ".json")) return "jsonl";
+  if (EndsWith(name, ".parquet")) return "parquet";
+  return EndsWith(name, ".raw") ? "wikitext" : "text";
+}
+
+std::vector<std::string> DataFormats() {
+  return {"auto", "endoftext", "jsonl", "lines", "parquet", "text", "wikitext"};
+}
+
+void DataSource::Fields(FieldVisitor& f) {
+  f.String("name", &name, "name of the catalogue");
+  f.String("path", &path, "file; .gz is unpacked");
+  f.Choice("format", &format, DataFormats(), "format of the file");
+  f.String("field", &field, "jsonl, parquet: the field that holds the document");
+  f.String("split", &split, "split of a catalogue entry; none is its default");
+  f.String("labels", &labels, "rows: file with one label a line, their field 'label'");
+  f.Rule([this]() -> std::string {
+    if (name.empty() == path.empty()) return "give either name or path";
+    return name.empty() && !split.empty() ? "split goes with name, not with path" : "";
+  });
+}
+
+void DataField::Read(const ConfigNode& node, const std::string& path,
+                     std::vector<Diagnostic>* diagnostics) {
+  if (node.kind == ConfigNode::Kind::kMapping) {
+    ReadFields(node, path, FieldsOf(source_), diagnostics);
+  } else if (node.kind != ConfigNode::Kind::kScalar) {
+    diagnostics->push_back({node.where, path + ": expected a name or {path: FILE}, got " +
+                                            std::string(node.KindName())});
+  } else {
+    source_->name = node.scalar;
+  }
+  if (source_->name.empty() || node.kind == ConfigNode::Kind::kNull) return;
+  try {
+    FindData(source_->name);
+  } catch (const ConfigError&) {
+    throw;
+  } catch (const Error& e) {
+    diagnostics->push_back({node.where, path + ": " + e.what()});
+  }
+}
+
+std::string DataField::Write() const {
+  return source_->Given() ? WriteFields(FieldsOf(source_)) : "";
+}
+
+Dataset LoadDataset(const DataSource& source, std::int64_t most) {
+  Dataset dataset;
+  DataSource file = source;
+  if (!source.name.empty()) {
+    const DataEntry& entry = FindData(source.name);
+    file = ResolveData(source);
+    dataset.join = entry.join;
+    dataset.join_tokens = entry.join_tokens;
+  } else {
+    const std::string format = FormatOf(source);
+    const bool rows = format == "wikitext" || format == "jsonl" || format == "parquet";
+    dataset.join = rows ? "\n\n" : " ";
+    dataset.join_tokens = IsBuiltin(source.path);
+  }
+  dataset.label = source.Label();
+  dataset.file = file.path;
+  dataset.format = FormatOf(file);
+  dataset.documents = ReadDocuments(file, most);
+  if (dataset.documents.empty()) throw Error(file.path + ": no text in this file");
+  return dataset;
+}
+
+std::string ReadMaybeGzip(const std::string& path) {
+  if (IsBuiltin(path)) return BuiltinRows(path);
+  if (!EndsWith(path, ".gz")) return ReadFile(path);
+  errno = 0;
+  gzFile in = gzopen(path.c_str(), "rb");
+  if (in == nullptr) throw Error(path + ": cannot open: " + std::strerror(errno));
+  std::string text;
+  std::vector<char> buffer(std::size_t{1} << 18);
+  int got = 0;
+  while ((got = gzread(in, buffer.data(), static_cast<unsigned>(buffer.size()))) > 0) {
+    text.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  int code = Z_OK;
+  const std::string why = gzerror(in, &code);
+  const bool ended = gzclose(in) == Z_OK;
+  if (got < 0 || !ended) throw Error(path + ": broken gzip file: " + why);
+  return text;
+}
+
+std::string Fingerprint(const Dataset& dataset) {
+  Sha256 hash;
+  for (const std::string& document : dataset.documents) {
+    hash.Update(std::to_string(document.size()) + ":");
+    hash.Update(document);
+  }
+  return hash.HexDigest();
+}
+
+}  // namespace roundlab

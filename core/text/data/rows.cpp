@@ -1,0 +1,130 @@
+#include "core/text/data/rows.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/formats/json.h"
+#include "core/text/data/csv.h"
+#include "core/text/data/parquet.h"
+#include "core/text/unicode/utf8.h"
+
+namespace roundlab {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+std::string ReadUtf8(const std::string& path) {
+  std::string text = ReadMaybeGzip(path);
+  try {
+    CheckUtf8(text);
+  } catch (const Error& e) {
+    throw Error(path + ": " + e.what());
+  }
+  return text;
+}
+
+bool Blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos;
+}
+
+void AddRow(Json value, const std::string& where, Rows* rows) {
+  if (!value.is_object()) throw Error(where + ": expected a JSON object");
+  rows->rows.push_back({std::move(value), where});
+}
+
+void ReadJson(const std::string& path, Rows* rows) {
+  const std::string text = ReadUtf8(path);
+  const std::size_t start = text.find_first_not_of(" \t\r\n");
+  if (start != std::string::npos && text[start] == '[') {
+    Json all = ParseOrderedJson(text, path);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      AddRow(std::move(all[i]), path + ": row " + std::to_string(i + 1), rows);
+    }
+    return;
+  }
+  const auto lines = Lines(text);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (Blank(lines[i])) continue;
+    const std::string where = path + ":" + std::to_string(i + 1);
+    AddRow(ParseOrderedJson(lines[i], where), where, rows);
+  }
+}
+
+void ReadParquet(const std::string& path, Rows* rows) {
+  ForParquetRows(path, {}, [&](std::string_view json, std::int64_t row) {
+    rows->rows.push_back({Json::parse(json), path + ":" + std::to_string(row)});
+    return true;
+  });
+}
+
+/// "anatomy" of ".../anatomy_test.csv".
+std::string SubjectOf(const fs::path& file) {
+  const std::string stem = file.stem().string();
+  return stem.substr(0, stem.rfind('_'));
+}
+
+void ReadMmluFile(const fs::path& file, Rows* rows) {
+  const std::string path = file.string();
+  constexpr std::size_t kColumns = 6;
+  for (const CsvRow& row : ParseCsv(ReadUtf8(path), path)) {
+    const std::string where = path + ":" + std::to_string(row.line);
+    if (row.cells.size() != kColumns) {
+      throw Error(where + ": has " + std::to_string(row.cells.size()) +
+                  " cells; expected question, four choices and a letter");
+    }
+    const std::string& letter = row.cells[5];
+    if (letter.size() != 1 || letter[0] < 'A' || letter[0] > 'D') {
+      throw Error(where + ": answer is '" + letter + "'; expected A, B, C or D");
+    }
+    Json value = {{"subject", SubjectOf(file)}, {"question", row.cells[0]}};
+    value["choices"] = std::vector<std::string>(row.cells.begin() + 1, row.cells.begin() + 5);
+    value["answer"] = letter[0] - 'A';
+    rows->rows.push_back({std::move(value), where});
+  }
+}
+
+void ReadMmluFolder(const std::string& folder, Rows* rows) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".csv") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  for (const fs::path& file : files) ReadMmluFile(file, rows);
+}
+
+void AddLabels(const std::string& path, Rows* rows) {
+  const std::string text = ReadUtf8(path);
+  std::vector<std::string> labels;
+  for (const std::string_view line : Lines(text)) {
+    if (!Blank(line)) labels.emplace_back(line);
+  }
+  if (labels.size() != rows->rows.size()) {
+    throw Error(path + ": has " + std::to_string(labels.size()) + " labels for the " +
+                std::to_string(rows->rows.size()) + " rows of " + rows->file);
+  }
+  for (std::size_t i = 0; i < labels.size(); ++i) rows->rows[i].value["label"] = labels[i];
+}
+
+}  // namespace
+
+Rows LoadRows(const DataSource& source) {
+  const DataSource file = ResolveData(source);
+  Rows rows;
+  rows.file = file.path;
+  if (fs::is_directory(file.path)) {
+    ReadMmluFolder(file.path, &rows);
+  } else if (FormatOf(file) == "parquet") {
+    ReadParquet(file.path, &rows);
+  } else {
+    ReadJson(file.path, &rows);
+  }
+  if (rows.rows.empty()) throw Error(file.path + ": no rows in it");
+  if (!file.labels.empty()) AddLabels(file.labels, &rows);
+  return rows;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,220 @@
+#include "core/text/tokenizer/tokenizer_json.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/text/tokenizer/tokenizer_json_parts.h"
+#include "core/text/tokenizer/tokenizer_loaders.h"
+
+namespace roundlab {
+namespace {
+
+using nlohmann::json;
+
+Vocabulary ReadVocabulary(const JsonValue& value) {
+  Vocabulary vocabulary;
+  vocabulary.reserve(value.Object().size());
+  for (const auto& [token, id] : value.Object().items()) {
+    if (!id.is_number_unsigned()) {
+      throw Error(value.place() + ": token '" + token + "': expected an integer, got " +
+                  id.type_name());
+    }
+    vocabulary[token] = JsonValue(&id, value.place() + ": token '" + token + "'").Id();
+  }
+  return vocabulary;
+}
+
+std::pair<std::string, std::string> ReadMerge(const json& merge, const std::string& place,
+                                              std::size_t index) {
+  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+    return {merge[0].get<std::string>(), merge[1].get<std::string>()};
+  }
+  if (merge.is_string()) {
+    const auto& text = merge.get_ref<const std::string&>();
+    const std::size_t space = text.find(' ');
+    if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos) {
+      return {text.substr(0, space), text.substr(space + 1)};
+    }
+  }
+  throw Error(place + "[" + std::to_string(index) +
+              "]: expected \"left right\" or [\"left\", \"right\"], got " +
+              (merge.is_string() ? "'" + merge.get<std::string>() + "'" : merge.type_name()));
+}
+
+std::vector<std::pair<std::string, std::string>> ReadMerges(const JsonValue& value) {
+  std::vector<std::pair<std::string, std::string>> merges;
+  const json& list = value.Array();
+  merges.reserve(list.size());
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const bool is_header =
+        list[i].is_string() && list[i].get_ref<const std::string&>().rfind("#version", 0) == 0;
+    if (!is_header) merges.push_back(ReadMerge(list[i], value.place(), i));
+  }
+  return merges;
+}
+
+std::vector<std::int32_t> TemplateIds(const JsonValue& tokens, const JsonValue& piece) {
+  const std::string& name = piece.At("id").String();
+  const auto token = tokens.Object().find(name);
+  if (token == tokens.Object().end()) {
+    throw Error(piece.place() + ".id: '" + name + "' is not in special_tokens");
+  }
+  std::vector<std::int32_t> ids;
+  const JsonValue entry(&*token, tokens.place() + "." + name);
+  for (const JsonValue& id : entry.At("ids").Items()) ids.push_back(id.Id());
+  return ids;
+}
+
+TokenTemplate ReadTemplate(const JsonValue& value) {
+  TokenTemplate parts;
+  for (const JsonValue& piece : value.At("single").Items()) {
+    const auto sequence = piece.Find("Sequence");
+    if (!sequence.has_value()) {
+      parts.push_back({TemplateIds(value.At("special_tokens"), piece.At("SpecialToken"))});
+      continue;
+    }
+    const JsonValue id = sequence->At("id");
+    if (id.String() != "A") throw Error(id.place() + ": expected 'A', got '" + id.String() + "'");
+    parts.push_back({std::nullopt});
+  }
+  return parts;
+}
+
+AddedToken ReadAddedToken(const JsonValue& value) {
+  AddedToken token;
+  token.content = value.At("content").String();
+  value.At("id").Id();  // must be there; the model's own id counts
+  token.single_word = value.At("single_word").Bool();
+  token.lstrip = value.At("lstrip").Bool();
+  token.rstrip = value.At("rstrip").Bool();
+  token.normalized = value.At("normalized").Bool();
+  token.special = value.At("special").Bool();
+  return token;
+}
+
+bool SameFlags(const AddedToken& a, const AddedToken& b) {
+  return a.single_word == b.single_word && a.lstrip == b.lstrip && a.rstrip == b.rstrip &&
+         a.normalized == b.normalized && a.special == b.special;
+}
+
+// Gives each token the id that the library gives it.
+std::vector<AddedToken> ReadAddedTokens(const JsonValue& value, const Bpe& model) {
+  std::vector<AddedToken> tokens;
+  std::map<std::string, AddedToken> known;
+  auto next_id = static_cast<std::int32_t>(model.size());
+  for (const JsonValue& item : value.Items()) {
+    AddedToken token = ReadAddedToken(item);
+    if (token.content.empty()) continue;
+    const auto earlier = known.find(token.content);
+    if (earlier != known.end() && SameFlags(earlier->second, token)) continue;
+    const std::optional<std::int32_t> of_model = model.Find(token.content);
+    if (earlier != known.end()) {
+      token.id = earlier->second.id;
+    } else {
+      token.id = of_model.has_value() ? *of_model : next_id++;
+    }
+    known[token.content] = token;
+    tokens.push_back(std::move(token));
+  }
+  return tokens;
+}
+
+// Of a pre-tokenizer that has been read, so that its shape and depth are known to be right.
+bool HasByteLevel(const json& pre_tokenizer) {
+  if (pre_tokenizer.at("type") == "ByteLevel") return true;
+  if (pre_tokenizer.at("type") != "Sequence") return false;
+  const json& parts = pre_tokenizer.at("pretokenizers");
+  return std::any_of(parts.begin(), parts.end(), HasByteLevel);
+}
+
+}  // namespace
+
+std::unique_ptr<Bpe> ReadBpeModel(const JsonValue& value) {
+  const auto type = value.Find("type");
+  if (type.has_value() && type->String() != "BPE") FailType(value, {"BPE"});
+  const auto require_empty = [&](const char* key) {
+    const auto text = value.Find(key);
+    if (text.has_value() && !text->String().empty()) {
+      throw Error(text->place() + ": '" + text->String() + "' is not supported (known: '')");
+    }
+  };
+  require_empty("continuing_subword_prefix");
+  require_empty("end_of_word_suffix");
+  const auto dropout = value.Find("dropout");
+  if (dropout.has_value()) throw Error(dropout->place() + ": dropout is not supported");
+  BpeOptions options;
+  const auto unk = value.Find("unk_token");
+  if (unk.has_value()) options.unk_token = unk->String();
+  options.fuse_unk = value.BoolOr("fuse_unk", false);
+  options.byte_fallback = value.BoolOr("byte_fallback", false);
+  options.ignore_merges = value.BoolOr("ignore_merges", false);
+  Vocabulary vocabulary = ReadVocabulary(value.At("vocab"));
+  const auto merges = ReadMerges(value.At("merges"));
+  try {
+    return std::make_unique<Bpe>(std::move(vocabulary), merges, std::move(options));
+  } catch (const Error& error) {
+    throw Error(value.place() + ": " + error.what());
+  }
+}
+
+void ReadPostProcessor(const JsonValue& value, std::optional<TokenTemplate>* around, int depth) {
+  const std::string& type = value.At("type").String();
+  if (type == "TemplateProcessing") {
+    if (around->has_value()) throw Error(value.place() + ": a second template is not supported");
+    *around = ReadTemplate(value);
+    return;
+  }
+  if (type == "ByteLevel") return;  // moves offsets only
+  if (type != "Sequence") FailType(value, {"ByteLevel", "Sequence", "TemplateProcessing"});
+  if (depth >= kMaxPartDepth) {
+    throw Error(value.place() + ": sequences nested deeper than " + std::to_string(kMaxPartDepth));
+  }
+  for (const JsonValue& item : value.At("processors").Items()) {
+    ReadPostProcessor(item, around, depth + 1);
+  }
+}
+
+std::unique_ptr<BpeTokenizer> TokenizerFromJson(std::string_view document, const std::string& name,
+                                                const SpecialName& bos, const SpecialName& eos) {
+  const json parsed = ParseJson(document, name);
+  const JsonValue root(&parsed, name + ": tokenizer");
+  const auto version = root.Find("version");
+  if (version.has_value() && version->String() != "1.0") {
+    throw Error(version->place() + ": unknown version '" + version->String() + "' (known: 1.0)");
+  }
+  BpeTokenizerParts parts;
+  parts.model = ReadBpeModel(root.At("model"));
+  if (const auto part = root.Find("normalizer")) parts.normalizer = ReadNormalizer(*part);
+  if (const auto part = root.Find("pre_tokenizer")) parts.pre_tokenizer = ReadPreTokenizer(*part);
+  if (const auto part = root.Find("decoder")) parts.decoder = ReadDecoder(*part);
+  if (const auto part = root.Find("post_processor")) ReadPostProcessor(*part, &parts.around);
+  if (const auto part = root.Find("added_tokens")) {
+    parts.added_tokens = ReadAddedTokens(*part, *parts.model);
+  }
+  const auto find = [&](std::string_view text) -> std::optional<std::int32_t> {
+    for (const AddedToken& token : parts.added_tokens) {
+      if (token.content == text) return token.id;
+    }
+    return parts.model->Find(text);
+  };
+  parts.special = {bos.Resolve(find), eos.Resolve(find)};
+  const auto pre_tokenizer = root.Find("pre_tokenizer");
+  const bool byte_level = pre_tokenizer.has_value() && HasByteLevel(pre_tokenizer->Object());
+  parts.kind = byte_level ? "byte-level bpe (tokenizer.json)" : "bpe (tokenizer.json)";
+  try {
+    return std::make_unique<BpeTokenizer>(std::move(parts));
+  } catch (const Error& error) {
+    throw Error(name + ": tokenizer.added_tokens: " + error.what());
+  }
+}
+
+std::unique_ptr<Tokenizer> LoadTokenizerJson(const std::string& folder) {
+  const std::string path = folder + "/tokenizer.json";
+  const TokenizerConfig config = ReadTokenizerConfig(folder);
+  return TokenizerFromJson(ReadFile(path), path, config.bos, config.eos);
+}
+
+}  // namespace roundlab

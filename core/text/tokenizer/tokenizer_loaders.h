@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/text/tokenizer/bpe_tokenizer.h"
+#include "core/text/tokenizer/pre_tokenizer.h"
+#include "core/text/tokenizer/tokenizer.h"
+
+namespace roundlab {
+
+// One loader for each form in which tokenizers come; LoadTokenizer chooses. All throw Error naming
+// the file and what is wrong with it.
+
+/// tokenizer.json, with BOS and EOS as the files beside it name them.
+std::unique_ptr<Tokenizer> LoadTokenizerJson(const std::string& folder);
+
+/// vocab.json with merges.txt: byte-level BPE as GPT-2's or, where tokenizer_config.json names the
+/// class Qwen2Tokenizer, as Qwen2's. Without tokenizer_config.json: GPT-2's.
+std::unique_ptr<Tokenizer> LoadVocabMerges(const std::string& folder);
+
+/// tokenizer.model, run by the sentencepiece library as it stands: no special token is ever read
+/// from text. BOS stands in front by default unless tokenizer_config.json says add_bos_token false,
+/// EOS at the end where it says add_eos_token true.
+std::unique_ptr<Tokenizer> LoadSentencePiece(const std::string& folder);
+
+/// The tokenizer.ggml.* keys of a GGUF file.
+std::unique_ptr<Tokenizer> LoadGgufTokenizer(const std::string& path);
+
+/// Patterns of well-known tokenizers, in Oniguruma syntax, for MakeSplit isolated.
+inline constexpr const char* kQwen2Regex =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
+    R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
+inline constexpr const char* kLlama3Regex =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
+    R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
+
+/// Split at `regex`, then bytes as characters.
+std::unique_ptr<PreTokenizer> MakeSplitByteLevel(const char* regex);
+
+/// The template that puts BOS in front and EOS at the end where they are wanted. Throws Error
+/// "<place>: ..." where one is wanted and not known.
+TokenTemplate BosEosTemplate(const std::string& place, const SpecialIds& special, bool add_bos,
+                             bool add_eos);
+
+}  // namespace roundlab

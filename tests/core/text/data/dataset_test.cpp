@@ -1,0 +1,264 @@
+#include "core/text/data/dataset.h"
+
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "core/base/hash.h"
+#include "core/text/data/catalogue.h"
+#include "tests/core/formats/format_files.h"
+#include "tests/support/shared_data.h"
+
+namespace roundlab {
+namespace {
+
+using testing::ErrorOf;
+using testing::TempFolder;
+using Texts = std::vector<std::string>;
+
+Dataset LoadFile(const std::string& path, const std::string& format = "auto",
+                 const std::string& field = "text", std::int64_t most = 0) {
+  DataSource source;
+  source.path = path;
+  source.format = format;
+  source.field = field;
+  return LoadDataset(source, most);
+}
+
+std::string Gzip(const std::string& text) {
+  z_stream stream{};
+  deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+  std::string packed(deflateBound(&stream, text.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_out = static_cast<uInt>(packed.size());
+  deflate(&stream, Z_FINISH);
+  packed.resize(stream.total_out);
+  deflateEnd(&stream);
+  return packed;
+}
+
+TEST(DatasetTest, TextIsOneDocumentAsItIs) {
+  const TempFolder folder;
+  const std::string text = " a\r\n\nb\n";
+  EXPECT_EQ(LoadFile(folder.Write("a.txt", text)).documents, Texts{text});
+  EXPECT_EQ(LoadFile(folder.Write("noname", text)).documents, Texts{text});
+}
+
+TEST(DatasetTest, LinesAreStrippedAndBlankOnesLeftOut) {
+  const TempFolder folder;
+  const std::string file = folder.Write("a.txt", " one \r\n\r\n \t\ntwo words\nlast");
+  EXPECT_EQ(LoadFile(file, "lines").documents, (Texts{"one", "two words", "last"}));
+  EXPECT_EQ(LoadFile(file, "lines", "text", 2).documents, (Texts{"one", "two words"}));
+}
+
+TEST(DatasetTest, EndOfTextSeparatesAndStrips) {
+  const TempFolder folder;
+  const std::string file =
+      folder.Write("a.txt", "<|endoftext|>\n one\nline \n<|endoftext|>\n\n<|endoftext|>two");
+  EXPECT_EQ(LoadFile(file, "endoftext").documents, (Texts{"one\nline", "two"}));
+  EXPECT_EQ(LoadFile(file, "endoftext", "text", 1).documents, (Texts{"one\nline"}));
+}
+
+TEST(DatasetTest, WikitextKeepsRowsAsTheHuggingFaceSetDoes) {
+  const TempFolder folder;
+  const std::string file = folder.Write("a.raw", " \n = Title = \n \n Text . \n\nend");
+  const Dataset data = LoadFile(file);
+  EXPECT_EQ(data.documents, (Texts{"", " = Title = \n", "", " Text . \n", "", "end\n"}));
+  EXPECT_EQ(data.join, "\n\n");
+}
+
+TEST(DatasetTest, JsonLinesGiveTheField) {
+  const TempFolder folder;
+  const std::string file = folder.Write(
+      "a.jsonl", "{\"text\": \"one\\n\", \"n\": 1}\r\n\n{\"n\": 2, \"text\": \"\\u00e4\"}\n");
+  EXPECT_EQ(LoadFile(file).documents, (Texts{"one\n", "\xc3\xa4"}));
+  EXPECT_EQ(LoadFile(folder.Write("b.json", "{\"t\": \"x\"}"), "auto", "t").documents, Texts{"x"});
+}
+
+TEST(DatasetTest, JsonLinesErrorsNameFileAndRow) {
+  const TempFolder folder;
+  const std::string file = folder / "a.jsonl";
+  const auto error = [&](const std::string& row, const std::string& field) {
+    folder.Write("a.jsonl", "{\"text\": \"x\", \"other\": \"y\"}\n\n" + row + "\n");
+    return ErrorOf([&] { LoadFile(file, "auto", field); });
+  };
+  EXPECT_EQ(error("{\"text\": ", "text"), file + ":3: not JSON: error at byte 10");
+  EXPECT_EQ(error("[1]", "text"), file + ":3: expected a JSON object");
+  EXPECT_EQ(error("{\"txt\": \"\", \"n\": 1}", "text"),
+            file + ":3: no field 'text'; did you mean 'txt'? (known: n, txt)");
+  EXPECT_EQ(error("{\"text\": 7}", "text"), file + ":3: field 'text' is not a text");
+}
+
+TEST(DatasetTest, GzipIsUnpackedAndItsNameCountsWithoutTheEnding) {
+  const TempFolder folder;
+  const std::string rows = "{\"text\": \"one\"}\n{\"text\": \"two\"}\n";
+  EXPECT_EQ(LoadFile(folder.Write("a.jsonl.gz", Gzip(rows))).documents, (Texts{"one", "two"}));
+  EXPECT_EQ(LoadFile(folder.Write("two.gz", Gzip("a ") + Gzip("b"))).documents, Texts{"a b"});
+}
+
+TEST(DatasetTest, BrokenGzipIsToldByName) {
+  const TempFolder folder;
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += std::to_string(i * 7919);
+  const std::string packed = Gzip(text);
+  const std::string cut = folder.Write("cut.gz", packed.substr(0, packed.size() / 2));
+  EXPECT_EQ(ErrorOf([&] { LoadFile(cut); }).find(cut + ": broken gzip file: "), 0U);
+  std::string damaged = packed;
+  damaged[packed.size() / 2] = static_cast<char>(damaged[packed.size() / 2] ^ 0x55);
+  const std::string bad = folder.Write("bad.gz", damaged);
+  EXPECT_EQ(ErrorOf([&] { LoadFile(bad); }).find(bad + ": broken gzip file: "), 0U);
+  EXPECT_EQ(ErrorOf([&] { LoadFile(folder / "no.gz"); }),
+            folder / "no.gz" + ": cannot open: No such file or directory");
+}
+
+TEST(DatasetTest, NothingIsSilentlyEmpty) {
+  const TempFolder folder;
+  const std::string file = folder.Write("a.txt", " \n\t\n");
+  for (const char* format : {"text", "lines", "endoftext", "jsonl"}) {
+    EXPECT_EQ(ErrorOf([&] { LoadFile(file, format); }), file + ": no text in this file") << format;
+  }
+  const std::string empty = folder.Write("b.raw", "");
+  EXPECT_EQ(ErrorOf([&] { LoadFile(empty); }), empty + ": no text in this file");
+}
+
+TEST(DatasetTest, TextThatIsNotUtf8IsToldWithItsPlace) {
+  const TempFolder folder;
+  const std::string file = folder.Write("a.txt", "abc\n\xc3(");
+  for (const char* format : {"text", "lines", "endoftext", "wikitext", "jsonl"}) {
+    EXPECT_EQ(ErrorOf([&] { LoadFile(file, format); }),
+              file + ": text is not UTF-8: byte 0xC3 at offset 4")
+        << format;
+  }
+}
+
+TEST(DatasetTest, FingerprintSeesWhereDocumentsEnd) {
+  Dataset a;
+  a.documents = {"ab", "c"};
+  Dataset b;
+  b.documents = {"a", "bc"};
+  EXPECT_NE(Fingerprint(a), Fingerprint(b));
+  EXPECT_EQ(Fingerprint(a), Sha256Hex("2:ab1:c"));
+}
+
+TEST(DataSourceTest, NameAndPathExcludeEachOther) {
+  const auto errors = [](const std::string& yaml) {
+    DataSource source;
+    std::vector<Diagnostic> found;
+    DataField field(&source);
+    const ConfigNode root = ParseYaml("data: " + yaml, "a.yaml");
+    field.Read(*root.Find("data"), "data", &found);
+    return std::string(ConfigError(found).what());
+  };
+  EXPECT_EQ(errors("{path: x, format: lines}"), "");
+  EXPECT_EQ(errors("{path: x, name: ptb}"), "a.yaml:1:7: data: give either name or path");
+  EXPECT_EQ(errors("{format: lines}"), "a.yaml:1:7: data: give either name or path");
+  EXPECT_EQ(errors("{path: x, split: test}"),
+            "a.yaml:1:7: data: split goes with name, not with path");
+  EXPECT_EQ(errors("[x]"), "a.yaml:1:7: data: expected a name or {path: FILE}, got a sequence");
+  EXPECT_EQ(errors("{path: x, format: line}"),
+            "a.yaml:1:25: data.format: unknown value 'line'; did you mean 'lines'? (known: auto, "
+            "endoftext, jsonl, lines, parquet, text, wikitext)");
+}
+
+std::string Joined(const Dataset& data) {
+  std::string text;
+  for (std::size_t i = 0; i < data.documents.size(); ++i) {
+    text += (i == 0 ? "" : data.join) + data.documents[i];
+  }
+  return text;
+}
+
+/// Columns text_chars and text_sha256 of the golden table.
+struct GoldenText {
+  const char* name;
+  const char* file;
+  std::size_t documents;
+  std::size_t characters;
+  const char* sha256;
+};
+
+class GoldenTextTest : public ::testing::TestWithParam<GoldenText> {};
+
+TEST_P(GoldenTextTest, JoinedTextHasTheLengthAndHashOfTheGoldenTable) {
+  ROUNDLAB_SHARED_OR_SKIP(file, GetParam().file);
+  ROUNDLAB_SHARED_OR_SKIP(folder, "data");
+  ::setenv("ROUNDLAB_DATA", folder.c_str(), 1);
+  DataSource source;
+  source.name = GetParam().name;
+  const bool c4 = source.name == "c4";
+  const Dataset data = LoadDataset(source, c4 ? 200 : 0);
+  EXPECT_EQ(data.documents.size(), GetParam().documents);
+  const std::string text = Joined(data);
+  std::size_t characters = 0;
+  for (const char c : text) characters += (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  EXPECT_EQ(characters, GetParam().characters);
+  EXPECT_EQ(Sha256Hex(text).substr(0, 16), GetParam().sha256);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Texts, GoldenTextTest,
+    ::testing::Values(GoldenText{"wikitext2", "data/wikitext-2-raw/wiki.test.raw", 4358, 1294336,
+                                 "696cca6b65a171b0"},
+                      GoldenText{"ptb", "data/ptb/ptb.valid.txt", 3370, 393041, "1f1d25ca87ab412a"},
+                      GoldenText{"c4", "data/c4/c4-en-train.part.jsonl.gz", 200, 440082,
+                                 "7b537da1532a0094"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(CatalogueTest, HasTheNamesThatConfigsRelyOn) {
+  for (const char* name : {"wikitext2", "ptb", "c4", "pile", "tinystories"}) {
+    const DataEntry& entry = FindData(name);
+    EXPECT_FALSE(entry.files.empty()) << name;
+    EXPECT_NE(entry.get, "") << name;
+    int defaults = 0;
+    for (const auto& file : entry.files) defaults += file.split == entry.split;
+    EXPECT_GE(defaults, 1) << name;
+  }
+  std::map<std::string, const ModelEntry*> models;
+  for (const ModelEntry& entry : ModelCatalogue()) models.emplace(entry.name, &entry);
+  for (const char* name : {"smollm2", "tinystories-656k", "stories260k", "babyllama-tok105"}) {
+    EXPECT_EQ(models.count(name), 1U) << name;
+  }
+  ASSERT_EQ(models.count("llama-2-70b"), 1U);
+  ASSERT_TRUE(models.at("llama-2-70b")->shape);
+  EXPECT_EQ(models.at("llama-2-70b")->shape->layers, 80);
+}
+
+TEST(CatalogueTest, ErrorsSayWhatThereIsAndHowToGetIt) {
+  EXPECT_EQ(ErrorOf([] { FindData("wikitext"); }),
+            "unknown data 'wikitext'; did you mean 'wikitext2'? (known: arc_challenge, arc_easy, "
+            "boolq, c4, hellaswag, lab, lambada_openai, mmlu, openbookqa, pile, piqa, ptb, rte, "
+            "tinystories, truthfulqa, wikitext2, winogrande); a file is given as {path: FILE}");
+  const TempFolder folder;
+  ::setenv("ROUNDLAB_DATA", folder.path().c_str(), 1);
+  DataSource source;
+  source.name = "ptb";
+  EXPECT_EQ(
+      ErrorOf([&] { LoadDataset(source); }),
+      "data 'ptb' is not at " + folder.path() + "/ptb/ptb.valid.txt; run scripts/prepare_data ptb");
+  source.split = "tets";
+  EXPECT_EQ(ErrorOf([&] { LoadDataset(source); }),
+            "data 'ptb': unknown split 'tets'; did you mean 'test'? (known: test, train, "
+            "validation)");
+}
+
+TEST(CatalogueTest, ModelsResolveByNameFolderOrPath) {
+  const TempFolder folder;
+  ::setenv("ROUNDLAB_MODELS", folder.path().c_str(), 1);
+  EXPECT_EQ(ErrorOf([] { ResolveModel("tinystories-656k"); }),
+            "model 'tinystories-656k' is not at " + folder.path() +
+                "/TinyStories-656K; put raincandy-u/TinyStories-656K there (config.json, "
+                "model.safetensors, tokenizer.json)");
+  std::filesystem::create_directory(folder / "TinyStories-656K");
+  EXPECT_EQ(ResolveModel("tinystories-656k"), folder / "TinyStories-656K");
+  EXPECT_EQ(ResolveModel(folder.path()), folder.path());
+  EXPECT_EQ(ResolveModel("some/where"), "some/where");
+}
+
+}  // namespace
+}  // namespace roundlab
