@@ -1,8 +1,9 @@
-#include "rounding/adaround.h"
-#include "rounding/range.h"
-#include "rounding/rtn.h"
+#include "rounding/ranges/minmax.h"
+#include "rounding/ranges/mse.h"
 #include "rounding/scheme.h"
-#include "rounding/signround.h"
+#include "rounding/schemes/adaround.h"
+#include "rounding/schemes/rtn.h"
+#include "rounding/schemes/signround.h"
 
 namespace roundlab {
 

@@ -14,7 +14,7 @@
 #include "rounding/diagnostics.h"
 #include "rounding/portion.h"
 #include "rounding/progress_store.h"
-#include "rounding/tuner.h"
+#include "rounding/tuner/tuner.h"
 
 namespace roundlab {
 namespace {
@@ -143,7 +143,7 @@ class Pipeline {
     context.weight = slot.weight;
     context.spec = *quant_.For(slot.name);
     context.seed = StreamSeed(in_.seed, slot.name);
-    context.range = range_->Estimate(context.Layout().Split(slot.weight), context.spec);
+    context.range = range_->Estimate(context);
     return context;
   }
 

@@ -13,7 +13,7 @@
 #include "rounding/quant_options.h"
 #include "rounding/quantized_model.h"
 #include "rounding/scheme.h"
-#include "rounding/tune_options.h"
+#include "rounding/tuner/tune_options.h"
 
 namespace roundlab {
 

@@ -9,25 +9,10 @@
 #include <vector>
 
 #include "core/config/registry.h"
-#include "core/quant/grid.h"
-#include "core/quant/groups.h"
 #include "core/quant/quantized_weight.h"
+#include "rounding/layer_context.h"
 
 namespace roundlab {
-
-/// What a scheme may know of the layer it rounds. A struct, so that a scheme that needs more
-/// changes no other scheme.
-struct LayerContext {
-  std::string name;   ///< "model.layers.0.mlp.up_proj"
-  at::Tensor weight;  ///< [out, in] float32
-  QuantSpec spec;
-  GroupRange range;        ///< of the weight's groups, from the config's range estimator
-  std::uint64_t seed = 0;  ///< of this layer's random draws
-
-  GroupLayout Layout() const {
-    return GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);
-  }
-};
 
 /// Tensors that are tuned together. `lr_factor` multiplies the stage's learning rate.
 struct ParameterGroup {
@@ -68,6 +53,8 @@ class RoundingScheme {
   virtual bool StraightThrough() const { return true; }
   /// Whether there is something to tune, hence calibration data are needed.
   virtual bool Tunable() const { return true; }
+  /// What Begin needs to find in LayerContext::inputs; anything but nothing needs calibration data.
+  virtual LayerNeeds Uses() const { return {}; }
   /// Whether the run's seed makes a difference: rows are drawn while tuning, or the scheme draws.
   virtual bool UsesSeed() const { return Tunable(); }
 };

@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "rounding/rtn.h"
+#include "rounding/schemes/rtn.h"
 
 namespace roundlab {
 

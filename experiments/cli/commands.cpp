@@ -16,7 +16,7 @@
 #include "experiments/run/runner.h"
 #include "experiments/tables/ablation.h"
 #include "experiments/tables/table.h"
-#include "rounding/tuner.h"
+#include "rounding/tuner/tuner.h"
 
 namespace roundlab {
 namespace {

@@ -6,7 +6,7 @@
 #include "core/base/interrupt.h"
 #include "experiments/cli/commands.h"
 #include "experiments/train/train.h"
-#include "rounding/tuner.h"
+#include "rounding/tuner/tuner.h"
 
 namespace roundlab {
 

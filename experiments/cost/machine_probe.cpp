@@ -10,7 +10,7 @@
 #include "core/model/block.h"
 #include "core/model/rope.h"
 #include "experiments/run/execute.h"
-#include "rounding/tuner.h"
+#include "rounding/tuner/tuner.h"
 
 namespace roundlab {
 namespace {
@@ -91,7 +91,7 @@ double StepSeconds(const RunConfig& run, const ModelDescription& m, std::int64_t
   std::vector<std::unique_ptr<LayerRounding>> layers;
   for (LinearSlot* slot : block.Linears()) {
     LayerContext context{slot->name, slot->weight, run.quant->spec, {}, 0};
-    context.range = range->Estimate(context.Layout().Split(slot->weight), context.spec);
+    context.range = range->Estimate(context);
     layers.push_back(scheme->Begin(context));
   }
   UnitData data;

@@ -2,7 +2,7 @@
 #include <functional>
 
 #include "experiments/report/plots.h"
-#include "rounding/signround.h"
+#include "rounding/schemes/signround.h"
 
 namespace roundlab {
 namespace {

@@ -27,7 +27,7 @@
 #include "experiments/run/commit.h"
 #include "experiments/run/run_process.h"
 #include "experiments/train/train_checkpoint.h"
-#include "rounding/tuner.h"
+#include "rounding/tuner/tuner.h"
 
 namespace roundlab {
 namespace {

@@ -18,7 +18,7 @@ set(may_rounding     ${core} optimizers)
 set(may_eval         ${core})
 set(may_experiments  ${core} optimizers rounding eval)
 # Only the tuner (and its options) sees how codes are moved: a scheme can't know its optimizer.
-set(optimizers_seen_by "^rounding/[a-z_]*tune[a-z_]*\\.(h|cpp)$")
+set(optimizers_seen_by "^rounding/tuner/[a-z_]+\\.(h|cpp)$")
 
 # Third-party headers and the files that may include them.
 set(third_party yaml-cpp hdf5 boost/program_options sentencepiece pcre2 utf8proc arrow parquet)

@@ -3,7 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include "rounding/range.h"
-#include "rounding/tuner.h"
+#include "rounding/tuner/tuner.h"
 #include "tests/bench/bench_block.h"
 
 namespace roundlab {
@@ -46,7 +46,7 @@ void SignRoundStep(benchmark::State& state) {
   std::vector<std::unique_ptr<LayerRounding>> layers;
   for (const LinearSlot* slot : unit.slots) {
     LayerContext context{slot->name, slot->weight, {4, 128, "asym", "float32", false}, {}, 0};
-    context.range = range->Estimate(context.Layout().Split(slot->weight), context.spec);
+    context.range = range->Estimate(context);
     layers.push_back(scheme->Begin(context));
   }
   UnitData data{at::randn({kRows, kSeq, d.hidden}), {}};

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "optimizers/optimizers.h"
-#include "rounding/adaround.h"
-#include "rounding/tune_options.h"
+#include "rounding/schemes/adaround.h"
+#include "rounding/tuner/tune_options.h"
 #include "tests/support/golden_tensors.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/tensor_matchers.h"

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "docs/example/error_diffusion.h"
-#include "rounding/rtn.h"
+#include "rounding/schemes/rtn.h"
 #include "tests/support/source_folder.h"
 
 namespace roundlab {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/config/fields.h"
-#include "rounding/tune_options.h"
+#include "rounding/tuner/tune_options.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
 

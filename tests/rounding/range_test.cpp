@@ -20,7 +20,7 @@ using testing::RandomWeight;
 using testing::TensorNear;
 
 GroupRange Estimate(const std::string& recipe, const at::Tensor& groups, const QuantSpec& spec) {
-  return RangeEstimators().FromText(recipe).make()->Estimate(groups, spec);
+  return RangeEstimators().FromText(recipe).make()->Estimate({"layer", groups, spec, {}});
 }
 
 /// sum |w^ - w|^norm of one group on [low, high], float32 where the grid is, sums in float64.

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "rounding/adaround.h"
+#include "rounding/schemes/adaround.h"
 #include "tests/rounding/scheme_cases.h"
 #include "tests/support/tensor_matchers.h"
 

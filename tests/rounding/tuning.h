@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "rounding/tuner.h"
+#include "rounding/tuner/tuner.h"
 #include "tests/rounding/scheme_cases.h"
 
 namespace roundlab::testing {

@@ -1,4 +1,4 @@
-#include "rounding/histogram.h"
+#include "rounding/schemes/histogram.h"
 
 #include <ATen/ATen.h>
 

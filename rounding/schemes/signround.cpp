@@ -1,10 +1,10 @@
-#include "rounding/signround.h"
+#include "rounding/schemes/signround.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
 #include "core/kernels/ops.h"
-#include "rounding/histogram.h"
+#include "rounding/schemes/histogram.h"
 
 namespace roundlab {
 namespace {

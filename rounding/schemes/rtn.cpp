@@ -1,4 +1,4 @@
-#include "rounding/rtn.h"
+#include "rounding/schemes/rtn.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>

@@ -1,4 +1,4 @@
-#include "rounding/tune_options.h"
+#include "rounding/tuner/tune_options.h"
 
 #include <ATen/ATen.h>
 

@@ -12,7 +12,7 @@
 #include "core/metrics/metric_sink.h"
 #include "core/model/block.h"
 #include "rounding/scheme.h"
-#include "rounding/tune_options.h"
+#include "rounding/tuner/tune_options.h"
 
 namespace roundlab {
 

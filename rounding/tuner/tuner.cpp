@@ -1,4 +1,4 @@
-#include "rounding/tuner.h"
+#include "rounding/tuner/tuner.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>

@@ -1,4 +1,4 @@
-#include "rounding/adaround.h"
+#include "rounding/schemes/adaround.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -8,7 +8,7 @@
 
 #include "core/kernels/ops.h"
 #include "core/kernels/reference.h"
-#include "rounding/histogram.h"
+#include "rounding/schemes/histogram.h"
 
 namespace roundlab {
 namespace {

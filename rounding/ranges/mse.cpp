@@ -1,17 +1,12 @@
-#include "rounding/range.h"
+#include "rounding/ranges/mse.h"
 
 #include <ATen/ATen.h>
+
+#include <algorithm>
 
 #include "core/kernels/ops.h"
 
 namespace roundlab {
-
-void MinMaxEstimator::Options::Fields(FieldVisitor& /*f*/) {}
-MinMaxEstimator::MinMaxEstimator(const Options& /*options*/) {}
-
-GroupRange MinMaxEstimator::Estimate(const at::Tensor& groups, const QuantSpec& /*spec*/) const {
-  return MinMaxRange(groups);
-}
 
 void MseEstimator::Options::Fields(FieldVisitor& f) {
   f.Int("steps", &steps, AtLeast(1), "candidates in the unit interval");
@@ -20,7 +15,9 @@ void MseEstimator::Options::Fields(FieldVisitor& f) {
 }
 MseEstimator::MseEstimator(const Options& options) : options_(options) {}
 
-GroupRange MseEstimator::Estimate(const at::Tensor& groups, const QuantSpec& spec) const {
+GroupRange MseEstimator::Estimate(const LayerContext& layer) const {
+  const QuantSpec& spec = layer.spec;
+  const at::Tensor groups = layer.Layout().Split(layer.weight);
   const GroupRange whole = MinMaxRange(groups);
   GroupRange best = whole;
   at::Tensor least;

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "rounding/range.h"
+
+namespace roundlab {
+
+/// The min-max range shrunk by the factor p = 1 - i / steps, i < shrink * steps, for which rounding
+/// to nearest leaves the least sum |w^ - w|^norm of the group (IST-DASLab/gptq quant.py, --mse).
+class MseEstimator : public RangeEstimator {
+ public:
+  struct Options {
+    std::int64_t steps = 100;
+    double shrink = 0.8;
+    double norm = 2.4;
+    void Fields(FieldVisitor& f);
+  };
+  explicit MseEstimator(const Options& options);
+  GroupRange Estimate(const LayerContext& layer) const override;
+
+ private:
+  Options options_;
+};
+
+}  // namespace roundlab

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace roundlab {
+
+/// What a part wants to know of the tensors that feed linear layers. The pipeline gathers the union
+/// of all parts' wishes in one pass over the calibration sequences.
+struct StatisticsKinds {
+  bool channel = false;        ///< mean, absolute_mean, absolute_max, square_mean
+  bool second_moment = false;  ///< sum of x x^T
+  bool cross_moment = false;   ///< sum of (x_fp - x) x^T
+  bool sample = false;         ///< rows of the input itself
+  bool in_double = false;      ///< sums of products in float64
+
+  bool Any() const { return channel || second_moment || cross_moment || sample; }
+  StatisticsKinds operator|(const StatisticsKinds& other) const;
+};
+
+/// Where a part's inputs are measured.
+enum class Chain {
+  kQuantized,  ///< behind the blocks that are rounded so far
+  kOriginal,   ///< in the model as it was
+};
+
+/// What is known of the tensor x [tokens, in] that feeds a layer. Tensors that nobody asked for are
+/// undefined. float32, but for sums of products where float64 was asked for.
+struct InputStatistics {
+  std::int64_t tokens = 0;
+  at::Tensor mean;           ///< [in]
+  at::Tensor absolute_mean;  ///< [in], mean |x|
+  at::Tensor absolute_max;   ///< [in], max |x|
+  at::Tensor square_mean;    ///< [in], mean x^2
+  at::Tensor second_moment;  ///< [in, in], sum over tokens of x x^T
+  at::Tensor cross_moment;   ///< [in, in], sum of (x_fp - x) x^T, x_fp of the unquantized model
+  at::Tensor sample;         ///< [some tokens, in]
+};
+
+}  // namespace roundlab
