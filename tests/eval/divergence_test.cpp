@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "tests/eval/judge.h"
-#include "tests/experiments/tiny_model.h"
+#include "tests/support/tiny_model.h"
 
 namespace roundlab {
 namespace {

@@ -3,7 +3,7 @@
 #include <fstream>
 #include <string>
 
-#include "tests/experiments/tiny_model.h"
+#include "tests/support/tiny_model.h"
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;

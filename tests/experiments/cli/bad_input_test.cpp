@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tests/experiments/program.h"
-#include "tests/experiments/tiny_model.h"
+#include "tests/support/tiny_model.h"
 
 namespace roundlab {
 namespace {

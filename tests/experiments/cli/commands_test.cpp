@@ -5,8 +5,8 @@
 #include <string>
 
 #include "tests/experiments/program.h"
-#include "tests/experiments/tiny_model.h"
 #include "tests/support/shared_data.h"
+#include "tests/support/tiny_model.h"
 
 namespace roundlab {
 namespace {

@@ -10,7 +10,7 @@
 #include "core/metrics/hdf5_file.h"
 #include "tests/experiments/program.h"
 #include "tests/experiments/run_folder.h"
-#include "tests/experiments/tiny_model.h"
+#include "tests/support/tiny_model.h"
 
 namespace roundlab {
 namespace {

@@ -1,4 +1,4 @@
-#include "tests/experiments/tiny_model.h"
+#include "tests/support/tiny_model.h"
 
 #include <cmath>
 #include <deque>
