@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/base/diverged.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/interrupt.h"
@@ -16,7 +17,6 @@
 #include "experiments/run/runner.h"
 #include "experiments/tables/ablation.h"
 #include "experiments/tables/table.h"
-#include "rounding/tuner/tuner.h"
 
 namespace roundlab {
 namespace {
@@ -66,19 +66,6 @@ int TellError(const std::string& folder, const std::string& reason, int code) {
 }
 
 }  // namespace
-
-const char* StateName(const RunOutcome& outcome) {
-  switch (outcome.state) {
-    case RunState::kDone:
-      return "complete";
-    case RunState::kFailed:
-      return "failed";
-    case RunState::kInterrupted:
-      return "interrupted";
-    default:
-      return "not run";
-  }
-}
 
 void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names) {
   if (line.arguments.size() == count) return;

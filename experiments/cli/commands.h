@@ -61,9 +61,6 @@ int QuickstartCommand(const CommandLine& line);  ///< quickstart: the built-in l
 int TrainCommand(const CommandLine& line);       ///< train FILE: a language model
 int WorldCommand(const CommandLine& line);       ///< world: text of the built-in laboratory
 
-/// "complete", "failed", "interrupted" or "not run".
-const char* StateName(const RunOutcome& outcome);
-
 /// The experiment that a command's first argument names, by --set and --only.
 Experiment LoadExperimentOf(const CommandLine& line);
 

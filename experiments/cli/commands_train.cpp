@@ -2,11 +2,11 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "core/base/diverged.h"
 #include "core/base/error.h"
 #include "core/base/interrupt.h"
 #include "experiments/cli/commands.h"
 #include "experiments/train/train.h"
-#include "rounding/tuner/tuner.h"
 
 namespace roundlab {
 

@@ -3,8 +3,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "experiments/cli/commands.h"
-
 namespace roundlab {
 
 using nlohmann::json;

@@ -321,6 +321,18 @@ class ExperimentReader {
 
 }  // namespace
 
+std::string PointLabel(const Experiment& experiment, const PlannedRun& run) {
+  std::string label;
+  for (const Axis& axis : experiment.axes) {
+    label += (label.empty() ? "" : ", ") + run.labels.at(axis.name);
+  }
+  return label.empty() ? experiment.name : label;
+}
+
+std::string RunTitle(const Experiment& experiment, const PlannedRun& run) {
+  return PointLabel(experiment, run) + ", seed " + std::to_string(run.seed);
+}
+
 std::vector<std::string> MeasuredMetrics(const Experiment& experiment) {
   std::set<std::string> names = {"cost/seconds", "cost/tune_seconds", "cost/peak_gib",
                                  "model/bits_per_weight"};

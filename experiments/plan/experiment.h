@@ -36,6 +36,12 @@ struct Experiment {
   std::string resolved;
 };
 
+/// Labels of a point on all axes, "W4G128, signround"; without axes the experiment's name.
+std::string PointLabel(const Experiment& experiment, const PlannedRun& run);
+
+/// "rtn, W4G128, seed 1": how a run is called in messages.
+std::string RunTitle(const Experiment& experiment, const PlannedRun& run);
+
 /// "piqa/acc", "cost/seconds", ...: all that some run of the plan measures, sorted.
 std::vector<std::string> MeasuredMetrics(const Experiment& experiment);
 

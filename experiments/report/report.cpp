@@ -11,7 +11,6 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "experiments/cli/commands.h"
 #include "experiments/report/assets.h"
 #include "experiments/report/report_html.h"
 #include "experiments/report/report_markdown.h"
@@ -92,20 +91,6 @@ ReportFiles WriteReport(const std::string& folder, const std::string& out) {
   Write(files.markdown, ReportMarkdown(data, parts));
   Write(files.html, ReportHtml(data, parts));
   return files;
-}
-
-int ReportCommand(const CommandLine& line) {
-  RequireArguments(line, 1, "DIR [--out FOLDER]");
-  const std::string& folder = line.arguments[0];
-  const ReportFiles files =
-      WriteReport(folder, line.out_given ? line.out : (fs::path(folder) / "report").string());
-  std::printf("%s\n%s\n", files.html.c_str(), files.markdown.c_str());
-  if (line.quiet) return 0;
-  std::fprintf(stderr, "%s; %zu plots\n", files.summary.c_str(), files.plots);
-  if (files.problems > 0) {
-    std::fprintf(stderr, "%zu files could not be read; the report names them\n", files.problems);
-  }
-  return 0;
 }
 
 }  // namespace roundlab

@@ -7,7 +7,6 @@
 
 #include "core/base/error.h"
 #include "core/metrics/hdf5_file.h"
-#include "experiments/run/runner_display.h"
 #include "experiments/tables/table.h"
 
 namespace roundlab {

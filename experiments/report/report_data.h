@@ -7,7 +7,7 @@
 
 #include "experiments/plan/experiment.h"
 #include "experiments/report/details.h"
-#include "experiments/run/runner.h"
+#include "experiments/run/outcome.h"
 #include "experiments/tables/cell.h"
 
 namespace roundlab {

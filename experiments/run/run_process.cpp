@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,29 +36,6 @@ class SpawnActions {
 };
 
 }  // namespace
-
-std::optional<FolderClaim> FolderClaim::Try(const std::string& folder) {
-  const std::string file = folder + "/lock";
-  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor < 0) throw Error(file + ": cannot open: " + std::strerror(errno));
-  FolderClaim claim(descriptor);
-  while (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return std::nullopt;
-    if (errno != EINTR) throw Error(file + ": cannot lock: " + std::strerror(errno));
-  }
-  return claim;
-}
-
-FolderClaim::FolderClaim(FolderClaim&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-
-FolderClaim& FolderClaim::operator=(FolderClaim&& other) noexcept {
-  std::swap(file_, other.file_);
-  return *this;
-}
-
-FolderClaim::~FolderClaim() {
-  if (file_ >= 0) ::close(file_);
-}
 
 std::vector<char*> Arguments(const std::vector<std::string>& words) {
   std::vector<char*> arguments;

@@ -6,28 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "core/base/folder_claim.h"
+
 namespace roundlab {
 
 /// Words as execve and posix_spawn take them, with a null pointer at the end; into `words`, which
 /// they do not change.
 std::vector<char*> Arguments(const std::vector<std::string>& words);
-
-/// A claim on a run's folder: a lock on its file `lock`. The kernel lets go of it when the last
-/// process that holds it ends, however that happens.
-class FolderClaim {
- public:
-  /// Does not wait: nullopt where somebody else has it. Throws Error where the file can't be
-  /// opened.
-  static std::optional<FolderClaim> Try(const std::string& folder);
-  FolderClaim(FolderClaim&& other) noexcept;
-  FolderClaim& operator=(FolderClaim&& other) noexcept;
-  ~FolderClaim();
-  int file() const { return file_; }
-
- private:
-  explicit FolderClaim(int file) : file_(file) {}
-  int file_ = -1;
-};
 
 /// A run's process. It holds the run's claim too: where only the runner was killed, the claim lasts
 /// until the run has stopped.

@@ -6,7 +6,6 @@
 #include <cstdio>
 
 #include "core/base/log.h"
-#include "experiments/tables/table.h"
 
 namespace roundlab {
 namespace {
@@ -19,10 +18,6 @@ std::size_t TerminalWidth() {
 }
 
 }  // namespace
-
-std::string RunTitle(const Experiment& experiment, const PlannedRun& run) {
-  return PointLabel(experiment, run) + ", seed " + std::to_string(run.seed);
-}
 
 RunnerDisplay::RunnerDisplay(const Experiment& experiment, bool quiet, bool watched)
     : experiment_(experiment),

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/run/runner.h"
+#include "experiments/run/outcome.h"
 
 namespace roundlab {
 
@@ -14,9 +14,6 @@ struct RunLine {
   const PlannedRun* run;
   std::string status;
 };
-
-/// "rtn, W4G128, seed 1": how a run is called in messages.
-std::string RunTitle(const Experiment& experiment, const PlannedRun& run);
 
 /// Progress of an experiment on stderr. Runs that talk to the terminal themselves get a headline
 /// each; of those watched, a terminal shows a line each that is redrawn, else a line is written

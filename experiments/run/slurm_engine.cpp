@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/folder_claim.h"
 #include "core/base/interrupt.h"
 #include "core/base/keys.h"
 #include "experiments/run/run_process.h"

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "experiments/plan/experiment.h"
-#include "experiments/run/runner.h"
+#include "experiments/run/outcome.h"
 #include "experiments/tables/text_table.h"
 
 namespace roundlab {

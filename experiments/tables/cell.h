@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/run/runner.h"
+#include "experiments/run/outcome.h"
 
 namespace roundlab {
 

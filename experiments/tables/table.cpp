@@ -208,14 +208,6 @@ TextTable MakeLongTable(const Experiment& experiment, const TableSpec& spec,
   return table;
 }
 
-std::string PointLabel(const Experiment& experiment, const PlannedRun& run) {
-  std::string label;
-  for (const Axis& axis : experiment.axes) {
-    label += (label.empty() ? "" : ", ") + run.labels.at(axis.name);
-  }
-  return label.empty() ? experiment.name : label;
-}
-
 std::vector<std::string> HeadlineMetrics(const std::vector<RunOutcome>& outcomes) {
   std::vector<std::string> metrics;
   for (const RunOutcome& outcome : outcomes) {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "experiments/plan/experiment.h"
-#include "experiments/run/runner.h"
+#include "experiments/run/outcome.h"
 #include "experiments/tables/text_table.h"
 
 namespace roundlab {
@@ -26,9 +26,6 @@ TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcom
 
 /// Perplexities, accuracies and divergences that any of the runs measured.
 std::vector<std::string> HeadlineMetrics(const std::vector<RunOutcome>& outcomes);
-
-/// Labels of a point on all axes, "W4G128, signround"; without axes the experiment's name.
-std::string PointLabel(const Experiment& experiment, const PlannedRun& run);
 
 /// Where the runs' `eval` has more than one perplexity of the same data: a table a data set, a row
 /// a protocol, of what makes their numbers differ. Of the first run of the plan that is complete.

@@ -9,8 +9,10 @@
 #include <cmath>
 #include <filesystem>
 
+#include "core/base/diverged.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/folder_claim.h"
 #include "core/base/hash.h"
 #include "core/base/interrupt.h"
 #include "core/base/random.h"
@@ -27,7 +29,6 @@
 #include "experiments/run/commit.h"
 #include "experiments/run/run_process.h"
 #include "experiments/train/train_checkpoint.h"
-#include "rounding/tuner/tuner.h"
 
 namespace roundlab {
 namespace {

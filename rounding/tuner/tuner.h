@@ -8,19 +8,13 @@
 #include <string>
 #include <vector>
 
-#include "core/base/error.h"
+#include "core/base/diverged.h"
 #include "core/metrics/metric_sink.h"
 #include "core/model/block.h"
 #include "rounding/scheme.h"
 #include "rounding/tuner/tune_options.h"
 
 namespace roundlab {
-
-/// A loss was not finite and the policy says to stop: the run failed, its input was good.
-class Diverged : public Error {
- public:
-  using Error::Error;
-};
 
 /// A part of the model whose outputs are to be reproduced: one linear layer, one block or several.
 struct ReconstructionUnit {
