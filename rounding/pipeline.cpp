@@ -93,7 +93,7 @@ class Pipeline {
       return;
     }
     fp_chain_ = ends.Embed(in_.tokens).to(in_.dtype);
-    if (tune_.inputs == "quantized") q_chain_ = fp_chain_.clone();
+    if (tune_.inputs == UnitInputs::kQuantized) q_chain_ = fp_chain_.clone();
   }
 
   void RoundPortion(std::int64_t unit) {
@@ -193,7 +193,7 @@ class Pipeline {
     }
     UnitData data;
     TunerHooks hooks = Hooks(sink);
-    if (tune_.inputs == "quantized") {
+    if (tune_.inputs == UnitInputs::kQuantized) {
       portion.Advance(fp_chain_);
       data = {q_chain_, fp_chain_};
       hooks.outputs = q_chain_;
@@ -206,7 +206,7 @@ class Pipeline {
     UnitResult result =
         TuneUnit(unit, data, layers, tune_, StreamSeed(in_.seed, "tune/" + plan.name), hooks);
     Report(unit, result, sink);
-    if (tune_.inputs == "fp") fp_chain_ = data.targets;
+    if (tune_.inputs == UnitInputs::kFp) fp_chain_ = data.targets;
     const std::vector<at::Tensor> inputs = portion.CaptureAllInputs(sample);
     const std::vector<LinearSlot*> all = portion.Slots();
     Weights weights;
@@ -226,7 +226,8 @@ class Pipeline {
       at::Tensor original;
       portion.WithOriginalWeights([&] { original = portion.CaptureInputs(fp_chain_, slot); });
       UnitData data;
-      data.inputs = tune_.inputs == "quantized" ? portion.CaptureInputs(q_chain_, slot) : original;
+      data.inputs =
+          tune_.inputs == UnitInputs::kQuantized ? portion.CaptureInputs(q_chain_, slot) : original;
       {
         const at::NoGradGuard no_grad;
         data.targets = slot->Forward(original);

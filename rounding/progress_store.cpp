@@ -9,7 +9,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/formats/safetensors.h"
-#include "rounding/quantized_model.h"
+#include "rounding/weights_file.h"
 
 namespace roundlab {
 namespace {
@@ -54,7 +54,7 @@ ProgressStore::State ProgressStore::Load() const {
 }
 
 std::map<std::string, QuantizedWeight> ProgressStore::Weights(std::int64_t unit) const {
-  return LoadWeights(File("weights", unit));
+  return LoadWeights(File("weights", unit)).layers;
 }
 
 RunRecord ProgressStore::Record(std::int64_t unit) const {
@@ -76,7 +76,7 @@ void ProgressStore::Save(std::int64_t unit, const std::map<std::string, Quantize
                       {static_cast<const std::byte*>(chain.const_data_ptr()), chain.nbytes()}});
   }
   WriteSafetensors(File("chains", unit), chains);
-  SaveWeights(File("weights", unit), weights);
+  SaveWeights(File("weights", unit), {weights, {}});
   WriteFileAtomically(File("record", unit), record.Serialize());
   std::error_code none;
   if (unit > 0) std::filesystem::remove(File("chains", unit - 1), none);

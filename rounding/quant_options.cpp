@@ -41,7 +41,7 @@ void LayerOverride::Fields(FieldVisitor& f) {
   f.Value("bits", bits_field, "bits per weight");
   OptionalInt group_field(&group_size, AtLeast(-1));
   f.Value("group_size", group_field, "as quant.group_size");
-  OptionalChoice grid_field(&grid, {"asym", "sym", "sym_full"});
+  OptionalEnum grid_field(&grid, GridNames());
   f.Value("grid", grid_field, "as quant.grid");
   f.Rule([this] { return PatternProblem(match); });
 }

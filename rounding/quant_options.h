@@ -16,7 +16,7 @@ struct LayerOverride {
   std::string match;
   std::optional<std::int64_t> bits;
   std::optional<std::int64_t> group_size;
-  std::optional<std::string> grid;
+  std::optional<GridKind> grid;
   void Fields(FieldVisitor& f);
 };
 

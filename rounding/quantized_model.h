@@ -15,7 +15,7 @@ class QuantizedModel {
   void Add(const std::string& name, QuantizedWeight weight);
   const std::map<std::string, QuantizedWeight>& layers() const { return layers_; }
 
-  /// SHA-256 over name, shape, codes, scales and zero points of all layers in model order: equal
+  /// SHA-256 over name, shape, bits and all parts of all layers in model order: equal
   /// hash, equal model.
   std::string CodesSha256() const;
   /// Mean bits a rounded weight takes, scales and zero points included; NaN where none is rounded.
@@ -27,10 +27,5 @@ class QuantizedModel {
   std::map<std::string, QuantizedWeight> layers_;
   std::vector<std::string> order_;
 };
-
-/// All weights as a file (safetensors): NAME.codes uint8, NAME.scale and NAME.zero float32,
-/// metadata NAME = "bits group_size".
-void SaveWeights(const std::string& path, const std::map<std::string, QuantizedWeight>& weights);
-std::map<std::string, QuantizedWeight> LoadWeights(const std::string& path);
 
 }  // namespace roundlab

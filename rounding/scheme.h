@@ -35,8 +35,10 @@ class LayerRounding {
   virtual at::Tensor SoftWeight() = 0;
   /// A term to add to the loss at `progress` = step / steps; scalar, or undefined for none.
   virtual at::Tensor Penalty(double /*progress*/) { return {}; }
-  /// Moves Parameters() back into their domain; called after each optimizer step.
-  virtual void Project() {}
+  /// Moves Parameters() back into their domain and does what is due at `progress` = steps taken /
+  /// steps; called before the first optimizer step and after each. True where the optimizer must
+  /// start anew, without memory of the steps before.
+  virtual bool Project(double /*progress*/) { return false; }
   virtual Diagnostics Diagnose() const { return {}; }
   /// The codes chosen so far. Does not change the state.
   virtual QuantizedWeight Finish() const = 0;

@@ -56,10 +56,11 @@ class Registry {
     ROUNDLAB_CHECK(added, kind_ + " '" + name + "' is registered twice");
   }
 
-  /// Reads `type` and that type's options from `node`. On any error appends to `diagnostics` and
-  /// returns a recipe whose make is empty.
+  /// Reads `type` and that type's options from `node`; a word alone is a type. On any error appends
+  /// to `diagnostics` and returns a recipe whose make is empty.
   Recipe<Base, Args...> Parse(const ConfigNode& node, const std::string& path,
                               std::vector<Diagnostic>* diagnostics) const {
+    if (node.kind == ConfigNode::Kind::kScalar) return Parse(OnlyType(node), path, diagnostics);
     if (node.kind != ConfigNode::Kind::kMapping) {
       diagnostics->push_back({node.where, path + ": expected a mapping with 'type', got " +
                                               node.KindName() +
@@ -107,6 +108,15 @@ class Registry {
                                         std::vector<Diagnostic>*)>
         parse;
   };
+  /// `mse` as {type: mse}.
+  static ConfigNode OnlyType(const ConfigNode& word) {
+    ConfigNode mapping;
+    mapping.kind = ConfigNode::Kind::kMapping;
+    mapping.where = word.where;
+    mapping.members.push_back({"type", word.where, word});
+    return mapping;
+  }
+
   std::string kind_;
   std::map<std::string, Entry> entries_;
 };

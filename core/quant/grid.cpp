@@ -2,22 +2,22 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <utility>
+
 #include "core/base/error.h"
 #include "core/kernels/reference.h"
 
 namespace roundlab {
 namespace {
 
-at::Tensor CastScale(const at::Tensor& scale, const QuantSpec& spec) {
-  if (spec.scale_dtype == "float32") return scale.clamp_min(1e-8);
-  return scale.to(spec.scale_dtype == "float16" ? at::kHalf : at::kBFloat16).clamp_min(1e-5);
-}
-
 AffineGrid Symmetric(const GroupRange& range, const QuantSpec& spec) {
   const double middle = static_cast<double>(std::int64_t{1} << (spec.bits - 1));
   const at::Tensor largest = at::maximum(-range.low, range.high);
   at::Tensor scale;
-  if (spec.grid == "sym") {
+  if (spec.grid == GridKind::kSym) {
     const at::Tensor span =
         spec.gptq_sym_quirk ? at::where(range.low < 0, 2 * largest, range.high) : 2 * largest;
     scale = CastScale(span / spec.CodeMax(), spec);
@@ -28,7 +28,27 @@ AffineGrid Symmetric(const GroupRange& range, const QuantSpec& spec) {
   return {scale, at::full_like(range.low, middle).detach()};
 }
 
+std::string NumberText(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%g", value);
+  return text;
+}
+
+at::ScalarType TorchType(ScaleType type) {
+  if (type == ScaleType::kFloat32) return at::kFloat;
+  return type == ScaleType::kFloat16 ? at::kHalf : at::kBFloat16;
+}
+
 }  // namespace
+
+ScaleLimits LimitsOf(ScaleType type) {
+  if (type == ScaleType::kFloat32) return {1e-8, std::numeric_limits<float>::max()};
+  return {1e-5, type == ScaleType::kFloat16 ? 65504.0 : 3.3895313892515355e38};
+}
+
+at::Tensor CastScale(const at::Tensor& scale, const QuantSpec& spec) {
+  return scale.to(TorchType(spec.scale_dtype)).clamp_min(LimitsOf(spec.scale_dtype).floor);
+}
 
 GroupRange MinMaxRange(const at::Tensor& groups) {
   ROUNDLAB_CHECK(groups.dim() == 2, "groups must be [groups, width]");
@@ -39,9 +59,33 @@ GroupRange MinMaxRange(const at::Tensor& groups) {
 }
 
 AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec) {
-  if (spec.grid != "asym") return Symmetric(range, spec);
+  if (spec.grid != GridKind::kAsym) return Symmetric(range, spec);
   const at::Tensor scale = CastScale((range.high - range.low) / spec.CodeMax(), spec);
-  return {scale, reference::RoundSte(-range.low / scale)};
+  return {scale, reference::RoundSte(-range.low / scale).clamp(0, spec.CodeMax())};
+}
+
+std::string GridProblem(const AffineGrid& grid, const GroupRange& range, const QuantSpec& spec) {
+  for (const auto& [name, values] :
+       {std::pair{"scale", grid.scale}, std::pair{"zero point", grid.zero}}) {
+    const at::Tensor wide = values.detach().to(at::kFloat);
+    const at::Tensor bad = wide.isfinite().logical_not().flatten();
+    if (!bad.any().item<bool>()) continue;
+    const auto group = bad.to(at::kByte).argmax().item<std::int64_t>();
+    const double value = wide.flatten()[group].item<double>();
+    const std::string what = std::string(name) + " of group " + std::to_string(group) + " is " +
+                             (std::isnan(value) ? "nan" : NumberText(value));
+    const double low = range.low.detach().flatten()[group].item<double>();
+    const double high = range.high.detach().flatten()[group].item<double>();
+    if (!std::isfinite(low) || !std::isfinite(high)) {
+      return what + ": the group's range is " + NumberText(low) + " to " + NumberText(high);
+    }
+    return what + ": the group's range of " + NumberText(high - low) + " in " +
+           NumberText(spec.CodeMax()) + " steps is above " +
+           EnumName(spec.scale_dtype, ScaleTypeNames()) + "'s largest value " +
+           NumberText(LimitsOf(spec.scale_dtype).ceiling) +
+           " (quant.scale_dtype: float32 holds it)";
+  }
+  return "";
 }
 
 }  // namespace roundlab

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <string>
+
 #include "core/quant/spec.h"
 
 namespace roundlab {
@@ -28,10 +30,26 @@ struct AffineGrid {
 ///   sym       scale = 2 m / Q, zero = 2^(bits-1)                        (IST-DASLab/gptq quant.py)
 ///   sym_full  scale = m / 2^(bits-1), negative unless -low is the larger, zero = 2^(bits-1): the
 ///             weight of largest magnitude lands on code 0          (auto-round int_sym, ggml Q4_0)
-/// scale is rounded to spec.scale_dtype first and kept at |scale| >= 1e-5 (float32: 1e-8); zero
-/// is taken from the rounded scale (auto-round data_type/int.py). Differentiable in `range`, with a
-/// straight-through gradient for round; the gradient of a 16-bit scale is added up in 16 bits, as
-/// auto-round's is.
+/// scale is cast by CastScale first; zero is taken from the cast scale (auto-round
+/// data_type/int.py) and kept in [0, Q], which a scale that was rounded down may else leave.
+/// Differentiable in `range`, with a straight-through gradient for round; the gradient of a 16-bit
+/// scale is added up in 16 bits, as auto-round's is.
 AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec);
+
+/// The magnitudes that a scale may have. A smaller one is raised to `floor`; one above `ceiling`
+/// can't be stored: it becomes infinite, and CheckGrid tells it.
+struct ScaleLimits {
+  double floor;    ///< 1e-5, as auto-round has it; float32: 1e-8
+  double ceiling;  ///< the largest finite value of the type: 65504 for float16
+};
+ScaleLimits LimitsOf(ScaleType type);
+
+/// A scale >= 0 rounded to spec.scale_dtype, then raised to the floor. Differentiable.
+at::Tensor CastScale(const at::Tensor& scale, const QuantSpec& spec);
+
+/// What is wrong with a grid, or "": a scale or zero point that is not finite, by its first group
+/// ("scale of group 3 is inf: the group's range of 2e+06 in 15 steps is above float16's largest
+/// value 65504 (quant.scale_dtype)").
+std::string GridProblem(const AffineGrid& grid, const GroupRange& range, const QuantSpec& spec);
 
 }  // namespace roundlab

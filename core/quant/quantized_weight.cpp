@@ -4,16 +4,64 @@
 
 namespace roundlab {
 
+namespace {
+
+/// What the codes alone say.
+at::Tensor DecodeCodes(const QuantizedWeight& w) {
+  if (w.codebook.defined()) return w.codebook.gather(1, w.codes.to(at::kLong));
+  if (w.g_idx.defined()) {
+    return w.scale.index_select(1, w.g_idx) *
+           (w.codes.to(at::kFloat) - w.zero.index_select(1, w.g_idx));
+  }
+  const GroupLayout layout = w.Layout();
+  const at::Tensor groups = layout.Split(w.codes.to(at::kFloat));
+  return layout.Join(w.scale.reshape({-1, 1}) * (groups - w.zero.reshape({-1, 1})));
+}
+
+}  // namespace
+
 at::Tensor QuantizedWeight::Dequantize() const {
-  const GroupLayout layout = Layout();
-  const at::Tensor groups = layout.Split(codes.to(at::kFloat));
-  return layout.Join(scale.reshape({-1, 1}) * (groups - zero.reshape({-1, 1})));
+  at::Tensor weight = DecodeCodes(*this);
+  if (left.defined()) weight = weight + at::matmul(left, right);
+  if (outlier_index.defined()) {
+    weight = weight.contiguous();
+    weight.view({-1}).index_copy_(0, outlier_index.to(at::kLong), outlier_value);
+  }
+  return weight;
+}
+
+std::vector<QuantizedWeight::Part> QuantizedWeight::Parts() {
+  const auto bits = static_cast<double>(spec.bits);
+  return {{"codes", &codes, at::kByte, bits},
+          {"scale", &scale, at::kFloat, spec.ScaleBits()},
+          {"zero", &zero, at::kFloat, spec.ZeroBits()},
+          {"g_idx", &g_idx, at::kInt, 32},
+          {"codebook", &codebook, at::kFloat, 16},
+          {"left", &left, at::kFloat, 16},
+          {"right", &right, at::kFloat, 16},
+          {"outlier_index", &outlier_index, at::kInt, 32},
+          {"outlier_value", &outlier_value, at::kFloat, 16},
+          {"bias", &bias, at::kFloat, 0}};
 }
 
 double QuantizedWeight::BitsPerWeight() const {
-  const double weights = static_cast<double>(codes.numel());
-  const double groups = static_cast<double>(scale.numel());
-  return static_cast<double>(bits) + groups * (16 + static_cast<double>(bits)) / weights;
+  QuantizedWeight all = *this;
+  double bits = 0;
+  for (const Part& part : all.Parts()) {
+    if (part.tensor->defined()) bits += part.bits * static_cast<double>(part.tensor->numel());
+  }
+  return bits / static_cast<double>(codes.numel());
+}
+
+std::string WeightProblem(const QuantizedWeight& weight) {
+  QuantizedWeight all = weight;
+  for (const QuantizedWeight::Part& part : all.Parts()) {
+    if (!part.tensor->defined() || !part.tensor->is_floating_point()) continue;
+    if (!part.tensor->isfinite().all().item<bool>()) {
+      return std::string(part.name) + " is not finite";
+    }
+  }
+  return weight.Dequantize().isfinite().all().item<bool>() ? "" : "a decoded weight is not finite";
 }
 
 QuantizedWeight FromCodes(const at::Tensor& codes, const AffineGrid& grid,
@@ -23,8 +71,7 @@ QuantizedWeight FromCodes(const at::Tensor& codes, const AffineGrid& grid,
   const at::Tensor scale = grid.scale.detach().to(at::kFloat);
   weight.scale = scale.reshape({layout.scale_rows, layout.per_row}).clone();
   weight.zero = grid.zero.detach().reshape({layout.scale_rows, layout.per_row}).clone();
-  weight.bits = spec.bits;
-  weight.group_size = spec.group_size;
+  weight.spec = spec;
   return weight;
 }
 

@@ -2,23 +2,45 @@
 
 namespace roundlab {
 
+const EnumNames<GridKind>& GridNames() {
+  static const EnumNames<GridKind> kNames = {
+      {GridKind::kAsym, "asym"}, {GridKind::kSym, "sym"}, {GridKind::kSymFull, "sym_full"}};
+  return kNames;
+}
+
+const EnumNames<ScaleType>& ScaleTypeNames() {
+  static const EnumNames<ScaleType> kNames = {{ScaleType::kFloat32, "float32"},
+                                              {ScaleType::kFloat16, "float16"},
+                                              {ScaleType::kBFloat16, "bfloat16"}};
+  return kNames;
+}
+
 void QuantSpec::Fields(FieldVisitor& f) {
   f.Int("bits", &bits, Between(2, 8), "bits per weight", Presence::kRequired);
   f.Int("group_size", &group_size, AtLeast(-1),
         "weights that share one scale along the input; -1 a row, 0 the whole tensor");
-  f.Choice("grid", &grid, {"asym", "sym", "sym_full"},
-           "asym: min to max with an integer zero point; sym: +-max, zero in the middle; "
-           "sym_full: the largest weight lands on the lowest code");
-  f.Choice("scale_dtype", &scale_dtype, {"float32", "float16", "bfloat16"},
-           "scales are rounded to it before weights are divided by them");
+  EnumField grid_field(&grid, GridNames());
+  f.Value("grid", grid_field,
+          "asym: min to max with an integer zero point; sym: +-max, zero in the middle; "
+          "sym_full: the largest weight lands on the lowest code");
+  EnumField scale_field(&scale_dtype, ScaleTypeNames());
+  f.Value("scale_dtype", scale_field,
+          "scales are rounded to it before weights are divided by them");
   f.Bool("gptq_sym_quirk", &gptq_sym_quirk,
          "sym only: a group without negative weights keeps half the range, as the GPTQ code does");
   f.Rule([this]() -> std::string {
-    return gptq_sym_quirk && grid != "sym" ? "gptq_sym_quirk needs grid: sym, got '" + grid + "'"
-                                           : "";
+    return gptq_sym_quirk && grid != GridKind::kSym
+               ? "gptq_sym_quirk needs grid: sym, got '" + EnumName(grid, GridNames()) + "'"
+               : "";
   });
 }
 
 double QuantSpec::CodeMax() const { return static_cast<double>((std::int64_t{1} << bits) - 1); }
+
+double QuantSpec::ScaleBits() const { return scale_dtype == ScaleType::kFloat32 ? 32 : 16; }
+
+double QuantSpec::ZeroBits() const {
+  return grid == GridKind::kAsym ? static_cast<double>(bits) : 0;
+}
 
 }  // namespace roundlab

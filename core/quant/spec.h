@@ -1,24 +1,35 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
-#include "core/config/fields.h"
+#include "core/config/enum_field.h"
 
 namespace roundlab {
+
+/// How codes stand for values, see MakeGrid.
+enum class GridKind { kAsym, kSym, kSymFull };
+/// What scales are rounded to where the references cast.
+enum class ScaleType { kFloat32, kFloat16, kBFloat16 };
+
+const EnumNames<GridKind>& GridNames();
+const EnumNames<ScaleType>& ScaleTypeNames();
 
 /// How one weight matrix is put on a grid of 2^bits values a group.
 struct QuantSpec {
   std::int64_t bits = 4;
   std::int64_t group_size = 128;  ///< weights that share a scale; -1 a row, 0 the whole tensor
-  std::string grid = "asym";      ///< asym | sym | sym_full, see MakeGrid
-  std::string scale_dtype = "float16";  ///< scales are rounded to it where the references cast
+  GridKind grid = GridKind::kAsym;
+  ScaleType scale_dtype = ScaleType::kFloat16;
   /// sym only: a group without negative values keeps the half range of the GPTQ code
   /// (IST-DASLab/gptq quant.py), which clips its largest weights.
   bool gptq_sym_quirk = false;
 
   void Fields(FieldVisitor& f);
   double CodeMax() const;  ///< 2^bits - 1
+  /// Bits that a stored scale takes: 16 or 32.
+  double ScaleBits() const;
+  /// Bits that a stored zero point takes: `bits`, and none where the grid fixes it.
+  double ZeroBits() const;
 };
 
 }  // namespace roundlab

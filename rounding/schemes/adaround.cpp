@@ -61,6 +61,9 @@ class AdaRoundLayer : public LayerRounding {
   at::Tensor logit_;  // [groups, width], V of the paper
 };
 
+const EnumNames<BetaSchedule> kBetaSchedules = {{BetaSchedule::kLinear, "linear"},
+                                                {BetaSchedule::kCosine, "cosine"}};
+
 }  // namespace
 
 void AdaRound::Options::Fields(FieldVisitor& f) {
@@ -68,14 +71,14 @@ void AdaRound::Options::Fields(FieldVisitor& f) {
   f.Real("beta_start", &beta_start, Above(0), "penalty exponent after warm-up");
   f.Real("beta_end", &beta_end, Above(0), "penalty exponent at the last step");
   f.Real("warmup", &warmup, Between(0, 0.99), "part of the steps without penalty");
-  f.Choice("beta_schedule", &beta_schedule, {"linear", "cosine"},
-           "way from beta_start to beta_end");
+  EnumField schedule_field(&beta_schedule, kBetaSchedules);
+  f.Value("beta_schedule", schedule_field, "way from beta_start to beta_end");
 }
 
 double AdaRound::Options::Beta(double progress) const {
   const double t = (progress - warmup) / (1 - warmup);
-  const double left =
-      beta_schedule == "linear" ? std::max(0.0, 1 - t) : 0.5 * (1 + std::cos(t * M_PI));
+  const double left = beta_schedule == BetaSchedule::kLinear ? std::max(0.0, 1 - t)
+                                                             : 0.5 * (1 + std::cos(t * M_PI));
   return beta_end + (beta_start - beta_end) * left;
 }
 

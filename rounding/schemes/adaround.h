@@ -1,10 +1,10 @@
 #pragma once
 
-#include <string>
-
 #include "rounding/scheme.h"
 
 namespace roundlab {
+
+enum class BetaSchedule { kLinear, kCosine };
 
 /// AdaRound (arXiv 2004.10568): floor(w / s) + h(V) with the rectified sigmoid
 /// h(V) = clamp(sigmoid(V) 1.2 - 0.1, 0, 1), V starting where h(V) is the fraction of w / s, and
@@ -18,7 +18,7 @@ class AdaRound : public RoundingScheme {
     double beta_start = 20;
     double beta_end = 2;
     double warmup = 0.2;
-    std::string beta_schedule = "linear";
+    BetaSchedule beta_schedule = BetaSchedule::kLinear;
     void Fields(FieldVisitor& f);
     double Beta(double progress) const;  ///< exponent at progress in [warmup, 1]
   };

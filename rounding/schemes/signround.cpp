@@ -38,7 +38,7 @@ class SignRoundLayer : public LayerRounding {
     return layout_.Join(FakeQuant(groups_, offset_, grid.scale, grid.zero, spec_.CodeMax()));
   }
 
-  void Project() override {
+  bool Project(double /*progress*/) override {
     const at::NoGradGuard no_grad;
     if (options_.tune_range) {
       low_factor_.clamp_(0, 1);
@@ -47,6 +47,7 @@ class SignRoundLayer : public LayerRounding {
     if (options_.tune_offset && options_.offset_clamp > 0) {
       offset_.clamp_(-options_.offset_clamp, options_.offset_clamp);
     }
+    return false;
   }
 
   Diagnostics Diagnose() const override {

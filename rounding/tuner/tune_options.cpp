@@ -1,8 +1,7 @@
 #include "rounding/tuner/tune_options.h"
 
-#include <ATen/ATen.h>
-
 #include "core/base/error.h"
+#include "core/config/enum_field.h"
 #include "core/config/part_field.h"
 
 namespace roundlab {
@@ -40,11 +39,22 @@ class UnitField : public ValueField {
   std::int64_t* blocks_;
 };
 
+const EnumNames<SamplerKind> kSamplers = {{SamplerKind::kPermutation, "permutation"},
+                                          {SamplerKind::kCyclic, "cyclic"}};
+const EnumNames<UnitInputs> kInputs = {{UnitInputs::kQuantized, "quantized"},
+                                       {UnitInputs::kFp, "fp"}};
+const EnumNames<Select> kSelects = {{Select::kBestMinibatch, "best_minibatch"},
+                                    {Select::kLast, "last"},
+                                    {Select::kBestFull, "best_full"}};
+const EnumNames<NanPolicy> kNanPolicies = {
+    {NanPolicy::kStop, "stop"}, {NanPolicy::kRollback, "rollback"}, {NanPolicy::kRtn, "rtn"}};
+
 }  // namespace
 
 TuneOptions::TuneOptions()
     : optimizer(Optimizers().FromText("type: sign_sgd")),
-      schedule(Schedules().FromText("type: linear")) {}
+      schedule(Schedules().FromText("type: linear")),
+      loss(Losses().FromText("type: mse")) {}
 
 void TuneOptions::Fields(FieldVisitor& f) {
   PartField optimizer_field(&optimizer, Optimizers());
@@ -54,9 +64,8 @@ void TuneOptions::Fields(FieldVisitor& f) {
   f.Real("lr_times_steps", &lr_times_steps, AtLeast(0),
          "if above 0 the learning rate is this over steps (the paper: 1), whatever the optimizer "
          "says");
-  f.Choice("loss", &loss, {"mse", "sum_squares", "trimmed_mse"},
-           "distance of a unit's outputs from the unquantized ones");
-  f.Real("trim", &trim, Between(0, 0.5), "trimmed_mse: part of the largest differences left out");
+  PartField loss_field(&loss, Losses());
+  f.Value("loss", loss_field, "distance of a unit's outputs from the unquantized ones");
   f.Real("loss_scale", &loss_scale, Above(0),
          "factor on the loss before backward; matters to adam's eps and to 16-bit scales only");
   UnitField unit_field(&unit_blocks);
@@ -64,17 +73,22 @@ void TuneOptions::Fields(FieldVisitor& f) {
   f.Int("steps", &steps, AtLeast(0), "optimizer steps a unit");
   f.Int("batch", &batch, AtLeast(1), "calibration sequences a step");
   f.Int("accumulate", &accumulate, AtLeast(1), "parts a batch is run in; gradients add up");
-  f.Choice("sampler", &sampler, {"permutation", "cyclic"},
-           "permutation: a fresh one each step, its first rows (the paper); cyclic: epochs");
-  f.Choice("inputs", &inputs, {"quantized", "fp"},
-           "what a unit is fed: outputs of the rounded units before it, or of the unrounded ones");
-  f.Choice("select", &select, {"best_minibatch", "last", "best_full"},
-           "best_minibatch: the state before the step of least batch loss (the paper); best_full: "
-           "of least loss over all rows, looked at every check_every steps");
+  EnumField sampler_field(&sampler, kSamplers);
+  f.Value("sampler", sampler_field,
+          "permutation: a fresh one each step, its first rows (the paper); cyclic: epochs");
+  EnumField inputs_field(&inputs, kInputs);
+  f.Value("inputs", inputs_field,
+          "what a unit is fed: outputs of the rounded units before it, or of the unrounded ones");
+  OptionalEnum select_field(&select, kSelects);
+  f.Value("select", select_field,
+          "best_minibatch: the state before the step of least batch loss (the paper); best_full: "
+          "of least loss over all rows, looked at every check_every steps; absent: best_minibatch, "
+          "or last where the scheme is soft while it is tuned");
   f.Int("check_every", &check_every, AtLeast(1), "best_full: steps between looks");
-  f.Choice("on_nan", &on_nan, {"stop", "rollback", "rtn"},
-           "a loss that is not finite: fail the run; go back to the last good state at half the "
-           "learning rate; or leave the unit as it started");
+  EnumField nan_field(&on_nan, kNanPolicies);
+  f.Value("on_nan", nan_field,
+          "a loss that is not finite: fail the run; go back to the last good state at half the "
+          "learning rate; or leave the unit as it started");
   f.Rule([this]() -> std::string {
     if (accumulate > batch) {
       return "accumulate " + std::to_string(accumulate) + " is more than batch " +
@@ -87,20 +101,6 @@ void TuneOptions::Fields(FieldVisitor& f) {
     }
     return "";
   });
-}
-
-at::Tensor ReconstructionLoss(const at::Tensor& outputs, const at::Tensor& targets,
-                              const TuneOptions& options) {
-  const at::Tensor wide = outputs.to(at::kFloat);
-  const at::Tensor target = targets.to(at::kFloat);
-  if (options.loss == "mse") return at::mse_loss(wide, target);
-  const at::Tensor squared = (wide - target).square();
-  if (options.loss == "sum_squares") return squared.sum(-1).mean();
-  const at::Tensor flat = squared.flatten();
-  const auto dropped = static_cast<std::int64_t>(static_cast<double>(flat.numel()) * options.trim);
-  if (dropped == 0) return flat.mean();
-  const at::Tensor largest = std::get<1>(at::topk(flat.detach(), dropped, 0, true, false));
-  return flat.index_fill(0, largest, 0).mean();
 }
 
 }  // namespace roundlab

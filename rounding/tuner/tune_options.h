@@ -1,43 +1,46 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
-#include <string>
+#include <optional>
 
 #include "core/config/fields.h"
 #include "optimizers/optimizers.h"
 #include "optimizers/schedule.h"
+#include "rounding/tuner/loss.h"
 
 namespace roundlab {
+
+/// Rows of each step's batch: the first of a fresh permutation each step (the paper), or epochs.
+enum class SamplerKind { kPermutation, kCyclic };
+/// What a unit is fed: outputs of the rounded units before it, or of the unrounded ones.
+enum class UnitInputs { kQuantized, kFp };
+/// Which state is kept: the one before the step of least batch loss (the paper), the last, or that
+/// of least loss over all rows.
+enum class Select { kBestMinibatch, kLast, kBestFull };
+/// What follows a loss that is not finite.
+enum class NanPolicy { kStop, kRollback, kRtn };
 
 /// How the states of a unit's layers are tuned.
 struct TuneOptions {
   OptimizerRecipe optimizer;
   ScheduleRecipe schedule;
-  std::string loss = "mse";
-  double trim = 0.001;
+  LossRecipe loss;
   std::int64_t unit_blocks = 1;  ///< 0 a linear layer
   std::int64_t steps = 200;
   std::int64_t batch = 8;
   std::int64_t accumulate = 1;
   double lr_times_steps = 0;
   double loss_scale = 1000;
-  std::string sampler = "permutation";
-  std::string inputs = "quantized";
-  std::string select = "best_minibatch";
+  SamplerKind sampler = SamplerKind::kPermutation;
+  UnitInputs inputs = UnitInputs::kQuantized;
+  /// Absent: best_minibatch, and last for schemes that are soft while they are tuned, whose least
+  /// loss is that of weights that are hardly rounded yet.
+  std::optional<Select> select;
   std::int64_t check_every = 50;
-  std::string on_nan = "stop";
+  NanPolicy on_nan = NanPolicy::kStop;
 
   TuneOptions();
   void Fields(FieldVisitor& f);
 };
-
-/// outputs, targets: [rows, seq, features] -> scalar float32.
-///   mse           mean of squared differences
-///   sum_squares   their sum over features, mean over rows and positions (AdaRound)
-///   trimmed_mse   sum without the floor(trim n) largest squares, over n (SignRound v2)
-at::Tensor ReconstructionLoss(const at::Tensor& outputs, const at::Tensor& targets,
-                              const TuneOptions& options);
 
 }  // namespace roundlab

@@ -1,7 +1,6 @@
 #include "rounding/tuner/tuner.h"
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -9,82 +8,64 @@
 #include <limits>
 
 #include "core/base/error.h"
+#include "rounding/tuner/sampler.h"
 
 namespace roundlab {
 namespace {
 
-using Layers = std::vector<std::unique_ptr<LayerRounding>>;
 using Snapshot = std::vector<at::Tensor>;
 
-/// Rows of each step's batch, from one stream of random numbers.
-class Sampler {
- public:
-  Sampler(std::int64_t rows, const TuneOptions& options, std::uint64_t seed)
-      : rows_(rows),
-        batch_(std::min(options.batch, rows)),
-        cyclic_(options.sampler == "cyclic"),
-        generator_(at::detail::createCPUGenerator(seed)) {}
-
-  at::Tensor Next() {
-    if (!cyclic_) return Permutation().narrow(0, 0, batch_);
-    if (!order_.defined() || at_ + batch_ > rows_) {
-      order_ = Permutation();
-      at_ = 0;
-    }
-    at_ += batch_;
-    return order_.narrow(0, at_ - batch_, batch_);
-  }
-
- private:
-  at::Tensor Permutation() { return at::randperm(rows_, generator_, at::kLong); }
-
-  std::int64_t rows_;
-  std::int64_t batch_;
-  bool cyclic_;
-  at::Generator generator_;
-  at::Tensor order_;
-  std::int64_t at_ = 0;
-};
+std::string LossText(const ReconstructionUnit& unit, double loss) {
+  // A NaN's sign is the machine's, and to_string would print it.
+  return unit.name + ": loss " + (std::isnan(loss) ? "nan" : std::to_string(loss));
+}
 
 /// One unit being tuned: parameters, optimizer, best state.
 class Tuning {
  public:
-  Tuning(const ReconstructionUnit& unit, const UnitData& data, const Layers& layers,
+  Tuning(const ReconstructionUnit& unit, const UnitData& data, Tuned* tuned,
          const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks)
       : unit_(unit),
         data_(data),
-        layers_(layers),
+        tuned_(*tuned),
         options_(options),
+        select_(options.select.value_or(Select::kBestMinibatch)),
         hooks_(hooks),
         sampler_(data.inputs.size(0), options, seed),
-        schedule_(options.schedule.make()) {
-    for (const auto& layer : layers_) {
-      for (const ParameterGroup& group : layer->Parameters()) {
-        parameters_.insert(parameters_.end(), group.tensors.begin(), group.tensors.end());
-      }
+        schedule_(options.schedule.make()),
+        loss_(options.loss.make()) {
+    for (const ParameterGroup& group : tuned_.Parameters()) {
+      parameters_.insert(parameters_.end(), group.tensors.begin(), group.tensors.end());
     }
     if (!parameters_.empty()) MakeOptimizer();
   }
 
   void Run(UnitResult* result) {
     if (parameters_.empty() || options_.steps == 0) return;
-    const Snapshot start = Copy();
-    Snapshot good = start;
+    start_ = Copy();
+    good_ = start_;
+    Project(0);
     for (std::int64_t step = 0; step < options_.steps; ++step) {
       const double loss = Step(step);
       if (!std::isfinite(loss)) {
-        if (!Recover(step, loss, start, good, result)) return;
+        if (!Recover(step, loss, result)) return;
         continue;
       }
-      if (options_.on_nan == "rollback" && step % 10 == 0) good = Copy();
+      if (options_.on_nan == NanPolicy::kRollback && step % 10 == 0) good_ = Copy();
       Consider(step, loss);
       Move(step);
       if (hooks_.on_step) hooks_.on_step();
     }
-    if (options_.select == "best_full") ConsiderFull(options_.steps);
-    if (options_.select == "last" || best_.empty()) return;
+    if (select_ == Select::kBestFull) ConsiderFull(options_.steps);
+    if (select_ == Select::kLast || best_.empty()) return;
     Restore(best_);
     result->chosen_step = best_step_;
+  }
+
+  /// Back to the last state known as good, after the one that was chosen turned out not to be.
+  void Retreat() {
+    if (good_.empty()) return;
+    Restore(options_.on_nan == NanPolicy::kRollback ? good_ : start_);
   }
 
  private:
@@ -92,11 +73,9 @@ class Tuning {
   void MakeOptimizer() {
     ParamGroups groups;
     std::vector<double> factors;
-    for (const auto& layer : layers_) {
-      for (const ParameterGroup& group : layer->Parameters()) {
-        groups.emplace_back(group.tensors);
-        factors.push_back(group.lr_factor);
-      }
+    for (const ParameterGroup& group : tuned_.Parameters()) {
+      groups.emplace_back(group.tensors);
+      factors.push_back(group.lr_factor);
     }
     optimizer_ = options_.optimizer.make(std::move(groups));
     voter_ = dynamic_cast<MicroBatchVoter*>(optimizer_.get());
@@ -110,37 +89,32 @@ class Tuning {
     }
   }
 
-  /// Forward and backward; the loss of the batch without its penalty's gradient lost.
+  /// Forward and backward; the batch's loss, not finite where its penalty is not.
   double Step(std::int64_t step) {
-    if (options_.select == "best_full" && step % options_.check_every == 0) ConsiderFull(step);
+    if (select_ == Select::kBestFull && step % options_.check_every == 0) ConsiderFull(step);
     optimizer_->zero_grad();
-    const at::Tensor rows = sampler_.Next();
+    const at::Tensor rows = hooks_.rows ? hooks_.rows(step) : sampler_.Next();
     const double progress = static_cast<double>(step) / static_cast<double>(options_.steps);
+    tuned_.Install(Hardness::kSoft);  // once a step: parts of a batch share the weights' graph
+    const at::Tensor penalty = tuned_.Penalty(progress);
     const auto parts = rows.chunk(options_.accumulate);
     double loss_sum = 0;
-    double penalty_sum = 0;
-    for (const at::Tensor& part : parts) {
-      for (std::size_t i = 0; i < layers_.size(); ++i) {
-        unit_.slots[i]->effective = layers_[i]->SoftWeight();
-      }
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const at::Tensor& part = parts[i];
       const at::Tensor outputs = unit_.forward(data_.inputs.index_select(0, part));
       // Sums over micro-batches, not means of means: any split gives the whole batch's gradient.
       const double share = static_cast<double>(part.numel()) / static_cast<double>(rows.numel());
-      at::Tensor loss =
-          ReconstructionLoss(outputs, data_.targets.index_select(0, part), options_) * share;
+      at::Tensor loss = loss_->Of(outputs, data_.targets.index_select(0, part)) * share;
       loss_sum += loss.item<double>();
-      for (const auto& layer : layers_) {
-        const at::Tensor penalty = layer->Penalty(progress);
-        if (!penalty.defined()) continue;
-        loss = loss + penalty * share;
-        penalty_sum += penalty.item<double>() * share;
-      }
-      (loss * options_.loss_scale).backward();
+      if (penalty.defined()) loss = loss + penalty * share;
+      const bool more = i + 1 < parts.size();
+      (loss * options_.loss_scale).backward({}, more);
       if (voter_ != nullptr) voter_->Vote();
     }
     Report("loss", step, loss_sum);
-    if (penalty_sum != 0) Report("penalty", step, penalty_sum);
-    return loss_sum + penalty_sum;
+    const double penalty_value = penalty.defined() ? penalty.item<double>() : 0;
+    if (penalty_value != 0) Report("penalty", step, penalty_value);
+    return std::isfinite(penalty_value) ? loss_sum : penalty_value;
   }
 
   void Move(std::int64_t step) {
@@ -148,20 +122,23 @@ class Tuning {
     SetLearningRates(optimizer_.get(), base_lrs_, factor);
     Report("lr", step, base_lrs_.front() * factor);
     optimizer_->step();
-    for (const auto& layer : layers_) layer->Project();
+    Project(step + 1);
+  }
+
+  void Project(std::int64_t steps_taken) {
+    const double progress = static_cast<double>(steps_taken) / static_cast<double>(options_.steps);
+    if (tuned_.Project(progress)) MakeOptimizer();
   }
 
   void Consider(std::int64_t step, double loss) {
-    if (options_.select != "best_minibatch" || !(loss < best_loss_)) return;
+    if (select_ != Select::kBestMinibatch || !(loss < best_loss_)) return;
     best_loss_ = loss;
     best_step_ = step;
     best_ = Copy();
   }
 
   void ConsiderFull(std::int64_t step) {
-    for (std::size_t i = 0; i < layers_.size(); ++i) {
-      unit_.slots[i]->effective = layers_[i]->Finish().Dequantize();
-    }
+    tuned_.Install(Hardness::kHard);
     const double loss = FullLoss(unit_, data_, options_);
     Report("full_loss", step, loss);
     if (!(loss < best_loss_)) return;
@@ -171,21 +148,18 @@ class Tuning {
   }
 
   /// What the policy says; false where tuning of this unit is over.
-  bool Recover(std::int64_t step, double loss, const Snapshot& start, const Snapshot& good,
-               UnitResult* result) {
-    // A NaN's sign is the machine's, and to_string would print it.
-    const std::string value = std::isnan(loss) ? "nan" : std::to_string(loss);
-    const std::string what = unit_.name + ": loss " + value + " at step " + std::to_string(step);
-    if (options_.on_nan == "stop" || rollbacks_ == kMostRollbacks) throw Diverged(what);
-    if (options_.on_nan == "rtn") {
-      Restore(start);
+  bool Recover(std::int64_t step, double loss, UnitResult* result) {
+    const std::string what = LossText(unit_, loss) + " at step " + std::to_string(step);
+    if (options_.on_nan == NanPolicy::kStop || rollbacks_ == kMostRollbacks) throw Diverged(what);
+    if (options_.on_nan == NanPolicy::kRtn) {
+      Restore(start_);
       best_.clear();
       result->events.push_back(what + ", unit left as it started");
       return false;
     }
     ++rollbacks_;
     damping_ /= 2;
-    Restore(good);
+    Restore(good_);
     MakeOptimizer();
     result->events.push_back(what + ", rolled back, learning rate halved");
     return true;
@@ -208,11 +182,13 @@ class Tuning {
   static constexpr int kMostRollbacks = 10;
   const ReconstructionUnit& unit_;
   const UnitData& data_;
-  const Layers& layers_;
+  Tuned& tuned_;
   const TuneOptions& options_;
+  const Select select_;
   const TunerHooks& hooks_;
   Sampler sampler_;
   std::unique_ptr<Schedule> schedule_;
+  std::unique_ptr<Loss> loss_;
   std::vector<at::Tensor> parameters_;
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
   MicroBatchVoter* voter_ = nullptr;
@@ -221,13 +197,16 @@ class Tuning {
   int rollbacks_ = 0;
   double best_loss_ = std::numeric_limits<double>::infinity();
   std::int64_t best_step_ = -1;
+  Snapshot start_;
+  Snapshot good_;
   Snapshot best_;
 };
 
-void Harden(const ReconstructionUnit& unit, const Layers& layers) {
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    unit.slots[i]->effective = layers[i]->Finish().Dequantize();
-  }
+/// The weights chosen, installed, and what they lose over all rows.
+double Harden(const ReconstructionUnit& unit, const UnitData& data, Tuned* tuned,
+              const TuneOptions& options, const at::Tensor& outputs) {
+  tuned->Install(Hardness::kHard);
+  return FullLoss(unit, data, options, outputs);
 }
 
 }  // namespace
@@ -235,31 +214,50 @@ void Harden(const ReconstructionUnit& unit, const Layers& layers) {
 double FullLoss(const ReconstructionUnit& unit, const UnitData& data, const TuneOptions& options,
                 const at::Tensor& outputs) {
   const at::NoGradGuard no_grad;
+  const auto loss = options.loss.make();
   const std::int64_t rows = data.inputs.size(0);
   double sum = 0;
   for (std::int64_t first = 0; first < rows; first += options.batch) {
     const std::int64_t count = std::min(options.batch, rows - first);
     const at::Tensor y = unit.forward(data.inputs.narrow(0, first, count));
-    sum += ReconstructionLoss(y, data.targets.narrow(0, first, count), options).item<double>() *
+    sum += loss->Of(y, data.targets.narrow(0, first, count)).item<double>() *
            static_cast<double>(count);
     if (outputs.defined()) outputs.narrow(0, first, count).copy_(y);
   }
   return sum / static_cast<double>(rows);
 }
 
+UnitResult TuneUnit(const ReconstructionUnit& unit, const UnitData& data, Tuned* tuned,
+                    const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks) {
+  UnitResult result;
+  result.loss_before = Harden(unit, data, tuned, options, {});
+  if (!std::isfinite(result.loss_before)) {
+    throw Diverged(LossText(unit, result.loss_before) + " before tuning");
+  }
+  Tuning tuning(unit, data, tuned, options, seed, hooks);
+  tuning.Run(&result);
+  // Outputs may overwrite the inputs: the loss is known to be finite first where a state could be
+  // left for a better one.
+  const bool can_retreat = options.on_nan != NanPolicy::kStop;
+  result.loss_after =
+      Harden(unit, data, tuned, options, can_retreat ? at::Tensor() : hooks.outputs);
+  if (!std::isfinite(result.loss_after)) {
+    const std::string what = LossText(unit, result.loss_after) + " after tuning";
+    if (!can_retreat) throw Diverged(what);
+    tuning.Retreat();
+    result.chosen_step = -1;
+    result.events.push_back(what + ", unit left as it was when last known as good");
+  }
+  if (can_retreat) result.loss_after = Harden(unit, data, tuned, options, hooks.outputs);
+  return result;
+}
+
 UnitResult TuneUnit(const ReconstructionUnit& unit, const UnitData& data,
                     const std::vector<std::unique_ptr<LayerRounding>>& layers,
                     const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks) {
-  ROUNDLAB_CHECK(unit.slots.size() == layers.size(), "one layer state a slot");
-  UnitResult result;
-  Harden(unit, layers);
-  result.loss_before = FullLoss(unit, data, options);
-  Tuning(unit, data, layers, options, seed, hooks).Run(&result);
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    result.weights.push_back(layers[i]->Finish());
-    unit.slots[i]->effective = result.weights.back().Dequantize();
-  }
-  result.loss_after = FullLoss(unit, data, options, hooks.outputs);
+  RoundedLayers rounded(unit.slots, layers);
+  UnitResult result = TuneUnit(unit, data, &rounded, options, seed, hooks);
+  for (const auto& layer : layers) result.weights.push_back(layer->Finish());
   return result;
 }
 

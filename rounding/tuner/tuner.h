@@ -13,6 +13,7 @@
 #include "core/model/block.h"
 #include "rounding/scheme.h"
 #include "rounding/tuner/tune_options.h"
+#include "rounding/tuner/tuned.h"
 
 namespace roundlab {
 
@@ -40,15 +41,21 @@ struct UnitResult {
 struct TunerHooks {
   MetricSink* sink = nullptr;     ///< gets tune/<unit>/loss, lr, penalty and full_loss
   std::function<void()> on_step;  ///< after each step; may throw Interrupted
+  /// Where set, gives the rows of a step's batch (int64 [rows]) in place of options.sampler.
+  std::function<at::Tensor(std::int64_t step)> rows;
   /// Where set, gets the unit's outputs with the codes chosen; may be UnitData::inputs, which is
   /// then overwritten row by row.
   at::Tensor outputs;
 };
 
-/// Rounds the slots of `unit` so that its outputs stay near the targets, and leaves the chosen
-/// weights in LinearSlot::effective. `layers` has one state a slot. All draws come from `seed`: the
-/// same arguments and thread count give the same codes. Throws Diverged where a loss is not finite
-/// and the policy is `stop`.
+/// Tunes `tuned` so that the unit's outputs stay near the targets, and leaves the hard weights of
+/// the state chosen installed. All draws come from `seed`: the same arguments and thread count give
+/// the same weights. Throws Diverged where a loss is not finite and the policy is `stop`, and
+/// whatever the policy where that of the state it starts from is not.
+UnitResult TuneUnit(const ReconstructionUnit& unit, const UnitData& data, Tuned* tuned,
+                    const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks);
+
+/// The same for the layers of a unit, one state each of unit.slots; gives UnitResult::weights.
 UnitResult TuneUnit(const ReconstructionUnit& unit, const UnitData& data,
                     const std::vector<std::unique_ptr<LayerRounding>>& layers,
                     const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks);

@@ -45,7 +45,8 @@ void SignRoundStep(benchmark::State& state) {
   const auto range = RangeEstimators().FromText("type: minmax").make();
   std::vector<std::unique_ptr<LayerRounding>> layers;
   for (const LinearSlot* slot : unit.slots) {
-    LayerContext context{slot->name, slot->weight, {4, 128, "asym", "float32", false}, {}, 0};
+    LayerContext context{
+        slot->name, slot->weight, {4, 128, GridKind::kAsym, ScaleType::kFloat32, false}, {}, 0};
     context.range = range->Estimate(context);
     layers.push_back(scheme->Begin(context));
   }

@@ -30,13 +30,13 @@ class AdaRoundReplay {
         rows_(GoldenTensor(file, "idx")),
         weight_(GoldenTensor(file, "W")),
         targets_(at::mm(inputs_, weight_.t())) {
-    LayerContext context{"k_proj", weight_, {4, 32, "asym", "float32", false}, {}, 0};
+    LayerContext context{
+        "k_proj", weight_, {4, 32, GridKind::kAsym, ScaleType::kFloat32, false}, {}, 0};
     context.range = MinMaxRange(context.Layout().Split(weight_));
     layer_ = RoundingSchemes()
                  .FromText("type: adaround\nbeta_schedule: " + schedule)
                  .make()
                  ->Begin(context);
-    options_.loss = "sum_squares";
     ParamGroups groups;
     groups.emplace_back(layer_->Parameters()[0].tensors);
     optimizer_ = Optimizers().FromText("type: adam\nlr: 0.001").make(std::move(groups));
@@ -50,8 +50,7 @@ class AdaRoundReplay {
     optimizer_->zero_grad();
     const at::Tensor x = inputs_.index_select(0, rows_[step]);
     const at::Tensor y = at::mm(x, layer_->SoftWeight().t());
-    at::Tensor loss = ReconstructionLoss(
-        y.unsqueeze(0), targets_.index_select(0, rows_[step]).unsqueeze(0), options_);
+    at::Tensor loss = loss_->Of(y.unsqueeze(0), targets_.index_select(0, rows_[step]).unsqueeze(0));
     const at::Tensor penalty =
         layer_->Penalty(static_cast<double>(step) / static_cast<double>(kSteps));
     const Losses losses{loss.item<double>(), penalty.defined() ? penalty.item<double>() : 0};
@@ -72,7 +71,7 @@ class AdaRoundReplay {
   at::Tensor targets_;
   std::unique_ptr<LayerRounding> layer_;
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
-  TuneOptions options_;
+  std::unique_ptr<Loss> loss_ = ::roundlab::Losses().FromText("type: sum_squares").make();
 };
 
 #define ROUNDLAB_ADAROUND_GOLDEN_OR_SKIP(file)                                 \
@@ -115,7 +114,8 @@ TEST_F(AdaRoundGoldenTest, ExponentOfThePenalty) {
   ROUNDLAB_ADAROUND_GOLDEN_OR_SKIP(file);
   for (const std::string& schedule : kSchedules) {
     AdaRound::Options options;
-    options.beta_schedule = schedule;
+    options.beta_schedule =
+        std::string(schedule) == "linear" ? BetaSchedule::kLinear : BetaSchedule::kCosine;
     const at::Tensor beta = GoldenTensor(file, schedule + ".beta");
     for (std::int64_t step = 10; step < kSteps; ++step) {  // the warm-up is 0.2 of the steps
       EXPECT_NEAR(options.Beta(static_cast<double>(step) / kSteps), beta[step].item<double>(), 1e-5)

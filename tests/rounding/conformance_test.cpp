@@ -45,8 +45,8 @@ TEST_P(SchemeConformanceTest, CodesAreWholeAndInRange) {
       const QuantizedWeight weight = layer->Finish();
       ASSERT_EQ(weight.codes.sizes(), (at::IntArrayRef{8, in}));
       ASSERT_EQ(weight.codes.scalar_type(), at::kByte);
-      ASSERT_EQ(weight.bits, spec.bits);
-      ASSERT_EQ(weight.group_size, spec.group_size);
+      ASSERT_EQ(weight.spec.bits, spec.bits);
+      ASSERT_EQ(weight.spec.group_size, spec.group_size);
       const GroupLayout layout = GroupLayout::For(8, in, spec.group_size);
       ASSERT_EQ(weight.scale.sizes(), (at::IntArrayRef{layout.scale_rows, layout.per_row}));
       ASSERT_EQ(weight.zero.sizes(), weight.scale.sizes());
@@ -66,7 +66,7 @@ TEST_P(SchemeConformanceTest, FinishChangesNothingAndRepeats) {
     ASSERT_TRUE(SameWeights(first, layer->Finish()));
     ASSERT_TRUE(SameBits(soft, layer->SoftWeight()));
     const QuantizedWeight copy{first.codes.clone(), first.scale.clone(), first.zero.clone(),
-                               first.bits, first.group_size};
+                               first.spec};
     RandomSteps(layer.get(), 3, 1);
     ASSERT_TRUE(SameWeights(first, copy));  // no view of the state
   });
@@ -105,7 +105,8 @@ TEST_P(SchemeConformanceTest, SameSeedSameCodes) {
 }
 
 TEST_P(SchemeConformanceTest, ParametersAreLeavesThatRequireGradAndGetOne) {
-  const auto layer = scheme_->Begin(MakeLayer(RandomWeight(8, 64, 1), {3, 32, "asym", "float32"}));
+  const auto layer = scheme_->Begin(
+      MakeLayer(RandomWeight(8, 64, 1), {3, 32, GridKind::kAsym, ScaleType::kFloat32}));
   const auto groups = layer->Parameters();
   EXPECT_EQ(!groups.empty(), scheme_->Tunable());
   if (!groups.empty()) layer->SoftWeight().square().sum().backward();
@@ -126,7 +127,8 @@ TEST_P(SchemeConformanceTest, ParametersAreLeavesThatRequireGradAndGetOne) {
 }
 
 TEST_P(SchemeConformanceTest, ParametersAreTheWholeState) {
-  const LayerContext context = MakeLayer(RandomWeight(8, 64, 1), {3, 32, "asym", "float16"});
+  const LayerContext context =
+      MakeLayer(RandomWeight(8, 64, 1), {3, 32, GridKind::kAsym, ScaleType::kFloat16});
   const auto layer = scheme_->Begin(context);
   RandomSteps(layer.get(), 9, 3);
   const auto copy = scheme_->Begin(context);
@@ -143,10 +145,10 @@ TEST_P(SchemeConformanceTest, ParametersAreTheWholeState) {
 }
 
 TEST_P(SchemeConformanceTest, ScalingByAPowerOfTwoScalesOnlyTheScale) {
-  for (const char* grid : {"asym", "sym", "sym_full"}) {
+  for (const GridKind grid : {GridKind::kAsym, GridKind::kSym, GridKind::kSymFull}) {
     for (const std::int64_t group : {32, -1, 0}) {
       for (const double factor : {0.0625, 8.0}) {
-        const QuantSpec spec{3, group, grid, "float32", false};
+        const QuantSpec spec{3, group, grid, ScaleType::kFloat32, false};
         SCOPED_TRACE(testing::ToString(spec));
         const at::Tensor weight = RandomWeight(8, 64, 1);
         const QuantizedWeight one = scheme_->Begin(MakeLayer(weight, spec))->Finish();

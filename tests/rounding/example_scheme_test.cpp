@@ -21,7 +21,8 @@ std::string Text(const std::string& name) {
 
 LayerContext Layer() {
   at::manual_seed(3);
-  LayerContext layer{"layer", at::randn({16, 64}), {3, 32, "asym", "float32", false}, {}, 0};
+  LayerContext layer{
+      "layer", at::randn({16, 64}), {3, 32, GridKind::kAsym, ScaleType::kFloat32, false}, {}, 0};
   layer.range = MinMaxRange(layer.Layout().Split(layer.weight));
   return layer;
 }

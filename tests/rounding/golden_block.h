@@ -28,8 +28,7 @@ class SignRoundReplay {
  public:
   static constexpr std::int64_t kSteps = 20;
 
-  SignRoundReplay(const SafetensorsFile& file, const SignRoundGolden& golden,
-                  const std::string& scale_dtype)
+  SignRoundReplay(const SafetensorsFile& file, const SignRoundGolden& golden, ScaleType scale_dtype)
       : block_(Description(file, golden), 0),
         rope_(MakeRopeTable({}, 16, 16)),
         schedule_(Schedules().FromText("type: linear").make()) {
@@ -44,7 +43,8 @@ class SignRoundReplay {
     for (std::size_t i = 0; i < DecoderBlock::LinearNames().size(); ++i) {
       LinearSlot& slot = block_.Slot(i);
       slot.weight = GoldenTensor(file, prefix + "W." + DecoderBlock::LinearNames()[i]);
-      LayerContext context{slot.name, slot.weight, {4, 32, "asym", scale_dtype, false}, {}, 0};
+      LayerContext context{
+          slot.name, slot.weight, {4, 32, GridKind::kAsym, scale_dtype, false}, {}, 0};
       context.range = MinMaxRange(context.Layout().Split(slot.weight));
       layers_.push_back(scheme->Begin(context));
       for (const auto& group : layers_.back()->Parameters()) groups.emplace_back(group.tensors);
@@ -72,7 +72,9 @@ class SignRoundReplay {
   void Move(std::int64_t step) {
     SetLearningRates(optimizer_.get(), base_lrs_, schedule_->Factor(step, kSteps));
     optimizer_->step();
-    for (const auto& layer : layers_) layer->Project();
+    for (const auto& layer : layers_) {
+      layer->Project(static_cast<double>(step + 1) / static_cast<double>(kSteps));
+    }
   }
   double LearningRate() const { return LearningRates(*optimizer_).front(); }
 

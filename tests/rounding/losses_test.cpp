@@ -20,10 +20,8 @@ using testing::TensorNear;
 
 at::Tensor Loss(const std::string& kind, const at::Tensor& outputs, const at::Tensor& targets,
                 double trim = 0.001) {
-  TuneOptions options;
-  options.loss = kind;
-  options.trim = trim;
-  return ReconstructionLoss(outputs, targets, options);
+  const std::string options = kind == "trimmed_mse" ? "\ntrim: " + std::to_string(trim) : "";
+  return Losses().FromText("type: " + kind + options).make()->Of(outputs, targets);
 }
 
 TEST(ReconstructionLossTest, MeanAndSumOfSquaresByHand) {
@@ -31,6 +29,7 @@ TEST(ReconstructionLossTest, MeanAndSumOfSquaresByHand) {
   const at::Tensor t = at::tensor({0.0F, 2.0F, 5.0F, 4.0F, 4.0F, 3.0F}).view({1, 2, 3});
   EXPECT_FLOAT_EQ(Loss("mse", y, t).item<float>(), (1 + 4 + 1 + 9) / 6.0F);
   EXPECT_FLOAT_EQ(Loss("sum_squares", y, t).item<float>(), (1 + 4 + 1 + 9) / 2.0F);
+  EXPECT_FLOAT_EQ(Loss("sum_tokens", y, t).item<float>(), (1 + 4 + 1 + 9) / 3.0F);
 }
 
 TEST(ReconstructionLossTest, SumOfSquaresIsTheMeanTimesTheFeatures) {
@@ -48,7 +47,7 @@ TEST(ReconstructionLossTest, IsFloat32WhateverTheComputeType) {
   }
 }
 
-/// Without the floor(trim n) largest squares; divided by n, as auto-round's masked loss is.
+/// Without the `dropped` largest squares; divided by n, as auto-round's masked loss is.
 double TrimmedByBruteForce(const at::Tensor& y, const at::Tensor& t, std::size_t dropped) {
   const at::Tensor squares = (y - t).square().flatten();
   std::vector<float> sorted(squares.const_data_ptr<float>(),
@@ -65,7 +64,7 @@ TEST(ReconstructionLossTest, TrimmedMeanAsBruteForce) {
     double trim;
     std::size_t dropped;  // of 250 elements a row
   };
-  for (const Case& c : {Case{1, 0.001, 0},
+  for (const Case& c : {Case{1, 0.001, 1},
                         {4, 0.001, 1},
                         {7, 0.001, 1},
                         {8, 0.001, 2},
@@ -113,9 +112,10 @@ TEST(TuneOptionsTest, Messages) {
   EXPECT_EQ(OptionErrors("batch: 4\naccumulate: 5\n"),
             "a.yaml:1:1: stage: accumulate 5 is more than batch 4");
   EXPECT_EQ(OptionErrors("loss: mae\n"),
-            "a.yaml:1:7: stage.loss: unknown value 'mae'; did you mean 'mse'? "
-            "(known: mse, sum_squares, trimmed_mse)");
-  EXPECT_EQ(OptionErrors("trim: 0.6\n"), "a.yaml:1:7: stage.trim: 0.6 is out of range [0, 0.5]");
+            "a.yaml:1:7: stage.loss.type: unknown loss 'mae'; did you mean 'mse'? "
+            "(known: mse, sum_squares, sum_tokens, trimmed_mse)");
+  EXPECT_EQ(OptionErrors("loss: {type: trimmed_mse, trim: 0.6}\n"),
+            "a.yaml:1:33: stage.loss.trim: 0.6 is out of range [0, 0.5]");
   EXPECT_EQ(OptionErrors("steps: -1\n"), "a.yaml:1:8: stage.steps: -1 is out of range [0, inf)");
 }
 

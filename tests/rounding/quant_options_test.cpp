@@ -39,10 +39,10 @@ TEST(QuantOptionsTest, TheFirstOverrideThatMatchesTheWholeNameCounts) {
   EXPECT_EQ(options.For(kLayers[0])->group_size, 64);
   EXPECT_EQ(options.For(kLayers[1])->bits, 8);
   EXPECT_EQ(options.For(kLayers[1])->group_size, -1);
-  EXPECT_EQ(options.For(kLayers[1])->grid, "asym");
+  EXPECT_EQ(options.For(kLayers[1])->grid, GridKind::kAsym);
   EXPECT_EQ(options.For(kLayers[3])->bits, 3);
   EXPECT_EQ(options.For(kLayers[3])->group_size, 64);
-  EXPECT_EQ(options.For(kLayers[3])->grid, "sym");
+  EXPECT_EQ(options.For(kLayers[3])->grid, GridKind::kSym);
 }
 
 TEST(QuantOptionsTest, SkippedLayersHaveNoSpec) {

@@ -48,9 +48,9 @@ TEST(MinMaxEstimatorTest, IsTheRangeOfTheWeights) {
 
 TEST(MseEstimatorTest, AsBruteForceOverAllCandidates) {
   const at::Tensor groups = RandomWeight(8, 32, 1);
-  for (const char* grid : {"asym", "sym", "sym_full"}) {
+  for (const GridKind grid : {GridKind::kAsym, GridKind::kSym, GridKind::kSymFull}) {
     for (const std::int64_t bits : {2, 3, 4}) {
-      const QuantSpec spec{bits, -1, grid, "float32", false};
+      const QuantSpec spec{bits, -1, grid, ScaleType::kFloat32, false};
       SCOPED_TRACE(testing::ToString(spec));
       const GroupRange found = Estimate("type: mse", groups, spec);
       for (std::int64_t g = 0; g < groups.size(0); ++g) {
@@ -77,7 +77,7 @@ TEST(MseEstimatorTest, NeverWorseThanMinMaxInItsOwnNorm) {
   for (const char* norm : {"1", "2", "2.4", "4"}) {
     int better = 0;
     for (const std::int64_t bits : {2, 4, 8}) {
-      const QuantSpec spec{bits, -1, "asym", "float16", false};
+      const QuantSpec spec{bits, -1, GridKind::kAsym, ScaleType::kFloat16, false};
       const GroupRange found = Estimate(std::string("type: mse\nnorm: ") + norm, groups, spec);
       for (std::int64_t g = 0; g < groups.size(0); ++g) {
         const GroupRange own{found.low.narrow(0, g, 1), found.high.narrow(0, g, 1)};
@@ -93,7 +93,7 @@ TEST(MseEstimatorTest, NeverWorseThanMinMaxInItsOwnNorm) {
 
 TEST(MseEstimatorTest, OptionsBoundTheSearch) {
   const at::Tensor groups = RandomWeight(8, 32, 1);
-  const QuantSpec spec{2, -1, "asym", "float32", false};
+  const QuantSpec spec{2, -1, GridKind::kAsym, ScaleType::kFloat32, false};
   const GroupRange whole = MinMaxRange(groups);
   const GroupRange same = Estimate("type: mse\nshrink: 0", groups, spec);
   EXPECT_TRUE(TensorNear(same.low, whole.low, 0, 0));
@@ -104,7 +104,8 @@ TEST(MseEstimatorTest, OptionsBoundTheSearch) {
 }
 
 TEST(MseEstimatorTest, GroupsOfZerosKeepTheirRange) {
-  const GroupRange range = Estimate("type: mse", at::zeros({2, 8}), {4, -1, "asym", "float16"});
+  const GroupRange range =
+      Estimate("type: mse", at::zeros({2, 8}), {4, -1, GridKind::kAsym, ScaleType::kFloat16});
   EXPECT_TRUE(TensorNear(range.low, at::full({2}, -1.0F), 0, 0));
   EXPECT_TRUE(TensorNear(range.high, at::full({2}, 1.0F), 0, 0));
 }

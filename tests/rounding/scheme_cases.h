@@ -42,16 +42,17 @@ inline LayerContext MakeLayer(const at::Tensor& weight, const QuantSpec& spec,
 
 inline std::string ToString(const QuantSpec& spec) {
   return "bits " + std::to_string(spec.bits) + " group " + std::to_string(spec.group_size) + " " +
-         spec.grid + " " + spec.scale_dtype;
+         EnumName(spec.grid, GridNames()) + " " + EnumName(spec.scale_dtype, ScaleTypeNames());
 }
 
 /// Calls `check` for all bits x grids x groups x scale dtypes: `in` is 64, or 100 where groups of
 /// 24 need filling.
 inline void ForAllSpecs(const std::function<void(const QuantSpec&, std::int64_t in)>& check) {
   for (const std::int64_t bits : {2, 3, 4, 8}) {
-    for (const char* grid : {"asym", "sym", "sym_full"}) {
+    for (const GridKind grid : {GridKind::kAsym, GridKind::kSym, GridKind::kSymFull}) {
       for (const std::int64_t group : {32, -1, 0, 24}) {
-        for (const char* dtype : {"float32", "float16", "bfloat16"}) {
+        for (const ScaleType dtype :
+             {ScaleType::kFloat32, ScaleType::kFloat16, ScaleType::kBFloat16}) {
           const QuantSpec spec{bits, group, grid, dtype, false};
           SCOPED_TRACE(ToString(spec));
           check(spec, group == 24 ? 100 : 64);
@@ -72,7 +73,7 @@ inline void RandomSteps(LayerRounding* layer, std::uint64_t seed, int steps) {
         p.add_(at::randn(p.sizes(), generator, p.options()), 0.15);
       }
     }
-    layer->Project();
+    layer->Project(0.5);
   }
 }
 

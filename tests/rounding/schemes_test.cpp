@@ -46,9 +46,9 @@ TEST(RtnTest, NoCodeOfTheGridIsNearer) {
 }
 
 TEST(RtnTest, ErrorsAreAtMostHalfAStep) {
-  for (const char* grid : {"asym", "sym"}) {
+  for (const GridKind grid : {GridKind::kAsym, GridKind::kSym}) {
     for (const std::int64_t group : {32, -1, 0, 24}) {
-      const QuantSpec spec{8, group, grid, "float32", false};
+      const QuantSpec spec{8, group, grid, ScaleType::kFloat32, false};
       SCOPED_TRACE(testing::ToString(spec));
       const at::Tensor weight = RandomWeight(8, 100, 3);
       const QuantizedWeight rounded = Round("type: rtn", weight, spec);
@@ -59,14 +59,14 @@ TEST(RtnTest, ErrorsAreAtMostHalfAStep) {
 }
 
 TEST(RtnTest, MoreBitsNeverRaiseTheError) {
-  for (const char* grid : {"asym", "sym", "sym_full"}) {
+  for (const GridKind grid : {GridKind::kAsym, GridKind::kSym, GridKind::kSymFull}) {
     for (const std::int64_t group : {32, -1, 0, 24}) {
       const at::Tensor weight = RandomWeight(8, 100, 3);
       double last = INFINITY;
       for (std::int64_t bits = 2; bits <= 8; ++bits) {
-        const double error =
-            SquaredError(Round("type: rtn", weight, {bits, group, grid, "float32"}), weight);
-        EXPECT_LT(error, last) << grid << " " << group << " bits " << bits;
+        const double error = SquaredError(
+            Round("type: rtn", weight, {bits, group, grid, ScaleType::kFloat32}), weight);
+        EXPECT_LT(error, last) << EnumName(grid, GridNames()) << " " << group << " bits " << bits;
         last = error;
       }
     }
@@ -90,7 +90,7 @@ TEST(RtnTest, TiesGoToEven) {
   // Scale 1, zero 8: 2.5 and 3.5 lie between two codes each.
   const at::Tensor weight = at::tensor({-8.0, 7.0, 2.5, 3.5, -2.5, -3.5, 0.5, 0.0}).view({1, 8});
   const QuantizedWeight rounded =
-      Round("type: rtn", weight.to(at::kFloat), {4, -1, "asym", "float32"});
+      Round("type: rtn", weight.to(at::kFloat), {4, -1, GridKind::kAsym, ScaleType::kFloat32});
   EXPECT_TRUE(TensorNear(
       rounded.Dequantize(),
       at::tensor({-8.0F, 7.0F, 2.0F, 4.0F, -2.0F, -4.0F, 0.0F, 0.0F}).view({1, 8}), 0, 0));
@@ -108,7 +108,8 @@ TEST(SignRoundTest, StartsAtRoundToNearest) {
 }
 
 TEST(SignRoundTest, OptionsChooseWhatIsTuned) {
-  const LayerContext context = MakeLayer(RandomWeight(8, 64, 3), {4, 32, "asym", "float32"});
+  const LayerContext context =
+      MakeLayer(RandomWeight(8, 64, 3), {4, 32, GridKind::kAsym, ScaleType::kFloat32});
   const auto names = [&](const std::string& options) {
     std::string all;
     const auto layer =
@@ -128,7 +129,8 @@ TEST(SignRoundTest, OptionsChooseWhatIsTuned) {
 }
 
 TEST(SignRoundTest, ProjectKeepsFactorsAndOffsetsInTheirBox) {
-  const LayerContext context = MakeLayer(RandomWeight(8, 64, 3), {4, 32, "asym", "float32"});
+  const LayerContext context =
+      MakeLayer(RandomWeight(8, 64, 3), {4, 32, GridKind::kAsym, ScaleType::kFloat32});
   for (const double clamp : {0.0, 0.25}) {
     const auto layer = RoundingSchemes()
                            .FromText("type: signround\noffset_clamp: " + std::to_string(clamp))
@@ -141,7 +143,7 @@ TEST(SignRoundTest, ProjectKeepsFactorsAndOffsetsInTheirBox) {
       groups[1].tensors[0].fill_(1.3);
       groups[1].tensors[1].fill_(-0.2);
     }
-    layer->Project();
+    layer->Project(0.5);
     EXPECT_EQ(groups[0].tensors[0].min().item<float>(), clamp > 0 ? -0.25F : -0.9F);
     EXPECT_EQ(groups[1].tensors[0].max().item<double>(), 1);
     EXPECT_EQ(groups[1].tensors[1].min().item<double>(), 0);
@@ -150,7 +152,7 @@ TEST(SignRoundTest, ProjectKeepsFactorsAndOffsetsInTheirBox) {
 
 TEST(SignRoundTest, CodesStayWithinOneOfTheUntunedPosition) {
   const at::Tensor weight = RandomWeight(8, 64, 3);
-  const QuantSpec spec{3, 32, "asym", "float32"};
+  const QuantSpec spec{3, 32, GridKind::kAsym, ScaleType::kFloat32};
   const LayerContext context = MakeLayer(weight, spec);
   const auto layer = RoundingSchemes()
                          .FromText("type: signround\ntune_range: false\noffset_clamp: 0.5")
@@ -186,7 +188,7 @@ TEST(AdaRoundTest, StartsAtTheWeightItself) {
 
 TEST(AdaRoundTest, CodesAreFloorOrOneMore) {
   const at::Tensor weight = RandomWeight(8, 64, 3);
-  const LayerContext context = MakeLayer(weight, {4, 32, "asym", "float32"});
+  const LayerContext context = MakeLayer(weight, {4, 32, GridKind::kAsym, ScaleType::kFloat32});
   const auto layer = RoundingSchemes().FromText("type: adaround").make()->Begin(context);
   {
     const c10::NoGradGuard no_grad;
@@ -205,7 +207,8 @@ TEST(AdaRoundTest, CodesAreFloorOrOneMore) {
 }
 
 TEST(AdaRoundTest, PenaltyStartsAfterTheWarmUpAndFollowsItsExponent) {
-  const LayerContext context = MakeLayer(RandomWeight(2, 32, 3), {4, 32, "asym", "float32"});
+  const LayerContext context =
+      MakeLayer(RandomWeight(2, 32, 3), {4, 32, GridKind::kAsym, ScaleType::kFloat32});
   const auto layer =
       RoundingSchemes().FromText("type: adaround\nwarmup: 0.25").make()->Begin(context);
   EXPECT_FALSE(layer->Penalty(0).defined());
@@ -220,7 +223,7 @@ TEST(AdaRoundTest, PenaltyStartsAfterTheWarmUpAndFollowsItsExponent) {
     EXPECT_NEAR(layer->Penalty(progress).item<double>(), expected, 1e-6) << progress;
   }
   AdaRound::Options cosine;
-  cosine.beta_schedule = "cosine";
+  cosine.beta_schedule = BetaSchedule::kCosine;
   EXPECT_DOUBLE_EQ(cosine.Beta(0.2), 20);
   EXPECT_DOUBLE_EQ(cosine.Beta(0.6), 11);
   EXPECT_DOUBLE_EQ(cosine.Beta(1), 2);
@@ -234,7 +237,8 @@ TEST(StochasticTest, RoundsUpAsOftenAsTheFraction) {
   at::Tensor weight = at::full({1, 4098}, 2.3);
   weight[0][0] = 0;
   weight[0][1] = 15;
-  const QuantizedWeight rounded = Round("type: stochastic", weight, {4, -1, "asym", "float32"});
+  const QuantizedWeight rounded =
+      Round("type: stochastic", weight, {4, -1, GridKind::kAsym, ScaleType::kFloat32});
   const at::Tensor codes = rounded.codes.narrow(1, 2, 4096).to(at::kDouble);
   EXPECT_EQ(codes.min().item<double>(), 2);
   EXPECT_EQ(codes.max().item<double>(), 3);
@@ -244,7 +248,7 @@ TEST(StochasticTest, RoundsUpAsOftenAsTheFraction) {
 
 TEST(StochasticTest, OtherSeedsDrawOtherwiseAndLoseToNearest) {
   const at::Tensor weight = RandomWeight(8, 64, 3);
-  const QuantSpec spec{4, 32, "asym", "float32"};
+  const QuantSpec spec{4, 32, GridKind::kAsym, ScaleType::kFloat32};
   const QuantizedWeight one = Round("type: stochastic", weight, spec, 1);
   const QuantizedWeight two = Round("type: stochastic", weight, spec, 2);
   EXPECT_GT((one.codes != two.codes).sum().item<std::int64_t>(), 100);

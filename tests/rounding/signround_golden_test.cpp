@@ -58,7 +58,7 @@ TEST_F(SignRoundGoldenTest, TheBlockReproducesItsTargets) {
   // signround_golden.md: another implementation gets within 5e-8 of 0.264 and 9e-5 of 613.
   for (const SignRoundGolden& golden : {kBabyLlama, kTinyStories}) {
     SCOPED_TRACE(golden.model);
-    const SignRoundReplay replay(file, golden, "float32");
+    const SignRoundReplay replay(file, golden, ScaleType::kFloat32);
     const double largest = replay.Targets().abs().max().item<double>();
     EXPECT_TRUE(TensorNear(replay.Outputs(), replay.Targets(), 1e-6 * largest, 0));
   }
@@ -68,7 +68,7 @@ TEST_F(SignRoundGoldenTest, FirstGradientsAreThoseOfAutoRound) {
   ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file);
   // Sums over 64 positions in another order: 1e-5 of the largest gradient is about 100 eps.
   for (const SignRoundGolden& golden : {kBabyLlama, kTinyStories}) {
-    SignRoundReplay replay(file, golden, "float32");
+    SignRoundReplay replay(file, golden, ScaleType::kFloat32);
     replay.Backward(0);
     for (std::size_t i = 0; i < 7; ++i) {
       SCOPED_TRACE(golden.model + " " + Name(i));
@@ -95,7 +95,7 @@ struct Drift {
 TEST_F(SignRoundGoldenTest, StatesAfterStepsOneTwoAndFive) {
   ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file);
   for (const SignRoundGolden& golden : {kBabyLlama, kTinyStories}) {
-    SignRoundReplay replay(file, golden, "float32");
+    SignRoundReplay replay(file, golden, ScaleType::kFloat32);
     const at::Tensor lr = Golden(file, golden, "lr");
     for (std::int64_t step = 0; step < 5; ++step) {
       replay.Backward(step);
@@ -137,7 +137,7 @@ at::Tensor CodesByFormula(const at::Tensor& weight, const at::Tensor& offset, co
 TEST_F(SignRoundGoldenTest, CodesAfterStepFiveFollowFromTheGoldenState) {
   ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file);
   for (const SignRoundGolden& golden : {kBabyLlama, kTinyStories}) {
-    SignRoundReplay replay(file, golden, "float32");
+    SignRoundReplay replay(file, golden, ScaleType::kFloat32);
     for (std::int64_t step = 0; step < 5; ++step) {
       replay.Backward(step);
       replay.Move(step);
@@ -165,7 +165,7 @@ at::Tensor Unpack(const at::Tensor& packed) {
 TEST_F(SignRoundGoldenTest, TheBestStateFinishesAsAutoRoundPacksIt) {
   ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file);
   for (const SignRoundGolden& golden : {kBabyLlama, kTinyStories}) {
-    SignRoundReplay replay(file, golden, "float32");
+    SignRoundReplay replay(file, golden, ScaleType::kFloat32);
     for (const std::size_t i : kKept) {
       SCOPED_TRACE(golden.model + " " + Name(i));
       {
@@ -195,7 +195,7 @@ TEST_F(SignRoundGoldenTest, TheBestStateFinishesAsAutoRoundPacksIt) {
 void ExpectLosses(const SafetensorsFile& file, const SignRoundGolden& golden,
                   const std::string& dtype, std::int64_t equal) {
   SCOPED_TRACE(golden.model + " " + dtype);
-  SignRoundReplay replay(file, golden, dtype == "fp32" ? "float32" : "float16");
+  SignRoundReplay replay(file, golden, dtype == "fp32" ? ScaleType::kFloat32 : ScaleType::kFloat16);
   const at::Tensor losses = GoldenTensor(file, golden.model + "." + dtype + "scale.loss");
   for (std::int64_t step = 0; step < SignRoundReplay::kSteps; ++step) {
     const double loss = replay.Backward(step);

@@ -72,7 +72,7 @@ TunedRun RunWith(const TuneOptions& options, const Setting& setting) {
 
 TEST(SamplerTest, CyclicVisitsEveryRowOnceAnEpoch) {
   TuneOptions options = TuneSteps(9);
-  options.sampler = "cyclic";
+  options.sampler = SamplerKind::kCyclic;
   const TunedRun run = RunWith(options, {});
   ASSERT_EQ(run.batches.size(), 9U);
   std::vector<std::vector<std::int64_t>> epochs(3);
@@ -103,7 +103,7 @@ TEST(SamplerTest, PermutationDrawsDistinctRowsAfreshEachStep) {
 }
 
 TEST(SamplerTest, ABatchLargerThanTheDataIsAllOfIt) {
-  for (const char* sampler : {"permutation", "cyclic"}) {
+  for (const SamplerKind sampler : {SamplerKind::kPermutation, SamplerKind::kCyclic}) {
     TuneOptions options = TuneSteps(3);
     options.batch = 50;
     options.sampler = sampler;
@@ -173,8 +173,8 @@ TEST(NanPolicyTest, StopSeesABrokenPartOfABatch) {
 
 TEST(NanPolicyTest, RtnLeavesTheUnitAsItStarted) {
   TuneOptions options = TuneSteps(10);
-  options.on_nan = "rtn";
-  for (const char* select : {"best_minibatch", "last", "best_full"}) {
+  options.on_nan = NanPolicy::kRtn;
+  for (const Select select : {Select::kBestMinibatch, Select::kLast, Select::kBestFull}) {
     options.select = select;
     options.check_every = 2;
     const TunedRun run = RunWith(options, BrokenAt({5}));
@@ -188,7 +188,7 @@ TEST(NanPolicyTest, RtnLeavesTheUnitAsItStarted) {
 
 TEST(NanPolicyTest, RollbackRecoversAtHalfTheLearningRate) {
   TuneOptions options = TuneSteps(20);
-  options.on_nan = "rollback";
+  options.on_nan = NanPolicy::kRollback;
   options.schedule = Schedules().FromText("type: constant");
   const TunedRun run = RunWith(options, BrokenAt({5, 12}));
   EXPECT_THAT(run.result.events,
@@ -207,8 +207,8 @@ TEST(NanPolicyTest, RollbackRecoversAtHalfTheLearningRate) {
 TEST(NanPolicyTest, RollbackGoesBackToTheLastGoodState) {
   // Good states are kept every ten steps; a break at step 1 goes back to step 0, the start.
   TuneOptions options = TuneSteps(2);
-  options.on_nan = "rollback";
-  options.select = "last";
+  options.on_nan = NanPolicy::kRollback;
+  options.select = Select::kLast;
   const TunedRun run = RunWith(options, BrokenAt({1}));
   EXPECT_TRUE(testing::SameWeights(run.result.weights[0], run.start));
 }
@@ -224,8 +224,8 @@ TEST(NanPolicyTest, VotesOfABrokenStepDoNotCount) {
   options.optimizer = Optimizers().FromText("type: sign_sgd\nvote: majority");
   options.batch = 2;
   options.accumulate = 2;
-  options.on_nan = "rollback";
-  options.select = "last";
+  options.on_nan = NanPolicy::kRollback;
+  options.select = Select::kLast;
   const UnitResult result = TuneUnit(unit.unit, unit.data, layers, options, 1, {});
   EXPECT_EQ(result.events.size(), 1U);
   EXPECT_EQ(result.weights[0].scale.item<double>(), 0);
@@ -233,7 +233,7 @@ TEST(NanPolicyTest, VotesOfABrokenStepDoNotCount) {
 
 TEST(NanPolicyTest, RollbackGivesUpAfterTen) {
   TuneOptions options = TuneSteps(30);
-  options.on_nan = "rollback";
+  options.on_nan = NanPolicy::kRollback;
   std::set<int> all;
   for (int i = 0; i < 30; ++i) all.insert(i);
   EXPECT_EQ(RunError(options, BrokenAt(all)), "unit: loss nan at step 10");

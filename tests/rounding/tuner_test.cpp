@@ -121,7 +121,7 @@ TEST(TunerTest, BestMinibatchKeepsTheStateBeforeTheStepOfLeastLoss) {
 
 TEST(TunerTest, LastKeepsTheLastState) {
   TuneOptions options = TuneSteps(40);
-  options.select = "last";
+  options.select = Select::kLast;
   const Trace trace = TraceOf(options);
   EXPECT_EQ(trace.result.chosen_step, -1);
   EXPECT_TRUE(at::equal(trace.result.weights[0].codes, trace.codes.back()));
@@ -130,7 +130,7 @@ TEST(TunerTest, LastKeepsTheLastState) {
 
 TEST(TunerTest, BestFullIsNeverWorseThanTheStart) {
   TuneOptions options = TuneSteps(25);
-  options.select = "best_full";
+  options.select = Select::kBestFull;
   options.check_every = 10;
   for (const double lr : {1.0, 100.0}) {  // the second only makes noise
     options.lr_times_steps = lr;
@@ -156,8 +156,8 @@ ExactRun RunExactly(std::int64_t accumulate, std::int64_t batch) {
   weight.select(1, 0).fill_(-8);
   weight.select(1, 1).fill_(7);
   LinearUnit unit(weight, at::randint(-3, 4, {16, 4, 32}, g, at::TensorOptions(at::kFloat)));
-  const Layers layers =
-      OneLayer("type: signround\ntune_range: false", weight, {4, 32, "asym", "float32"});
+  const Layers layers = OneLayer("type: signround\ntune_range: false", weight,
+                                 {4, 32, GridKind::kAsym, ScaleType::kFloat32});
   TuneOptions options = TuneSteps(16);
   options.batch = batch;
   options.accumulate = accumulate;
@@ -204,7 +204,7 @@ double PAfterOneStep(const std::string& optimizer, const std::vector<float>& tar
   options.steps = 1;
   options.batch = rows;
   options.accumulate = accumulate;
-  options.select = "last";
+  options.select = Select::kLast;
   options.loss_scale = 1;
   return Tune(unit, layers, options).weights[0].scale.item<double>();
 }
@@ -240,7 +240,7 @@ TEST(TunerTest, LearningRateOverTheStepsAndItsFactors) {
   EXPECT_THAT(recorder.values["tune/unit/lr"], ElementsAre(0.5, 0.375, 0.25, 0.125));
 
   options = TuneSteps(1);
-  options.select = "last";
+  options.select = Select::kLast;
   options.lr_times_steps = 0;
   options.optimizer = Optimizers().FromText("type: sign_sgd\nlr: 0.0625");
   const Layers layers =

@@ -18,7 +18,7 @@
 
 namespace roundlab::testing {
 
-inline const QuantSpec kThreeBits = {3, 32, "asym", "float32", false};
+inline const QuantSpec kThreeBits = {3, 32, GridKind::kAsym, ScaleType::kFloat32, false};
 
 inline TuneOptions TuneSteps(std::int64_t steps) {
   TuneOptions options;
@@ -96,7 +96,7 @@ class FreeWeight : public LayerRounding {
     return slope_ == 0 ? at::Tensor() : (p_ * slope_).sum();
   }
   QuantizedWeight Finish() const override {
-    return {at::ones({1, 1}, at::kByte), p_.detach().clone(), at::zeros({1, 1}), 8, -1};
+    return {at::ones({1, 1}, at::kByte), p_.detach().clone(), at::zeros({1, 1}), {8, -1}};
   }
 
  private:

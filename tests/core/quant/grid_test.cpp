@@ -33,34 +33,35 @@ TEST(GridTest, AsymmetricCoversTheRange) {
   for (const std::int64_t bits : {2, 3, 4, 8}) {
     const float steps = static_cast<float>((1 << bits) - 1);
     // Ranges of exactly `steps`: scale 1, zero the rounded -low.
-    ExpectGrid(Grid({0, -1, -steps}, {steps, steps - 1, 0}, {bits, 32, "asym", "float32"}),
+    ExpectGrid(Grid({0, -1, -steps}, {steps, steps - 1, 0},
+                    {bits, 32, GridKind::kAsym, ScaleType::kFloat32}),
                {1, 1, 1}, {0, 1, steps});
   }
 }
 
 TEST(GridTest, ZeroPointRoundsHalfToEven) {
   ExpectGrid(Grid({-0.5F, -1.5F, -2.5F, -2.75F}, {14.5F, 13.5F, 12.5F, 12.25F},
-                  {4, 32, "asym", "float32"}),
+                  {4, 32, GridKind::kAsym, ScaleType::kFloat32}),
              {1, 1, 1, 1}, {0, 2, 2, 3});
 }
 
 TEST(GridTest, SymmetricPutsZeroInTheMiddle) {
   // 2 m / Q with m the larger side, whichever it is.
-  ExpectGrid(Grid({-7.5F, -3, 0}, {3, 7.5F, 7.5F}, {4, 32, "sym", "float32"}), {1, 1, 1},
-             {8, 8, 8});
-  ExpectGrid(Grid({-3, -1}, {1, 3}, {2, 32, "sym", "float32"}), {2, 2}, {2, 2});
+  ExpectGrid(Grid({-7.5F, -3, 0}, {3, 7.5F, 7.5F}, {4, 32, GridKind::kSym, ScaleType::kFloat32}),
+             {1, 1, 1}, {8, 8, 8});
+  ExpectGrid(Grid({-3, -1}, {1, 3}, {2, 32, GridKind::kSym, ScaleType::kFloat32}), {2, 2}, {2, 2});
 }
 
 TEST(GridTest, GptqQuirkKeepsHalfTheRangeOfGroupsWithoutNegatives) {
   // IST-DASLab/gptq quant.py: only where xmin < 0 does xmin become -xmax; then (xmax - xmin) / Q.
-  const QuantSpec quirk{4, 32, "sym", "float32", true};
+  const QuantSpec quirk{4, 32, GridKind::kSym, ScaleType::kFloat32, true};
   ExpectGrid(Grid({0, -1, -7.5F}, {7.5F, 7.5F, 0}, quirk), {0.5F, 1, 1}, {8, 8, 8});
-  const QuantSpec plain{4, 32, "sym", "float32", false};
+  const QuantSpec plain{4, 32, GridKind::kSym, ScaleType::kFloat32, false};
   ExpectGrid(Grid({0, -1, -7.5F}, {7.5F, 7.5F, 0}, plain), {1, 1, 1}, {8, 8, 8});
 }
 
 TEST(GridTest, FullRangeSymmetricPutsTheLargestOnCodeZero) {
-  const QuantSpec spec{4, 32, "sym_full", "float32"};
+  const QuantSpec spec{4, 32, GridKind::kSymFull, ScaleType::kFloat32};
   const AffineGrid grid = Grid({-8, -3, -8}, {3, 8, 8}, spec);
   // Both sides equal: negative, as auto-round's 2 * (max < -min) - 1.
   ExpectGrid(grid, {1, -1, -1}, {8, 8, 8});
@@ -73,10 +74,10 @@ TEST(GridTest, ScaleIsCastFirstAndZeroComesFromTheCastScale) {
   const float scale = 1.0F + std::ldexp(1.0F, -12);
   const float low = -200.52F;
   const float high = low + 255 * scale;
-  const AffineGrid exact = Grid({low}, {high}, {8, 32, "asym", "float32"});
+  const AffineGrid exact = Grid({low}, {high}, {8, 32, GridKind::kAsym, ScaleType::kFloat32});
   EXPECT_NEAR(exact.scale.item<double>(), static_cast<double>(scale), 1e-6);
   EXPECT_EQ(exact.zero.item<double>(), 200);
-  const AffineGrid half = Grid({low}, {high}, {8, 32, "asym", "float16"});
+  const AffineGrid half = Grid({low}, {high}, {8, 32, GridKind::kAsym, ScaleType::kFloat16});
   EXPECT_EQ(half.scale.item<double>(), 1);
   EXPECT_EQ(half.zero.item<double>(), 201);
 }
@@ -84,12 +85,12 @@ TEST(GridTest, ScaleIsCastFirstAndZeroComesFromTheCastScale) {
 TEST(GridTest, ScalesAreNumbersOfTheirDtype) {
   const at::Tensor low = -at::arange(1, 200, at::kFloat) / 77;
   const at::Tensor high = at::arange(1, 200, at::kFloat) / 91;
-  for (const char* name : {"asym", "sym", "sym_full"}) {
-    for (const auto& [dtype, type] :
-         {std::pair{"float16", at::kHalf}, std::pair{"bfloat16", at::kBFloat16}}) {
-      SCOPED_TRACE(std::string(name) + " " + dtype);
-      const at::Tensor exact = MakeGrid({low, high}, {4, 32, name, "float32"}).scale;
-      const at::Tensor cast = MakeGrid({low, high}, {4, 32, name, dtype}).scale;
+  for (const auto& [kind, name] : GridNames()) {
+    for (const auto& [dtype, type] : {std::pair{ScaleType::kFloat16, at::kHalf},
+                                      std::pair{ScaleType::kBFloat16, at::kBFloat16}}) {
+      SCOPED_TRACE(std::string(name) + " " + EnumName(dtype, ScaleTypeNames()));
+      const at::Tensor exact = MakeGrid({low, high}, {4, 32, kind, ScaleType::kFloat32}).scale;
+      const at::Tensor cast = MakeGrid({low, high}, {4, 32, kind, dtype}).scale;
       EXPECT_EQ(cast.scalar_type(), type);
       EXPECT_TRUE(at::equal(cast, exact.to(type)));
       EXPECT_FALSE(at::equal(cast.to(at::kFloat), exact));
@@ -98,17 +99,43 @@ TEST(GridTest, ScalesAreNumbersOfTheirDtype) {
 }
 
 TEST(GridTest, SmallestScales) {
-  for (const char* name : {"asym", "sym", "sym_full"}) {
+  for (const auto& [kind, name] : GridNames()) {
     SCOPED_TRACE(name);
     // 1e-5 = 167.77 * 2^-24, and 168 has few enough bits for both.
     for (const auto& [dtype, smallest] :
-         {std::pair{"float32", 1e-8}, std::pair{"float16", 168 * std::ldexp(1.0, -24)},
-          std::pair{"bfloat16", 168 * std::ldexp(1.0, -24)}}) {
-      const AffineGrid grid = Grid({-1e-12F, 0}, {0, 1e-12F}, {4, 32, name, dtype});
-      EXPECT_FLOAT_EQ(grid.scale.abs().max().item<float>(), static_cast<float>(smallest)) << dtype;
-      EXPECT_FLOAT_EQ(grid.scale.abs().min().item<float>(), static_cast<float>(smallest)) << dtype;
+         {std::pair{ScaleType::kFloat32, 1e-8},
+          std::pair{ScaleType::kFloat16, 168 * std::ldexp(1.0, -24)},
+          std::pair{ScaleType::kBFloat16, 168 * std::ldexp(1.0, -24)}}) {
+      SCOPED_TRACE(EnumName(dtype, ScaleTypeNames()));
+      const AffineGrid grid = Grid({-1e-12F, 0}, {0, 1e-12F}, {4, 32, kind, dtype});
+      EXPECT_FLOAT_EQ(grid.scale.abs().max().item<float>(), static_cast<float>(smallest));
+      EXPECT_FLOAT_EQ(grid.scale.abs().min().item<float>(), static_cast<float>(smallest));
     }
   }
+}
+
+TEST(GridTest, ZeroPointsStayOnTheGrid) {
+  // A scale that is rounded down makes -low / scale more than Q: 255.5 for bfloat16, that is 256.
+  for (const auto& [dtype, name] : ScaleTypeNames()) {
+    SCOPED_TRACE(name);
+    for (const std::int64_t bits : {2, 4, 8}) {
+      const at::Tensor low = -at::arange(1, 2000, at::kFloat) / 77;
+      const AffineGrid grid =
+          MakeGrid({low, at::zeros_like(low)}, {bits, 32, GridKind::kAsym, dtype});
+      EXPECT_EQ(grid.zero.max().item<double>(), std::exp2(bits) - 1);
+    }
+  }
+}
+
+TEST(GridTest, ScalesThatAreTooLargeAreToldWithTheirGroup) {
+  const QuantSpec spec{4, 32, GridKind::kAsym, ScaleType::kFloat16};
+  const GroupRange range{Floats({-1, -2e6F}), Floats({1, 0})};
+  EXPECT_EQ(GridProblem(MakeGrid(range, spec), range, spec),
+            "scale of group 1 is inf: the group's range of 2e+06 in 15 steps is above float16's "
+            "largest value 65504 (quant.scale_dtype: float32 holds it)");
+  QuantSpec wide = spec;
+  wide.scale_dtype = ScaleType::kFloat32;
+  EXPECT_EQ(GridProblem(MakeGrid(range, wide), range, wide), "");
 }
 
 TEST(GridTest, GradientsPassThroughTheRoundOfTheZeroPoint) {
@@ -116,7 +143,7 @@ TEST(GridTest, GradientsPassThroughTheRoundOfTheZeroPoint) {
   // d zero = -dl / s + l / s^2 d scale.
   const at::Tensor low = Floats({-2.3F, -0.7F}).requires_grad_(true);
   const at::Tensor high = Floats({1.9F, 3.1F}).requires_grad_(true);
-  const AffineGrid grid = MakeGrid({low, high}, {4, 32, "asym", "float32"});
+  const AffineGrid grid = MakeGrid({low, high}, {4, 32, GridKind::kAsym, ScaleType::kFloat32});
   grid.zero.sum().backward();
   const at::Tensor l = low.detach();
   const at::Tensor s = grid.scale.detach();
@@ -125,12 +152,13 @@ TEST(GridTest, GradientsPassThroughTheRoundOfTheZeroPoint) {
 }
 
 TEST(GridTest, SymmetricGradientsReachTheLargerSide) {
-  for (const auto& [name, slope] : {std::pair{"sym", 2.0F / 15}, std::pair{"sym_full", 0.125F}}) {
-    SCOPED_TRACE(name);
-    const bool full = std::string(name) == "sym_full";
+  for (const auto& [kind, slope] :
+       {std::pair{GridKind::kSym, 2.0F / 15}, std::pair{GridKind::kSymFull, 0.125F}}) {
+    const bool full = kind == GridKind::kSymFull;
+    SCOPED_TRACE(full);
     const at::Tensor low = Floats({-3, -1}).requires_grad_(true);
     const at::Tensor high = Floats({1, 3}).requires_grad_(true);
-    const AffineGrid grid = MakeGrid({low, high}, {4, 32, name, "float32"});
+    const AffineGrid grid = MakeGrid({low, high}, {4, 32, kind, ScaleType::kFloat32});
     EXPECT_FALSE(grid.zero.requires_grad());
     grid.scale.sum().backward();
     EXPECT_TRUE(TensorNear(low.grad(), Floats({-slope, 0}), 0, 1e-6));
@@ -173,7 +201,8 @@ TEST(QuantSpecTest, RejectsWhatIsOutOfRange) {
 
 TEST(QuantSpecTest, CodeMaxIsTwoToTheBitsLessOne) {
   for (std::int64_t bits = 2; bits <= 8; ++bits) {
-    EXPECT_EQ((QuantSpec{bits, 32, "asym", "float32"}).CodeMax(), std::exp2(bits) - 1);
+    EXPECT_EQ((QuantSpec{bits, 32, GridKind::kAsym, ScaleType::kFloat32}).CodeMax(),
+              std::exp2(bits) - 1);
   }
 }
 

@@ -78,8 +78,8 @@ QuantizedWeight Example() {
   weight.codes = at::tensor({0, 15, 3, 4, 7, 1, 2, 8, 9, 5}, at::kByte).view({2, 5});
   weight.scale = at::tensor({1.0F, 2.0F, 3.0F, 0.5F, 0.25F, 4.0F}).view({2, 3});
   weight.zero = at::tensor({8.0F, 0.0F, 15.0F, 1.0F, 8.0F, 5.0F}).view({2, 3});
-  weight.bits = 4;
-  weight.group_size = 2;
+  weight.spec.bits = 4;
+  weight.spec.group_size = 2;
   return weight;
 }
 
@@ -91,21 +91,41 @@ TEST(QuantizedWeightTest, DequantizesByHand) {
 
 TEST(QuantizedWeightTest, OneScaleForAWholeTensor) {
   QuantizedWeight weight = Example();
-  weight.group_size = 0;
+  weight.spec.group_size = 0;
   weight.scale = at::full({1, 1}, 0.5F);
   weight.zero = at::full({1, 1}, 8.0F);
   EXPECT_TRUE(TensorNear(weight.Dequantize(), 0.5 * (weight.codes.to(at::kFloat) - 8), 0, 0));
 }
 
 TEST(QuantizedWeightTest, CountsScalesAndZeroPoints) {
-  // 10 codes of 4 bits, 6 scales of 16 bits, 6 zero points of 4.
+  // 10 codes of 4 bits, 6 scales of 16 bits, 6 zero points of 4; sym grids store none.
   EXPECT_DOUBLE_EQ(Example().BitsPerWeight(), (10 * 4 + 6 * 20) / 10.0);
+  QuantizedWeight sym = Example();
+  sym.spec.grid = GridKind::kSym;
+  sym.spec.scale_dtype = ScaleType::kFloat32;
+  EXPECT_DOUBLE_EQ(sym.BitsPerWeight(), (10 * 4 + 6 * 32) / 10.0);
+}
+
+TEST(QuantizedWeightTest, DecodesPartsThatOnlySomeMethodsHave) {
+  QuantizedWeight ordered = Example();
+  ordered.g_idx = at::tensor({2, 1, 0, 2, 1}, at::kInt);
+  EXPECT_TRUE(TensorNear(ordered.Dequantize()[0],
+                         at::tensor({3.0F * -15, 2.0F * 15, -5.0F, 3.0F * -11, 2.0F * 7}), 0, 0));
+  QuantizedWeight table = Example();
+  table.codebook = at::arange(32, at::kFloat).view({2, 16});
+  table.outlier_index = at::tensor({1, 9}, at::kInt);
+  table.outlier_value = at::tensor({100.0F, -1.0F});
+  table.left = at::ones({2, 1});
+  table.right = at::full({1, 5}, 0.5F);
+  EXPECT_TRUE(
+      TensorNear(table.Dequantize()[0], at::tensor({0.5F, 100.0F, 3.5F, 4.5F, 7.5F}), 0, 0));
+  EXPECT_EQ(table.Dequantize()[1][4].item<float>(), -1.0F);
 }
 
 TEST(QuantizeAffineTest, RoundsTiesToEvenAfterTheOffsetAndClamps) {
   const GroupLayout layout = GroupLayout::For(1, 6, -1);
   const AffineGrid grid{at::full({1}, 0.5F), at::full({1}, 3.0F)};
-  const QuantSpec spec{3, -1, "asym", "float32"};
+  const QuantSpec spec{3, -1, GridKind::kAsym, ScaleType::kFloat32};
   const at::Tensor weight = at::tensor({0.25F, 0.75F, -0.25F, -9.0F, 9.0F, 0.5F}).view({1, 6});
   EXPECT_TRUE(TensorNear(QuantizeAffine(weight, {}, grid, layout, spec).codes,
                          at::tensor({3, 5, 3, 0, 7, 4}, at::kByte).view({1, 6}), 0, 0));

@@ -1,0 +1,62 @@
+#include "rounding/tuner/loss.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+namespace roundlab {
+namespace {
+
+at::Tensor Squares(const at::Tensor& outputs, const at::Tensor& targets) {
+  return (outputs.to(at::kFloat) - targets.to(at::kFloat)).square();
+}
+
+}  // namespace
+
+void MseLoss::Options::Fields(FieldVisitor& /*f*/) {}
+MseLoss::MseLoss(const Options& /*options*/) {}
+
+at::Tensor MseLoss::Of(const at::Tensor& outputs, const at::Tensor& targets) const {
+  return at::mse_loss(outputs.to(at::kFloat), targets.to(at::kFloat));
+}
+
+void SumSquaresLoss::Options::Fields(FieldVisitor& /*f*/) {}
+SumSquaresLoss::SumSquaresLoss(const Options& /*options*/) {}
+
+at::Tensor SumSquaresLoss::Of(const at::Tensor& outputs, const at::Tensor& targets) const {
+  return Squares(outputs, targets).sum(-1).mean();
+}
+
+void SumTokensLoss::Options::Fields(FieldVisitor& /*f*/) {}
+SumTokensLoss::SumTokensLoss(const Options& /*options*/) {}
+
+at::Tensor SumTokensLoss::Of(const at::Tensor& outputs, const at::Tensor& targets) const {
+  return Squares(outputs, targets).sum(1).mean();
+}
+
+void TrimmedMseLoss::Options::Fields(FieldVisitor& f) {
+  f.Real("trim", &trim, Between(0, 0.5), "part of the largest differences that is left out");
+}
+
+at::Tensor TrimmedMseLoss::Of(const at::Tensor& outputs, const at::Tensor& targets) const {
+  const at::Tensor flat = Squares(outputs, targets).flatten();
+  if (options_.trim == 0) return flat.mean();
+  const auto part = static_cast<std::int64_t>(static_cast<double>(flat.numel()) * options_.trim);
+  const std::int64_t dropped = std::max<std::int64_t>(part, 1);
+  const at::Tensor largest = std::get<1>(at::topk(flat.detach(), dropped, 0, true, false));
+  return flat.index_fill(0, largest, 0).mean();
+}
+
+LossRegistry& Losses() {
+  static LossRegistry registry = [] {
+    LossRegistry r("loss");
+    r.Add<MseLoss>("mse", "mean of squares");
+    r.Add<SumSquaresLoss>("sum_squares", "squares summed over features, mean over tokens");
+    r.Add<SumTokensLoss>("sum_tokens", "squares summed over positions, mean over features");
+    r.Add<TrimmedMseLoss>("trimmed_mse", "mean of squares without the largest");
+    return r;
+  }();
+  return registry;
+}
+
+}  // namespace roundlab

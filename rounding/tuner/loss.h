@@ -1,0 +1,70 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "core/config/registry.h"
+
+namespace roundlab {
+
+/// How far a unit's outputs are from those wanted.
+class Loss {
+ public:
+  virtual ~Loss() = default;
+  /// outputs, targets: [rows, seq, features], any dtype -> scalar float32, differentiable in
+  /// outputs.
+  virtual at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const = 0;
+};
+
+using LossRegistry = Registry<Loss>;
+using LossRecipe = Recipe<Loss>;
+
+/// mse, sum_squares, sum_tokens, trimmed_mse.
+LossRegistry& Losses();
+
+/// Mean of squared differences (SignRound, arXiv 2309.05516).
+class MseLoss : public Loss {
+ public:
+  struct Options {
+    void Fields(FieldVisitor& f);
+  };
+  explicit MseLoss(const Options& options);
+  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const override;
+};
+
+/// Squared differences summed over features, mean over rows and positions (AdaRound, TesseraQ).
+class SumSquaresLoss : public Loss {
+ public:
+  struct Options {
+    void Fields(FieldVisitor& f);
+  };
+  explicit SumSquaresLoss(const Options& options);
+  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const override;
+};
+
+/// Squared differences summed over positions, mean over rows and features (FlexRound, LRQ:
+/// onliwad101/FlexRound_LRQ at 59d4665).
+class SumTokensLoss : public Loss {
+ public:
+  struct Options {
+    void Fields(FieldVisitor& f);
+  };
+  explicit SumTokensLoss(const Options& options);
+  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const override;
+};
+
+/// Sum without the largest squares, floor(trim n) of them and at least one, over n (SignRound v2:
+/// auto-round's enable_alg_ext). trim 0 leaves none out.
+class TrimmedMseLoss : public Loss {
+ public:
+  struct Options {
+    double trim = 0.001;
+    void Fields(FieldVisitor& f);
+  };
+  explicit TrimmedMseLoss(const Options& options) : options_(options) {}
+  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const override;
+
+ private:
+  Options options_;
+};
+
+}  // namespace roundlab

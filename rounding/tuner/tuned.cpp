@@ -1,0 +1,46 @@
+#include "rounding/tuner/tuned.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+#include "core/base/error.h"
+
+namespace roundlab {
+
+RoundedLayers::RoundedLayers(std::vector<LinearSlot*> slots, const Layers& layers)
+    : slots_(std::move(slots)), layers_(layers) {
+  ROUNDLAB_CHECK(slots_.size() == layers_.size(), "one layer state a slot");
+}
+
+std::vector<ParameterGroup> RoundedLayers::Parameters() {
+  std::vector<ParameterGroup> groups;
+  for (const auto& layer : layers_) {
+    for (ParameterGroup& group : layer->Parameters()) groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+void RoundedLayers::Install(Hardness hardness) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    slots_[i]->effective =
+        hardness == Hardness::kSoft ? layers_[i]->SoftWeight() : layers_[i]->Finish().Dequantize();
+  }
+}
+
+at::Tensor RoundedLayers::Penalty(double progress) {
+  at::Tensor sum;
+  for (const auto& layer : layers_) {
+    const at::Tensor penalty = layer->Penalty(progress);
+    if (penalty.defined()) sum = sum.defined() ? sum + penalty : penalty;
+  }
+  return sum;
+}
+
+bool RoundedLayers::Project(double progress) {
+  bool anew = false;
+  for (const auto& layer : layers_) anew = layer->Project(progress) || anew;
+  return anew;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,127 @@
+#include "rounding/weights_file.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+#include <sstream>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/formats/safetensors.h"
+
+namespace roundlab {
+namespace {
+
+constexpr const char* kSpec = "spec ";    // in front of a layer's name in the metadata
+constexpr const char* kAbout = "about ";  // in front of a key of StoredWeights::about
+
+ElementType StoredType(at::ScalarType type) {
+  if (type == at::kByte) return ElementType::kU8;
+  if (type == at::kInt) return ElementType::kI32;
+  ROUNDLAB_CHECK(type == at::kFloat, "a part of an unknown dtype");
+  return ElementType::kF32;
+}
+
+std::string SpecText(const QuantSpec& spec) {
+  return std::to_string(spec.bits) + " " + std::to_string(spec.group_size) + " " +
+         EnumName(spec.grid, GridNames()) + " " + EnumName(spec.scale_dtype, ScaleTypeNames()) +
+         (spec.gptq_sym_quirk ? " gptq_sym_quirk" : "");
+}
+
+template <class E>
+bool ReadName(const std::string& text, const EnumNames<E>& names, E* value) {
+  for (const auto& [known, name] : names) {
+    if (text != name) continue;
+    *value = known;
+    return true;
+  }
+  return false;
+}
+
+QuantSpec ReadSpec(const std::string& text, const std::string& place) {
+  std::istringstream in(text);
+  QuantSpec spec;
+  std::string grid;
+  std::string scale;
+  std::string quirk;
+  const bool read = static_cast<bool>(in >> spec.bits >> spec.group_size >> grid >> scale);
+  in >> quirk;
+  spec.gptq_sym_quirk = quirk == "gptq_sym_quirk";
+  if (!read || spec.bits < 1 || spec.bits > 8 || spec.group_size < -1 ||
+      !ReadName(grid, GridNames(), &spec.grid) ||
+      !ReadName(scale, ScaleTypeNames(), &spec.scale_dtype)) {
+    throw Error(place + ": bad spec '" + text + "'");
+  }
+  return spec;
+}
+
+at::Tensor ReadPart(const TensorView& view, at::ScalarType dtype) {
+  if (view.type != StoredType(dtype)) {
+    throw Error(view.file + ": tensor '" + view.name + "' has another type than it should");
+  }
+  at::Tensor tensor = at::empty(view.shape, dtype);
+  std::memcpy(tensor.mutable_data_ptr(), view.bytes.data(), view.bytes.size());
+  return tensor;
+}
+
+/// What does not fit together in a weight, or "".
+std::string ShapeProblem(const QuantizedWeight& w) {
+  if (w.codes.dim() != 2 || w.codes.numel() == 0) return "codes are no matrix";
+  const std::int64_t largest = (std::int64_t{1} << w.spec.bits) - 1;
+  if (w.codes.max().item<std::int64_t>() > largest) return "a code is above 2^bits - 1";
+  const GroupLayout layout = w.Layout();
+  const std::vector<std::int64_t> groups = {layout.scale_rows, layout.per_row};
+  if (w.codebook.defined()) return w.codebook.dim() == 2 ? "" : "the codebook is no matrix";
+  if (w.scale.sizes() != at::IntArrayRef(groups)) return "scale has another shape than its groups";
+  if (w.zero.sizes() != w.scale.sizes()) return "zero has another shape than scale";
+  return "";
+}
+
+}  // namespace
+
+void SaveWeights(const std::string& path, const StoredWeights& weights) {
+  std::vector<TensorToWrite> tensors;
+  std::map<std::string, std::string> metadata;
+  for (const auto& [key, text] : weights.about) metadata[kAbout + key] = text;
+  for (const auto& [name, weight] : weights.layers) {
+    metadata[kSpec + name] = SpecText(weight.spec);
+    QuantizedWeight all = weight;
+    for (const QuantizedWeight::Part& part : all.Parts()) {
+      if (!part.tensor->defined()) continue;
+      const at::Tensor& t = *part.tensor;
+      ROUNDLAB_CHECK(t.is_contiguous() && t.scalar_type() == part.dtype, "a part as it is stored");
+      tensors.push_back({name + "." + part.name,
+                         StoredType(part.dtype),
+                         t.sizes().vec(),
+                         {static_cast<const std::byte*>(t.const_data_ptr()), t.nbytes()}});
+    }
+  }
+  WriteSafetensors(path, tensors, metadata);
+}
+
+StoredWeights LoadWeights(const std::string& path) {
+  const SafetensorsFile file(path);
+  StoredWeights stored;
+  for (const auto& [key, text] : file.metadata()) {
+    if (key.starts_with(kAbout)) stored.about[key.substr(std::strlen(kAbout))] = text;
+    if (!key.starts_with(kSpec)) continue;
+    const std::string name = key.substr(std::strlen(kSpec));
+    const std::string place = path + ": layer '" + name + "'";
+    QuantizedWeight weight;
+    weight.spec = ReadSpec(text, place);
+    for (const QuantizedWeight::Part& part : weight.Parts()) {
+      const TensorView* view = file.Find(name + "." + part.name);
+      if (view != nullptr) *part.tensor = ReadPart(*view, part.dtype);
+    }
+    if (!weight.codes.defined()) throw Error(place + " has no codes");
+    if (!weight.codebook.defined() && (!weight.scale.defined() || !weight.zero.defined())) {
+      throw Error(place + " has neither scale and zero nor a codebook");
+    }
+    const std::string problem = ShapeProblem(weight);
+    if (!problem.empty()) throw Error(place + ": " + problem);
+    stored.layers.emplace(name, std::move(weight));
+  }
+  return stored;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "core/quant/quantized_weight.h"
+
+namespace roundlab {
+
+/// Rounded layers as they lie in a file: by name, and what the file says of itself.
+struct StoredWeights {
+  std::map<std::string, QuantizedWeight> layers;
+  std::map<std::string, std::string> about;  ///< "model", "model_sha256", ...
+};
+
+/// Writes a safetensors file: NAME.PART for each part of each layer (QuantizedWeight::Parts), and
+/// in its metadata the spec of each layer and `about`. Whole or not at all.
+void SaveWeights(const std::string& path, const StoredWeights& weights);
+
+/// Throws Error, naming file and tensor, for a file that is cut off, lacks a part, or has parts
+/// that do not fit together.
+StoredWeights LoadWeights(const std::string& path);
+
+}  // namespace roundlab
