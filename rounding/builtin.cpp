@@ -4,6 +4,9 @@
 #include "rounding/schemes/adaround.h"
 #include "rounding/schemes/rtn.h"
 #include "rounding/schemes/signround.h"
+#include "rounding/stages/bias_correction.h"
+#include "rounding/stages/round.h"
+#include "rounding/stages/scale_refit.h"
 
 namespace roundlab {
 
@@ -24,6 +27,17 @@ RangeRegistry& RangeEstimators() {
     RangeRegistry r("range estimator");
     r.Add<MinMaxEstimator>("minmax", "all of the weights");
     r.Add<MseEstimator>("mse", "shrunk to the least rounding error");
+    return r;
+  }();
+  return registry;
+}
+
+StageRegistry& Stages() {
+  static StageRegistry registry = [] {
+    StageRegistry r("stage");
+    r.Add<BiasCorrection>("bias_correction", "expected output errors go into biases");
+    r.Add<RoundStage>("round", "weights become codes");
+    r.Add<ScaleRefit>("scale_refit", "least-squares scales for the codes chosen");
     return r;
   }();
   return registry;

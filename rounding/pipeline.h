@@ -12,41 +12,30 @@
 #include "core/model/loader.h"
 #include "rounding/quant_options.h"
 #include "rounding/quantized_model.h"
-#include "rounding/scheme.h"
-#include "rounding/tuner/tune_options.h"
+#include "rounding/stage.h"
 
 namespace roundlab {
 
-/// The `round` stage of a pipeline: a scheme and how it is tuned.
-struct RoundStage {
-  RoundingRecipe scheme;
-  TuneOptions tune;
-  void Fields(FieldVisitor& f);
-};
-
-/// Sequences that a layer's output error is measured on.
-constexpr std::int64_t kSampleRows = 4;
-
 struct PipelineInputs {
   const ModelFiles* files = nullptr;
-  at::Tensor tokens;  ///< int64 [rows, seq], calibration; undefined where the scheme needs none
+  at::Tensor tokens;  ///< int64 [rows, seq], calibration; undefined where no stage needs any
   at::ScalarType dtype = at::kFloat;  ///< of blocks and chains
   std::uint64_t seed = 0;
   std::string progress_folder;      ///< empty: nothing is kept for a resume
   std::function<void()> unit_kept;  ///< called when a unit is kept there; may be empty
 };
 
-/// Names of the units that QuantizeModel will go through, in order.
-std::vector<std::string> UnitNames(const ModelDescription& model, const TuneOptions& tune);
 /// Names of the per-step series it will record.
-std::vector<std::string> SeriesNames(const ModelDescription& model, const TuneOptions& tune);
+std::vector<std::string> SeriesNames(const ModelDescription& model,
+                                     const std::vector<StageRecipe>& pipeline);
 
-/// Rounds a model block by block. Two chains of hidden states go through it: the unquantized one
-/// gives each unit's targets, the rounded one its inputs (tune.inputs), refreshed with the codes
-/// that were chosen. One block and two chains are in memory at a time. Units that progress_folder
-/// holds already are taken from there; `record` then has their measurements too. Throws Interrupted
-/// between steps.
+/// Takes a model through the stages of a pipeline, unit by unit. Two chains of hidden states go
+/// through it where a stage needs them: that of the unquantized model gives targets, that of what
+/// is quantized gives inputs. One unit and two chains are in memory at a time. Units that
+/// progress_folder holds already are taken from there; `record` then has their measurements too.
+/// Throws Interrupted between steps, Diverged where a number that is not finite comes up.
 QuantizedModel QuantizeModel(const PipelineInputs& inputs, const QuantOptions& quant,
-                             const RoundStage& stage, MetricSink* record, Log* log);
+                             const std::vector<StageRecipe>& pipeline, MetricSink* record,
+                             Log* log);
 
 }  // namespace roundlab

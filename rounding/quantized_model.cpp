@@ -57,7 +57,9 @@ double QuantizedModel::BitsPerWeight() const {
 void QuantizedModel::ApplyTo(DecoderBlock* block) const {
   for (LinearSlot* slot : block->Linears()) {
     const auto found = layers_.find(slot->name);
-    if (found != layers_.end()) slot->weight = found->second.Dequantize();
+    if (found == layers_.end()) continue;
+    slot->weight = found->second.Dequantize();
+    if (found->second.bias.defined()) slot->bias = found->second.bias;
   }
 }
 

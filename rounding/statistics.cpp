@@ -1,6 +1,25 @@
 #include "rounding/statistics.h"
 
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+
 namespace roundlab {
+namespace {
+
+/// Tokens that `sample` aims at: 512 to 1023, every n / 512-th of n (mit-han-lab/llm-awq).
+constexpr std::int64_t kSampleTokens = 512;
+
+void AddTo(at::Tensor* sum, const at::Tensor& value) {
+  if (sum->defined()) {
+    sum->add_(value);
+  } else {
+    *sum = value.clone();
+  }
+}
+
+}  // namespace
 
 StatisticsKinds StatisticsKinds::operator|(const StatisticsKinds& other) const {
   StatisticsKinds all;
@@ -10,6 +29,51 @@ StatisticsKinds StatisticsKinds::operator|(const StatisticsKinds& other) const {
   all.sample = sample || other.sample;
   all.in_double = in_double || other.in_double;
   return all;
+}
+
+InputAccumulator::InputAccumulator(const StatisticsKinds& kinds, std::int64_t tokens)
+    : kinds_(kinds), stride_(std::max<std::int64_t>(tokens / kSampleTokens, 1)) {}
+
+void InputAccumulator::Add(const at::Tensor& inputs, const at::Tensor& original) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor x = inputs.detach().reshape({-1, inputs.size(-1)}).to(at::kFloat);
+  if (x.size(0) == 0) return;
+  if (kinds_.channel) {
+    const at::Tensor magnitude = x.abs();
+    AddTo(&sum_, x.sum(0, false, at::kDouble));
+    AddTo(&absolute_sum_, magnitude.sum(0, false, at::kDouble));
+    AddTo(&square_sum_, x.square().sum(0, false, at::kDouble));
+    const at::Tensor largest = magnitude.amax(0);
+    largest_ = largest_.defined() ? at::maximum(largest_, largest) : largest;
+  }
+  const at::Tensor wide = kinds_.in_double ? x.to(at::kDouble) : x;
+  if (kinds_.second_moment) AddTo(&second_moment_, at::mm(wide.t(), wide));
+  if (kinds_.cross_moment && original.defined()) {
+    const at::Tensor fp = original.detach().reshape({-1, x.size(1)}).to(wide.scalar_type());
+    AddTo(&cross_moment_, at::mm((fp - wide).t(), wide));
+  }
+  if (kinds_.sample) {
+    const std::int64_t first = (stride_ - tokens_ % stride_) % stride_;
+    if (first < x.size(0)) sample_.push_back(x.slice(0, first, x.size(0), stride_).clone());
+  }
+  tokens_ += x.size(0);
+}
+
+InputStatistics InputAccumulator::Finish() const {
+  InputStatistics s;
+  s.tokens = tokens_;
+  if (tokens_ == 0) return s;
+  const auto count = static_cast<double>(tokens_);
+  if (kinds_.channel) {
+    s.mean = (sum_ / count).to(at::kFloat);
+    s.absolute_mean = (absolute_sum_ / count).to(at::kFloat);
+    s.square_mean = (square_sum_ / count).to(at::kFloat);
+    s.absolute_max = largest_;
+  }
+  s.second_moment = second_moment_;
+  s.cross_moment = cross_moment_;
+  if (!sample_.empty()) s.sample = at::cat(sample_);
+  return s;
 }
 
 }  // namespace roundlab

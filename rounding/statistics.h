@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace roundlab {
 
@@ -36,6 +37,29 @@ struct InputStatistics {
   at::Tensor second_moment;  ///< [in, in], sum over tokens of x x^T
   at::Tensor cross_moment;   ///< [in, in], sum of (x_fp - x) x^T, x_fp of the unquantized model
   at::Tensor sample;         ///< [some tokens, in]
+};
+
+/// Sums over the inputs of one layer, portion by portion.
+class InputAccumulator {
+ public:
+  /// `tokens`: how many there will be, for the spacing of the sample.
+  InputAccumulator(const StatisticsKinds& kinds, std::int64_t tokens);
+
+  /// inputs: [..., in]; original: the same of the unquantized model, where cross_moment wants it.
+  void Add(const at::Tensor& inputs, const at::Tensor& original = {});
+  InputStatistics Finish() const;
+
+ private:
+  StatisticsKinds kinds_;
+  std::int64_t stride_;
+  std::int64_t tokens_ = 0;
+  at::Tensor sum_;
+  at::Tensor absolute_sum_;
+  at::Tensor square_sum_;
+  at::Tensor largest_;
+  at::Tensor second_moment_;
+  at::Tensor cross_moment_;
+  std::vector<at::Tensor> sample_;
 };
 
 }  // namespace roundlab

@@ -43,10 +43,12 @@ class Registry {
     entry.parse = [name](const ConfigNode& node, const std::string& path,
                          std::vector<Diagnostic>* diagnostics) {
       typename T::Options options;
-      ReadFields(node, path, FieldsOf(&options), diagnostics, {"type"});
       Recipe<Base, Args...> recipe;
       recipe.type = name;
-      recipe.canonical = "type: " + name + "\n" + WriteFields(FieldsOf(&options));
+      const std::size_t before = diagnostics->size();
+      ReadFields(node, path, FieldsOf(&options), diagnostics, {"type"});
+      if (diagnostics->size() != before) return recipe;
+      recipe.canonical = "type: " + name + "\n" + CanonicalOf(options);
       recipe.make = [options](Args... args) -> std::unique_ptr<Base> {
         return std::make_unique<T>(options, std::forward<Args>(args)...);
       };
@@ -108,6 +110,13 @@ class Registry {
                                         std::vector<Diagnostic>*)>
         parse;
   };
+  /// Options that have no use beside others are left out where a part says so by Used().
+  template <class Options>
+  static std::string CanonicalOf(Options options) {
+    if constexpr (requires { options.Used(); }) options = options.Used();
+    return WriteFields(FieldsOf(&options));
+  }
+
   /// `mse` as {type: mse}.
   static ConfigNode OnlyType(const ConfigNode& word) {
     ConfigNode mapping;

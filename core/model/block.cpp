@@ -24,7 +24,8 @@ at::Tensor Activate(const std::string& activation, const at::Tensor& gate, const
 at::Tensor LinearSlot::Forward(const at::Tensor& x) const {
   if (on_input) on_input(x);
   const at::Tensor w = Current().to(x.scalar_type());
-  return at::linear(x, w, bias.defined() ? bias.to(x.scalar_type()) : bias);
+  const at::Tensor& b = effective_bias.defined() ? effective_bias : bias;
+  return at::linear(x, w, b.defined() ? b.to(x.scalar_type()) : b);
 }
 
 const std::vector<std::string>& DecoderBlock::LinearNames() {
@@ -44,7 +45,13 @@ std::vector<std::string> DecoderBlock::LinearNames(std::int64_t block) {
 
 DecoderBlock::DecoderBlock(const ModelDescription& description, std::int64_t place)
     : index(place), description_(description) {
-  for (const std::string& name : LinearNames(place)) slots_.push_back({name, {}, {}, {}, {}});
+  constexpr std::size_t kInputs[] = {0, 0, 0, 1, 2, 2, 3};
+  for (const std::string& name : LinearNames(place)) {
+    LinearSlot slot;
+    slot.name = name;
+    slot.input = kInputs[slots_.size()];
+    slots_.push_back(std::move(slot));
+  }
 }
 
 std::vector<LinearSlot*> DecoderBlock::Linears() {

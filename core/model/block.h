@@ -16,10 +16,13 @@ namespace roundlab {
 /// One linear layer, seen by the code that rounds it. The block runs with `effective` where it is
 /// defined and with `weight` otherwise; `weight` never changes.
 struct LinearSlot {
-  std::string name;      ///< Hugging Face name without ".weight": "model.layers.0.mlp.up_proj"
-  at::Tensor weight;     ///< [out, in] float32
-  at::Tensor bias;       ///< [out] float32 or undefined
-  at::Tensor effective;  ///< [out, in] or undefined; may require grad
+  std::string name;           ///< Hugging Face name without ".weight": "model.layers.0.mlp.up_proj"
+  at::Tensor weight;          ///< [out, in] float32
+  at::Tensor bias;            ///< [out] float32 or undefined
+  at::Tensor effective;       ///< [out, in] or undefined; may require grad
+  at::Tensor effective_bias;  ///< [out] float32 or undefined: takes the place of bias
+  std::size_t input = 0;      ///< slots of a block with the same number see the same tensor
+  std::int64_t expert = -1;   ///< of a mixture: it sees the tokens sent to it
   std::function<void(const at::Tensor&)> on_input;  ///< sees each input [..., in] where set
 
   const at::Tensor& Current() const { return effective.defined() ? effective : weight; }

@@ -13,6 +13,8 @@
 #include "optimizers/schedule.h"
 #include "rounding/range.h"
 #include "rounding/scheme.h"
+#include "rounding/stage.h"
+#include "rounding/tuner/loss.h"
 
 namespace roundlab {
 namespace {
@@ -31,10 +33,12 @@ PartKind KindOf(const std::string& name, const std::string& title, const R& regi
 }
 
 std::vector<PartKind> Kinds() {
-  return {KindOf("scheme", "Rounding schemes (`pipeline: [{type: round, scheme: {type: …}}]`)",
+  return {KindOf("stage", "Stages of `pipeline`", Stages()),
+          KindOf("scheme", "Rounding schemes (`pipeline: [{type: round, scheme: {type: …}}]`)",
                  RoundingSchemes()),
           KindOf("range", "Range estimators (`quant.range`)", RangeEstimators()),
           KindOf("optimizer", "Optimizers (`optimizer` of a round stage)", Optimizers()),
+          KindOf("loss", "Losses (`loss` of a round stage)", Losses()),
           KindOf("schedule", "Schedules (`schedule` of a round stage)", Schedules()),
           KindOf("eval", "Evaluators (`eval`)", Evaluators())};
 }
@@ -102,7 +106,6 @@ std::string OptionsMarkdown() {
   text += Section("`data` of calibration and evaluators", DataSource());
   text += Section("`quant`", QuantOptions());
   text += Section("An entry of `quant.overrides`", LayerOverride());
-  text += Section("A stage `{type: round}` of `pipeline`", RoundStage());
   text += Section("An entry of `tables`", TableSpec());
   text += Section("An entry of `plots`", PlotSpec());
   text += Section("A training (`roundlab train`)", TrainConfig());

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/text/data/catalogue.h"
+#include "rounding/stages/round.h"
 
 namespace roundlab {
 namespace {
@@ -63,18 +64,24 @@ Work LinearSteps(const ModelDescription& m, double tokens) {
 Work TuneWork(const RunConfig& run, const ModelDescription& m) {
   if (run.pipeline.empty()) return {};
   const auto layers = static_cast<double>(m.layers);
-  const RoundStage& stage = run.pipeline.front();
+  const StageNeeds needs = run.Needs();
   // Read, its range found, rounded twice, compared, hashed, kept: measured with RTN on SmolLM2.
   Work once;
   once.values = layers * 120 * BlockWeights(m);
   once.ops = layers * 400;
-  if (!run.Tunes()) return once;
+  if (!needs.tokens) return once;
   const auto seqlen = static_cast<double>(run.calibration->seqlen);
   const auto samples = static_cast<double>(run.calibration->samples);
   const auto batch = static_cast<double>(StepRows(run));
-  const auto steps = static_cast<double>(stage.tune.steps);
   const Work pass = samples / batch * ForwardBlock(m, batch * seqlen, seqlen);
-  if (stage.tune.unit_blocks == 0) {
+  if (!needs.tunes) {
+    // Inputs are measured by a pass, and either chain moves on by one.
+    const double passes = 1 + (needs.original ? 1 : 0) + (needs.quantized ? 1 : 0);
+    return layers * passes * pass + once;
+  }
+  const TuneOptions tune = RoundOptionsOf(run.pipeline)->tune;
+  const auto steps = static_cast<double>(tune.steps);
+  if (tune.unit_blocks == 0) {
     // Each of the seven layers: inputs of both chains are captured by a pass each, then it runs
     // alone.
     const Work alone = samples / batch * ForwardLinears(m, batch * seqlen);
@@ -109,7 +116,7 @@ double PeakBytes(const RunConfig& run, const ModelDescription& m, double bytes_p
   }
   if (run.pipeline.empty()) return bytes;
   bytes += linear;  // codes
-  if (!run.Tunes()) return bytes;
+  if (!run.Needs().tokens) return bytes;
   const auto seqlen = static_cast<double>(run.calibration->seqlen);
   const auto samples = static_cast<double>(run.calibration->samples);
   const double chains = 2 * samples * seqlen * hidden * bytes_per_value;
@@ -161,7 +168,10 @@ RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t
 }
 
 std::int64_t StepRows(const RunConfig& run) {
-  return std::min(run.calibration->samples, run.pipeline.front().tune.batch);
+  constexpr std::int64_t kMeasuredRows = 8;  // that a pass without gradients takes
+  const auto round = RoundOptionsOf(run.pipeline);
+  const std::int64_t batch = round && run.Needs().tunes ? round->tune.batch : kMeasuredRows;
+  return std::min(run.calibration->samples, batch);
 }
 
 Work StepWork(const ModelDescription& m, double tokens, double seqlen) {

@@ -7,6 +7,7 @@
 #include "core/text/data/catalogue.h"
 #include "core/text/tokenizer/tokenizer.h"
 #include "experiments/cost/machine_probe.h"
+#include "rounding/stages/round.h"
 
 namespace roundlab {
 namespace {
@@ -80,10 +81,10 @@ std::optional<std::int64_t> Estimator::EvalTokens(const RunConfig& run) {
 const Hardware& Estimator::Machine(const RunConfig& run, const ModelDescription& model) {
   if (hardware_) return *hardware_;
   std::string kind = run.model.path + " " + std::to_string(run.threads);
-  if (run.Tunes()) {
-    const RoundStage& stage = run.pipeline.front();
-    kind += " " + run.model.dtype + " " + stage.scheme.type + " " + stage.tune.optimizer.type;
-    for (const std::int64_t n : {run.calibration->seqlen, StepRows(run), stage.tune.accumulate}) {
+  if (run.Needs().tunes) {
+    const RoundOptions round = *RoundOptionsOf(run.pipeline);
+    kind += " " + run.model.dtype + " " + round.scheme.type + " " + round.tune.optimizer.type;
+    for (const std::int64_t n : {run.calibration->seqlen, StepRows(run), round.tune.accumulate}) {
       kind += " " + std::to_string(n);
     }
   }

@@ -10,6 +10,7 @@
 #include "core/model/block.h"
 #include "core/model/rope.h"
 #include "experiments/run/execute.h"
+#include "rounding/stages/round.h"
 #include "rounding/tuner/tuner.h"
 
 namespace roundlab {
@@ -85,8 +86,8 @@ double StepSeconds(const RunConfig& run, const ModelDescription& m, std::int64_t
   at::Generator generator = at::detail::createCPUGenerator(0);
   DecoderBlock block = RandomBlock(m, generator);
   const RopeTable rope = MakeRopeTable(m.rope, m.head_dim, seqlen);
-  const RoundStage& stage = run.pipeline.front();
-  const auto scheme = stage.scheme.make();
+  const RoundOptions round = *RoundOptionsOf(run.pipeline);
+  const auto scheme = round.scheme.make();
   const auto range = run.quant->range.make();
   std::vector<std::unique_ptr<LayerRounding>> layers;
   for (LinearSlot* slot : block.Linears()) {
@@ -98,7 +99,7 @@ double StepSeconds(const RunConfig& run, const ModelDescription& m, std::int64_t
   data.inputs = at::randn({rows, seqlen, m.hidden}, generator, at::TensorOptions(at::kFloat))
                     .to(ComputeDtype(run.model));
   data.targets = data.inputs;
-  TuneOptions tune = stage.tune;
+  TuneOptions tune = round.tune;
   tune.steps = 3;
   tune.batch = rows;
   tune.accumulate = std::min(tune.accumulate, rows);
@@ -134,7 +135,7 @@ Hardware ProbeMachine(const RunConfig& run, const ModelDescription& model) {
   Hardware found;
   {
     const c10::InferenceMode no_grad;
-    const std::int64_t rows = run.Tunes() ? run.calibration->seqlen * StepRows(run) : 2048;
+    const std::int64_t rows = run.Needs().tokens ? run.calibration->seqlen * StepRows(run) : 2048;
     found.flops = ProductRate(model, rows);
     const at::Tensor large = at::ones({4 << 20});
     at::Tensor other = at::empty_like(large);
@@ -146,7 +147,7 @@ Hardware ProbeMachine(const RunConfig& run, const ModelDescription& model) {
                            }) /
                            1000;
   }
-  if (run.Tunes()) found.tune_factor = TuneFactor(run, model, found);
+  if (run.Needs().tunes) found.tune_factor = TuneFactor(run, model, found);
   at::set_num_threads(before);
   return found;
 }

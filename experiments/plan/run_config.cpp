@@ -3,8 +3,8 @@
 #include <map>
 
 #include "core/base/hash.h"
-#include "core/base/suggest.h"
 #include "core/config/value_fields.h"
+#include "rounding/stages/round.h"
 
 namespace roundlab {
 namespace {
@@ -28,10 +28,10 @@ class ModelField : public ValueField {
   ModelOptions* model_;
 };
 
-/// A sequence of stages, each with its `type`.
+/// A sequence of stages, each with its `type`, in an order that makes sense.
 class PipelineField : public ValueField {
  public:
-  explicit PipelineField(std::vector<RoundStage>* stages) : stages_(stages) {}
+  explicit PipelineField(std::vector<StageRecipe>* stages) : stages_(stages) {}
   void Read(const ConfigNode& node, const std::string& path,
             std::vector<Diagnostic>* diagnostics) override {
     stages_->clear();
@@ -40,44 +40,23 @@ class PipelineField : public ValueField {
           {node.where, path + ": expected a sequence, got " + std::string(node.KindName())});
       return;
     }
+    const auto place = [&](std::size_t i) { return path + "." + std::to_string(i); };
     for (std::size_t i = 0; i < node.elements.size(); ++i) {
-      ReadStage(node.elements[i], path + "." + std::to_string(i), diagnostics);
+      stages_->push_back(Stages().Parse(node.elements[i], place(i), diagnostics));
     }
-    if (stages_->size() > 1) {
-      diagnostics->push_back({node.where, path + ": one round stage at the most"});
+    for (const auto& [i, problem] : OrderProblems(*stages_)) {
+      diagnostics->push_back({node.elements[i].where, place(i) + ": " + problem});
     }
   }
   std::string Write() const override {
     std::string text;
-    for (RoundStage& stage : *stages_) {
-      // A scheme without parameters has no use for the options of tuning.
-      const std::string fields = stage.scheme.make && !stage.scheme.make()->Tunable()
-                                     ? "scheme:\n" + Indent(stage.scheme.canonical, 2)
-                                     : WriteFields(FieldsOf(&stage));
-      text += "-\n  type: round\n" + Indent(fields, 2);
-    }
+    for (const StageRecipe& stage : *stages_) text += "-\n" + Indent(stage.canonical, 2);
     return text.empty() ? "[]" : text;
   }
-  std::string Type() const override { return "sequence of stages: round"; }
+  std::string Type() const override { return "sequence of stages"; }
 
  private:
-  void ReadStage(const ConfigNode& node, const std::string& path,
-                 std::vector<Diagnostic>* diagnostics) {
-    const ConfigNode* type = node.Find("type");
-    if (type == nullptr) {
-      diagnostics->push_back({node.where, "missing required key '" + path + ".type'" +
-                                              SuggestionSuffix("", {"round"})});
-      return;
-    }
-    if (type->scalar != "round") {
-      diagnostics->push_back({type->where, path + ".type: unknown stage '" + type->scalar + "'" +
-                                               SuggestionSuffix(type->scalar, {"round"})});
-      return;
-    }
-    ReadFields(node, path, FieldsOf(&stages_->emplace_back()), diagnostics, {"type"});
-  }
-
-  std::vector<RoundStage>* stages_;
+  std::vector<StageRecipe>* stages_;
 };
 
 class EvalField : public ValueField {
@@ -116,6 +95,12 @@ class EvalField : public ValueField {
   std::vector<EvaluatorRecipe>* recipes_;
 };
 
+/// "scheme 'signround'", or the stage's type.
+std::string StageText(const StageRecipe& stage) {
+  const auto round = RoundOptionsOf({stage});
+  return round ? "scheme '" + round->scheme.type + "'" : "stage '" + stage.type + "'";
+}
+
 }  // namespace
 
 void ModelOptions::Fields(FieldVisitor& f) {
@@ -140,17 +125,17 @@ void RunConfig::Fields(FieldVisitor& f) {
         "threads of a run, at most; results depend on it in the last bits");
   f.Rule([this]() -> std::string {
     if (pipeline.empty()) return "";
-    if (!quant) return "a round stage needs the section 'quant'";
-    const bool tuned = pipeline.front().scheme.make && pipeline.front().scheme.make()->Tunable();
-    return tuned && !calibration ? "scheme '" + pipeline.front().scheme.type +
-                                       "' is tuned and needs the section 'calibration'"
-                                 : "";
+    if (!quant) return "a pipeline needs the section 'quant'";
+    for (std::size_t i = 0; i < pipeline.size() && !calibration; ++i) {
+      if (!pipeline[i].make || !pipeline[i].make()->Needs(*quant).tokens) continue;
+      return "pipeline." + std::to_string(i) + ": " + StageText(pipeline[i]) +
+             " needs the section 'calibration'";
+    }
+    return "";
   });
 }
 
-bool RunConfig::Tunes() const {
-  return !pipeline.empty() && pipeline.front().scheme.make()->Tunable();
-}
+StageNeeds RunConfig::Needs() const { return quant ? NeedsOf(pipeline, *quant) : StageNeeds(); }
 
 std::string RunConfig::Canonical() const {
   RunConfig used = *this;
@@ -159,9 +144,9 @@ std::string RunConfig::Canonical() const {
     used.calibration.reset();
     used.seed = 0;
   } else {
-    const auto scheme = pipeline.front().scheme.make();
-    if (!scheme->Tunable()) used.calibration.reset();
-    if (!scheme->UsesSeed()) used.seed = 0;
+    const StageNeeds needs = Needs();
+    if (!needs.tokens) used.calibration.reset();
+    if (!needs.seed) used.seed = 0;
   }
   return WriteFields(FieldsOf(&used));
 }

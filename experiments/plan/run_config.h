@@ -8,8 +8,8 @@
 #include "core/config/fields.h"
 #include "core/text/data/calibration.h"
 #include "eval/evaluator.h"
-#include "rounding/pipeline.h"
 #include "rounding/quant_options.h"
+#include "rounding/stage.h"
 
 namespace roundlab {
 
@@ -25,14 +25,14 @@ struct RunConfig {
   ModelOptions model;
   std::optional<CalibrationOptions> calibration;
   std::optional<QuantOptions> quant;
-  std::vector<RoundStage> pipeline;  ///< empty: the model as it is
+  std::vector<StageRecipe> pipeline;  ///< empty: the model as it is
   std::vector<EvaluatorRecipe> eval;
   std::int64_t seed = 0;
   std::int64_t threads = 2;
 
   void Fields(FieldVisitor& f);
-  /// Whether it has parameters to tune, and so needs calibration.
-  bool Tunes() const;
+  /// What its pipeline needs.
+  StageNeeds Needs() const;
   /// YAML of all that matters, defaults filled in; reads back to the same text. What a run does not
   /// use (calibration of a scheme without parameters, the seed of one that draws nothing) is left
   /// out, so that equal work has one id.

@@ -22,6 +22,7 @@
 #include "experiments/run/calibration_cache.h"
 #include "experiments/run/commit.h"
 #include "experiments/run/preflight.h"
+#include "rounding/pipeline.h"
 
 namespace roundlab {
 namespace {
@@ -148,22 +149,19 @@ class Execution {
   QuantizedModel Quantize(const ModelFiles& files, const Tokenizer& tokenizer) {
     if (config_.pipeline.empty()) return {};
     const double before = spent_.HereSeconds();
-    const RoundStage& stage = config_.pipeline.front();
     PipelineInputs inputs;
     inputs.files = &files;
     inputs.dtype = ComputeDtype(config_.model);
     inputs.seed = static_cast<std::uint64_t>(config_.seed);
     inputs.progress_folder = folder_ + "/checkpoint";
     inputs.unit_kept = [this] { spent_.Keep(); };
-    const bool tuned = config_.Tunes();
-    if (tuned) inputs.tokens = Calibration(tokenizer);
-    const auto series =
-        tuned ? SeriesNames(files.description(), stage.tune) : std::vector<std::string>();
+    if (config_.Needs().tokens) inputs.tokens = Calibration(tokenizer);
+    const auto series = SeriesNames(files.description(), config_.pipeline);
     LiveRunFile live(folder_ + "/run.h5", series, result_.provenance);
     TensorBoardFile curves(folder_);
     TeeSink live_sinks(&live, &curves);
     TeeSink sink(&record_, &live_sinks);
-    QuantizedModel model = QuantizeModel(inputs, *config_.quant, stage, &sink, &log_);
+    QuantizedModel model = QuantizeModel(inputs, *config_.quant, config_.pipeline, &sink, &log_);
     result_.timing["quantize"] = spent_.Seconds() - before;
     result_.metrics["model/bits_per_weight"] = model.BitsPerWeight();
     result_.codes_sha256 = model.CodesSha256();

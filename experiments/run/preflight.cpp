@@ -36,7 +36,7 @@ class Preflight {
   void Check(const RunConfig& run) {
     const KnownModel& model = Model(run.model.path);
     if (model.description) Try([&] { CheckAgainstModel(run, *model.description); });
-    if (run.Tunes()) {
+    if (run.Needs().tokens) {
       CalibrationOptions options = *run.calibration;
       Once(run.model.path, WriteFields(FieldsOf(&options)), [&] {
         if (model.tokenizer) {
@@ -101,7 +101,7 @@ void CheckInputs(const std::vector<RunConfig>& runs) {
 
 void CheckAgainstModel(const RunConfig& run, const ModelDescription& model) {
   if (!run.pipeline.empty()) run.quant->CheckAgainst(LayerNames(model));
-  if (run.Tunes() && run.calibration->seqlen > model.max_positions) {
+  if (run.Needs().tokens && run.calibration->seqlen > model.max_positions) {
     throw Error("calibration.seqlen " + std::to_string(run.calibration->seqlen) +
                 " is longer than the model's context of " + std::to_string(model.max_positions));
   }

@@ -58,21 +58,12 @@ std::string ProcessorKind() {
 
 std::string CodesOf(const PinnedCase& c, const ModelFiles& files) {
   const std::string unit = c.unit == "2" ? "{blocks: 2}" : c.unit;
-  const std::string text = "quant: {bits: 3, group_size: 16}\nscheme: {type: " + c.scheme +
-                           "}\nunit: " + unit + "\ninputs: " + c.inputs +
+  const std::string text = "type: round\nscheme: {type: " + c.scheme + "}\nunit: " + unit +
+                           "\ninputs: " + c.inputs +
                            "\nsteps: 3\nbatch: 2\nlr_times_steps: 0.3\nselect: last\n";
-  RoundStage stage;
   QuantOptions quant;
-  std::vector<Diagnostic> diagnostics;
-  ReadFields(
-      ParseYaml(text, "pinned"), "",
-      [&](FieldVisitor& f) {
-        f.Section(
-            "quant", [&](FieldVisitor& inner) { quant.Fields(inner); }, "");
-        stage.Fields(f);
-      },
-      &diagnostics);
-  if (!diagnostics.empty()) throw ConfigError(diagnostics);
+  quant.spec.bits = 3;
+  quant.spec.group_size = 16;
   PipelineInputs inputs;
   inputs.files = &files;
   at::Generator generator = at::detail::createCPUGenerator(5);
@@ -83,7 +74,7 @@ std::string CodesOf(const PinnedCase& c, const ModelFiles& files) {
   inputs.seed = 11;
   RunRecord record;
   Log log("", true);
-  return QuantizeModel(inputs, quant, stage, &record, &log).CodesSha256();
+  return QuantizeModel(inputs, quant, {Stages().FromText(text)}, &record, &log).CodesSha256();
 }
 
 std::vector<PinnedCase> Cases(const std::string& kind) {

@@ -99,6 +99,7 @@ void TinyModel::Write(const std::string& folder) const {
     tensors.Add(prefix + "mlp.down_proj.weight", {kHidden, kInner}, scale(kInner));
   }
   if (nan) tensors.last()[7] = std::nanf("");
+  if (largest != 0) tensors.last()[7] = largest;
   WriteSafetensors(folder + "/model.safetensors", tensors.list());
 }
 

@@ -11,7 +11,8 @@ namespace roundlab::testing {
 struct TinyModel {
   int layers = 2;
   std::int64_t context = 64;
-  bool nan = false;  ///< one weight of the last block is NaN
+  bool nan = false;   ///< one weight of the last block is NaN
+  float largest = 0;  ///< if not 0, one weight of the last block is this
 
   /// Makes `folder`.
   void Write(const std::string& folder) const;

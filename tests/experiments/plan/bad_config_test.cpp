@@ -58,7 +58,9 @@ const BadConfig kBadConfigs[] = {
      "'signround'? "
      "(known: adaround, rtn, signround, stochastic)"},
     {"UnknownStage", "model: m/\npipeline: [{type: rond}]\n",
-     "c.yaml:2:19: pipeline.0.type: unknown stage 'rond'; did you mean 'round'? (known: round)"},
+     "c.yaml:2:19: pipeline.0.type: unknown stage 'rond'; did you mean 'round'? (known: "
+     "bias_correction, "
+     "round, scale_refit)"},
     {"UnknownOptimizer",
      "model: m/\npipeline:\n  - {type: round, scheme: {type: rtn}, optimizer: {type: adan}}\n",
      "c.yaml:3:58: pipeline.0.optimizer.type: unknown optimizer 'adan'; did you mean 'adam'? "
@@ -79,10 +81,28 @@ const BadConfig kBadConfigs[] = {
      "  - {type: perplexity, name: t, data: {path: u}}\n",
      "c.yaml:4:5: eval.1: name 't' is taken by eval.0; give one of them a name"},
     {"RoundWithoutQuant", "model: m/\npipeline: [{type: round, scheme: {type: rtn}}]\n",
-     "c.yaml:1:1: a round stage needs the section 'quant'"},
+     "c.yaml:1:1: a pipeline needs the section 'quant'"},
     {"TunedWithoutCalibration",
      "model: m/\nquant: {bits: 4}\npipeline: [{type: round, scheme: {type: signround}}]\n",
-     "c.yaml:1:1: scheme 'signround' is tuned and needs the section 'calibration'"},
+     "c.yaml:1:1: pipeline.0: scheme 'signround' needs the section 'calibration'"},
+    {"TwoRoundStages",
+     "model: m/\nquant: {bits: 4}\npipeline:\n  - {type: round, scheme: rtn}\n"
+     "  - {type: round, scheme: {type: stochastic}}\n",
+     "c.yaml:5:5: pipeline.1: the weights are rounded by pipeline.0 already: one round stage at "
+     "the most"},
+    {"RepairWithoutRound", "model: m/\nquant: {bits: 4}\npipeline: [{type: scale_refit}]\n",
+     "c.yaml:3:12: pipeline.0: 'scale_refit' repairs what rounding did and must come after a round "
+     "stage"},
+    {"RepairWithoutCalibration",
+     "model: m/\nquant: {bits: 4}\npipeline: [{type: round, scheme: rtn}, {type: "
+     "bias_correction}]\n",
+     "c.yaml:1:1: pipeline.1: stage 'bias_correction' needs the section 'calibration'"},
+    {"BestMinibatchOfASoftScheme",
+     "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\n"
+     "pipeline: [{type: round, scheme: adaround, select: best_minibatch}]\n",
+     "c.yaml:4:12: pipeline.0: select: best_minibatch is not for scheme 'adaround': it is soft "
+     "while it is tuned, and its least loss is that of weights that are hardly rounded (known: "
+     "last, best_full)"},
     {"UnknownAxisInTable",
      "model: m/\naxes: [{key: seed, values: [1, 2]}]\n"
      "tables: [{rows: sead, value: cost/seconds}]\n",
@@ -276,8 +296,9 @@ const BadCommand kBadCommands[] = {
      "--set eval.0.seqlen=8: '0' is no index into a sequence of 0"},
     {"UnknownKind",
      {"list", "schemes"},
-     "unknown kind 'schemes'; did you mean 'scheme'? (known: eval, optimizer, range, schedule, "
-     "scheme)"},
+     "unknown kind 'schemes'; did you mean 'scheme'? (known: eval, loss, optimizer, range, "
+     "schedule, "
+     "scheme, stage)"},
     {"UnknownPart",
      {"describe", "scheme", "rnt"},
      "unknown scheme 'rnt'; did you mean 'rtn'? (known: adaround, rtn, signround, stochastic)"},

@@ -5,6 +5,7 @@
 #include "experiments/plan/experiment.h"
 #include "experiments/tables/ablation.h"
 #include "experiments/tables/table.h"
+#include "rounding/stages/round.h"
 #include "tests/core/formats/format_files.h"
 
 namespace roundlab {
@@ -49,7 +50,7 @@ TEST(AxesTest, ZipSetsOptionsTogetherAndLabelsNameThem) {
   ASSERT_EQ(experiment.runs.size(), 4U);
   EXPECT_EQ(experiment.runs[3].config.quant->spec.bits, 2);
   EXPECT_EQ(experiment.runs[3].config.quant->spec.group_size, 64);
-  EXPECT_EQ(experiment.runs[3].config.pipeline.at(0).tune.steps, 200);
+  EXPECT_EQ(RoundOptionsOf(experiment.runs[3].config.pipeline)->tune.steps, 200);
 }
 
 TEST(AxesTest, WhereKeepsAndExceptDropsPoints) {

@@ -76,7 +76,7 @@ void WriteRun(const std::string& folder, std::size_t blocks, const PlannedRun& r
   result.timing = {{"total", 10 + seed + (quantized ? 20 : 0)}};
   std::ofstream(folder + "/config.yaml") << result.config;
   std::ofstream(folder + "/log.txt") << "made up\n";
-  const bool tuned = quantized && config.pipeline.front().scheme.make()->Tunable();
+  const bool tuned = config.Needs().tunes;
   WriteRunFile(folder + "/run.h5", tuned ? Record(blocks, config) : RunRecord(),
                {{"status", "complete"}});
   WriteRunResult(folder + "/run.json", result);

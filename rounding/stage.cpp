@@ -1,0 +1,47 @@
+#include "rounding/stage.h"
+
+#include <optional>
+
+namespace roundlab {
+
+StageNeeds StageNeeds::operator|(const StageNeeds& other) const {
+  StageNeeds all;
+  all.tokens = tokens || other.tokens;
+  all.original = original || other.original;
+  all.quantized = quantized || other.quantized;
+  all.seed = seed || other.seed;
+  all.tunes = tunes || other.tunes;
+  all.of_original = of_original | other.of_original;
+  all.of_quantized = of_quantized | other.of_quantized;
+  return all;
+}
+
+std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>& pipeline) {
+  std::map<std::size_t, std::string> problems;
+  std::optional<std::size_t> rounded;
+  for (std::size_t i = 0; i < pipeline.size(); ++i) {
+    if (!pipeline[i].make) continue;
+    const StageKind kind = pipeline[i].make()->Kind();
+    const std::string type = "'" + pipeline[i].type + "'";
+    const std::string by = rounded ? "pipeline." + std::to_string(*rounded) : "";
+    if (kind == StageKind::kRound && rounded) {
+      problems[i] = "the weights are rounded by " + by + " already: one round stage at the most";
+    } else if (kind == StageKind::kTransform && rounded) {
+      problems[i] = type + " transforms weights and must come before they are rounded (" + by + ")";
+    } else if (kind == StageKind::kRepair && !rounded) {
+      problems[i] = type + " repairs what rounding did and must come after a round stage";
+    }
+    if (kind == StageKind::kRound && !rounded) rounded = i;
+  }
+  return problems;
+}
+
+StageNeeds NeedsOf(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant) {
+  StageNeeds needs;
+  for (const StageRecipe& recipe : pipeline) {
+    if (recipe.make) needs = needs | recipe.make()->Needs(quant);
+  }
+  return needs;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/config/registry.h"
+#include "core/model/description.h"
+#include "rounding/quant_options.h"
+#include "rounding/statistics.h"
+
+namespace roundlab {
+
+class UnitWork;
+
+/// What a stage does to a unit, which decides where it may stand in a pipeline.
+enum class StageKind {
+  kTransform,  ///< changes weights and norms, leaves the unit's function: before rounding
+  kRound,      ///< weights become codes: once
+  kRepair,     ///< mends what rounding did: after it
+};
+
+/// What a stage needs of a run. The pipeline serves the union of all stages' needs.
+struct StageNeeds {
+  bool tokens = false;           ///< calibration sequences
+  bool original = false;         ///< the chain of hidden states of the unquantized model
+  bool quantized = false;        ///< that of what is quantized so far
+  bool seed = false;             ///< the run's seed makes a difference
+  bool tunes = false;            ///< takes optimizer steps
+  StatisticsKinds of_original;   ///< of layers' inputs in the unquantized model
+  StatisticsKinds of_quantized;  ///< behind what is quantized so far
+
+  StageNeeds operator|(const StageNeeds& other) const;
+};
+
+/// What a `pipeline` lists, in order. Immutable; all state of a unit is in its UnitWork.
+class Stage {
+ public:
+  virtual ~Stage() = default;
+  virtual StageKind Kind() const = 0;
+  /// With the ranges that `quant` asks for.
+  virtual StageNeeds Needs(const QuantOptions& quant) const = 0;
+  /// Consecutive blocks that it wants as a unit.
+  virtual std::int64_t UnitBlocks() const { return 1; }
+  /// What its progress counts in a unit of so many linear layers.
+  virtual std::int64_t Steps(std::int64_t /*linears*/) const { return 1; }
+  /// Names of the per-step series it records for a unit of these layers.
+  virtual std::vector<std::string> Series(const std::string& /*unit*/,
+                                          const std::vector<std::string>& /*linears*/) const {
+    return {};
+  }
+  virtual void Apply(UnitWork* work) const = 0;
+};
+
+using StageRegistry = Registry<Stage>;
+using StageRecipe = Recipe<Stage>;
+
+/// round, and the repairs bias_correction and scale_refit.
+StageRegistry& Stages();
+
+/// What is wrong with the order of a pipeline's stages, by place; only recipes that can be made are
+/// looked at.
+std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>& pipeline);
+
+/// The union of all stages' needs; those of a stage that draws or tunes included.
+StageNeeds NeedsOf(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant);
+
+}  // namespace roundlab

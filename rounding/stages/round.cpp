@@ -1,0 +1,230 @@
+#include "rounding/stages/round.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "core/base/error.h"
+#include "core/config/part_field.h"
+#include "rounding/diagnostics.h"
+#include "rounding/range.h"
+#include "rounding/tuner/tuner.h"
+#include "rounding/unit_work.h"
+
+namespace roundlab {
+namespace {
+
+const char* const kSeries[] = {"loss", "lr", "penalty", "full_loss"};
+
+TunerHooks HooksOf(UnitWork* work) {
+  TunerHooks hooks;
+  hooks.sink = work->sink();
+  hooks.on_step = [work] { work->Step(); };
+  return hooks;
+}
+
+void Report(const ReconstructionUnit& unit, const UnitResult& result, UnitWork* work) {
+  const std::string prefix = "units/" + unit.name + "/";
+  MetricSink* sink = work->sink();
+  sink->Array(prefix + "loss_before", {1}, {result.loss_before});
+  sink->Array(prefix + "loss_after", {1}, {result.loss_after});
+  sink->Array(prefix + "chosen_step", {1}, {static_cast<double>(result.chosen_step)});
+  sink->Array(prefix + "nan_events", {1}, {static_cast<double>(result.events.size())});
+  for (const std::string& event : result.events) work->log().Write(event);
+  char text[96];
+  std::snprintf(text, sizeof(text), ": loss %.6g -> %.6g", result.loss_before, result.loss_after);
+  work->log().Write(unit.name + text);
+}
+
+at::Tensor SampleOf(const at::Tensor& inputs) {
+  return inputs.narrow(0, 0, std::min(kSampleRows, inputs.size(0)));
+}
+
+void AddNeeds(const LayerNeeds& layer, StageNeeds* needs) {
+  if (!layer.inputs.Any()) return;
+  needs->tokens = true;
+  if (layer.chain == Chain::kOriginal || layer.inputs.cross_moment) needs->original = true;
+  if (layer.chain == Chain::kQuantized) needs->quantized = true;
+  StatisticsKinds& kinds =
+      layer.chain == Chain::kOriginal ? needs->of_original : needs->of_quantized;
+  kinds = kinds | layer.inputs;
+}
+
+}  // namespace
+
+void RoundOptions::Fields(FieldVisitor& f) {
+  PartField scheme_field(&scheme, RoundingSchemes());
+  f.Value("scheme", scheme_field, "how codes are chosen", Presence::kRequired);
+  tune.Fields(f);
+  f.Rule([this]() -> std::string {
+    const bool soft = scheme.make && !scheme.make()->StraightThrough();
+    return soft && tune.select == Select::kBestMinibatch
+               ? "select: best_minibatch is not for scheme '" + scheme.type +
+                     "': it is soft while it is tuned, and its least loss is that of weights that "
+                     "are hardly rounded (known: last, best_full)"
+               : "";
+  });
+}
+
+RoundOptions RoundOptions::Used() const {
+  RoundOptions used = *this;
+  if (scheme.make && !scheme.make()->Tunable()) used.tune = TuneOptions();
+  return used;
+}
+
+RoundStage::RoundStage(const Options& options) : options_(options), scheme_(options.scheme.make()) {
+  if (!options_.tune.select) {
+    options_.tune.select = scheme_->StraightThrough() ? Select::kBestMinibatch : Select::kLast;
+  }
+}
+
+StageNeeds RoundStage::Needs(const QuantOptions& quant) const {
+  StageNeeds needs;
+  needs.tunes = scheme_->Tunable();
+  needs.seed = scheme_->UsesSeed();
+  if (needs.tunes) {
+    needs.tokens = true;
+    needs.original = true;
+    needs.quantized = options_.tune.inputs == UnitInputs::kQuantized;
+  }
+  AddNeeds(scheme_->Uses(), &needs);
+  if (quant.range.make) AddNeeds(quant.range.make()->Uses(), &needs);
+  return needs;
+}
+
+std::int64_t RoundStage::UnitBlocks() const {
+  return std::max<std::int64_t>(scheme_->Tunable() ? options_.tune.unit_blocks : 1, 1);
+}
+
+std::int64_t RoundStage::Steps(std::int64_t linears) const {
+  if (!scheme_->Tunable()) return 1;
+  return options_.tune.steps * (options_.tune.unit_blocks == 0 ? linears : 1);
+}
+
+std::vector<std::string> RoundStage::Series(const std::string& unit,
+                                            const std::vector<std::string>& linears) const {
+  std::vector<std::string> names;
+  if (!scheme_->Tunable()) return names;
+  const std::vector<std::string> units =
+      options_.tune.unit_blocks == 0 ? linears : std::vector<std::string>{unit};
+  for (const std::string& name : units) {
+    for (const char* series : kSeries) names.push_back("tune/" + name + "/" + series);
+  }
+  return names;
+}
+
+void RoundStage::Apply(UnitWork* work) const {
+  if (!scheme_->Tunable()) return RoundOneShot(work);
+  if (options_.tune.unit_blocks == 0) return TuneLinears(work);
+  TuneBlocks(work);
+}
+
+void RoundStage::RoundOneShot(UnitWork* work) const {
+  const LayerNeeds needs = scheme_->Uses();
+  const bool sequential = needs.inputs.Any() && needs.sequential;
+  std::vector<std::vector<LinearSlot*>> groups = {work->Slots()};
+  if (sequential) groups = work->SlotsByInput();
+  for (const std::vector<LinearSlot*>& group : groups) {
+    if (sequential) work->Measure(group, needs.chain);
+    std::vector<LayerContext> contexts;  // all before any: one pass measures their inputs
+    for (LinearSlot* slot : group) contexts.push_back(work->Context(*slot, needs));
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      const auto layer = scheme_->Begin(contexts[i]);
+      QuantizedWeight rounded = layer->Finish();
+      const at::Tensor sample = contexts[i].inputs ? contexts[i].inputs->sample : at::Tensor();
+      DescribeLayer(contexts[i], *layer, rounded, sample, work->sink());
+      work->Keep(group[i], std::move(rounded));
+      contexts[i] = {};
+    }
+    if (!group.empty()) work->Changed(*group.front());
+  }
+  work->Step();
+}
+
+void RoundStage::TuneBlocks(UnitWork* work) const {
+  const Unit& blocks = work->unit();
+  const ReconstructionUnit unit{blocks.name(), work->Slots(),
+                                [&](const at::Tensor& x) { return blocks.Forward(x); }};
+  std::vector<LayerContext> contexts;
+  std::vector<std::unique_ptr<LayerRounding>> layers;
+  for (LinearSlot* slot : unit.slots) {
+    contexts.push_back(work->Context(*slot, scheme_->Uses()));
+    layers.push_back(scheme_->Begin(contexts.back()));
+  }
+  UnitData data;
+  TunerHooks hooks = HooksOf(work);
+  if (options_.tune.inputs == UnitInputs::kQuantized) {
+    data.targets = work->Targets();
+    data.inputs = work->Inputs(Chain::kQuantized);
+    if (work->last_stage) {
+      hooks.outputs = data.inputs;
+      work->OutputsAreMade();
+    }
+  } else {
+    data.targets = work->Targets(true);
+    data.inputs = work->Inputs(Chain::kOriginal);
+  }
+  const at::Tensor sample = SampleOf(data.inputs).clone();
+  UnitResult result =
+      TuneUnit(unit, data, layers, options_.tune, work->Seed("tune/" + unit.name), hooks);
+  Report(unit, result, work);
+  const std::vector<at::Tensor> inputs = blocks.CaptureAllInputs(sample);
+  const std::vector<LinearSlot*> all = blocks.Slots();
+  for (std::size_t i = 0; i < unit.slots.size(); ++i) {
+    const auto place = std::find(all.begin(), all.end(), unit.slots[i]) - all.begin();
+    DescribeLayer(contexts[i], *layers[i], result.weights[i],
+                  inputs[static_cast<std::size_t>(place)], work->sink());
+    work->Keep(unit.slots[i], std::move(result.weights[i]));
+  }
+  if (!unit.slots.empty()) work->Changed(*unit.slots.front());
+}
+
+/// Layer by layer in forward order, each fed by what is rounded so far (AdaRound's protocol).
+void RoundStage::TuneLinears(UnitWork* work) const {
+  const Unit& blocks = work->unit();
+  for (LinearSlot* slot : work->Slots()) {
+    if (slot->expert >= 0) {
+      throw Error(slot->name +
+                  ": an expert can't be tuned by itself: the tokens it is sent change "
+                  "with what is rounded (use unit: block)");
+    }
+    at::Tensor original;
+    blocks.WithOriginalWeights(
+        [&] { original = blocks.CaptureInputs(work->Inputs(Chain::kOriginal), slot); });
+    UnitData data;
+    data.inputs = options_.tune.inputs == UnitInputs::kQuantized
+                      ? blocks.CaptureInputs(work->Inputs(Chain::kQuantized), slot)
+                      : original;
+    {
+      const at::NoGradGuard no_grad;
+      data.targets = slot->Forward(original);
+    }
+    original.reset();
+    const ReconstructionUnit unit{
+        slot->name, {slot}, [slot](const at::Tensor& x) { return slot->Forward(x); }};
+    const LayerContext context = work->Context(*slot, scheme_->Uses());
+    std::vector<std::unique_ptr<LayerRounding>> layers;
+    layers.push_back(scheme_->Begin(context));
+    UnitResult result = TuneUnit(unit, data, layers, options_.tune,
+                                 work->Seed("tune/" + slot->name), HooksOf(work));
+    Report(unit, result, work);
+    DescribeLayer(context, *layers.front(), result.weights.front(), SampleOf(data.inputs),
+                  work->sink());
+    work->Keep(slot, std::move(result.weights.front()));
+    work->Changed(*slot);
+  }
+}
+
+std::optional<RoundOptions> RoundOptionsOf(const std::vector<StageRecipe>& pipeline) {
+  for (const StageRecipe& recipe : pipeline) {
+    if (!recipe.make) continue;
+    const auto stage = recipe.make();
+    if (const auto* round = dynamic_cast<const RoundStage*>(stage.get())) return round->options();
+  }
+  return std::nullopt;
+}
+
+}  // namespace roundlab

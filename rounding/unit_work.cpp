@@ -1,0 +1,158 @@
+#include "rounding/unit_work.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+#include "core/base/diverged.h"
+#include "core/base/error.h"
+#include "core/base/random.h"
+#include "rounding/range.h"
+
+namespace roundlab {
+
+UnitWork::UnitWork(const WorkSetting& setting, const Unit& unit, at::Tensor original,
+                   at::Tensor quantized, MetricSink* sink)
+    : setting_(setting),
+      unit_(unit),
+      original_(std::move(original)),
+      quantized_(std::move(quantized)),
+      sink_(sink) {
+  for (std::size_t b = 0; b < unit.blocks().size(); ++b) {
+    for (LinearSlot* slot : unit.blocks()[b]->Linears()) {
+      keys_[slot] = {b, slot->input};
+      if (setting_.quant->For(slot->name)) {
+        slots_.push_back(slot);
+      } else {
+        log().Write(slot->name + ": not rounded (quant.skip)");
+      }
+    }
+  }
+}
+
+std::uint64_t UnitWork::Seed(const std::string& stream) const {
+  return StreamSeed(setting_.seed, stream);
+}
+
+std::vector<std::vector<LinearSlot*>> UnitWork::SlotsByInput() const {
+  std::map<Key, std::vector<LinearSlot*>> groups;
+  for (LinearSlot* slot : slots_) groups[KeyOf(*slot)].push_back(slot);
+  std::vector<std::vector<LinearSlot*>> list;
+  for (auto& [key, slots] : groups) list.push_back(std::move(slots));
+  return list;
+}
+
+LayerContext UnitWork::Context(const LinearSlot& slot, const LayerNeeds& needs) {
+  LayerContext context;
+  context.name = slot.name;
+  context.weight = slot.weight;
+  context.spec = *setting_.quant->For(slot.name);
+  context.seed = Seed(slot.name);
+  const LayerNeeds range = setting_.range->Uses();
+  if (range.inputs.Any()) context.inputs = Statistics(slot, range.chain);
+  context.range = setting_.range->Estimate(context);
+  const std::string problem =
+      GridProblem(MakeGrid(context.range, context.spec), context.range, context.spec);
+  if (!problem.empty()) throw Diverged(slot.name + ": " + problem);
+  context.inputs = needs.inputs.Any() ? Statistics(slot, needs.chain) : nullptr;
+  return context;
+}
+
+const at::Tensor& UnitWork::Inputs(Chain chain) const {
+  const at::Tensor& inputs = chain == Chain::kOriginal ? original_ : quantized_;
+  ROUNDLAB_CHECK(inputs.defined(), "a stage must say which chain it needs, and take it in time");
+  return inputs;
+}
+
+const at::Tensor& UnitWork::Targets(bool keep_inputs) {
+  if (targets_.defined()) return targets_;
+  // Nobody can look at the original inputs later.
+  if (setting_.needs.of_original.Any()) Measure(slots_, Chain::kOriginal);
+  at::Tensor chain = keep_inputs ? Inputs(Chain::kOriginal).clone() : Inputs(Chain::kOriginal);
+  unit_.WithOriginalWeights([&] { unit_.Advance(chain, "the unquantized model"); });
+  targets_ = std::move(chain);
+  if (!keep_inputs) original_.reset();
+  return targets_;
+}
+
+void UnitWork::Measure(const std::vector<LinearSlot*>& slots, Chain chain) {
+  const auto& known = statistics_[chain];
+  std::map<Key, LinearSlot*> wanted;
+  for (LinearSlot* slot : slots) {
+    const Key key = KeyOf(*slot);
+    if (known.count(key) == 0) wanted.emplace(key, slot);
+  }
+  if (wanted.empty()) return;
+  if (chain == Chain::kQuantized) return Pass(wanted, chain);
+  unit_.WithOriginalWeights([&] { Pass(wanted, chain); });
+}
+
+/// Watches one slot of each wanted input while the chain goes through the unit.
+void UnitWork::Pass(const std::map<Key, LinearSlot*>& wanted, Chain chain) {
+  const StatisticsKinds kinds =
+      chain == Chain::kQuantized ? setting_.needs.of_quantized : setting_.needs.of_original;
+  const at::Tensor& inputs = Inputs(chain);
+  const std::int64_t tokens = inputs.size(0) * inputs.size(1);
+  std::map<Key, InputAccumulator> sums;
+  for (const auto& [key, slot] : wanted) sums.emplace(key, InputAccumulator(kinds, tokens));
+  std::map<Key, at::Tensor> others;  // of the unquantized model, same rows
+  std::size_t reached = 0;
+  const auto forward = [&](const at::Tensor& rows,
+                           const std::function<void(const Key&, const at::Tensor&)>& see) {
+    reached = 0;
+    for (const auto& [key, slot] : wanted) {
+      slot->on_input = [&, key = key](const at::Tensor& x) {
+        see(key, x);
+        if (++reached == wanted.size()) throw ForwardReached();
+      };
+    }
+    try {
+      unit_.Forward(rows);
+    } catch (const ForwardReached&) {
+    }
+    for (const auto& [key, slot] : wanted) slot->on_input = {};
+  };
+  ForRows(inputs, [&](const at::Tensor& rows, std::int64_t first) {
+    if (kinds.cross_moment) {
+      const at::Tensor fp = Inputs(Chain::kOriginal).narrow(0, first, rows.size(0));
+      unit_.WithOriginalWeights([&] {
+        forward(fp, [&](const Key& key, const at::Tensor& x) { others[key] = x.detach(); });
+      });
+    }
+    forward(rows, [&](const Key& key, const at::Tensor& x) {
+      const at::Tensor& other = others[key];
+      // Experts are sent other tokens in either model: nothing to compare.
+      const bool same = other.defined() && other.sizes() == x.sizes() && wanted.at(key)->expert < 0;
+      sums.at(key).Add(x, same ? other : at::Tensor());
+    });
+  });
+  for (const auto& [key, sum] : sums) {
+    statistics_[chain][key] = std::make_shared<InputStatistics>(sum.Finish());
+  }
+}
+
+std::shared_ptr<const InputStatistics> UnitWork::Statistics(const LinearSlot& slot, Chain chain) {
+  const Key key = KeyOf(slot);
+  if (statistics_[chain].count(key) == 0) Measure(slots_, chain);
+  return statistics_[chain].at(key);
+}
+
+void UnitWork::Keep(LinearSlot* slot, QuantizedWeight weight) {
+  const std::string problem = WeightProblem(weight);
+  if (!problem.empty()) throw Diverged(slot->name + ": " + problem);
+  slot->effective = weight.Dequantize();
+  slot->effective_bias = weight.bias;
+  weights_.insert_or_assign(slot->name, std::move(weight));
+}
+
+void UnitWork::Changed(const LinearSlot& slot) {
+  auto& known = statistics_[Chain::kQuantized];
+  known.erase(known.upper_bound(KeyOf(slot)), known.end());
+}
+
+void UnitWork::Finish() {
+  if (original_.defined() && !targets_.defined()) Targets();
+  if (quantized_.defined() && !advanced_) unit_.Advance(quantized_, "the quantized model");
+}
+
+}  // namespace roundlab

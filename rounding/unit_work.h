@@ -1,0 +1,98 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/log.h"
+#include "core/metrics/metric_sink.h"
+#include "core/quant/quantized_weight.h"
+#include "rounding/layer_context.h"
+#include "rounding/quant_options.h"
+#include "rounding/stage.h"
+#include "rounding/unit.h"
+
+namespace roundlab {
+
+/// What a run's stages share.
+struct WorkSetting {
+  const QuantOptions* quant = nullptr;
+  const RangeEstimator* range = nullptr;
+  std::uint64_t seed = 0;
+  StageNeeds needs;  ///< of all stages
+  Log* log = nullptr;
+  std::function<void()> on_step;  ///< after each step of a stage; may throw Interrupted
+};
+
+/// A unit on its way through the stages: its blocks, what flows into them, and what was made of its
+/// layers so far. Two chains of hidden states [rows, seq, hidden] reach it, where the stages want
+/// them: that of the unquantized model and that of what is quantized.
+class UnitWork {
+ public:
+  UnitWork(const WorkSetting& setting, const Unit& unit, at::Tensor original, at::Tensor quantized,
+           MetricSink* sink);
+
+  const Unit& unit() const { return unit_; }
+  Log& log() const { return *setting_.log; }
+  MetricSink* sink() const { return sink_; }
+  /// Of this seed's random draws in the stage and unit or layer that `stream` names.
+  std::uint64_t Seed(const std::string& stream) const;
+  void Step() const { setting_.on_step(); }
+
+  /// The layers that quant does not skip.
+  const std::vector<LinearSlot*>& Slots() const { return slots_; }
+  /// The same in the order in which they run, those that one tensor feeds together.
+  std::vector<std::vector<LinearSlot*>> SlotsByInput() const;
+  /// What a scheme may know of a layer; its range is estimated. Throws Diverged where no scale of
+  /// the layer's grid can hold it.
+  LayerContext Context(const LinearSlot& slot, const LayerNeeds& needs);
+
+  /// The hidden states that flow into the unit; those of the original chain until Targets().
+  const at::Tensor& Inputs(Chain chain) const;
+  /// What the unquantized unit puts out, in the memory of the original chain unless `keep_inputs`.
+  const at::Tensor& Targets(bool keep_inputs = false);
+  /// Of the inputs of these layers, measured in one pass where they are not known. Empty
+  /// statistics (no tokens) for an expert that no token was sent to.
+  void Measure(const std::vector<LinearSlot*>& slots, Chain chain);
+  std::shared_ptr<const InputStatistics> Statistics(const LinearSlot& slot, Chain chain);
+
+  /// Puts a layer's codes into the unit. Throws Diverged where they are not finite.
+  void Keep(LinearSlot* slot, QuantizedWeight weight);
+  /// Made so far, by layer.
+  std::map<std::string, QuantizedWeight>& weights() { return weights_; }
+  /// What is known of inputs behind `slot` no longer holds.
+  void Changed(const LinearSlot& slot);
+
+  /// Whether a later stage will look at the unit's inputs.
+  bool last_stage = false;
+  /// The quantized chain's memory holds the unit's outputs already.
+  void OutputsAreMade() { advanced_ = true; }
+  /// Moves both chains behind the unit.
+  void Finish();
+  at::Tensor original() const { return targets_.defined() ? targets_ : original_; }
+  at::Tensor quantized() const { return quantized_; }
+
+ private:
+  using Key = std::pair<std::size_t, std::size_t>;  // block of the unit, its input
+  Key KeyOf(const LinearSlot& slot) const { return keys_.at(&slot); }
+  void Pass(const std::map<Key, LinearSlot*>& wanted, Chain chain);
+
+  const WorkSetting& setting_;
+  const Unit& unit_;
+  at::Tensor original_;
+  at::Tensor quantized_;
+  at::Tensor targets_;
+  bool advanced_ = false;
+  MetricSink* sink_;
+  std::vector<LinearSlot*> slots_;
+  std::map<const LinearSlot*, Key> keys_;
+  std::map<Chain, std::map<Key, std::shared_ptr<const InputStatistics>>> statistics_;
+  std::map<std::string, QuantizedWeight> weights_;
+};
+
+}  // namespace roundlab

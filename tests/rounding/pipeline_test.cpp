@@ -1,0 +1,186 @@
+#include "rounding/pipeline.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "core/base/diverged.h"
+#include "core/model/model.h"
+#include "rounding/stages/scale_refit.h"
+#include "rounding/unit_work.h"
+#include "tests/support/tensor_matchers.h"
+#include "tests/support/tiny_model.h"
+
+namespace roundlab {
+namespace {
+
+using testing::TensorNear;
+using testing::TinyModel;
+
+class PipelineTest : public ::testing::Test {
+ protected:
+  PipelineTest() : folder_(::testing::TempDir() + "/pipeline_" + std::to_string(::getpid())) {
+    TinyModel().Write(folder_);
+    files_ = std::make_unique<ModelFiles>(folder_);
+    at::Generator generator = at::detail::createCPUGenerator(3);
+    inputs_.files = files_.get();
+    inputs_.tokens = at::randint(0, 256, {11, 10}, generator, at::TensorOptions(at::kLong));
+    inputs_.seed = 1;
+    quant_.spec.bits = 3;
+    quant_.spec.group_size = 16;
+    quant_.spec.scale_dtype = ScaleType::kFloat32;
+  }
+  ~PipelineTest() override { std::filesystem::remove_all(folder_); }
+
+  QuantizedModel Run(const std::vector<std::string>& stages, RunRecord* record = nullptr) {
+    std::vector<StageRecipe> pipeline;
+    for (const std::string& text : stages) pipeline.push_back(Stages().FromText(text));
+    RunRecord none;
+    Log log("", true);
+    return QuantizeModel(inputs_, quant_, pipeline, record != nullptr ? record : &none, &log);
+  }
+
+  /// Mean over tokens of what a layer is fed in a model of these weights.
+  at::Tensor MeanInput(const std::string& layer, const QuantizedModel& model) {
+    at::Tensor sum;
+    const LanguageModel language(*files_, at::kFloat, [&](DecoderBlock* block) {
+      model.ApplyTo(block);
+      for (LinearSlot* slot : block->Linears()) {
+        if (slot->name != layer) continue;
+        slot->on_input = [&](const at::Tensor& x) {
+          sum = x.flatten(0, 1).to(at::kDouble).mean(0).to(at::kFloat);
+        };
+      }
+    });
+    language.Hidden(inputs_.tokens);
+    return sum;
+  }
+
+  std::string folder_;
+  std::unique_ptr<ModelFiles> files_;
+  PipelineInputs inputs_;
+  QuantOptions quant_;
+};
+
+constexpr const char* kRtn = "type: round\nscheme: {type: rtn}";
+
+TEST_F(PipelineTest, BiasCorrectionTakesTheExpectedErrorOut) {
+  const QuantizedModel plain = Run({kRtn});
+  const QuantizedModel corrected = Run({kRtn, "type: bias_correction"});
+  ASSERT_EQ(corrected.layers().size(), plain.layers().size());
+  for (const auto& [name, weight] : corrected.layers()) {
+    SCOPED_TRACE(name);
+    EXPECT_TRUE(at::equal(weight.codes, plain.layers().at(name).codes));
+    ASSERT_TRUE(weight.bias.defined());
+    const std::int64_t block = name.find(".0.") != std::string::npos ? 0 : 1;
+    at::Tensor original;
+    const auto loaded = files_->LoadBlock(block);
+    for (LinearSlot* slot : loaded->Linears()) {
+      if (slot->name == name) original = slot->weight;
+    }
+    // Inputs of the corrected model itself: layers before this one are corrected already.
+    const at::Tensor error = at::mv(original - weight.Dequantize(), MeanInput(name, corrected));
+    EXPECT_TRUE(TensorNear(weight.bias, error, 1e-5, 1e-4));
+  }
+}
+
+TEST_F(PipelineTest, SkippedBiasesStayMissing) {
+  const QuantizedModel model = Run({kRtn, "type: bias_correction\nmissing: skip"});
+  for (const auto& [name, weight] : model.layers()) EXPECT_FALSE(weight.bias.defined()) << name;
+}
+
+TEST_F(PipelineTest, ScaleRefitNeverRaisesTheErrorOfAGroup) {
+  const QuantizedModel plain = Run({kRtn});
+  const QuantizedModel refitted = Run({kRtn, "type: scale_refit"});
+  int better = 0;
+  for (std::int64_t b = 0; b < 2; ++b) {
+    const auto block = files_->LoadBlock(b);
+    for (LinearSlot* slot : block->Linears()) {
+      const auto error = [&](const QuantizedModel& model) {
+        const QuantizedWeight& w = model.layers().at(slot->name);
+        return w.Layout().Split((w.Dequantize() - slot->weight).square()).sum(1);
+      };
+      const at::Tensor before = error(plain);
+      const at::Tensor after = error(refitted);
+      EXPECT_TRUE((after <= before * (1 + 1e-6)).all().item<bool>()) << slot->name;
+      better += (after < before * 0.999).any().item<bool>() ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(better, 14);
+}
+
+TEST_F(PipelineTest, StagesFollowOneAnother) {
+  const QuantizedModel model = Run({"type: round\nscheme: {type: signround}\nsteps: 3\nbatch: 4",
+                                    "type: scale_refit\nweights: inputs", "type: bias_correction"});
+  EXPECT_EQ(model.layers().size(), 14U);
+  for (const auto& [name, weight] : model.layers()) EXPECT_TRUE(weight.bias.defined()) << name;
+}
+
+TEST_F(PipelineTest, AScaleBeyondFloat16NamesTheLayer) {
+  quant_.spec.scale_dtype = ScaleType::kFloat16;
+  TinyModel large;
+  large.largest = 1e7F;
+  large.Write(folder_);
+  files_ = std::make_unique<ModelFiles>(folder_);
+  inputs_.files = files_.get();
+  for (const std::string scheme : {"rtn", "signround"}) {
+    try {
+      Run({"type: round\nsteps: 2\nscheme: {type: " + scheme + "}"});
+      FAIL() << scheme;
+    } catch (const Diverged& error) {
+      EXPECT_EQ(std::string(error.what()).find("model.layers.1.mlp.down_proj: scale of group "), 0U)
+          << error.what();
+      EXPECT_NE(std::string(error.what()).find("above float16's largest value 65504"),
+                std::string::npos)
+          << error.what();
+    }
+  }
+}
+
+TEST(InputAccumulatorTest, PortionsGiveWhatTheWholeGives) {
+  const at::Tensor x = at::randn({3, 700, 5});
+  const at::Tensor fp = x + 0.1 * at::randn({3, 700, 5});
+  StatisticsKinds kinds;
+  kinds.channel = kinds.second_moment = kinds.cross_moment = kinds.sample = kinds.in_double = true;
+  InputAccumulator sums(kinds, 2100);
+  for (std::int64_t row = 0; row < 3; ++row) sums.Add(x[row], fp[row]);
+  const InputStatistics s = sums.Finish();
+  const at::Tensor flat = x.view({-1, 5});
+  const at::Tensor wide = flat.to(at::kDouble);
+  EXPECT_EQ(s.tokens, 2100);
+  EXPECT_TRUE(TensorNear(s.mean, flat.mean(0), 1e-6, 0));
+  EXPECT_TRUE(TensorNear(s.absolute_mean, flat.abs().mean(0), 1e-6, 0));
+  EXPECT_TRUE(TensorNear(s.absolute_max, flat.abs().amax(0), 0, 0));
+  EXPECT_TRUE(TensorNear(s.square_mean, flat.square().mean(0), 1e-6, 0));
+  EXPECT_TRUE(TensorNear(s.second_moment, at::mm(wide.t(), wide), 1e-9, 0));
+  const at::Tensor other = fp.view({-1, 5}).to(at::kDouble) - wide;
+  EXPECT_TRUE(TensorNear(s.cross_moment, at::mm(other.t(), wide), 1e-9, 0));
+  // Every fourth token: 2100 / 512.
+  EXPECT_TRUE(at::equal(s.sample, flat.slice(0, 0, 2100, 4)));
+}
+
+TEST(RefitScalesTest, AsBruteForceWithAMoment) {
+  const at::Tensor w = at::randn({6, 4});
+  const at::Tensor d = (w / 0.4).round();
+  const at::Tensor scale = at::full({6}, 0.5F);
+  const at::Tensor factor = at::randn({3, 4, 4}, at::kDouble);
+  const at::Tensor moments = at::bmm(factor, factor.transpose(1, 2));
+  const at::Tensor fitted = RefitScales(w, d, scale, moments, ScaleType::kFloat32);
+  for (std::int64_t g = 0; g < 6; ++g) {
+    const auto error = [&](double s) {
+      const at::Tensor e = (w[g] - s * d[g]).to(at::kDouble);
+      return e.dot(at::mv(moments[g % 3], e)).item<double>();
+    };
+    const double best = error(fitted[g].item<double>());
+    EXPECT_LE(best, error(0.5) + 1e-12);
+    for (double s = 0.1; s < 1; s += 0.01) EXPECT_LE(best, error(s) + 1e-9) << g << " " << s;
+  }
+}
+
+}  // namespace
+}  // namespace roundlab
