@@ -12,6 +12,7 @@ namespace roundlab {
 namespace {
 
 constexpr std::int64_t kSums = 16;
+constexpr std::int64_t kWidest = 1 << 16;  // elements that are summed in float32
 
 inline float Clamp(float x, float high) { return x < 0.0F ? 0.0F : (x > high ? high : x); }
 
@@ -114,6 +115,8 @@ ROUNDLAB_SIMD void AdaRoundBackwardRow(const float* f, const float* v, const flo
 ROUNDLAB_SIMD double PenaltyRange(const float* v, std::int64_t count, float beta, float step,
                                   float* d_v) {
   float penalties[kGrain];
+  float unwanted[kGrain];
+  if (d_v == nullptr) d_v = unwanted;
   for (std::int64_t i = 0; i < count; ++i) {
     const float centered = 2.0F * Soft(v[i]) - 1.0F;
     const float sign = (centered > 0.0F ? 1.0F : 0.0F) - (centered < 0.0F ? 1.0F : 0.0F);
@@ -147,17 +150,29 @@ void FakeQuantForward(const AffineRows& rows, float* output) {
 
 void FakeQuantBackward(const AffineRows& rows, const float* dy, const FakeQuantGradient& d) {
   at::parallel_for(0, rows.groups, RowGrain(rows.width), [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> no_offset(static_cast<std::size_t>(rows.width));
-    std::vector<float> unwanted(static_cast<std::size_t>(rows.width));
+    const auto widest = static_cast<std::size_t>(std::min(rows.width, kWidest));
+    std::vector<float> no_offset(widest);
+    std::vector<float> unwanted(widest);
     for (std::int64_t g = begin; g < end; ++g) {
       const std::int64_t at = g * rows.width;
-      RowSums sums;
-      BackwardRow(rows.weight + at, rows.offset == nullptr ? no_offset.data() : rows.offset + at,
-                  dy + at, {rows.scale[g], rows.zero[g], rows.code_max}, rows.width,
-                  d.offset == nullptr ? unwanted.data() : d.offset + at, &sums);
-      d.factor[g] = Total(sums.factor);
-      d.divisor[g] = Total(sums.divisor);
-      d.zero[g] = -rows.scale[g] * Total(sums.outside);
+      double factor = 0;
+      double divisor = 0;
+      double outside = 0;
+      // A whole tensor may be one group: float32 sums no more than a row's worth at a time.
+      for (std::int64_t from = at; from < at + rows.width; from += kWidest) {
+        const std::int64_t count = std::min(kWidest, at + rows.width - from);
+        RowSums sums;
+        BackwardRow(rows.weight + from,
+                    rows.offset == nullptr ? no_offset.data() : rows.offset + from, dy + from,
+                    {rows.scale[g], rows.zero[g], rows.code_max}, count,
+                    d.offset == nullptr ? unwanted.data() : d.offset + from, &sums);
+        factor += static_cast<double>(Total(sums.factor));
+        divisor += static_cast<double>(Total(sums.divisor));
+        outside += static_cast<double>(Total(sums.outside));
+      }
+      d.factor[g] = static_cast<float>(factor);
+      d.divisor[g] = static_cast<float>(divisor);
+      d.zero[g] = -rows.scale[g] * static_cast<float>(outside);
     }
   });
 }
