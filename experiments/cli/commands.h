@@ -15,8 +15,9 @@ namespace roundlab {
 struct CommandLine {
   std::string command;
   std::vector<std::string> arguments;  ///< after the command
-  std::vector<std::string> set;        ///< key=value
-  std::vector<std::string> only;       ///< axis=label,...
+  std::vector<std::string> plugins;
+  std::vector<std::string> set;   ///< key=value
+  std::vector<std::string> only;  ///< axis=label,...
   std::string out = "results/runs";
   bool out_given = false;  ///< `report` and `train` have defaults of their own
   std::string model;

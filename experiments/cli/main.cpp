@@ -13,6 +13,7 @@
 #include "core/base/suggest.h"
 #include "experiments/cli/commands.h"
 #include "experiments/run/commit.h"
+#include "experiments/run/plugins.h"
 
 namespace roundlab {
 namespace {
@@ -76,6 +77,8 @@ po::options_description Options(CommandLine* line) {
       "split", po::value(&line->split), "train, calibration, test or a task's name; default train")(
       "documents", po::value(&line->documents), "so many documents of `world`; default 3")(
       "no-special", po::bool_switch(&line->no_special), "without the tokenizer's special tokens")(
+      "plugin", po::value(&line->plugins)->composing(),
+      "shared library with parts of your own (docs/plugins.md); repeatable")(
       "json", po::bool_switch(&line->json), "one JSON object on stdout")(
       "quiet", po::bool_switch(&line->quiet), "no messages, no progress");
   return options;
@@ -139,6 +142,7 @@ int Dispatch(int argc, char** argv) {
   if (values.count("seed") == 0 && world) line.seed = 1;
   line.arguments.assign(words.begin() + 1, words.end());
   line.program = std::filesystem::canonical("/proc/self/exe").string();
+  OpenPlugins(line.plugins);
   return found->second.run(line);
 }
 

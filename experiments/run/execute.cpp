@@ -21,6 +21,7 @@
 #include "core/text/data/catalogue.h"
 #include "experiments/run/calibration_cache.h"
 #include "experiments/run/commit.h"
+#include "experiments/run/plugins.h"
 #include "experiments/run/preflight.h"
 #include "rounding/pipeline.h"
 
@@ -132,6 +133,10 @@ class Execution {
                                {"model_sha256", files.Fingerprint()},
                                {"run_id", result_.id},
                                {"config", result_.config}});
+    for (const auto& [file, hash] : OpenedPlugins()) {
+      std::string& all = result_.provenance["plugins"];
+      all += (all.empty() ? "" : ", ") + file + " " + hash;
+    }
   }
 
   at::Tensor Calibration(const Tokenizer& tokenizer) {

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace roundlab {
+
+/// Opens plug-ins (core/base/plugin.h) and adds their parts to the registries; the processes that
+/// this one starts open them too (ROUNDLAB_PLUGINS, absolute paths with ':' between). Throws Error,
+/// naming the file, for one that is missing, is no plug-in, was built for another version, throws
+/// while it adds its parts, or adds a part that there is already.
+void OpenPlugins(const std::vector<std::string>& paths);
+
+/// Those that are open: absolute path and SHA-256, for the provenance of runs.
+const std::vector<std::pair<std::string, std::string>>& OpenedPlugins();
+
+}  // namespace roundlab
