@@ -77,7 +77,7 @@ class Comparison {
 
   /// What the states depend on, in their last bit too.
   std::string OriginalsKey(const std::vector<at::Tensor>& tokens) {
-    if (model_sha256_.empty()) model_sha256_ = context_.files->Fingerprint();
+    if (model_sha256_.empty()) model_sha256_ = context_.source->Fingerprint();
     std::string key = "hidden states 1\n" + model_sha256_ + "\n" + c10::toString(dtype_) + "\n" +
                       std::to_string(at::get_num_threads()) + "\n";
     for (const at::Tensor& batch : tokens) {
@@ -119,7 +119,7 @@ class Comparison {
     const RopeTable rope = model_.ends().Rope(hidden.front().size(1));
     for (std::int64_t i = 0; i < model_.description().layers; ++i) {
       CheckInterrupt();
-      const auto block = context_.files->LoadBlock(i);
+      const auto block = context_.source->LoadBlock(i);
       for (LinearSlot* slot : block->Linears()) slot->weight = slot->weight.to(dtype_);
       for (at::Tensor& batch : hidden) batch = block->Forward(batch, rope);
     }

@@ -17,7 +17,7 @@ namespace roundlab {
 /// What an evaluator measures with. The model is a model: how its weights came about can't be seen.
 struct EvalContext {
   const LanguageModel* model = nullptr;
-  const ModelFiles* files = nullptr;  ///< the checkpoint: the original to compare with
+  const ModelSource* source = nullptr;  ///< the original to compare with
   const Tokenizer* tokenizer = nullptr;
   MetricSink* sink = nullptr;  ///< gets per-document arrays under eval/<name>/
   Log* log = nullptr;

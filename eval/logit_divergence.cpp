@@ -40,18 +40,17 @@ RowDivergence CompareRow(const float* p, const float* q, std::int64_t vocab, std
 
 }  // namespace
 
-void AppendDivergence(const at::Tensor& base, const at::Tensor& hidden, const at::Tensor& head,
+void AppendDivergence(const at::Tensor& base, const at::Tensor& hidden, const LogitHead& head,
                       const at::Tensor& targets, LogitDivergence* out, std::int64_t chunk_rows) {
   ROUNDLAB_CHECK(base.sizes() == hidden.sizes() && base.size(0) == targets.numel(),
                  "base and hidden must be [tokens, d] with one target a token");
-  const at::Tensor head_t = head.t();
   const at::Tensor ids = targets.contiguous();
   const auto* target = ids.const_data_ptr<std::int64_t>();
   for (std::int64_t first = 0; first < ids.numel(); first += chunk_rows) {
     const std::int64_t count = std::min(chunk_rows, ids.numel() - first);
-    const at::Tensor logits_p = at::mm(base.narrow(0, first, count), head_t).contiguous();
-    const at::Tensor logits_q = at::mm(hidden.narrow(0, first, count), head_t).contiguous();
-    const std::int64_t vocab = head.size(0);
+    const at::Tensor logits_p = head.Logits(base.narrow(0, first, count)).contiguous();
+    const at::Tensor logits_q = head.Logits(hidden.narrow(0, first, count)).contiguous();
+    const std::int64_t vocab = head.weight.size(0);
     const auto* p = logits_p.const_data_ptr<float>();
     const auto* q = logits_q.const_data_ptr<float>();
     std::vector<RowDivergence> rows(static_cast<std::size_t>(count));

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "core/kernels/token_nll.h"
+
 namespace roundlab {
 
 /// How far a model's next-token distributions q lie from those of another, p, token by token.
@@ -15,10 +17,10 @@ struct LogitDivergence {
   std::vector<double> nll;       ///< -log q of the target
 };
 
-/// Appends a value a token. base, hidden: [tokens, d] float32, inputs of `head` [vocab, d] float32;
+/// Appends a value a token. base, hidden: [tokens, d] float32, inputs of `head`;
 /// targets: int64 [tokens]. Logits are made `chunk_rows` tokens at a time; sums run in double, so
 /// that equal rows have a divergence of exactly 0.
-void AppendDivergence(const at::Tensor& base, const at::Tensor& hidden, const at::Tensor& head,
+void AppendDivergence(const at::Tensor& base, const at::Tensor& hidden, const LogitHead& head,
                       const at::Tensor& targets, LogitDivergence* out,
                       std::int64_t chunk_rows = 128);
 

@@ -31,10 +31,10 @@ std::vector<UnitPlan> PlanOf(const ModelDescription& model, const StageList& sta
   return PlanUnits(model.layers, blocks);
 }
 
-std::vector<std::string> LinearsOf(const ModelDescription& /*model*/, const UnitPlan& unit) {
+std::vector<std::string> LinearsOf(const ModelDescription& model, const UnitPlan& unit) {
   std::vector<std::string> names;
   for (std::int64_t i = unit.first; i <= unit.last; ++i) {
-    for (const std::string& name : DecoderBlock::LinearNames(i)) names.push_back(name);
+    for (const std::string& name : model.LinearNames(i)) names.push_back(name);
   }
   return names;
 }
@@ -49,7 +49,7 @@ class Pipeline {
         range_(quant.range.make()),
         record_(record),
         log_(log),
-        units_(PlanOf(inputs.files->description(), stages_)) {
+        units_(PlanOf(inputs.source->description(), stages_)) {
     setting_.quant = &quant_;
     setting_.range = range_.get();
     setting_.seed = in_.seed;
@@ -92,7 +92,7 @@ class Pipeline {
 
   std::int64_t StepsOf(std::int64_t unit) const {
     const auto linears =
-        static_cast<std::int64_t>(LinearsOf(in_.files->description(), PlanAt(unit)).size());
+        static_cast<std::int64_t>(LinearsOf(in_.source->description(), PlanAt(unit)).size());
     std::int64_t steps = 0;
     for (const auto& stage : stages_) steps += stage->Steps(linears);
     return steps;
@@ -101,7 +101,7 @@ class Pipeline {
   void StartChains(ProgressStore::State* state) {
     if (!setting_.needs.tokens) return;
     if (!in_.tokens.defined()) throw Error("the pipeline needs calibration data");
-    const ModelEnds ends(*in_.files);
+    const ModelEnds ends = in_.source->LoadEnds();
     rope_ = ends.Rope(in_.tokens.size(1));
     if (state->finished > 0) {
       original_ = std::move(state->fp_chain);
@@ -115,7 +115,7 @@ class Pipeline {
 
   void RunUnit(std::int64_t index) {
     CheckInterrupt();
-    const Unit unit(*in_.files, PlanAt(index), rope_);
+    const Unit unit(*in_.source, PlanAt(index), rope_);
     RunRecord own;
     TeeSink sink(&own, record_);
     UnitWork work(setting_, unit, std::move(original_), std::move(quantized_), &sink);
@@ -133,7 +133,7 @@ class Pipeline {
 
   /// Into the model, in the order of its layers (a map has them by name).
   void Keep(std::map<std::string, QuantizedWeight> weights, std::int64_t unit) {
-    for (const std::string& name : LinearsOf(in_.files->description(), PlanAt(unit))) {
+    for (const std::string& name : LinearsOf(in_.source->description(), PlanAt(unit))) {
       const auto found = weights.find(name);
       if (found != weights.end()) model_.Add(name, std::move(found->second));
     }

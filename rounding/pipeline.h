@@ -9,7 +9,7 @@
 
 #include "core/base/log.h"
 #include "core/metrics/run_record.h"
-#include "core/model/loader.h"
+#include "core/model/source.h"
 #include "rounding/quant_options.h"
 #include "rounding/quantized_model.h"
 #include "rounding/stage.h"
@@ -17,7 +17,7 @@
 namespace roundlab {
 
 struct PipelineInputs {
-  const ModelFiles* files = nullptr;
+  const ModelSource* source = nullptr;
   at::Tensor tokens;  ///< int64 [rows, seq], calibration; undefined where no stage needs any
   at::ScalarType dtype = at::kFloat;  ///< of blocks and chains
   std::uint64_t seed = 0;

@@ -37,9 +37,9 @@ std::vector<UnitPlan> PlanUnits(std::int64_t layers, std::int64_t blocks) {
   return plan;
 }
 
-Unit::Unit(const ModelFiles& files, const UnitPlan& plan, const RopeTable& rope)
+Unit::Unit(const ModelSource& source, const UnitPlan& plan, const RopeTable& rope)
     : name_(plan.name), rope_(rope) {
-  for (std::int64_t i = plan.first; i <= plan.last; ++i) blocks_.push_back(files.LoadBlock(i));
+  for (std::int64_t i = plan.first; i <= plan.last; ++i) blocks_.push_back(source.LoadBlock(i));
 }
 
 at::Tensor Unit::Forward(const at::Tensor& hidden) const {

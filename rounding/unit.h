@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/model/block.h"
-#include "core/model/loader.h"
+#include "core/model/source.h"
 
 namespace roundlab {
 
@@ -26,7 +26,7 @@ std::vector<UnitPlan> PlanUnits(std::int64_t layers, std::int64_t blocks);
 /// Some consecutive blocks of a model, loaded: what the pipeline has in memory at a time.
 class Unit {
  public:
-  Unit(const ModelFiles& files, const UnitPlan& plan, const RopeTable& rope);
+  Unit(const ModelSource& source, const UnitPlan& plan, const RopeTable& rope);
 
   const std::string& name() const { return name_; }
   at::Tensor Forward(const at::Tensor& hidden) const;

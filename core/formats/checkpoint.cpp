@@ -34,10 +34,23 @@ void CheckFinite(const TensorView& tensor, std::span<const float> values) {
 
 }  // namespace
 
-void ReadFinite(const TensorView& tensor, std::vector<float>* out) {
-  out->resize(static_cast<std::size_t>(tensor.ElementCount()));
-  DecodeToFloat(tensor, *out);
-  CheckFinite(tensor, *out);
+void ReadFinite(const TensorView& tensor, std::span<float> out) {
+  DecodeToFloat(tensor, out);
+  CheckFinite(tensor, out);
+}
+
+const TensorView& Checkpoint::Get(std::string_view name, const std::string& file) const {
+  const TensorView* tensor = Find(name);
+  if (tensor == nullptr) throw Error(file + ": tensor '" + std::string(name) + "' is missing");
+  return *tensor;
+}
+
+void Checkpoint::Read(std::string_view name, std::vector<std::int64_t>* shape,
+                      std::vector<float>* out) const {
+  const TensorView* tensor = Find(name);
+  out->resize(tensor == nullptr ? 0 : static_cast<std::size_t>(tensor->ElementCount()));
+  Read(name, std::span<float>(*out));
+  *shape = tensor->shape;
 }
 
 std::unique_ptr<Checkpoint> OpenCheckpoint(const std::string& path) {

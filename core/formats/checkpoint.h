@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,20 +22,26 @@ class Checkpoint {
   /// the rows are in the file's order; Read() gives them in Hugging Face's.
   virtual const TensorView* Find(std::string_view name) const = 0;
   virtual std::vector<std::string> Names() const = 0;  ///< sorted
-  /// Decodes `name` to float32 into `out` (resized). Throws Error naming file and tensor where it
-  /// is missing, or holds NaN or infinity. Undoes the q/k row permutation of GGUF llama files.
-  virtual void Read(std::string_view name, std::vector<std::int64_t>* shape,
-                    std::vector<float>* out) const = 0;
+  /// Decodes `name` to float32 into `out`, one value an element of the tensor. Throws Error naming
+  /// file and tensor where it is missing, or holds NaN or infinity. Undoes the q/k row permutation
+  /// of GGUF llama files.
+  virtual void Read(std::string_view name, std::span<float> out) const = 0;
+  /// The same with the shape, into `out` (resized).
+  void Read(std::string_view name, std::vector<std::int64_t>* shape, std::vector<float>* out) const;
   /// The GGUF file behind it, null for a folder: its metadata describes model and tokenizer.
   virtual const GgufFile* gguf() const { return nullptr; }
+
+ protected:
+  /// Find, throwing Error("<file>: tensor 'x' is missing").
+  const TensorView& Get(std::string_view name, const std::string& file) const;
 };
 
 /// Opens a folder or a .gguf file. Throws Error: no such path, folder without safetensors, shard
 /// named by the index missing, tensor of the index not in its shard, a tensor in two shards.
 std::unique_ptr<Checkpoint> OpenCheckpoint(const std::string& path);
 
-/// What both kinds of checkpoint do to read a tensor: `tensor` decoded to float32 into `out`
-/// (resized). Throws Error("<file>: tensor 'x' holds NaN at element 17"), or infinity.
-void ReadFinite(const TensorView& tensor, std::vector<float>* out);
+/// What both kinds of checkpoint do to read a tensor: `tensor` decoded to float32 into `out`.
+/// Throws Error("<file>: tensor 'x' holds NaN at element 17"), or infinity.
+void ReadFinite(const TensorView& tensor, std::span<float> out);
 
 }  // namespace roundlab

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <span>
 #include <utility>
 
 #include "core/base/error.h"
@@ -45,9 +46,8 @@ bool EndsWith(std::string_view text, std::string_view end) { return text.ends_wi
 
 /// out[h, j, i] = in[h, i, j] for h < heads, j < 2, i < D/2, each a row: what undoes
 /// convert_hf_to_gguf's W.reshape(heads, 2, D/2, in).swapaxes(1, 2).
-std::vector<float> UndoRotaryOrder(const std::vector<float>& in, std::size_t heads,
-                                   std::size_t rows) {
-  std::vector<float> out(in.size());
+void UndoRotaryOrder(const std::vector<float>& in, std::size_t heads, std::size_t rows,
+                     std::span<float> out) {
   const std::size_t width = in.size() / rows;
   const std::size_t half = rows / heads / 2;
   for (std::size_t row = 0; row < rows; ++row) {
@@ -58,7 +58,6 @@ std::vector<float> UndoRotaryOrder(const std::vector<float>& in, std::size_t hea
     std::copy_n(in.begin() + static_cast<std::ptrdiff_t>(source * width), width,
                 out.begin() + static_cast<std::ptrdiff_t>(row * width));
   }
-  return out;
 }
 
 class GgufCheckpoint : public Checkpoint {
@@ -88,19 +87,18 @@ class GgufCheckpoint : public Checkpoint {
 
   std::vector<std::string> Names() const override { return Keys(tensors_); }
 
-  void Read(std::string_view name, std::vector<std::int64_t>* shape,
-            std::vector<float>* out) const override {
-    const TensorView* tensor = Find(name);
-    if (tensor == nullptr) {
-      throw Error(file_.path() + ": tensor '" + std::string(name) + "' is missing");
+  using Checkpoint::Read;
+  void Read(std::string_view name, std::span<float> out) const override {
+    const TensorView& tensor = Get(name, file_.path());
+    const std::int64_t heads = PermutedHeads(tensor);
+    if (heads == 0 || out.empty()) {  // a file may claim any number of rows of no elements
+      ReadFinite(tensor, out);
+      return;
     }
-    const std::int64_t heads = PermutedHeads(*tensor);
-    ReadFinite(*tensor, out);
-    if (heads > 0 && !out->empty()) {  // a file may claim any number of rows of no elements
-      *out = UndoRotaryOrder(*out, static_cast<std::size_t>(heads),
-                             static_cast<std::size_t>(tensor->shape.front()));
-    }
-    *shape = tensor->shape;
+    std::vector<float> stored(out.size());
+    ReadFinite(tensor, stored);
+    UndoRotaryOrder(stored, static_cast<std::size_t>(heads),
+                    static_cast<std::size_t>(tensor.shape.front()), out);
   }
 
   const GgufFile* gguf() const override { return &file_; }

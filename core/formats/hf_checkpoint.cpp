@@ -50,14 +50,9 @@ class HfCheckpoint : public Checkpoint {
 
   std::vector<std::string> Names() const override { return Keys(tensors_); }
 
-  void Read(std::string_view name, std::vector<std::int64_t>* shape,
-            std::vector<float>* out) const override {
-    const TensorView* tensor = Find(name);
-    if (tensor == nullptr) {
-      throw Error(file_ + ": tensor '" + std::string(name) + "' is missing");
-    }
-    ReadFinite(*tensor, out);
-    *shape = tensor->shape;
+  using Checkpoint::Read;
+  void Read(std::string_view name, std::span<float> out) const override {
+    ReadFinite(Get(name, file_), out);
   }
 
  private:

@@ -85,17 +85,25 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     ctx->save_for_backward({q, k, v});
     ctx->saved_data["scale"] = scale;
     ctx->saved_data["window"] = window;
+    AttentionOptions options;
+    options.scale = scale;
+    options.window = window;
+    return Attend(q, k, v, options);
+  }
+  static at::Tensor Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const AttentionOptions& options) {
     std::vector<Segment> texts;
     for (std::int64_t i = 0; i < q.size(0); ++i) texts.push_back({{i * q.size(1), q.size(1)}, {}});
-    return PackedAttention(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), texts,
-                           {scale, window})
+    return PackedAttention(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), texts, options)
         .view_as(q);
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
-    const AttentionGradients d = CausalAttentionBackward(
-        saved[0], saved[1], saved[2], grads[0].contiguous(),
-        {ctx->saved_data["scale"].toDouble(), ctx->saved_data["window"].toInt()});
+    AttentionOptions options;
+    options.scale = ctx->saved_data["scale"].toDouble();
+    options.window = ctx->saved_data["window"].toInt();
+    const AttentionGradients d =
+        CausalAttentionBackward(saved[0], saved[1], saved[2], grads[0].contiguous(), options);
     return {d.q, d.k, d.v, {}, {}};
   }
 };
@@ -196,7 +204,13 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
 
 at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const AttentionOptions& options) {
-  if (!Fused(q)) return reference::CausalAttention(q, k, v, options);
+  // The fused backward pass knows neither cap nor slopes.
+  const bool graph =
+      at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
+  if (!Fused(q) || (graph && !options.Plain())) return reference::CausalAttention(q, k, v, options);
+  if (!options.Plain()) {
+    return AttentionFunction::Attend(q.contiguous(), k.contiguous(), v.contiguous(), options);
+  }
   return AttentionFunction::apply(q.contiguous(), k.contiguous(), v.contiguous(), options.scale,
                                   options.window);
 }

@@ -109,6 +109,7 @@ class ItemAttention {
   /// Where row `row` of the item lies in q, and the keys it sees.
   struct Query {
     std::int64_t offset;
+    std::int64_t head;
     std::int64_t first_key;
     std::int64_t last_key;
   };
@@ -117,7 +118,7 @@ class ItemAttention {
     const std::int64_t head = item.kv_head * group_ + row / item.count;
     const std::int64_t last = item.prefix + place + 1;
     const std::int64_t hidden = options_.window > 0 ? last - options_.window : 0;
-    return {(item.segment->own.begin + place) * stride_ + head * dim_,
+    return {(item.segment->own.begin + place) * stride_ + head * dim_, head,
             std::max<std::int64_t>(0, hidden), last};
   }
 
@@ -144,8 +145,10 @@ class ItemAttention {
     }
     float sums[kRows];
     for (std::int64_t i = 0; i < kRows; ++i) {
-      sums[i] = SoftmaxRow(scores_.data() + i * width, queries[i].first_key - begin,
-                           queries[i].last_key - begin, width, static_cast<float>(options_.scale));
+      float* row = scores_.data() + i * width;
+      if (!options_.Plain()) AdjustScores(queries[i], begin, row);
+      sums[i] = SoftmaxRow(row, queries[i].first_key - begin, queries[i].last_key - begin, width,
+                           options_.Plain() ? static_cast<float>(options_.scale) : 1.0F);
     }
     const std::int64_t wide = kv_.DimWidth();
     const float* values = kv_.values() + begin * wide;
@@ -158,6 +161,21 @@ class ItemAttention {
       float* out = output_ + queries[i].offset;
       const float* mixed = mixed_.data() + i * wide;
       for (std::int64_t d = 0; d < dim_; ++d) out[d] = mixed[d] / sums[i];
+    }
+  }
+
+  /// Scales a row of products and puts in cap and slope; the row begins with key `begin`.
+  void AdjustScores(const Query& query, std::int64_t begin, float* row) const {
+    const auto scale = static_cast<float>(options_.scale);
+    const auto cap = static_cast<float>(options_.soft_cap);
+    const float slope =
+        options_.slopes.empty() ? 0.0F : options_.slopes[static_cast<std::size_t>(query.head)];
+    for (std::int64_t key = query.first_key; key < query.last_key; ++key) {
+      float& score = row[key - begin];
+      score *= scale;
+      if (cap > 0) score = cap * std::tanh(score / cap);
+      // From the query on, so that numbers stay small; softmax does not see the difference.
+      score += slope * static_cast<float>(key - query.last_key);
     }
   }
 
@@ -235,6 +253,17 @@ at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
   return output;
 }
 
+at::Tensor Adjusted(const at::Tensor& scaled, const AttentionOptions& options) {
+  at::Tensor scores = scaled;
+  if (options.soft_cap > 0) scores = (scores / options.soft_cap).tanh() * options.soft_cap;
+  if (options.slopes.empty()) return scores;
+  const at::Tensor slopes =
+      at::tensor(at::ArrayRef<float>(options.slopes), scores.options().dtype(at::kFloat));
+  const std::int64_t keys = scores.size(-1);
+  const at::Tensor distance = at::arange(1 - keys, 1, scores.options().dtype(at::kFloat));
+  return scores + (slopes.view({-1, 1, 1}) * distance).to(scores.scalar_type());
+}
+
 at::Tensor PackedAttentionReference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                     const std::vector<Segment>& segments,
                                     const AttentionOptions& options) {
@@ -256,7 +285,8 @@ at::Tensor PackedAttentionReference(const at::Tensor& q, const at::Tensor& k, co
     if (options.window > 0) hidden = hidden.logical_or(keys <= own - options.window);
     const at::Tensor scores =
         at::matmul(q.narrow(0, s.own.begin, s.own.length).transpose(0, 1), seen(k).transpose(1, 2));
-    const at::Tensor weights = (scores * options.scale).masked_fill(hidden, -INFINITY).softmax(-1);
+    const at::Tensor weights =
+        Adjusted(scores * options.scale, options).masked_fill(hidden, -INFINITY).softmax(-1);
     output.narrow(0, s.own.begin, s.own.length).copy_(at::matmul(weights, seen(v)).transpose(0, 1));
   }
   return output;

@@ -26,16 +26,25 @@ struct Segment {
 struct AttentionOptions {
   double scale = 1;         ///< of the products q k
   std::int64_t window = 0;  ///< keys a query sees, its own counted; 0 all
+  double soft_cap = 0;      ///< c: scaled products become c tanh(product / c); 0 none
+  /// A head: times the key's position in its text is added to the score (ALiBi); empty: nothing.
+  std::vector<float> slopes = {};
+
+  bool Plain() const { return soft_cap == 0 && slopes.empty(); }
 };
 
-/// softmax(scale q k^T) v over what each row sees, for each head; query head h reads key head
-/// h / (heads / kv_heads).
-/// q [rows, heads, dim], k and v [rows, kv_heads, dim], float32 contiguous -> [rows, heads, dim].
-/// Rows of no segment are 0. Results of a row depend on its segment and prefix only. No gradient.
+/// softmax(scale q k^T) v over what each row sees, with the options' cap and slopes, for each head;
+/// query head h reads key head h / (heads / kv_heads). q [rows, heads, dim], k and v [rows,
+/// kv_heads, dim], float32 contiguous -> [rows, heads, dim]. Rows of no segment are 0. Results of a
+/// row depend on its segment and prefix only. No gradient.
 at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const std::vector<Segment>& segments, const AttentionOptions& options);
 
-/// The same in ATen ops, a segment at a time.
+/// Scores [..., heads, queries, keys] of keys that lie one after the other, with the options' cap
+/// and slopes: what is between scaling and softmax. ATen ops that autograd differentiates.
+at::Tensor Adjusted(const at::Tensor& scaled, const AttentionOptions& options);
+
+/// PackedAttention in ATen ops, a segment at a time.
 at::Tensor PackedAttentionReference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                     const std::vector<Segment>& segments,
                                     const AttentionOptions& options);

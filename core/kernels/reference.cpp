@@ -22,8 +22,29 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
   return at::cat({a * c - b * s, b * c + a * s}, -1);
 }
 
+namespace {
+
+/// With cap or slopes, which scaled_dot_product_attention does not know.
+at::Tensor AdjustedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             const AttentionOptions& options) {
+  const std::int64_t seq = q.size(1);
+  const auto by_head = [&](const at::Tensor& x) {
+    return x.repeat_interleave(q.size(2) / x.size(2), 2).transpose(1, 2);
+  };
+  const at::Tensor position = at::arange(seq, q.options().dtype(at::kLong));
+  const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
+  at::Tensor hidden = distance < 0;
+  if (options.window > 0) hidden = hidden.logical_or(distance >= options.window);
+  const at::Tensor scores = at::matmul(by_head(q), by_head(k).transpose(2, 3)) * options.scale;
+  const at::Tensor weights = Adjusted(scores, options).masked_fill(hidden, -INFINITY).softmax(-1);
+  return at::matmul(weights, by_head(v)).transpose(1, 2);
+}
+
+}  // namespace
+
 at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const AttentionOptions& options) {
+  if (!options.Plain()) return AdjustedAttention(q, k, v, options);
   const std::int64_t seq = q.size(1);
   const bool masked = options.window > 0 && options.window < seq;
   std::optional<at::Tensor> mask;

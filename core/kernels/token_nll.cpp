@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/kernels/vector_math.h"
@@ -61,13 +62,27 @@ struct RowsAsked {
 
 }  // namespace
 
-std::vector<TokenScore> ScoreTokens(const at::Tensor& hidden, const at::Tensor& head,
+LogitHead::LogitHead(at::Tensor w, at::Tensor b, double cap)
+    : weight(std::move(w)), bias(std::move(b)), soft_cap(cap) {}
+
+at::Tensor LogitHead::Logits(const at::Tensor& hidden) const {
+  at::Tensor logits = at::linear(hidden, weight);
+  Finish(0, &logits);
+  return logits;
+}
+
+void LogitHead::Finish(std::int64_t first, at::Tensor* products) const {
+  if (bias.defined()) products->add_(bias.narrow(0, first, products->size(-1)));
+  if (soft_cap > 0) products->div_(soft_cap).tanh_().mul_(soft_cap);
+}
+
+std::vector<TokenScore> ScoreTokens(const at::Tensor& hidden, const LogitHead& head,
                                     const std::vector<TokenQuery>& queries, const LogitTile& tile) {
   const RowsAsked wanted(queries);
   const at::Tensor x = hidden.index_select(
       0, at::tensor(at::ArrayRef<std::int64_t>(wanted.rows), hidden.options().dtype(at::kLong)));
   const std::int64_t count = x.size(0);
-  const std::int64_t vocab = head.size(0);
+  const std::int64_t vocab = head.weight.size(0);
   std::vector<RowSum> sums(wanted.rows.size());
   std::vector<double> logits(queries.size());
   at::Tensor room =
@@ -77,7 +92,8 @@ std::vector<TokenScore> ScoreTokens(const at::Tensor& hidden, const at::Tensor& 
     for (std::int64_t column = 0; column < vocab; column += tile.columns) {
       const std::int64_t columns = std::min(tile.columns, vocab - column);
       at::Tensor piece = room.narrow(0, 0, rows * columns).view({rows, columns});
-      at::mm_out(piece, x.narrow(0, first, rows), head.narrow(0, column, columns).t());
+      at::mm_out(piece, x.narrow(0, first, rows), head.weight.narrow(0, column, columns).t());
+      head.Finish(column, &piece);
       const float* values = piece.const_data_ptr<float>();
       at::parallel_for(0, rows, 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
@@ -101,7 +117,7 @@ std::vector<TokenScore> ScoreTokens(const at::Tensor& hidden, const at::Tensor& 
   return scores;
 }
 
-at::Tensor TokenNll(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
+at::Tensor TokenNll(const at::Tensor& hidden, const LogitHead& head, const at::Tensor& targets,
                     const LogitTile& tile) {
   ROUNDLAB_CHECK(hidden.dim() == 2 && hidden.size(0) == targets.numel(),
                  "hidden must be [tokens, d] with one target a token");

@@ -13,10 +13,27 @@ struct LogitTile {
   std::int64_t columns = 3072;  ///< tokens of the vocabulary
 };
 
-/// Negative log-likelihood in nats of `targets` under softmax(hidden head^T).
-/// hidden: [tokens, d] float32; head: [vocab, d] float32; targets: int64 [tokens].
+/// What makes logits of hidden states: hidden weight^T + bias, then c tanh(logit / c) where there
+/// is a soft cap c.
+struct LogitHead {
+  LogitHead() = default;
+  // NOLINTNEXTLINE(google-explicit-constructor): most heads are a matrix and nothing else
+  LogitHead(at::Tensor weight, at::Tensor bias = {}, double soft_cap = 0);
+
+  at::Tensor weight;    ///< [vocab, d] float32
+  at::Tensor bias;      ///< [vocab] float32 or undefined
+  double soft_cap = 0;  ///< 0: none
+
+  /// hidden [..., d] float32 -> [..., vocab].
+  at::Tensor Logits(const at::Tensor& hidden) const;
+  /// Makes of products with rows [first, first + columns) of the weight those tokens' logits.
+  void Finish(std::int64_t first, at::Tensor* products) const;
+};
+
+/// Negative log-likelihood in nats of `targets` under softmax(logits of hidden).
+/// hidden: [tokens, d] float32; targets: int64 [tokens].
 /// Returns float32 [tokens]. No gradient.
-at::Tensor TokenNll(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
+at::Tensor TokenNll(const at::Tensor& hidden, const LogitHead& head, const at::Tensor& targets,
                     const LogitTile& tile = {});
 
 /// A token asked for after a row of `hidden`.
@@ -31,7 +48,7 @@ struct TokenScore {
 };
 
 /// The same for any rows, several targets a row or none: each row asked for is multiplied once.
-std::vector<TokenScore> ScoreTokens(const at::Tensor& hidden, const at::Tensor& head,
+std::vector<TokenScore> ScoreTokens(const at::Tensor& hidden, const LogitHead& head,
                                     const std::vector<TokenQuery>& queries,
                                     const LogitTile& tile = {});
 

@@ -8,18 +8,6 @@
 #include "core/kernels/ops.h"
 
 namespace roundlab {
-namespace {
-
-enum : std::size_t { kQ, kK, kV, kO, kGate, kUp, kDown };
-
-at::Tensor Activate(const std::string& activation, const at::Tensor& gate, const at::Tensor& up) {
-  if (activation == "silu") return SwiGlu(gate, up);
-  if (activation == "gelu") return at::gelu(gate) * up;
-  if (activation == "gelu_tanh") return at::gelu(gate, "tanh") * up;
-  return at::relu(gate) * up;
-}
-
-}  // namespace
 
 at::Tensor LinearSlot::Forward(const at::Tensor& x) const {
   if (on_input) on_input(x);
@@ -28,30 +16,36 @@ at::Tensor LinearSlot::Forward(const at::Tensor& x) const {
   return at::linear(x, w, b.defined() ? b.to(x.scalar_type()) : b);
 }
 
-const std::vector<std::string>& DecoderBlock::LinearNames() {
-  static const std::vector<std::string> kNames = {
-      "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-      "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
-  return kNames;
-}
-
-std::vector<std::string> DecoderBlock::LinearNames(std::int64_t block) {
-  std::vector<std::string> names;
-  for (const std::string& name : LinearNames()) {
-    names.push_back("model.layers." + std::to_string(block) + "." + name);
+at::Tensor NormSlot::Forward(const at::Tensor& x) const {
+  const at::Tensor factor = plan.offset == 0 ? weight : weight + plan.offset;
+  if (plan.kind == NormKind::kRms) return RmsNorm(x, factor, plan.eps);
+  const at::Tensor wide = x.to(at::kFloat);
+  if (plan.split > 0) {
+    const at::Tensor normed = at::layer_norm(wide, {plan.width}, {}, {}, plan.eps);
+    return (normed * factor.view({plan.split, plan.width})).to(x.scalar_type());
   }
-  return names;
+  return at::layer_norm(wide, {plan.width}, factor, bias, plan.eps).to(x.scalar_type());
 }
 
 DecoderBlock::DecoderBlock(const ModelDescription& description, std::int64_t place)
-    : index(place), description_(description) {
-  constexpr std::size_t kInputs[] = {0, 0, 0, 1, 2, 2, 3};
-  for (const std::string& name : LinearNames(place)) {
+    : index(place), plan_(description.Plan(place)), hidden_(description.hidden) {
+  for (const LinearPlan& linear : plan_.linears) {
     LinearSlot slot;
-    slot.name = name;
-    slot.input = kInputs[slots_.size()];
+    slot.name = linear.name;
+    slot.input = linear.input;
+    slot.role = linear.role;
+    slot.expert = linear.expert;
     slots_.push_back(std::move(slot));
   }
+  for (const NormPlan& norm : plan_.norms) norms_.push_back({norm.name, {}, {}, norm});
+  const AttentionPlan& attention = plan_.attention;
+  mixing_.scale = attention.scale;
+  mixing_.window = attention.window;
+  mixing_.soft_cap = attention.soft_cap;
+  if (attention.alibi) mixing_.slopes = AlibiSlopes(attention.heads);
+  const auto experts = plan_.mlp.experts ? plan_.mlp.experts->count : 0;
+  expert_tokens_ =
+      std::make_shared<std::vector<std::int64_t>>(static_cast<std::size_t>(experts), 0);
 }
 
 std::vector<LinearSlot*> DecoderBlock::Linears() {
@@ -60,52 +54,61 @@ std::vector<LinearSlot*> DecoderBlock::Linears() {
   return slots;
 }
 
-AttentionOptions DecoderBlock::MixOptions() const {
-  return {1.0 / std::sqrt(static_cast<double>(description_.head_dim)),
-          description_.windows[static_cast<std::size_t>(index)]};
+std::vector<NormSlot*> DecoderBlock::Norms() {
+  std::vector<NormSlot*> norms;
+  for (NormSlot& norm : norms_) norms.push_back(&norm);
+  return norms;
 }
 
-at::Tensor DecoderBlock::MixPacked(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                   const Segments& segments) const {
-  const auto rows = [](const at::Tensor& x) { return x.squeeze(0).to(at::kFloat).contiguous(); };
-  return PackedAttention(rows(q), rows(k), rows(v), segments, MixOptions()).to(q.scalar_type());
-}
-
-at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
-                                   const Segments* segments) const {
-  const ModelDescription& d = description_;
-  const std::int64_t batch = x.size(0);
-  const std::int64_t seq = x.size(1);
-  at::Tensor q = slots_[kQ].Forward(x).view({batch, seq, d.heads, d.head_dim});
-  at::Tensor k = slots_[kK].Forward(x).view({batch, seq, d.kv_heads, d.head_dim});
-  const at::Tensor v = slots_[kV].Forward(x).view({batch, seq, d.kv_heads, d.head_dim});
-  if (d.qk_norm) {
-    q = RmsNorm(q, q_norm, d.norm_eps);
-    k = RmsNorm(k, k_norm, d.norm_eps);
+NormSlot& DecoderBlock::Norm(NormPlace place) {
+  for (NormSlot& norm : norms_) {
+    if (norm.plan.place == place) return norm;
   }
-  ROUNDLAB_CHECK(rope.cosine.size(0) >= seq, "sequence is longer than the rotary table");
-  const at::Tensor cosine = rope.cosine.narrow(0, 0, seq);
-  const at::Tensor sine = rope.sine.narrow(0, 0, seq);
-  q = ApplyRope(q, cosine, sine);
-  k = ApplyRope(k, cosine, sine);
-  const at::Tensor mixed =
-      segments == nullptr ? CausalAttention(q, k, v, MixOptions()) : MixPacked(q, k, v, *segments);
-  return slots_[kO].Forward(mixed.reshape({batch, seq, d.heads * d.head_dim}));
+  throw std::logic_error("the block has no norm at this place");
 }
 
-at::Tensor DecoderBlock::Mlp(const at::Tensor& x) const {
-  const at::Tensor gate = slots_[kGate].Forward(x);
-  const at::Tensor up = slots_[kUp].Forward(x);
-  return slots_[kDown].Forward(Activate(description_.activation, gate, up));
+const NormSlot* DecoderBlock::FindNorm(NormPlace place) const {
+  for (const NormSlot& norm : norms_) {
+    if (norm.plan.place == place) return &norm;
+  }
+  return nullptr;
+}
+
+bool DecoderBlock::Has(LinearRole role) const {
+  for (const LinearSlot& slot : slots_) {
+    if (slot.role == role) return true;
+  }
+  return false;
+}
+
+const LinearSlot& DecoderBlock::Role(LinearRole role, std::int64_t expert) const {
+  for (const LinearSlot& slot : slots_) {
+    if (slot.role == role && slot.expert == expert) return slot;
+  }
+  throw std::logic_error(std::string("the block has no linear layer for ") + RoleName(role));
+}
+
+at::Tensor DecoderBlock::Normed(NormPlace place, const at::Tensor& x) const {
+  const NormSlot* norm = FindNorm(place);
+  return norm == nullptr ? x : norm->Forward(x);
 }
 
 at::Tensor DecoderBlock::Run(const at::Tensor& hidden, const RopeTable& rope,
                              const Segments* segments) const {
-  ROUNDLAB_CHECK(hidden.dim() == 3 && hidden.size(2) == description_.hidden,
+  ROUNDLAB_CHECK(hidden.dim() == 3 && hidden.size(2) == hidden_,
                  "hidden must be [batch, seq, hidden]");
+  const at::Tensor read = Normed(NormPlace::kBeforeAttention, hidden);
+  const at::Tensor given = Normed(NormPlace::kOnAttention, Attention(read, rope, segments));
+  if (plan_.parallel) {
+    const bool own = FindNorm(NormPlace::kBeforeMlp) != nullptr;
+    const at::Tensor y = own ? Normed(NormPlace::kBeforeMlp, hidden) : read;
+    return hidden + given + Mlp(y);
+  }
   const at::Tensor attended =
-      hidden + Attention(RmsNorm(hidden, norm1, description_.norm_eps), rope, segments);
-  return attended + Mlp(RmsNorm(attended, norm2, description_.norm_eps));
+      Normed(NormPlace::kAfterAttention, (plan_.residual_of_norm ? read : hidden) + given);
+  const at::Tensor y = Normed(NormPlace::kBeforeMlp, attended);
+  return Normed(NormPlace::kAfterMlp,
+                (plan_.residual_of_norm ? y : attended) + Normed(NormPlace::kOnMlp, Mlp(y)));
 }
 
 at::Tensor DecoderBlock::Forward(const at::Tensor& hidden, const RopeTable& rope) const {

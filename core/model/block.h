@@ -16,28 +16,36 @@ namespace roundlab {
 /// One linear layer, seen by the code that rounds it. The block runs with `effective` where it is
 /// defined and with `weight` otherwise; `weight` never changes.
 struct LinearSlot {
-  std::string name;           ///< Hugging Face name without ".weight": "model.layers.0.mlp.up_proj"
-  at::Tensor weight;          ///< [out, in] float32
-  at::Tensor bias;            ///< [out] float32 or undefined
-  at::Tensor effective;       ///< [out, in] or undefined; may require grad
+  std::string name;      ///< Hugging Face name without ".weight": "model.layers.0.mlp.up_proj"
+  at::Tensor weight;     ///< [out, in] float32; of a Conv1D the transpose of what is stored
+  at::Tensor bias;       ///< [out] float32 or undefined
+  at::Tensor effective;  ///< [out, in] or undefined; may require grad
   at::Tensor effective_bias;  ///< [out] float32 or undefined: takes the place of bias
-  std::size_t input = 0;      ///< slots of a block with the same number see the same tensor
-  std::int64_t expert = -1;   ///< of a mixture: it sees the tokens sent to it
   std::function<void(const at::Tensor&)> on_input;  ///< sees each input [..., in] where set
+  /// Slots of a block with the same number see the same tensor.
+  std::size_t input = 0;
+  LinearRole role = LinearRole::kUp;
+  std::int64_t expert = -1;  ///< of a mixture: it sees [rows, in], of the tokens sent to it
 
   const at::Tensor& Current() const { return effective.defined() ? effective : weight; }
   at::Tensor Forward(const at::Tensor& x) const;
 };
 
-/// A pre-norm decoder block of the llama type:
-///   x += o(attention(norm1(x))),  x += down(act(gate(norm2(x))) * up(norm2(x)))
-/// with grouped-query attention, rotary positions, optional biases, q/k norm and sliding window.
+/// A norm of a block, seen by transforms that fold factors into it.
+struct NormSlot {
+  std::string name;   ///< Hugging Face name without ".weight"
+  at::Tensor weight;  ///< [width] float32 as stored; the norm multiplies by plan.offset + weight
+  at::Tensor bias;    ///< [width] float32 or undefined
+  NormPlan plan;      ///< its place, kind, eps, offset and the inputs that it feeds
+
+  /// x [..., width], float32 or the compute dtype; the same comes back.
+  at::Tensor Forward(const at::Tensor& x) const;
+};
+
+/// A decoder block of any family, as its plan says (BlockPlan). Copies share weights.
 class DecoderBlock {
  public:
-  /// Names of the linear layers inside a block, in the order of Linears().
-  static const std::vector<std::string>& LinearNames();
-  /// The same with the block's place in the model: "model.layers.3.mlp.up_proj".
-  static std::vector<std::string> LinearNames(std::int64_t block);
+  DecoderBlock(const ModelDescription& description, std::int64_t place);
 
   /// hidden: [batch, seq, hidden], float32 or the compute dtype; the same shape comes back.
   /// Differentiable in the slots' `effective`, and in `hidden` where that requires grad.
@@ -47,28 +55,42 @@ class DecoderBlock {
   at::Tensor ForwardPacked(const at::Tensor& hidden, const RopeTable& rope,
                            const std::vector<Segment>& segments) const;
 
+  const BlockPlan& plan() const { return plan_; }
   std::vector<LinearSlot*> Linears();
   LinearSlot& Slot(std::size_t i) { return slots_.at(i); }
+  std::vector<NormSlot*> Norms();
+  NormSlot& Norm(NormPlace place);
 
   std::int64_t index = 0;  ///< place in the model
-  at::Tensor norm1;        ///< [hidden] float32, before attention
-  at::Tensor norm2;        ///< [hidden] float32, before the MLP
-  at::Tensor q_norm;       ///< [head_dim] float32 or undefined
-  at::Tensor k_norm;       ///< [head_dim] float32 or undefined
-
-  DecoderBlock(const ModelDescription& description, std::int64_t place);
+  /// [experts, hidden] float32 where the MLP has experts. A factor that is folded into the norm
+  /// before the MLP must be taken out here too.
+  at::Tensor router;
+  /// Tokens that each expert has seen in the forward passes so far; empty where there are none.
+  /// Shared by copies.
+  const std::vector<std::int64_t>& ExpertTokens() const { return *expert_tokens_; }
 
  private:
   using Segments = std::vector<Segment>;
+  struct Heads;
   at::Tensor Run(const at::Tensor& hidden, const RopeTable& rope, const Segments* segments) const;
+  Heads Project(const at::Tensor& x) const;
+  at::Tensor Rotate(const at::Tensor& x, const RopeTable& rope) const;
   at::Tensor Attention(const at::Tensor& x, const RopeTable& rope, const Segments* segments) const;
-  AttentionOptions MixOptions() const;
-  at::Tensor MixPacked(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                       const Segments& segments) const;
   at::Tensor Mlp(const at::Tensor& x) const;
+  at::Tensor DenseMlp(const at::Tensor& x, std::int64_t expert) const;
+  at::Tensor Experts(const at::Tensor& x) const;
+  bool Watched(std::int64_t expert) const;
+  at::Tensor Normed(NormPlace place, const at::Tensor& x) const;
+  const NormSlot* FindNorm(NormPlace place) const;
+  const LinearSlot& Role(LinearRole role, std::int64_t expert = -1) const;
+  bool Has(LinearRole role) const;
 
-  const ModelDescription description_;
+  BlockPlan plan_;
+  std::int64_t hidden_ = 0;
+  AttentionOptions mixing_;
   std::vector<LinearSlot> slots_;
+  std::vector<NormSlot> norms_;
+  std::shared_ptr<std::vector<std::int64_t>> expert_tokens_;  // counted in const forward passes
 };
 
 }  // namespace roundlab

@@ -1,24 +1,69 @@
 #include "core/model/description.h"
 
-namespace roundlab {
+#include <algorithm>
 
-std::vector<std::vector<std::int64_t>> ModelDescription::LinearShapes() const {
-  const std::int64_t q = heads * head_dim;
-  const std::int64_t kv = kv_heads * head_dim;
-  return {{q, hidden},           {kv, hidden},           {kv, hidden},
-          {hidden, q},           {intermediate, hidden}, {intermediate, hidden},
-          {hidden, intermediate}};
+#include "core/base/error.h"
+
+namespace roundlab {
+namespace {
+
+std::int64_t NormWeights(const NormPlan& norm) {
+  return norm.width * std::max<std::int64_t>(norm.split, 1) * (norm.bias ? 2 : 1);
+}
+
+std::int64_t BlockWeights(const BlockPlan& plan, std::int64_t hidden) {
+  std::int64_t sum = plan.mlp.experts ? plan.mlp.experts->count * hidden : 0;
+  for (const LinearPlan& l : plan.linears) sum += l.out * l.in + (l.bias ? l.out : 0);
+  for (const NormPlan& norm : plan.norms) sum += NormWeights(norm);
+  return sum;
+}
+
+}  // namespace
+
+BlockPlan ModelDescription::Plan(std::int64_t block) const {
+  ROUNDLAB_CHECK(block_plan != nullptr, "the description of a model has no block plan");
+  return block_plan(*this, block);
+}
+
+EndsPlan ModelDescription::Ends() const {
+  ROUNDLAB_CHECK(ends_plan != nullptr, "the description of a model has no plan of its ends");
+  EndsPlan ends = ends_plan(*this);
+  if (ends.embedding_width == 0) ends.embedding_width = hidden;
+  return ends;
+}
+
+std::vector<std::string> ModelDescription::LinearNames(std::int64_t block) const {
+  std::vector<std::string> names;
+  for (const LinearPlan& linear : Plan(block).linears) names.push_back(linear.name);
+  return names;
+}
+
+std::vector<std::vector<std::int64_t>> ModelDescription::LinearShapes(std::int64_t block) const {
+  std::vector<std::vector<std::int64_t>> shapes;
+  for (const LinearPlan& linear : Plan(block).linears) shapes.push_back({linear.out, linear.in});
+  return shapes;
 }
 
 std::int64_t ModelDescription::LinearWeights() const {
-  std::int64_t block = 0;
-  for (const auto& shape : LinearShapes()) block += shape[0] * shape[1];
-  return layers * block;
+  std::int64_t weights = 0;
+  for (std::int64_t i = 0; i < layers; ++i) {
+    for (const LinearPlan& linear : Plan(i).linears) weights += linear.out * linear.in;
+  }
+  return weights;
 }
 
 std::int64_t ModelDescription::TotalWeights() const {
-  const std::int64_t norms = (2 * layers + 1) * hidden + (qk_norm ? 2 * layers * head_dim : 0);
-  return LinearWeights() + norms + vocab * hidden * (tied_head ? 1 : 2);
+  const EndsPlan ends = Ends();
+  std::int64_t sum = vocab * ends.embedding_width * (tied_head ? 1 : 2);
+  if (ends.head_bias) sum += vocab;
+  sum += ends.position_rows * hidden;
+  if (!ends.project_in.empty()) sum += hidden * ends.embedding_width;
+  if (!ends.project_out.empty()) sum += hidden * ends.embedding_width;
+  for (const auto& norm : {ends.embedding_norm, ends.final_norm}) {
+    if (norm) sum += NormWeights(*norm);
+  }
+  for (std::int64_t i = 0; i < layers; ++i) sum += BlockWeights(Plan(i), hidden);
+  return sum;
 }
 
 }  // namespace roundlab

@@ -1,27 +1,38 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/model/plan.h"
+
 namespace roundlab {
 
-/// Rotary position embedding, "half" layout over all of head_dim.
+enum class RopeType { kDefault, kLinear, kDynamic, kLlama3, kYarn, kLongRope };
+
+/// Rotary position embedding.
 struct RopeDescription {
-  std::string type = "default";  ///< default | linear | llama3
+  RopeType type = RopeType::kDefault;
   double theta = 10000;
-  double factor = 1;              ///< linear, llama3
-  double low_freq_factor = 1;     ///< llama3
-  double high_freq_factor = 4;    ///< llama3
-  double original_positions = 0;  ///< llama3: context length before it was stretched
-  std::vector<float> divisors;    ///< GGUF rope_freqs.weight: frequency k is divided by divisors[k]
+  double factor = 1;                 ///< linear, dynamic, llama3, yarn
+  double low_freq_factor = 1;        ///< llama3
+  double high_freq_factor = 4;       ///< llama3
+  double original_positions = 0;     ///< context length before it was stretched
+  double attention_factor = 1;       ///< yarn, longrope: of cos and sin
+  double beta_fast = 32;             ///< yarn
+  double beta_slow = 1;              ///< yarn
+  bool truncate = true;              ///< yarn: bounds of the blend are whole numbers
+  std::vector<float> short_factors;  ///< longrope, [rotary_dim / 2]
+  std::vector<float> long_factors;   ///< longrope, where a text is longer than original_positions
+  std::vector<float> divisors;  ///< GGUF rope_freqs.weight: frequency k is divided by divisors[k]
 };
 
-/// Everything that tells one decoder from another. A family is a way to read this from a file, not
-/// a class: there is one forward pass.
+/// Everything that tells one decoder from another. A family is a way to read this from a file and
+/// to lay out a block and the ends, not a class: there is one forward pass.
 struct ModelDescription {
-  std::string family;  ///< "llama", "mistral", "qwen2", "qwen3"
+  std::string family;  ///< config.json's model_type
   std::int64_t hidden = 0;
   std::int64_t intermediate = 0;
   std::int64_t layers = 0;
@@ -32,21 +43,32 @@ struct ModelDescription {
   std::int64_t max_positions = 0;
   double norm_eps = 1e-6;
   RopeDescription rope;
+  std::int64_t rotary_dim = 0;                ///< dimensions of a head that turn; 0: all
+  std::optional<RopeDescription> local_rope;  ///< of blocks whose AttentionPlan::rope is 1
   std::vector<std::int64_t> windows;  ///< a layer: keys a query sees, its own counted; 0 all
   bool qkv_bias = false;
   bool output_bias = false;
   bool mlp_bias = false;
-  bool qk_norm = false;             ///< RMSNorm over each head of q and k before rotary
-  std::string activation = "silu";  ///< of the gate: silu | gelu | gelu_tanh | relu
-  bool tied_head = false;           ///< the head is the embedding
+  bool qk_norm = false;  ///< RMSNorm over each head of q and k before rotary
+  Activation activation = Activation::kSilu;
+  bool tied_head = false;  ///< the head is the embedding
   std::optional<std::int32_t> bos_id;
   std::optional<std::int32_t> eos_id;
 
-  /// [out, in] of a block's linear layers, in the order of DecoderBlock::LinearNames().
-  std::vector<std::vector<std::int64_t>> LinearShapes() const;
+  /// How the family lays out block `block`, and the ends. They read sizes from the description they
+  /// are given, so that one whose sizes were changed is laid out anew.
+  std::function<BlockPlan(const ModelDescription&, std::int64_t block)> block_plan;
+  std::function<EndsPlan(const ModelDescription&)> ends_plan;
+
+  BlockPlan Plan(std::int64_t block) const;
+  EndsPlan Ends() const;
+  /// Names of a block's linear layers, in the order of DecoderBlock::Linears().
+  std::vector<std::string> LinearNames(std::int64_t block) const;
+  /// Their shapes [out, in], in the same order.
+  std::vector<std::vector<std::int64_t>> LinearShapes(std::int64_t block) const;
   /// Weights of the linear layers in all blocks.
   std::int64_t LinearWeights() const;
-  /// All weights: embedding, blocks, norms, head (once where tied).
+  /// All weights: embeddings, blocks with their biases, norms and routers, head (once where tied).
   std::int64_t TotalWeights() const;
 };
 

@@ -1,6 +1,7 @@
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/model/families.h"
+#include "core/model/families/llama.h"
 
 namespace roundlab {
 namespace {
@@ -30,6 +31,7 @@ ModelDescription DescribeGguf(const GgufFile& gguf) {
   }
   const std::string prefix = family + ".";
   ModelDescription d;
+  UseLlamaPlans(&d);
   d.family = family;
   d.hidden = gguf.Integer(prefix + "embedding_length");
   d.intermediate = gguf.Integer(prefix + "feed_forward_length");
@@ -47,11 +49,12 @@ ModelDescription DescribeGguf(const GgufFile& gguf) {
   if (gguf.Has(prefix + "rope.freq_base")) d.rope.theta = gguf.Real(prefix + "rope.freq_base");
   if (gguf.Has(prefix + "rope.scaling.type") &&
       gguf.String(prefix + "rope.scaling.type") != "none") {
-    d.rope.type = gguf.String(prefix + "rope.scaling.type");
-    if (d.rope.type != "linear") {
-      throw Error(gguf.path() + ": " + prefix + "rope.scaling.type: unknown value '" + d.rope.type +
+    const std::string& type = gguf.String(prefix + "rope.scaling.type");
+    if (type != "linear") {
+      throw Error(gguf.path() + ": " + prefix + "rope.scaling.type: unknown value '" + type +
                   "' (known: linear, none)");
     }
+    d.rope.type = RopeType::kLinear;
     d.rope.factor = gguf.Real(prefix + "rope.scaling.factor");
   }
   d.qkv_bias = family == "qwen2";

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 
 #include "core/base/error.h"
@@ -22,20 +21,17 @@ void CheckFolder(const std::string& path) {
   }
 }
 
-constexpr const char* kEmbedding = "model.embed_tokens.weight";
-constexpr const char* kHead = "lm_head.weight";
-
 /// A tied head that the file has too must be the embedding. (transformers before 5 ties all the
 /// same; 5.23 does not tie two that differ.)
-void CheckTiedHead(const Checkpoint& checkpoint) {
-  const TensorView* head = checkpoint.Find(kHead);
-  const TensorView* embedding = checkpoint.Find(kEmbedding);
+void CheckTiedHead(const Checkpoint& checkpoint, const EndsPlan& ends) {
+  const TensorView* head = checkpoint.Find(ends.head + ".weight");
+  const TensorView* embedding = checkpoint.Find(ends.embedding + ".weight");
   if (head == nullptr || embedding == nullptr) return;
   const bool same = head->type == embedding->type && head->shape == embedding->shape &&
                     std::equal(head->bytes.begin(), head->bytes.end(), embedding->bytes.begin(),
                                embedding->bytes.end());
   if (same) return;
-  throw Error(head->file + ": tensor '" + kHead + "' differs from '" + kEmbedding +
+  throw Error(head->file + ": tensor '" + head->name + "' differs from '" + embedding->name +
               "', but config.json has tie_word_embeddings: true");
 }
 
@@ -47,7 +43,7 @@ ModelFiles::ModelFiles(const std::string& path) : path_(path) {
   if (std::filesystem::is_directory(path)) {
     description_ = DescribeHuggingFace(ReadFile(path + "/config.json"), path + "/config.json");
     checkpoint_ = OpenCheckpoint(path);
-    if (description_.tied_head) CheckTiedHead(*checkpoint_);
+    if (description_.tied_head) CheckTiedHead(*checkpoint_, description_.Ends());
   } else {
     checkpoint_ = OpenCheckpoint(path);
     description_ = DescribeGguf(*checkpoint_->gguf());
@@ -67,10 +63,8 @@ at::Tensor ModelFiles::Read(const std::string& name, const std::vector<std::int6
                 ", expected " + ShapeText(shape));
   }
   at::Tensor tensor = at::empty(shape, at::kFloat);
-  std::vector<std::int64_t> stored;
-  std::vector<float> values;
-  checkpoint_->Read(name, &stored, &values);
-  std::memcpy(tensor.mutable_data_ptr<float>(), values.data(), values.size() * sizeof(float));
+  checkpoint_->Read(name,
+                    {tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())});
   return tensor;
 }
 
@@ -84,39 +78,64 @@ std::string ModelFiles::Fingerprint() const {
   return hash.HexDigest();
 }
 
-std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {
-  const ModelDescription& d = description_;
-  const std::string prefix = "model.layers." + std::to_string(index) + ".";
-  auto block = std::make_unique<DecoderBlock>(d, index);
-  block->norm1 = Read(prefix + "input_layernorm.weight", {d.hidden});
-  block->norm2 = Read(prefix + "post_attention_layernorm.weight", {d.hidden});
-  if (d.qk_norm) {
-    block->q_norm = Read(prefix + "self_attn.q_norm.weight", {d.head_dim});
-    block->k_norm = Read(prefix + "self_attn.k_norm.weight", {d.head_dim});
+void ModelFiles::ReadNorm(NormSlot* norm) const {
+  if (norm->plan.split > 0) {
+    std::vector<at::Tensor> heads;
+    for (std::int64_t head = 0; head < norm->plan.split; ++head) {
+      heads.push_back(
+          Read(norm->name + ".norms." + std::to_string(head) + ".weight", {norm->plan.width}));
+    }
+    norm->weight = at::cat(heads);
+    return;
   }
-  const auto shapes = d.LinearShapes();
-  const std::vector<bool> biases = {d.qkv_bias, d.qkv_bias, d.qkv_bias, d.output_bias,
-                                    d.mlp_bias, d.mlp_bias, d.mlp_bias};
-  for (std::size_t i = 0; i < shapes.size(); ++i) {
-    LinearSlot& slot = block->Slot(i);
-    slot.weight = Read(slot.name + ".weight", shapes[i]);
-    if (biases[i]) slot.bias = Read(slot.name + ".bias", {shapes[i][0]});
+  norm->weight = Read(norm->name + ".weight", {norm->plan.width});
+  if (norm->plan.bias) norm->bias = Read(norm->name + ".bias", {norm->plan.width});
+}
+
+void ModelFiles::ReadLinear(const LinearPlan& plan, LinearSlot* slot) const {
+  slot->weight = plan.transposed ? Read(plan.name + ".weight", {plan.in, plan.out}).t().contiguous()
+                                 : Read(plan.name + ".weight", {plan.out, plan.in});
+  if (plan.bias) slot->bias = Read(plan.name + ".bias", {plan.out});
+}
+
+std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {
+  auto block = std::make_unique<DecoderBlock>(description_, index);
+  const BlockPlan& plan = block->plan();
+  for (NormSlot* norm : block->Norms()) ReadNorm(norm);
+  for (std::size_t i = 0; i < plan.linears.size(); ++i) {
+    ReadLinear(plan.linears[i], &block->Slot(i));
+  }
+  if (plan.mlp.experts) {
+    block->router =
+        Read(plan.mlp.experts->router + ".weight", {plan.mlp.experts->count, description_.hidden});
   }
   return block;
 }
 
-at::Tensor ModelFiles::Embedding() const {
+ModelEnds ModelFiles::LoadEnds() const {
+  const ModelDescription& d = description_;
+  ModelEnds ends(d);
+  const EndsPlan& plan = ends.plan();
+  const std::int64_t width = plan.embedding_width;
+  const std::string embedding = plan.embedding + ".weight";
+  const std::string head = plan.head + ".weight";
   // A tied checkpoint may store the shared matrix under the head's name only.
-  const bool only_head = description_.tied_head && checkpoint_->Find(kEmbedding) == nullptr;
-  return Read(only_head ? kHead : kEmbedding, {description_.vocab, description_.hidden});
-}
-
-at::Tensor ModelFiles::Head() const {
-  return Read(kHead, {description_.vocab, description_.hidden});
-}
-
-at::Tensor ModelFiles::FinalNorm() const {
-  return Read("model.norm.weight", {description_.hidden});
+  const bool only_head = d.tied_head && checkpoint_->Find(embedding) == nullptr;
+  ends.embedding = Read(only_head ? head : embedding, {d.vocab, width});
+  if (!plan.positions.empty()) {
+    ends.positions = Read(plan.positions + ".weight", {plan.position_rows, d.hidden});
+  }
+  if (!plan.project_in.empty()) {
+    ends.project_in = Read(plan.project_in + ".weight", {d.hidden, width});
+  }
+  if (!plan.project_out.empty()) {
+    ends.project_out = Read(plan.project_out + ".weight", {width, d.hidden});
+  }
+  if (ends.embedding_norm) ReadNorm(&*ends.embedding_norm);
+  if (ends.final_norm) ReadNorm(&*ends.final_norm);
+  ends.SetHead(d.tied_head ? ends.embedding : Read(head, {d.vocab, width}),
+               plan.head_bias ? Read(plan.head + ".bias", {d.vocab}) : at::Tensor());
+  return ends;
 }
 
 }  // namespace roundlab

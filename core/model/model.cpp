@@ -11,36 +11,10 @@
 
 namespace roundlab {
 
-ModelEnds::ModelEnds(const ModelFiles& files)
-    : description_(files.description()),
-      embedding_(files.Embedding()),
-      head_(description_.tied_head ? embedding_ : files.Head()),
-      norm_(files.FinalNorm()) {}
-
-at::Tensor ModelEnds::Embed(const at::Tensor& tokens) const {
-  const at::Tensor flat = tokens.flatten();
-  ROUNDLAB_CHECK(flat.numel() > 0, "no tokens to embed");
-  const auto low = flat.min().item<std::int64_t>();
-  const auto high = flat.max().item<std::int64_t>();
-  if (low < 0 || high >= description_.vocab) {
-    throw Error("token id " + std::to_string(low < 0 ? low : high) +
-                " is outside the model's vocabulary of " + std::to_string(description_.vocab));
-  }
-  return embedding_.index_select(0, flat).view({tokens.size(0), tokens.size(1), -1});
-}
-
-at::Tensor ModelEnds::Final(const at::Tensor& hidden) const {
-  return RmsNorm(hidden.to(at::kFloat), norm_, description_.norm_eps);
-}
-
-RopeTable ModelEnds::Rope(std::int64_t positions) const {
-  return MakeRopeTable(description_.rope, description_.head_dim, positions);
-}
-
-LanguageModel::LanguageModel(const ModelFiles& files, at::ScalarType dtype, const BlockHook& hook)
-    : description_(files.description()), dtype_(dtype), ends_(files) {
+LanguageModel::LanguageModel(const ModelSource& source, at::ScalarType dtype, const BlockHook& hook)
+    : description_(source.description()), dtype_(dtype), ends_(source.LoadEnds()) {
   for (std::int64_t i = 0; i < description_.layers; ++i) {
-    blocks_.push_back(files.LoadBlock(i));
+    blocks_.push_back(source.LoadBlock(i));
     if (hook) hook(blocks_.back().get());
     if (dtype == at::kFloat) continue;
     for (LinearSlot* slot : blocks_.back()->Linears()) slot->weight = slot->weight.to(dtype);
@@ -62,10 +36,8 @@ at::Tensor LanguageModel::Hidden(const PackedTokens& tokens) const {
     return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong);
   };
   const at::Tensor positions = row(tokens.positions());
-  const RopeTable table = ends_.Rope(positions.max().item<std::int64_t>() + 1);
-  const RopeTable rope = {table.cosine.index_select(0, positions),
-                          table.sine.index_select(0, positions)};
-  at::Tensor hidden = ends_.Embed(row(tokens.ids()).unsqueeze(0)).to(dtype_);
+  const RopeTable rope = ends_.Rope(positions.max().item<std::int64_t>() + 1).Select(positions);
+  at::Tensor hidden = ends_.Embed(row(tokens.ids()).unsqueeze(0), positions).to(dtype_);
   const std::vector<Segment> segments = tokens.Segments();
   for (const auto& block : blocks_) hidden = block->ForwardPacked(hidden, rope, segments);
   return ends_.Final(hidden).squeeze(0);
@@ -73,7 +45,7 @@ at::Tensor LanguageModel::Hidden(const PackedTokens& tokens) const {
 
 at::Tensor LanguageModel::Logits(const at::Tensor& tokens) const {
   const at::NoGradGuard no_grad;
-  return at::linear(Hidden(tokens), ends_.head());
+  return ends_.head().Logits(Hidden(tokens));
 }
 
 at::Tensor LanguageModel::Nll(const at::Tensor& tokens) const {

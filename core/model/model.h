@@ -7,31 +7,12 @@
 #include <vector>
 
 #include "core/model/block.h"
+#include "core/model/ends.h"
 #include "core/model/loader.h"
 #include "core/model/packed_tokens.h"
+#include "core/model/source.h"
 
 namespace roundlab {
-
-/// Embedding, final norm and head of a model: what is needed besides its blocks.
-class ModelEnds {
- public:
-  explicit ModelEnds(const ModelFiles& files);
-
-  /// tokens: int64 [batch, seq] -> [batch, seq, hidden] float32.
-  at::Tensor Embed(const at::Tensor& tokens) const;
-  /// Input of the head: hidden [..., hidden] after the final norm.
-  at::Tensor Final(const at::Tensor& hidden) const;
-  /// [vocab, hidden] float32.
-  const at::Tensor& head() const { return head_; }
-  /// cos and sin of all positions of the model, at most `positions`.
-  RopeTable Rope(std::int64_t positions) const;
-
- private:
-  ModelDescription description_;
-  at::Tensor embedding_;
-  at::Tensor head_;
-  at::Tensor norm_;
-};
 
 /// A causal language model in memory, as a judge sees it: token ids in, likelihoods out.
 class LanguageModel {
@@ -39,8 +20,9 @@ class LanguageModel {
   /// Called for each block once its weights are loaded; may replace slots' weights.
   using BlockHook = std::function<void(DecoderBlock*)>;
 
-  /// Loads all blocks. dtype: of the matrix products and hidden states.
-  LanguageModel(const ModelFiles& files, at::ScalarType dtype, const BlockHook& hook = {});
+  /// Loads all blocks; the source is not needed afterwards. dtype: of the matrix products and
+  /// hidden states.
+  LanguageModel(const ModelSource& source, at::ScalarType dtype, const BlockHook& hook = {});
 
   const ModelDescription& description() const { return description_; }
   /// tokens: int64 [batch, seq], seq at most max_positions -> hidden states after the final norm,

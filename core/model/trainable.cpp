@@ -61,15 +61,16 @@ at::Tensor TrainableModel::Add(const std::string& name, const std::vector<std::i
 
 std::unique_ptr<DecoderBlock> TrainableModel::MakeBlock(std::int64_t index) {
   const ModelDescription& d = description_;
-  const std::string prefix = "model.layers." + std::to_string(index) + ".";
   auto block = std::make_unique<DecoderBlock>(d, index);
-  block->norm1 = Add(prefix + "input_layernorm.weight", {d.hidden}, 0);
-  block->norm2 = Add(prefix + "post_attention_layernorm.weight", {d.hidden}, 0);
+  for (NormSlot* norm : block->Norms()) {
+    norm->weight = Add(norm->name + ".weight", {norm->plan.width}, 0);
+  }
   const double to_residual = kDeviation / std::sqrt(2.0 * static_cast<double>(d.layers));
-  const auto shapes = d.LinearShapes();
+  const auto shapes = d.LinearShapes(index);
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     LinearSlot& slot = block->Slot(i);
-    const bool residual = slot.name.ends_with("o_proj") || slot.name.ends_with("down_proj");
+    const bool residual =
+        slot.role == LinearRole::kAttentionOutput || slot.role == LinearRole::kDown;
     slot.effective = Add(slot.name + ".weight", shapes[i], residual ? to_residual : kDeviation);
     slot.weight = slot.effective.detach();
   }
@@ -116,7 +117,7 @@ std::string HuggingFaceConfig(const ModelDescription& d, ElementType type) {
                                    {"max_position_embeddings", d.max_positions},
                                    {"rms_norm_eps", d.norm_eps},
                                    {"rope_theta", d.rope.theta},
-                                   {"hidden_act", d.activation},
+                                   {"hidden_act", "silu"},
                                    {"attention_bias", false},
                                    {"mlp_bias", false},
                                    {"tie_word_embeddings", d.tied_head},

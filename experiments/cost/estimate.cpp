@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/model/families/llama.h"
 #include "core/model/loader.h"
 #include "core/text/data/catalogue.h"
 #include "core/text/tokenizer/tokenizer.h"
@@ -14,6 +15,7 @@ namespace {
 
 ModelDescription FromShape(const ModelShape& shape) {
   ModelDescription model;
+  UseLlamaPlans(&model);
   model.layers = shape.layers;
   model.hidden = shape.hidden;
   model.intermediate = shape.intermediate;

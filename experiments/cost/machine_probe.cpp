@@ -71,10 +71,13 @@ ModelDescription SmallBlock(ModelDescription m) {
 
 DecoderBlock RandomBlock(const ModelDescription& m, at::Generator& generator) {
   DecoderBlock block(m, 0);
-  block.norm1 = block.norm2 = at::ones({m.hidden});
-  const auto shapes = m.LinearShapes();
+  for (NormSlot* norm : block.Norms()) norm->weight = at::ones({norm->plan.width});
+  const auto shapes = m.LinearShapes(0);
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     block.Slot(i).weight = at::randn(shapes[i], generator, at::TensorOptions(at::kFloat)) * 0.05;
+  }
+  if (const auto& experts = block.plan().mlp.experts) {
+    block.router = at::randn({experts->count, m.hidden}, generator, at::TensorOptions(at::kFloat));
   }
   return block;
 }
@@ -85,7 +88,7 @@ double StepSeconds(const RunConfig& run, const ModelDescription& m, std::int64_t
                    std::int64_t seqlen) {
   at::Generator generator = at::detail::createCPUGenerator(0);
   DecoderBlock block = RandomBlock(m, generator);
-  const RopeTable rope = MakeRopeTable(m.rope, m.head_dim, seqlen);
+  const RopeTable rope = MakeRopeTable(m, seqlen);
   const RoundOptions round = *RoundOptionsOf(run.pipeline);
   const auto scheme = round.scheme.make();
   const auto range = run.quant->range.make();

@@ -155,7 +155,7 @@ class Execution {
     if (config_.pipeline.empty()) return {};
     const double before = spent_.HereSeconds();
     PipelineInputs inputs;
-    inputs.files = &files;
+    inputs.source = &files;
     inputs.dtype = ComputeDtype(config_.model);
     inputs.seed = static_cast<std::uint64_t>(config_.seed);
     inputs.progress_folder = folder_ + "/checkpoint";

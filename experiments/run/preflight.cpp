@@ -18,7 +18,7 @@ namespace {
 std::vector<std::string> LayerNames(const ModelDescription& model) {
   std::vector<std::string> names;
   for (std::int64_t i = 0; i < model.layers; ++i) {
-    const auto block = DecoderBlock::LinearNames(i);
+    const auto block = model.LinearNames(i);
     names.insert(names.end(), block.begin(), block.end());
   }
   return names;

@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/config/part_field.h"
+#include "core/model/families/llama.h"
 
 namespace roundlab {
 
@@ -27,6 +28,7 @@ void TrainModelOptions::Fields(FieldVisitor& f) {
 
 ModelDescription TrainModelOptions::Describe(std::int64_t vocab) const {
   ModelDescription d;
+  UseLlamaPlans(&d);
   d.family = "llama";
   d.hidden = hidden;
   d.intermediate = intermediate;

@@ -17,6 +17,7 @@ set(may_core/text/tokenizer core/base core/config core/formats core/text/unicode
 set(may_core/text/lab       core/base)
 set(may_core/text/data      core/base core/config core/formats core/text)
 set(may_core/model          core/base core/config core/kernels core/quant core/formats)
+set(may_core/model/families core/base core/model)
 set(may_optimizers          core)
 set(may_rounding            core optimizers)
 foreach(part IN ITEMS ranges schemes solvers stages transforms)

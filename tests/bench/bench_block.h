@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/model/block.h"
+#include "core/model/families/llama.h"
 #include "core/model/rope.h"
 
 namespace roundlab::bench {
@@ -12,6 +13,7 @@ namespace roundlab::bench {
 /// The shape of SmolLM2-135M's blocks.
 inline ModelDescription SmolLm2Shape() {
   ModelDescription d;
+  UseLlamaPlans(&d);
   d.family = "llama";
   d.hidden = 576;
   d.intermediate = 1536;
@@ -31,9 +33,8 @@ inline ModelDescription SmolLm2Shape() {
 inline std::unique_ptr<DecoderBlock> RandomBlock(const ModelDescription& d) {
   at::manual_seed(1);
   auto block = std::make_unique<DecoderBlock>(d, 0);
-  block->norm1 = at::ones({d.hidden});
-  block->norm2 = at::ones({d.hidden});
-  const auto shapes = d.LinearShapes();
+  for (NormSlot* norm : block->Norms()) norm->weight = at::ones({norm->plan.width});
+  const auto shapes = d.LinearShapes(0);
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     block->Slot(i).weight = at::randn(shapes[i]) * 0.05;
   }

@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <benchmark/benchmark.h>
 
+#include "core/model/families/llama.h"
 #include "core/model/trainable.h"
 #include "optimizers/optimizers.h"
 
@@ -14,6 +15,7 @@ constexpr std::int64_t kSeq = 256;
 
 ModelDescription LabShape() {
   ModelDescription d;
+  UseLlamaPlans(&d);
   d.family = "llama";
   d.hidden = 128;
   d.intermediate = 384;

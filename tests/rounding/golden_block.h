@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/model/block.h"
+#include "core/model/families/llama.h"
 #include "optimizers/optimizers.h"
 #include "optimizers/schedule.h"
 #include "rounding/scheme.h"
@@ -23,6 +24,14 @@ struct SignRoundGolden {
   double norm_eps;
 };
 
+/// Name within a block of its i-th linear layer.
+inline std::string LinearName(std::size_t i) {
+  const std::string prefix = "model.layers.0.";
+  ModelDescription llama;
+  UseLlamaPlans(&llama);
+  return llama.LinearNames(0).at(i).substr(prefix.size());
+}
+
 /// The trajectory of that file, walked by our own block, SignRound layers and sign_sgd.
 class SignRoundReplay {
  public:
@@ -35,14 +44,14 @@ class SignRoundReplay {
     const std::string prefix = golden.model + ".fp32scale.";
     inputs_ = GoldenTensor(file, prefix + "X");
     targets_ = GoldenTensor(file, prefix + "Y");
-    block_.norm1 = GoldenTensor(file, prefix + "norm1");
-    block_.norm2 = GoldenTensor(file, prefix + "norm2");
+    block_.Norm(NormPlace::kBeforeAttention).weight = GoldenTensor(file, prefix + "norm1");
+    block_.Norm(NormPlace::kBeforeMlp).weight = GoldenTensor(file, prefix + "norm2");
     ReadRows(file.metadata().at("idx"));
     const auto scheme = RoundingSchemes().FromText("type: signround").make();
     ParamGroups groups;
-    for (std::size_t i = 0; i < DecoderBlock::LinearNames().size(); ++i) {
+    for (std::size_t i = 0; i < block_.Linears().size(); ++i) {
       LinearSlot& slot = block_.Slot(i);
-      slot.weight = GoldenTensor(file, prefix + "W." + DecoderBlock::LinearNames()[i]);
+      slot.weight = GoldenTensor(file, prefix + "W." + LinearName(i));
       LayerContext context{
           slot.name, slot.weight, {4, 32, GridKind::kAsym, scale_dtype, false}, {}, 0};
       context.range = MinMaxRange(context.Layout().Split(slot.weight));
@@ -87,6 +96,7 @@ class SignRoundReplay {
  private:
   static ModelDescription Description(const SafetensorsFile& file, const SignRoundGolden& golden) {
     ModelDescription d;
+    UseLlamaPlans(&d);
     d.family = "llama";
     d.hidden = 128;
     d.intermediate = file.Find(golden.model + ".fp32scale.W.mlp.gate_proj")->shape[0];

@@ -13,6 +13,7 @@
 #include "core/config/fields.h"
 #include "core/metrics/provenance.h"
 #include "core/metrics/run_record.h"
+#include "core/model/loader.h"
 #include "rounding/pipeline.h"
 #include "tests/support/source_folder.h"
 #include "tests/support/tiny_model.h"
@@ -65,7 +66,7 @@ std::string CodesOf(const PinnedCase& c, const ModelFiles& files) {
   quant.spec.bits = 3;
   quant.spec.group_size = 16;
   PipelineInputs inputs;
-  inputs.files = &files;
+  inputs.source = &files;
   at::Generator generator = at::detail::createCPUGenerator(5);
   inputs.tokens = at::randint(0, 256, {4, 12}, generator, at::TensorOptions(at::kLong));
   inputs.dtype = c.dtype == "float32"   ? at::kFloat

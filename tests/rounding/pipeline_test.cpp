@@ -28,7 +28,7 @@ class PipelineTest : public ::testing::Test {
     TinyModel().Write(folder_);
     files_ = std::make_unique<ModelFiles>(folder_);
     at::Generator generator = at::detail::createCPUGenerator(3);
-    inputs_.files = files_.get();
+    inputs_.source = files_.get();
     inputs_.tokens = at::randint(0, 256, {11, 10}, generator, at::TensorOptions(at::kLong));
     inputs_.seed = 1;
     quant_.spec.bits = 3;
@@ -127,7 +127,7 @@ TEST_F(PipelineTest, AScaleBeyondFloat16NamesTheLayer) {
   large.largest = 1e7F;
   large.Write(folder_);
   files_ = std::make_unique<ModelFiles>(folder_);
-  inputs_.files = files_.get();
+  inputs_.source = files_.get();
   for (const std::string scheme : {"rtn", "signround"}) {
     try {
       Run({"type: round\nsteps: 2\nscheme: {type: " + scheme + "}"});

@@ -21,7 +21,7 @@ using testing::TensorNear;
 const SignRoundGolden kBabyLlama = {"babyllama-tok105.L2", 1e-5};
 const SignRoundGolden kTinyStories = {"TinyStories-656K.L1", 1e-6};  // losses of about 8
 
-/// The linear layers whose V the file keeps, by their place in DecoderBlock::LinearNames().
+/// The linear layers whose V the file keeps, by their place in the block.
 constexpr std::size_t kKept[] = {1, 2, 6};
 
 class SignRoundGoldenTest : public ::testing::Test {
@@ -34,7 +34,7 @@ class SignRoundGoldenTest : public ::testing::Test {
                            const std::string& key, const std::string& dtype = "fp32") {
     return GoldenTensor(file, golden.model + "." + dtype + "scale." + key);
   }
-  static std::string Name(std::size_t i) { return DecoderBlock::LinearNames()[i]; }
+  static std::string Name(std::size_t i) { return testing::LinearName(i); }
 
  private:
   int threads_ = at::get_num_threads();

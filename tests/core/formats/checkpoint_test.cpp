@@ -113,8 +113,8 @@ TEST(CheckpointTest, TheOneNanIsFoundWhereverItIs) {
     values[at] = std::numeric_limits<float>::signaling_NaN();
     const std::string bytes = Bytes(values);
     const TensorView view{"w", ElementType::kF32, {1001}, std::as_bytes(std::span(bytes)), "a"};
-    std::vector<float> out;
-    EXPECT_EQ(ErrorOf([&] { ReadFinite(view, &out); }),
+    std::vector<float> out(values.size());
+    EXPECT_EQ(ErrorOf([&] { ReadFinite(view, out); }),
               "a: tensor 'w' holds NaN at element " + std::to_string(at));
   }
 }

@@ -39,6 +39,12 @@ std::string Without(const std::string& key) {
   return ErrorOf([&] { DescribeHuggingFace(config.dump(), "config.json"); });
 }
 
+std::string Joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
 using Windows = std::vector<std::int64_t>;
 
 TEST(FamiliesTest, AbsentKeysGetTheDefaultsOfTransformers) {
@@ -47,9 +53,9 @@ TEST(FamiliesTest, AbsentKeysGetTheDefaultsOfTransformers) {
   EXPECT_EQ(d.kv_heads, 4);
   EXPECT_EQ(d.head_dim, 16);
   EXPECT_EQ(d.norm_eps, 1e-6);
-  EXPECT_EQ(d.rope.type, "default");
+  EXPECT_EQ(d.rope.type, RopeType::kDefault);
   EXPECT_EQ(d.rope.theta, 10000);
-  EXPECT_EQ(d.activation, "silu");
+  EXPECT_EQ(d.activation, Activation::kSilu);
   EXPECT_EQ(d.windows, Windows(4, 0));
   EXPECT_FALSE(d.qkv_bias || d.output_bias || d.mlp_bias || d.qk_norm || d.tied_head);
   EXPECT_EQ(d.bos_id, std::nullopt);
@@ -62,7 +68,7 @@ TEST(FamiliesTest, NullIsAsAbsent) {
                                                 {"rope_theta", nullptr}});
   EXPECT_EQ(d.kv_heads, 4);
   EXPECT_EQ(d.head_dim, 16);
-  EXPECT_EQ(d.rope.type, "default");
+  EXPECT_EQ(d.rope.type, RopeType::kDefault);
 }
 
 TEST(FamiliesTest, BiasesNormsAndIds) {
@@ -98,7 +104,7 @@ TEST(FamiliesTest, RopeInOldAndNewKeysIsTheSame) {
        {json{{"rope_theta", 5e5}, {"rope_scaling", legacy}},
         json{{"rope_theta", 5e5}, {"rope_scaling", older}}, json{{"rope_parameters", modern}}}) {
     const RopeDescription rope = Describe("llama", change).rope;
-    EXPECT_EQ(rope.type, "llama3");
+    EXPECT_EQ(rope.type, RopeType::kLlama3);
     EXPECT_EQ(rope.theta, 5e5);
     EXPECT_EQ(rope.factor, 8);
     EXPECT_EQ(rope.low_freq_factor, 1);
@@ -107,7 +113,7 @@ TEST(FamiliesTest, RopeInOldAndNewKeysIsTheSame) {
   }
   const RopeDescription plain =
       Describe("llama", {{"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 7}}}}).rope;
-  EXPECT_EQ(plain.type, "default");
+  EXPECT_EQ(plain.type, RopeType::kDefault);
   EXPECT_EQ(plain.theta, 7);
 }
 
@@ -153,9 +159,10 @@ TEST(FamiliesTest, ErrorsNameFileAndKey) {
   EXPECT_EQ(ErrorOf([] { DescribeHuggingFace("[]", "f"); }), "f: expected an object");
   EXPECT_EQ(Without("model_type"), "config.json: missing key 'model_type'");
   EXPECT_EQ(Without("hidden_size"), "config.json: missing key 'hidden_size'");
-  EXPECT_EQ(ErrorFor("qwen4", json::object()),
-            "config.json: model_type: unknown architecture 'qwen4'; did you mean 'qwen2'? (known: "
-            "llama, mistral, qwen2, qwen3)");
+  EXPECT_EQ(
+      ErrorFor("qwen4", json::object()),
+      "config.json: model_type: unknown architecture 'qwen4'; did you mean 'qwen2'? (known: " +
+          Joined(SupportedFamilies()) + ")");
   EXPECT_EQ(ErrorFor("llama", {{"hidden_size", 0}}),
             "config.json: hidden_size: expected a positive integer, got 0");
   EXPECT_EQ(ErrorFor("llama", {{"hidden_size", "x"}}),
@@ -166,7 +173,7 @@ TEST(FamiliesTest, ErrorsNameFileAndKey) {
             "config.json: tie_word_embeddings: expected true or false, got 1");
   EXPECT_EQ(ErrorFor("llama", {{"hidden_act", "silo"}}),
             "config.json: hidden_act: unknown value 'silo'; did you mean 'silu'? (known: gelu, "
-            "gelu_new, gelu_pytorch_tanh, relu, silu, swish)");
+            "gelu_fast, gelu_new, gelu_pytorch_tanh, quick_gelu, relu, relu2, silu, swish)");
   EXPECT_EQ(ErrorFor("llama", {{"num_key_value_heads", 3}}),
             "config.json: num_key_value_heads 3 does not divide num_attention_heads 4");
   EXPECT_EQ(ErrorFor("llama", {{"num_attention_heads", 5}}),
@@ -174,9 +181,9 @@ TEST(FamiliesTest, ErrorsNameFileAndKey) {
   EXPECT_EQ(ErrorFor("llama", {{"head_dim", 7}}), "config.json: head_dim 7 is odd");
   EXPECT_EQ(ErrorFor("llama", {{"rope_scaling", 3}}),
             "config.json: rope_scaling: expected an object");
-  EXPECT_EQ(ErrorFor("llama", {{"rope_scaling", {{"type", "yarn"}, {"factor", 2}}}}),
-            "config.json: rope_scaling: rope_type: unknown value 'yarn' (known: default, linear, "
-            "llama3)");
+  EXPECT_EQ(ErrorFor("llama", {{"rope_scaling", {{"type", "yarm"}, {"factor", 2}}}}),
+            "config.json: rope_scaling: rope_type: unknown value 'yarm'; did you mean 'yarn'? "
+            "(known: default, dynamic, linear, llama3, longrope, yarn)");
   EXPECT_EQ(ErrorFor("llama", {{"rope_scaling", {{"type", "linear"}, {"factor", 2}}},
                                {"rope_parameters", {{"rope_type", "default"}}}}),
             "config.json: rope_scaling and rope_parameters are both there, and differ");
@@ -199,7 +206,7 @@ TEST(FamiliesTest, ErrorsNameFileAndKey) {
 
 TEST(RopeTest, LinearDividesAnglesByItsFactor) {
   RopeDescription rope;
-  rope.type = "linear";
+  rope.type = RopeType::kLinear;
   rope.factor = 4;
   rope.theta = 100;
   const RopeTable table = MakeRopeTable(rope, 8, 12);
@@ -219,7 +226,7 @@ TEST(RopeTest, LinearDividesAnglesByItsFactor) {
 
 TEST(RopeTest, Llama3DividesLongWavelengthsAndKeepsShortOnes) {
   RopeDescription rope;
-  rope.type = "llama3";
+  rope.type = RopeType::kLlama3;
   rope.theta = 10000;
   rope.factor = 8;
   rope.low_freq_factor = 1;

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "core/model/families/llama.h"
 #include "core/model/model.h"
 #include "tests/core/formats/format_files.h"
 
@@ -16,6 +17,7 @@ using testing::TempFolder;
 
 ModelDescription Tiny(bool tied) {
   ModelDescription d;
+  UseLlamaPlans(&d);
   d.family = "llama";
   d.hidden = 16;
   d.intermediate = 24;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/error.h"
+#include "core/model/families/llama.h"
 #include "experiments/cost/estimate.h"
 #include "experiments/cost/machine_probe.h"
 #include "experiments/plan/experiment.h"
@@ -28,6 +29,7 @@ pipeline: [{type: round, scheme: {type: signround}, steps: 200, batch: 8}]
 
 TEST(CostModelTest, CountsProductsByHand) {
   ModelDescription m;
+  UseLlamaPlans(&m);
   m.layers = 2;
   m.hidden = m.intermediate = 8;
   m.heads = m.kv_heads = 2;
@@ -64,6 +66,7 @@ TEST(CostModelTest, ThePapers70BModelOnOneA100IsWithinAQuarterOfTheirHours) {
 // SmolLM2-135M, 128 x 512 tokens, batch 8: 1.58 GiB; its evaluation alone 0.88 (results/).
 TEST(CostModelTest, MemoryIsWithinAQuarterOfWhatWasMeasured) {
   ModelDescription m;
+  UseLlamaPlans(&m);
   m.layers = 30;
   m.hidden = 576;
   m.intermediate = 1536;
@@ -97,6 +100,7 @@ TEST(CostModelTest, UnknownHardwareNamesTheNearest) {
 
 TEST(CostModelTest, TheProbeFindsThisMachine) {
   ModelDescription m;
+  UseLlamaPlans(&m);
   m.layers = 2;
   m.hidden = 64;
   m.intermediate = 128;

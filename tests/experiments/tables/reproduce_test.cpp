@@ -88,11 +88,12 @@ TEST_F(ReproduceTest, TheTableTellsMissingCellsApart) {
   const Experiment experiment = Load();
   const TextTable table =
       MakeTargetTable(experiment, CompareWithTargets(experiment, Outcomes(experiment, 5.1, 5.1)));
-  using Row = std::vector<std::string>;
-  EXPECT_EQ(table.header, (Row{"row", "a", "both"}));
-  EXPECT_EQ(table.rows.at(0), (Row{"M, FP16", "510.00 (500.00) ✗", "605.00 (600.0) ✗"}));
-  EXPECT_EQ(table.rows.at(1), (Row{"M, W4, RTN", "510.00 (510)", "605.00 (paper: not available)"}));
-  EXPECT_EQ(table.rows.at(2), (Row{"N, FP16", "not run (1)", "not run (2)"}));
+  using Cells = std::vector<std::string>;
+  EXPECT_EQ(table.header, (Cells{"row", "a", "both"}));
+  EXPECT_EQ(table.rows.at(0), (Cells{"M, FP16", "510.00 (500.00) ✗", "605.00 (600.0) ✗"}));
+  EXPECT_EQ(table.rows.at(1),
+            (Cells{"M, W4, RTN", "510.00 (510)", "605.00 (paper: not available)"}));
+  EXPECT_EQ(table.rows.at(2), (Cells{"N, FP16", "not run (1)", "not run (2)"}));
   ASSERT_EQ(table.notes.size(), 2U);
   EXPECT_EQ(table.notes[0],
             "1 within, 2 outside, 2 not run, 2 no such method, 1 paper: not available.");

@@ -1,0 +1,92 @@
+#include <ATen/ATen.h>
+
+#include "core/base/error.h"
+#include "core/kernels/ops.h"
+#include "core/model/block.h"
+
+namespace roundlab {
+
+/// q [batch, seq, heads, dim], k and v [batch, seq, kv_heads, dim].
+struct DecoderBlock::Heads {
+  at::Tensor q;
+  at::Tensor k;
+  at::Tensor v;
+};
+
+DecoderBlock::Heads DecoderBlock::Project(const at::Tensor& x) const {
+  const AttentionPlan& a = plan_.attention;
+  const std::int64_t batch = x.size(0);
+  const std::int64_t seq = x.size(1);
+  const auto split = [&](const at::Tensor& rows, std::int64_t heads) {
+    return rows.reshape({batch, seq, heads, a.head_dim});
+  };
+  if (!Has(LinearRole::kQueryKeyValue)) {
+    return {split(Role(LinearRole::kQuery).Forward(x), a.heads),
+            split(Role(LinearRole::kKey).Forward(x), a.kv_heads),
+            split(Role(LinearRole::kValue).Forward(x), a.kv_heads)};
+  }
+  const at::Tensor all = Role(LinearRole::kQueryKeyValue).Forward(x);
+  const std::int64_t groups = a.layout == FusedLayout::kPerGroup ? a.kv_heads : 1;
+  const std::int64_t queries = a.heads / groups;
+  const std::int64_t keys = a.kv_heads / groups;
+  const at::Tensor grouped = all.view({batch, seq, groups, queries + 2 * keys, a.head_dim});
+  return {split(grouped.narrow(3, 0, queries), a.heads),
+          split(grouped.narrow(3, queries, keys), a.kv_heads),
+          split(grouped.narrow(3, queries + keys, keys), a.kv_heads)};
+}
+
+at::Tensor DecoderBlock::Rotate(const at::Tensor& x, const RopeTable& rope) const {
+  const AttentionPlan& a = plan_.attention;
+  const std::int64_t seq = x.size(1);
+  const RopeAngles angles = rope.Angles(a.rope);
+  ROUNDLAB_CHECK(angles.cosine.defined() && angles.cosine.size(0) >= seq,
+                 "sequence is longer than the rotary table");
+  const at::Tensor cosine = angles.cosine.narrow(0, 0, seq);
+  const at::Tensor sine = angles.sine.narrow(0, 0, seq);
+  if (a.rotary == RotaryStyle::kHalf && a.rotary_dim == a.head_dim) {
+    return ApplyRope(x, cosine, sine);
+  }
+  const at::Tensor part = x.narrow(3, 0, a.rotary_dim);
+  at::Tensor turned;
+  if (a.rotary == RotaryStyle::kHalf) {
+    turned = ApplyRope(part, cosine, sine);
+  } else {
+    const at::Tensor even_odd = part.unflatten(3, {a.rotary_dim / 2, 2}).transpose(3, 4);
+    turned = ApplyRope(even_odd.flatten(3), cosine, sine)
+                 .unflatten(3, {2, a.rotary_dim / 2})
+                 .transpose(3, 4)
+                 .flatten(3);
+  }
+  if (a.rotary_dim == a.head_dim) return turned;
+  return at::cat({turned, x.narrow(3, a.rotary_dim, a.head_dim - a.rotary_dim)}, 3);
+}
+
+at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
+                                   const Segments* segments) const {
+  const AttentionPlan& a = plan_.attention;
+  Heads heads = Project(x);
+  const auto normed = [&](NormPlace place, const at::Tensor& rows) {
+    const NormSlot* norm = FindNorm(place);
+    if (norm == nullptr) return rows;
+    if (norm->plan.width == a.head_dim) return norm->Forward(rows);
+    return norm->Forward(rows.flatten(2)).view(rows.sizes());
+  };
+  at::Tensor q = normed(NormPlace::kQuery, heads.q);
+  at::Tensor k = normed(NormPlace::kKey, heads.k);
+  if (a.rotary != RotaryStyle::kNone) {
+    q = Rotate(q, rope);
+    k = Rotate(k, rope);
+  }
+  at::Tensor mixed;
+  if (segments == nullptr) {
+    mixed = CausalAttention(q, k, heads.v, mixing_);
+  } else {
+    const auto rows = [](const at::Tensor& t) { return t.squeeze(0).to(at::kFloat).contiguous(); };
+    mixed =
+        PackedAttention(rows(q), rows(k), rows(heads.v), *segments, mixing_).to(q.scalar_type());
+  }
+  return Role(LinearRole::kAttentionOutput)
+      .Forward(mixed.reshape({x.size(0), x.size(1), a.heads * a.head_dim}));
+}
+
+}  // namespace roundlab

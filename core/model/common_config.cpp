@@ -1,0 +1,247 @@
+#include "core/model/common_config.h"
+
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "core/base/keys.h"
+#include "core/base/suggest.h"
+
+namespace roundlab {
+namespace {
+
+using nlohmann::json;
+
+const std::map<std::string, RopeType>& RopeTypes() {
+  static const std::map<std::string, RopeType> kTypes = {
+      {"default", RopeType::kDefault},   {"dynamic", RopeType::kDynamic},
+      {"linear", RopeType::kLinear},     {"llama3", RopeType::kLlama3},
+      {"longrope", RopeType::kLongRope}, {"yarn", RopeType::kYarn}};
+  return kTypes;
+}
+
+/// Context before it was stretched: transformers 5.23 takes that of the model, where there is one.
+double OriginalPositions(const ConfigReader& config, const ConfigReader& inner,
+                         const RopeDefaults& defaults) {
+  const char* key = "original_max_position_embeddings";
+  if (config.Has(key)) return config.Positive(key);
+  if (defaults.original_positions > 0) return defaults.original_positions;
+  return inner.PositiveOr(key, static_cast<double>(config.Int("max_position_embeddings")));
+}
+
+double YarnFactor(const ConfigReader& inner, double factor) {
+  if (inner.Has("attention_factor")) return inner.Positive("attention_factor");
+  const auto scale = [&](double m) { return factor <= 1 ? 1.0 : 0.1 * m * std::log(factor) + 1; };
+  if (!inner.Has("mscale") || !inner.Has("mscale_all_dim")) return scale(1);
+  return scale(inner.Positive("mscale")) / scale(inner.Positive("mscale_all_dim"));
+}
+
+void ReadYarn(const ConfigReader& inner, RopeDescription* rope) {
+  rope->attention_factor = YarnFactor(inner, rope->factor);
+  rope->beta_fast = inner.PositiveOr("beta_fast", 32);
+  rope->beta_slow = inner.PositiveOr("beta_slow", 1);
+  rope->truncate = inner.BoolOr("truncate", true);
+}
+
+void ReadLlama3(const ConfigReader& inner, RopeDescription* rope) {
+  rope->low_freq_factor = inner.Positive("low_freq_factor");
+  rope->high_freq_factor = inner.Positive("high_freq_factor");
+  if (rope->high_freq_factor <= rope->low_freq_factor) {
+    inner.Fail("high_freq_factor must be above low_freq_factor");
+  }
+}
+
+void ReadLongRope(const ConfigReader& config, const ConfigReader& inner, std::int64_t rotary_dim,
+                  RopeDescription* rope) {
+  rope->short_factors = inner.Numbers("short_factor");
+  rope->long_factors = inner.Numbers("long_factor");
+  for (const auto* factors : {&rope->short_factors, &rope->long_factors}) {
+    if (2 * static_cast<std::int64_t>(factors->size()) == rotary_dim) continue;
+    inner.Fail(std::string(factors == &rope->short_factors ? "short_factor" : "long_factor") +
+               ": expected " + std::to_string(rotary_dim / 2) + " numbers, got " +
+               std::to_string(factors->size()));
+  }
+  const double stretch =
+      static_cast<double>(config.Int("max_position_embeddings")) / rope->original_positions;
+  const double factor = inner.PositiveOr("factor", stretch);
+  const double found =
+      factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(rope->original_positions));
+  rope->attention_factor = inner.PositiveOr("attention_factor", found);
+}
+
+}  // namespace
+
+RopeDescription ReadRopeParameters(const ConfigReader& config, const ConfigReader& inner,
+                                   const RopeDefaults& defaults, std::int64_t rotary_dim) {
+  RopeDescription rope;
+  rope.theta = inner.PositiveOr("rope_theta", defaults.theta);
+  std::string type = inner.TextOr("rope_type", inner.TextOr("type", "default"));
+  if (defaults.long_names && (type == "su" || type == "yarn")) type = "longrope";
+  const auto found = RopeTypes().find(type);
+  if (found == RopeTypes().end()) {
+    inner.Fail("rope_type: unknown value '" + type + "'" +
+               SuggestionSuffix(type, Keys(RopeTypes())));
+  }
+  rope.type = found->second;
+  if (rope.type == RopeType::kDefault) return rope;
+  if (rope.type == RopeType::kDynamic) {
+    rope.original_positions = static_cast<double>(config.Int("max_position_embeddings"));
+  } else if (rope.type != RopeType::kLinear) {
+    rope.original_positions = OriginalPositions(config, inner, defaults);
+  }
+  if (rope.type == RopeType::kLongRope) {
+    ReadLongRope(config, inner, rotary_dim, &rope);
+    return rope;
+  }
+  rope.factor = inner.Positive("factor");
+  if (rope.type == RopeType::kLlama3) ReadLlama3(inner, &rope);
+  if (rope.type == RopeType::kYarn) ReadYarn(inner, &rope);
+  return rope;
+}
+
+void ReadRope(const ConfigReader& config, ModelDescription* d, const RopeDefaults& defaults) {
+  const bool scaled = config.Has("rope_scaling");
+  if (scaled && config.Has("rope_parameters") &&
+      config.root().at("rope_scaling") != config.root().at("rope_parameters")) {
+    config.Fail("rope_scaling and rope_parameters are both there, and differ");
+  }
+  const char* key = scaled ? "rope_scaling" : "rope_parameters";
+  const ConfigReader inner = config.Has(key) ? config.Inside(key) : config.Without();
+  const ConfigReader& place = inner.Has("partial_rotary_factor") ? inner : config;
+  const double factor = place.PositiveOr("partial_rotary_factor", defaults.partial);
+  if (factor != 1 && !defaults.may_be_partial) {
+    place.Fail("partial_rotary_factor: only 1 is supported for this family");
+  }
+  d->rotary_dim = static_cast<std::int64_t>(static_cast<double>(d->head_dim) * factor);
+  if (factor > 1 || d->rotary_dim < 2 || d->rotary_dim % 2 != 0) {
+    config.Fail("partial_rotary_factor: " + json(factor).dump() + " of head_dim " +
+                std::to_string(d->head_dim) + " is " + std::to_string(d->rotary_dim) +
+                " dimensions, expected an even number of them");
+  }
+  RopeDefaults given = defaults;
+  given.theta = config.PositiveOr("rope_theta", defaults.theta);
+  d->rope = ReadRopeParameters(config, inner, given, d->rotary_dim);
+}
+
+Activation ReadActivation(const ConfigReader& config, const char* key, const char* absent) {
+  static const std::map<std::string, Activation> kNames = {
+      {"gelu", Activation::kGelu},
+      {"gelu_new", Activation::kGeluTanh},
+      {"gelu_fast", Activation::kGeluTanh},
+      {"gelu_pytorch_tanh", Activation::kGeluTanh},
+      {"quick_gelu", Activation::kQuickGelu},
+      {"relu", Activation::kRelu},
+      {"relu2", Activation::kReluSquared},
+      {"silu", Activation::kSilu},
+      {"swish", Activation::kSilu}};
+  const std::string name = config.TextOr(key, absent);
+  const auto found = kNames.find(name);
+  if (found != kNames.end()) return found->second;
+  config.Fail(std::string(key) + ": unknown value '" + name + "'" +
+              SuggestionSuffix(name, Keys(kNames)));
+}
+
+namespace {
+
+/// Absent: what the class has, where a model can have it; null: as many as heads.
+std::int64_t ReadKvHeads(const ConfigReader& config, const ConfigDefaults& defaults,
+                         std::int64_t heads) {
+  const bool absent = !config.Mentions("num_key_value_heads") && defaults.kv_heads > 0 &&
+                      heads % defaults.kv_heads == 0;
+  return config.IntOr("num_key_value_heads", absent ? defaults.kv_heads : heads);
+}
+
+void CheckHeads(const ConfigReader& config, const ConfigDefaults& defaults,
+                const ModelDescription& d) {
+  if (d.heads % d.kv_heads != 0) {
+    config.Fail("num_key_value_heads " + std::to_string(d.kv_heads) + " does not divide " +
+                defaults.heads + " " + std::to_string(d.heads));
+  }
+  if (!config.Has("head_dim") && defaults.head_dim == 0 && d.hidden % d.heads != 0) {
+    config.Fail(std::string(defaults.heads) + " " + std::to_string(d.heads) + " does not divide " +
+                defaults.hidden + " " + std::to_string(d.hidden));
+  }
+}
+
+}  // namespace
+
+ModelDescription ReadSizes(const ConfigReader& config, const ConfigDefaults& defaults) {
+  ModelDescription d;
+  d.hidden = config.Int(defaults.hidden);
+  d.layers = config.Int(defaults.layers);
+  d.heads = config.Int(defaults.heads);
+  d.kv_heads = ReadKvHeads(config, defaults, d.heads);
+  d.head_dim =
+      config.IntOr("head_dim", defaults.head_dim > 0 ? defaults.head_dim : d.hidden / d.heads);
+  d.vocab = config.Int("vocab_size");
+  d.max_positions = defaults.max_positions == 0
+                        ? config.Int(defaults.positions)
+                        : config.IntOr(defaults.positions, defaults.max_positions);
+  d.norm_eps = config.PositiveOr(defaults.norm_eps, defaults.eps);
+  for (const char* key : {"is_causal", "use_bidirectional_attention"}) {
+    const bool causal = std::string(key) == "is_causal";
+    if (config.BoolOr(key, causal) == causal) continue;
+    config.Fail(std::string(key) + ": " + (causal ? "false" : "true") +
+                " is not supported: attention is causal here");
+  }
+  d.activation = ReadActivation(config, defaults.activation, defaults.act);
+  d.tied_head = config.BoolOr("tie_word_embeddings", defaults.tied);
+  d.bos_id = config.TokenId("bos_token_id");
+  d.eos_id = config.TokenId("eos_token_id");
+  d.windows.assign(static_cast<std::size_t>(d.layers), 0);
+  CheckHeads(config, defaults, d);
+  return d;
+}
+
+ConfigDefaults GptKeys() {
+  ConfigDefaults keys;
+  keys.hidden = "n_embd";
+  keys.layers = "n_layer";
+  keys.heads = "n_head";
+  keys.positions = "n_positions";
+  keys.norm_eps = "layer_norm_epsilon";
+  keys.eps = 1e-5;
+  keys.activation = "activation_function";
+  keys.act = "gelu_new";
+  return keys;
+}
+
+ModelDescription ReadCommon(const ConfigReader& config, const ConfigDefaults& defaults) {
+  ModelDescription d = ReadSizes(config, defaults);
+  d.intermediate = config.Int("intermediate_size");
+  if (d.head_dim % 2 != 0) config.Fail("head_dim " + std::to_string(d.head_dim) + " is odd");
+  ReadRope(config, &d, defaults.rope);
+  return d;
+}
+
+void ReadWindow(const ConfigReader& config, std::int64_t absent, ModelDescription* d) {
+  const bool mentioned = config.Mentions("sliding_window");
+  const std::int64_t window = mentioned ? config.IntOr("sliding_window", 0) : absent;
+  d->windows.assign(static_cast<std::size_t>(d->layers), window);
+}
+
+void ReadWindows(const ConfigReader& config, std::int64_t window,
+                 const std::function<bool(std::int64_t)>& slides, ModelDescription* d) {
+  const bool listed = config.Has("layer_types");
+  if (listed && !config.root().at("layer_types").is_array()) {
+    config.Fail("layer_types: expected an array");
+  }
+  if (listed && config.root().at("layer_types").size() != d->windows.size()) {
+    config.Fail("layer_types: expected " + std::to_string(d->layers) + " entries, got " +
+                std::to_string(config.root().at("layer_types").size()));
+  }
+  for (std::size_t i = 0; i < d->windows.size(); ++i) {
+    bool sliding = slides(static_cast<std::int64_t>(i));
+    if (listed) {
+      const json& type = config.root().at("layer_types").at(i);
+      sliding = type == "sliding_attention";
+      if (!sliding && type != "full_attention") {
+        config.Fail("layer_types: unknown value " + type.dump() +
+                    " (known: full_attention, sliding_attention)");
+      }
+    }
+    d->windows[i] = sliding ? window : 0;
+  }
+}
+
+}  // namespace roundlab

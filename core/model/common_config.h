@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "core/model/config_reader.h"
+#include "core/model/description.h"
+
+namespace roundlab {
+
+// Keys of config.json that many families share.
+
+/// What a family's rope is like where config.json is silent.
+struct RopeDefaults {
+  double theta = 10000;
+  double partial = 1;             ///< of the head that turns
+  bool may_be_partial = false;    ///< else any other partial_rotary_factor is refused
+  bool long_names = false;        ///< types "su" and "yarn" are LongRoPE, as in early Phi-3 files
+  double original_positions = 0;  ///< of the model, where config.json has none; 0: none either
+};
+
+/// What a family's config class has where config.json is silent, and what its keys are called.
+struct ConfigDefaults {
+  const char* hidden = "hidden_size";
+  const char* layers = "num_hidden_layers";
+  const char* heads = "num_attention_heads";
+  const char* positions = "max_position_embeddings";
+  const char* norm_eps = "rms_norm_eps";
+  const char* activation = "hidden_act";
+  std::int64_t kv_heads = 0;       ///< 0: as many as heads
+  std::int64_t max_positions = 0;  ///< 0: must be given
+  std::int64_t head_dim = 0;       ///< 0: hidden / heads
+  double eps = 1e-6;
+  const char* act = "silu";
+  bool tied = false;
+  RopeDefaults rope = {};
+};
+
+/// Sizes, norm_eps, activation, tie_word_embeddings, ids of bos and eos. Windows are 0; neither
+/// intermediate nor rope is read. Throws Error for values that contradict one another.
+ModelDescription ReadSizes(const ConfigReader& config, const ConfigDefaults& defaults = {});
+
+/// Keys of GPT-2 and its kin: n_embd, n_layer, ..., or their newer names.
+ConfigDefaults GptKeys();
+
+/// The same with intermediate_size and rope: what the families of the llama type read.
+ModelDescription ReadCommon(const ConfigReader& config, const ConfigDefaults& defaults = {});
+
+/// rope_parameters, or rope_theta with rope_scaling; sets rope and rotary_dim.
+void ReadRope(const ConfigReader& config, ModelDescription* d, const RopeDefaults& defaults = {});
+
+/// What rope_parameters, or an entry of it, say; `theta` where they are silent.
+RopeDescription ReadRopeParameters(const ConfigReader& config, const ConfigReader& inner,
+                                   const RopeDefaults& defaults, std::int64_t rotary_dim);
+
+/// sliding_window for all layers; `absent` where the key is, none where it is null.
+void ReadWindow(const ConfigReader& config, std::int64_t absent, ModelDescription* d);
+
+/// The value of `key`, `absent` where there is none.
+Activation ReadActivation(const ConfigReader& config, const char* key = "hidden_act",
+                          const char* absent = "silu");
+
+/// Sliding windows as `layer_types` says, or where it is absent as `slides` says a layer.
+void ReadWindows(const ConfigReader& config, std::int64_t window,
+                 const std::function<bool(std::int64_t)>& slides, ModelDescription* d);
+
+}  // namespace roundlab

@@ -1,0 +1,62 @@
+#include "core/model/ends.h"
+
+#include <ATen/ATen.h>
+
+#include <string>
+
+#include "core/base/error.h"
+
+namespace roundlab {
+
+ModelEnds::ModelEnds(const ModelDescription& description)
+    : description_(description), plan_(description.Ends()) {
+  const auto slot = [](const std::optional<NormPlan>& norm) {
+    return norm ? std::optional<NormSlot>({norm->name, {}, {}, *norm}) : std::nullopt;
+  };
+  embedding_norm = slot(plan_.embedding_norm);
+  final_norm = slot(plan_.final_norm);
+}
+
+void ModelEnds::SetHead(const at::Tensor& weight, const at::Tensor& bias) {
+  head_ = LogitHead(weight, bias, plan_.logit_soft_cap);
+}
+
+at::Tensor ModelEnds::Embed(const at::Tensor& tokens) const {
+  return Embed(tokens, at::arange(tokens.size(-1), at::kLong));
+}
+
+at::Tensor ModelEnds::Embed(const at::Tensor& tokens, const at::Tensor& at_positions) const {
+  const at::Tensor flat = tokens.flatten();
+  ROUNDLAB_CHECK(flat.numel() > 0, "no tokens to embed");
+  const auto low = flat.min().item<std::int64_t>();
+  const auto high = flat.max().item<std::int64_t>();
+  if (low < 0 || high >= description_.vocab) {
+    throw Error("token id " + std::to_string(low < 0 ? low : high) +
+                " is outside the model's vocabulary of " + std::to_string(description_.vocab));
+  }
+  at::Tensor x = embedding.index_select(0, flat).view({tokens.size(0), tokens.size(1), -1});
+  if (plan_.embedding_scale != 1) x = x * plan_.embedding_scale;
+  if (project_in.defined()) x = at::linear(x, project_in);
+  if (positions.defined()) {
+    const std::int64_t rows = plan_.position_rows - plan_.position_offset;
+    const auto last = at_positions.max().item<std::int64_t>();
+    if (last >= rows) {
+      throw Error("position " + std::to_string(last) + " is beyond the model's " +
+                  std::to_string(rows) + " learned positions");
+    }
+    x = x + positions.index_select(0, at_positions + plan_.position_offset);
+  }
+  return embedding_norm ? embedding_norm->Forward(x) : x;
+}
+
+at::Tensor ModelEnds::Final(const at::Tensor& hidden) const {
+  at::Tensor x = hidden.to(at::kFloat);
+  if (final_norm) x = final_norm->Forward(x);
+  return project_out.defined() ? at::linear(x, project_out) : x;
+}
+
+RopeTable ModelEnds::Rope(std::int64_t positions_of_text) const {
+  return MakeRopeTable(description_, positions_of_text);
+}
+
+}  // namespace roundlab

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+
+#include "core/kernels/token_nll.h"
+#include "core/model/block.h"
+#include "core/model/description.h"
+#include "core/model/rope.h"
+
+namespace roundlab {
+
+/// What a model has besides its blocks, as EndsPlan says: token and position embeddings, final norm
+/// and head. A ModelSource fills in the tensors, all float32.
+class ModelEnds {
+ public:
+  explicit ModelEnds(const ModelDescription& description);
+
+  /// tokens: int64 [batch, seq], at positions 0, 1, ... -> input of the first block, [batch, seq,
+  /// hidden] float32. Throws Error for an id outside the vocabulary.
+  at::Tensor Embed(const at::Tensor& tokens) const;
+  /// The same with each token's position, int64 [seq].
+  at::Tensor Embed(const at::Tensor& tokens, const at::Tensor& at_positions) const;
+  /// Input of the head: hidden [..., hidden] after the final norm, [..., embedding_width].
+  at::Tensor Final(const at::Tensor& hidden) const;
+  const LogitHead& head() const { return head_; }
+  void SetHead(const at::Tensor& weight, const at::Tensor& bias);
+  /// cos and sin of all positions of a text, for the blocks.
+  RopeTable Rope(std::int64_t positions_of_text) const;
+
+  const EndsPlan& plan() const { return plan_; }
+
+  at::Tensor embedding;    ///< [vocab, embedding_width]
+  at::Tensor positions;    ///< [position_rows, hidden], or undefined
+  at::Tensor project_in;   ///< [hidden, embedding_width], or undefined
+  at::Tensor project_out;  ///< [embedding_width, hidden], or undefined
+  std::optional<NormSlot> embedding_norm;
+  std::optional<NormSlot> final_norm;
+
+ private:
+  ModelDescription description_;
+  EndsPlan plan_;
+  LogitHead head_;
+};
+
+}  // namespace roundlab

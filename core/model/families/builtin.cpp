@@ -1,0 +1,44 @@
+#include "core/model/families/builtin.h"
+
+#include "core/model/families/bloom.h"
+#include "core/model/families/falcon.h"
+#include "core/model/families/gemma.h"
+#include "core/model/families/gpt_neox.h"
+#include "core/model/families/gptj.h"
+#include "core/model/families/llama.h"
+#include "core/model/families/mixture.h"
+#include "core/model/families/olmo2.h"
+#include "core/model/families/opt.h"
+#include "core/model/families/phi.h"
+#include "core/model/families/stablelm.h"
+#include "core/model/families/starcoder2.h"
+
+namespace roundlab {
+
+const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
+  static const std::map<std::string, DescribeFamily> kFamilies = {
+      {"bloom", DescribeBloom},
+      {"falcon", DescribeFalcon},
+      {"gemma", DescribeGemma},
+      {"gemma2", DescribeGemma2},
+      {"gemma3", DescribeGemma3Multimodal},
+      {"gemma3_text", DescribeGemma3},
+      {"gpt_neox", DescribeGptNeoX},
+      {"gptj", DescribeGptJ},
+      {"llama", DescribeLlama},
+      {"mistral", DescribeMistral},
+      {"mixtral", DescribeMixtral},
+      {"olmo2", DescribeOlmo2},
+      {"opt", DescribeOpt},
+      {"phi", DescribePhi},
+      {"phi3", DescribePhi3},
+      {"qwen2", DescribeQwen2},
+      {"qwen3", DescribeQwen3},
+      {"qwen3_moe", DescribeQwen3Moe},
+      {"stablelm", DescribeStableLm},
+      {"starcoder2", DescribeStarcoder2},
+  };
+  return kFamilies;
+}
+
+}  // namespace roundlab

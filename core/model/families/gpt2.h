@@ -1,0 +1,11 @@
+#pragma once
+
+#include "core/model/config_reader.h"
+#include "core/model/description.h"
+
+namespace roundlab {
+
+/// GPT-2: learned positions, matrices stored as [in, out] (Conv1D), q, k and v in one.
+ModelDescription DescribeGpt2(const ConfigReader& config);
+
+}  // namespace roundlab

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "core/model/config_reader.h"
+#include "core/model/description.h"
+
+namespace roundlab {
+
+/// GPT-J: attention and MLP side by side behind one norm, rotary positions in pairs.
+ModelDescription DescribeGptJ(const ConfigReader& config);
+
+}  // namespace roundlab

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "core/model/config_reader.h"
+#include "core/model/description.h"
+
+namespace roundlab {
+
+// Llama and what is laid out like it: RMSNorm before attention and before a gated MLP.
+
+ModelDescription DescribeLlama(const ConfigReader& config);
+ModelDescription DescribeMistral(const ConfigReader& config);
+ModelDescription DescribeQwen2(const ConfigReader& config);
+/// RMSNorm over each head of q and k.
+ModelDescription DescribeQwen3(const ConfigReader& config);
+
+/// A block as ModelDescription's qkv_bias, output_bias, mlp_bias and qk_norm have it.
+BlockPlan LlamaBlock(const ModelDescription& d, std::int64_t block);
+EndsPlan LlamaEnds(const ModelDescription& d);
+/// Has the description laid out by these two.
+void UseLlamaPlans(ModelDescription* d);
+
+}  // namespace roundlab

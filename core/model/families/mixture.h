@@ -1,0 +1,14 @@
+#pragma once
+
+#include "core/model/config_reader.h"
+#include "core/model/description.h"
+
+namespace roundlab {
+
+// Attention as llama's, MLPs of experts with a router. The router stays in full precision.
+
+ModelDescription DescribeMixtral(const ConfigReader& config);
+/// Some layers may have a plain MLP (mlp_only_layers, decoder_sparse_step).
+ModelDescription DescribeQwen3Moe(const ConfigReader& config);
+
+}  // namespace roundlab

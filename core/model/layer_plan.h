@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace roundlab {
+
+/// What a linear layer does in its block.
+enum class LinearRole {
+  kQuery,
+  kKey,
+  kValue,
+  kQueryKeyValue,  ///< all three in one stored matrix, see FusedLayout
+  kAttentionOutput,
+  kGate,
+  kUp,      ///< of a plain MLP: its first layer
+  kGateUp,  ///< rows of gate, then those of up
+  kDown,
+};
+
+/// "query", "query_key_value", ...: for documents and messages.
+const char* RoleName(LinearRole role);
+
+/// One linear layer of a block; y = x W^T + b.
+struct LinearPlan {
+  std::string name;  ///< in the checkpoint, without ".weight": "model.layers.0.mlp.up_proj"
+  std::int64_t out = 0;
+  std::int64_t in = 0;
+  bool bias = false;
+  LinearRole role = LinearRole::kUp;
+  /// Which of the block's distinct tensors feeds it: layers with the same number see the same one,
+  /// so that they share a Hessian.
+  std::size_t input = 0;
+  /// Stored as [in, out] (GPT-2's Conv1D); the slot has the transpose, [out, in], as all others.
+  bool transposed = false;
+  std::int64_t expert = -1;  ///< of a mixture; -1: none
+};
+
+enum class NormKind {
+  kRms,    ///< x / sqrt(mean(x^2) + eps) * (offset + w)
+  kLayer,  ///< (x - mean) / sqrt(variance + eps) * (offset + w) + b
+};
+
+/// Where a block has a norm. Before: of what a branch reads; On: of what a branch gives, before it
+/// is added; After: of the sum.
+enum class NormPlace {
+  kBeforeAttention,
+  kOnAttention,
+  kAfterAttention,
+  kBeforeMlp,
+  kOnMlp,
+  kAfterMlp,
+  kQuery,  ///< of each head of q before rotary, or of all heads at once (width tells)
+  kKey,
+};
+
+struct NormPlan {
+  std::string name;  ///< in the checkpoint, without ".weight"
+  NormPlace place = NormPlace::kBeforeAttention;
+  NormKind kind = NormKind::kRms;
+  std::int64_t width = 0;
+  double eps = 1e-6;
+  double offset = 0;  ///< added to the stored weight: 1 in Gemma
+  bool bias = false;
+  /// Heads with a weight of their own, stored as NAME.norms.HEAD; the slot has them one after the
+  /// other, [split width]. 0: one weight for all.
+  std::int64_t split = 0;
+  /// Inputs (LinearPlan::input) that are this norm's output and that nothing else reads it but
+  /// through: a transform may fold factors into the norm. Empty where there are other readers.
+  std::vector<std::size_t> feeds;
+};
+
+}  // namespace roundlab

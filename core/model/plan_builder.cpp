@@ -1,0 +1,144 @@
+#include "core/model/plan_builder.h"
+
+#include <cmath>
+#include <utility>
+
+#include "core/base/error.h"
+
+namespace roundlab {
+
+NormPlan LayerNormPlan(const ModelDescription& description, const std::string& name) {
+  NormPlan norm;
+  norm.name = name;
+  norm.kind = NormKind::kLayer;
+  norm.width = description.hidden;
+  norm.eps = description.norm_eps;
+  norm.bias = true;
+  return norm;
+}
+
+PlanBuilder::PlanBuilder(const ModelDescription& description, std::int64_t block,
+                         std::string prefix)
+    : d_(description), prefix_(std::move(prefix)) {
+  AttentionPlan& a = plan.attention;
+  a.heads = d_.heads;
+  a.kv_heads = d_.kv_heads;
+  a.head_dim = d_.head_dim;
+  a.scale = 1.0 / std::sqrt(static_cast<double>(d_.head_dim));
+  a.window = d_.windows.empty() ? 0 : d_.windows.at(static_cast<std::size_t>(block));
+  a.rotary_dim = d_.rotary_dim == 0 ? d_.head_dim : d_.rotary_dim;
+  plan.mlp.activation = d_.activation;
+  norm_.eps = d_.norm_eps;
+}
+
+PlanBuilder& PlanBuilder::Norms(NormKind kind, double offset, bool bias) {
+  norm_.kind = kind;
+  norm_.offset = offset;
+  norm_.bias = bias;
+  return *this;
+}
+
+PlanBuilder& PlanBuilder::Norm(NormPlace place, const std::string& name) {
+  return Norm(place, name, d_.hidden);
+}
+
+PlanBuilder& PlanBuilder::Norm(NormPlace place, const std::string& name, std::int64_t width,
+                               std::int64_t split) {
+  NormPlan norm = norm_;
+  norm.name = prefix_ + name;
+  norm.place = place;
+  norm.width = width;
+  norm.split = split;
+  plan.norms.push_back(norm);
+  return *this;
+}
+
+void PlanBuilder::Linear(const std::string& name, std::int64_t out, std::int64_t in,
+                         LinearRole role, std::size_t input, bool bias, std::int64_t expert) {
+  plan.linears.push_back({prefix_ + name, out, in, bias, role, input, false, expert});
+}
+
+PlanBuilder& PlanBuilder::Attention(const std::vector<std::string>& names, bool qkv_bias,
+                                    bool output_bias) {
+  const std::int64_t q = d_.heads * d_.head_dim;
+  const std::int64_t kv = d_.kv_heads * d_.head_dim;
+  const std::size_t input = inputs_++;
+  Linear(names.at(0), q, d_.hidden, LinearRole::kQuery, input, qkv_bias);
+  Linear(names.at(1), kv, d_.hidden, LinearRole::kKey, input, qkv_bias);
+  Linear(names.at(2), kv, d_.hidden, LinearRole::kValue, input, qkv_bias);
+  Linear(names.at(3), d_.hidden, q, LinearRole::kAttentionOutput, inputs_++, output_bias);
+  return *this;
+}
+
+PlanBuilder& PlanBuilder::FusedAttention(const std::string& qkv, const std::string& output,
+                                         FusedLayout layout, bool qkv_bias, bool output_bias) {
+  plan.attention.layout = layout;
+  const std::int64_t q = d_.heads * d_.head_dim;
+  const std::int64_t rows = q + 2 * d_.kv_heads * d_.head_dim;
+  Linear(qkv, rows, d_.hidden, LinearRole::kQueryKeyValue, inputs_++, qkv_bias);
+  Linear(output, d_.hidden, q, LinearRole::kAttentionOutput, inputs_++, output_bias);
+  return *this;
+}
+
+/// Where branches are parallel and have one norm, the MLP reads what attention reads.
+std::size_t PlanBuilder::MlpInput() {
+  const bool shared = plan.parallel && plan.Norm(NormPlace::kBeforeMlp) == nullptr;
+  return shared ? 0 : inputs_++;
+}
+
+PlanBuilder& PlanBuilder::GatedMlp(const std::vector<std::string>& names, bool bias) {
+  const std::size_t input = MlpInput();
+  const std::int64_t inner = d_.intermediate;
+  if (names.size() == 2) {
+    Linear(names[0], 2 * inner, d_.hidden, LinearRole::kGateUp, input, bias);
+  } else {
+    Linear(names.at(0), inner, d_.hidden, LinearRole::kGate, input, bias);
+    Linear(names.at(1), inner, d_.hidden, LinearRole::kUp, input, bias);
+  }
+  Linear(names.back(), d_.hidden, inner, LinearRole::kDown, inputs_++, bias);
+  return *this;
+}
+
+PlanBuilder& PlanBuilder::PlainMlp(const std::string& up, const std::string& down, bool bias) {
+  plan.mlp.gated = false;
+  Linear(up, d_.intermediate, d_.hidden, LinearRole::kUp, MlpInput(), bias);
+  Linear(down, d_.hidden, d_.intermediate, LinearRole::kDown, inputs_++, bias);
+  return *this;
+}
+
+PlanBuilder& PlanBuilder::Experts(const ExpertsPlan& experts, const std::vector<std::string>& names,
+                                  std::int64_t inner) {
+  plan.mlp.experts = experts;
+  plan.mlp.experts->router = prefix_ + experts.router;
+  for (std::int64_t expert = 0; expert < experts.count; ++expert) {
+    const auto name = [&](std::size_t i) {
+      std::string text = names.at(i);
+      return text.replace(text.find('#'), 1, std::to_string(expert));
+    };
+    const std::size_t input = inputs_++;  // the tokens sent to it
+    Linear(name(0), inner, d_.hidden, LinearRole::kGate, input, false, expert);
+    Linear(name(1), inner, d_.hidden, LinearRole::kUp, input, false, expert);
+    Linear(name(2), d_.hidden, inner, LinearRole::kDown, inputs_++, false, expert);
+  }
+  return *this;
+}
+
+BlockPlan PlanBuilder::Done() {
+  for (NormPlan& norm : plan.norms) {
+    if (plan.residual_of_norm) continue;  // the residual reads it too
+    const bool attention = norm.place == NormPlace::kBeforeAttention;
+    const bool mlp = norm.place == NormPlace::kBeforeMlp ||
+                     (attention && plan.parallel && plan.Norm(NormPlace::kBeforeMlp) == nullptr);
+    for (const LinearPlan& linear : plan.linears) {
+      const bool reads_attention = linear.role <= LinearRole::kQueryKeyValue;
+      const bool reads_mlp = linear.role >= LinearRole::kGate && linear.role != LinearRole::kDown;
+      if (!(attention && reads_attention) && !(mlp && reads_mlp)) continue;
+      if (norm.feeds.empty() || norm.feeds.back() != linear.input) {
+        norm.feeds.push_back(linear.input);
+      }
+    }
+  }
+  return std::move(plan);
+}
+
+}  // namespace roundlab

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/model/description.h"
+#include "core/model/plan.h"
+
+namespace roundlab {
+
+/// A LayerNorm with bias as wide as the model, of its norm_eps: what EndsPlan often wants.
+NormPlan LayerNormPlan(const ModelDescription& description, const std::string& name);
+
+/// Writes down a block from the names of its parts; what families are made with. Attention and MLP
+/// are added in this order, norms before what they feed. Names are without prefix and ".weight".
+class PlanBuilder {
+ public:
+  /// `prefix`: of the block's names, "model.layers.3.". Heads, scale, window and rotary positions
+  /// come from the description.
+  PlanBuilder(const ModelDescription& description, std::int64_t block, std::string prefix);
+
+  /// What all norms of the block are like; RMS without offset where not called.
+  PlanBuilder& Norms(NormKind kind, double offset = 0, bool bias = false);
+  PlanBuilder& Norm(NormPlace place, const std::string& name);
+  /// kQuery and kKey: `width` is head_dim, or of all heads.
+  PlanBuilder& Norm(NormPlace place, const std::string& name, std::int64_t width,
+                    std::int64_t split = 0);
+
+  /// q, k, v and output projection.
+  PlanBuilder& Attention(const std::vector<std::string>& names, bool qkv_bias, bool output_bias);
+  PlanBuilder& FusedAttention(const std::string& qkv, const std::string& output, FusedLayout layout,
+                              bool qkv_bias, bool output_bias);
+  /// gate, up and down; or gate and up in one, and down.
+  PlanBuilder& GatedMlp(const std::vector<std::string>& names, bool bias);
+  PlanBuilder& PlainMlp(const std::string& up, const std::string& down, bool bias);
+  /// `names` as of GatedMlp with "#" for the expert's number; `inner`: an expert's width.
+  PlanBuilder& Experts(const ExpertsPlan& experts, const std::vector<std::string>& names,
+                       std::int64_t inner);
+
+  BlockPlan plan;  ///< what has been written so far; the rest is set here
+  /// The plan with its norms' feeds.
+  BlockPlan Done();
+
+ private:
+  void Linear(const std::string& name, std::int64_t out, std::int64_t in, LinearRole role,
+              std::size_t input, bool bias, std::int64_t expert = -1);
+  std::size_t MlpInput();
+
+  const ModelDescription& d_;
+  std::string prefix_;
+  NormPlan norm_;
+  std::size_t inputs_ = 0;
+};
+
+}  // namespace roundlab

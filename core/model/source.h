@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/model/block.h"
+#include "core/model/description.h"
+#include "core/model/ends.h"
+
+namespace roundlab {
+
+/// Where a model's weights come from. Blocks are made one by one when asked for, so that a model
+/// need never lie in memory as a whole.
+class ModelSource {
+ public:
+  virtual ~ModelSource() = default;
+  virtual const ModelDescription& description() const = 0;
+  /// What it is called in messages: the folder or file, where there is one.
+  virtual const std::string& path() const = 0;
+  /// Equal for equal weights only.
+  virtual std::string Fingerprint() const = 0;
+  virtual std::unique_ptr<DecoderBlock> LoadBlock(std::int64_t index) const = 0;
+  virtual ModelEnds LoadEnds() const = 0;
+};
+
+}  // namespace roundlab
