@@ -122,21 +122,24 @@ class Pipeline {
     for (std::size_t i = 0; i < stages_.size(); ++i) {
       work.last_stage = i + 1 == stages_.size();
       stages_[i]->Apply(&work);
+      if (stages_[i]->Kind() == StageKind::kTransform) work.KeepTransformed();
     }
     work.Finish();
     original_ = work.original();
     quantized_ = work.quantized();
-    store_->Save(index, work.weights(), own, original_, quantized_);
+    const StoredWeights made{std::move(work.weights()), std::move(work.tensors()), {}};
+    store_->Save(index, made, own, original_, quantized_);
     if (Resumable() && in_.unit_kept) in_.unit_kept();
-    Keep(std::move(work.weights()), index);
+    Keep(made, index);
   }
 
   /// Into the model, in the order of its layers (a map has them by name).
-  void Keep(std::map<std::string, QuantizedWeight> weights, std::int64_t unit) {
+  void Keep(const StoredWeights& made, std::int64_t unit) {
     for (const std::string& name : LinearsOf(in_.source->description(), PlanAt(unit))) {
-      const auto found = weights.find(name);
-      if (found != weights.end()) model_.Add(name, std::move(found->second));
+      const auto found = made.layers.find(name);
+      if (found != made.layers.end()) model_.Add(name, found->second);
     }
+    for (const auto& [name, tensor] : made.tensors) model_.AddTensor(name, tensor);
   }
 
   const PipelineInputs in_;

@@ -53,8 +53,8 @@ ProgressStore::State ProgressStore::Load() const {
   return state;
 }
 
-std::map<std::string, QuantizedWeight> ProgressStore::Weights(std::int64_t unit) const {
-  return LoadWeights(File("weights", unit)).layers;
+StoredWeights ProgressStore::Weights(std::int64_t unit) const {
+  return LoadWeights(File("weights", unit));
 }
 
 RunRecord ProgressStore::Record(std::int64_t unit) const {
@@ -62,9 +62,8 @@ RunRecord ProgressStore::Record(std::int64_t unit) const {
   return RunRecord::Parse(ReadFile(file), file);
 }
 
-void ProgressStore::Save(std::int64_t unit, const std::map<std::string, QuantizedWeight>& weights,
-                         const RunRecord& record, const at::Tensor& fp_chain,
-                         const at::Tensor& q_chain) {
+void ProgressStore::Save(std::int64_t unit, const StoredWeights& weights, const RunRecord& record,
+                         const at::Tensor& fp_chain, const at::Tensor& q_chain) {
   if (folder_.empty()) return;
   std::vector<TensorToWrite> chains;
   for (const auto& [name, chain] : {std::pair{"fp", fp_chain}, std::pair{"q", q_chain}}) {
@@ -76,7 +75,7 @@ void ProgressStore::Save(std::int64_t unit, const std::map<std::string, Quantize
                       {static_cast<const std::byte*>(chain.const_data_ptr()), chain.nbytes()}});
   }
   WriteSafetensors(File("chains", unit), chains);
-  SaveWeights(File("weights", unit), {weights, {}});
+  SaveWeights(File("weights", unit), weights);
   WriteFileAtomically(File("record", unit), record.Serialize());
   std::error_code none;
   if (unit > 0) std::filesystem::remove(File("chains", unit - 1), none);

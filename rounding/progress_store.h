@@ -7,7 +7,7 @@
 #include <string>
 
 #include "core/metrics/run_record.h"
-#include "core/quant/quantized_weight.h"
+#include "rounding/weights_file.h"
 
 namespace roundlab {
 
@@ -27,11 +27,11 @@ class ProgressStore {
   explicit ProgressStore(std::string folder);
 
   State Load() const;
-  std::map<std::string, QuantizedWeight> Weights(std::int64_t unit) const;
+  StoredWeights Weights(std::int64_t unit) const;
   RunRecord Record(std::int64_t unit) const;
 
-  void Save(std::int64_t unit, const std::map<std::string, QuantizedWeight>& weights,
-            const RunRecord& record, const at::Tensor& fp_chain, const at::Tensor& q_chain);
+  void Save(std::int64_t unit, const StoredWeights& weights, const RunRecord& record,
+            const at::Tensor& fp_chain, const at::Tensor& q_chain);
   void Remove();  ///< the whole folder, when the run is done
 
  private:

@@ -26,6 +26,10 @@ void QuantizedModel::Add(const std::string& name, QuantizedWeight weight) {
   ROUNDLAB_CHECK(added, "layer '" + name + "' is rounded twice");
 }
 
+void QuantizedModel::AddTensor(const std::string& name, at::Tensor tensor) {
+  tensors_.insert_or_assign(name, std::move(tensor));
+}
+
 std::string QuantizedModel::CodesSha256() const {
   Sha256 hash;
   for (const std::string& name : order_) {
@@ -41,6 +45,10 @@ std::string QuantizedModel::CodesSha256() const {
       hash.Update(Bytes(*part.tensor));
     }
   }
+  for (const auto& [name, tensor] : tensors_) {
+    hash.Update(name + "\n");
+    hash.Update(Bytes(tensor));
+  }
   return hash.HexDigest();
 }
 
@@ -55,7 +63,17 @@ double QuantizedModel::BitsPerWeight() const {
 }
 
 void QuantizedModel::ApplyTo(DecoderBlock* block) const {
+  const auto replace = [this](const std::string& name, at::Tensor* tensor) {
+    const auto found = tensors_.find(name);
+    if (found != tensors_.end()) *tensor = found->second;
+  };
+  for (NormSlot* norm : block->Norms()) {
+    replace(norm->name + ".weight", &norm->weight);
+    replace(norm->name + ".bias", &norm->bias);
+  }
   for (LinearSlot* slot : block->Linears()) {
+    replace(slot->name + ".weight", &slot->weight);
+    replace(slot->name + ".bias", &slot->bias);
     const auto found = layers_.find(slot->name);
     if (found == layers_.end()) continue;
     slot->weight = found->second.Dequantize();

@@ -145,6 +145,23 @@ void UnitWork::Keep(LinearSlot* slot, QuantizedWeight weight) {
   weights_.insert_or_assign(slot->name, std::move(weight));
 }
 
+void UnitWork::KeepTransformed() {
+  statistics_.clear();
+  const auto keep = [this](const std::string& name, const at::Tensor& tensor) {
+    if (tensor.defined()) tensors_[name] = tensor.contiguous();
+  };
+  for (const auto& block : unit_.blocks()) {
+    for (NormSlot* norm : block->Norms()) {
+      keep(norm->name + ".weight", norm->weight);
+      keep(norm->name + ".bias", norm->bias);
+    }
+    for (LinearSlot* slot : block->Linears()) {
+      keep(slot->name + ".bias", slot->bias);
+      if (!setting_.quant->For(slot->name)) keep(slot->name + ".weight", slot->weight);
+    }
+  }
+}
+
 void UnitWork::Changed(const LinearSlot& slot) {
   auto& known = statistics_[Chain::kQuantized];
   known.erase(known.upper_bound(KeyOf(slot)), known.end());

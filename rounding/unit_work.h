@@ -65,6 +65,11 @@ class UnitWork {
   void Keep(LinearSlot* slot, QuantizedWeight weight);
   /// Made so far, by layer.
   std::map<std::string, QuantizedWeight>& weights() { return weights_; }
+  /// After a transform: what is known of inputs no longer holds, and all norms, biases and
+  /// weights of skipped layers are kept as tensors of the model.
+  void KeepTransformed();
+  /// Changed tensors of the unit, see QuantizedModel::AddTensor.
+  std::map<std::string, at::Tensor>& tensors() { return tensors_; }
   /// What is known of inputs behind `slot` no longer holds.
   void Changed(const LinearSlot& slot);
 
@@ -93,6 +98,7 @@ class UnitWork {
   std::map<const LinearSlot*, Key> keys_;
   std::map<Chain, std::map<Key, std::shared_ptr<const InputStatistics>>> statistics_;
   std::map<std::string, QuantizedWeight> weights_;
+  std::map<std::string, at::Tensor> tensors_;
 };
 
 }  // namespace roundlab

@@ -12,8 +12,9 @@
 namespace roundlab {
 namespace {
 
-constexpr const char* kSpec = "spec ";    // in front of a layer's name in the metadata
-constexpr const char* kAbout = "about ";  // in front of a key of StoredWeights::about
+constexpr const char* kSpec = "spec ";      // in front of a layer's name in the metadata
+constexpr const char* kTensor = "tensor ";  // in front of a changed tensor's name
+constexpr const char* kAbout = "about ";    // in front of a key of StoredWeights::about
 
 ElementType StoredType(at::ScalarType type) {
   if (type == at::kByte) return ElementType::kU8;
@@ -83,6 +84,14 @@ void SaveWeights(const std::string& path, const StoredWeights& weights) {
   std::vector<TensorToWrite> tensors;
   std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : weights.about) metadata[kAbout + key] = text;
+  for (const auto& [name, tensor] : weights.tensors) {
+    ROUNDLAB_CHECK(tensor.is_contiguous() && tensor.scalar_type() == at::kFloat, "float32");
+    metadata[kTensor + name] = "float32";
+    tensors.push_back({name,
+                       ElementType::kF32,
+                       tensor.sizes().vec(),
+                       {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
+  }
   for (const auto& [name, weight] : weights.layers) {
     metadata[kSpec + name] = SpecText(weight.spec);
     QuantizedWeight all = weight;
@@ -104,6 +113,12 @@ StoredWeights LoadWeights(const std::string& path) {
   StoredWeights stored;
   for (const auto& [key, text] : file.metadata()) {
     if (key.starts_with(kAbout)) stored.about[key.substr(std::strlen(kAbout))] = text;
+    if (key.starts_with(kTensor)) {
+      const std::string name = key.substr(std::strlen(kTensor));
+      const TensorView* view = file.Find(name);
+      if (view == nullptr) throw Error(path + ": tensor '" + name + "' is missing");
+      stored.tensors[name] = ReadPart(*view, at::kFloat);
+    }
     if (!key.starts_with(kSpec)) continue;
     const std::string name = key.substr(std::strlen(kSpec));
     const std::string place = path + ": layer '" + name + "'";

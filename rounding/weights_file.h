@@ -10,11 +10,13 @@ namespace roundlab {
 /// Rounded layers as they lie in a file: by name, and what the file says of itself.
 struct StoredWeights {
   std::map<std::string, QuantizedWeight> layers;
-  std::map<std::string, std::string> about;  ///< "model", "model_sha256", ...
+  std::map<std::string, at::Tensor> tensors;  ///< changed ones, see QuantizedModel; float32
+  std::map<std::string, std::string> about;   ///< "model", "model_sha256", ...
 };
 
 /// Writes a safetensors file: NAME.PART for each part of each layer (QuantizedWeight::Parts), and
-/// in its metadata the spec of each layer and `about`. Whole or not at all.
+/// in its metadata the spec of each layer and `about`; changed tensors under their own names. Whole
+/// or not at all.
 void SaveWeights(const std::string& path, const StoredWeights& weights);
 
 /// Throws Error, naming file and tensor, for a file that is cut off, lacks a part, or has parts

@@ -16,10 +16,10 @@ namespace roundlab {
 /// One linear layer, seen by the code that rounds it. The block runs with `effective` where it is
 /// defined and with `weight` otherwise; `weight` never changes.
 struct LinearSlot {
-  std::string name;      ///< Hugging Face name without ".weight": "model.layers.0.mlp.up_proj"
-  at::Tensor weight;     ///< [out, in] float32; of a Conv1D the transpose of what is stored
-  at::Tensor bias;       ///< [out] float32 or undefined
-  at::Tensor effective;  ///< [out, in] or undefined; may require grad
+  std::string name;           ///< Hugging Face name without ".weight": "model.layers.0.mlp.up_proj"
+  at::Tensor weight;          ///< [out, in] float32; of a Conv1D the transpose of what is stored
+  at::Tensor bias;            ///< [out] float32 or undefined
+  at::Tensor effective;       ///< [out, in] or undefined; may require grad
   at::Tensor effective_bias;  ///< [out] float32 or undefined: takes the place of bias
   std::function<void(const at::Tensor&)> on_input;  ///< sees each input [..., in] where set
   /// Slots of a block with the same number see the same tensor.

@@ -1,0 +1,90 @@
+#include "rounding/weights_file.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "core/base/error.h"
+#include "rounding/quantized_model.h"
+
+namespace roundlab {
+namespace {
+
+QuantizedWeight Weight() {
+  QuantizedWeight w;
+  w.codes = at::arange(12, at::kByte).view({2, 6});
+  w.scale = at::rand({2, 2});
+  w.zero = at::full({2, 2}, 3.0F);
+  w.spec = {4, 3, GridKind::kSym, ScaleType::kBFloat16, true};
+  return w;
+}
+
+class WeightsFileTest : public ::testing::Test {
+ protected:
+  WeightsFileTest()
+      : file_(::testing::TempDir() + "/weights_" + std::to_string(::getpid()) + ".safetensors") {}
+  ~WeightsFileTest() override { std::filesystem::remove(file_); }
+  std::string ErrorOf(const StoredWeights& weights) {
+    SaveWeights(file_, weights);
+    try {
+      LoadWeights(file_);
+    } catch (const Error& error) {
+      const std::string text = error.what();
+      return text.starts_with(file_) ? text.substr(file_.size() + 2) : text;
+    }
+    return "";
+  }
+  std::string file_;
+};
+
+TEST_F(WeightsFileTest, GivesBackAllParts) {
+  QuantizedWeight all = Weight();
+  all.g_idx = at::tensor({0, 1, 0, 1, 0, 1}, at::kInt);
+  all.codebook = at::rand({2, 16});
+  all.left = at::rand({2, 1});
+  all.right = at::rand({1, 6});
+  all.outlier_index = at::tensor({5}, at::kInt);
+  all.outlier_value = at::tensor({9.0F});
+  all.bias = at::rand({2});
+  const StoredWeights stored{{{"a.b", Weight()}, {"c", all}},
+                             {{"norm.weight", at::rand({3})}},
+                             {{"model", "m with spaces"}}};
+  SaveWeights(file_, stored);
+  const StoredWeights again = LoadWeights(file_);
+  EXPECT_EQ(again.about, stored.about);
+  EXPECT_TRUE(at::equal(again.tensors.at("norm.weight"), stored.tensors.at("norm.weight")));
+  ASSERT_EQ(again.layers.size(), 2U);
+  QuantizedModel before;
+  QuantizedModel after;
+  for (const char* name : {"a.b", "c"}) {
+    before.Add(name, stored.layers.at(name));
+    after.Add(name, again.layers.at(name));
+    EXPECT_TRUE(at::equal(stored.layers.at(name).Dequantize(), again.layers.at(name).Dequantize()));
+  }
+  EXPECT_EQ(before.CodesSha256(), after.CodesSha256());
+  EXPECT_EQ(before.BitsPerWeight(), after.BitsPerWeight());
+  EXPECT_EQ(again.layers.at("a.b").spec.scale_dtype, ScaleType::kBFloat16);
+  EXPECT_TRUE(again.layers.at("a.b").spec.gptq_sym_quirk);
+}
+
+TEST_F(WeightsFileTest, PartsThatDoNotFitTogetherAreTold) {
+  QuantizedWeight wide = Weight();
+  wide.spec.group_size = 2;
+  EXPECT_EQ(ErrorOf({{{"a", wide}}, {}, {}}),
+            "layer 'a': scale has another shape than its groups");
+  QuantizedWeight high = Weight();
+  high.spec.bits = 3;
+  EXPECT_EQ(ErrorOf({{{"a", high}}, {}, {}}), "layer 'a': a code is above 2^bits - 1");
+}
+
+TEST_F(WeightsFileTest, ACutOffFileIsTold) {
+  SaveWeights(file_, {{{"a", Weight()}}, {}, {}});
+  std::filesystem::resize_file(file_, std::filesystem::file_size(file_) - 8);
+  EXPECT_THROW(LoadWeights(file_), Error);
+}
+
+}  // namespace
+}  // namespace roundlab
