@@ -73,8 +73,7 @@ TEST_F(WeightsFileTest, GivesBackAllParts) {
 TEST_F(WeightsFileTest, PartsThatDoNotFitTogetherAreTold) {
   QuantizedWeight wide = Weight();
   wide.spec.group_size = 2;
-  EXPECT_EQ(ErrorOf({{{"a", wide}}, {}, {}}),
-            "layer 'a': scale has another shape than its groups");
+  EXPECT_EQ(ErrorOf({{{"a", wide}}, {}, {}}), "layer 'a': scale has another shape than its groups");
   QuantizedWeight high = Weight();
   high.spec.bits = 3;
   EXPECT_EQ(ErrorOf({{{"a", high}}, {}, {}}), "layer 'a': a code is above 2^bits - 1");
