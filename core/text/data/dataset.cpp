@@ -13,9 +13,9 @@
 #include "core/base/files.h"
 #include "core/base/hash.h"
 #include "core/base/suggest.h"
-#include "core/formats/json.h"
 #include "core/text/data/builtin_data.h"
 #include "core/text/data/catalogue.h"
+#include "core/text/data/json_row.h"
 #include "core/text/data/parquet.h"
 #include "core/text/unicode/utf8.h"
 
@@ -47,7 +47,7 @@ void ForLines(std::string_view text, const Take& take) {
 
 std::string JsonDocument(std::string_view line, const std::string& field,
                          const std::string& where) {
-  const nlohmann::json row = ParseJson(line, where);
+  const nlohmann::ordered_json row = ParseRow(line, where);
   if (!row.is_object()) throw Error(where + ": expected a JSON object");
   const auto found = row.find(field);
   if (found == row.end()) {
@@ -85,12 +85,7 @@ std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t mo
   const std::string format = FormatOf(source);
   if (IsBuiltin(source.path)) return BuiltinDocuments(source.path, most);
   if (format == "parquet") return ParquetDocuments(source, most);
-  const std::string text = ReadMaybeGzip(source.path);
-  try {
-    CheckUtf8(text);
-  } catch (const Error& e) {
-    throw Error(source.path + ": " + e.what());
-  }
+  const std::string text = ReadText(source.path);
   std::vector<std::string> documents;
   if (format == "text") {
     if (!Strip(text).empty()) documents.push_back(text);
@@ -224,6 +219,23 @@ std::string ReadMaybeGzip(const std::string& path) {
   const std::string why = gzerror(in, &code);
   const bool ended = gzclose(in) == Z_OK;
   if (got < 0 || !ended) throw Error(path + ": broken gzip file: " + why);
+  return text;
+}
+
+std::string ReadText(const std::string& path) {
+  std::string text = ReadMaybeGzip(path);
+  try {
+    CheckUtf8(text);
+  } catch (const Error& e) {
+    throw Error(path + ": " + e.what());
+  }
+  if (text.find('\r') == std::string::npos) return text;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool pair = text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n';
+    if (!pair) text[kept++] = text[i] == '\r' ? '\n' : text[i];
+  }
+  text.resize(kept);
   return text;
 }
 

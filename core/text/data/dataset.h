@@ -51,7 +51,7 @@ struct Dataset {
   bool join_tokens = false;  ///< documents are encoded each by itself (own BOS), ids concatenated
 };
 
-/// Formats of a file:
+/// Formats of a file (lines end as ReadText says):
 /// * text: the whole file is one document
 /// * endoftext: documents are separated by "<|endoftext|>" and stripped; blank ones are left out
 /// * lines: a line is a document, stripped; blank lines are left out
@@ -71,6 +71,10 @@ Dataset LoadDataset(const DataSource& source, std::int64_t most = 0);
 
 /// The bytes of a file, unpacked where its name ends in .gz; built-in rows as if from a file.
 std::string ReadMaybeGzip(const std::string& path);
+
+/// The text of a file as Python's open() reads it in any format: unpacked, UTF-8, and "\r\n" and
+/// "\r" are "\n". Throws Error "<path>: text is not UTF-8: byte 0xNN at offset N".
+std::string ReadText(const std::string& path);
 
 /// SHA-256 over the documents, for the provenance.
 std::string Fingerprint(const Dataset& dataset);

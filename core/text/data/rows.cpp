@@ -6,26 +6,15 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/formats/json.h"
 #include "core/text/data/csv.h"
+#include "core/text/data/json_row.h"
 #include "core/text/data/parquet.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-std::string ReadUtf8(const std::string& path) {
-  std::string text = ReadMaybeGzip(path);
-  try {
-    CheckUtf8(text);
-  } catch (const Error& e) {
-    throw Error(path + ": " + e.what());
-  }
-  return text;
-}
 
 bool Blank(std::string_view line) {
   return line.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos;
@@ -37,10 +26,10 @@ void AddRow(Json value, const std::string& where, Rows* rows) {
 }
 
 void ReadJson(const std::string& path, Rows* rows) {
-  const std::string text = ReadUtf8(path);
+  const std::string text = ReadText(path);
   const std::size_t start = text.find_first_not_of(" \t\r\n");
   if (start != std::string::npos && text[start] == '[') {
-    Json all = ParseOrderedJson(text, path);
+    Json all = ParseRow(text, path);
     for (std::size_t i = 0; i < all.size(); ++i) {
       AddRow(std::move(all[i]), path + ": row " + std::to_string(i + 1), rows);
     }
@@ -50,7 +39,7 @@ void ReadJson(const std::string& path, Rows* rows) {
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (Blank(lines[i])) continue;
     const std::string where = path + ":" + std::to_string(i + 1);
-    AddRow(ParseOrderedJson(lines[i], where), where, rows);
+    AddRow(ParseRow(lines[i], where), where, rows);
   }
 }
 
@@ -70,7 +59,7 @@ std::string SubjectOf(const fs::path& file) {
 void ReadMmluFile(const fs::path& file, Rows* rows) {
   const std::string path = file.string();
   constexpr std::size_t kColumns = 6;
-  for (const CsvRow& row : ParseCsv(ReadUtf8(path), path)) {
+  for (const CsvRow& row : ParseCsv(ReadText(path), path)) {
     const std::string where = path + ":" + std::to_string(row.line);
     if (row.cells.size() != kColumns) {
       throw Error(where + ": has " + std::to_string(row.cells.size()) +
@@ -97,7 +86,7 @@ void ReadMmluFolder(const std::string& folder, Rows* rows) {
 }
 
 void AddLabels(const std::string& path, Rows* rows) {
-  const std::string text = ReadUtf8(path);
+  const std::string text = ReadText(path);
   std::vector<std::string> labels;
   for (const std::string_view line : Lines(text)) {
     if (!Blank(line)) labels.emplace_back(line);

@@ -45,9 +45,29 @@ std::string Gzip(const std::string& text) {
 
 TEST(DatasetTest, TextIsOneDocumentAsItIs) {
   const TempFolder folder;
-  const std::string text = " a\r\n\nb\n";
+  const std::string text = " a\n\nb\n";
   EXPECT_EQ(LoadFile(folder.Write("a.txt", text)).documents, Texts{text});
   EXPECT_EQ(LoadFile(folder.Write("noname", text)).documents, Texts{text});
+}
+
+// As Python's open(): "\r\n" and a lone "\r" end a line, in every format.
+TEST(DatasetTest, AllFormatsEndLinesAlike) {
+  const std::map<std::string, std::string> texts = {
+      {"text", " a\n\nb\n\n"},
+      {"wikitext", " = a =\n\n b\n\n\n"},
+      {"lines", "a\n b\nc d\n"},
+      {"endoftext", "a\nb<|endoftext|>\nc\n\nd\n"},
+      {"jsonl", "{\"text\": \"a\\r\\nb\"}\n\n{\"text\": \"c\"}\n"}};
+  const TempFolder folder;
+  for (const auto& [format, text] : texts) {
+    const Texts expected = LoadFile(folder.Write("a", text), format).documents;
+    for (const std::string end : {"\r\n", "\r"}) {
+      std::string other;
+      for (const char c : text) c == '\n' ? other += end : other += c;
+      EXPECT_EQ(LoadFile(folder.Write("a", other), format).documents, expected) << format;
+    }
+  }
+  EXPECT_EQ(ReadText(folder.Write("a", "a\r\r\n\n\rb\r")), "a\n\n\n\nb\n");
 }
 
 TEST(DatasetTest, LinesAreStrippedAndBlankOnesLeftOut) {
@@ -89,6 +109,13 @@ TEST(DatasetTest, JsonLinesErrorsNameFileAndRow) {
     return ErrorOf([&] { LoadFile(file, "auto", field); });
   };
   EXPECT_EQ(error("{\"text\": ", "text"), file + ":3: not JSON: error at byte 10");
+  EXPECT_EQ(error(R"({"text": "a \ud83d b"})", "text"),
+            file + R"(:3: not JSON: \ud83d is half a surrogate pair, no character)");
+  EXPECT_EQ(error(R"({"text": "\uD83D\uDE00 \"\\\uDE00"})", "text"),
+            file + R"(:3: not JSON: \uDE00 is half a surrogate pair, no character)");
+  EXPECT_EQ(error(R"({"text": "NaN", "n": NaN})", "text"), file + ":3: not JSON: NaN is no number");
+  EXPECT_EQ(error(R"({"text": "", "n": [-Infinity]})", "text"),
+            file + ":3: not JSON: -Infinity is no number");
   EXPECT_EQ(error("[1]", "text"), file + ":3: expected a JSON object");
   EXPECT_EQ(error("{\"txt\": \"\", \"n\": 1}", "text"),
             file + ":3: no field 'text'; did you mean 'txt'? (known: n, txt)");

@@ -42,6 +42,15 @@ TEST(RowsTest, JsonLinesOrAnArray) {
   EXPECT_EQ(array.rows[0].value, lines.rows[0].value);
 }
 
+TEST(RowsTest, WhatJsonHasNotIsToldWithItsLine) {
+  const TempFolder folder;
+  const std::string lines = folder.Write("a.jsonl", "{\"n\": 1}\r\n{\"n\": Infinity}\r\n");
+  EXPECT_EQ(ErrorOf([&] { LoadRows(File(lines)); }), lines + ":2: not JSON: Infinity is no number");
+  const std::string array = folder.Write("a.json", "[{\"n\": 1},\n\n{\"n\": \"\\udc00\"}]");
+  EXPECT_EQ(ErrorOf([&] { LoadRows(File(array)); }),
+            array + ": line 3: not JSON: \\udc00 is half a surrogate pair, no character");
+}
+
 TEST(RowsTest, MmluFolderGivesTheRowsOfTheHuggingFaceSet) {
   const TempFolder folder;
   std::filesystem::create_directory(folder / "m");
