@@ -23,6 +23,7 @@ class JsonValue {
   bool IsString() const { return value_->is_string(); }
   bool IsObject() const { return value_->is_object(); }
   bool IsArray() const { return value_->is_array(); }
+  bool IsZero() const { return value_->is_number() && value_->get<double>() == 0; }
   bool IsInteger() const { return value_->is_number_integer(); }
 
   const std::string& String() const;

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/text/tokenizer/byte_level.h"
 #include "core/text/unicode/utf8.h"
 
 namespace roundlab {
@@ -75,6 +76,11 @@ class Lowercase final : public Normalizer {
   }
 };
 
+class ByteLevelNormalizer final : public Normalizer {
+ public:
+  void Apply(NormalizedText* text) const override { text->text = ToByteLevel(text->text); }
+};
+
 class Strip final : public Normalizer {
  public:
   Strip(bool left, bool right) : left_(left), right_(right) {}
@@ -126,6 +132,9 @@ std::unique_ptr<Normalizer> MakeUnicodeNormalizer(NormalForm form) {
   return std::make_unique<UnicodeNormalizer>(form);
 }
 std::unique_ptr<Normalizer> MakeLowercase() { return std::make_unique<Lowercase>(); }
+std::unique_ptr<Normalizer> MakeByteLevelNormalizer() {
+  return std::make_unique<ByteLevelNormalizer>();
+}
 std::unique_ptr<Normalizer> MakeStrip(bool left, bool right) {
   return std::make_unique<Strip>(left, right);
 }

@@ -28,6 +28,8 @@ std::unique_ptr<Normalizer> MakePrepend(std::string prefix);
 std::unique_ptr<Normalizer> MakeReplace(TextPattern pattern, std::string content);
 std::unique_ptr<Normalizer> MakeUnicodeNormalizer(NormalForm form);
 std::unique_ptr<Normalizer> MakeLowercase();
+/// Bytes as characters (byte_level.h).
+std::unique_ptr<Normalizer> MakeByteLevelNormalizer();
 /// Removes White_Space at the ends.
 std::unique_ptr<Normalizer> MakeStrip(bool left, bool right);
 std::unique_ptr<Normalizer> MakeSequence(std::vector<std::unique_ptr<Normalizer>> steps);

@@ -130,6 +130,13 @@ bool HasByteLevel(const json& pre_tokenizer) {
   return std::any_of(parts.begin(), parts.end(), HasByteLevel);
 }
 
+// ["<s>", 0]
+std::int32_t NamedId(const JsonValue& value) {
+  const std::vector<JsonValue> pair = value.Items();
+  if (pair.size() != 2) throw Error(value.place() + ": expected a token and its id");
+  return pair[1].Id();
+}
+
 }  // namespace
 
 std::unique_ptr<Bpe> ReadBpeModel(const JsonValue& value) {
@@ -144,7 +151,8 @@ std::unique_ptr<Bpe> ReadBpeModel(const JsonValue& value) {
   require_empty("continuing_subword_prefix");
   require_empty("end_of_word_suffix");
   const auto dropout = value.Find("dropout");
-  if (dropout.has_value()) throw Error(dropout->place() + ": dropout is not supported");
+  if (dropout.has_value() && !dropout->IsZero())
+    throw Error(dropout->place() + ": dropout is not supported");
   BpeOptions options;
   const auto unk = value.Find("unk_token");
   if (unk.has_value()) options.unk_token = unk->String();
@@ -168,7 +176,15 @@ void ReadPostProcessor(const JsonValue& value, std::optional<TokenTemplate>* aro
     return;
   }
   if (type == "ByteLevel") return;  // moves offsets only
-  if (type != "Sequence") FailType(value, {"ByteLevel", "Sequence", "TemplateProcessing"});
+  if (type == "BertProcessing" || type == "RobertaProcessing") {
+    if (around->has_value()) throw Error(value.place() + ": a second template is not supported");
+    *around = AroundText({NamedId(value.At("cls"))}, {NamedId(value.At("sep"))});
+    return;
+  }
+  if (type != "Sequence") {
+    FailType(value, {"BertProcessing", "ByteLevel", "RobertaProcessing", "Sequence",
+                     "TemplateProcessing"});
+  }
   if (depth >= kMaxPartDepth) {
     throw Error(value.place() + ": sequences nested deeper than " + std::to_string(kMaxPartDepth));
   }

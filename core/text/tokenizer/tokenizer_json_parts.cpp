@@ -88,11 +88,12 @@ std::unique_ptr<Normalizer> ReadNormalizer(const JsonValue& value, int depth) {
   if (type == "NFKC") return MakeUnicodeNormalizer(NormalForm::kNfkc);
   if (type == "NFKD") return MakeUnicodeNormalizer(NormalForm::kNfkd);
   if (type == "Lowercase") return MakeLowercase();
+  if (type == "ByteLevel") return MakeByteLevelNormalizer();
   if (type == "Strip") {
     return MakeStrip(value.At("strip_left").Bool(), value.At("strip_right").Bool());
   }
-  FailType(value,
-           {"Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Prepend", "Replace", "Sequence", "Strip"});
+  FailType(value, {"ByteLevel", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Prepend", "Replace",
+                   "Sequence", "Strip"});
 }
 
 std::unique_ptr<PreTokenizer> ReadPreTokenizer(const JsonValue& value, int depth) {

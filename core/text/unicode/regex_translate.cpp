@@ -111,6 +111,7 @@ class Translator {
 
   void Escape();
   void Bracket();
+  void ClassMembers(RegexClass* members, std::size_t depth);
   void OpenGroup();
   void CloseGroup();
   void Quantifier();
@@ -247,14 +248,27 @@ char32_t Translator::ClassCodePoint() {
 void Translator::Bracket() {
   ++position_;
   const bool complement = Take("^");
-  if (Peek() == ']') Fail("']' at the beginning of a class");
   RegexClass members;
+  ClassMembers(&members, 0);
+  Class(members, complement);
+}
+
+// Up to the closing bracket. A class in a class adds its members.
+void Translator::ClassMembers(RegexClass* members, std::size_t depth) {
+  if (Peek() == ']') Fail("']' at the beginning of a class");
+  if (depth > kMaxNesting) Fail("deeper nesting of classes");
   while (!Take("]")) {
     if (AtEnd()) Fail("an unclosed class");
-    if (Peek() == '[') Fail("a nested or POSIX class");
+    if (Peek() == '[') {
+      const std::string_view two = pattern_.substr(position_, 2);
+      if (two == "[:" || two == "[^") Fail("a nested complement or POSIX class");
+      ++position_;
+      ClassMembers(members, depth + 1);
+      continue;
+    }
     if (pattern_.substr(position_, 2) == "&&") Fail("an intersection of classes");
     const std::size_t start = position_;
-    if (Take("\\") && AddMultiple(&members, true)) {
+    if (Take("\\") && AddMultiple(members, true)) {
       if (Peek() == '-' && pattern_.substr(position_, 2) != "-]") Fail("a range of classes");
       continue;
     }
@@ -263,13 +277,12 @@ void Translator::Bracket() {
     char32_t last = first;
     if (Peek() == '-' && pattern_.substr(position_, 2) != "-]") {
       ++position_;
-      if (Peek() == '[') Fail("a nested or POSIX class");
+      if (Peek() == '[') Fail("a nested class behind '-'");
       last = ClassCodePoint();
       if (last < first) Fail("an empty range");
     }
-    members.AddRange(first, last);
+    members->AddRange(first, last);
   }
-  Class(members, complement);
 }
 
 void Translator::OpenGroup() {

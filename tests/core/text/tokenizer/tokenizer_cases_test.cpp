@@ -1,5 +1,5 @@
-// tokenizer_cases.jsonl: tokenizer.json documents and the ids of the Hugging Face library, made by
-// make_tokenizer_cases.py with tokenizers 0.23.3.
+// tokenizer_cases.jsonl, family_cases.jsonl: tokenizer.json documents and the ids of the Hugging
+// Face library, made by make_tokenizer_cases.py and make_family_cases.py with tokenizers 0.23.3.
 #include "core/text/tokenizer/tokenizer_json.h"
 #include "tests/core/text/text_test_support.h"
 
@@ -11,7 +11,13 @@ using testing::Ids;
 using testing::JsonLines;
 
 const std::vector<nlohmann::json>& Cases() {
-  static const std::vector<nlohmann::json> kCases = JsonLines(BesideTests("tokenizer_cases.jsonl"));
+  static const std::vector<nlohmann::json> kCases = [] {
+    std::vector<nlohmann::json> cases = JsonLines(BesideTests("tokenizer_cases.jsonl"));
+    for (nlohmann::json& one : JsonLines(BesideTests("family_cases.jsonl"))) {
+      cases.push_back(std::move(one));
+    }
+    return cases;
+  }();
   return kCases;
 }
 
@@ -30,12 +36,12 @@ TEST_P(TokenizerCasesTest, EncodesAndDecodesAsTheLibrary) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TokenizerCasesTest, ::testing::Range<std::size_t>(0, 16),
+INSTANTIATE_TEST_SUITE_P(All, TokenizerCasesTest, ::testing::Range<std::size_t>(0, Cases().size()),
                          [](const auto& given) {
                            return Cases()[given.param]["name"].template get<std::string>();
                          });
 
-TEST(TokenizerCasesTest, AllCasesAreRun) { EXPECT_EQ(Cases().size(), 16U); }
+TEST(TokenizerCasesTest, AllCasesAreRun) { EXPECT_EQ(Cases().size(), 43U); }
 
 }  // namespace
 }  // namespace roundlab

@@ -36,7 +36,8 @@ TEST(TokenizerJsonErrorsTest, WhatIsNotATokenizer) {
 TEST(TokenizerJsonErrorsTest, UnknownPartsAreListed) {
   const json unknown = {{"type", "Strp"}};
   EXPECT_EQ(MessageWith("/normalizer", unknown),
-            ".normalizer.type: unknown type 'Strp'; did you mean 'Strip'? (known: Lowercase, NFC, "
+            ".normalizer.type: unknown type 'Strp'; did you mean 'Strip'? (known: ByteLevel, "
+            "Lowercase, NFC, "
             "NFD, NFKC, NFKD, Prepend, Replace, Sequence, Strip)");
   EXPECT_EQ(MessageWith("/pre_tokenizer", {{"type", "Bert"}}),
             ".pre_tokenizer.type: unknown type 'Bert' (known: ByteLevel, Digits, Metaspace, "
@@ -45,8 +46,8 @@ TEST(TokenizerJsonErrorsTest, UnknownPartsAreListed) {
             ".decoder.type: unknown type 'CTC' (known: ByteFallback, ByteLevel, Fuse, Metaspace, "
             "Replace, Sequence, Strip)");
   EXPECT_EQ(MessageWith("/post_processor", {{"type", "Roberta"}}),
-            ".post_processor.type: unknown type 'Roberta' (known: ByteLevel, Sequence, "
-            "TemplateProcessing)");
+            ".post_processor.type: unknown type 'Roberta' (known: BertProcessing, ByteLevel, "
+            "RobertaProcessing, Sequence, TemplateProcessing)");
   EXPECT_EQ(MessageWith("/model/type", "Unigram"),
             ".model.type: unknown type 'Unigram' (known: BPE)");
   EXPECT_EQ(MessageWith("/normalizer", json::object()), ".normalizer: missing 'type'");

@@ -94,7 +94,9 @@ TEST(RegexTest, WhatIsNotSupportedIsNamed) {
   EXPECT_EQ(error("a(b"), "an unclosed group at offset 3 is not supported");
   EXPECT_EQ(error("a)"), "an unopened group at offset 1 is not supported");
   EXPECT_EQ(error("*"), "a quantifier of nothing at offset 0 is not supported");
-  EXPECT_EQ(error("[a[b]]"), "a nested or POSIX class at offset 2 is not supported");
+  EXPECT_EQ(error("[a[^b]]"), "a nested complement or POSIX class at offset 2 is not supported");
+  EXPECT_EQ(error("[a[:alpha:]]"),
+            "a nested complement or POSIX class at offset 2 is not supported");
   EXPECT_EQ(error("[a&&b]"), "an intersection of classes at offset 2 is not supported");
   EXPECT_EQ(error("[b-a]"), "an empty range at offset 4 is not supported");
   EXPECT_EQ(error("[]a]"), "']' at the beginning of a class at offset 1 is not supported");
