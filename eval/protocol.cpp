@@ -94,8 +94,9 @@ CutText CutLlamaCpp(Job* job) {
   if (!last.empty() && last.back() == '\n') last.pop_back();
   const bool adds_bos = AddsBos(job->tokenizer);
   CutText cut;
-  cut.windows = SecondHalfWindows(TokenStream(job->data, job->tokenizer), job->seqlen,
-                                  adds_bos ? job->tokenizer.BosId() : std::nullopt);
+  const Ids ids = TokenStream(job->data, job->tokenizer, SpecialTokens::kUnread);
+  cut.windows =
+      SecondHalfWindows(ids, job->seqlen, adds_bos ? job->tokenizer.BosId() : std::nullopt);
   if (cut.windows.list.size() < 2) {
     ThrowTooShort(*job, cut.windows.ids.size(),
                   "fewer than two windows of " + std::to_string(job->seqlen));

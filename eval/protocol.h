@@ -58,7 +58,8 @@ struct CutText {
 /// not
 ///   overlap; where the tokenizer adds BOS, BOS in place of each first token; tokens seqlen / 2 + 1
 ///   to seqlen - 1 scored. Two windows at least, as there. One newline at the end of the text is
-///   dropped, and rows of WikiText become their file again.
+///   dropped, and rows of WikiText become their file again. What the text spells like a special
+///   token stays text (parse_special=false there); by the other protocols it is that token.
 /// * lmeval_rolling (EleutherAI/lm-evaluation-harness): each document by itself, all of its tokens
 ///   scored in windows of seqlen (the model's context). Version 0.3 (commit 008fc2a): no BOS,
 ///   prefix EOS; 0.4 (0.4.13): prefix BOS, else EOS, and where the tokenizer adds BOS that is

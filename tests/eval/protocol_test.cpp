@@ -13,13 +13,16 @@ using Ids = std::vector<std::int32_t>;
 using testing::ErrorOf;
 using testing::TempFolder;
 
-/// A token a byte, and what special tokens a test wants.
+/// A token a byte, and what special tokens a test wants; '$' in a text is BOS.
 class ByteTokenizer : public Tokenizer {
  public:
   Ids Encode(std::string_view text, SpecialTokens special) const override {
     Ids ids;
-    if (adds_bos && special == SpecialTokens::kDefault) ids.push_back(*bos);
-    for (const char byte : text) ids.push_back(static_cast<unsigned char>(byte));
+    if (adds_bos && special != SpecialTokens::kNone) ids.push_back(*bos);
+    for (const char byte : text) {
+      const bool read = byte == '$' && special != SpecialTokens::kUnread;
+      ids.push_back(read ? *bos : static_cast<unsigned char>(byte));
+    }
     return ids;
   }
   std::string Decode(const Ids& ids) const override { return {ids.begin(), ids.end()}; }
@@ -56,6 +59,13 @@ class ProtocolTest : public ::testing::Test {
   ModelDescription model_;
   ProtocolOptions options_;
 };
+
+TEST_F(ProtocolTest, LlamaCppReadsNoSpecialTokensFromTheText) {
+  Text("a.txt", "a$cdefgh");
+  options_.seqlen = 4;
+  EXPECT_EQ(Stream("gptq")[2], 256);
+  EXPECT_EQ(Stream("llama_cpp")[2], '$');
+}
 
 TEST_F(ProtocolTest, NamesAreThoseOfTheDataAndOfProtocolsButGptq) {
   options_.data.name = "wikitext2";

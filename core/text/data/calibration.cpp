@@ -118,14 +118,14 @@ CalibrationTokens MakeCalibration(const CalibrationOptions& options, const Token
   return tokens;
 }
 
-std::vector<std::int32_t> TokenStream(const Dataset& dataset, const Tokenizer& tokenizer) {
+std::vector<std::int32_t> TokenStream(const Dataset& dataset, const Tokenizer& tokenizer,
+                                      SpecialTokens special) {
   if (!dataset.join_tokens) {
-    return tokenizer.Encode(JoinDocuments(dataset.documents, dataset.join),
-                            SpecialTokens::kDefault);
+    return tokenizer.Encode(JoinDocuments(dataset.documents, dataset.join), special);
   }
   Ids stream;
   for (const std::string& document : dataset.documents) {
-    const Ids ids = tokenizer.Encode(document, SpecialTokens::kDefault);
+    const Ids ids = tokenizer.Encode(document, special);
     stream.insert(stream.end(), ids.begin(), ids.end());
   }
   return stream;

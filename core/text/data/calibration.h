@@ -44,8 +44,9 @@ struct CalibrationTokens {
 CalibrationTokens MakeCalibration(const CalibrationOptions& options, const Tokenizer& tokenizer);
 
 /// One stream of ids from a data set: documents joined as the set says and encoded with the default
-/// special tokens; for join_tokens each document by itself.
-std::vector<std::int32_t> TokenStream(const Dataset& dataset, const Tokenizer& tokenizer);
+/// special tokens (or as `special` says); for join_tokens each document by itself.
+std::vector<std::int32_t> TokenStream(const Dataset& dataset, const Tokenizer& tokenizer,
+                                      SpecialTokens special = SpecialTokens::kDefault);
 
 /// SHA-256 over ids as little-endian int32.
 std::string TokenFingerprint(const std::vector<std::int32_t>& ids);

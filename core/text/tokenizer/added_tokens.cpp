@@ -106,13 +106,15 @@ AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, const Normalizer
   }
 }
 
-std::vector<AddedSplit> AddedTokens::Split(std::string_view text, bool normalized) const {
+std::vector<AddedSplit> AddedTokens::Split(std::string_view text, bool normalized,
+                                           bool special) const {
   const TokenMatcher& matcher = normalized ? normalized_ : raw_;
   std::vector<AddedSplit> splits;
   std::size_t covered = 0;
   if (matcher.empty()) return {{0, text.size(), std::nullopt}};
   for (auto match = matcher.Next(text, 0); match; match = matcher.Next(text, match->end)) {
     const AddedToken& token = by_id_.at(static_cast<std::int32_t>(match->value));
+    if (token.special && !special) continue;
     if (token.single_word && !StandsAlone(text, *match)) continue;
     std::size_t begin = match->begin;
     std::size_t end = match->end;

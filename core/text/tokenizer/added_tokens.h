@@ -66,8 +66,30 @@ class AddedTokens {
   AddedTokens(const std::vector<AddedToken>& tokens, const Normalizer* normalizer);
 
   /// Cuts a stretch at the tokens that are looked for before (or, `normalized`, after)
-  /// normalization. The result covers `text`.
-  std::vector<AddedSplit> Split(std::string_view text, bool normalized) const;
+  /// normalization; without `special` the special ones stay text. The result covers `text`.
+  std::vector<AddedSplit> Split(std::string_view text, bool normalized, bool special = true) const;
+
+  /// Both cuts of a text that nothing normalizes: on_token(id) and on_text(stretch, at_start) in
+  /// the order of the text; `at_start` where a stretch begins as the text does.
+  template <typename OnToken, typename OnText>
+  void ForEach(std::string_view text, bool special, const OnToken& on_token,
+               const OnText& on_text) const {
+    for (const AddedSplit& raw : Split(text, false, special)) {
+      if (raw.id.has_value()) {
+        on_token(*raw.id);
+        continue;
+      }
+      const std::string_view stretch = text.substr(raw.begin, raw.end - raw.begin);
+      for (const AddedSplit& split : Split(stretch, true, special)) {
+        const std::string_view part = stretch.substr(split.begin, split.end - split.begin);
+        if (split.id.has_value()) {
+          on_token(*split.id);
+        } else if (!part.empty()) {
+          on_text(part, raw.begin + split.begin == 0);
+        }
+      }
+    }
+  }
 
   const std::map<std::int32_t, AddedToken>& by_id() const { return by_id_; }
   std::optional<std::int32_t> Find(std::string_view content) const;

@@ -16,7 +16,7 @@ std::vector<std::int32_t> ApplyTemplate(const TokenTemplate& parts, SpecialToken
   for (const TemplatePart& part : parts) {
     if (!part.ids.has_value()) {
       ids.insert(ids.end(), text.begin(), text.end());
-    } else if (special == SpecialTokens::kDefault) {
+    } else if (special != SpecialTokens::kNone) {
       ids.insert(ids.end(), part.ids->begin(), part.ids->end());
     }
   }
@@ -69,8 +69,9 @@ BpeTokenizer::BpeTokenizer(BpeTokenizerParts parts) : parts_(std::move(parts)) {
   vocab_size_ = largest + 1;
 }
 
-void BpeTokenizer::EncodeStretch(const NormalizedText& text, WordEncoder* words) const {
-  for (const AddedSplit& split : added_.Split(text.text, true)) {
+void BpeTokenizer::EncodeStretch(const NormalizedText& text, bool special,
+                                 WordEncoder* words) const {
+  for (const AddedSplit& split : added_.Split(text.text, true, special)) {
     if (split.id.has_value()) {
       words->AddId(*split.id);
       continue;
@@ -86,8 +87,9 @@ void BpeTokenizer::EncodeStretch(const NormalizedText& text, WordEncoder* words)
 
 std::vector<std::int32_t> BpeTokenizer::Encode(std::string_view text, SpecialTokens special) const {
   CheckUtf8(text);
+  const bool read_special = special != SpecialTokens::kUnread;
   WordEncoder words(*parts_.model, text.size());
-  for (const AddedSplit& split : added_.Split(text, false)) {
+  for (const AddedSplit& split : added_.Split(text, false, read_special)) {
     if (split.id.has_value()) {
       words.AddId(*split.id);
       continue;
@@ -96,7 +98,7 @@ std::vector<std::int32_t> BpeTokenizer::Encode(std::string_view text, SpecialTok
     NormalizedText stretch{std::string(text.substr(split.begin, split.end - split.begin)),
                            split.begin == 0};
     if (parts_.normalizer) parts_.normalizer->Apply(&stretch);
-    EncodeStretch(stretch, &words);
+    EncodeStretch(stretch, read_special, &words);
   }
   const std::vector<std::int32_t> ids = words.TakeIds();
   return parts_.around.has_value() ? ApplyTemplate(*parts_.around, special, ids) : ids;

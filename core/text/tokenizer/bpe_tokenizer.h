@@ -66,7 +66,7 @@ class BpeTokenizer final : public Tokenizer {
 
  private:
   class WordEncoder;
-  void EncodeStretch(const NormalizedText& text, WordEncoder* words) const;
+  void EncodeStretch(const NormalizedText& text, bool special, WordEncoder* words) const;
 
   BpeTokenizerParts parts_;
   AddedTokens added_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/text/tokenizer/byte_level.h"
+#include "core/text/tokenizer/space_mark.h"
 #include "core/text/unicode/utf8.h"
 
 namespace roundlab {
@@ -180,6 +181,14 @@ std::unique_ptr<Decoder> MakeStripDecoder(std::string content, std::size_t start
 }
 std::unique_ptr<Decoder> MakeMetaspaceDecoder(std::string replacement, bool drop_first) {
   return std::make_unique<MetaspaceDecoder>(std::move(replacement), drop_first);
+}
+std::unique_ptr<Decoder> MakePieceDecoder(bool strip_space) {
+  std::vector<std::unique_ptr<Decoder>> steps;
+  steps.push_back(MakeReplaceDecoder(TextPattern::FromString(std::string(kSpaceMark)), " "));
+  steps.push_back(MakeByteFallbackDecoder());
+  steps.push_back(MakeFuseDecoder());
+  if (strip_space) steps.push_back(MakeStripDecoder(" ", 1, 0));
+  return MakeSequence(std::move(steps));
 }
 std::unique_ptr<Decoder> MakeSequence(std::vector<std::unique_ptr<Decoder>> steps) {
   return std::make_unique<SequenceDecoder>(std::move(steps));

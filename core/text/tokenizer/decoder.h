@@ -27,6 +27,9 @@ std::unique_ptr<Decoder> MakeReplaceDecoder(TextPattern pattern, std::string con
 std::unique_ptr<Decoder> MakeStripDecoder(std::string content, std::size_t start, std::size_t stop);
 /// `replacement` becomes a space, or nothing in the first token where `drop_first`.
 std::unique_ptr<Decoder> MakeMetaspaceDecoder(std::string replacement, bool drop_first);
+/// Of sentencepiece's pieces: U+2581 to spaces, <0xNN> to bytes, and where `strip_space` without
+/// the one space in front that encoding has put there.
+std::unique_ptr<Decoder> MakePieceDecoder(bool strip_space);
 std::unique_ptr<Decoder> MakeSequence(std::vector<std::unique_ptr<Decoder>> steps);
 
 }  // namespace roundlab

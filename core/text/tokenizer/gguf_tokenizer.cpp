@@ -1,10 +1,11 @@
 #include <algorithm>
-#include <array>
+#include <cctype>
 #include <utility>
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/formats/gguf.h"
+#include "core/text/tokenizer/gguf_pre_tokenizer.h"
 #include "core/text/tokenizer/spm_tokenizer.h"
 #include "core/text/tokenizer/tokenizer_loaders.h"
 
@@ -13,16 +14,19 @@ namespace {
 
 constexpr const char* kTokens = "tokenizer.ggml.tokens";
 constexpr const char* kTypes = "tokenizer.ggml.token_type";
+constexpr const char* kBosId = "tokenizer.ggml.bos_token_id";
+constexpr const char* kEosId = "tokenizer.ggml.eos_token_id";
 
-std::optional<std::int32_t> OptionalId(const GgufFile& file, const std::string& key) {
-  if (!file.Has(key)) return std::nullopt;
-  const std::int64_t id = file.Integer(key);
+// A special token's id. One that is beyond the vocabulary does not count: llama.cpp warns and takes
+// `otherwise`, as where there is none.
+std::optional<std::int32_t> SpecialId(const GgufFile& file, const char* key,
+                                      std::optional<std::int32_t> otherwise) {
   const auto count = static_cast<std::int64_t>(file.Strings(kTokens).size());
-  if (id < 0 || id >= count) {
-    throw Error(file.path() + ": " + key + ": " + std::to_string(id) + " is out of range [0, " +
-                std::to_string(count - 1) + "]");
+  const auto known = [count](std::int64_t id) { return id >= 0 && id < count; };
+  if (file.Has(key) && known(file.Integer(key))) {
+    return static_cast<std::int32_t>(file.Integer(key));
   }
-  return static_cast<std::int32_t>(id);
+  return otherwise.has_value() && known(*otherwise) ? otherwise : std::nullopt;
 }
 
 bool OptionalFlag(const GgufFile& file, const char* key, bool fallback) {
@@ -47,69 +51,12 @@ std::vector<PieceType> TokenTypes(const GgufFile& file) {
   return types;
 }
 
-SpecialIds ReadSpecial(const GgufFile& file) {
-  return {OptionalId(file, "tokenizer.ggml.bos_token_id"),
-          OptionalId(file, "tokenizer.ggml.eos_token_id")};
-}
-
-// Falcon's tokenizer.json: punctuation, GPT-2's split, runs of digits, three digits at a time.
-std::unique_ptr<PreTokenizer> MakeFalcon() {
-  std::vector<std::unique_ptr<PreTokenizer>> steps;
-  steps.push_back(MakePunctuation(SplitBehavior::kContiguous));
-  steps.push_back(MakeByteLevel(false, true));
-  steps.push_back(MakeDigits(false));
-  steps.push_back(
-      MakeSplit(TextPattern::FromRegex("[0-9][0-9][0-9]"), SplitBehavior::kIsolated, false));
-  return MakeSequence(std::move(steps));
-}
-
-// SmolLM's and StarCoder's tokenizer.json: every digit alone, then GPT-2's split.
-std::unique_ptr<PreTokenizer> MakeDigitsByteLevel() {
-  std::vector<std::unique_ptr<PreTokenizer>> steps;
-  steps.push_back(MakeDigits(true));
-  steps.push_back(MakeByteLevel(false, true));
-  return MakeSequence(std::move(steps));
-}
-
-struct PreType {
-  const char* name;  // tokenizer.ggml.pre
-  std::unique_ptr<PreTokenizer> (*make)();
-  bool nfc;
-  bool ignore_merges;
-  bool adds_bos;  // where tokenizer.ggml.add_bos_token is missing
-};
-
-const std::vector<PreType>& PreTypes() {
-  static const std::vector<PreType> kTypesList = [] {
-    const auto gpt2 = [] { return MakeByteLevel(false, true); };
-    const auto qwen2 = [] { return MakeSplitByteLevel(kQwen2Regex); };
-    const auto llama3 = [] { return MakeSplitByteLevel(kLlama3Regex); };
-    return std::vector<PreType>{
-        {"default", gpt2, false, false, false},
-        {"gpt-2", gpt2, false, false, false},
-        {"smollm", MakeDigitsByteLevel, false, false, false},
-        {"starcoder", MakeDigitsByteLevel, false, false, false},
-        {"falcon", MakeFalcon, false, false, false},
-        {"qwen2", qwen2, true, false, false},
-        {"deepseek-r1-qwen", qwen2, true, false, false},
-        {"llama-bpe", llama3, false, true, true},
-        {"llama-v3", llama3, false, true, true},
-        {"llama3", llama3, false, true, true},
-    };
-  }();
-  return kTypesList;
-}
-
-const PreType& FindPreType(const GgufFile& file) {
-  constexpr const char* kKey = "tokenizer.ggml.pre";
-  const std::string name = file.Has(kKey) ? file.String(kKey) : "default";
-  std::vector<std::string> known;
-  for (const PreType& type : PreTypes()) {
-    if (name == type.name) return type;
-    known.emplace_back(type.name);
-  }
-  throw Error(file.path() + ": " + kKey + ": unknown value '" + name + "'" +
-              SuggestionSuffix(name, known));
+std::vector<SpmPiece> ReadPieces(const GgufFile& file) {
+  const std::vector<std::string>& tokens = file.Strings(kTokens);
+  const std::vector<PieceType> types = TokenTypes(file);
+  std::vector<SpmPiece> pieces;
+  for (std::size_t i = 0; i < tokens.size(); ++i) pieces.push_back({tokens[i], 0, types[i]});
+  return pieces;
 }
 
 std::vector<std::pair<std::string, std::string>> ReadGgufMerges(const GgufFile& file) {
@@ -125,25 +72,32 @@ std::vector<std::pair<std::string, std::string>> ReadGgufMerges(const GgufFile& 
   return merges;
 }
 
-std::vector<AddedToken> SpecialTokensInText(const std::vector<std::string>& tokens,
-                                            const std::vector<PieceType>& types) {
-  std::vector<AddedToken> added;
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    const bool control = types[i] == PieceType::kControl;
-    if ((!control && types[i] != PieceType::kUserDefined) || tokens[i].empty()) continue;
-    AddedToken token;
-    token.content = tokens[i];
-    token.id = static_cast<std::int32_t>(i);
-    token.special = control;
-    token.normalized = false;
-    added.push_back(token);
+// Phi-3's special tokens swallow the space behind them, which GGUF files don't say: llama.cpp knows
+// it by the model's name.
+void StripBehindPhi3(const GgufFile& file, std::vector<AddedToken>* tokens) {
+  std::string name = file.Has("general.name") ? file.String("general.name") : "";
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (name.find("phi-3") == std::string::npos && name.find("phi3") == std::string::npos) return;
+  for (AddedToken& token : *tokens) {
+    token.rstrip =
+        token.content != "<unk>" && token.content != "<s>" && token.content != "<|endoftext|>";
   }
-  return added;
+}
+
+GgufPreTokenizer PreTokenizerOf(const std::string& place, const std::string& name) {
+  try {
+    return MakeGgufPreTokenizer(name);
+  } catch (const Error& error) {
+    throw Error(place + ": " + error.what());
+  }
 }
 
 std::unique_ptr<Tokenizer> LoadByteLevel(const GgufFile& file) {
   const std::vector<std::string>& tokens = file.Strings(kTokens);
-  const PreType& pre = FindPreType(file);
+  constexpr const char* kPre = "tokenizer.ggml.pre";
+  const std::string name = file.Has(kPre) ? file.String(kPre) : "default";
+  GgufPreTokenizer pre = PreTokenizerOf(file.path() + ": " + kPre, name);
   Vocabulary vocabulary;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     vocabulary.emplace(tokens[i], static_cast<std::int32_t>(i));
@@ -153,35 +107,32 @@ std::unique_ptr<Tokenizer> LoadByteLevel(const GgufFile& file) {
   BpeTokenizerParts parts;
   parts.model = std::make_unique<Bpe>(std::move(vocabulary), ReadGgufMerges(file), options);
   if (pre.nfc) parts.normalizer = MakeUnicodeNormalizer(NormalForm::kNfc);
-  parts.pre_tokenizer = pre.make();
+  parts.pre_tokenizer = std::move(pre.pre_tokenizer);
   parts.decoder = MakeByteLevelDecoder();
-  parts.added_tokens = SpecialTokensInText(tokens, TokenTypes(file));
-  parts.special = ReadSpecial(file);
+  parts.added_tokens = PiecesInText(ReadPieces(file));
+  StripBehindPhi3(file, &parts.added_tokens);
+  parts.special = {SpecialId(file, kBosId, std::nullopt), SpecialId(file, kEosId, std::nullopt)};
   parts.around = BosEosTemplate(file.path(), parts.special,
                                 OptionalFlag(file, "tokenizer.ggml.add_bos_token", pre.adds_bos),
                                 OptionalFlag(file, "tokenizer.ggml.add_eos_token", false));
-  parts.kind = std::string("byte-level bpe (gguf, ") + pre.name + ")";
+  parts.kind = std::string("byte-level bpe (gguf, ") + name + ")";
   return std::make_unique<BpeTokenizer>(std::move(parts));
 }
 
 std::unique_ptr<Tokenizer> LoadSpm(const GgufFile& file) {
-  for (const char* key :
-       {"tokenizer.ggml.precompiled_charsmap", "tokenizer.ggml.remove_extra_whitespaces"}) {
-    if (file.Has(key)) throw Error(file.path() + ": " + key + " is not supported");
-  }
-  const std::vector<std::string>& tokens = file.Strings(kTokens);
-  const std::vector<PieceType> types = TokenTypes(file);
+  constexpr const char* kCharsmap = "tokenizer.ggml.precompiled_charsmap";
+  if (file.Has(kCharsmap)) throw Error(file.path() + ": " + kCharsmap + " is not supported");
+  std::vector<SpmPiece> pieces = ReadPieces(file);
   const std::vector<double>& scores = file.Reals("tokenizer.ggml.scores");
-  if (scores.size() != tokens.size()) {
+  if (scores.size() != pieces.size()) {
     throw Error(file.path() + ": tokenizer.ggml.scores has " + std::to_string(scores.size()) +
-                " entries, " + kTokens + " has " + std::to_string(tokens.size()));
+                " entries, " + kTokens + " has " + std::to_string(pieces.size()));
   }
-  std::vector<SpmPiece> pieces;
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    pieces.push_back({tokens[i], scores[i], types[i]});
-  }
+  for (std::size_t i = 0; i < pieces.size(); ++i) pieces[i].score = scores[i];
   SpmOptions options;
-  options.special = ReadSpecial(file);
+  options.added_tokens = PiecesInText(pieces);
+  StripBehindPhi3(file, &options.added_tokens);
+  options.special = {SpecialId(file, kBosId, 1), SpecialId(file, kEosId, 2)};
   options.add_space_prefix = OptionalFlag(file, "tokenizer.ggml.add_space_prefix", true);
   options.around = BosEosTemplate(file.path(), options.special,
                                   OptionalFlag(file, "tokenizer.ggml.add_bos_token", true),

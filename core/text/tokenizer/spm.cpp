@@ -26,6 +26,22 @@ std::size_t ByteOf(const std::string& text) {
 
 }  // namespace
 
+std::vector<AddedToken> PiecesInText(const std::vector<SpmPiece>& pieces) {
+  std::vector<AddedToken> tokens;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const PieceType type = pieces[i].type;
+    const bool special = type == PieceType::kControl || type == PieceType::kUnknown;
+    if ((!special && type != PieceType::kUserDefined) || pieces[i].text.empty()) continue;
+    AddedToken token;
+    token.content = pieces[i].text;
+    token.id = static_cast<std::int32_t>(i);
+    token.special = special;
+    token.normalized = false;
+    tokens.push_back(std::move(token));
+  }
+  return tokens;
+}
+
 struct SpmModel::Symbol {
   std::string_view text;  // empty once it has been merged into its left neighbour
   std::size_t previous;   // beyond the end: none

@@ -22,6 +22,10 @@ struct SpmPiece {
   PieceType type = PieceType::kNormal;
 };
 
+/// The pieces that are looked for in text before it is cut: control and unknown ones, which are
+/// special, and user-defined ones.
+std::vector<AddedToken> PiecesInText(const std::vector<SpmPiece>& pieces);
+
 /// The BPE of sentencepiece (Kudo and Richardson 2018, arXiv 1808.06226) from its pieces alone:
 /// neighbouring symbols whose concatenation is a piece are merged, the highest score first, the
 /// leftmost among equals; unused pieces are taken apart again; unknown characters become byte

@@ -9,36 +9,28 @@
 namespace roundlab {
 namespace {
 
-std::unique_ptr<Decoder> MakeSpmDecoder(bool strip_space) {
-  std::vector<std::unique_ptr<Decoder>> steps;
-  steps.push_back(MakeReplaceDecoder(TextPattern::FromString(std::string(kSpaceMark)), " "));
-  steps.push_back(MakeByteFallbackDecoder());
-  steps.push_back(MakeFuseDecoder());
-  if (strip_space) steps.push_back(MakeStripDecoder(" ", 1, 0));
-  return MakeSequence(std::move(steps));
-}
-
 class SpmTokenizer final : public Tokenizer {
  public:
   SpmTokenizer(std::vector<SpmPiece> pieces, SpmOptions options)
       : model_(std::move(pieces)),
         options_(std::move(options)),
-        decoder_(MakeSpmDecoder(options_.add_space_prefix)) {}
+        added_(options_.added_tokens, nullptr),
+        decoder_(MakePieceDecoder(options_.add_space_prefix)) {}
 
   std::vector<std::int32_t> Encode(std::string_view text, SpecialTokens special) const override {
     CheckUtf8(text);
     std::vector<std::int32_t> ids;
-    if (!text.empty()) model_.Encode(Escape(text), &ids);
+    added_.ForEach(
+        text, special != SpecialTokens::kUnread, [&](std::int32_t id) { ids.push_back(id); },
+        [&](std::string_view stretch, bool) { model_.Encode(Escape(stretch), &ids); });
     return ApplyTemplate(options_.around, special, ids);
   }
 
-  // Control pieces have no text.
   std::string Decode(const std::vector<std::int32_t>& ids) const override {
     std::vector<std::string> tokens;
     for (const std::int32_t id : ids) {
       if (id < 0 || id >= VocabSize()) continue;
-      const SpmPiece& piece = model_.pieces()[static_cast<std::size_t>(id)];
-      if (piece.type != PieceType::kControl) tokens.push_back(piece.text);
+      tokens.push_back(model_.pieces()[static_cast<std::size_t>(id)].text);
     }
     std::string text;
     for (const std::string& token : decoder_->Apply(std::move(tokens))) text += token;
@@ -69,6 +61,7 @@ class SpmTokenizer final : public Tokenizer {
 
   SpmModel model_;
   SpmOptions options_;
+  AddedTokens added_;
   std::unique_ptr<Decoder> decoder_;
 };
 

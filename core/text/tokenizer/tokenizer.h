@@ -12,10 +12,14 @@ namespace roundlab {
 enum class SpecialTokens {
   kNone,     ///< the text's own tokens (add_special_tokens=False)
   kDefault,  ///< as the tokenizer adds them by default, usually BOS in front for Llama types
+  kUnread,   ///< added as by default, but what the text spells like one stays text: llama.cpp's
+             ///< parse_special=false, transformers' split_special_tokens=True
 };
 
 /// Text to token ids, exactly as the Hugging Face / sentencepiece tokenizer of the same files does.
-/// Immutable; Encode may be called from several threads.
+/// Special and added tokens are found in the text, whatever files they come from, as transformers
+/// does; SpecialTokens::kUnread leaves the special ones text. Immutable; Encode may be called from
+/// several threads.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;

@@ -11,6 +11,9 @@
 
 namespace roundlab {
 
+/// The id of a token, nullopt where there is none.
+using FindToken = std::function<std::optional<std::int32_t>(std::string_view)>;
+
 /// A special token as a file names it: by its text or by its id, or not at all.
 struct SpecialName {
   std::optional<std::string> token;
@@ -18,23 +21,42 @@ struct SpecialName {
   std::string place;  ///< for messages
 
   /// The id; `find` gives the id of a token. Throws Error where it knows no such token.
-  std::optional<std::int32_t> Resolve(
-      const std::function<std::optional<std::int32_t>(std::string_view)>& find) const;
+  std::optional<std::int32_t> Resolve(const FindToken& find) const;
 };
 
 /// What tokenizer_config.json, special_tokens_map.json, config.json and added_tokens.json of a
 /// model folder say; each of them may be missing.
 struct TokenizerConfig {
-  SpecialName bos;  ///< tokenizer_config.json, else special_tokens_map.json, else config.json
+  bool given = false;  ///< one of the tokenizer's files, that is all but config.json, is there
+  SpecialName bos;     ///< tokenizer_config.json, else special_tokens_map.json, else config.json
   SpecialName eos;
   std::optional<bool> add_bos;
   std::optional<bool> add_eos;
-  bool add_prefix_space = false;
+  std::optional<bool> add_prefix_space;
+  std::optional<bool> legacy;  ///< of LlamaTokenizer
   std::optional<std::string> tokenizer_class;
   std::vector<AddedToken> added_tokens;  ///< added_tokens_decoder, else added_tokens.json
+
+  /// A token that a file gives a part (bos_token, pad_token, additional_special_tokens, ...).
+  struct Named {
+    AddedToken token;        ///< without its id
+    bool has_flags = false;  ///< the file gives its lstrip, rstrip, ... too
+  };
+  std::vector<Named> named_tokens;
 };
 
 /// Throws Error naming file and key where one of them is malformed.
 TokenizerConfig ReadTokenizerConfig(const std::string& folder);
+
+/// All tokens that are looked for in text: the vocabulary's `own`, those that the files number, and
+/// those that they name, which get the vocabulary's id (`find`) or the next free one from
+/// `vocab_size` on. A later one of the same content replaces an earlier one; named ones leave the
+/// id as it is, and the flags where they give none.
+///
+/// As transformers does it, but where its versions differ: a number in a file counts (4.51's Python
+/// tokenizers; 5.23 takes the next free id instead), and so do flags in special_tokens_map.json
+/// (4.51; 5.23 loses some of them).
+std::vector<AddedToken> AllAddedTokens(std::vector<AddedToken> own, const TokenizerConfig& config,
+                                       const FindToken& find, std::int64_t vocab_size);
 
 }  // namespace roundlab

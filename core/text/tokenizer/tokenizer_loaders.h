@@ -19,9 +19,21 @@ std::unique_ptr<Tokenizer> LoadTokenizerJson(const std::string& folder);
 /// class Qwen2Tokenizer, as Qwen2's. Without tokenizer_config.json: GPT-2's.
 std::unique_ptr<Tokenizer> LoadVocabMerges(const std::string& folder);
 
-/// tokenizer.model, run by the sentencepiece library as it stands: no special token is ever read
-/// from text. BOS stands in front by default unless tokenizer_config.json says add_bos_token false,
-/// EOS at the end where it says add_eos_token true.
+/// tokenizer.model, run by the sentencepiece library. With a file of the tokenizer's beside it
+/// (tokenizer_config.json, special_tokens_map.json, added_tokens.json) special and added tokens are
+/// found in text first: control, unknown and user-defined pieces, and what the files number or
+/// name. Alone it is read as the sentencepiece library itself reads it: none is found.
+///
+/// Where tokenizer_config.json says tokenizer_class LlamaTokenizer, as transformers' fast one: text
+/// is not normalized, and a space is put in front of it unless add_prefix_space is false, with
+/// legacy true (default false, as of transformers 5) behind each special token too. Else the
+/// model's own normalizer_spec counts, and its space stands at the beginning of the text only. We
+/// differ from transformers 5.23, in agreement with 4.51, where it loses something: unknown
+/// characters become the unknown piece (5.23 drops them where there are no byte pieces), unigram
+/// models stay unigram models, and a folder without tokenizer_class gets its space.
+///
+/// BOS stands in front by default unless tokenizer_config.json says add_bos_token false, EOS at the
+/// end where it says add_eos_token true.
 std::unique_ptr<Tokenizer> LoadSentencePiece(const std::string& folder);
 
 /// The tokenizer.ggml.* keys of a GGUF file.

@@ -128,11 +128,12 @@ std::unique_ptr<Tokenizer> LoadVocabMerges(const std::string& folder) {
     parts.normalizer = MakeUnicodeNormalizer(NormalForm::kNfc);
     parts.pre_tokenizer = MakeSplitByteLevel(kQwen2Regex);
   } else {
-    parts.pre_tokenizer = MakeByteLevel(config.add_prefix_space, true);
+    parts.pre_tokenizer = MakeByteLevel(config.add_prefix_space.value_or(false), true);
     NameGpt2EndOfText(*parts.model, &config);
   }
   parts.decoder = MakeByteLevelDecoder();
-  parts.added_tokens = config.added_tokens;
+  const auto find = [&](std::string_view token) { return parts.model->Find(token); };
+  parts.added_tokens = AllAddedTokens({}, config, find, parts.model->MaxId() + 1);
   parts.special = ResolveSpecial(config, parts);
   parts.around = BosEosTemplate(folder + "/tokenizer_config.json", parts.special,
                                 config.add_bos.value_or(false), config.add_eos.value_or(false));

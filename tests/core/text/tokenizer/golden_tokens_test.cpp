@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <sstream>
+#include <tuple>
 
 #include "tests/core/text/text_test_support.h"
 
@@ -18,10 +19,9 @@ TEST(GoldenTokensTest, AwkwardStringsHaveTheLibrariesIds) {
   for (nlohmann::json& line : testing::JsonLines(path)) {
     by_tokenizer[line["tokenizer"].get<std::string>()].push_back(line);
   }
-  EXPECT_EQ(by_tokenizer.size(), 7U);
+  EXPECT_FALSE(by_tokenizer.empty());
   for (const auto& [folder, lines] : by_tokenizer) {
     const auto tokenizer = LoadTokenizer(testing::SharedFolder() + "/" + folder);
-    EXPECT_EQ(lines.size(), 42U);
     for (const nlohmann::json& line : lines) {
       const auto text = line["text"].get<std::string>();
       EXPECT_EQ(testing::Plain(*tokenizer, text), line["ids"].get<Ids>()) << folder << ": " << text;
@@ -30,39 +30,86 @@ TEST(GoldenTokensTest, AwkwardStringsHaveTheLibrariesIds) {
 }
 
 struct Vectors {
-  const char* tokenizer;
-  const char* name;
+  std::string tokenizer;
+  std::string name;
 };
 
-class LlamaCppVectorsTest : public ::testing::TestWithParam<Vectors> {};
-
-TEST_P(LlamaCppVectorsTest, AreMet) {
-  ROUNDLAB_SHARED_OR_SKIP(folder, "tokenizers");
-  const auto tokenizer = LoadTokenizer(folder + "/" + GetParam().tokenizer);
-  const std::string inputs = ReadAll(folder + "/" + GetParam().name + ".inp");
-  std::istringstream outputs(ReadAll(folder + "/" + GetParam().name + ".out"));
-  const std::string separator = "\n__ggml_vocab_test__\n";
-  std::size_t count = 0;
-  for (std::size_t begin = 0; begin <= inputs.size(); ++count) {
-    const std::size_t end = std::min(inputs.find(separator, begin), inputs.size());
-    const std::string text = inputs.substr(begin, end - begin);
-    begin = end == inputs.size() ? end + 1 : end + separator.size();
-    std::string line;
-    std::getline(outputs, line);
-    std::istringstream numbers(line);
-    Ids expected;
-    for (std::int32_t id = 0; numbers >> id;) expected.push_back(id);
-    EXPECT_EQ(testing::Plain(*tokenizer, text), expected) << text;
+/// "ggml-vocab-gpt-2.gguf" and "gpt2" -> "gpt2": what a tokenizer and its vectors share of a name.
+std::string Bare(std::string name) {
+  for (const std::string part : {"ggml-vocab-", ".gguf", ".inp", "-", "_", "."}) {
+    for (auto at = name.find(part); at != std::string::npos; at = name.find(part)) {
+      name.erase(at, part.size());
+    }
   }
-  EXPECT_EQ(count, 47U);
+  return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, LlamaCppVectorsTest,
-                         ::testing::Values(Vectors{"gpt2", "gpt-2"},
-                                           Vectors{"ggml-vocab-gpt-2.gguf", "gpt-2"},
-                                           Vectors{"llama2", "llama-spm"},
-                                           Vectors{"ggml-vocab-llama-spm.gguf", "llama-spm"},
-                                           Vectors{"qwen2", "qwen2"}));
+/// Every tokenizer under tokenizers/ whose name begins that of a pair of .inp and .out, or the
+/// other way round: a folder "llama2" goes with "llama-spm" only where it says so (kin below).
+std::vector<Vectors> AllVectors() {
+  namespace fs = std::filesystem;
+  const fs::path folder = testing::SharedFolder() + "/tokenizers";
+  std::vector<Vectors> found;
+  if (!fs::exists(folder)) return found;
+  const std::map<std::string, std::string> kin = {{"llama2", "llamaspm"}, {"llama3", "llamabpe"}};
+  for (const auto& vectors : fs::directory_iterator(folder)) {
+    if (vectors.path().extension() != ".inp") continue;
+    const std::string name = vectors.path().stem().string();
+    for (const auto& tokenizer : fs::directory_iterator(folder)) {
+      const std::string file = tokenizer.path().filename().string();
+      if (!tokenizer.is_directory() && tokenizer.path().extension() != ".gguf") continue;
+      const auto known = kin.find(Bare(file));
+      if ((known == kin.end() ? Bare(file) : known->second) == Bare(name)) {
+        found.push_back({file, name});
+      }
+    }
+  }
+  std::sort(found.begin(), found.end(), [](const Vectors& a, const Vectors& b) {
+    return std::tie(a.tokenizer, a.name) < std::tie(b.tokenizer, b.name);
+  });
+  return found;
+}
+
+// The vectors are made without parsing special tokens.
+TEST(GoldenTokensTest, LlamaCppVectorsAreMet) {
+  ROUNDLAB_SHARED_OR_SKIP(folder, "tokenizers");
+  const std::vector<Vectors> all = AllVectors();
+  EXPECT_FALSE(all.empty());
+  const std::string separator = "\n__ggml_vocab_test__\n";
+  for (const auto& [tokenizer_name, name] : all) {
+    SCOPED_TRACE(tokenizer_name + " with " + name);
+    const auto tokenizer = LoadTokenizer(folder + "/" + tokenizer_name);
+    const std::string inputs = ReadAll(folder + "/" + name + ".inp");
+    std::istringstream outputs(ReadAll(folder + "/" + name + ".out"));
+    for (std::size_t begin = 0; begin <= inputs.size();) {
+      const std::size_t end = std::min(inputs.find(separator, begin), inputs.size());
+      const std::string text = inputs.substr(begin, end - begin);
+      begin = end == inputs.size() ? end + 1 : end + separator.size();
+      std::string line;
+      std::getline(outputs, line);  // of the last, which is empty, there may be none
+      std::istringstream numbers(line);
+      Ids expected;
+      for (std::int32_t id = 0; numbers >> id;) expected.push_back(id);
+      EXPECT_EQ(testing::Plain(*tokenizer, text), expected) << text;
+    }
+  }
+}
+
+// Folders and texts with special tokens in them; where versions of transformers differ, the newer.
+TEST(GoldenTokensTest, SpecialTokensInTextAreFound) {
+  ROUNDLAB_SHARED_OR_SKIP(folder, "cases/sentencepiece_special_tokens");
+  const auto expected = nlohmann::json::parse(ReadAll(folder + "/expected.json"));
+  for (const nlohmann::json& one : expected["cases"]) {
+    const auto tokenizer = LoadTokenizer(folder + "/" + one["folder"].get<std::string>());
+    const auto text = one["text"].get<std::string>();
+    std::string newest = "ids";
+    for (const auto& [key, value] : one.items()) {
+      if (key.starts_with("ids_transformers_5")) newest = key;
+    }
+    EXPECT_EQ(testing::WithSpecial(*tokenizer, text), one[newest].get<Ids>())
+        << one["folder"] << ": " << text;
+  }
+}
 
 // golden/ppl.csv, column tokens_total of the rows "ptb-valid": stripped lines joined by a space.
 std::string PtbText(const std::string& path) {
