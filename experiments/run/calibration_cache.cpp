@@ -29,10 +29,9 @@ std::string HashOfFile(const std::string& path) {
 std::string TokenizerHash(const std::string& model_path) {
   if (!fs::is_directory(model_path)) return HashOfFile(model_path);
   Sha256 hash;
-  for (const char* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json",
-                           "vocab.json", "merges.txt", "special_tokens_map.json", "config.json"}) {
+  for (const std::string& name : TokenizerFileNames()) {
     const fs::path file = fs::path(model_path) / name;
-    hash.Update(std::string(name) + (fs::exists(file) ? HashOfFile(file.string()) : "-"));
+    hash.Update(name + (fs::exists(file) ? HashOfFile(file.string()) : "-"));
   }
   return hash.HexDigest();
 }
@@ -72,7 +71,7 @@ bool Unpack(const std::string& bytes, std::int64_t seqlen, CalibrationTokens* to
 CalibrationTokens CachedCalibration(const CalibrationOptions& options, const Tokenizer& tokenizer,
                                     const std::string& model_path, const ContentCache& cache) {
   CalibrationOptions copy = options;
-  const std::string key = "calibration 1\n" + WriteFields(FieldsOf(&copy)) + "\n" +
+  const std::string key = "calibration 2\n" + WriteFields(FieldsOf(&copy)) + "\n" +
                           DataHash(options.data) + "\n" + TokenizerHash(model_path);
   CalibrationTokens tokens;
   const auto kept = cache.Find(key);

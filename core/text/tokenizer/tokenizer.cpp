@@ -16,11 +16,24 @@ std::unique_ptr<Tokenizer> LoadTokenizer(const std::string& path) {
   }
   const auto has = [&](const char* name) { return fs::exists(fs::path(path) / name); };
   if (has("tokenizer.json")) return LoadTokenizerJson(path);
-  if (has("tokenizer.model")) return LoadSentencePiece(path);
+  if (has("tokenizer.model")) return LoadTokenizerModel(path);
   if (has("vocab.json") && has("merges.txt")) return LoadVocabMerges(path);
+  if (has("tekken.json")) return LoadTekken(path);
   throw Error(path +
-              ": no tokenizer: expected tokenizer.json, tokenizer.model, or vocab.json with "
-              "merges.txt");
+              ": no tokenizer: expected tokenizer.json, tokenizer.model, vocab.json with "
+              "merges.txt, or tekken.json");
+}
+
+std::vector<std::string> TokenizerFileNames() {
+  return {"tokenizer.json",
+          "tokenizer.model",
+          "vocab.json",
+          "merges.txt",
+          "tekken.json",
+          "tokenizer_config.json",
+          "special_tokens_map.json",
+          "added_tokens.json",
+          "config.json"};
 }
 
 }  // namespace roundlab

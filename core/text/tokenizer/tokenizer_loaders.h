@@ -36,6 +36,12 @@ std::unique_ptr<Tokenizer> LoadVocabMerges(const std::string& folder);
 /// end where it says add_eos_token true.
 std::unique_ptr<Tokenizer> LoadSentencePiece(const std::string& folder);
 
+/// tokenizer.model of either form: sentencepiece's, or tiktoken's (core/text/tokenizer/tiktoken.h).
+std::unique_ptr<Tokenizer> LoadTokenizerModel(const std::string& folder);
+
+/// tekken.json.
+std::unique_ptr<Tokenizer> LoadTekken(const std::string& folder);
+
 /// The tokenizer.ggml.* keys of a GGUF file.
 std::unique_ptr<Tokenizer> LoadGgufTokenizer(const std::string& path);
 

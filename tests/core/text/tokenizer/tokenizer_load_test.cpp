@@ -20,8 +20,8 @@ std::string LoadMessage(const TempFolder& folder) {
 TEST(TokenizerLoadTest, WhatIsNoTokenizerIsNamed) {
   const TempFolder folder;
   EXPECT_EQ(LoadMessage(folder),
-            ": no tokenizer: expected tokenizer.json, tokenizer.model, or vocab.json with "
-            "merges.txt");
+            ": no tokenizer: expected tokenizer.json, tokenizer.model, vocab.json with "
+            "merges.txt, or tekken.json");
   EXPECT_EQ(ErrorOf([&] { LoadTokenizer(folder / "x"); }),
             folder / "x: cannot open: No such file or directory");
   const std::string file = folder.Write("a.txt", "");
