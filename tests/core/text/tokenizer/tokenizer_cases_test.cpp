@@ -38,7 +38,8 @@ TEST_P(TokenizerCasesTest, EncodesAndDecodesAsTheLibrary) {
 
 INSTANTIATE_TEST_SUITE_P(All, TokenizerCasesTest, ::testing::Range<std::size_t>(0, Cases().size()),
                          [](const auto& given) {
-                           return Cases()[given.param]["name"].template get<std::string>();
+                           return Cases()[given.param]["name"].template get<std::string>() + "_" +
+                                  std::to_string(given.param);
                          });
 
 TEST(TokenizerCasesTest, AllCasesAreRun) { EXPECT_EQ(Cases().size(), 43U); }
