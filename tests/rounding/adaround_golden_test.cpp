@@ -10,6 +10,7 @@
 #include "optimizers/optimizers.h"
 #include "rounding/schemes/adaround.h"
 #include "rounding/tuner/tune_options.h"
+#include "tests/rounding/tuning.h"
 #include "tests/support/golden_tensors.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/tensor_matchers.h"
@@ -18,6 +19,8 @@ namespace roundlab {
 namespace {
 
 using testing::GoldenTensor;
+using testing::Layers;
+using testing::Recorder;
 using testing::TensorNear;
 
 constexpr std::int64_t kSteps = 50;
@@ -59,6 +62,28 @@ class AdaRoundReplay {
     return losses;
   }
   void Move() { optimizer_->step(); }
+
+  /// The same path by the tuner itself, with the file's rows.
+  void Tune(Recorder* recorder) {
+    LinearSlot slot;
+    slot.name = "golden";
+    slot.weight = weight_;
+    TuneOptions options;
+    options.optimizer = Optimizers().FromText("type: adam\nlr: 0.001");
+    options.schedule = Schedules().FromText("type: constant");
+    options.loss = ::roundlab::Losses().FromText("type: sum_squares");
+    options.loss_scale = 1;
+    options.steps = kSteps;
+    options.select = Select::kLast;
+    TunerHooks hooks;
+    hooks.sink = recorder;
+    hooks.rows = [this](std::int64_t step) { return rows_[step]; };
+    Layers layers;
+    layers.push_back(std::move(layer_));
+    TuneUnit({"golden", {&slot}, [&](const at::Tensor& x) { return slot.Forward(x); }},
+             {inputs_.unsqueeze(1), targets_.unsqueeze(1)}, layers, options, 0, hooks);
+    layer_ = std::move(layers.front());
+  }
 
   LayerRounding& Layer() { return *layer_; }
   at::Tensor Logit() const { return layer_->Parameters()[0].tensors[0].detach().view({64, 128}); }
@@ -151,6 +176,32 @@ TEST_F(AdaRoundGoldenTest, LossesLogitsAndCodes) {
         at::Tensor d = (replay.Logit() - logit).abs();
       }
     }
+    const at::Tensor codes = GoldenTensor(file, schedule + ".codes").to(at::kByte);
+    EXPECT_TRUE(TensorNear(replay.Layer().Finish().codes, codes, 0, 0));
+  }
+}
+
+TEST_F(AdaRoundGoldenTest, TheTunerTakesTheSameSteps) {
+  ROUNDLAB_ADAROUND_GOLDEN_OR_SKIP(file);
+  for (const std::string& schedule : kSchedules) {
+    SCOPED_TRACE(schedule);
+    AdaRoundReplay replay(file, schedule);
+    Recorder recorder;
+    replay.Tune(&recorder);
+    const auto& losses = recorder.values.at("tune/golden/loss");
+    const auto& penalties = recorder.values.at("tune/golden/penalty");
+    const auto& penalty_steps = recorder.steps.at("tune/golden/penalty");
+    const at::Tensor reconstruction = GoldenTensor(file, schedule + ".rec_loss");
+    const at::Tensor penalty = GoldenTensor(file, schedule + ".reg_loss");
+    for (std::int64_t step = 0; step < kSteps; ++step) {
+      const double expected = reconstruction[step].item<double>();
+      EXPECT_NEAR(losses.at(static_cast<std::size_t>(step)), expected, 1e-5 * expected) << step;
+    }
+    for (std::size_t i = 0; i < penalties.size(); ++i) {
+      const double expected = penalty[penalty_steps[i]].item<double>();
+      EXPECT_NEAR(penalties[i], expected, 1e-5 * expected) << penalty_steps[i];
+    }
+    EXPECT_EQ(penalties.size(), 40U);  // all but the warm-up
     const at::Tensor codes = GoldenTensor(file, schedule + ".codes").to(at::kByte);
     EXPECT_TRUE(TensorNear(replay.Layer().Finish().codes, codes, 0, 0));
   }

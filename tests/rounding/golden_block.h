@@ -14,6 +14,7 @@
 #include "optimizers/optimizers.h"
 #include "optimizers/schedule.h"
 #include "rounding/scheme.h"
+#include "tests/rounding/tuning.h"
 #include "tests/support/golden_tensors.h"
 
 namespace roundlab::testing {
@@ -84,6 +85,24 @@ class SignRoundReplay {
     for (const auto& layer : layers_) {
       layer->Project(static_cast<double>(step + 1) / static_cast<double>(kSteps));
     }
+  }
+  /// The same path by the tuner itself, with the file's rows; `after` looks at the state after each
+  /// step. Answers the losses.
+  std::vector<double> Tune(const std::function<void(std::int64_t step)>& after) {
+    TuneOptions options;
+    options.optimizer = Optimizers().FromText("type: sign_sgd\nlr: 0.05");
+    options.steps = kSteps;
+    options.batch = rows_.size(1);
+    Recorder recorder;
+    TunerHooks hooks;
+    hooks.sink = &recorder;
+    hooks.rows = [this](std::int64_t step) { return rows_[step]; };
+    std::int64_t step = 0;
+    hooks.on_step = [&] { after(step++); };
+    const ReconstructionUnit unit{"golden", block_.Linears(),
+                                  [this](const at::Tensor& x) { return block_.Forward(x, rope_); }};
+    TuneUnit(unit, {inputs_, targets_}, layers_, options, 0, hooks);
+    return recorder.values.at("tune/golden/loss");
   }
   double LearningRate() const { return LearningRates(*optimizer_).front(); }
 

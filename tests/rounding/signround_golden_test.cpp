@@ -208,6 +208,31 @@ void ExpectLosses(const SafetensorsFile& file, const SignRoundGolden& golden,
   }
 }
 
+TEST_F(SignRoundGoldenTest, TheTunerTakesTheSameSteps) {
+  ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file);
+  for (const auto& [golden, equal] : {std::pair{kBabyLlama, 17}, std::pair{kTinyStories, 8}}) {
+    SCOPED_TRACE(golden.model);
+    SignRoundReplay replay(file, golden, ScaleType::kFloat32);
+    std::int64_t different = 0;
+    const std::vector<double> losses = replay.Tune([&](std::int64_t step) {
+      if (step != 0 && step != 1 && step != 4) return;
+      const std::string snapshot = "step" + std::to_string(step + 1) + ".";
+      for (const std::size_t i : kKept) {
+        different +=
+            Different(InUnits(replay.Offset(i)), Golden(file, golden, snapshot + "Vq." + Name(i)));
+      }
+    });
+    EXPECT_EQ(different, 0);
+    const at::Tensor expected = Golden(file, golden, "loss");
+    ASSERT_EQ(static_cast<std::int64_t>(losses.size()), expected.numel());
+    for (std::int64_t step = 0; step < equal; ++step) {
+      const double loss = expected[step].item<double>();
+      EXPECT_NEAR(losses[static_cast<std::size_t>(step)], loss, 5e-5 * loss) << step + 1;
+    }
+    EXPECT_NEAR(losses.back(), expected[-1].item<double>(), 0.15 * losses.back());
+  }
+}
+
 TEST_F(SignRoundGoldenTest, LossesWithFloat32Scales) {
   ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file);
   ExpectLosses(file, kBabyLlama, "fp32", 17);
