@@ -118,8 +118,8 @@ TEST_F(BadInputTest, FolderWithoutWeights) {
 TEST_F(BadInputTest, FolderWithoutTokenizer) {
   fs::remove(folder_ / "m/tokenizer.json");
   ExpectRefused({},
-                "m/: no tokenizer: expected tokenizer.json, tokenizer.model, or vocab.json with "
-                "merges.txt");
+                "m/: no tokenizer: expected tokenizer.json, tokenizer.model, vocab.json with "
+                "merges.txt, or tekken.json");
 }
 TEST_F(BadInputTest, UnknownArchitecture) {
   folder_.Write("m/config.json", R"({"model_type": "lama"})");
