@@ -38,6 +38,7 @@ class SentencePieceTokenizer final : public Tokenizer {
       added_ = AddedTokens(tokens, nullptr);
     }
     const auto resolve = [&](const SpecialName& name, std::optional<std::int32_t> otherwise) {
+      if (name.none) return std::optional<std::int32_t>();
       if (!name.token.has_value()) return otherwise;
       const auto added = added_.Find(*name.token);
       return added.has_value() ? added : model_.Find(*name.token);

@@ -50,6 +50,7 @@ SpecialName ReadSpecialName(const std::vector<const Document*>& tokenizer_files,
     if (!file->root().Has(key)) continue;
     name.place = file->place + "." + key;
     name.token = TokenText(file->root(), key);
+    name.none = !name.token.has_value();
     return name;
   }
   name.place = config.place + "." + key + "_id";

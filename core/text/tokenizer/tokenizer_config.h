@@ -18,6 +18,7 @@ using FindToken = std::function<std::optional<std::int32_t>(std::string_view)>;
 struct SpecialName {
   std::optional<std::string> token;
   std::optional<std::int32_t> id;
+  bool none = false;  ///< a file says that there is no such token: null
   std::string place;  ///< for messages
 
   /// The id; `find` gives the id of a token. Throws Error where it knows no such token.

@@ -16,7 +16,7 @@ namespace roundlab {
 std::unique_ptr<Tokenizer> LoadTokenizerJson(const std::string& folder);
 
 /// vocab.json with merges.txt: byte-level BPE as GPT-2's or, where tokenizer_config.json names the
-/// class Qwen2Tokenizer, as Qwen2's. Without tokenizer_config.json: GPT-2's.
+/// class GPTNeoXTokenizer or Qwen2Tokenizer, as theirs. Without tokenizer_config.json: GPT-2's.
 std::unique_ptr<Tokenizer> LoadVocabMerges(const std::string& folder);
 
 /// tokenizer.model, run by the sentencepiece library. With a file of the tokenizer's beside it
@@ -28,9 +28,11 @@ std::unique_ptr<Tokenizer> LoadVocabMerges(const std::string& folder);
 /// is not normalized, and a space is put in front of it unless add_prefix_space is false, with
 /// legacy true (default false, as of transformers 5) behind each special token too. Else the
 /// model's own normalizer_spec counts, and its space stands at the beginning of the text only. We
-/// differ from transformers 5.23, in agreement with 4.51, where it loses something: unknown
-/// characters become the unknown piece (5.23 drops them where there are no byte pieces), unigram
-/// models stay unigram models, and a folder without tokenizer_class gets its space.
+/// differ from transformers 5.23 where its conversion loses something that 4.51 and sentencepiece
+/// itself have: unknown characters become the unknown piece (5.23 drops them where there are no
+/// byte pieces), pieces are merged by their scores (5.23: by their ids, which cuts runs of spaces
+/// by Llama 2's differently), unigram models stay unigram models, files without tokenizer_class
+/// leave the model its space, and BOS is added where no file speaks of it.
 ///
 /// BOS stands in front by default unless tokenizer_config.json says add_bos_token false, EOS at the
 /// end where it says add_eos_token true.

@@ -43,22 +43,25 @@ std::vector<std::pair<std::string, std::string>> ReadMergesFile(const std::strin
   return merges;
 }
 
-enum class Style { kGpt2, kQwen2 };
+enum class Style { kGpt2, kGptNeoX, kQwen2 };
 
 Style StyleOf(const std::string& folder, const TokenizerConfig& config) {
   struct Entry {
     const char* name;
     Style style;
   };
-  static constexpr std::array<Entry, 4> kClasses = {{{"GPT2Tokenizer", Style::kGpt2},
-                                                     {"GPT2TokenizerFast", Style::kGpt2},
-                                                     {"Qwen2Tokenizer", Style::kQwen2},
-                                                     {"Qwen2TokenizerFast", Style::kQwen2}}};
+  static constexpr std::array<Entry, 4> kClasses = {{{"CodeGenTokenizer", Style::kGpt2},
+                                                     {"GPT2Tokenizer", Style::kGpt2},
+                                                     {"GPTNeoXTokenizer", Style::kGptNeoX},
+                                                     {"Qwen2Tokenizer", Style::kQwen2}}};
   if (!config.tokenizer_class.has_value()) return Style::kGpt2;
   std::vector<std::string> known;
   for (const Entry& entry : kClasses) {
-    if (*config.tokenizer_class == entry.name) return entry.style;
-    known.emplace_back(entry.name);
+    const std::string fast = std::string(entry.name) + "Fast";
+    if (*config.tokenizer_class == entry.name || *config.tokenizer_class == fast) {
+      return entry.style;
+    }
+    known.insert(known.end(), {entry.name, fast});
   }
   throw Error(folder + "/tokenizer_config.json.tokenizer_class: unknown class '" +
               *config.tokenizer_class + "'" + SuggestionSuffix(*config.tokenizer_class, known));
@@ -124,8 +127,8 @@ std::unique_ptr<Tokenizer> LoadVocabMerges(const std::string& folder) {
   } catch (const Error& error) {
     throw Error(folder + "/merges.txt: " + error.what());
   }
+  if (style != Style::kGpt2) parts.normalizer = MakeUnicodeNormalizer(NormalForm::kNfc);
   if (style == Style::kQwen2) {
-    parts.normalizer = MakeUnicodeNormalizer(NormalForm::kNfc);
     parts.pre_tokenizer = MakeSplitByteLevel(kQwen2Regex);
   } else {
     parts.pre_tokenizer = MakeByteLevel(config.add_prefix_space.value_or(false), true);

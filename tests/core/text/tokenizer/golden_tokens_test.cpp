@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 #include <sstream>
-#include <tuple>
 
 #include "tests/core/text/text_test_support.h"
 
@@ -29,14 +28,9 @@ TEST(GoldenTokensTest, AwkwardStringsHaveTheLibrariesIds) {
   }
 }
 
-struct Vectors {
-  std::string tokenizer;
-  std::string name;
-};
-
-/// "ggml-vocab-gpt-2.gguf" and "gpt2" -> "gpt2": what a tokenizer and its vectors share of a name.
+/// "ggml-vocab-gpt-2.gguf", "gpt-2" and "gpt2" -> "gpt2".
 std::string Bare(std::string name) {
-  for (const std::string part : {"ggml-vocab-", ".gguf", ".inp", "-", "_", "."}) {
+  for (const std::string part : {"ggml-vocab-", ".gguf", "-", "_", "."}) {
     for (auto at = name.find(part); at != std::string::npos; at = name.find(part)) {
       name.erase(at, part.size());
     }
@@ -44,55 +38,52 @@ std::string Bare(std::string name) {
   return name;
 }
 
-/// Every tokenizer under tokenizers/ whose name begins that of a pair of .inp and .out, or the
-/// other way round: a folder "llama2" goes with "llama-spm" only where it says so (kin below).
-std::vector<Vectors> AllVectors() {
-  namespace fs = std::filesystem;
-  const fs::path folder = testing::SharedFolder() + "/tokenizers";
-  std::vector<Vectors> found;
-  if (!fs::exists(folder)) return found;
-  const std::map<std::string, std::string> kin = {{"llama2", "llamaspm"}, {"llama3", "llamabpe"}};
-  for (const auto& vectors : fs::directory_iterator(folder)) {
-    if (vectors.path().extension() != ".inp") continue;
-    const std::string name = vectors.path().stem().string();
-    for (const auto& tokenizer : fs::directory_iterator(folder)) {
-      const std::string file = tokenizer.path().filename().string();
-      if (!tokenizer.is_directory() && tokenizer.path().extension() != ".gguf") continue;
-      const auto known = kin.find(Bare(file));
-      if ((known == kin.end() ? Bare(file) : known->second) == Bare(name)) {
-        found.push_back({file, name});
-      }
-    }
-  }
-  std::sort(found.begin(), found.end(), [](const Vectors& a, const Vectors& b) {
-    return std::tie(a.tokenizer, a.name) < std::tie(b.tokenizer, b.name);
-  });
-  return found;
+/// Whether a tokenizer goes with the vectors called `name`: both are called alike, or the vectors'
+/// name is the family's with the tokenizer's kind ("llama-spm", "llama-bpe") and the tokenizer's
+/// is the family's with a number ("llama2").
+bool GoTogether(const std::string& file, const Tokenizer& tokenizer, const std::string& name) {
+  const std::string vectors = Bare(name);
+  std::string family = Bare(file);
+  if (family == vectors) return true;
+  while (!family.empty() && family.back() >= '0' && family.back() <= '9') family.pop_back();
+  const bool pieces = tokenizer.Kind().starts_with("sentencepiece");
+  return vectors == family + (pieces ? "spm" : "bpe");
 }
 
-// The vectors are made without parsing special tokens.
+void ExpectVectors(const Tokenizer& tokenizer, const std::string& inputs_and_outputs) {
+  const std::string separator = "\n__ggml_vocab_test__\n";
+  const std::string inputs = ReadAll(inputs_and_outputs + ".inp");
+  std::istringstream outputs(ReadAll(inputs_and_outputs + ".out"));
+  for (std::size_t begin = 0; begin <= inputs.size();) {
+    const std::size_t end = std::min(inputs.find(separator, begin), inputs.size());
+    const std::string text = inputs.substr(begin, end - begin);
+    begin = end == inputs.size() ? end + 1 : end + separator.size();
+    std::string line;
+    std::getline(outputs, line);  // of the last, which is empty, there may be none
+    std::istringstream numbers(line);
+    Ids expected;
+    for (std::int32_t id = 0; numbers >> id;) expected.push_back(id);
+    EXPECT_EQ(testing::Plain(tokenizer, text), expected) << text;
+  }
+}
+
 TEST(GoldenTokensTest, LlamaCppVectorsAreMet) {
   ROUNDLAB_SHARED_OR_SKIP(folder, "tokenizers");
-  const std::vector<Vectors> all = AllVectors();
-  EXPECT_FALSE(all.empty());
-  const std::string separator = "\n__ggml_vocab_test__\n";
-  for (const auto& [tokenizer_name, name] : all) {
-    SCOPED_TRACE(tokenizer_name + " with " + name);
-    const auto tokenizer = LoadTokenizer(folder + "/" + tokenizer_name);
-    const std::string inputs = ReadAll(folder + "/" + name + ".inp");
-    std::istringstream outputs(ReadAll(folder + "/" + name + ".out"));
-    for (std::size_t begin = 0; begin <= inputs.size();) {
-      const std::size_t end = std::min(inputs.find(separator, begin), inputs.size());
-      const std::string text = inputs.substr(begin, end - begin);
-      begin = end == inputs.size() ? end + 1 : end + separator.size();
-      std::string line;
-      std::getline(outputs, line);  // of the last, which is empty, there may be none
-      std::istringstream numbers(line);
-      Ids expected;
-      for (std::int32_t id = 0; numbers >> id;) expected.push_back(id);
-      EXPECT_EQ(testing::Plain(*tokenizer, text), expected) << text;
+  namespace fs = std::filesystem;
+  std::size_t pairs = 0;
+  for (const auto& file : fs::directory_iterator(folder)) {
+    if (!file.is_directory() && file.path().extension() != ".gguf") continue;
+    const auto tokenizer = LoadTokenizer(file.path().string());
+    for (const auto& vectors : fs::directory_iterator(folder)) {
+      const std::string name = vectors.path().stem().string();
+      if (vectors.path().extension() != ".inp") continue;
+      if (!GoTogether(file.path().filename().string(), *tokenizer, name)) continue;
+      SCOPED_TRACE(file.path().string() + " with " + name);
+      ExpectVectors(*tokenizer, folder + "/" + name);
+      ++pairs;
     }
   }
+  EXPECT_GT(pairs, 0U);
 }
 
 // Folders and texts with special tokens in them; where versions of transformers differ, the newer.

@@ -74,6 +74,16 @@ TEST(SentencePieceTest, WithoutAClassTheModelsOwnRulesCount) {
   }
 }
 
+TEST(SentencePieceTest, ANullMeansThatThereIsNone) {
+  const TempFolder folder;
+  folder.Write("tokenizer.model", SmallModel("llama"));
+  folder.Write("tokenizer_config.json", R"({"bos_token": null})");
+  const auto tokenizer = LoadTokenizer(folder.path());
+  EXPECT_EQ(tokenizer->BosId(), std::nullopt);
+  EXPECT_EQ(tokenizer->EosId(), 2);
+  EXPECT_EQ(WithSpecial(*tokenizer, "the"), Plain(*tokenizer, "the"));
+}
+
 TEST(SentencePieceTest, TextThatIsNotUtf8IsAnError) {
   const TempFolder folder;
   folder.Write("tokenizer.model", SmallModel("llama"));

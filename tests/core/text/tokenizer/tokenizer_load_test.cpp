@@ -103,6 +103,16 @@ TEST_F(VocabMergesTest, Qwen2SplitsDigitsAndComposes) {
   EXPECT_EQ(tokenizer->VocabSize(), 14);
 }
 
+TEST_F(VocabMergesTest, GptNeoXComposesAndKeepsDigits) {
+  folder_.Write("tokenizer_config.json", R"({"tokenizer_class": "GPTNeoXTokenizerFast",
+    "bos_token": "<|endoftext|>", "pad_token": "<pad>"})");
+  const auto tokenizer = Load();
+  EXPECT_EQ(Plain(*tokenizer, "11e\xCC\x81<pad>"), (Ids{9, 6, 7, 13}));
+  EXPECT_EQ(tokenizer->BosId(), 10);
+  folder_.Write("tokenizer_config.json", R"({"tokenizer_class": "CodeGenTokenizer"})");
+  EXPECT_EQ(Plain(*Load(), "11e\xCC\x81"), (Ids{9, 5, 11, 12}));
+}
+
 TEST_F(VocabMergesTest, FlagsAndAddedTokensFileCount) {
   folder_.Write("tokenizer_config.json", R"({"tokenizer_class": "GPT2Tokenizer",
     "add_prefix_space": true, "add_bos_token": true, "add_eos_token": true,
@@ -116,7 +126,8 @@ TEST_F(VocabMergesTest, MistakesAreNamed) {
   folder_.Write("tokenizer_config.json", R"({"tokenizer_class": "LlamaTokenizer"})");
   EXPECT_EQ(LoadMessage(folder_),
             "/tokenizer_config.json.tokenizer_class: unknown class 'LlamaTokenizer' (known: "
-            "GPT2Tokenizer, GPT2TokenizerFast, Qwen2Tokenizer, Qwen2TokenizerFast)");
+            "CodeGenTokenizer, CodeGenTokenizerFast, GPT2Tokenizer, GPT2TokenizerFast, "
+            "GPTNeoXTokenizer, GPTNeoXTokenizerFast, Qwen2Tokenizer, Qwen2TokenizerFast)");
   folder_.Write("tokenizer_config.json", R"({"tokenizer_class": "Qwen2Tokenizer",
                                              "add_bos_token": true})");
   EXPECT_EQ(LoadMessage(folder_), "/tokenizer_config.json: BOS is to be added, and is not known");
