@@ -10,6 +10,7 @@
 #include "core/formats/json.h"
 #include "core/model/model.h"
 #include "core/text/data/catalogue.h"
+#include "core/text/data/dataset.h"
 #include "core/text/tokenizer/tokenizer.h"
 #include "experiments/cli/commands.h"
 
@@ -120,7 +121,7 @@ int TokenizeCommand(const CommandLine& line) {
   if (line.text.empty() == line.file.empty()) {
     throw Error("tokenize: give either --text or --file");
   }
-  const std::string text = line.file.empty() ? line.text : ReadFile(line.file);
+  const std::string text = line.file.empty() ? line.text : ReadText(line.file);
   const Ids ids = LoadTokenizer(path)->Encode(
       text, line.no_special ? SpecialTokens::kNone : SpecialTokens::kDefault);
   if (line.json) {

@@ -17,16 +17,15 @@ constexpr const char* kTypes = "tokenizer.ggml.token_type";
 constexpr const char* kBosId = "tokenizer.ggml.bos_token_id";
 constexpr const char* kEosId = "tokenizer.ggml.eos_token_id";
 
-// A special token's id. One that is beyond the vocabulary does not count: llama.cpp warns and takes
-// `otherwise`, as where there is none.
+// A special token's id. llama.cpp passes over one beyond the vocabulary and takes its own default
+// (`otherwise`), where that is in the vocabulary.
 std::optional<std::int32_t> SpecialId(const GgufFile& file, const char* key,
-                                      std::optional<std::int32_t> otherwise) {
+                                      std::int32_t otherwise) {
   const auto count = static_cast<std::int64_t>(file.Strings(kTokens).size());
-  const auto known = [count](std::int64_t id) { return id >= 0 && id < count; };
-  if (file.Has(key) && known(file.Integer(key))) {
-    return static_cast<std::int32_t>(file.Integer(key));
-  }
-  return otherwise.has_value() && known(*otherwise) ? otherwise : std::nullopt;
+  const std::int64_t id = file.Has(key) ? file.Integer(key) : otherwise;
+  if (id >= 0 && id < count) return static_cast<std::int32_t>(id);
+  if (otherwise < count) return otherwise;
+  return std::nullopt;
 }
 
 bool OptionalFlag(const GgufFile& file, const char* key, bool fallback) {
@@ -55,7 +54,10 @@ std::vector<SpmPiece> ReadPieces(const GgufFile& file) {
   const std::vector<std::string>& tokens = file.Strings(kTokens);
   const std::vector<PieceType> types = TokenTypes(file);
   std::vector<SpmPiece> pieces;
-  for (std::size_t i = 0; i < tokens.size(); ++i) pieces.push_back({tokens[i], 0, types[i]});
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const bool empty = tokens[i].empty();  // llama.cpp's name for it
+    pieces.push_back({empty ? "[EMPTY_" + std::to_string(i) + "]" : tokens[i], 0, types[i]});
+  }
   return pieces;
 }
 
@@ -111,7 +113,10 @@ std::unique_ptr<Tokenizer> LoadByteLevel(const GgufFile& file) {
   parts.decoder = MakeByteLevelDecoder();
   parts.added_tokens = PiecesInText(ReadPieces(file));
   StripBehindPhi3(file, &parts.added_tokens);
-  parts.special = {SpecialId(file, kBosId, std::nullopt), SpecialId(file, kEosId, std::nullopt)};
+  // Where the file names none, there is none: llama.cpp's default is Falcon's.
+  constexpr std::int32_t kFalcon = 11;
+  if (file.Has(kBosId)) parts.special.bos = SpecialId(file, kBosId, kFalcon);
+  if (file.Has(kEosId)) parts.special.eos = SpecialId(file, kEosId, kFalcon);
   parts.around = BosEosTemplate(file.path(), parts.special,
                                 OptionalFlag(file, "tokenizer.ggml.add_bos_token", pre.adds_bos),
                                 OptionalFlag(file, "tokenizer.ggml.add_eos_token", false));

@@ -154,6 +154,7 @@ TEST(GgufTokenizerTest, WhatLlamaCppPassesOverIsNoError) {
   GgufBuilder eos = ByteLevelFile("gpt-2");
   eos.U32("tokenizer.ggml.eos_token_id", 8);
   EXPECT_EQ(LoadGguf(eos)->EosId(), std::nullopt);
+  EXPECT_EQ(LoadGguf(ByteLevelFile("gpt-2"))->EosId(), std::nullopt);
   GgufBuilder bos = SpmFile(9);
   EXPECT_EQ(WithSpecial(*LoadGguf(bos), "a"), (Ids{1, 5}));  // llama.cpp's own default
 }
