@@ -59,7 +59,7 @@ CutText CutGptq(Job* job) {
 CutText CutGptqC4(Job* job) {
   CalibrationOptions draws;
   draws.data = job->options.data;
-  draws.protocol = "gptq_c4";
+  draws.protocol = CalibrationProtocol::kGptqC4;
   draws.samples = job->options.windows == 0 ? 256 : job->options.windows;
   draws.seqlen = job->seqlen;
   draws.seed = 0;
@@ -87,7 +87,7 @@ CutText CutSliding(Job* job) {
 }
 
 CutText CutLlamaCpp(Job* job) {
-  if (job->options.join == "default" && job->data.format == "wikitext") {
+  if (job->options.join == "default" && job->data.format == DataFormat::kWikitext) {
     job->data.documents = {WikitextFile(job->data.documents)};
   }
   std::string& last = job->data.documents.back();
@@ -106,7 +106,7 @@ CutText CutLlamaCpp(Job* job) {
 }
 
 CutText CutRolling(Job* job) {
-  const bool wikitext = job->data.format == "wikitext";
+  const bool wikitext = job->data.format == DataFormat::kWikitext;
   const bool detokenize =
       job->options.detokenize.value_or(wikitext ? "wikitext" : "none") == "wikitext";
   const bool today = job->options.version.value_or("0.4") == "0.4";

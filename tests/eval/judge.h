@@ -89,7 +89,7 @@ class SmallTextTest : public ::testing::Test {
     std::string text;
     for (int i = 0; i < 40; ++i) text += "Once there were " + std::to_string(i) + " cats.\n";
     data_.path = temp_.Write("t.txt", text);
-    data_.format = "lines";
+    data_.format = DataFormat::kLines;
   }
   std::vector<std::int32_t> Encode(const std::string& text,
                                    SpecialTokens special = SpecialTokens::kDefault) const {

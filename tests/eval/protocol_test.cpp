@@ -78,7 +78,7 @@ TEST_F(ProtocolTest, NamesAreThoseOfTheDataAndOfProtocolsButGptq) {
 
 TEST_F(ProtocolTest, OneStreamWithOneBosButForRolling) {
   Text("t.txt", "ab\ncd\n");
-  options_.data.format = "lines";
+  options_.data.format = DataFormat::kLines;
   options_.seqlen = 3;
   EXPECT_EQ(Stream("gptq"), Bytes("ab cd", {256}));
   EXPECT_EQ(Stream("sliding"), Bytes("ab cd", {256}));
@@ -217,7 +217,7 @@ TEST_F(ProtocolTest, TextsThatAreTooShortAreErrors) {
   options_.seqlen = 4;
   const auto error = [&](const std::string& protocol, const std::string& text) {
     Text("short.txt", text);
-    options_.data.format = text.empty() ? "jsonl" : "text";
+    options_.data.format = text.empty() ? DataFormat::kJsonl : DataFormat::kText;
     if (text.empty()) Text("short.txt", "{\"text\": \"\"}");
     options_.protocol = protocol;
     return ErrorOf([&] { Run(); });

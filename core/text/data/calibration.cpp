@@ -88,11 +88,20 @@ void PlainRows(const CalibrationOptions& o, const Dataset& data, const Tokenizer
 
 }  // namespace
 
+const EnumNames<CalibrationProtocol>& CalibrationProtocolNames() {
+  static const EnumNames<CalibrationProtocol> kNames = {
+      {CalibrationProtocol::kSignRound, "signround"},
+      {CalibrationProtocol::kGptqC4, "gptq_c4"},
+      {CalibrationProtocol::kGptqWikitext2, "gptq_wikitext2"},
+      {CalibrationProtocol::kPlain, "plain"}};
+  return kNames;
+}
+
 void CalibrationOptions::Fields(FieldVisitor& f) {
   DataField data_field(&data);
   f.Value("data", data_field, "the text", Presence::kRequired);
-  f.Choice("protocol", &protocol, {"signround", "gptq_c4", "gptq_wikitext2", "plain"},
-           "how samples are taken from it");
+  EnumField<CalibrationProtocol> protocol_field(&protocol, CalibrationProtocolNames());
+  f.Value("protocol", protocol_field, "how samples are taken from it");
   f.Int("samples", &samples, AtLeast(1), "token sequences");
   f.Int("seqlen", &seqlen, AtLeast(2), "tokens a sequence");
   f.Int("seed", &seed, AtLeast(0), "of the protocol's own random numbers");
@@ -102,15 +111,26 @@ void CalibrationOptions::Fields(FieldVisitor& f) {
 CalibrationTokens MakeCalibration(const CalibrationOptions& options, const Tokenizer& tokenizer) {
   const Dataset data = LoadDataset(options.data);
   CalibrationTokens tokens;
-  if (options.protocol == "signround") SignRoundRows(options, data, tokenizer, &tokens);
-  if (options.protocol == "gptq_c4") GptqC4Rows(options, data, tokenizer, &tokens);
-  if (options.protocol == "gptq_wikitext2") GptqWikitextRows(options, data, tokenizer, &tokens);
-  if (options.protocol == "plain") PlainRows(options, data, tokenizer, &tokens);
+  switch (options.protocol) {
+    case CalibrationProtocol::kSignRound:
+      SignRoundRows(options, data, tokenizer, &tokens);
+      break;
+    case CalibrationProtocol::kGptqC4:
+      GptqC4Rows(options, data, tokenizer, &tokens);
+      break;
+    case CalibrationProtocol::kGptqWikitext2:
+      GptqWikitextRows(options, data, tokenizer, &tokens);
+      break;
+    case CalibrationProtocol::kPlain:
+      PlainRows(options, data, tokenizer, &tokens);
+      break;
+  }
   const auto found = static_cast<std::int64_t>(tokens.rows.size());
   if (found < options.samples) {
     throw Error(data.file + ": calibration asks for " + std::to_string(options.samples) +
                 " samples of " + std::to_string(options.seqlen) + " tokens, protocol " +
-                options.protocol + " found " + std::to_string(found));
+                EnumName(options.protocol, CalibrationProtocolNames()) + " found " +
+                std::to_string(found));
   }
   Ids all;
   for (const Ids& row : tokens.rows) all.insert(all.end(), row.begin(), row.end());

@@ -4,16 +4,35 @@
 #include <string>
 #include <vector>
 
+#include "core/config/enum_field.h"
 #include "core/config/fields.h"
 #include "core/text/data/dataset.h"
 #include "core/text/tokenizer/tokenizer.h"
 
 namespace roundlab {
 
+/// How samples are taken from text (arXiv 2309.05516; intel/auto-round cfc4169e9; IST-DASLab/gptq
+/// datautils.py).
+enum class CalibrationProtocol {
+  /// Documents shuffled as Hugging Face datasets do with `seed` (shuffle: false keeps file order);
+  /// those of at least seqlen tokens, cut to seqlen, each with the special tokens the tokenizer
+  /// adds; dropped where the last id fills more than half.
+  kSignRound,
+  /// Python's random(seed): a random document of more than seqlen tokens, a random window of it;
+  /// again for each sample.
+  kGptqC4,
+  /// All documents joined by two newlines, encoded once; Python's random(seed) picks each window's
+  /// start.
+  kGptqWikitext2,
+  /// Documents joined as for perplexity, encoded; the first `samples` windows.
+  kPlain,
+};
+const EnumNames<CalibrationProtocol>& CalibrationProtocolNames();
+
 /// Which pieces of text the tuned methods see.
 struct CalibrationOptions {
   DataSource data;
-  std::string protocol = "signround";
+  CalibrationProtocol protocol = CalibrationProtocol::kSignRound;
   std::int64_t samples = 128;
   std::int64_t seqlen = 2048;
   std::int64_t seed = 42;
@@ -28,18 +47,6 @@ struct CalibrationTokens {
   std::string fingerprint;  ///< SHA-256 over the ids
 };
 
-/// Protocols (arXiv 2309.05516; intel/auto-round cfc4169e9; IST-DASLab/gptq datautils.py):
-///   signround       documents shuffled as Hugging Face datasets do with `seed` (shuffle: false
-///   keeps
-///                   file order); those of at least seqlen tokens, cut to seqlen, each with the
-///                   special tokens the tokenizer adds; dropped where the last id fills more than
-///                   half
-///   gptq_c4         Python's random(seed): a random document of more than seqlen tokens, a random
-///                   window of it; again for each sample
-///   gptq_wikitext2  all documents joined by two newlines, encoded once; Python's random(seed)
-///   picks
-///                   each window's start
-///   plain           documents joined as for perplexity, encoded; the first `samples` windows
 /// Throws Error where there are fewer samples than asked for, saying how many there were.
 CalibrationTokens MakeCalibration(const CalibrationOptions& options, const Tokenizer& tokenizer);
 

@@ -27,7 +27,8 @@ struct FileFields : DataEntry::File {
   void Fields(FieldVisitor& f) {
     f.String("split", &split, "name of the split", Presence::kRequired);
     f.String("path", &path, "file under ROUNDLAB_DATA", Presence::kRequired);
-    f.String("format", &format, "format of the file");
+    EnumField<DataFormat> format_field(&format, DataFormatNames());
+    f.Value("format", format_field, "format of the file");
     f.String("field", &field, "jsonl: the document's field");
     f.String("labels", &labels, "rows: file of their labels");
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/config/fields.h"
+#include "core/text/data/data_format.h"
 
 namespace roundlab {
 
@@ -16,7 +17,7 @@ struct DataEntry {
   struct File {
     std::string split;
     std::string path;  ///< under ROUNDLAB_DATA
-    std::string format;
+    DataFormat format = DataFormat::kAuto;
     std::string field;
     std::string labels;  ///< rows: file of their labels, under ROUNDLAB_DATA
   };

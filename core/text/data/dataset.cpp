@@ -82,21 +82,21 @@ std::vector<std::string> ParquetDocuments(const DataSource& source, std::int64_t
 }
 
 std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t most) {
-  const std::string format = FormatOf(source);
+  const DataFormat format = FormatOf(source);
   if (IsBuiltin(source.path)) return BuiltinDocuments(source.path, most);
-  if (format == "parquet") return ParquetDocuments(source, most);
+  if (format == DataFormat::kParquet) return ParquetDocuments(source, most);
   const std::string text = ReadText(source.path);
   std::vector<std::string> documents;
-  if (format == "text") {
+  if (format == DataFormat::kText) {
     if (!Strip(text).empty()) documents.push_back(text);
     return documents;
   }
-  if (format == "endoftext") return SplitAtMarkers(text, most);
+  if (format == DataFormat::kEndOfText) return SplitAtMarkers(text, most);
   ForLines(text, [&](std::string_view line, std::int64_t row) {
     const bool blank = Strip(line).empty();
-    if (format == "wikitext") documents.push_back(blank ? "" : std::string(line) + "\n");
-    if (format == "lines" && !blank) documents.emplace_back(Strip(line));
-    if (format == "jsonl" && !blank) {
+    if (format == DataFormat::kWikitext) documents.push_back(blank ? "" : std::string(line) + "\n");
+    if (format == DataFormat::kLines && !blank) documents.emplace_back(Strip(line));
+    if (format == DataFormat::kJsonl && !blank) {
       documents.push_back(
           JsonDocument(line, source.field, source.path + ":" + std::to_string(row)));
     }
@@ -118,7 +118,7 @@ DataSource ResolveData(const DataSource& source) {
     if (file.split != split) continue;
     DataSource found = source;
     found.path = IsBuiltin(file.path) ? file.path : DataFolder() + "/" + file.path;
-    found.format = file.format.empty() ? "auto" : file.format;
+    found.format = file.format;
     if (!file.field.empty()) found.field = file.field;
     if (!file.labels.empty()) found.labels = DataFolder() + "/" + file.labels;
     if (IsBuiltin(found.path) || std::filesystem::exists(found.path)) return found;
@@ -131,23 +131,29 @@ DataSource ResolveData(const DataSource& source) {
               SuggestionSuffix(split, splits));
 }
 
-std::string FormatOf(const DataSource& file) {
-  if (file.format != "auto" && !file.format.empty()) return file.format;
+DataFormat FormatOf(const DataSource& file) {
+  if (file.format != DataFormat::kAuto) return file.format;
   std::string_view name = file.path;
   if (EndsWith(name, ".gz")) name.remove_suffix(3);
-  if (EndsWith(name, ".jsonl") || EndsWith(name, ".json")) return "jsonl";
-  if (EndsWith(name, ".parquet")) return "parquet";
-  return EndsWith(name, ".raw") ? "wikitext" : "text";
+  if (EndsWith(name, ".jsonl") || EndsWith(name, ".json")) return DataFormat::kJsonl;
+  if (EndsWith(name, ".parquet")) return DataFormat::kParquet;
+  return EndsWith(name, ".raw") ? DataFormat::kWikitext : DataFormat::kText;
 }
 
-std::vector<std::string> DataFormats() {
-  return {"auto", "endoftext", "jsonl", "lines", "parquet", "text", "wikitext"};
+const EnumNames<DataFormat>& DataFormatNames() {
+  static const EnumNames<DataFormat> kNames = {
+      {DataFormat::kAuto, "auto"},        {DataFormat::kEndOfText, "endoftext"},
+      {DataFormat::kJsonl, "jsonl"},      {DataFormat::kLines, "lines"},
+      {DataFormat::kParquet, "parquet"},  {DataFormat::kText, "text"},
+      {DataFormat::kWikitext, "wikitext"}};
+  return kNames;
 }
 
 void DataSource::Fields(FieldVisitor& f) {
   f.String("name", &name, "name of the catalogue");
   f.String("path", &path, "file; .gz is unpacked");
-  f.Choice("format", &format, DataFormats(), "format of the file");
+  EnumField<DataFormat> format_field(&format, DataFormatNames());
+  f.Value("format", format_field, "format of the file");
   f.String("field", &field, "jsonl, parquet: the field that holds the document");
   f.String("split", &split, "split of a catalogue entry; none is its default");
   f.String("labels", &labels, "rows: file with one label a line, their field 'label'");
@@ -190,8 +196,9 @@ Dataset LoadDataset(const DataSource& source, std::int64_t most) {
     dataset.join = entry.join;
     dataset.join_tokens = entry.join_tokens;
   } else {
-    const std::string format = FormatOf(source);
-    const bool rows = format == "wikitext" || format == "jsonl" || format == "parquet";
+    const DataFormat format = FormatOf(source);
+    const bool rows = format == DataFormat::kWikitext || format == DataFormat::kJsonl ||
+                      format == DataFormat::kParquet;
     dataset.join = rows ? "\n\n" : " ";
     dataset.join_tokens = IsBuiltin(source.path);
   }

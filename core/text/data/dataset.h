@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/config/fields.h"
+#include "core/text/data/data_format.h"
 
 namespace roundlab {
 
@@ -12,12 +13,12 @@ namespace roundlab {
 /// `data: {path: my.jsonl.gz, field: text}`. A path may be built in
 /// (core/text/data/builtin_data.h).
 struct DataSource {
-  std::string name;             ///< of the catalogue; empty where `path` is given
-  std::string path;             ///< .gz is unpacked
-  std::string format = "auto";  ///< see Formats()
-  std::string field = "text";   ///< jsonl, parquet: the field that holds the document
-  std::string split;            ///< catalogue: "test", "validation", ...; empty its default
-  std::string labels;           ///< rows: a file with one label a line, for their field `label`
+  std::string name;  ///< of the catalogue; empty where `path` is given
+  std::string path;  ///< .gz is unpacked
+  DataFormat format = DataFormat::kAuto;
+  std::string field = "text";  ///< jsonl, parquet: the field that holds the document
+  std::string split;           ///< catalogue: "test", "validation", ...; empty its default
+  std::string labels;          ///< rows: a file with one label a line, for their field `label`
 
   void Fields(FieldVisitor& f);
   bool Given() const { return !name.empty() || !path.empty(); }
@@ -44,26 +45,15 @@ DataSource ResolveData(const DataSource& source);
 /// Documents of a source, and how its protocols put them together.
 struct Dataset {
   std::string label;
-  std::string file;                    ///< for messages
-  std::string format;                  ///< that it was read in, never auto
-  std::vector<std::string> documents;  ///< UTF-8
-  std::string join;                    ///< what stands between documents in the GPTQ protocol
+  std::string file;                       ///< for messages
+  DataFormat format = DataFormat::kText;  ///< that it was read in, never auto
+  std::vector<std::string> documents;     ///< UTF-8
+  std::string join;                       ///< what stands between documents in the GPTQ protocol
   bool join_tokens = false;  ///< documents are encoded each by itself (own BOS), ids concatenated
 };
 
-/// Formats of a file (lines end as ReadText says):
-/// * text: the whole file is one document
-/// * endoftext: documents are separated by "<|endoftext|>" and stripped; blank ones are left out
-/// * lines: a line is a document, stripped; blank lines are left out
-/// * wikitext: a line is a row as in the Hugging Face set: blank rows are "", others keep their
-/// "\n"
-/// * jsonl: a line is a JSON object; its `field` is the document
-/// * parquet: a row's `field` is the document (core/text/data/parquet.h)
-/// * auto: by name: .jsonl, .json -> jsonl, .parquet -> parquet, .raw -> wikitext, else text
-std::vector<std::string> DataFormats();
-
 /// The format of a file: what its source says, for auto what its name says.
-std::string FormatOf(const DataSource& file);
+DataFormat FormatOf(const DataSource& file);
 
 /// Reads a source. `most` documents at the most, 0 all. Throws Error naming file and row: missing
 /// file, row that is no JSON, row without the field, text that is not UTF-8, no document at all.

@@ -106,7 +106,7 @@ Rows LoadRows(const DataSource& source) {
   rows.file = file.path;
   if (fs::is_directory(file.path)) {
     ReadMmluFolder(file.path, &rows);
-  } else if (FormatOf(file) == "parquet") {
+  } else if (FormatOf(file) == DataFormat::kParquet) {
     ReadParquet(file.path, &rows);
   } else {
     ReadJson(file.path, &rows);

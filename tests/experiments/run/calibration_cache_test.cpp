@@ -16,7 +16,7 @@ class CalibrationCacheTest : public ::testing::Test {
     folder_.Write("vocab.json", R"({"a": 0, "b": 1, "c": 2, "<": 3, ">": 4, "<c>": 5})");
     folder_.Write("merges.txt", "");
     options_.data.path = folder_.Write("data.txt", "ab<c>ab<c>ab<c>");
-    options_.protocol = "plain";
+    options_.protocol = CalibrationProtocol::kPlain;
     options_.samples = 1;
     options_.seqlen = 5;
   }

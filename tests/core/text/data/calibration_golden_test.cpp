@@ -26,17 +26,19 @@ TEST_P(CalibrationGoldenTest, TokensAreThoseOfPythonsLibraries) {
   CalibrationOptions options;
   std::string tokenizer;
   std::string sha256;
-  std::istringstream(line) >> options.protocol >> options.seed >> options.samples >>
-      options.seqlen >> tokenizer >> options.data.path >> sha256;
+  std::string protocol;
+  std::istringstream(line) >> protocol >> options.seed >> options.samples >> options.seqlen >>
+      tokenizer >> options.data.path >> sha256;
+  for (const auto& [value, name] : CalibrationProtocolNames()) {
+    if (protocol == name) options.protocol = value;
+  }
   options.data.path = testing::SharedFolder() + "/" + options.data.path;
   const auto loaded = LoadTokenizer(testing::SharedFolder() + "/" + tokenizer);
   EXPECT_EQ(MakeCalibration(options, *loaded).fingerprint, sha256);
 }
 
 INSTANTIATE_TEST_SUITE_P(Lines, CalibrationGoldenTest,
-                         ::testing::Range(std::size_t{0}, std::size_t{12}));
-
-TEST(CalibrationGoldenFileTest, HasTwelveLines) { EXPECT_EQ(Lines().size(), 12U); }
+                         ::testing::Range(std::size_t{0}, Lines().size()));
 
 }  // namespace
 }  // namespace roundlab

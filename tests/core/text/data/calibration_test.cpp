@@ -98,7 +98,7 @@ TEST_F(CalibrationTest, SignRoundShufflesAsNumpyPermutes) {
 }
 
 TEST_F(CalibrationTest, GptqC4DrawsDocumentThenStartAndAgain) {
-  options_.protocol = "gptq_c4";
+  options_.protocol = CalibrationProtocol::kGptqC4;
   options_.samples = 40;
   options_.seed = 7;
   PythonRandom random(7);
@@ -116,7 +116,7 @@ TEST_F(CalibrationTest, GptqC4DrawsDocumentThenStartAndAgain) {
 }
 
 TEST_F(CalibrationTest, GptqWikitextDrawsWindowsOfTheJoinedText) {
-  options_.protocol = "gptq_wikitext2";
+  options_.protocol = CalibrationProtocol::kGptqWikitext2;
   options_.seed = 0;
   std::string text;
   for (const std::string& document : Documents()) text += (text.empty() ? "" : "\n\n") + document;
@@ -131,7 +131,7 @@ TEST_F(CalibrationTest, GptqWikitextDrawsWindowsOfTheJoinedText) {
 }
 
 TEST_F(CalibrationTest, PlainTakesTheFirstWindows) {
-  options_.protocol = "plain";
+  options_.protocol = CalibrationProtocol::kPlain;
   std::string text;
   for (const std::string& document : Documents()) text += (text.empty() ? "" : "\n\n") + document;
   const Ids ids = Encoded(text);
@@ -145,16 +145,21 @@ TEST_F(CalibrationTest, PlainTakesTheFirstWindows) {
 
 TEST_F(CalibrationTest, FewerSamplesThanAskedForIsAnErrorThatSaysHowMany) {
   options_.samples = 128;
-  for (const auto& [protocol, found] :
-       {std::pair{"signround", "35"}, {"gptq_c4", "0"}, {"gptq_wikitext2", "0"}, {"plain", "94"}}) {
+  struct Case {
+    CalibrationProtocol protocol;
+    std::int64_t seqlen;
+    const char* told;
+  };
+  for (const auto& [protocol, seqlen, told] :
+       {Case{CalibrationProtocol::kSignRound, 20, "signround found 35"},
+        Case{CalibrationProtocol::kGptqC4, 60, "gptq_c4 found 0"},
+        Case{CalibrationProtocol::kGptqWikitext2, 2000, "gptq_wikitext2 found 0"},
+        Case{CalibrationProtocol::kPlain, 20, "plain found 94"}}) {
     options_.protocol = protocol;
-    options_.seqlen = protocol == std::string("gptq_c4")          ? 60
-                      : protocol == std::string("gptq_wikitext2") ? 2000
-                                                                  : 20;
+    options_.seqlen = seqlen;
     EXPECT_EQ(ErrorOf([&] { Rows(); }), options_.data.path +
                                             ": calibration asks for 128 samples of " +
-                                            std::to_string(options_.seqlen) + " tokens, protocol " +
-                                            protocol + " found " + found);
+                                            std::to_string(seqlen) + " tokens, protocol " + told);
   }
 }
 

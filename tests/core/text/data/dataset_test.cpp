@@ -24,7 +24,9 @@ Dataset LoadFile(const std::string& path, const std::string& format = "auto",
                  const std::string& field = "text", std::int64_t most = 0) {
   DataSource source;
   source.path = path;
-  source.format = format;
+  for (const auto& [value, name] : DataFormatNames()) {
+    if (format == name) source.format = value;
+  }
   source.field = field;
   return LoadDataset(source, most);
 }
