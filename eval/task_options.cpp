@@ -2,9 +2,9 @@
 #include <filesystem>
 
 #include "core/base/error.h"
+#include "core/base/folders.h"
 #include "core/base/suggest.h"
 #include "core/config/value_fields.h"
-#include "core/text/data/catalogue.h"
 #include "eval/task.h"
 
 namespace roundlab {

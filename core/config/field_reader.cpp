@@ -83,7 +83,8 @@ class FieldReader : public FieldVisitor {
       return empty;
     }();
     const ConfigNode* child = node_.Find(key);
-    ReadFields(child != nullptr ? *child : *kEmpty, Name(key), fields, diagnostics_);
+    const bool there = child != nullptr && child->kind != ConfigNode::Kind::kNull;
+    ReadFields(there ? *child : *kEmpty, Name(key), fields, diagnostics_);
   }
 
   void Finish() {
@@ -145,7 +146,7 @@ void ReadFields(const ConfigNode& node, const std::string& path, const FieldsFun
     return;
   }
   FieldReader reader(node, path, reserved, diagnostics);
-  fields(reader);
+  fields.visit(reader);
   reader.Finish();
 }
 

@@ -1,9 +1,13 @@
 #include "core/config/fields.h"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <map>
+#include <set>
+#include <utility>
 
 namespace roundlab {
 namespace {
@@ -14,10 +18,24 @@ std::string FormatReal(double value) {
   return std::string(buffer, result.ptr);
 }
 
+/// Whether a reader of YAML 1.1 takes the plain word for nothing, a truth value or a number
+/// (yaml.org/type: null, bool, int, float, timestamp), whatever its case.
+bool MeansMoreThanText(const std::string& text) {
+  static const std::set<std::string> kWords = {"null", "true", "false", "yes",  "no",  "on",
+                                               "off",  "y",    "n",     ".nan", ".inf"};
+  std::string word = text;
+  for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (kWords.count(word) != 0) return true;
+  const bool signed_word = word.front() == '+' || word.front() == '-';
+  const std::string size = signed_word ? word.substr(1) : word;
+  if (size == ".inf") return true;
+  return !size.empty() && size.find_first_of("0123456789") != std::string::npos &&
+         size.find_first_not_of("0123456789abcdefox_.+-") == std::string::npos &&
+         (std::isdigit(static_cast<unsigned char>(size.front())) != 0 || size.front() == '.');
+}
+
 bool IsPlain(const std::string& text) {
-  if (text.empty() || text == "null" || text == "~" || text == "true" || text == "false") {
-    return false;
-  }
+  if (text.empty() || MeansMoreThanText(text)) return false;
   const auto plain = [](unsigned char c) {
     return std::isalnum(c) != 0 || c == '_' || c == '/' || c == '.' || c == '-' || c == '+';
   };
@@ -28,47 +46,97 @@ bool IsPlain(const std::string& text) {
   return true;
 }
 
-class FieldWriter : public FieldVisitor {
+using Texts = std::map<std::string, std::string>;
+constexpr const char* kNoText = "\"\"";  // an empty String
+
+/// The texts of all fields: those of Values by their own Write.
+class FieldTexts : public FieldVisitor {
  public:
-  explicit FieldWriter(int indent) : indent_(indent) {}
-  void Int(const char* key, std::int64_t* value, Interval, const char*, Presence) override {
-    Line(key, std::to_string(*value));
+  void Int(const char* key, std::int64_t* value, Interval, const char*, Presence p) override {
+    Put(key, std::to_string(*value), p);
   }
-  void Real(const char* key, double* value, Interval, const char*, Presence) override {
-    Line(key, FormatReal(*value));
+  void Real(const char* key, double* value, Interval, const char*, Presence p) override {
+    Put(key, FormatReal(*value), p);
   }
-  void Bool(const char* key, bool* value, const char*, Presence) override {
-    Line(key, *value ? "true" : "false");
+  void Bool(const char* key, bool* value, const char*, Presence p) override {
+    Put(key, *value ? "true" : "false", p);
   }
   void Choice(const char* key, std::string* value, const std::vector<std::string>&, const char*,
-              Presence) override {
-    Line(key, *value);
+              Presence p) override {
+    Put(key, *value, p);
+  }
+  void String(const char* key, std::string* value, const char*, Presence p) override {
+    Put(key, QuoteScalar(*value), p);
+  }
+  void Value(const char* key, ValueField& value, const char*, Presence p) override {
+    Put(key, value.Write(), p);
   }
   void Section(const char* key, const std::function<void(FieldVisitor&)>& fields,
                const char*) override {
-    text_ += std::string(static_cast<std::size_t>(indent_), ' ') + key + ":\n";
-    FieldWriter inner(indent_ + 2);
-    fields(inner);
-    text_ += inner.text_;
-  }
-  void String(const char* key, std::string* value, const char*, Presence) override {
-    if (!value->empty()) Line(key, QuoteScalar(*value));
-  }
-  void Value(const char* key, ValueField& value, const char*, Presence) override {
-    const std::string text = value.Write();
-    if (text.empty()) return;
-    if (text.back() != '\n') return Line(key, text);
-    text_ += std::string(static_cast<std::size_t>(indent_), ' ') + key + ":\n";
-    text_ += Indent(text, indent_ + 2);
+    sections_.emplace_back(key);
+    fields(*this);
+    sections_.pop_back();
   }
   void Rule(const std::function<std::string()>&) override {}
-  std::string text_;
+
+ protected:
+  /// `text`: as ValueField::Write.
+  virtual void Put(const char* key, const std::string& text, Presence presence) = 0;
+  std::string PathOf(const char* key) const {
+    std::string path;
+    for (const std::string& section : sections_) path += section + ".";
+    return path + key;
+  }
+  std::vector<std::string> sections_;
+};
+
+class DefaultTexts : public FieldTexts {
+ public:
+  Texts texts;
+
+ protected:
+  void Put(const char* key, const std::string& text, Presence) override {
+    texts.emplace(PathOf(key), text);
+  }
+};
+
+class FieldWriter : public FieldTexts {
+ public:
+  explicit FieldWriter(Texts defaults) : defaults_(std::move(defaults)) {}
+  const std::string& text() const { return text_; }
+
+ protected:
+  void Put(const char* key, const std::string& value, Presence presence) override {
+    const auto found = defaults_.find(PathOf(key));
+    const std::string by_default = found == defaults_.end() ? "" : found->second;
+    const bool same = value == by_default || (value == kNoText && by_default.empty());
+    if (same && (presence == Presence::kOptional || value.empty())) return;
+    OpenSections();
+    const std::string margin(2 * sections_.size(), ' ');
+    const std::string text = value.empty() ? "null" : value;  // the default is not empty
+    if (text.back() != '\n') {
+      text_ += margin + key + ": " + text + "\n";
+    } else {
+      text_ += margin + key + ":\n" + Indent(text, static_cast<int>(margin.size()) + 2);
+    }
+  }
 
  private:
-  void Line(const char* key, const std::string& value) {
-    text_ += std::string(static_cast<std::size_t>(indent_), ' ') + key + ": " + value + "\n";
+  /// The lines of the sections that hold this field and have none yet.
+  void OpenSections() {
+    std::size_t same = 0;
+    while (same < std::min(open_.size(), sections_.size()) && open_[same] == sections_[same]) {
+      ++same;
+    }
+    for (std::size_t i = same; i < sections_.size(); ++i) {
+      text_ += std::string(2 * i, ' ') + sections_[i] + ":\n";
+    }
+    open_ = sections_;
   }
-  int indent_;
+
+  const Texts defaults_;
+  std::vector<std::string> open_;
+  std::string text_;
 };
 
 class FieldDescriber : public FieldVisitor {
@@ -163,14 +231,16 @@ std::string Indent(const std::string& block, int spaces) {
 }
 
 std::string WriteFields(const FieldsFunction& fields) {
-  FieldWriter writer(0);
-  fields(writer);
-  return writer.text_;
+  DefaultTexts defaults;
+  if (fields.visit_defaults) fields.visit_defaults(defaults);
+  FieldWriter writer(std::move(defaults.texts));
+  fields.visit(writer);
+  return writer.text();
 }
 
 std::string DescribeFields(const FieldsFunction& fields) {
   FieldDescriber describer;
-  fields(describer);
+  fields.visit(describer);
   return describer.text_;
 }
 

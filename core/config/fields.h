@@ -1,9 +1,11 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/config/node.h"
@@ -50,7 +52,7 @@ class FieldVisitor {
                     Presence presence = Presence::kOptional) = 0;
   virtual void Choice(const char* key, std::string* value, const std::vector<std::string>& choices,
                       const char* help, Presence presence = Presence::kOptional) = 0;
-  /// Any text; an empty default is left out of the canonical config.
+  /// Any text.
   virtual void String(const char* key, std::string* value, const char* help,
                       Presence presence = Presence::kOptional) = 0;
   virtual void Section(const char* key, const std::function<void(FieldVisitor&)>& fields,
@@ -61,7 +63,19 @@ class FieldVisitor {
   virtual void Rule(const std::function<std::string()>& problem) = 0;
 };
 
-using FieldsFunction = std::function<void(FieldVisitor&)>;
+/// An options struct to be visited, and, where it is known, one with the defaults beside it.
+struct FieldsFunction {
+  using Visit = std::function<void(FieldVisitor&)>;
+  Visit visit;
+  Visit visit_defaults;  ///< may be empty
+
+  FieldsFunction(Visit fields, Visit defaults)
+      : visit(std::move(fields)), visit_defaults(std::move(defaults)) {}
+  /// A list written in place; it has no defaults.
+  template <class Fields>
+  requires std::invocable<Fields&, FieldVisitor&> FieldsFunction(Fields fields)
+      : visit(std::move(fields)) {}  // NOLINT(google-explicit-constructor)
+};
 
 /// Fills the fields from `node`. Appends to `diagnostics` every wrong type, value out of range,
 /// missing required key and unknown key. `path` names the node in messages ("quant").
@@ -70,7 +84,9 @@ void ReadFields(const ConfigNode& node, const std::string& path, const FieldsFun
                 std::vector<Diagnostic>* diagnostics,
                 const std::vector<std::string>& reserved = {});
 
-/// The canonical text: every field, defaults included, in field order, one "key: value" a line.
+/// The canonical text: in field order, one "key: value" a line, the fields that are required or
+/// differ from their default; without defaults all. It reads back to the same text, also once
+/// options with defaults have been added (docs/adr/0016).
 std::string WriteFields(const FieldsFunction& fields);
 
 /// One line a field: "bits  integer in [2, 8], required  bits per weight".
@@ -84,7 +100,11 @@ std::string Indent(const std::string& block, int spaces);
 
 template <class Options>
 FieldsFunction FieldsOf(Options* options) {
-  return [options](FieldVisitor& f) { options->Fields(f); };
+  return {[options](FieldVisitor& f) { options->Fields(f); },
+          [](FieldVisitor& f) {
+            Options defaults;
+            defaults.Fields(f);
+          }};
 }
 
 }  // namespace roundlab

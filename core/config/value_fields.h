@@ -28,7 +28,10 @@ class ListOf : public ValueField {
   }
   std::string Write() const override {
     std::string text;
-    for (T& value : *values_) text += "-\n" + Indent(WriteFields(FieldsOf(&value)), 2);
+    for (T& value : *values_) {
+      const std::string fields = WriteFields(FieldsOf(&value));
+      text += fields.empty() ? "- {}\n" : "-\n" + Indent(fields, 2);
+    }
     return text;
   }
   std::string Type() const override { return "sequence of mappings"; }
@@ -57,11 +60,15 @@ class OptionalSection : public ValueField {
   explicit OptionalSection(std::optional<T>* value) : value_(value) {}
   void Read(const ConfigNode& node, const std::string& path,
             std::vector<Diagnostic>* diagnostics) override {
+    value_->reset();
+    if (node.kind == ConfigNode::Kind::kNull) return;  // removes one that a file inherits
     value_->emplace();
     ReadFields(node, path, FieldsOf(&**value_), diagnostics);
   }
   std::string Write() const override {
-    return value_->has_value() ? WriteFields(FieldsOf(&**value_)) : "";
+    if (!value_->has_value()) return "";
+    const std::string fields = WriteFields(FieldsOf(&**value_));
+    return fields.empty() ? "{}" : fields;
   }
   std::string Type() const override { return "mapping"; }
 

@@ -10,12 +10,15 @@
 #include "core/base/files.h"
 #include "core/base/interrupt.h"
 #include "experiments/cli/options_doc.h"
+#include "experiments/cli/print_table.h"
 #include "experiments/cli/runs_json.h"
+#include "experiments/cost/estimate.h"
 #include "experiments/plan/experiment.h"
 #include "experiments/run/execute.h"
 #include "experiments/run/preflight.h"
 #include "experiments/run/runner.h"
 #include "experiments/tables/ablation.h"
+#include "experiments/tables/cell.h"
 #include "experiments/tables/table.h"
 
 namespace roundlab {
@@ -45,7 +48,7 @@ void PrintTables(const CommandLine& line, const Experiment& experiment,
     tables.push_back(std::move(table));
   }
   for (const TextTable& table : tables) {
-    Print((&table == tables.data() ? "" : "\n") + table.To(line.format));
+    Print((&table == tables.data() ? "" : "\n") + TableText(line, table));
   }
 }
 
@@ -73,7 +76,9 @@ void RequireArguments(const CommandLine& line, std::size_t count, const std::str
 }
 
 Experiment LoadExperimentOf(const CommandLine& line) {
-  Experiment experiment = LoadExperiment(line.arguments[0], line.set);
+  std::vector<std::string> set = line.set;
+  if (!line.device.empty()) set.push_back("compute.device=" + line.device);
+  Experiment experiment = LoadExperiment(line.arguments[0], set);
   KeepOnly(line.only, &experiment);
   return experiment;
 }
@@ -87,6 +92,17 @@ std::vector<RunConfig> Unfinished(const Experiment& experiment, const CommandLin
     configs.push_back(run.config);
   }
   return configs;
+}
+
+void CheckMemory(const std::vector<RunConfig>& runs) {
+  Estimator estimator(std::nullopt);
+  for (const RunConfig& run : runs) {
+    const double limit = run.compute.memory_limit;
+    const double needed = limit > 0 ? estimator.PeakGib(run).value_or(0) : 0;
+    if (needed <= limit) continue;
+    throw Error("run " + run.Id() + " needs about " + FormatNumber(needed) +
+                " GiB of memory, and compute.memory_limit is " + FormatNumber(limit));
+  }
 }
 
 void CheckRunLine(const CommandLine& line) {
@@ -133,11 +149,14 @@ int TellProblems(const std::vector<RunOutcome>& outcomes) {
 int RunCommand(const CommandLine& line) {
   RequireArguments(line, 1,
                    "FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--jobs N] "
-                   "[--engine ENGINE] [--slurm-options WORDS] [--retry-failed] [--format FORMAT] "
+                   "[--device DEVICE] [--engine ENGINE] [--slurm-options WORDS] [--retry-failed] "
+                   "[--format FORMAT] "
                    "[--json] [--quiet]");
   CheckRunLine(line);
   const Experiment experiment = LoadExperimentOf(line);
-  CheckInputs(Unfinished(experiment, line));
+  const std::vector<RunConfig> unfinished = Unfinished(experiment, line);
+  CheckInputs(unfinished);
+  CheckMemory(unfinished);
   const auto outcomes = RunExperiment(line, experiment);
   PrintOutcomes(line, experiment, outcomes);
   return TellProblems(outcomes);
@@ -167,7 +186,9 @@ int ExecuteCommand(const CommandLine& line) {
   const RunConfig config = LoadRunConfig(folder + "/config.yaml");
   InstallInterruptHandler();
   if (line.supervised) StopWithParent();
-  const ExecuteOptions options{folder, line.quiet, line.max_threads, line.line_seconds};
+  ExecuteOptions options{folder, line.quiet, config.compute, line.line_seconds};
+  if (line.threads > 0) options.compute.threads = line.threads;
+  if (!line.device.empty()) options.compute.device = line.device;
   try {
     ExecuteRun(config, options);
   } catch (const Interrupted&) {

@@ -1,47 +1,15 @@
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "experiments/cli/command_line.h"
 #include "experiments/plan/experiment.h"
 #include "experiments/run/runner.h"
 #include "experiments/run/slurm_engine.h"
 
 namespace roundlab {
-
-/// What the command line says, all commands together.
-struct CommandLine {
-  std::string command;
-  std::vector<std::string> arguments;  ///< after the command
-  std::vector<std::string> plugins;
-  std::vector<std::string> set;   ///< key=value
-  std::vector<std::string> only;  ///< axis=label,...
-  std::string out = "results/runs";
-  bool out_given = false;  ///< `report` and `train` have defaults of their own
-  std::string model;
-  std::string text;
-  std::string file;
-  std::string ids;
-  std::string program;           ///< file of this program
-  std::int64_t seed = 0;         ///< of the bootstrap of `compare`, of the world of `world`
-  std::int64_t jobs = 1;         ///< runs at a time
-  std::int64_t max_threads = 0;  ///< of `execute`
-  double line_seconds = 20;      ///< of `execute`: between progress lines
-  std::string format = "markdown";
-  std::string hardware;  ///< of `plan`: NAME of configs/hardware or a file; empty: this machine
-  std::string split;     ///< of `world`
-  std::int64_t documents = 3;  ///< of `world`
-  bool json = false;
-  bool quiet = false;
-  bool no_special = false;
-  bool retry_failed = false;
-  bool supervised = false;  ///< of `execute`: started by a runner
-  bool jobs_given = false;
-  std::string engine = "local";
-  std::optional<std::string> slurm_options;
-};
 
 // Each returns the exit code: 0 done, 1 a run failed, 2 it failed for bad input, 130 interrupted.
 // Bad input that is known before anything runs throws Error.
@@ -71,6 +39,9 @@ std::vector<RunConfig> Unfinished(const Experiment& experiment, const CommandLin
 
 /// Throws Error where jobs, format or engine can't be.
 void CheckRunLine(const CommandLine& line);
+
+/// Throws Error where a run's estimate is above its compute.memory_limit.
+void CheckMemory(const std::vector<RunConfig>& runs);
 
 /// What `run` does with an experiment whose inputs are checked: all its runs.
 std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment& experiment);

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/print_table.h"
 #include "experiments/tables/cell.h"
 #include "experiments/tables/compare.h"
 #include "experiments/tables/table.h"
@@ -67,7 +68,7 @@ void PrintText(const CommandLine& line, const Comparison& comparison,
         "\n%s\nnll, perplexity, mc2: paired t test; acc, acc_norm: McNemar's exact test; "
         "%lld bootstrap resamples, seed %llu.\n"
         "Intervals are for other texts of the kind, not for other seeds of a method.\n",
-        ToTable(comparison).ToMarkdown().c_str(), static_cast<long long>(options.resamples),
+        TableText(line, ToTable(comparison)).c_str(), static_cast<long long>(options.resamples),
         static_cast<unsigned long long>(options.seed));
   }
   std::vector<std::string> left_out;

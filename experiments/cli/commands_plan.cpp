@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "core/base/statistics.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/print_table.h"
 #include "experiments/cli/runs_json.h"
 #include "experiments/cost/estimate.h"
 #include "experiments/tables/cell.h"
@@ -56,7 +57,7 @@ void PrintPlan(const CommandLine& line, const Experiment& experiment,
     row.push_back(f.estimate ? FormatNumber(f.estimate->peak_gib) : "?");
     row.push_back(MeasuredText(f));
   }
-  std::fputs(table.To(line.format).c_str(), stdout);
+  std::fputs(TableText(line, table).c_str(), stdout);
 }
 
 void PrintSummary(const CommandLine& line, const Experiment& experiment,

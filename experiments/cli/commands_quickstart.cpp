@@ -2,7 +2,7 @@
 #include <cstdio>
 #include <thread>
 
-#include "core/text/data/catalogue.h"
+#include "core/base/folders.h"
 #include "experiments/cli/commands.h"
 
 namespace roundlab {

@@ -5,9 +5,9 @@
 #include <set>
 
 #include "core/base/error.h"
-#include "core/base/log.h"
-#include "core/text/data/catalogue.h"
+#include "core/model/catalogue.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/print_table.h"
 #include "experiments/cost/estimate.h"
 #include "experiments/run/preflight.h"
 #include "experiments/tables/cell.h"
@@ -54,32 +54,27 @@ std::string OnlyOf(const Experiment& experiment, const std::string& model) {
   return "";
 }
 
-/// Time and memory of the runs on one model, on this machine.
+/// How many runs there are on one model, and the memory that the largest takes. Their time would
+/// need a look at this machine: `plan` tells it.
 std::string Needs(const Experiment& experiment, const std::string& model) {
   Estimator estimator(std::nullopt);
   std::set<std::string> seen;
-  double seconds = 0;
   double gib = 0;
-  bool evaluation = true;
   for (const PlannedRun& run : experiment.runs) {
     if (run.config.model.path != model || !seen.insert(run.id).second) continue;
-    const auto estimate = estimator.Of(run.config);
-    if (!estimate) return "";
-    seconds += estimate->seconds;
-    gib = std::max(gib, estimate->peak_gib);
-    evaluation = evaluation && estimate->evaluation;
+    gib = std::max(gib, estimator.PeakGib(run.config).value_or(0));
   }
-  return "  " + std::to_string(seen.size()) + " runs, on this machine about " +
-         FormatDuration(seconds) + (evaluation ? "" : " and the evaluation") + " and " +
-         FormatNumber(gib) + " GiB of memory\n";
+  std::string text = "  " + std::to_string(seen.size()) + " runs";
+  if (gib > 0) text += ", about " + FormatNumber(gib) + " GiB of memory";
+  return text + "\n";
 }
 
 void TellMissing(const CommandLine& line, const Experiment& experiment,
                  const std::map<std::string, std::string>& missing) {
   for (const auto& [model, reason] : missing) {
-    std::printf("\nNot run: %s\n  then: roundlab reproduce %s%s\n%s", reason.c_str(),
-                line.arguments[0].c_str(), OnlyOf(experiment, model).c_str(),
-                Needs(experiment, model).c_str());
+    const std::string only = line.arguments[0] + OnlyOf(experiment, model);
+    std::printf("\nNot run: %s\n  then: roundlab reproduce %s\n  time: roundlab plan %s\n%s",
+                reason.c_str(), only.c_str(), only.c_str(), Needs(experiment, model).c_str());
   }
 }
 
@@ -104,7 +99,7 @@ void PrintResults(const CommandLine& line, const Experiment& experiment,
   } else if (line.format == "csv") {
     text = MakeLongTargetTable(experiment, results).ToCsv();
   } else {
-    text = MakeTargetTable(experiment, results).To(line.format);
+    text = TableText(line, MakeTargetTable(experiment, results));
   }
   std::fputs(text.c_str(), stdout);
 }
@@ -124,7 +119,9 @@ int ReproduceCommand(const CommandLine& line) {
                 [&](const PlannedRun& run) { return missing.count(run.config.model.path) != 0; });
   int code = 0;
   if (!here.runs.empty()) {
-    CheckInputs(Unfinished(here, line));
+    const std::vector<RunConfig> unfinished = Unfinished(here, line);
+    CheckInputs(unfinished);
+    CheckMemory(unfinished);
     code = TellProblems(RunExperiment(line, here));
   }
   const auto results = CompareWithTargets(experiment, LookAtAll(experiment, line.out));

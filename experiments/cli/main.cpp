@@ -12,6 +12,7 @@
 #include "core/base/keys.h"
 #include "core/base/suggest.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/flags.h"
 #include "experiments/run/commit.h"
 #include "experiments/run/plugins.h"
 
@@ -24,32 +25,77 @@ struct Command {
   int (*run)(const CommandLine&);
   const char* usage;
   const char* help;
+  std::vector<std::string> flags;  ///< that it takes
 };
 
 const std::map<std::string, Command>& Commands() {
+  static const std::vector<std::string> kRun = {"set",    "only",   "out",           "jobs",
+                                                "device", "engine", "slurm-options", "retry-failed",
+                                                "format", "json",   "quiet"};
   static const std::map<std::string, Command> kCommands = {
-      {"run", {RunCommand, "run FILE", "all runs of a file; again = continue; prints the tables"}},
-      {"plan", {PlanCommand, "plan FILE", "what would run, with ids and what is done"}},
+      {"run",
+       {RunCommand, "run FILE", "all runs of a file; again = continue; prints the tables", kRun}},
+      {"plan",
+       {PlanCommand,
+        "plan FILE",
+        "what would run, with ids and what is done",
+        {"set", "only", "out", "hardware", "format", "json"}}},
       {"quickstart",
-       {QuickstartCommand, "quickstart", "the built-in laboratory: all methods in minutes"}},
+       {QuickstartCommand,
+        "quickstart",
+        "the built-in laboratory: all methods in minutes",
+        {"out", "jobs", "quiet"}}},
       {"reproduce",
-       {ReproduceCommand, "reproduce FILE", "run, then compare with published figures"}},
-      {"table", {TableCommand, "table FILE", "the tables of what is done so far; runs nothing"}},
-      {"validate", {ValidateCommand, "validate FILE", "checks a file and runs nothing"}},
+       {ReproduceCommand, "reproduce FILE", "run, then compare with published figures", kRun}},
+      {"table",
+       {TableCommand,
+        "table FILE",
+        "the tables of what is done so far; runs nothing",
+        {"set", "only", "out", "format", "json"}}},
+      {"validate",
+       {ValidateCommand, "validate FILE", "checks a file and runs nothing", {"set", "only"}}},
       {"compare",
-       {CompareCommand, "compare A B", "is run A better than run B? A and B are folders of runs"}},
-      {"report", {ReportCommand, "report DIR", "a page with tables and plots of OUT/EXPERIMENT"}},
-      {"list", {ListCommand, "list [KIND]", "all parts a config can choose"}},
-      {"describe", {DescribeCommand, "describe KIND NAME", "the options of a part"}},
+       {CompareCommand,
+        "compare A B",
+        "is run A better than run B? A and B are folders of runs",
+        {"seed", "json"}}},
+      {"report",
+       {ReportCommand,
+        "report DIR",
+        "a page with tables and plots of OUT/EXPERIMENT",
+        {"out", "quiet"}}},
+      {"list", {ListCommand, "list [KIND]", "all parts a config can choose", {}}},
+      {"describe", {DescribeCommand, "describe KIND NAME", "the options of a part", {}}},
       {"score",
-       {ScoreCommand, "score --model M", "nll of each token of --text or --ids FILE, in nats"}},
-      {"tokenize", {TokenizeCommand, "tokenize --model M", "token ids of --text or --file"}},
+       {ScoreCommand,
+        "score --model M",
+        "nll of each token of --text or --ids FILE, in nats",
+        {"model", "text", "ids", "json"}}},
+      {"tokenize",
+       {TokenizeCommand,
+        "tokenize --model M",
+        "token ids of --text or --file",
+        {"model", "text", "file", "no-special", "json"}}},
       {"train",
-       {TrainCommand, "train FILE", "trains a small model; --out: its folder; again = continue"}},
+       {TrainCommand,
+        "train FILE",
+        "trains a small model; --out: its folder; again = continue",
+        {"set", "out", "json", "quiet"}}},
       {"world",
-       {WorldCommand, "world", "text of the built-in laboratory: --split, --documents, --seed"}},
-      {"slurm-task", {SlurmTaskCommand, "slurm-task DIR N", "one run, as Slurm starts it"}},
-      {"execute", {ExecuteCommand, "execute FOLDER", "one run, as `run` starts it"}}};
+       {WorldCommand,
+        "world",
+        "text of the built-in laboratory: --split, --documents, --seed",
+        {"split", "documents", "seed", "quiet"}}},
+      {"slurm-task",
+       {SlurmTaskCommand,
+        "slurm-task DIR N",
+        "one run, as Slurm starts it",
+        {"retry-failed", "quiet"}}},
+      {"execute",
+       {ExecuteCommand,
+        "execute FOLDER",
+        "one run, as `run` starts it",
+        {"supervised", "threads", "device", "line-seconds", "quiet"}}}};
   return kCommands;
 }
 
@@ -61,6 +107,7 @@ po::options_description Options(CommandLine* line) {
       "out", po::value(&line->out)->default_value(line->out),
       "folder of results; of `report`: of its files, default DIR/report")(
       "jobs", po::value(&line->jobs), "runs at a time, which share the cores; default 1")(
+      "device", po::value(&line->device), "where runs compute: auto (the default) or cpu")(
       "engine", po::value(&line->engine), "what runs them: local (the default) or slurm")(
       "slurm-options",
       po::value<std::string>()->notifier([line](const std::string& s) { line->slurm_options = s; }),
@@ -100,14 +147,19 @@ int Dispatch(int argc, char** argv) {
   const po::options_description options = Options(&line);
   po::options_description all;
   all.add(options).add_options()("words", po::value<std::vector<std::string>>())(
-      "supervised", po::bool_switch(&line.supervised))("max-threads", po::value(&line.max_threads))(
+      "supervised", po::bool_switch(&line.supervised))("threads", po::value(&line.threads))(
       "line-seconds", po::value(&line.line_seconds));
   po::positional_options_description positional;
   positional.add("words", -1);
   po::variables_map values;
+  std::vector<std::string> given;
   try {
-    po::store(po::command_line_parser(argc, argv).options(all).positional(positional).run(),
-              values);
+    const auto parsed =
+        po::command_line_parser(argc, argv).options(all).positional(positional).run();
+    for (const auto& option : parsed.options) {
+      if (option.position_key < 0) given.push_back(option.string_key);
+    }
+    po::store(parsed, values);
     po::notify(values);
   } catch (const po::error& e) {
     throw Error(std::string("command line: ") + e.what());
@@ -130,16 +182,14 @@ int Dispatch(int argc, char** argv) {
   line.command = words.front();
   line.jobs_given = values.count("jobs") != 0;
   line.out_given = !values["out"].defaulted();
-  const bool world = line.command == "world";
-  if (values.count("seed") != 0 && line.command != "compare" && !world) {
-    throw Error("command line: --seed belongs to compare and world; a run's seed is --set seed=N");
+  line.format_given = values.count("format") != 0;
+  std::map<std::string, std::vector<std::string>> takes;
+  for (const auto& [name, command] : Commands()) {
+    takes[name] = command.flags;
+    takes[name].emplace_back("plugin");
   }
-  for (const char* name : {"split", "documents"}) {
-    if (values.count(name) != 0 && !world) {
-      throw Error(std::string("command line: --") + name + " belongs to world");
-    }
-  }
-  if (values.count("seed") == 0 && world) line.seed = 1;
+  CheckFlags(line.command, takes, given);
+  if (values.count("seed") == 0 && line.command == "world") line.seed = 1;
   line.arguments.assign(words.begin() + 1, words.end());
   line.program = std::filesystem::canonical("/proc/self/exe").string();
   OpenPlugins(line.plugins);

@@ -4,8 +4,8 @@
 #include <filesystem>
 
 #include "core/base/error.h"
+#include "core/base/folders.h"
 #include "core/base/suggest.h"
-#include "core/text/data/catalogue.h"
 #include "rounding/stages/round.h"
 
 namespace roundlab {
@@ -103,6 +103,24 @@ Work EvaluateWork(const ModelDescription& m, double tokens) {
   return tokens / kRows * pass;
 }
 
+/// Layer by layer each linear is tuned on its own inputs and targets, captured over all samples:
+/// those of the widest layer (of a 7B model, down_proj: over 100 GB). Inputs of both chains and a
+/// copy while the parts of one are joined, or inputs of both and targets.
+double CapturedBytes(const RunConfig& run, const ModelDescription& m, double bytes_per_value) {
+  if (!run.Needs().tunes) return 0;
+  const TuneOptions tune = RoundOptionsOf(run.pipeline)->tune;
+  if (tune.unit_blocks != 0) return 0;
+  const auto tokens = static_cast<double>(run.calibration->samples * run.calibration->seqlen);
+  const double chains = tune.inputs == UnitInputs::kQuantized ? 2 : 1;
+  double widest = 0;
+  for (const auto& shape : m.LinearShapes(0)) {
+    const auto out = static_cast<double>(shape[0]);
+    const auto in = static_cast<double>(shape[1]);
+    widest = std::max(widest, chains * in + std::max(in, out));
+  }
+  return tokens * widest * bytes_per_value;
+}
+
 /// What tuning and evaluation hold adds up: memory that one frees is kept, and seldom fits what the
 /// other asks for.
 double PeakBytes(const RunConfig& run, const ModelDescription& m, double bytes_per_value) {
@@ -123,8 +141,9 @@ double PeakBytes(const RunConfig& run, const ModelDescription& m, double bytes_p
   const double batch = static_cast<double>(StepRows(run)) * seqlen;
   const double kept =
       batch * bytes_per_value * (16 * hidden + 5 * static_cast<double>(m.intermediate));
+  const double captured = CapturedBytes(run, m, bytes_per_value);
   const double weights = 7 * 4 * BlockWeights(m);  // W, V, gradients, rounded, best, moments
-  return bytes + chains + kept + weights + bytes_per_value * ends;
+  return bytes + chains + kept + weights + captured + bytes_per_value * ends;
 }
 
 }  // namespace

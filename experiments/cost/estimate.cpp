@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/model/catalogue.h"
 #include "core/model/families/llama.h"
 #include "core/model/loader.h"
-#include "core/text/data/catalogue.h"
 #include "core/text/tokenizer/tokenizer.h"
 #include "experiments/cost/machine_probe.h"
 #include "rounding/stages/round.h"
@@ -45,6 +45,13 @@ std::optional<Estimate> Estimator::Of(const RunConfig& run) {
   return Estimate{Seconds(cost, machine), cost.peak_bytes / kGib, tokens.has_value()};
 }
 
+std::optional<double> Estimator::PeakGib(const RunConfig& run) {
+  const Known& model = Model(run.model.path);
+  if (!model.description) return std::nullopt;
+  const double bytes = (hardware_ ? *hardware_ : Hardware()).bytes_per_value;
+  return CostOf(run, *model.description, 0, bytes).peak_bytes / kGib;
+}
+
 const Estimator::Known& Estimator::Model(const std::string& name) {
   auto& known = models_[name];
   if (known) return *known;
@@ -82,7 +89,7 @@ std::optional<std::int64_t> Estimator::EvalTokens(const RunConfig& run) {
 
 const Hardware& Estimator::Machine(const RunConfig& run, const ModelDescription& model) {
   if (hardware_) return *hardware_;
-  std::string kind = run.model.path + " " + std::to_string(run.threads);
+  std::string kind = run.model.path + " " + std::to_string(run.compute.threads);
   if (run.Needs().tunes) {
     const RoundOptions round = *RoundOptionsOf(run.pipeline);
     kind += " " + run.model.dtype + " " + round.scheme.type + " " + round.tune.optimizer.type;

@@ -25,6 +25,8 @@ class Estimator {
   ~Estimator();
   /// nullopt where neither the model's files nor its sizes in the catalogue are known.
   std::optional<Estimate> Of(const RunConfig& run);
+  /// Its memory alone, which no machine has to be probed for; without `hardware` as of this one.
+  std::optional<double> PeakGib(const RunConfig& run);
 
  private:
   struct Known;

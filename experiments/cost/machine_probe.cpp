@@ -134,7 +134,7 @@ double TuneFactor(const RunConfig& run, const ModelDescription& model, const Har
 
 Hardware ProbeMachine(const RunConfig& run, const ModelDescription& model) {
   const int before = at::get_num_threads();
-  at::set_num_threads(static_cast<int>(run.threads));
+  at::set_num_threads(static_cast<int>(run.compute.threads));
   Hardware found;
   {
     const c10::InferenceMode no_grad;

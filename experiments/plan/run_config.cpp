@@ -101,6 +101,21 @@ std::string StageText(const StageRecipe& stage) {
   return round ? "scheme '" + round->scheme.type + "'" : "stage '" + stage.type + "'";
 }
 
+/// `threads` at the top, as files had it before there was `compute`, becomes compute.threads.
+ConfigNode WithCompute(const ConfigNode& node, std::vector<Diagnostic>* diagnostics) {
+  const ConfigNode* threads = node.Find("threads");
+  if (threads == nullptr) return node;
+  const ConfigNode* compute = node.Find("compute");
+  if (compute != nullptr && compute->Find("threads") != nullptr) {
+    diagnostics->push_back(
+        {threads->where, "threads: is compute.threads, which is there too: leave this one out"});
+    return node;
+  }
+  ConfigNode moved = node;
+  SetPath("compute.threads", *threads, &moved);
+  return moved;
+}
+
 }  // namespace
 
 void ModelOptions::Fields(FieldVisitor& f) {
@@ -121,8 +136,8 @@ void RunConfig::Fields(FieldVisitor& f) {
   EvalField eval_field(&eval);
   f.Value("eval", eval_field, "what is measured");
   f.Int("seed", &seed, AtLeast(0), "of all random draws but the calibration protocol's");
-  f.Int("threads", &threads, Between(1, 1024),
-        "threads of a run, at most; results depend on it in the last bits");
+  f.Section(
+      "compute", [this](FieldVisitor& c) { compute.Fields(c); }, "where and with what");
   f.Rule([this]() -> std::string {
     if (pipeline.empty()) return "";
     if (!quant) return "a pipeline needs the section 'quant'";
@@ -139,6 +154,7 @@ StageNeeds RunConfig::Needs() const { return quant ? NeedsOf(pipeline, *quant) :
 
 std::string RunConfig::Canonical() const {
   RunConfig used = *this;
+  used.compute = {};
   if (pipeline.empty()) {
     used.quant.reset();
     used.calibration.reset();
@@ -156,7 +172,9 @@ std::string RunConfig::Id() const { return Sha256Hex(Canonical()).substr(0, 16);
 RunConfig ReadRunConfig(const ConfigNode& node, const std::vector<std::string>& reserved,
                         std::vector<Diagnostic>* diagnostics) {
   RunConfig config;
-  ReadFields(node, "", FieldsOf(&config), diagnostics, reserved);
+  std::vector<std::string> not_ours = reserved;
+  not_ours.emplace_back("threads");
+  ReadFields(WithCompute(node, diagnostics), "", FieldsOf(&config), diagnostics, not_ours);
   return config;
 }
 

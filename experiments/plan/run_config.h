@@ -8,6 +8,7 @@
 #include "core/config/fields.h"
 #include "core/text/data/calibration.h"
 #include "eval/evaluator.h"
+#include "experiments/plan/compute.h"
 #include "rounding/quant_options.h"
 #include "rounding/stage.h"
 
@@ -28,14 +29,14 @@ struct RunConfig {
   std::vector<StageRecipe> pipeline;  ///< empty: the model as it is
   std::vector<EvaluatorRecipe> eval;
   std::int64_t seed = 0;
-  std::int64_t threads = 2;
+  ComputeOptions compute;  ///< not in the canonical text
 
   void Fields(FieldVisitor& f);
   /// What its pipeline needs.
   StageNeeds Needs() const;
-  /// YAML of all that matters, defaults filled in; reads back to the same text. What a run does not
-  /// use (calibration of a scheme without parameters, the seed of one that draws nothing) is left
-  /// out, so that equal work has one id.
+  /// YAML of all that matters and differs from its default; reads back to the same text. What a run
+  /// does not use (calibration of a scheme without parameters, the seed of one that draws nothing)
+  /// is left out, so that equal work has one id, and so is where it is done (compute).
   std::string Canonical() const;
   /// 16 hexadecimal digits of SHA-256 over Canonical().
   std::string Id() const;

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "experiments/tables/text_table.h"
+#include "experiments/tables/escape.h"
+#include "experiments/tables/text_width.h"
 
 namespace roundlab {
 namespace {
@@ -45,17 +46,9 @@ std::string Markup(const std::string& text) {
   return EscapeHtml(clean);
 }
 
-std::size_t TextLength(const std::string& text) {
-  return text.size() - static_cast<std::size_t>(std::count_if(text.begin(), text.end(), Continues));
-}
-
 std::string Shortened(const std::string& text, std::size_t most) {
-  if (TextLength(text) <= most) return text;
-  std::size_t end = 0;
-  for (std::size_t characters = 0; end < text.size(); ++end) {
-    if (!Continues(text[end]) && ++characters == most) break;
-  }
-  return text.substr(0, end) + "…";
+  if (TextWidth(text) <= most) return text;
+  return text.substr(0, BytesOf(text, most - 1)) + "…";
 }
 
 }  // namespace roundlab

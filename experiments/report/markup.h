@@ -11,7 +11,4 @@ std::string Markup(const std::string& text);
 /// At most `most` characters; what is longer ends in "…".
 std::string Shortened(const std::string& text, std::size_t most);
 
-/// Code points, which is about how wide a text is.
-std::size_t TextLength(const std::string& text);
-
 }  // namespace roundlab

@@ -44,7 +44,8 @@ class Versus {
           data.Measure(point, against));
     }
   }
-  bool Worthwhile() const { return places_.size() > 1; }
+  /// Whether there is something to see: several places, and not the same value at all of them.
+  bool Worthwhile() const { return places_.size() > 1 && heights_.size() > 1; }
 
   Plot Make(const std::string& name, const std::string& unit, PlotMark mark) const {
     Plot plot;
@@ -92,6 +93,7 @@ class Versus {
     if (series_.count(label) == 0) order_.push_back(label);
     series_[label].push_back(p);
     places_.insert(p.x);
+    heights_.insert(p.y);
   }
 
   std::string metric_;
@@ -100,6 +102,7 @@ class Versus {
   std::map<std::string, std::vector<PlotPoint>> series_;
   std::map<std::string, double> lines_;
   std::set<double> places_;
+  std::set<double> heights_;
   std::map<std::string, std::size_t> looks_;  // the same in all plots
 };
 
@@ -141,15 +144,18 @@ Plot SeedPlot(const ReportData& data, const std::string& metric,
   return plot;
 }
 
-/// None where no point has two seeds.
+/// None where no point has two seeds, or all values are equal.
 std::vector<Plot> SeedPlots(const ReportData& data, const std::string& metric) {
   std::vector<const ReportPoint*> points;
   bool several = false;
+  std::set<double> values;
   for (const ReportPoint& point : data.points) {
-    const std::size_t count = data.Measure(point, metric).Values().size();
-    if (count > 0) points.push_back(&point);
-    several = several || count > 1;
+    const std::vector<double> of_point = data.Measure(point, metric).Values();
+    if (!of_point.empty()) points.push_back(&point);
+    values.insert(of_point.begin(), of_point.end());
+    several = several || of_point.size() > 1;
   }
+  several = several && values.size() > 1;
   std::vector<Plot> plots;
   for (std::size_t first = 0; several && first < points.size(); first += kMostRows) {
     const std::size_t end = std::min(points.size(), first + kMostRows);

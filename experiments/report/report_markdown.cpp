@@ -1,8 +1,7 @@
 #include "experiments/report/report_markdown.h"
 
-#include <algorithm>
-
 #include "experiments/report/report_tables.h"
+#include "experiments/tables/escape.h"
 
 namespace roundlab {
 namespace {
@@ -17,34 +16,14 @@ std::string Block(const std::string& text) {
   return block + "\n";
 }
 
-/// In a line of its own: no line breaks, and nothing that opens a tag.
-std::string OneLine(const std::string& text) {
-  std::string line;
-  for (const char c : text) {
-    if (c == '\n' || c == '\r') {
-      line += ' ';
-    } else if (c == '<') {
-      line += "&lt;";
-    } else {
-      line += c;
-    }
-  }
-  return line;
-}
-
-TextTable OneLined(TextTable table) {
+/// The heading above it has its title.
+TextTable Untitled(TextTable table) {
   table.title.clear();
-  for (auto& row : table.rows) {
-    for (std::string& cell : row) cell = OneLine(cell);
-  }
   return table;
 }
 
 std::string Image(const Plot& plot) {
-  std::string title = OneLine(plot.title);
-  std::replace_if(
-      title.begin(), title.end(), [](char c) { return c == '[' || c == ']'; }, '|');
-  return "![" + title + "](plots/" + plot.name + ".svg)\n";
+  return "![" + EscapeMarkdown(plot.title) + "](plots/" + plot.name + ".svg)\n";
 }
 
 std::string Images(const PlotSection& section) {
@@ -58,7 +37,7 @@ std::string MarkdownFailures(const ReportData& data, const ReportParts& parts) {
   for (const ReportRun& run : data.runs) {
     if (run.state != ReportState::kFailed && run.state != ReportState::kUnreadable) continue;
     text += "`" + run.outcome.id + "` " + StateText(run.state) + ", " +
-            OneLine(run.places.front()) + ":\n\n" + Block(run.outcome.reason) + "\n";
+            EscapeMarkdown(run.places.front()) + ":\n\n" + Block(run.outcome.reason) + "\n";
     const auto losses = parts.failures.find(run.outcome.id);
     if (losses != parts.failures.end()) text += Image(losses->second) + "\n";
   }
@@ -68,10 +47,10 @@ std::string MarkdownFailures(const ReportData& data, const ReportParts& parts) {
 std::string MarkdownProblems(const ReportData& data) {
   std::string text;
   for (const ReportProblem& problem : data.problems) {
-    text += "* " + OneLine(problem.file + ": " + problem.reason) + "\n";
+    text += "* " + EscapeMarkdown(problem.file + ": " + problem.reason) + "\n";
   }
   for (const std::string& other : data.others) {
-    text += "* " + OneLine(other) + ": a run that is not of this plan\n";
+    text += "* " + EscapeMarkdown(other) + ": a run that is not of this plan\n";
   }
   return text.empty() ? "" : "## Files that are not shown\n\n" + text + "\n";
 }
@@ -80,11 +59,11 @@ std::string MarkdownProblems(const ReportData& data) {
 
 std::string ReportMarkdown(const ReportData& data, const ReportParts& parts) {
   const std::string commits = Commits(data);
-  std::string text = "# " + OneLine(data.experiment.name) + "\n\n" + Summary(data) +
+  std::string text = "# " + EscapeMarkdown(data.experiment.name) + "\n\n" + Summary(data) +
                      (commits.empty() ? "" : "; made with commit " + commits) + ".\n\n" +
                      MarkdownFailures(data, parts) + MarkdownProblems(data) + "## Tables\n\n";
   for (const TextTable& table : parts.tables) {
-    text += "### " + OneLine(table.title) + "\n\n" + OneLined(table).ToMarkdown() + "\n";
+    text += "### " + EscapeMarkdown(table.title) + "\n\n" + Untitled(table).ToMarkdown() + "\n";
   }
   text += "## Plots\n\n";
   for (const PlotSection& section : parts.sections) {
@@ -92,10 +71,10 @@ std::string ReportMarkdown(const ReportData& data, const ReportParts& parts) {
   }
   if (!parts.points.empty()) text += "## Tuning, point by point\n\n";
   for (const PlotSection& section : parts.points) {
-    text += "### " + OneLine(section.title) + "\n\n" + Images(section);
+    text += "### " + EscapeMarkdown(section.title) + "\n\n" + Images(section);
   }
-  return text + "## Runs\n\n" + OneLined(RunTable(data)).ToMarkdown() + "\n## Provenance\n\n" +
-         OneLined(ProvenanceTable(data)).ToMarkdown();
+  return text + "## Runs\n\n" + Untitled(RunTable(data)).ToMarkdown() + "\n## Provenance\n\n" +
+         Untitled(ProvenanceTable(data)).ToMarkdown();
 }
 
 }  // namespace roundlab

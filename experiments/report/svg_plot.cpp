@@ -6,6 +6,7 @@
 
 #include "experiments/report/markup.h"
 #include "experiments/report/plot_scale.h"
+#include "experiments/tables/text_width.h"
 
 namespace roundlab {
 namespace {
@@ -83,7 +84,7 @@ class Drawing {
     if (!rows_) return 62;
     std::size_t longest = 4;
     for (const std::string& row : plot_.y.categories) {
-      longest = std::max(longest, std::min(TextLength(row), kMostLabel));
+      longest = std::max(longest, std::min(TextWidth(row), kMostLabel));
     }
     return 14 + kLetter * static_cast<double>(longest);
   }
@@ -275,7 +276,7 @@ class Drawing {
     std::string text = "<g class=\"legend\">";
     for (std::size_t i = 0; i < plot_.series.size(); ++i) {
       const std::string name = Shortened(plot_.series[i].name, kMostLabel);
-      const double width = 34 + kLetter * static_cast<double>(TextLength(name));
+      const double width = 34 + kLetter * static_cast<double>(TextWidth(name));
       if (x > 14 && x + width > kRight) {
         x = 14;
         y += kLegendLine;

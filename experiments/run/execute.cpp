@@ -17,8 +17,8 @@
 #include "core/metrics/memory.h"
 #include "core/metrics/run_record.h"
 #include "core/metrics/tensorboard_file.h"
+#include "core/model/catalogue.h"
 #include "core/model/model.h"
-#include "core/text/data/catalogue.h"
 #include "experiments/run/calibration_cache.h"
 #include "experiments/run/commit.h"
 #include "experiments/run/plugins.h"
@@ -82,7 +82,7 @@ class Execution {
   Execution(const RunConfig& config, const ExecuteOptions& options)
       : config_(config),
         folder_(options.folder),
-        max_threads_(options.max_threads),
+        compute_(options.compute),
         cache_((std::filesystem::path(folder_) / "../../.cache").lexically_normal().string()),
         log_(folder_ + "/log.txt", options.quiet),
         spent_(folder_ + "/spent.txt") {
@@ -110,16 +110,14 @@ class Execution {
   /// Whether an earlier process has left something to go on from.
   bool Begun() const { return std::filesystem::exists(folder_ + "/checkpoint"); }
 
-  /// Those that a checkpoint was begun with, else what config and caller allow.
+  /// Those that a checkpoint was begun with, else what the caller says.
   std::int64_t Threads() const {
     const std::string file = folder_ + "/threads.txt";
     if (Begun() && std::filesystem::exists(file)) {
-      return std::clamp<std::int64_t>(std::atoll(ReadFile(file).c_str()), 1, config_.threads);
+      return std::max<std::int64_t>(std::atoll(ReadFile(file).c_str()), 1);
     }
-    const std::int64_t threads =
-        max_threads_ > 0 ? std::min(config_.threads, max_threads_) : config_.threads;
-    WriteFileAtomically(file, std::to_string(threads) + "\n");
-    return threads;
+    WriteFileAtomically(file, std::to_string(compute_.threads) + "\n");
+    return compute_.threads;
   }
 
   void Describe(const ModelFiles& files) {
@@ -127,6 +125,7 @@ class Execution {
     result_.provenance.insert({{"commit", Commit()},
                                {"libtorch", TORCH_VERSION},
                                {"threads", std::to_string(at::get_num_threads())},
+                               {"device", "cpu"},
                                {"seed", std::to_string(config_.seed)},
                                {"started", TimeNow()},
                                {"model_family", files.description().family},
@@ -213,7 +212,7 @@ class Execution {
 
   const RunConfig config_;
   const std::string folder_;
-  const std::int64_t max_threads_;
+  const ComputeOptions compute_;
   const ContentCache cache_;
   Log log_;
   RunRecord record_;

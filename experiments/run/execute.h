@@ -16,8 +16,8 @@ c10::ScalarType ComputeDtype(const ModelOptions& model);
 struct ExecuteOptions {
   std::string folder;  ///< of the run; made by the caller
   bool quiet = false;
-  std::int64_t max_threads = 0;  ///< at most so many, whatever the config says; 0: no bound
-  double line_seconds = 20;      ///< between progress lines where stderr is no terminal
+  ComputeOptions compute;    ///< with what; a config does not say it (RunConfig::Canonical)
+  double line_seconds = 20;  ///< between progress lines where stderr is no terminal
 };
 
 /// What runs share (calibration tokens, the original's hidden states of `divergence`) is kept in

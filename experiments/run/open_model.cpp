@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/model/catalogue.h"
 #include "core/model/loader.h"
-#include "core/text/data/catalogue.h"
 #include "rounding/rounded_source.h"
 #include "rounding/weights_file.h"
 

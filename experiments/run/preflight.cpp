@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/model/catalogue.h"
 #include "core/model/loader.h"
 #include "core/text/data/calibration.h"
-#include "core/text/data/catalogue.h"
 #include "core/text/tokenizer/tokenizer.h"
 
 namespace roundlab {

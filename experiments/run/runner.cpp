@@ -94,19 +94,22 @@ class LocalRunner {
     }
     fs::remove(folder + "/error.txt");
     display_.Started(*plan_[place]);
-    RunProcess process(Words(folder), *claim, options_.jobs > 1);
+    RunProcess process(Words(place), *claim, options_.jobs > 1);
     active_.push_back({place, std::move(*claim), std::move(process)});
     return true;
   }
 
-  std::vector<std::string> Words(const std::string& folder) const {
-    std::vector<std::string> words = {options_.program, "execute", folder, "--supervised"};
+  std::vector<std::string> Words(std::size_t place) const {
+    const ComputeOptions& compute = plan_[place]->config.compute;
+    std::vector<std::string> words = {options_.program, "execute", Folder(place), "--supervised"};
     if (options_.quiet) words.emplace_back("--quiet");
+    std::int64_t threads = compute.threads;
     if (options_.jobs > 1) {
       const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
-      const std::int64_t share = std::max<std::int64_t>(1, cores / options_.jobs);
-      words.insert(words.end(), {"--max-threads", std::to_string(share), "--line-seconds", "1"});
+      threads = std::clamp<std::int64_t>(cores / options_.jobs, 1, threads);
+      words.insert(words.end(), {"--line-seconds", "1"});
     }
+    words.insert(words.end(), {"--threads", std::to_string(threads), "--device", compute.device});
     return words;
   }
 

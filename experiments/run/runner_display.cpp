@@ -1,29 +1,18 @@
 #include "experiments/run/runner_display.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
 
 #include "core/base/log.h"
+#include "core/base/terminal.h"
 
 namespace roundlab {
-namespace {
-
-/// Columns of the terminal; 80 where it doesn't tell.
-std::size_t TerminalWidth() {
-  winsize size{};
-  const bool told = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return told ? size.ws_col : 80;
-}
-
-}  // namespace
-
 RunnerDisplay::RunnerDisplay(const Experiment& experiment, bool quiet, bool watched)
     : experiment_(experiment),
       quiet_(quiet),
       watched_(watched),
-      terminal_(isatty(STDERR_FILENO) == 1),
+      terminal_(TerminalWidth(STDERR_FILENO).has_value()),
       total_(DistinctRuns(experiment).size()),
       start_(Clock::now()),
       last_(start_) {}
@@ -54,7 +43,7 @@ void RunnerDisplay::Update(const std::vector<RunLine>& running) {
   if (quiet_ || !watched_ || now - last_ < pause) return;
   last_ = now;
   Erase();
-  const std::size_t width = terminal_ ? TerminalWidth() : std::string::npos;
+  const std::size_t width = TerminalWidth(STDERR_FILENO).value_or(std::string::npos);
   std::vector<std::string> lines = {Summary()};
   for (const RunLine& line : running) {
     lines.push_back("  " + RunTitle(experiment_, *line.run) + ": " + line.status);

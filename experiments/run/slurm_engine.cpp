@@ -159,7 +159,7 @@ class SlurmRunner {
       fs::remove(StoppedFile(folder_, tasks_.size()));
       tasks_[static_cast<int>(tasks_.size())] = {place};
       ids += plan_[place]->id + "\n";
-      threads = std::max(threads, plan_[place]->config.threads);
+      threads = std::max(threads, plan_[place]->config.compute.threads);
     }
     fs::remove(folder_ + "/job.txt");
     WriteFileAtomically(folder_ + "/runs.txt", ids);

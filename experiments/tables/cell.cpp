@@ -1,5 +1,6 @@
 #include "experiments/tables/cell.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -86,10 +87,19 @@ std::optional<bool> LowerIsBetter(const std::string& metric) {
 }
 
 std::string FormatMean(const std::vector<double>& values) {
-  const std::string mean = FormatNumber(Mean(values));
-  if (values.size() < 2) return mean;
-  return mean + " ± " + FormatNumber(ConfidenceHalfWidth95(values)) +
-         " (n=" + std::to_string(values.size()) + ")";
+  if (values.size() < 2) return FormatNumber(Mean(values));
+  const double half = ConfidenceHalfWidth95(values);
+  const std::string count = " (n=" + std::to_string(values.size()) + ")";
+  if (!std::isfinite(half) || half == 0) {
+    return FormatNumber(Mean(values)) + " ± " + FormatNumber(half) + count;
+  }
+  constexpr double kMostDigits = 9;  // after the point
+  // Two digits of the half width count, and the mean goes as far; 0.996 rounds to 1.0.
+  const double size = std::floor(std::log10(half * (1 + 0.005)));
+  const auto digits = static_cast<int>(std::clamp(1 - size, 0.0, kMostDigits));
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.*f ± %.*f", digits, Mean(values), digits, half);
+  return text + count;
 }
 
 std::string FormatChance(double p) { return p < 0.0001 ? "<0.0001" : FormatNumber(p); }

@@ -22,7 +22,7 @@ class Cell {
   double MeanValue() const;            ///< NaN for none
   double HalfWidth() const;            ///< of the 95 % interval of the mean; NaN below 2 runs
   std::string Missing() const { return missing_; }  ///< "", "failed" or "not run"
-  /// "38.757 ± 0.431 (n=3)", "failed", "not run", "-" where the run has no such metric.
+  /// "38.76 ± 0.43 (n=3)", "failed", "not run", "-" where the run has no such metric.
   std::string Text() const;
 
   /// The chance of a difference as large as that between these two if there were none: over seeds
@@ -45,7 +45,8 @@ class Cell {
 /// false: higher is better; nullopt: neither (a count).
 std::optional<bool> LowerIsBetter(const std::string& metric);
 
-/// "38.757 ± 0.431 (n=3)": mean and half width of the 95 % interval; of one value only itself.
+/// "38.76 ± 0.43 (n=3)": mean and half width of the 95 % interval, both as far as the second digit
+/// of the half width that counts; of one value only itself.
 std::string FormatMean(const std::vector<double>& values);
 
 /// A p as FormatNumber writes it; "<0.0001" below that, "-" for NaN.

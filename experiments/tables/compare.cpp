@@ -32,7 +32,7 @@ struct DocumentArray {
 constexpr DocumentArray kDocumentArrays[] = {
     {"correct", "acc", true}, {"correct_norm", "acc_norm", true}, {"mc2", "mc2", false}};
 
-OpenedRun OpenRun(const std::string& folder) {
+OpenedRun OpenRunFolder(const std::string& folder) {
   if (!std::filesystem::is_directory(folder)) throw Error(folder + ": no such folder");
   const std::string summary = folder + "/run.json";
   if (!std::filesystem::exists(summary)) {
@@ -90,7 +90,7 @@ class RunComparer {
  public:
   RunComparer(const std::string& folder_a, const std::string& folder_b,
               const BootstrapOptions& options)
-      : a_(OpenRun(folder_a)), b_(OpenRun(folder_b)), options_(options) {}
+      : a_(OpenRunFolder(folder_a)), b_(OpenRunFolder(folder_b)), options_(options) {}
 
   Comparison Compare() {
     out_.id_a = a_.result.id;

@@ -128,6 +128,7 @@ std::string CellText(const TargetResult& result) {
   const std::size_t decimals = std::max<std::size_t>(2, Decimals(result.cell->printed));
   const std::string published =
       std::isnan(result.published) ? "paper: not available" : result.cell->printed;
+  if (result.verdict == TargetVerdict::kNotRun) return "- (" + published + ")";
   if (std::isnan(result.ours)) return VerdictName(result.verdict) + " (" + published + ")";
   return Fixed(result.ours, decimals) + " (" + published + ")" +
          (result.verdict == TargetVerdict::kOutside ? " ✗" : "");
@@ -141,6 +142,39 @@ std::string CountLine(const std::vector<TargetResult>& results) {
     text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + VerdictName(verdict);
   }
   return text;
+}
+
+/// Rows and columns that have a figure of ours come first; otherwise the order stays.
+void PutMeasuredFirst(const std::vector<TargetResult>& results,
+                      const std::map<std::string, std::size_t>& rows,
+                      const std::map<std::string, std::size_t>& columns, TextTable* table) {
+  std::vector<bool> row_measured(table->rows.size());
+  std::vector<bool> column_measured(table->header.size());
+  column_measured[0] = true;  // labels
+  for (const TargetResult& r : results) {
+    const auto row = rows.find(r.cell->row);
+    const auto column = columns.find(r.cell->column);
+    if (std::isnan(r.ours) || row == rows.end() || column == columns.end()) continue;
+    row_measured[row->second] = column_measured[column->second] = true;
+  }
+  const auto order = [](const std::vector<bool>& measured) {
+    std::vector<std::size_t> places;
+    for (const bool first : {true, false}) {
+      for (std::size_t i = 0; i < measured.size(); ++i) {
+        if (measured[i] == first) places.push_back(i);
+      }
+    }
+    return places;
+  };
+  const TextTable before = *table;
+  const std::vector<std::size_t> to_row = order(row_measured);
+  const std::vector<std::size_t> to_column = order(column_measured);
+  for (std::size_t c = 0; c < to_column.size(); ++c) {
+    table->header[c] = before.header[to_column[c]];
+    for (std::size_t r = 0; r < to_row.size(); ++r) {
+      table->rows[r][c] = before.rows[to_row[r]][to_column[c]];
+    }
+  }
 }
 
 }  // namespace
@@ -176,6 +210,7 @@ TextTable MakeTargetTable(const Experiment& experiment, const std::vector<Target
     line[columns.at(r.cell->column)] = CellText(r);
   }
   for (auto& line : table.rows) line.resize(table.header.size());
+  PutMeasuredFirst(results, rows, columns, &table);
   table.notes.push_back(CountLine(results) + ".");
   if (!absent.empty()) {
     std::map<std::string, std::size_t> reasons;

@@ -36,7 +36,8 @@ std::vector<TargetResult> CompareWithTargets(const Experiment& experiment,
                                              const std::vector<RunOutcome>& outcomes);
 
 /// A row a row of the file that a run stands for, a column a metric: "62.62 (62.36)" is ours and
-/// the published one, "✗" marks what is outside; then a count of each verdict.
+/// the published one, "- (62.36)" is not run, "✗" marks what is outside; what has a figure of ours
+/// comes first. Then a count of each verdict.
 TextTable MakeTargetTable(const Experiment& experiment, const std::vector<TargetResult>& results);
 
 /// The same for programs, a row a figure.

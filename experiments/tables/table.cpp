@@ -101,19 +101,6 @@ bool Headline(const std::string& metric) {
   return kNames.count(metric.substr(metric.rfind('/') + 1)) != 0;
 }
 
-/// Rows and columns exchanged.
-TextTable Turned(const TextTable& table) {
-  TextTable turned;
-  turned.title = table.title;
-  turned.header = {table.header.front()};
-  for (const auto& row : table.rows) turned.header.push_back(row.front());
-  for (std::size_t i = 1; i < table.header.size(); ++i) {
-    auto& line = turned.rows.emplace_back(1, table.header[i]);
-    for (const auto& row : table.rows) line.push_back(row[i]);
-  }
-  return turned;
-}
-
 std::string Rounded(double value) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.0f", value);
@@ -243,8 +230,7 @@ TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcom
     auto& line = table.rows.emplace_back(1, label);
     for (const Cell& cell : points.at(label)) line.push_back(cell.Text());
   }
-  constexpr std::size_t kWide = 8;  // columns a terminal has room for
-  return table.header.size() > std::max(kWide, table.rows.size()) ? Turned(table) : table;
+  return table;
 }
 
 std::vector<TextTable> MakeProtocolTables(const Experiment& experiment,

@@ -21,7 +21,7 @@ TextTable MakeLongTable(const Experiment& experiment, const TableSpec& spec,
                         const std::vector<RunOutcome>& outcomes);
 
 /// One row a point of the plan (seeds together): every perplexity, accuracy and divergence, bits a
-/// weight, seconds, memory. Where that makes more than eight columns, one column a point.
+/// weight, seconds, memory.
 TextTable MakeOverview(const Experiment& experiment, const std::vector<RunOutcome>& outcomes);
 
 /// Perplexities, accuracies and divergences that any of the runs measured.

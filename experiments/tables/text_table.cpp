@@ -1,55 +1,14 @@
 #include "experiments/tables/text_table.h"
 
 #include <algorithm>
-#include <string_view>
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
+#include "experiments/tables/escape.h"
+#include "experiments/tables/text_width.h"
 
 namespace roundlab {
 namespace {
-
-/// Width on a terminal: code points, not bytes.
-std::size_t Width(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
-  }));
-}
-
-/// Each character that `from` has becomes the text at the same place of `to`.
-std::string Escape(const std::string& text, std::string_view from,
-                   const std::vector<std::string>& to) {
-  std::string escaped;
-  for (const char c : text) {
-    const std::size_t at = from.find(c);
-    if (at == std::string_view::npos) {
-      escaped += c;
-    } else {
-      escaped += to[at];
-    }
-  }
-  return escaped;
-}
-
-void ReplaceAll(std::string_view what, std::string_view by, std::string* text) {
-  for (std::size_t at = 0; (at = text->find(what, at)) != std::string::npos; at += by.size()) {
-    text->replace(at, what.size(), by);
-  }
-}
-
-std::string EscapeLatex(const std::string& text) {
-  std::string escaped = Escape(text, "\\{}$&#_%^~",
-                               {"\\textbackslash{}", "\\{", "\\}", "\\$", "\\&", "\\#", "\\_",
-                                "\\%", "\\textasciicircum{}", "\\textasciitilde{}"});
-  ReplaceAll("±", "$\\pm$", &escaped);
-  ReplaceAll("Δ", "$\\Delta$", &escaped);
-  return escaped;
-}
-
-std::string EscapeCsv(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  return "\"" + Escape(text, "\"", {"\"\""}) + "\"";
-}
 
 std::string JoinedCsv(const std::vector<std::string>& cells) {
   std::string line;
@@ -59,28 +18,26 @@ std::string JoinedCsv(const std::vector<std::string>& cells) {
 
 }  // namespace
 
-std::string EscapeHtml(const std::string& text) {
-  return Escape(text, "&<>\"'", {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"});
-}
-
 std::string TextTable::ToMarkdown() const {
-  std::vector<std::vector<std::string>> lines = {header};
+  std::vector<std::vector<std::string>> lines(1);
+  for (const std::string& cell : header) lines[0].push_back(EscapeMarkdown(cell));
   for (std::size_t r = 0; r < rows.size(); ++r) {
     auto& line = lines.emplace_back();
     for (std::size_t c = 0; c < rows[r].size(); ++c) {
-      const std::string cell = Escape(rows[r][c], "|", {"\\|"});
+      const std::string cell = EscapeMarkdown(rows[r][c]);
       line.push_back(best.count({r, c}) != 0 ? "**" + cell + "**" : cell);
     }
   }
   std::vector<std::size_t> widths(header.size(), 3);
   for (const auto& line : lines) {
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], Width(line[i]));
+    for (std::size_t i = 0; i < line.size(); ++i)
+      widths[i] = std::max(widths[i], TextWidth(line[i]));
   }
-  std::string text = title.empty() ? "" : title + "\n\n";
+  std::string text = title.empty() ? "" : EscapeMarkdown(title) + "\n\n";
   for (std::size_t r = 0; r < lines.size(); ++r) {
     text += "|";
     for (std::size_t i = 0; i < lines[r].size(); ++i) {
-      text += " " + lines[r][i] + std::string(widths[i] - Width(lines[r][i]), ' ') + " |";
+      text += " " + lines[r][i] + std::string(widths[i] - TextWidth(lines[r][i]), ' ') + " |";
     }
     text += "\n";
     if (r > 0) continue;
@@ -90,7 +47,7 @@ std::string TextTable::ToMarkdown() const {
     }
     text += "\n";
   }
-  for (const std::string& note : notes) text += "\n" + note + "\n";
+  for (const std::string& note : notes) text += "\n" + EscapeMarkdown(note) + "\n";
   return text;
 }
 

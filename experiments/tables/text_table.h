@@ -16,7 +16,7 @@ struct TextTable {
   std::set<std::pair<std::size_t, std::size_t>> best = {};  ///< (row, column) in heavy type
   std::vector<std::string> notes = {};                      ///< lines below it
 
-  /// Columns are padded, so that it also reads well on a terminal.
+  /// Columns are padded; everything is escaped.
   std::string ToMarkdown() const;
   /// RFC 4180, header and rows only.
   std::string ToCsv() const;
@@ -30,8 +30,5 @@ struct TextTable {
 
 /// Throws Error unless it is one of TextTable::To's.
 void CheckTableFormat(const std::string& format);
-
-/// Text in an HTML document, also inside quotes: & < > " ' become entities.
-std::string EscapeHtml(const std::string& text);
 
 }  // namespace roundlab

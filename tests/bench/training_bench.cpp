@@ -11,7 +11,7 @@ namespace roundlab {
 namespace {
 
 constexpr std::int64_t kBatch = 16;
-constexpr std::int64_t kSeq = 256;
+constexpr std::int64_t kTrainSeq = 256;
 
 ModelDescription LabShape() {
   ModelDescription d;
@@ -24,7 +24,7 @@ ModelDescription LabShape() {
   d.kv_heads = 2;
   d.head_dim = 32;
   d.vocab = 1536;
-  d.max_positions = kSeq;
+  d.max_positions = kTrainSeq;
   d.windows.assign(4, 0);
   d.tied_head = true;
   return d;
@@ -37,13 +37,13 @@ void TrainingStep(benchmark::State& state) {
   ParamGroups groups;
   groups.emplace_back(weights);
   const auto optimizer = Optimizers().FromText("type: adamw").make(std::move(groups));
-  const at::Tensor tokens = at::randint(0, 1536, {kBatch, kSeq + 1}, at::kLong);
+  const at::Tensor tokens = at::randint(0, 1536, {kBatch, kTrainSeq + 1}, at::kLong);
   for (auto _ : state) {
     optimizer->zero_grad();
     model.Loss(tokens, at::kFloat).backward();
     optimizer->step();
   }
-  state.SetItemsProcessed(state.iterations() * kBatch * kSeq);
+  state.SetItemsProcessed(state.iterations() * kBatch * kTrainSeq);
 }
 BENCHMARK(TrainingStep)->UseRealTime()->Unit(benchmark::kMillisecond);
 
@@ -52,7 +52,7 @@ void TrainingFloor(benchmark::State& state) {
   const at::NoGradGuard no_grad;
   const ModelDescription d = LabShape();
   const TrainableModel model(d, 0);
-  const std::int64_t tokens = kBatch * kSeq;
+  const std::int64_t tokens = kBatch * kTrainSeq;
   struct Product {
     at::Tensor x, weight, dy;
   };
@@ -62,7 +62,7 @@ void TrainingFloor(benchmark::State& state) {
     products.push_back(
         {at::randn({tokens, value.size(1)}), value, at::randn({tokens, value.size(0)})});
   }
-  const at::Tensor heads = at::randn({kBatch * d.heads, kSeq, d.head_dim});
+  const at::Tensor heads = at::randn({kBatch * d.heads, kTrainSeq, d.head_dim});
   for (auto _ : state) {
     for (const Product& p : products) {
       benchmark::DoNotOptimize(at::mm(p.x, p.weight.t()));

@@ -10,7 +10,7 @@ namespace roundlab {
 namespace {
 
 constexpr std::int64_t kRows = 8;
-constexpr std::int64_t kSeq = 512;
+constexpr std::int64_t kTuneSeq = 512;
 
 /// The matrix products of one tuning step and nothing else: forward, weight gradient, and input
 /// gradient where something before the layer needs it (not q, k, v: the block's input is fixed).
@@ -21,8 +21,8 @@ void LinearFloor(benchmark::State& state) {
   std::vector<at::Tensor> xs;
   std::vector<at::Tensor> dys;
   for (const LinearSlot* slot : slots) {
-    xs.push_back(at::randn({kRows * kSeq, slot->weight.size(1)}));
-    dys.push_back(at::randn({kRows * kSeq, slot->weight.size(0)}));
+    xs.push_back(at::randn({kRows * kTuneSeq, slot->weight.size(1)}));
+    dys.push_back(at::randn({kRows * kTuneSeq, slot->weight.size(0)}));
   }
   for (auto _ : state) {
     for (std::size_t i = 0; i < slots.size(); ++i) {
@@ -38,7 +38,7 @@ BENCHMARK(LinearFloor)->UseRealTime()->Unit(benchmark::kMillisecond);
 void SignRoundStep(benchmark::State& state) {
   const ModelDescription d = bench::SmolLm2Shape();
   const auto block = bench::RandomBlock(d);
-  const RopeTable rope = MakeRopeTable(d.rope, d.head_dim, kSeq);
+  const RopeTable rope = MakeRopeTable(d.rope, d.head_dim, kTuneSeq);
   const ReconstructionUnit unit{"block_0", block->Linears(),
                                 [&](const at::Tensor& x) { return block->Forward(x, rope); }};
   const auto scheme = RoundingSchemes().FromText("type: signround").make();
@@ -50,7 +50,7 @@ void SignRoundStep(benchmark::State& state) {
     context.range = range->Estimate(context);
     layers.push_back(scheme->Begin(context));
   }
-  UnitData data{at::randn({kRows, kSeq, d.hidden}), {}};
+  UnitData data{at::randn({kRows, kTuneSeq, d.hidden}), {}};
   {
     const at::NoGradGuard no_grad;
     data.targets = block->Forward(data.inputs, rope);

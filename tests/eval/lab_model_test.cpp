@@ -6,9 +6,9 @@
 
 #include "core/base/files.h"
 #include "core/metrics/run_record.h"
+#include "core/model/catalogue.h"
 #include "core/model/model.h"
 #include "core/text/data/builtin_data.h"
-#include "core/text/data/catalogue.h"
 #include "core/text/tokenizer/bpe_trainer.h"
 #include "core/text/tokenizer/tokenizer.h"
 #include "eval/perplexity.h"

@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/base/folders.h"
 #include "core/metrics/run_record.h"
-#include "core/text/data/catalogue.h"
 #include "eval/harness.h"
 #include "eval/likelihood.h"
 #include "eval/task_metrics.h"

@@ -61,8 +61,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!diagnostics.empty()) return 0;
     const std::string text = roundlab::WriteFields(roundlab::FieldsOf(&options));
     Options again;
-    roundlab::ReadFields(roundlab::ParseYaml(text, "again"), "", roundlab::FieldsOf(&again),
-                         &diagnostics);
+    roundlab::ReadFields(roundlab::ParseYaml(text.empty() ? "{}" : text, "again"), "",
+                         roundlab::FieldsOf(&again), &diagnostics);
     if (!diagnostics.empty()) std::abort();
     if (roundlab::WriteFields(roundlab::FieldsOf(&again)) != text) std::abort();
   } catch (const roundlab::ConfigError&) {

@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/folders.h"
 #include "core/base/hash.h"
 #include "core/base/suggest.h"
 #include "core/text/data/builtin_data.h"

@@ -8,9 +8,13 @@
 
 namespace roundlab {
 
-/// Parquet files, the form of most data sets on the Hugging Face hub, read by Apache Arrow.
+/// Parquet files, the form of most data sets on the Hugging Face hub, read by Apache Arrow. It is
+/// linked by a library of ours, libroundlab_parquet.so, which is opened when the first such file is
+/// read: a program starts without Arrow (docs/adr/0015). The library is ROUNDLAB_PARQUET_LIBRARY
+/// where that is set, else the first of: beside the program's file, in ../lib/roundlab from there,
+/// where the program was built.
 
-/// Whether this build has Arrow; one without throws Error for every Parquet file (docs/adr/0008).
+/// Whether Arrow is there; without it every Parquet file is an Error (docs/adr/0008, 0015).
 bool ReadsParquet();
 
 /// A row's text and its number, counted from 1; false ends the reading.

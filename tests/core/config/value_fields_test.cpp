@@ -98,6 +98,17 @@ TEST(ValueFieldsTest, RulesAreAskedOnceAllElseIsGood) {
             "a.yaml:1:11: q.entries.0: match may not be bad");
 }
 
+TEST(ValueFieldsTest, NullRemovesASection) {
+  ConfigNode root = ParseYaml("section: {match: c}\n", "base.yaml");
+  ApplyOverride("section=null", &root);
+  Options options;
+  options.section.emplace();
+  std::vector<Diagnostic> diagnostics;
+  ReadFields(root, "q", FieldsOf(&options), &diagnostics);
+  EXPECT_TRUE(diagnostics.empty());
+  EXPECT_FALSE(options.section.has_value());
+}
+
 TEST(ValueFieldsTest, CanonicalTextReadsBackToItself) {
   const char* const configs[] = {
       "{}",
@@ -112,7 +123,7 @@ TEST(ValueFieldsTest, CanonicalTextReadsBackToItself) {
     Options options = Read(yaml, &errors);
     ASSERT_EQ(errors, "") << yaml;
     const std::string text = WriteFields(FieldsOf(&options));
-    Options again = Read(text, &errors);
+    Options again = Read(text.empty() ? "{}" : text, &errors);
     EXPECT_EQ(errors, "") << text;
     EXPECT_EQ(WriteFields(FieldsOf(&again)), text);
     EXPECT_EQ(again.x, options.x);

@@ -98,6 +98,26 @@ TEST(CostModelTest, UnknownHardwareNamesTheNearest) {
   EXPECT_EQ(ErrorOf([&] { LoadHardware(file); }), file + ":1:1: missing required key 'bandwidth'");
 }
 
+TEST(CostModelTest, LayerByLayerKeepsTheInputsOfTheWidestLayer) {
+  ModelDescription m;  // LLaMA 7B
+  UseLlamaPlans(&m);
+  m.layers = 32;
+  m.hidden = 4096;
+  m.intermediate = 11008;
+  m.heads = m.kv_heads = 32;
+  m.head_dim = 128;
+  m.vocab = 32000;
+  const auto peak = [&](const std::string& unit) {
+    const RunConfig run = LoadRun(
+        "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}, samples: 512, seqlen: 2048}\n"
+        "pipeline: [{type: round, scheme: {type: adaround}, unit: " +
+        unit + "}]\n");
+    return CostOf(run, m, 0, 4).peak_bytes;
+  };
+  // down_proj: inputs of both chains and the copy that joins one, 11008 floats a token each.
+  EXPECT_NEAR(peak("linear") - peak("block"), 512.0 * 2048 * 3 * 11008 * 4, 1e6);
+}
+
 TEST(CostModelTest, TheProbeFindsThisMachine) {
   ModelDescription m;
   UseLlamaPlans(&m);

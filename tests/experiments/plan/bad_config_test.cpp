@@ -38,7 +38,8 @@ TEST_P(BadConfigTest, IsToldWithPlaceAndExitCode2AndNothingIsWritten) {
 const BadConfig kBadConfigs[] = {
     {"UnknownKey", "model: m/\nquand: {bits: 4}\n",
      "c.yaml:2:1: unknown key 'quand'; did you mean 'quant'? (known: ablate, axes, "
-     "calibration, eval, except, extends, model, name, pipeline, plots, quant, seed, seeds, "
+     "calibration, compute, eval, except, extends, model, name, pipeline, plots, quant, seed, "
+     "seeds, "
      "tables, targets, threads, where)"},
     {"MisspeltKey", "model: m/\nquant: {bits: 4, grup_size: 128}\n",
      "c.yaml:2:18: unknown key 'quant.grup_size'; did you mean 'group_size'? (known: bits, "
@@ -46,7 +47,8 @@ const BadConfig kBadConfigs[] = {
     {"MissingModel", "threads: 1\n", "c.yaml:1:1: missing required key 'model'"},
     {"WrongType", "model: m/\nquant: {bits: four}\n",
      "c.yaml:2:15: quant.bits: expected an integer, got 'four'"},
-    {"OutOfRange", "model: m/\nthreads: 0\n", "c.yaml:2:10: threads: 0 is out of range [1, 1024]"},
+    {"OutOfRange", "model: m/\nthreads: 0\n",
+     "c.yaml:2:10: compute.threads: 0 is out of range [1, 1024]"},
     {"GroupSizeMinus2", "model: m/\nquant: {bits: 4, group_size: -2}\n",
      "c.yaml:2:30: quant.group_size: -2 is out of range [-1, inf)"},
     {"Bits1", "model: m/\nquant: {bits: 1}\n", "c.yaml:2:15: quant.bits: 1 is out of range [2, 8]"},
@@ -194,9 +196,10 @@ const BadConfig kBadConfigs[] = {
     {"BadYaml", "model: [m\n", "c.yaml:2:1: yaml: end of sequence flow not found"},
     {"AllAtOnce", "model: m/\nthreads: 0\nquant: {bits: 9}\nsed: 1\n",
      "c.yaml:3:15: quant.bits: 9 is out of range [2, 8]\n"
-     "c.yaml:2:10: threads: 0 is out of range [1, 1024]\n"
+     "c.yaml:2:10: compute.threads: 0 is out of range [1, 1024]\n"
      "c.yaml:4:1: unknown key 'sed'; did you mean 'seed'? (known: ablate, axes, "
-     "calibration, eval, except, extends, model, name, pipeline, plots, quant, seed, seeds, "
+     "calibration, compute, eval, except, extends, model, name, pipeline, plots, quant, seed, "
+     "seeds, "
      "tables, targets, threads, where)"},
 };
 
@@ -246,8 +249,14 @@ const BadCommand kBadCommands[] = {
     {"NoFile",
      {"run"},
      "usage: roundlab run FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--jobs N] "
-     "[--engine ENGINE] [--slurm-options WORDS] [--retry-failed] [--format FORMAT] [--json] "
-     "[--quiet]"},
+     "[--device DEVICE] [--engine ENGINE] [--slurm-options WORDS] [--retry-failed] "
+     "[--format FORMAT] [--json] [--quiet]"},
+    {"FlagOfAnotherCommand",
+     {"plan", "c.yaml", "--jobs", "2"},
+     "command line: --jobs belongs to quickstart, reproduce and run"},
+    {"SeedOfARun",
+     {"validate", "c.yaml", "--seed", "1"},
+     "command line: --seed belongs to compare and world; a run's seed is --set seed=N"},
     {"NoJobs", {"run", "c.yaml", "--jobs", "0"}, "command line: --jobs 0 is below 1"},
     {"UnknownEngine",
      {"run", "c.yaml", "--engine", "slrum"},
@@ -272,7 +281,8 @@ const BadCommand kBadCommands[] = {
     {"SetOfAnUnknownKey",
      {"run", "c.yaml", "--set", "seeed=3"},
      "--set seeed=3: unknown key 'seeed'; did you mean 'seed'? (known: ablate, axes, "
-     "calibration, eval, except, extends, model, name, pipeline, plots, quant, seed, seeds, "
+     "calibration, compute, eval, except, extends, model, name, pipeline, plots, quant, seed, "
+     "seeds, "
      "tables, targets, threads, where)"},
     {"SetOfAWrongValue",
      {"run", "c.yaml", "--set", "seed=-3"},

@@ -1,5 +1,6 @@
 #include "experiments/plan/experiment.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -125,16 +126,47 @@ TEST(PlanTest, WhatARunDoesNotUseDoesNotChangeItsId) {
   const std::string base = kRtn;
   EXPECT_EQ(id(base), id(base + "seed: 3\n"));
   EXPECT_EQ(id(base), id(base + "calibration: {data: {path: x}}\n"));
-  EXPECT_NE(id(base), id(base + "threads: 1\n"));
+  EXPECT_EQ(id(base), id(base + "compute: {threads: 1, device: cpu, memory_limit: 100}\n"));
   EXPECT_EQ(id("model: m/\n"), id("model: {path: m/, dtype: float32}\nquant: {bits: 4}\n"));
   EXPECT_NE(id("model: m/\n"), id("model: n/\n"));
   EXPECT_EQ(id("model: m/\n").size(), 16U);
 }
 
 TEST(PlanTest, OverridesOfTheCommandLineWin) {
-  EXPECT_EQ(Load(kRtn, {"quant.bits=2", "threads=7"}).runs.at(0).config.threads, 7);
+  EXPECT_EQ(Load(kRtn, {"quant.bits=2", "compute.threads=7"}).runs.at(0).config.compute.threads, 7);
   EXPECT_EQ(ErrorOf([] { Load(kRtn, {"quant.bits=1"}); }),
             "--set quant.bits=1: quant.bits: 1 is out of range [2, 8]");
+}
+
+TEST(PlanTest, ThreadsAtTheTopAreThoseOfCompute) {
+  EXPECT_EQ(Load(std::string(kRtn) + "threads: 5\n").runs.at(0).config.compute.threads, 5);
+  EXPECT_THAT(
+      ErrorOf([] { Load(std::string(kRtn) + "threads: 5\ncompute: {threads: 4}\n"); }),
+      ::testing::HasSubstr("threads: is compute.threads, which is there too: leave this one out"));
+}
+
+TEST(PlanTest, OnlyTheProcessorComputes) {
+  EXPECT_EQ(Load(kRtn, {"compute.device=cpu"}).runs.at(0).config.compute.device, "cpu");
+  for (const char* device : {"cuda", "cuda:1"}) {
+    const std::string set = "compute.device=" + std::string(device);
+    EXPECT_EQ(ErrorOf([&] { Load(kRtn, {set}); }),
+              "--set " + set + ": compute.device: '" + device +
+                  "': this program has no CUDA yet; auto and cpu compute on the processor");
+  }
+  EXPECT_EQ(ErrorOf([] { Load(kRtn, {"compute.device=cdua:0"}); }),
+            "--set compute.device=cdua:0: compute.device: unknown device 'cdua:0'; did you mean "
+            "'cuda:N'? (known: auto, cpu, cuda, cuda:N)");
+}
+
+TEST(PlanTest, NullRemovesAnInheritedSection) {
+  const TempFolder folder;
+  folder.Write("base.yaml", std::string(kRtn) +
+                                "calibration: {data: {path: x}}\nseeds: [0, 1]\n"
+                                "compute: {threads: 3}\n");
+  const Experiment experiment = LoadExperiment(
+      folder.Write("e.yaml", "extends: base.yaml\ncalibration: null\ncompute: null\n"), {});
+  EXPECT_FALSE(experiment.runs.at(0).config.calibration.has_value());
+  EXPECT_EQ(experiment.runs.at(0).config.compute.threads, 2);
 }
 
 /// Outcomes of a plan: perplexity 100 * bits + seed.
@@ -170,31 +202,32 @@ TEST(TableTest, CellsAreMeansOverSeedsWithTheir95PercentInterval) {
               1e-4);
   EXPECT_EQ(table.ToMarkdown(),
             "t/perplexity\n\n"
-            "| quant.bits | t/perplexity                      |\n"
-            "|------------|----------------------------------:|\n"
-            "| 4          | 401.00 ± 2.4841 (n=3)             |\n"
-            "| 3          | **301.50 ± 6.3531 (n=2), failed** |\n"
-            "| 2          | failed                            |\n");
+            "| quant.bits | t/perplexity                  |\n"
+            "|------------|------------------------------:|\n"
+            "| 4          | 401.0 ± 2.5 (n=3)             |\n"
+            "| 3          | **301.5 ± 6.4 (n=2), failed** |\n"
+            "| 2          | failed                        |\n");
 }
 
 TEST(TableTest, RowsAndColumnsAreAxesAndOthersJoinTheRow) {
   const Experiment experiment =
       Load(std::string(kRtn) +
            "eval: [{type: perplexity, name: t, data: {path: x}}]\n"
-           "axes:\n  - {key: quant.bits, values: [4, 3]}\n  - {key: threads, values: [1, 2]}\n"
-           "tables: [{rows: threads, columns: quant.bits, value: t/perplexity}, "
+           "axes:\n  - {key: quant.bits, values: [4, 3]}\n  - {name: size, values: {a: "
+           "{quant.group_size: 32}, b: {}}}\n"
+           "tables: [{rows: size, columns: quant.bits, value: t/perplexity}, "
            "{rows: quant.bits, value: t/stderr}]\n");
   auto outcomes = Outcomes(experiment);
-  outcomes.erase(outcomes.begin());  // 4 bits, 1 thread
+  outcomes.erase(outcomes.begin());  // 4 bits, size a
   outcomes.back().state = RunState::kNotRun;
   EXPECT_EQ(MakeTable(experiment, experiment.tables[0], outcomes).ToMarkdown(),
             "t/perplexity\n\n"
-            "| threads \\ quant.bits | 4       | 3       |\n"
-            "|----------------------|--------:|--------:|\n"
-            "| 1                    | not run | 300.00  |\n"
-            "| 2                    | 400.00  | not run |\n");
+            "| size \\ quant.bits | 4       | 3       |\n"
+            "|-------------------|--------:|--------:|\n"
+            "| a                 | not run | 300.00  |\n"
+            "| b                 | 400.00  | not run |\n");
   const TextTable other = MakeTable(experiment, experiment.tables[1], outcomes);
-  EXPECT_EQ(other.rows.at(1), (std::vector<std::string>{"4, threads 2", "-"}));
+  EXPECT_EQ(other.rows.at(1), (std::vector<std::string>{"4, size b", "-"}));
 }
 
 TEST(TableTest, OverviewHasOneRowAPoint) {

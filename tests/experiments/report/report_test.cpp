@@ -90,7 +90,7 @@ TEST_F(ReportTest, PlotsShowMeansOfWhatTheRunsMeasured) {
   // Student's t with 2 degrees of freedom: 4.3027 * 0.25 / sqrt(3)
   EXPECT_NEAR(bits.series[1].points[0].high, 55.25 + 0.62103, 1e-4);
   EXPECT_EQ(bits.series[1].points[0].label,
-            "W1, signround: t/perplexity 55.250 ± 0.6210 (n=3), model/bits_per_weight 5.0000");
+            "W1, signround: t/perplexity 55.25 ± 0.62 (n=3), model/bits_per_weight 5.0000");
   const Plot& seeds = metrics[2].plots.at(0);
   EXPECT_EQ(seeds.y.categories.size(), 8U);
   EXPECT_EQ(seeds.series[0].points.size(), 16U);
@@ -137,7 +137,7 @@ TEST_F(ReportTest, IsOnePageWithoutRequestsAndWithEveryTextEscaped) {
   }
   EXPECT_THAT(html, HasSubstr("<a href=\"../exp/"));
   EXPECT_THAT(html, Not(HasSubstr("id=\"failed\"")));
-  EXPECT_THAT(html, HasSubstr("<td>55.250 ± 0.6210 (n=3)"));
+  EXPECT_THAT(html, HasSubstr("<td>55.25 ± 0.62 (n=3)"));
   std::size_t svgs = 0;
   for (const auto& entry : fs::directory_iterator(folder_ / "report/plots")) {
     svgs += entry.path().extension() == ".svg" ? 1U : 0U;
@@ -146,7 +146,7 @@ TEST_F(ReportTest, IsOnePageWithoutRequestsAndWithEveryTextEscaped) {
   EXPECT_EQ(files.plots, 3U + 8U + 16U);
   const std::string markdown = ReadAll(folder_ / "report/report.md");
   EXPECT_THAT(markdown, HasSubstr("![t/perplexity against bits a weight](plots/bits-1.svg)"));
-  EXPECT_THAT(markdown, HasSubstr("55.250 ± 0.6210 (n=3)"));
+  EXPECT_THAT(markdown, HasSubstr("55.25 ± 0.62 (n=3)"));
   EXPECT_THAT(markdown, HasSubstr("&lt;b>&bold&lt;/b>"));
 }
 

@@ -24,8 +24,7 @@ using testing::TempFolder;
 constexpr const char* kTwoRuns = R"(name: two
 model: m/
 eval: [{type: perplexity, name: t, data: {path: text.txt}, seqlen: 32}]
-threads: 1
-axes: [{key: threads, name: threads, values: [1, 3]}]
+axes: [{name: threads, zip: {compute.threads: [1, 3], eval.0.seqlen: [32, 16]}, labels: [1, 3]}]
 )";
 
 /// PATH with commands of Slurm that are scripts of the test; folders of its own.

@@ -93,11 +93,27 @@ TEST_F(ReproduceTest, TheTableTellsMissingCellsApart) {
   EXPECT_EQ(table.rows.at(0), (Cells{"M, FP16", "510.00 (500.00) ✗", "605.00 (600.0) ✗"}));
   EXPECT_EQ(table.rows.at(1),
             (Cells{"M, W4, RTN", "510.00 (510)", "605.00 (paper: not available)"}));
-  EXPECT_EQ(table.rows.at(2), (Cells{"N, FP16", "not run (1)", "not run (2)"}));
+  EXPECT_EQ(table.rows.at(2), (Cells{"N, FP16", "- (1)", "- (2)"}));
   ASSERT_EQ(table.notes.size(), 2U);
   EXPECT_EQ(table.notes[0],
             "1 within, 2 outside, 2 not run, 2 no such method, 1 paper: not available.");
   EXPECT_EQ(table.notes[1], "1 rows of the paper have no run here: no such scheme");
+}
+
+TEST_F(ReproduceTest, WhatWasMeasuredComesFirst) {
+  const Experiment experiment = Load();
+  std::vector<RunOutcome> outcomes;
+  for (const PlannedRun& run : experiment.runs) {
+    if (run.labels.at("model") == "M") continue;
+    RunOutcome& outcome = outcomes.emplace_back();
+    outcome.id = run.id;
+    outcome.state = RunState::kDone;
+    outcome.result.metrics = {{"a/perplexity", 5.0}, {"b/perplexity", 7}};
+  }
+  const TextTable table = MakeTargetTable(experiment, CompareWithTargets(experiment, outcomes));
+  ASSERT_FALSE(table.rows.empty());
+  EXPECT_EQ(table.rows.front().front(), "N, FP16");
+  EXPECT_EQ(table.rows.back().front().front(), 'M');
 }
 
 TEST_F(ReproduceTest, OnlyTakesAPartAndTheRestIsNotPlanned) {

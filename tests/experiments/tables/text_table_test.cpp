@@ -1,5 +1,6 @@
 #include "experiments/tables/text_table.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/core/formats/format_files.h"
@@ -19,12 +20,25 @@ TextTable Example() {
 
 TEST(TextTableTest, MarkdownPadsAndEscapes) {
   EXPECT_EQ(Example().ToMarkdown(),
-            "t_1 & <t>\n\n"
+            "t_1 & &lt;t>\n\n"
             "| method | W4 \"a\"        |\n"
             "|--------|--------------:|\n"
             "| a\\|b   | **1.5 ± 0.1** |\n"
             "| c,d    | 2%            |\n"
-            "\nn < 5\n");
+            "\nn &lt; 5\n");
+}
+
+TEST(TextTableTest, HeadersAreEscapedAsCellsAre) {
+  TextTable table;
+  table.header = {"w|g \\ <s>", "x|y"};
+  table.rows = {{"4|32", "<s>"}};
+  EXPECT_EQ(table.ToMarkdown(),
+            "| w\\|g \\ &lt;s> | x\\|y   |\n"
+            "|---------------|-------:|\n"
+            "| 4\\|32         | &lt;s> |\n");
+  EXPECT_THAT(table.ToLatex(),
+              ::testing::HasSubstr("w\\textbar{}g \\textbackslash{} \\textless{}s\\textgreater{} "
+                                   "& x\\textbar{}y"));
 }
 
 TEST(TextTableTest, CsvQuotes) {
@@ -33,10 +47,12 @@ TEST(TextTableTest, CsvQuotes) {
 
 TEST(TextTableTest, LatexEscapes) {
   EXPECT_EQ(Example().ToLatex(),
-            "\\begin{table}\n\\centering\n\\caption{t\\_1 \\& <t>}\n\\begin{tabular}{lr}\n"
+            "\\begin{table}\n\\centering\n\\caption{t\\_1 \\& "
+            "\\textless{}t\\textgreater{}}\n\\begin{tabular}{lr}\n"
             "\\toprule\nmethod & W4 \"a\" \\\\\n\\midrule\n"
-            "a|b & \\textbf{1.5 $\\pm$ 0.1} \\\\\nc,d & 2\\% \\\\\n\\bottomrule\n\\end{tabular}\n"
-            "\nn < 5\n\\end{table}\n");
+            "a\\textbar{}b & \\textbf{1.5 $\\pm$ 0.1} \\\\\nc,d & 2\\% "
+            "\\\\\n\\bottomrule\n\\end{tabular}\n"
+            "\nn \\textless{} 5\n\\end{table}\n");
 }
 
 TEST(TextTableTest, AnEmptyFirstCellIsACellOfLatexToo) {

@@ -5,7 +5,6 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <map>
 #include <sstream>
 
 #include "core/base/hash.h"
@@ -248,14 +247,6 @@ TEST(CatalogueTest, HasTheNamesThatConfigsRelyOn) {
     for (const auto& file : entry.files) defaults += file.split == entry.split;
     EXPECT_GE(defaults, 1) << name;
   }
-  std::map<std::string, const ModelEntry*> models;
-  for (const ModelEntry& entry : ModelCatalogue()) models.emplace(entry.name, &entry);
-  for (const char* name : {"smollm2", "tinystories-656k", "stories260k", "babyllama-tok105"}) {
-    EXPECT_EQ(models.count(name), 1U) << name;
-  }
-  ASSERT_EQ(models.count("llama-2-70b"), 1U);
-  ASSERT_TRUE(models.at("llama-2-70b")->shape);
-  EXPECT_EQ(models.at("llama-2-70b")->shape->layers, 80);
 }
 
 TEST(CatalogueTest, ErrorsSayWhatThereIsAndHowToGetIt) {
@@ -274,19 +265,6 @@ TEST(CatalogueTest, ErrorsSayWhatThereIsAndHowToGetIt) {
   EXPECT_EQ(ErrorOf([&] { LoadDataset(source); }),
             "data 'ptb': unknown split 'tets'; did you mean 'test'? (known: test, train, "
             "validation)");
-}
-
-TEST(CatalogueTest, ModelsResolveByNameFolderOrPath) {
-  const TempFolder folder;
-  ::setenv("ROUNDLAB_MODELS", folder.path().c_str(), 1);
-  EXPECT_EQ(ErrorOf([] { ResolveModel("tinystories-656k"); }),
-            "model 'tinystories-656k' is not at " + folder.path() +
-                "/TinyStories-656K; put raincandy-u/TinyStories-656K there (config.json, "
-                "model.safetensors, tokenizer.json)");
-  std::filesystem::create_directory(folder / "TinyStories-656K");
-  EXPECT_EQ(ResolveModel("tinystories-656k"), folder / "TinyStories-656K");
-  EXPECT_EQ(ResolveModel(folder.path()), folder.path());
-  EXPECT_EQ(ResolveModel("some/where"), "some/where");
 }
 
 }  // namespace

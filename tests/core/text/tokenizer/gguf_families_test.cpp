@@ -15,7 +15,7 @@ using testing::Ids;
 
 constexpr std::uint32_t kGgufInt32 = 5;
 constexpr std::uint32_t kGgufString = 8;
-constexpr std::int32_t kNormal = 1;
+constexpr std::int32_t kNormalToken = 1;
 constexpr std::int32_t kControl = 3;
 constexpr std::int32_t kUserDefined = 4;
 
@@ -36,7 +36,7 @@ GgufBuilder FamilyFile(const nlohmann::json& document, const std::string& pre) {
   std::vector<std::int32_t> kinds;
   for (const auto& [id, token] : tokens) {
     texts += GgufBuilder::String(token);
-    kinds.push_back(types.count(id) == 0 ? kNormal : types[id]);
+    kinds.push_back(types.count(id) == 0 ? kNormalToken : types[id]);
   }
   std::string merges;
   for (const nlohmann::json& merge : document["model"]["merges"]) {

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config/fields.h"
+
+namespace roundlab {
+
+/// Sizes of a model that may not be here, for estimates.
+struct ModelShape {
+  std::int64_t layers = 0;
+  std::int64_t hidden = 0;
+  std::int64_t intermediate = 0;
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t vocab = 0;
+  void Fields(FieldVisitor& f);
+};
+
+/// A name that configs use instead of a path: `models` of the catalogue (CatalogueFile).
+struct ModelEntry {
+  std::string name;
+  std::vector<std::string> paths;  ///< under ROUNDLAB_MODELS; the first that exists is taken
+  std::string get;                 ///< how to get it, in a sentence
+  std::optional<ModelShape> shape;
+};
+
+/// Throws Error where the catalogue can't be read. Read once.
+const std::vector<ModelEntry>& ModelCatalogue();
+
+/// The path of a model that is named in the catalogue, of "builtin:lab" (configs/lab/model), or
+/// `name_or_path` itself where it exists as a file or folder or looks like a path. Throws Error
+/// with the way to get it where it is not there.
+std::string ResolveModel(const std::string& name_or_path);
+
+}  // namespace roundlab

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace roundlab {
+
+/// What the command line says, all commands together.
+struct CommandLine {
+  std::string command;
+  std::vector<std::string> arguments;  ///< after the command
+  std::vector<std::string> plugins;    ///< shared libraries
+  std::vector<std::string> set;        ///< key=value
+  std::vector<std::string> only;       ///< axis=label,...
+  std::string out = "results/runs";
+  bool out_given = false;  ///< `report` and `train` have defaults of their own
+  std::string device;      ///< empty: as the file says
+  std::string model;
+  std::string text;
+  std::string file;
+  std::string ids;
+  std::string program;       ///< file of this program
+  std::int64_t seed = 0;     ///< of the bootstrap of `compare`, of the world of `world`
+  std::int64_t jobs = 1;     ///< runs at a time
+  std::int64_t threads = 0;  ///< of `execute`; 0: as by default
+  double line_seconds = 20;  ///< of `execute`: between progress lines
+  std::string format = "markdown";
+  bool format_given = false;  ///< else a terminal gets tables of its width
+  std::string hardware;  ///< of `plan`: NAME of configs/hardware or a file; empty: this machine
+  std::string split;     ///< of `world`
+  std::int64_t documents = 3;  ///< of `world`
+  bool json = false;
+  bool quiet = false;
+  bool no_special = false;
+  bool retry_failed = false;
+  bool supervised = false;  ///< of `execute`: started by a runner
+  bool jobs_given = false;
+  std::string engine = "local";
+  std::optional<std::string> slurm_options;
+};
+
+}  // namespace roundlab

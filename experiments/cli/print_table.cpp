@@ -1,0 +1,15 @@
+#include "experiments/cli/print_table.h"
+
+#include <unistd.h>
+
+#include "core/base/terminal.h"
+#include "experiments/tables/terminal_table.h"
+
+namespace roundlab {
+
+std::string TableText(const CommandLine& line, const TextTable& table) {
+  const auto width = TerminalWidth(STDOUT_FILENO);
+  return width && !line.format_given ? TerminalTable(table, *width) : table.To(line.format);
+}
+
+}  // namespace roundlab
