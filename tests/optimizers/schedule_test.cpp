@@ -114,9 +114,10 @@ TEST(ScheduleTest, BadOptionsAreReported) {
             "(known: constant, cosine, linear)");
 }
 
-TEST(ScheduleTest, CanonicalText) {
-  EXPECT_EQ(Schedules().FromText("type: linear").canonical,
-            "type: linear\nend_factor: 0\nwarmup: 0\n");
+TEST(ScheduleTest, CanonicalTextHasWhatDiffers) {
+  EXPECT_EQ(Schedules().FromText("{type: linear, warmup: 0}").canonical, "type: linear\n");
+  EXPECT_EQ(Schedules().FromText("{type: linear, warmup: 3}").canonical,
+            "type: linear\nwarmup: 3\n");
 }
 
 }  // namespace

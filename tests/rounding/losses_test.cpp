@@ -129,7 +129,8 @@ TEST(TuneOptionsTest, UnitsAreReadAndWritten) {
     EXPECT_EQ(options.unit_blocks, blocks);
     const std::string canonical = WriteFields(FieldsOf(&options));
     TuneOptions again;
-    ReadFields(ParseYaml(canonical, "b.yaml"), "stage", FieldsOf(&again), &diagnostics);
+    ReadFields(ParseYaml(canonical.empty() ? "{}" : canonical, "b.yaml"), "stage", FieldsOf(&again),
+               &diagnostics);
     EXPECT_TRUE(diagnostics.empty()) << canonical;
     EXPECT_EQ(again.unit_blocks, blocks);
     EXPECT_EQ(WriteFields(FieldsOf(&again)), canonical);
