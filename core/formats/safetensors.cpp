@@ -26,8 +26,15 @@ constexpr std::array kReadTypes = {ElementType::kF64,  ElementType::kF32, Elemen
                                    ElementType::kBF16, ElementType::kI64, ElementType::kI32,
                                    ElementType::kI16,  ElementType::kI8,  ElementType::kU8,
                                    ElementType::kBool};
+// A tensor may have them where nothing needs it.
+constexpr std::array kPassedTypes = {
+    ElementType::kF8E4M3, ElementType::kF8E5M2, ElementType::kF8E8M0, ElementType::kU16,
+    ElementType::kU32,    ElementType::kU64,    ElementType::kC64};
 
 ElementType TypeFromName(const std::string& name, const std::string& place) {
+  for (const ElementType type : kPassedTypes) {
+    if (name == ElementTypeName(type)) return type;
+  }
   std::vector<std::string> known;
   for (const ElementType type : kReadTypes) {
     if (name == ElementTypeName(type)) return type;

@@ -17,7 +17,7 @@ namespace roundlab {
 class SafetensorsFile {
  public:
   /// Throws Error naming file and tensor where the header lies: length, JSON, duplicate names,
-  /// dtype (one that ElementType does not list, as F8_E4M3, refuses the file), shape, offsets
+  /// dtype (one that ElementType does not list, as F6_E2M3, refuses the file), shape, offsets
   /// (overlap, holes, end), or the file is truncated.
   explicit SafetensorsFile(const std::string& path);
 

@@ -1,14 +1,10 @@
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/base/atomic_file.h"
 #include "core/base/error.h"
 #include "core/formats/safetensors.h"
 
@@ -16,45 +12,6 @@ namespace roundlab {
 namespace {
 
 constexpr std::size_t kAlignment = 8;  // of the data's begin; the largest element has 8 bytes
-
-/// PATH.part while it is written; without Commit() it is removed again.
-class PartFile {
- public:
-  explicit PartFile(const std::string& path) : path_(path), part_(path + ".part") {
-    fd_ = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd_ < 0) Fail();
-  }
-  ~PartFile() {
-    if (fd_ >= 0) ::close(fd_);
-    if (!committed_) ::unlink(part_.c_str());
-  }
-  PartFile(const PartFile&) = delete;
-  PartFile& operator=(const PartFile&) = delete;
-
-  void Write(std::span<const std::byte> bytes) {
-    while (!bytes.empty()) {
-      const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) Fail();
-      bytes = bytes.subspan(static_cast<std::size_t>(written));
-    }
-  }
-
-  void Commit() {
-    if (::fsync(fd_) != 0) Fail();
-    if (::close(std::exchange(fd_, -1)) != 0) Fail();
-    if (::rename(part_.c_str(), path_.c_str()) != 0) Fail();
-    committed_ = true;
-  }
-
- private:
-  [[noreturn]] void Fail() const { throw Error(path_ + ": cannot write: " + std::strerror(errno)); }
-
-  std::string path_;
-  std::string part_;
-  int fd_ = -1;
-  bool committed_ = false;
-};
 
 /// Widest elements first, then by name: with the data's begin aligned, so is every tensor, and the
 /// file does not depend on the order given.
@@ -114,8 +71,8 @@ void WriteSafetensors(const std::string& path, const std::vector<TensorToWrite>&
                       const std::map<std::string, std::string>& metadata) {
   const std::vector<const TensorToWrite*> order = FileOrder(tensors);
   const std::string header = Header(order, metadata, path);
-  PartFile file(path);
-  file.Write(std::as_bytes(std::span(header)));
+  AtomicFile file(path);
+  file.Write(header);
   for (const TensorToWrite* tensor : order) file.Write(tensor->bytes);
   file.Commit();
 }

@@ -23,24 +23,19 @@ struct TypeFacts {
 };
 
 // In the order of ElementType. Block sizes: ggml/src/ggml-common.h (block_q4_0, ...).
-constexpr std::array<TypeFacts, 17> kTypes = {{
-    {ElementType::kF32, "F32", {1, 4}},
-    {ElementType::kF16, "F16", {1, 2}},
-    {ElementType::kBF16, "BF16", {1, 2}},
-    {ElementType::kF64, "F64", {1, 8}},
-    {ElementType::kI64, "I64", {1, 8}},
-    {ElementType::kI32, "I32", {1, 4}},
-    {ElementType::kI16, "I16", {1, 2}},
-    {ElementType::kI8, "I8", {1, 1}},
-    {ElementType::kU8, "U8", {1, 1}},
-    {ElementType::kBool, "BOOL", {1, 1}},
-    {ElementType::kQ4_0, "Q4_0", {32, 18}},
-    {ElementType::kQ4_1, "Q4_1", {32, 20}},
-    {ElementType::kQ5_0, "Q5_0", {32, 22}},
-    {ElementType::kQ5_1, "Q5_1", {32, 24}},
-    {ElementType::kQ8_0, "Q8_0", {32, 34}},
-    {ElementType::kQ4_K, "Q4_K", {256, 144}},
-    {ElementType::kQ6_K, "Q6_K", {256, 210}},
+constexpr std::array<TypeFacts, 24> kTypes = {{
+    {ElementType::kF32, "F32", {1, 4}},        {ElementType::kF16, "F16", {1, 2}},
+    {ElementType::kBF16, "BF16", {1, 2}},      {ElementType::kF64, "F64", {1, 8}},
+    {ElementType::kI64, "I64", {1, 8}},        {ElementType::kI32, "I32", {1, 4}},
+    {ElementType::kI16, "I16", {1, 2}},        {ElementType::kI8, "I8", {1, 1}},
+    {ElementType::kU8, "U8", {1, 1}},          {ElementType::kBool, "BOOL", {1, 1}},
+    {ElementType::kF8E4M3, "F8_E4M3", {1, 1}}, {ElementType::kF8E5M2, "F8_E5M2", {1, 1}},
+    {ElementType::kF8E8M0, "F8_E8M0", {1, 1}}, {ElementType::kU16, "U16", {1, 2}},
+    {ElementType::kU32, "U32", {1, 4}},        {ElementType::kU64, "U64", {1, 8}},
+    {ElementType::kC64, "C64", {1, 8}},        {ElementType::kQ4_0, "Q4_0", {32, 18}},
+    {ElementType::kQ4_1, "Q4_1", {32, 20}},    {ElementType::kQ5_0, "Q5_0", {32, 22}},
+    {ElementType::kQ5_1, "Q5_1", {32, 24}},    {ElementType::kQ8_0, "Q8_0", {32, 34}},
+    {ElementType::kQ4_K, "Q4_K", {256, 144}},  {ElementType::kQ6_K, "Q6_K", {256, 210}},
 }};
 
 const TypeFacts& FactsOf(ElementType type) {
@@ -48,10 +43,6 @@ const TypeFacts& FactsOf(ElementType type) {
   ROUNDLAB_CHECK(index < kTypes.size() && kTypes[index].type == type,
                  "element type " + std::to_string(index));
   return kTypes[index];
-}
-
-bool HoldsWeights(ElementType type) {
-  return type <= ElementType::kF64 || type > ElementType::kBool;
 }
 
 std::string WeightTypes() {
@@ -74,6 +65,10 @@ void WidenAll(const std::byte* __restrict bytes, std::size_t count, float* __res
 }
 
 }  // namespace
+
+bool HoldsWeights(ElementType type) {
+  return type <= ElementType::kF64 || type >= ElementType::kQ4_0;
+}
 
 const char* ElementTypeName(ElementType type) { return FactsOf(type).name; }
 
@@ -136,6 +131,10 @@ void DecodeToFloat(const TensorView& tensor, std::span<float> out) {
       std::cmp_equal(tensor.bytes.size(), ByteSize(tensor)),
       "tensor '" + tensor.name + "' has " + std::to_string(tensor.bytes.size()) + " bytes");
   const std::byte* bytes = tensor.bytes.data();
+  if (!HoldsWeights(tensor.type)) {
+    throw Error(tensor.file + ": tensor '" + tensor.name + "' is " + ElementTypeName(tensor.type) +
+                ", expected weights (" + WeightTypes() + ")");
+  }
   switch (tensor.type) {
     case ElementType::kF32:
       if (count > 0) std::memcpy(out.data(), bytes, count * sizeof(float));
@@ -147,14 +146,6 @@ void DecodeToFloat(const TensorView& tensor, std::span<float> out) {
     case ElementType::kF64:
       return WidenAll<double>(bytes, count, out.data(),
                               [](double value) { return static_cast<float>(value); });
-    case ElementType::kI64:
-    case ElementType::kI32:
-    case ElementType::kI16:
-    case ElementType::kI8:
-    case ElementType::kU8:
-    case ElementType::kBool:
-      throw Error(tensor.file + ": tensor '" + tensor.name + "' is " +
-                  ElementTypeName(tensor.type) + ", expected weights (" + WeightTypes() + ")");
     default:
       return DecodeBlocks(tensor.type, tensor.bytes, out);
   }

@@ -20,6 +20,14 @@ enum class ElementType {
   kI8,
   kU8,
   kBool,
+  // Of safetensors, not read: a tensor may have them where nothing needs it.
+  kF8E4M3,
+  kF8E5M2,
+  kF8E8M0,
+  kU16,
+  kU32,
+  kU64,
+  kC64,
   // NOLINTBEGIN(readability-identifier-naming): ggml's names
   kQ4_0,
   kQ4_1,
@@ -30,6 +38,9 @@ enum class ElementType {
   kQ6_K
   // NOLINTEND(readability-identifier-naming)
 };
+
+/// Whether DecodeToFloat takes it: floats from 16 bits on, and ggml's blocks.
+bool HoldsWeights(ElementType type);
 
 /// "F32", "BF16", "Q4_K": the name used in files and messages.
 const char* ElementTypeName(ElementType type);

@@ -193,12 +193,15 @@ ModelDescription ReadSizes(const ConfigReader& config, const ConfigDefaults& def
   return d;
 }
 
-ConfigDefaults GptKeys() {
+ConfigDefaults GptKeys(const ConfigReader& config) {
   ConfigDefaults keys;
-  keys.hidden = "n_embd";
-  keys.layers = "n_layer";
-  keys.heads = "n_head";
-  keys.positions = "n_positions";
+  const auto pick = [&](const char** key, const char* own) {
+    if (!config.Has(*key)) *key = own;
+  };
+  pick(&keys.hidden, "n_embd");
+  pick(&keys.layers, "n_layer");
+  pick(&keys.heads, "n_head");
+  pick(&keys.positions, "n_positions");
   keys.norm_eps = "layer_norm_epsilon";
   keys.eps = 1e-5;
   keys.activation = "activation_function";

@@ -40,8 +40,9 @@ struct ConfigDefaults {
 /// intermediate nor rope is read. Throws Error for values that contradict one another.
 ModelDescription ReadSizes(const ConfigReader& config, const ConfigDefaults& defaults = {});
 
-/// Keys of GPT-2 and its kin: n_embd, n_layer, ..., or their newer names.
-ConfigDefaults GptKeys();
+/// Keys of GPT-2 and its kin: n_embd, n_layer, ..., or the names that others have, where those are
+/// there.
+ConfigDefaults GptKeys(const ConfigReader& config);
 
 /// The same with intermediate_size and rope: what the families of the llama type read.
 ModelDescription ReadCommon(const ConfigReader& config, const ConfigDefaults& defaults = {});

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/model/plan.h"
@@ -27,6 +28,15 @@ struct RopeDescription {
   std::vector<float> short_factors;  ///< longrope, [rotary_dim / 2]
   std::vector<float> long_factors;   ///< longrope, where a text is longer than original_positions
   std::vector<float> divisors;  ///< GGUF rope_freqs.weight: frequency k is divided by divisors[k]
+};
+
+/// How names in a checkpoint differ from the plans'.
+struct CheckpointNames {
+  /// What a stored name may begin with -> what the plans have for it.
+  std::vector<std::pair<std::string, std::string>> prefixes;
+  /// What names of parts that are not the language model begin with.
+  std::vector<std::string> other_parts;
+  bool complete = false;  ///< every tensor must have its place in the model
 };
 
 /// Everything that tells one decoder from another. A family is a way to read this from a file and
@@ -54,6 +64,8 @@ struct ModelDescription {
   bool tied_head = false;  ///< the head is the embedding
   std::optional<std::int32_t> bos_id;
   std::optional<std::int32_t> eos_id;
+
+  CheckpointNames naming;
 
   /// How the family lays out block `block`, and the ends. They read sizes from the description they
   /// are given, so that one whose sizes were changed is laid out anew.

@@ -20,6 +20,12 @@ ModelDescription DescribeHuggingFace(const std::string& text, const std::string&
   if (!root.is_object()) throw Error(file + ": expected an object");
   const ConfigReader config(std::move(root), file);
   if (!config.Has("model_type")) config.Fail("missing key 'model_type'");
+  if (config.Has("quantization_config")) {
+    const std::string method =
+        config.Inside("quantization_config").TextOr("quant_method", "not told");
+    config.Fail("quantization_config: the model is quantized already (quant_method: " + method +
+                "); expected one in full precision");
+  }
   const std::string family = config.TextOr("model_type", "");
   const auto found = BuiltinFamilies().find(family);
   if (found == BuiltinFamilies().end()) {

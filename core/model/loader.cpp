@@ -23,9 +23,9 @@ void CheckFolder(const std::string& path) {
 
 /// A tied head that the file has too must be the embedding. (transformers before 5 ties all the
 /// same; 5.23 does not tie two that differ.)
-void CheckTiedHead(const Checkpoint& checkpoint, const EndsPlan& ends) {
-  const TensorView* head = checkpoint.Find(ends.head + ".weight");
-  const TensorView* embedding = checkpoint.Find(ends.embedding + ".weight");
+void CheckTiedHead(const Checkpoint& checkpoint, const StoredNames& names, const EndsPlan& ends) {
+  const TensorView* head = checkpoint.Find(names.Find(ends.head + ".weight"));
+  const TensorView* embedding = checkpoint.Find(names.Find(ends.embedding + ".weight"));
   if (head == nullptr || embedding == nullptr) return;
   const bool same = head->type == embedding->type && head->shape == embedding->shape &&
                     std::equal(head->bytes.begin(), head->bytes.end(), embedding->bytes.begin(),
@@ -43,19 +43,26 @@ ModelFiles::ModelFiles(const std::string& path) : path_(path) {
   if (std::filesystem::is_directory(path)) {
     description_ = DescribeHuggingFace(ReadFile(path + "/config.json"), path + "/config.json");
     checkpoint_ = OpenCheckpoint(path);
-    if (description_.tied_head) CheckTiedHead(*checkpoint_, description_.Ends());
   } else {
     checkpoint_ = OpenCheckpoint(path);
     description_ = DescribeGguf(*checkpoint_->gguf());
   }
+  names_ = std::make_unique<StoredNames>(*checkpoint_, description_);
+  if (description_.tied_head) CheckTiedHead(*checkpoint_, *names_, description_.Ends());
   if (checkpoint_->gguf() != nullptr && checkpoint_->Find("rope_freqs.weight") != nullptr) {
-    const at::Tensor divisors = Read("rope_freqs.weight", {description_.head_dim / 2});
+    const at::Tensor divisors = ReadStored("rope_freqs.weight", {description_.head_dim / 2});
     description_.rope.divisors.assign(divisors.const_data_ptr<float>(),
                                       divisors.const_data_ptr<float>() + divisors.numel());
   }
 }
 
 at::Tensor ModelFiles::Read(const std::string& name, const std::vector<std::int64_t>& shape) const {
+  const std::string& stored = names_->Find(name);
+  return ReadStored(stored.empty() ? name : stored, shape);
+}
+
+at::Tensor ModelFiles::ReadStored(const std::string& name,
+                                  const std::vector<std::int64_t>& shape) const {
   const TensorView* view = checkpoint_->Find(name);
   if (view == nullptr) throw Error(path_ + ": tensor '" + name + "' is missing");
   if (view->shape != shape) {
@@ -119,9 +126,7 @@ ModelEnds ModelFiles::LoadEnds() const {
   const std::int64_t width = plan.embedding_width;
   const std::string embedding = plan.embedding + ".weight";
   const std::string head = plan.head + ".weight";
-  // A tied checkpoint may store the shared matrix under the head's name only.
-  const bool only_head = d.tied_head && checkpoint_->Find(embedding) == nullptr;
-  ends.embedding = Read(only_head ? head : embedding, {d.vocab, width});
+  ends.embedding = Read(embedding, {d.vocab, width});
   if (!plan.positions.empty()) {
     ends.positions = Read(plan.positions + ".weight", {plan.position_rows, d.hidden});
   }

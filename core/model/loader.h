@@ -8,6 +8,7 @@
 
 #include "core/formats/checkpoint.h"
 #include "core/model/source.h"
+#include "core/model/stored_names.h"
 
 namespace roundlab {
 
@@ -15,7 +16,7 @@ namespace roundlab {
 class ModelFiles : public ModelSource {
  public:
   /// `path`: a Hugging Face folder (config.json and safetensors) or a .gguf file. Throws Error for
-  /// what is missing, unsupported or broken, naming file and tensor.
+  /// what is missing, unsupported or broken, naming file and tensor, and as StoredNames.
   explicit ModelFiles(const std::string& path);
 
   const ModelDescription& description() const override { return description_; }
@@ -24,16 +25,19 @@ class ModelFiles : public ModelSource {
   std::string Fingerprint() const override;
   std::unique_ptr<DecoderBlock> LoadBlock(std::int64_t index) const override;
   ModelEnds LoadEnds() const override;
+  std::vector<std::string> Unused() const override { return names_->Unused(); }
 
  private:
   /// float32, of `shape`; nothing is read into memory but the result.
   at::Tensor Read(const std::string& name, const std::vector<std::int64_t>& shape) const;
+  at::Tensor ReadStored(const std::string& name, const std::vector<std::int64_t>& shape) const;
   void ReadNorm(NormSlot* norm) const;
   void ReadLinear(const LinearPlan& plan, LinearSlot* slot) const;
 
   std::string path_;
   std::unique_ptr<Checkpoint> checkpoint_;
   ModelDescription description_;
+  std::unique_ptr<StoredNames> names_;
 };
 
 }  // namespace roundlab

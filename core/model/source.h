@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/model/block.h"
 #include "core/model/description.h"
@@ -22,6 +23,8 @@ class ModelSource {
   virtual std::string Fingerprint() const = 0;
   virtual std::unique_ptr<DecoderBlock> LoadBlock(std::int64_t index) const = 0;
   virtual ModelEnds LoadEnds() const = 0;
+  /// Tensors that are stored but have no place in the model, sorted.
+  virtual std::vector<std::string> Unused() const { return {}; }
 };
 
 }  // namespace roundlab

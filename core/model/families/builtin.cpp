@@ -3,6 +3,7 @@
 #include "core/model/families/bloom.h"
 #include "core/model/families/falcon.h"
 #include "core/model/families/gemma.h"
+#include "core/model/families/gpt2.h"
 #include "core/model/families/gpt_neox.h"
 #include "core/model/families/gptj.h"
 #include "core/model/families/llama.h"
@@ -23,6 +24,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"gemma2", DescribeGemma2},
       {"gemma3", DescribeGemma3Multimodal},
       {"gemma3_text", DescribeGemma3},
+      {"gpt2", DescribeGpt2},
       {"gpt_neox", DescribeGptNeoX},
       {"gptj", DescribeGptJ},
       {"llama", DescribeLlama},

@@ -37,7 +37,7 @@ EndsPlan Gpt2Ends(const ModelDescription& d) {
 }  // namespace
 
 ModelDescription DescribeGpt2(const ConfigReader& config) {
-  ConfigDefaults defaults = GptKeys();
+  ConfigDefaults defaults = GptKeys(config);
   defaults.tied = true;
   ModelDescription d = ReadSizes(config, defaults);
   d.intermediate = config.IntOr("n_inner", 4 * d.hidden);

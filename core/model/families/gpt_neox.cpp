@@ -44,6 +44,7 @@ ModelDescription DescribeGptNeoX(const ConfigReader& config) {
     return NeoXBlock(m, i, parallel);
   };
   d.ends_plan = NeoXEnds;
+  d.naming.prefixes = {{"lm_head.", "embed_out."}};  // as transformers 5 has it inside
   return d;
 }
 

@@ -28,7 +28,7 @@ EndsPlan GptJEnds(const ModelDescription& d) {
 }  // namespace
 
 ModelDescription DescribeGptJ(const ConfigReader& config) {
-  ModelDescription d = ReadSizes(config, GptKeys());
+  ModelDescription d = ReadSizes(config, GptKeys(config));
   d.intermediate = config.IntOr("n_inner", 4 * d.hidden);
   d.rotary_dim = config.Mentions("rotary_dim") ? config.Int("rotary_dim") : 64;
   if (d.rotary_dim > d.head_dim || d.rotary_dim % 2 != 0) {

@@ -31,6 +31,12 @@ BlockPlan MixtureBlock(const ModelDescription& d, std::int64_t block, const Mixt
   return b.Done();
 }
 
+/// Either name is found in files of either family.
+std::int64_t ExpertCount(const ConfigReader& config, std::int64_t absent) {
+  const char* key = config.Has("num_experts") ? "num_experts" : "num_local_experts";
+  return config.IntOr(key, absent);
+}
+
 void LayMixture(const ConfigReader& config, const Mixture& mixture, ModelDescription* d) {
   if (mixture.experts.used > mixture.experts.count) {
     config.Fail("num_experts_per_tok " + std::to_string(mixture.experts.used) + " is above the " +
@@ -64,7 +70,7 @@ ModelDescription DescribeMixtral(const ConfigReader& config) {
   ReadWindow(config, 0, &d);
   const std::string expert = "block_sparse_moe.experts.#.";
   LayMixture(config,
-             {{"block_sparse_moe.gate", config.IntOr("num_local_experts", 8),
+             {{"block_sparse_moe.gate", ExpertCount(config, 8),
                config.IntOr("num_experts_per_tok", 2), true},
               {expert + "w1", expert + "w3", expert + "w2"},
               0,
@@ -82,7 +88,7 @@ ModelDescription DescribeQwen3Moe(const ConfigReader& config) {
   if (config.BoolOr("use_sliding_window", false)) ReadWindow(config, 4096, &d);
   const std::string expert = "mlp.experts.#.";
   LayMixture(config,
-             {{"mlp.gate", config.IntOr("num_experts", 128), config.IntOr("num_experts_per_tok", 8),
+             {{"mlp.gate", ExpertCount(config, 128), config.IntOr("num_experts_per_tok", 8),
                config.BoolOr("norm_topk_prob", false)},
               {expert + "gate_proj", expert + "up_proj", expert + "down_proj"},
               config.IntOr("moe_intermediate_size", 768),

@@ -125,8 +125,8 @@ TEST(SafetensorsTest, EntryMustSayDtypeShapeAndOffsets) {
 }
 
 TEST(SafetensorsTest, DtypeMustBeKnown) {
-  EXPECT_EQ(HeaderMessage(R"({"w":{"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]}})"),
-            ": tensor 'w': dtype 'F8_E4M3' is not supported (known: BF16, BOOL, F16, F32, F64, "
+  EXPECT_EQ(HeaderMessage(R"({"w":{"dtype":"F6_E2M3","shape":[8],"data_offsets":[0,8]}})"),
+            ": tensor 'w': dtype 'F6_E2M3' is not supported (known: BF16, BOOL, F16, F32, F64, "
             "I16, I32, I64, I8, U8)");
   EXPECT_EQ(HeaderMessage(R"({"w":{"dtype":"f32","shape":[2],"data_offsets":[0,8]}})"),
             ": tensor 'w': dtype 'f32' is not supported; did you mean 'F32'? (known: BF16, BOOL, "

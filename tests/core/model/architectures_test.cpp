@@ -24,17 +24,20 @@ using testing::TensorNear;
 // golden/archs/README.md: "Expect max |logit difference| <= 2e-4 in float32".
 constexpr double kTolerance = 2e-4;
 
-/// Folders of golden/archs, whatever they are called; none where the material is absent.
+/// Folders with a golden.safetensors, whatever they are called: those of this repository, and where
+/// the material is there those of golden/archs.
 std::vector<std::string> Folders() {
   namespace fs = std::filesystem;
-  std::vector<std::string> names;
-  const std::string root = testing::SharedFolder() + "/golden/archs";
-  if (!fs::exists(root)) return names;
-  for (const auto& entry : fs::directory_iterator(root)) {
-    if (fs::exists(entry.path() / "golden.safetensors")) names.push_back(entry.path().filename());
+  std::vector<std::string> folders;
+  for (const std::string& root : {testing::SourceFolder() + "/tests/golden/families",
+                                  testing::SharedFolder() + "/golden/archs"}) {
+    if (!fs::exists(root)) continue;
+    for (const auto& entry : fs::directory_iterator(root)) {
+      if (fs::exists(entry.path() / "golden.safetensors")) folders.push_back(entry.path());
+    }
   }
-  std::sort(names.begin(), names.end());
-  return names;
+  std::sort(folders.begin(), folders.end());
+  return folders;
 }
 
 bool Supported(const std::string& folder) {
@@ -46,7 +49,7 @@ bool Supported(const std::string& folder) {
 class ArchitectureGoldenTest : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(ArchitectureGoldenTest, HiddenStatesLogitsAndNllEqualTransformers) {
-  ROUNDLAB_SHARED_OR_SKIP(folder, "golden/archs/" + GetParam());
+  const std::string& folder = GetParam();
   if (!Supported(folder)) GTEST_SKIP() << "a family that is not supported";
   const SafetensorsFile golden(folder + "/golden.safetensors");
   const LanguageModel model(ModelFiles(folder), at::kFloat);
@@ -68,7 +71,7 @@ TEST_P(ArchitectureGoldenTest, HiddenStatesLogitsAndNllEqualTransformers) {
 
 /// Both texts packed, the second beginning as the first does for some tokens.
 TEST_P(ArchitectureGoldenTest, PackedTextsHaveTheHiddenStatesOfEachAlone) {
-  ROUNDLAB_SHARED_OR_SKIP(folder, "golden/archs/" + GetParam());
+  const std::string& folder = GetParam();
   if (!Supported(folder)) GTEST_SKIP() << "a family that is not supported";
   const SafetensorsFile golden(folder + "/golden.safetensors");
   const LanguageModel model(ModelFiles(folder), at::kFloat);
@@ -96,7 +99,9 @@ TEST_P(ArchitectureGoldenTest, PackedTextsHaveTheHiddenStatesOfEachAlone) {
 
 INSTANTIATE_TEST_SUITE_P(Families, ArchitectureGoldenTest, ::testing::ValuesIn(Folders()),
                          [](const auto& test) {
-                           std::string name = test.param;
+                           const std::filesystem::path path = test.param;
+                           std::string name = path.parent_path().filename().string() + "_" +
+                                              path.filename().string();
                            for (char& c : name) {
                              if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
                            }

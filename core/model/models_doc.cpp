@@ -1,0 +1,133 @@
+#include "core/model/models_doc.h"
+
+#include <set>
+#include <string_view>
+
+#include "core/model/shapes.h"
+
+namespace roundlab {
+namespace {
+
+const char* PlaceName(NormPlace place) {
+  switch (place) {
+    case NormPlace::kBeforeAttention:
+      return "before attention";
+    case NormPlace::kOnAttention:
+      return "on what attention gives";
+    case NormPlace::kAfterAttention:
+      return "after attention is added";
+    case NormPlace::kBeforeMlp:
+      return "before the MLP";
+    case NormPlace::kOnMlp:
+      return "on what the MLP gives";
+    case NormPlace::kAfterMlp:
+      return "after the MLP is added";
+    case NormPlace::kQuery:
+      return "of q";
+    case NormPlace::kKey:
+      return "of k";
+  }
+  return "?";
+}
+
+/// "model.layers.N.mlp.up_proj": the block's number as N, an expert's as E.
+std::string Generic(std::string name) {
+  for (const auto& [from, to] : {std::pair{".0.", ".N."}, {"experts.0.", "experts.E."}}) {
+    const std::size_t at = name.find(from);
+    if (at != std::string::npos) name.replace(at, std::string_view(from).size(), to);
+  }
+  return "`" + name + "`";
+}
+
+std::string Shape(const LinearPlan& linear) {
+  std::string text = "[" + std::to_string(linear.out) + ", " + std::to_string(linear.in) + "]";
+  if (linear.transposed) text += ", stored transposed";
+  if (linear.bias) text += ", bias";
+  return text;
+}
+
+std::string Inputs(const std::vector<std::size_t>& feeds) {
+  if (feeds.empty()) return "no layer alone";
+  if (feeds.size() > 4) return "inputs " + std::to_string(feeds.front()) + " and on (all experts)";
+  std::string text = feeds.size() == 1 ? "input " : "inputs ";
+  for (std::size_t i = 0; i < feeds.size(); ++i) {
+    text += (i == 0 ? "" : ", ") + std::to_string(feeds[i]);
+  }
+  return text;
+}
+
+std::string Positions(const ModelDescription& d, const BlockPlan& plan) {
+  if (plan.attention.alibi) return "ALiBi";
+  if (plan.attention.rotary == RotaryStyle::kNone) {
+    return "learned (`" + d.Ends().positions + "`)";
+  }
+  std::string text = plan.attention.rotary == RotaryStyle::kPair ? "rotary in pairs" : "rotary";
+  if (plan.attention.rotary_dim < plan.attention.head_dim) {
+    text += " on " + std::to_string(plan.attention.rotary_dim) + " of " +
+            std::to_string(plan.attention.head_dim) + " dimensions";
+  }
+  return text;
+}
+
+std::string Residual(const BlockPlan& plan) {
+  if (!plan.parallel) return "attention, then the MLP";
+  return "attention and MLP side by side";
+}
+
+std::string Section(const NamedShape& shape, const ModelDescription& d) {
+  const BlockPlan plan = d.Plan(0);
+  std::string text = "\n## " + d.family + "\n\nAs in " + shape.name + ": " + Residual(plan) +
+                     "; positions: " + Positions(d, plan) + ".\n\n";
+  text += "| linear layer | shape | role | input |\n|---|---|---|---|\n";
+  for (const LinearPlan& linear : plan.linears) {
+    if (linear.expert > 0) continue;
+    text += "| " + Generic(linear.name) + " | " + Shape(linear) + " | " + RoleName(linear.role) +
+            " | " + std::to_string(linear.input) + (linear.expert == 0 ? ", one an expert" : "") +
+            " |\n";
+  }
+  if (!plan.norms.empty()) text += "\n| norm | place | feeds |\n|---|---|---|\n";
+  for (const NormPlan& norm : plan.norms) {
+    text += "| " + Generic(norm.name) + " | " + PlaceName(norm.place) + " | " + Inputs(norm.feeds) +
+            " |\n";
+  }
+  const EndsPlan ends = d.Ends();
+  text += "\nIn full precision: `" + ends.embedding + "`";
+  text += d.tied_head ? ", which is the head too" : ", `" + ends.head + "`";
+  if (plan.mlp.experts) {
+    text += ", " + Generic(plan.mlp.experts->router) + " (the router of " +
+            std::to_string(plan.mlp.experts->count) + " experts, of which " +
+            std::to_string(plan.mlp.experts->used) + " run for a token)";
+  }
+  return text + ", norms and biases.\n";
+}
+
+}  // namespace
+
+std::string ModelsMarkdown() {
+  std::string text =
+      "# Models\n\n"
+      "Written from the plans by `roundlab describe models > docs/models.md`; a test keeps it "
+      "current.\n"
+      "`docs/adding_a_family.md` tells how to add one.\n\n"
+      "A block's linear layers are what is quantized, each as the matrix that the checkpoint has. "
+      "Layers with the\n"
+      "same input number see the same tensor, so that they share statistics. A norm that feeds "
+      "inputs is read by\n"
+      "nothing else: factors may be folded into it. Embeddings and the head are left as they are, "
+      "since their errors\n"
+      "reach every token and the papers compared with leave them too; so is the router of a "
+      "mixture, which is small\n"
+      "and decides which expert runs at all.\n\n"
+      "`random:NAME` stands for a model of random weights of these shapes:";
+  for (const NamedShape& shape : NamedShapes()) text += " " + std::string(shape.name) + ",";
+  text.back() = '.';
+  text += "\n";
+  std::set<std::string> families;
+  for (const NamedShape& shape : NamedShapes()) {
+    const ModelDescription d = DescribeShape(shape.name);
+    if (families.insert(d.family).second) text += Section(shape, d);
+  }
+  return text;
+}
+
+}  // namespace roundlab

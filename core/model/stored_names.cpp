@@ -1,0 +1,168 @@
+#include "core/model/stored_names.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "core/base/error.h"
+
+namespace roundlab {
+namespace {
+
+using Names = std::set<std::string, std::less<>>;
+
+void AddNorm(const NormPlan& norm, std::vector<std::string>* names) {
+  for (std::int64_t head = 0; head < norm.split; ++head) {
+    names->push_back(norm.name + ".norms." + std::to_string(head) + ".weight");
+  }
+  if (norm.split == 0) names->push_back(norm.name + ".weight");
+  if (norm.bias) names->push_back(norm.name + ".bias");
+}
+
+/// "model" of "model.embed_tokens": what a model without head leaves out.
+std::string BasePrefix(const EndsPlan& ends) {
+  return ends.embedding.substr(0, ends.embedding.find('.') + 1);
+}
+
+/// "model.layers." of a block's "model.layers.0.mlp.up_proj".
+std::string BlockPrefix(const ModelDescription& description) {
+  const std::string name = description.Plan(0).linears.front().name;
+  return name.substr(0, name.find(".0.") + 1);
+}
+
+std::string Renamed(const std::string& stored, const CheckpointNames& names) {
+  for (const auto& [from, to] : names.prefixes) {
+    if (stored.starts_with(from)) return to + stored.substr(from.size());
+  }
+  return stored;
+}
+
+/// The model's name of a stored tensor; empty where it has none such.
+std::string OwnName(const std::string& stored, const Names& own, const std::string& prefix) {
+  if (stored.starts_with(prefix) && own.count(stored.substr(prefix.size())) > 0) {
+    return stored.substr(prefix.size());
+  }
+  if (own.count(stored) > 0) return stored;
+  return own.count(prefix + stored) > 0 ? prefix + stored : "";
+}
+
+/// Causal masks and rotary frequencies, which older releases kept in their files.
+bool IsBuffer(const TensorView& tensor) {
+  constexpr std::array kEnds = {"rotary_emb.inv_freq",   "rotary_emb.cos_cached",
+                                "rotary_emb.sin_cached", ".masked_bias",
+                                ".embed_positions",      ".position_ids"};
+  const auto ends = [&](const char* end) { return tensor.name.ends_with(end); };
+  if (std::any_of(kEnds.begin(), kEnds.end(), ends)) return true;
+  return tensor.shape.size() == 4 && (ends("attn.bias") || ends("attention.bias"));
+}
+
+/// Throws where a tensor is part of a matrix that is quantized already.
+void CheckPacked(const TensorView& tensor) {
+  constexpr std::array kEnds = {".qweight",          ".qzeros",       ".g_idx",
+                                ".weight_packed",    ".weight_scale", ".weight_zero_point",
+                                ".weight_scale_inv", ".SCB",          ".absmax"};
+  for (const char* end : kEnds) {
+    if (!tensor.name.ends_with(end)) continue;
+    throw Error(tensor.file + ": tensor '" + tensor.name +
+                "': the model is quantized already; expected one in full precision");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> TensorNames(const ModelDescription& description) {
+  std::vector<std::string> names;
+  const EndsPlan ends = description.Ends();
+  for (const std::string* name :
+       {&ends.embedding, &ends.positions, &ends.project_in, &ends.project_out}) {
+    if (!name->empty()) names.push_back(*name + ".weight");
+  }
+  if (ends.embedding_norm) AddNorm(*ends.embedding_norm, &names);
+  for (std::int64_t i = 0; i < description.layers; ++i) {
+    const BlockPlan plan = description.Plan(i);
+    for (const NormPlan& norm : plan.norms) AddNorm(norm, &names);
+    for (const LinearPlan& linear : plan.linears) {
+      names.push_back(linear.name + ".weight");
+      if (linear.bias) names.push_back(linear.name + ".bias");
+    }
+    if (plan.mlp.experts) names.push_back(plan.mlp.experts->router + ".weight");
+  }
+  if (ends.final_norm) AddNorm(*ends.final_norm, &names);
+  if (!description.tied_head) names.push_back(ends.head + ".weight");
+  if (ends.head_bias) names.push_back(ends.head + ".bias");
+  return names;
+}
+
+StoredNames::StoredNames(const Checkpoint& checkpoint, const ModelDescription& description) {
+  const std::vector<std::string> wanted = TensorNames(description);
+  const EndsPlan ends = description.Ends();
+  const std::string head = ends.head + ".weight";
+  Names own(wanted.begin(), wanted.end());
+  own.insert(head);  // also of a tied one
+  const std::string prefix = BasePrefix(ends);
+  std::vector<const TensorView*> rest;
+  for (const std::string& stored : checkpoint.Names()) {
+    const std::string name = OwnName(Renamed(stored, description.naming), own, prefix);
+    const TensorView* tensor = checkpoint.Find(stored);
+    if (name.empty()) {
+      rest.push_back(tensor);
+    } else if (const auto [twin, added] = stored_.emplace(name, stored); !added) {
+      throw Error(tensor->file + ": tensors '" + twin->second + "' and '" + stored +
+                  "' are both the model's '" + name + "'");
+    }
+  }
+  // A tied checkpoint may store the shared matrix under the head's name only.
+  const std::string embedding = ends.embedding + ".weight";
+  if (description.tied_head && stored_.count(embedding) == 0 && stored_.count(head) > 0) {
+    stored_[embedding] = stored_[head];
+  }
+  for (const TensorView* tensor : rest) CheckPacked(*tensor);
+  for (const TensorView* tensor : rest) CheckUnused(*tensor, description);
+  for (const TensorView* tensor : rest) {
+    const bool used = checkpoint.gguf() != nullptr;  // rope_freqs.weight; the rest is refused
+    if (!used && !IsBuffer(*tensor)) unused_.push_back(tensor->name);
+  }
+}
+
+const std::string& StoredNames::Find(const std::string& name) const {
+  static const std::string kNone;
+  const auto found = stored_.find(name);
+  return found == stored_.end() ? kNone : found->second;
+}
+
+void StoredNames::CheckUnused(const TensorView& tensor, const ModelDescription& description) const {
+  if (IsBuffer(tensor) || !HoldsWeights(tensor.type)) return;
+  const CheckpointNames& names = description.naming;
+  const auto elsewhere = [&](const std::string& part) { return tensor.name.starts_with(part); };
+  if (std::any_of(names.other_parts.begin(), names.other_parts.end(), elsewhere)) return;
+  const EndsPlan ends = description.Ends();
+  const std::string prefix = BasePrefix(ends);
+  std::string name = Renamed(tensor.name, names);
+  const std::string blocks = BlockPrefix(description);
+  const auto is_bias = [&](const std::string& text) {
+    return text.ends_with(".bias") &&
+           stored_.count(text.substr(0, text.size() - 5) + ".weight") > 0;
+  };
+  // A name without the base prefix is known by what it is in a block, or beside which weight.
+  const std::string longer = prefix + name;
+  if (longer.starts_with(blocks) || is_bias(longer)) name = longer;
+  if (!name.starts_with(prefix) && !name.starts_with(ends.head + ".") && !names.complete) return;
+  const std::string place = tensor.file + ": tensor '" + tensor.name + "' ";
+  if (name.starts_with(blocks)) {
+    const std::string after = name.substr(blocks.size());
+    const std::string number = after.substr(0, after.find('.'));
+    const bool digits = !number.empty() && number.size() < 10 &&
+                        number.find_first_not_of("0123456789") == std::string::npos;
+    if (digits && std::stoll(number) >= description.layers) {
+      throw Error(place + "is of block " + number + ", but the model is said to have " +
+                  std::to_string(description.layers) + " blocks");
+    }
+  }
+  if (is_bias(name)) {
+    throw Error(place + "is a bias, but the model is said to have none there");
+  }
+  throw Error(place + "has no place in the " + description.family + " model that is described");
+}
+
+}  // namespace roundlab

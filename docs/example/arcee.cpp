@@ -1,0 +1,34 @@
+#include "docs/example/arcee.h"
+
+#include "core/model/common_config.h"
+#include "core/model/families/llama.h"
+#include "core/model/plan_builder.h"
+
+namespace roundlab {
+namespace {
+
+BlockPlan ArceeBlock(const ModelDescription& d, std::int64_t block) {
+  PlanBuilder b(d, block, "model.layers." + std::to_string(block) + ".");
+  b.Norm(NormPlace::kBeforeAttention, "input_layernorm");
+  b.Attention({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"},
+              d.qkv_bias, d.output_bias);
+  b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
+  b.PlainMlp("mlp.up_proj", "mlp.down_proj", d.mlp_bias);
+  return b.Done();
+}
+
+}  // namespace
+
+ModelDescription DescribeArcee(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.eps = 1e-5;
+  defaults.act = "relu2";
+  ModelDescription d = ReadCommon(config, defaults);
+  d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
+  d.mlp_bias = config.BoolOr("mlp_bias", false);
+  d.block_plan = ArceeBlock;
+  d.ends_plan = LlamaEnds;  // model.embed_tokens, model.norm, lm_head
+  return d;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Tiny random checkpoints with what transformers makes of them, one folder a family.
+
+    python make_families.py [NAME ...]        # writes families/NAME beside this file
+
+config.json and model.safetensors (float16) are as transformers saves them; golden.safetensors has
+input_ids [2, n], embed, hidden.I (output of decoder layer I), final (input of the head), logits
+and nll, float32, made with eager attention from the stored weights. transformers 5.23.0, torch
+2.11.0. They are for families and options that larger references do not have.
+"""
+import hashlib
+import json
+import os
+import shutil
+import sys
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+TOKENS = 10
+ROPE = {"rope_type": "default", "rope_theta": 100.0}
+LONG = {"rope_type": "longrope", "rope_theta": 100.0, "partial_rotary_factor": 0.5,
+        "short_factor": [1.0, 1.2], "long_factor": [1.5, 3.0]}
+
+
+def sizes(**more):
+    common = {"vocab_size": 23, "hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 2,
+              "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 32,
+              "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": None}
+    return {**common, **more}
+
+
+CASES = {
+    "falcon_sequential": ("falcon", {"vocab_size": 23, "hidden_size": 16, "num_hidden_layers": 2,
+                                     "num_attention_heads": 2, "parallel_attn": False,
+                                     "multi_query": False, "bias": True, "ffn_hidden_size": 20}),
+    "gemma3_text": ("gemma3_text", sizes(
+        head_dim=8, sliding_window=4, query_pre_attn_scalar=10,
+        layer_types=["sliding_attention", "full_attention"],
+        rope_parameters={"full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1000.0},
+                         "sliding_attention": ROPE})),
+    "llama_dynamic": ("llama", sizes(max_position_embeddings=6, rope_parameters={
+        **ROPE, "rope_type": "dynamic", "factor": 4.0})),
+    "llama_yarn": ("llama", sizes(rope_parameters={
+        **ROPE, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8})),
+    "olmo2": ("olmo2", sizes(rope_parameters=ROPE)),
+    "phi3_long": ("phi3", sizes(original_max_position_embeddings=8, rope_parameters=LONG)),
+    "phi3_short": ("phi3", sizes(original_max_position_embeddings=16, rope_parameters=LONG)),
+    "qwen3_moe": ("qwen3_moe", sizes(head_dim=8, num_experts=4, num_experts_per_tok=2,
+                                     moe_intermediate_size=12, norm_topk_prob=True,
+                                     num_hidden_layers=2, mlp_only_layers=[1], rope_parameters=ROPE)),
+    "stablelm": ("stablelm", sizes(use_parallel_residual=True, qk_layernorm=True, use_qkv_bias=True,
+                                   rope_parameters={**ROPE, "partial_rotary_factor": 0.5})),
+    "starcoder2": ("starcoder2", sizes(sliding_window=5, rope_parameters=ROPE)),
+}
+
+
+def draw(text, shape):
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "little")
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def fill(model):
+    one_plus = model.config.model_type.startswith("gemma")
+    for name, p in model.named_parameters():
+        r = draw(name, p.shape)
+        norm = p.dim() == 1 and name.endswith("weight")
+        v = (0.0 if one_plus else 1.0) + 0.3 * r if norm else 0.3 * r
+        p.copy_(v.half().float())
+
+
+@torch.no_grad()
+def run(model, ids):
+    out = {}
+    body = model.base_model
+    layers = body.layers if hasattr(body, "layers") else body.h
+    first = lambda o: o[0] if isinstance(o, tuple) else o
+    def before(key):
+        def hook(_m, args, kwargs):
+            out[key] = first(args) if args else kwargs["hidden_states"]
+        return hook
+    hooks = [layers[0].register_forward_pre_hook(before("embed"), with_kwargs=True),
+             model.get_output_embeddings().register_forward_pre_hook(before("final"), with_kwargs=True)]
+    for i, layer in enumerate(layers):
+        hooks.append(layer.register_forward_hook(
+            lambda _m, _a, o, key=f"hidden.{i}": out.__setitem__(key, first(o))))
+    out["logits"] = model(input_ids=ids, use_cache=False).logits
+    for hook in hooks:
+        hook.remove()
+    logp = torch.log_softmax(out["logits"][:, :-1].double(), -1)
+    out["nll"] = -logp.gather(-1, ids[:, 1:, None])[..., 0]
+    return {k: v.float().contiguous().clone() for k, v in out.items()}
+
+
+def make(name, folder):
+    kind, options = CASES[name]
+    config = AutoConfig.for_model(kind, **json.loads(json.dumps(options)))
+    attention = {"attn_implementation": "eager"}
+    if kind == "qwen3_moe":
+        attention["experts_implementation"] = "eager"
+    model = AutoModelForCausalLM.from_config(config, **attention).float().eval()
+    fill(model)
+    model.tie_weights()
+    ids = (draw(name, (2, TOKENS)).abs() * 1e4).long() % options["vocab_size"]
+    golden = {"input_ids": ids.contiguous(), **run(model, ids)}
+    shutil.rmtree(folder, ignore_errors=True)
+    model.half().save_pretrained(folder)
+    for file in os.listdir(folder):
+        if file not in ("config.json", "model.safetensors"):
+            os.remove(os.path.join(folder, file))
+    save_file(golden, os.path.join(folder, "golden.safetensors"))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "families")
+    for case in sys.argv[1:] or CASES:
+        make(case, os.path.join(root, case))
