@@ -1,10 +1,24 @@
+#include "rounding/ranges/awq_clip.h"
 #include "rounding/ranges/minmax.h"
 #include "rounding/ranges/mse.h"
+#include "rounding/ranges/mse_2d.h"
+#include "rounding/ranges/scale_search.h"
 #include "rounding/scheme.h"
 #include "rounding/schemes/adaround.h"
+#include "rounding/schemes/aquant.h"
+#include "rounding/schemes/easyquant.h"
+#include "rounding/schemes/flexround.h"
+#include "rounding/schemes/gptq.h"
+#include "rounding/schemes/hqq.h"
+#include "rounding/schemes/lrq.h"
+#include "rounding/schemes/omniquant.h"
 #include "rounding/schemes/rtn.h"
 #include "rounding/schemes/signround.h"
+#include "rounding/schemes/signround_v2.h"
+#include "rounding/schemes/tesseraq.h"
+#include "rounding/stages/awq_scale.h"
 #include "rounding/stages/bias_correction.h"
+#include "rounding/stages/lorc.h"
 #include "rounding/stages/round.h"
 #include "rounding/stages/scale_refit.h"
 
@@ -14,9 +28,18 @@ RoundingRegistry& RoundingSchemes() {
   static RoundingRegistry registry = [] {
     RoundingRegistry r("rounding scheme");
     r.Add<AdaRound>("adaround", "learned up or down, rectified sigmoid with a penalty");
+    r.Add<AQuant>("aquant", "learned border between up and down, straight-through gradient");
+    r.Add<EasyQuant>("easyquant", "nearest on a fitted scale, outliers kept apart; no data");
+    r.Add<FlexRound>("flexround", "learned element-wise division, straight-through gradient");
+    r.Add<Gptq>("gptq", "errors handed on by the inverse of the inputs' second moment");
+    r.Add<Hqq>("hqq", "half-quadratic search of real zero points, without data");
+    r.Add<Lrq>("lrq", "learned division of low rank, straight-through gradient");
+    r.Add<OmniQuant>("omniquant", "learned clipping of the range, straight-through gradient");
     r.Add<RtnRounding>("rtn", "round to nearest");
     r.Add<SignRound>("signround", "learned offset and range, straight-through gradient");
+    r.Add<SignRoundV2>("signround_v2", "learned offset, and scale from a searched one");
     r.Add<StochasticRounding>("stochastic", "up with the probability of the fraction");
+    r.Add<TesseraQ>("tesseraq", "learned up or down, hardened stage by stage");
     return r;
   }();
   return registry;
@@ -25,8 +48,11 @@ RoundingRegistry& RoundingSchemes() {
 RangeRegistry& RangeEstimators() {
   static RangeRegistry registry = [] {
     RangeRegistry r("range estimator");
+    r.Add<AwqClip>("awq_clip", "clipped to the least output error");
     r.Add<MinMaxEstimator>("minmax", "all of the weights");
     r.Add<MseEstimator>("mse", "shrunk to the least rounding error");
+    r.Add<Mse2dEstimator>("mse_2d", "shrunk and shifted to the least rounding error");
+    r.Add<ScaleSearchEstimator>("scale_search", "the sym_full scale of least rounding error");
     return r;
   }();
   return registry;
@@ -35,7 +61,10 @@ RangeRegistry& RangeEstimators() {
 StageRegistry& Stages() {
   static StageRegistry registry = [] {
     StageRegistry r("stage");
+    r.Add<AwqScale>("awq_scale",
+                    "input channels scaled by their activity, folded into what is before");
     r.Add<BiasCorrection>("bias_correction", "expected output errors go into biases");
+    r.Add<Lorc>("lorc", "largest singular vectors of the rounding error are added back");
     r.Add<RoundStage>("round", "weights become codes");
     r.Add<ScaleRefit>("scale_refit", "least-squares scales for the codes chosen");
     return r;

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,10 @@
 
 namespace roundlab {
 
+/// The range of weights [rows, width], one group a row, whose columns are `columns` [width] int64
+/// of a layer: float32 [rows].
+using ColumnRange = std::function<GroupRange(const at::Tensor& weights, const at::Tensor& columns)>;
+
 /// What a scheme or a range estimator may know of the layer it works on. A struct, so that a part
 /// that needs more changes no other part.
 struct LayerContext {
@@ -22,6 +27,10 @@ struct LayerContext {
   GroupRange range;        ///< of the weight's groups; undefined while it is being estimated
   std::uint64_t seed = 0;  ///< of this layer's random draws
   std::shared_ptr<const InputStatistics> inputs = {};  ///< null unless Uses() asked for some
+  /// For schemes that group weights anew: what made `range`; empty: MinMaxRange did.
+  ColumnRange range_of = {};
+  /// Takes, in words, what the layer got in place of what was asked for; may be empty.
+  std::function<void(const std::string&)> tell = {};
 
   GroupLayout Layout() const {
     return GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);

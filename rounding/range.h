@@ -17,10 +17,14 @@ class RangeEstimator {
   virtual LayerNeeds Uses() const { return {}; }
 };
 
+/// `estimator`, which must live on, for any groups of the columns of `layer`, whose `inputs` are
+/// what the estimator uses.
+ColumnRange RangeOfColumns(const RangeEstimator& estimator, const LayerContext& layer);
+
 using RangeRegistry = Registry<RangeEstimator>;
 using RangeRecipe = Recipe<RangeEstimator>;
 
-/// minmax, mse.
+/// awq_clip, minmax, mse, mse_2d, scale_search.
 RangeRegistry& RangeEstimators();
 
 }  // namespace roundlab

@@ -25,7 +25,7 @@ struct ParameterGroup {
 using Diagnostics = std::map<std::string, std::vector<double>>;
 
 /// The state of rounding one weight [out, in]: what can be tuned, and what it rounds to. All state
-/// that tuning changes is in Parameters(), so that a copy of those is a snapshot.
+/// that tuning changes is in Parameters() and State(), so that a copy of those is a snapshot.
 class LayerRounding {
  public:
   virtual ~LayerRounding() = default;
@@ -39,6 +39,8 @@ class LayerRounding {
   /// steps; called before the first optimizer step and after each. True where the optimizer must
   /// start anew, without memory of the steps before.
   virtual bool Project(double /*progress*/) { return false; }
+  /// Tensors without gradient that Project changes besides Parameters(), in a fixed order.
+  virtual std::vector<at::Tensor> State() { return {}; }
   virtual Diagnostics Diagnose() const { return {}; }
   /// The codes chosen so far. Does not change the state.
   virtual QuantizedWeight Finish() const = 0;
@@ -55,6 +57,8 @@ class RoundingScheme {
   virtual bool StraightThrough() const { return true; }
   /// Whether there is something to tune, hence calibration data are needed.
   virtual bool Tunable() const { return true; }
+  /// Whether the scheme can put weights on such a grid; Begin is not called with another.
+  virtual bool Takes(GridKind grid) const { return grid != GridKind::kFloatZero; }
   /// What Begin needs to find in LayerContext::inputs; anything but nothing needs calibration data.
   virtual LayerNeeds Uses() const { return {}; }
   /// Whether the run's seed makes a difference: rows are drawn while tuning, or the scheme draws.
@@ -64,7 +68,8 @@ class RoundingScheme {
 using RoundingRegistry = Registry<RoundingScheme>;
 using RoundingRecipe = Recipe<RoundingScheme>;
 
-/// adaround, rtn, signround, stochastic.
+/// adaround, aquant, easyquant, flexround, gptq, hqq, lrq, omniquant, rtn, signround, signround_v2,
+/// stochastic, tesseraq.
 RoundingRegistry& RoundingSchemes();
 
 }  // namespace roundlab

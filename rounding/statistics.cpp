@@ -19,6 +19,21 @@ void AddTo(at::Tensor* sum, const at::Tensor& value) {
   }
 }
 
+/// Adds x^T x on and above the diagonal of `sum` [in, in], in blocks of columns: of a symmetric sum
+/// little more than half is computed. x: [tokens, in].
+void AddUpper(at::Tensor* sum, const at::Tensor& x) {
+  constexpr std::int64_t kColumns = 256;
+  const std::int64_t in = x.size(1);
+  if (!sum->defined()) *sum = at::zeros({in, in}, x.options());
+  for (std::int64_t begin = 0; begin < in; begin += kColumns) {
+    const std::int64_t count = std::min(kColumns, in - begin);
+    const at::Tensor right = x.narrow(1, begin, in - begin);
+    sum->narrow(0, begin, count)
+        .narrow(1, begin, in - begin)
+        .addmm_(right.narrow(1, 0, count).t(), right);
+  }
+}
+
 }  // namespace
 
 StatisticsKinds StatisticsKinds::operator|(const StatisticsKinds& other) const {
@@ -47,7 +62,7 @@ void InputAccumulator::Add(const at::Tensor& inputs, const at::Tensor& original)
     largest_ = largest_.defined() ? at::maximum(largest_, largest) : largest;
   }
   const at::Tensor wide = kinds_.in_double ? x.to(at::kDouble) : x;
-  if (kinds_.second_moment) AddTo(&second_moment_, at::mm(wide.t(), wide));
+  if (kinds_.second_moment) AddUpper(&second_moment_, wide);
   if (kinds_.cross_moment && original.defined()) {
     const at::Tensor fp = original.detach().reshape({-1, x.size(1)}).to(wide.scalar_type());
     AddTo(&cross_moment_, at::mm((fp - wide).t(), wide));
@@ -70,7 +85,7 @@ InputStatistics InputAccumulator::Finish() const {
     s.square_mean = (square_sum_ / count).to(at::kFloat);
     s.absolute_max = largest_;
   }
-  s.second_moment = second_moment_;
+  if (kinds_.second_moment) s.second_moment = second_moment_.triu() + second_moment_.triu(1).t();
   s.cross_moment = cross_moment_;
   if (!sample_.empty()) s.sample = at::cat(sample_);
   return s;

@@ -42,6 +42,10 @@ std::vector<std::vector<LinearSlot*>> UnitWork::SlotsByInput() const {
   return list;
 }
 
+std::optional<QuantSpec> UnitWork::Spec(const LinearSlot& slot) const {
+  return setting_.quant->For(slot.name);
+}
+
 LayerContext UnitWork::Context(const LinearSlot& slot, const LayerNeeds& needs) {
   LayerContext context;
   context.name = slot.name;
@@ -50,7 +54,9 @@ LayerContext UnitWork::Context(const LinearSlot& slot, const LayerNeeds& needs) 
   context.seed = Seed(slot.name);
   const LayerNeeds range = setting_.range->Uses();
   if (range.inputs.Any()) context.inputs = Statistics(slot, range.chain);
+  context.tell = [this](const std::string& text) { log().Write(text); };
   context.range = setting_.range->Estimate(context);
+  context.range_of = RangeOfColumns(*setting_.range, context);
   const std::string problem =
       GridProblem(MakeGrid(context.range, context.spec), context.range, context.spec);
   if (!problem.empty()) throw Diverged(slot.name + ": " + problem);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,8 @@ class UnitWork {
   const std::vector<LinearSlot*>& Slots() const { return slots_; }
   /// The same in the order in which they run, those that one tensor feeds together.
   std::vector<std::vector<LinearSlot*>> SlotsByInput() const;
+  /// How a layer is put on a grid; none where quant skips it.
+  std::optional<QuantSpec> Spec(const LinearSlot& slot) const;
   /// What a scheme may know of a layer; its range is estimated. Throws Diverged where no scale of
   /// the layer's grid can hold it.
   LayerContext Context(const LinearSlot& slot, const LayerNeeds& needs);

@@ -34,12 +34,12 @@ std::string NumberText(double value) {
   return text;
 }
 
+}  // namespace
+
 at::ScalarType TorchType(ScaleType type) {
   if (type == ScaleType::kFloat32) return at::kFloat;
   return type == ScaleType::kFloat16 ? at::kHalf : at::kBFloat16;
 }
-
-}  // namespace
 
 ScaleLimits LimitsOf(ScaleType type) {
   if (type == ScaleType::kFloat32) return {1e-8, std::numeric_limits<float>::max()};
@@ -59,8 +59,11 @@ GroupRange MinMaxRange(const at::Tensor& groups) {
 }
 
 AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec) {
-  if (spec.grid != GridKind::kAsym) return Symmetric(range, spec);
+  if (spec.grid == GridKind::kSym || spec.grid == GridKind::kSymFull) return Symmetric(range, spec);
   const at::Tensor scale = CastScale((range.high - range.low) / spec.CodeMax(), spec);
+  if (spec.grid == GridKind::kFloatZero) {
+    return {scale, (-range.low / scale).to(TorchType(spec.scale_dtype)).to(at::kFloat)};
+  }
   return {scale, reference::RoundSte(-range.low / scale).clamp(0, spec.CodeMax())};
 }
 

@@ -22,14 +22,19 @@ GroupRange MinMaxRange(const at::Tensor& groups);
 /// float32.
 struct AffineGrid {
   at::Tensor scale;  ///< [groups], spec.scale_dtype
-  at::Tensor zero;   ///< [groups] float32, an integer
+  at::Tensor zero;   ///< [groups] float32, an integer unless the grid is float_zero
 };
+
+/// The tensor type of a scale.
+at::ScalarType TorchType(ScaleType type);
 
 /// With Q = 2^bits - 1 and m the larger of -low and high:
 ///   asym      scale = (high - low) / Q, zero = round(-low / scale)
 ///   sym       scale = 2 m / Q, zero = 2^(bits-1)                        (IST-DASLab/gptq quant.py)
 ///   sym_full  scale = m / 2^(bits-1), negative unless -low is the larger, zero = 2^(bits-1): the
 ///             weight of largest magnitude lands on code 0          (auto-round int_sym, ggml Q4_0)
+///   float_zero  as asym, zero = -low / scale, rounded to scale_dtype and to no integer: a code is
+///             round(w / scale + zero), clamped
 /// scale is cast by CastScale first; zero is taken from the cast scale (auto-round
 /// data_type/int.py) and kept in [0, Q], which a scale that was rounded down may else leave.
 /// Differentiable in `range`, with a straight-through gradient for round; the gradient of a 16-bit

@@ -80,7 +80,13 @@ QuantizedWeight QuantizeAffine(const at::Tensor& groups, const at::Tensor& offse
                                const QuantSpec& spec) {
   at::Tensor position = groups.detach() / grid.scale.detach().unsqueeze(1);
   if (offset.defined()) position.add_(offset.detach());
-  position.round_().add_(grid.zero.detach().unsqueeze(1)).clamp_(0, spec.CodeMax());
+  const at::Tensor zero = grid.zero.detach().unsqueeze(1);
+  if (spec.grid == GridKind::kFloatZero) {
+    position.add_(zero).round_();
+  } else {
+    position.round_().add_(zero);
+  }
+  position.clamp_(0, spec.CodeMax());
   return FromCodes(position, grid, layout, spec);
 }
 

@@ -50,7 +50,8 @@ struct QuantizedWeight {
 /// What is wrong with a weight, or "": a scale, zero point or decoded weight that is not finite.
 std::string WeightProblem(const QuantizedWeight& weight);
 
-/// Codes clamp(round(w / s + v) + z, 0, 2^bits - 1) of each group, half to even. groups and offset
+/// Codes clamp(round(w / s + v) + z, 0, 2^bits - 1) of each group, half to even; with a real zero
+/// point (grid float_zero) clamp(round(w / s + v + z), ...). groups and offset
 /// (or undefined): [groups, width] float32 in the order of `layout`.
 QuantizedWeight QuantizeAffine(const at::Tensor& groups, const at::Tensor& offset,
                                const AffineGrid& grid, const GroupLayout& layout,

@@ -3,8 +3,10 @@
 namespace roundlab {
 
 const EnumNames<GridKind>& GridNames() {
-  static const EnumNames<GridKind> kNames = {
-      {GridKind::kAsym, "asym"}, {GridKind::kSym, "sym"}, {GridKind::kSymFull, "sym_full"}};
+  static const EnumNames<GridKind> kNames = {{GridKind::kAsym, "asym"},
+                                             {GridKind::kSym, "sym"},
+                                             {GridKind::kSymFull, "sym_full"},
+                                             {GridKind::kFloatZero, "float_zero"}};
   return kNames;
 }
 
@@ -20,9 +22,11 @@ void QuantSpec::Fields(FieldVisitor& f) {
   f.Int("group_size", &group_size, AtLeast(-1),
         "weights that share one scale along the input; -1 a row, 0 the whole tensor");
   EnumField grid_field(&grid, GridNames());
-  f.Value("grid", grid_field,
-          "asym: min to max with an integer zero point; sym: +-max, zero in the middle; "
-          "sym_full: the largest weight lands on the lowest code");
+  f.Value(
+      "grid", grid_field,
+      "asym: min to max with an integer zero point; sym: +-max, zero in the middle; "
+      "sym_full: the largest weight lands on the lowest code; float_zero: min to max with a real "
+      "zero point (scheme hqq)");
   EnumField scale_field(&scale_dtype, ScaleTypeNames());
   f.Value("scale_dtype", scale_field,
           "scales are rounded to it before weights are divided by them");
@@ -40,6 +44,7 @@ double QuantSpec::CodeMax() const { return static_cast<double>((std::int64_t{1} 
 double QuantSpec::ScaleBits() const { return scale_dtype == ScaleType::kFloat32 ? 32 : 16; }
 
 double QuantSpec::ZeroBits() const {
+  if (grid == GridKind::kFloatZero) return ScaleBits();
   return grid == GridKind::kAsym ? static_cast<double>(bits) : 0;
 }
 

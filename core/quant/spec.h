@@ -7,7 +7,7 @@
 namespace roundlab {
 
 /// How codes stand for values, see MakeGrid.
-enum class GridKind { kAsym, kSym, kSymFull };
+enum class GridKind { kAsym, kSym, kSymFull, kFloatZero };
 /// What scales are rounded to where the references cast.
 enum class ScaleType { kFloat32, kFloat16, kBFloat16 };
 
@@ -28,7 +28,8 @@ struct QuantSpec {
   double CodeMax() const;  ///< 2^bits - 1
   /// Bits that a stored scale takes: 16 or 32.
   double ScaleBits() const;
-  /// Bits that a stored zero point takes: `bits`, and none where the grid fixes it.
+  /// Bits that a stored zero point takes: `bits`, those of a scale where it is real, and none where
+  /// the grid fixes it.
   double ZeroBits() const;
 };
 

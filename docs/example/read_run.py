@@ -18,7 +18,7 @@ def open_run(folder):
 
 
 def status(run):
-    """"complete", or "running": also of a run that was killed."""
+    """"complete", "failed", "interrupted", or "running": also of a run that was killed together with its runner."""
     value = run.attrs["status"]
     return value.decode() if isinstance(value, bytes) else value
 

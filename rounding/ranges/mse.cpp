@@ -4,22 +4,50 @@
 
 #include <algorithm>
 
+#include "core/base/error.h"
 #include "core/kernels/ops.h"
 
 namespace roundlab {
+namespace {
+
+/// E[x^2] of each weight's column, in groups [groups, width]; undefined where it is not known.
+at::Tensor Importance(const LayerContext& layer) {
+  if (!layer.inputs) {
+    throw Error(layer.name + ": range 'mse' with weight_by_inputs needs calibration data");
+  }
+  const at::Tensor& importance = layer.inputs->square_mean;
+  if (!importance.defined() || !importance.isfinite().all().item<bool>()) {
+    if (layer.tell) {
+      layer.tell(layer.name + ": errors of its weights count alike, since no input is usable");
+    }
+    return {};
+  }
+  return layer.Layout().Split(importance.expand_as(layer.weight));
+}
+
+}  // namespace
 
 void MseEstimator::Options::Fields(FieldVisitor& f) {
   f.Int("steps", &steps, AtLeast(1), "candidates in the unit interval");
   f.Real("shrink", &shrink, Between(0, 1), "largest part of the range to take away");
   f.Real("norm", &norm, Above(0), "exponent of the rounding error");
+  f.Bool("weight_by_inputs", &weight_by_inputs, "count each error by E[x^2] of its column");
 }
 MseEstimator::MseEstimator(const Options& options) : options_(options) {}
+
+LayerNeeds MseEstimator::Uses() const {
+  LayerNeeds needs;
+  needs.inputs.channel = options_.weight_by_inputs;
+  needs.chain = Chain::kOriginal;
+  return needs;
+}
 
 GroupRange MseEstimator::Estimate(const LayerContext& layer) const {
   const QuantSpec& spec = layer.spec;
   const at::Tensor groups = layer.Layout().Split(layer.weight);
   const GroupRange whole = MinMaxRange(groups);
   GroupRange best = whole;
+  const at::Tensor importance = options_.weight_by_inputs ? Importance(layer) : at::Tensor();
   at::Tensor least;
   const auto count =
       static_cast<std::int64_t>(options_.shrink * static_cast<double>(options_.steps));
@@ -28,7 +56,9 @@ GroupRange MseEstimator::Estimate(const LayerContext& layer) const {
     const GroupRange candidate{whole.low * p, whole.high * p};
     const AffineGrid grid = MakeGrid(candidate, spec);
     const at::Tensor rounded = FakeQuant(groups, {}, grid.scale, grid.zero, spec.CodeMax());
-    const at::Tensor error = (rounded - groups).abs_().pow_(options_.norm).sum(1);
+    at::Tensor errors = (rounded - groups).abs_().pow_(options_.norm);
+    if (importance.defined()) errors.mul_(importance);
+    const at::Tensor error = errors.sum(1);
     if (!least.defined()) {
       least = error;
       continue;

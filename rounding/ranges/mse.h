@@ -6,16 +6,20 @@ namespace roundlab {
 
 /// The min-max range shrunk by the factor p = 1 - i / steps, i < shrink * steps, for which rounding
 /// to nearest leaves the least sum |w^ - w|^norm of the group (IST-DASLab/gptq quant.py, --mse).
+/// With `weight_by_inputs` each error counts E[x^2] of its column ("importance matrix"), over the
+/// unquantized model's inputs.
 class MseEstimator : public RangeEstimator {
  public:
   struct Options {
     std::int64_t steps = 100;
     double shrink = 0.8;
     double norm = 2.4;
+    bool weight_by_inputs = false;
     void Fields(FieldVisitor& f);
   };
   explicit MseEstimator(const Options& options);
   GroupRange Estimate(const LayerContext& layer) const override;
+  LayerNeeds Uses() const override;
 
  private:
   Options options_;

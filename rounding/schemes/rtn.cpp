@@ -8,19 +8,22 @@ namespace {
 
 class FixedLayer : public LayerRounding {
  public:
-  explicit FixedLayer(QuantizedWeight weight) : weight_(std::move(weight)) {}
+  FixedLayer(QuantizedWeight weight, Diagnostics diagnostics)
+      : weight_(std::move(weight)), diagnostics_(std::move(diagnostics)) {}
   std::vector<ParameterGroup> Parameters() override { return {}; }
   at::Tensor SoftWeight() override { return weight_.Dequantize(); }
+  Diagnostics Diagnose() const override { return diagnostics_; }
   QuantizedWeight Finish() const override { return weight_; }
 
  private:
   QuantizedWeight weight_;
+  Diagnostics diagnostics_;
 };
 
 }  // namespace
 
-std::unique_ptr<LayerRounding> FixedRounding(QuantizedWeight weight) {
-  return std::make_unique<FixedLayer>(std::move(weight));
+std::unique_ptr<LayerRounding> FixedRounding(QuantizedWeight weight, Diagnostics diagnostics) {
+  return std::make_unique<FixedLayer>(std::move(weight), std::move(diagnostics));
 }
 
 void RtnRounding::Options::Fields(FieldVisitor& /*f*/) {}

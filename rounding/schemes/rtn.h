@@ -29,7 +29,7 @@ class StochasticRounding : public RoundingScheme {
   bool UsesSeed() const override { return true; }
 };
 
-/// A layer whose codes are decided already.
-std::unique_ptr<LayerRounding> FixedRounding(QuantizedWeight weight);
+/// A layer whose codes are decided already, and what is to be said of it.
+std::unique_ptr<LayerRounding> FixedRounding(QuantizedWeight weight, Diagnostics diagnostics = {});
 
 }  // namespace roundlab

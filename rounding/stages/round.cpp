@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "core/base/error.h"
+#include "core/base/suggest.h"
 #include "core/config/part_field.h"
 #include "rounding/diagnostics.h"
 #include "rounding/range.h"
@@ -225,6 +226,25 @@ std::optional<RoundOptions> RoundOptionsOf(const std::vector<StageRecipe>& pipel
     if (const auto* round = dynamic_cast<const RoundStage*>(stage.get())) return round->options();
   }
   return std::nullopt;
+}
+
+std::string UnfitGrid(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant) {
+  const auto round = RoundOptionsOf(pipeline);
+  if (!round) return "";
+  const auto scheme = round->scheme.make();
+  std::vector<GridKind> asked = {quant.spec.grid};
+  for (const LayerOverride& o : quant.overrides) asked.push_back(o.grid.value_or(quant.spec.grid));
+  for (const GridKind grid : asked) {
+    if (scheme->Takes(grid)) continue;
+    std::vector<std::string> known;
+    for (const auto& [kind, name] : GridNames()) {
+      if (scheme->Takes(kind)) known.emplace_back(name);
+    }
+    const std::string got = EnumName(grid, GridNames());
+    return "scheme '" + round->scheme.type + "' does not take quant.grid '" + got + "'" +
+           SuggestionSuffix(got, known);
+  }
+  return "";
 }
 
 }  // namespace roundlab

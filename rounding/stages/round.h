@@ -49,6 +49,9 @@ class RoundStage : public Stage {
 /// The options of a pipeline's round stage; none where it has none.
 std::optional<RoundOptions> RoundOptionsOf(const std::vector<StageRecipe>& pipeline);
 
+/// What is wrong with the grids that `quant` asks for, given the pipeline's scheme, or "".
+std::string UnfitGrid(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant);
+
 /// Sequences that a layer's output error is measured on.
 constexpr std::int64_t kSampleRows = 4;
 

@@ -43,4 +43,13 @@ bool RoundedLayers::Project(double progress) {
   return anew;
 }
 
+std::vector<at::Tensor> RoundedLayers::State() {
+  std::vector<at::Tensor> all;
+  for (const auto& layer : layers_) {
+    const std::vector<at::Tensor> state = layer->State();
+    all.insert(all.end(), state.begin(), state.end());
+  }
+  return all;
+}
+
 }  // namespace roundlab

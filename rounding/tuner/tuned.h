@@ -14,7 +14,8 @@ namespace roundlab {
 enum class Hardness { kSoft, kHard };
 
 /// What is tuned jointly on one unit: the states of its layers, or parameters that several layers
-/// share. All state that tuning changes is in Parameters(), so that a copy of those is a snapshot.
+/// share. All state that tuning changes is in Parameters() and State(), so that a copy of those is
+/// a snapshot.
 class Tuned {
  public:
   virtual ~Tuned() = default;
@@ -24,8 +25,9 @@ class Tuned {
   virtual void Install(Hardness hardness) = 0;
   /// A term to add to the loss at `progress` = step / steps; scalar, or undefined for none.
   virtual at::Tensor Penalty(double /*progress*/) { return {}; }
-  /// See LayerRounding::Project.
+  /// See LayerRounding::Project and State.
   virtual bool Project(double /*progress*/) { return false; }
+  virtual std::vector<at::Tensor> State() { return {}; }
 };
 
 /// The layers of a unit, each with its own state.
@@ -40,6 +42,7 @@ class RoundedLayers : public Tuned {
   void Install(Hardness hardness) override;
   at::Tensor Penalty(double progress) override;
   bool Project(double progress) override;
+  std::vector<at::Tensor> State() override;
 
  private:
   std::vector<LinearSlot*> slots_;

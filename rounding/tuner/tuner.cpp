@@ -35,13 +35,16 @@ class Tuning {
         schedule_(options.schedule.make()),
         loss_(options.loss.make()) {
     for (const ParameterGroup& group : tuned_.Parameters()) {
-      parameters_.insert(parameters_.end(), group.tensors.begin(), group.tensors.end());
+      changing_.insert(changing_.end(), group.tensors.begin(), group.tensors.end());
     }
-    if (!parameters_.empty()) MakeOptimizer();
+    if (changing_.empty()) return;
+    const std::vector<at::Tensor> state = tuned_.State();
+    changing_.insert(changing_.end(), state.begin(), state.end());
+    MakeOptimizer();
   }
 
   void Run(UnitResult* result) {
-    if (parameters_.empty() || options_.steps == 0) return;
+    if (changing_.empty() || options_.steps == 0) return;
     start_ = Copy();
     good_ = start_;
     Project(0);
@@ -167,12 +170,12 @@ class Tuning {
 
   Snapshot Copy() const {
     Snapshot copy;
-    for (const at::Tensor& p : parameters_) copy.push_back(p.detach().clone());
+    for (const at::Tensor& t : changing_) copy.push_back(t.detach().clone());
     return copy;
   }
   void Restore(const Snapshot& snapshot) {
     const at::NoGradGuard no_grad;
-    for (std::size_t i = 0; i < parameters_.size(); ++i) parameters_[i].copy_(snapshot[i]);
+    for (std::size_t i = 0; i < changing_.size(); ++i) changing_[i].copy_(snapshot[i]);
   }
   void Report(const char* series, std::int64_t step, double value) {
     if (hooks_.sink == nullptr) return;
@@ -189,7 +192,7 @@ class Tuning {
   Sampler sampler_;
   std::unique_ptr<Schedule> schedule_;
   std::unique_ptr<Loss> loss_;
-  std::vector<at::Tensor> parameters_;
+  std::vector<at::Tensor> changing_;  // all that a snapshot is made of
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
   MicroBatchVoter* voter_ = nullptr;
   std::vector<double> base_lrs_;

@@ -178,27 +178,25 @@ TEST(OptimizersTest, BetasMustBeBelowOne) {
 }
 
 TEST(OptimizersTest, DefaultsAreTheUsualOnes) {
+  // "key  type, default VALUE  help" lines.
   const auto defaults = [](const std::string& name) {
+    std::string found;
     std::istringstream lines(Optimizers().Describe(name));
-    std::string text;
-    std::string line;
-    std::getline(lines, line);  // the part's own
-    while (std::getline(lines, line)) {
-      const std::size_t begin = line.find("default ") + 8;
-      text += line.substr(0, line.find("  ")) + ": " +
-              line.substr(begin, line.find("  ", begin) - begin) + "\n";
+    for (std::string line; std::getline(lines, line);) {
+      const std::size_t at = line.find(", default ");
+      if (at == std::string::npos) continue;
+      const std::size_t begin = at + std::string(", default ").size();
+      found += line.substr(0, line.find("  ")) + " " +
+               line.substr(begin, line.find("  ", begin) - begin) + "\n";
     }
-    return text;
+    return found;
   };
-  EXPECT_EQ(defaults("sgd"),
-            "lr: 0.01\nmomentum: 0\ndampening: 0\nnesterov: false\nweight_decay: 0\n");
+  EXPECT_EQ(defaults("sgd"), "lr 0.01\nmomentum 0\ndampening 0\nnesterov false\nweight_decay 0\n");
   EXPECT_EQ(defaults("adam"),
-            "lr: 0.001\nbeta1: 0.9\nbeta2: 0.999\neps: 1e-08\nweight_decay: 0\n"
-            "amsgrad: false\n");
+            "lr 0.001\nbeta1 0.9\nbeta2 0.999\neps 1e-08\nweight_decay 0\namsgrad false\n");
   EXPECT_EQ(defaults("adamw"),
-            "lr: 0.001\nbeta1: 0.9\nbeta2: 0.999\neps: 1e-08\nweight_decay: 0.01\n"
-            "amsgrad: false\n");
-  EXPECT_EQ(defaults("lion"), "lr: 1e-04\nbeta1: 0.9\nbeta2: 0.99\nweight_decay: 0\n");
+            "lr 0.001\nbeta1 0.9\nbeta2 0.999\neps 1e-08\nweight_decay 0.01\namsgrad false\n");
+  EXPECT_EQ(defaults("lion"), "lr 1e-04\nbeta1 0.9\nbeta2 0.99\nweight_decay 0\n");
 }
 
 }  // namespace

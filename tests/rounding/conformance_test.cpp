@@ -13,7 +13,7 @@
 namespace roundlab {
 namespace {
 
-using testing::ForAllSpecs;
+using testing::GridsOf;
 using testing::MakeLayer;
 using testing::RandomSteps;
 using testing::RandomWeight;
@@ -25,6 +25,11 @@ using testing::TensorNear;
 /// One test a scheme or variant of it: what every LayerRounding owes.
 class SchemeConformanceTest : public ::testing::TestWithParam<std::string> {
  protected:
+  void ForAllSpecs(const std::function<void(const QuantSpec&, std::int64_t in)>& check) {
+    testing::ForAllSpecs(check, GridsOf(*scheme_));
+  }
+  bool Is(const std::string& type) const { return GetParam().rfind("type: " + type, 0) == 0; }
+
   std::unique_ptr<RoundingScheme> scheme_ = RoundingSchemes().FromText(GetParam()).make();
 };
 
@@ -51,7 +56,9 @@ TEST_P(SchemeConformanceTest, CodesAreWholeAndInRange) {
       ASSERT_EQ(weight.scale.sizes(), (at::IntArrayRef{layout.scale_rows, layout.per_row}));
       ASSERT_EQ(weight.zero.sizes(), weight.scale.sizes());
       ASSERT_LT(weight.codes.max().item<std::int64_t>(), std::int64_t{1} << spec.bits);
-      ASSERT_TRUE(at::equal(weight.zero, weight.zero.round()));
+      if (spec.grid != GridKind::kFloatZero) {
+        ASSERT_TRUE(at::equal(weight.zero, weight.zero.round()));
+      }
       ASSERT_TRUE(weight.Dequantize().isfinite().all().item<bool>());
     }
   });
@@ -65,8 +72,8 @@ TEST_P(SchemeConformanceTest, FinishChangesNothingAndRepeats) {
     const QuantizedWeight first = layer->Finish();
     ASSERT_TRUE(SameWeights(first, layer->Finish()));
     ASSERT_TRUE(SameBits(soft, layer->SoftWeight()));
-    const QuantizedWeight copy{first.codes.clone(), first.scale.clone(), first.zero.clone(),
-                               first.spec};
+    QuantizedWeight copy{first.codes.clone(), first.scale.clone(), first.zero.clone(), first.spec};
+    copy.g_idx = first.g_idx;
     RandomSteps(layer.get(), 3, 1);
     ASSERT_TRUE(SameWeights(first, copy));  // no view of the state
   });
@@ -106,9 +113,12 @@ TEST_P(SchemeConformanceTest, SameSeedSameCodes) {
 
 TEST_P(SchemeConformanceTest, ParametersAreLeavesThatRequireGradAndGetOne) {
   const auto layer = scheme_->Begin(
-      MakeLayer(RandomWeight(8, 64, 1), {3, 32, GridKind::kAsym, ScaleType::kFloat32}));
+      MakeLayer(RandomWeight(8, 64, 1), {3, 32, GridsOf(*scheme_)[0], ScaleType::kFloat32}));
   const auto groups = layer->Parameters();
   EXPECT_EQ(!groups.empty(), scheme_->Tunable());
+  if (!groups.empty()) layer->SoftWeight().square().sum().backward();
+  // At a start some have none yet: one factor of a product is 0.
+  testing::RandomMove(layer.get(), at::detail::createCPUGenerator(2));
   if (!groups.empty()) layer->SoftWeight().square().sum().backward();
   for (const ParameterGroup& group : groups) {
     EXPECT_NE(group.name, "");
@@ -126,9 +136,9 @@ TEST_P(SchemeConformanceTest, ParametersAreLeavesThatRequireGradAndGetOne) {
   }
 }
 
-TEST_P(SchemeConformanceTest, ParametersAreTheWholeState) {
+TEST_P(SchemeConformanceTest, ParametersAndStateAreAllThatChanges) {
   const LayerContext context =
-      MakeLayer(RandomWeight(8, 64, 1), {3, 32, GridKind::kAsym, ScaleType::kFloat16});
+      MakeLayer(RandomWeight(8, 64, 1), {3, 32, GridsOf(*scheme_)[0], ScaleType::kFloat16});
   const auto layer = scheme_->Begin(context);
   RandomSteps(layer.get(), 9, 3);
   const auto copy = scheme_->Begin(context);
@@ -140,12 +150,18 @@ TEST_P(SchemeConformanceTest, ParametersAreTheWholeState) {
       to[g].tensors[i].copy_(from[g].tensors[i]);
     }
   }
+  const auto state = layer->State();
+  for (std::size_t i = 0; i < state.size(); ++i) copy->State()[i].copy_(state[i]);
   EXPECT_TRUE(SameWeights(layer->Finish(), copy->Finish()));
   EXPECT_TRUE(SameBits(layer->SoftWeight(), copy->SoftWeight()));
 }
 
 TEST_P(SchemeConformanceTest, ScalingByAPowerOfTwoScalesOnlyTheScale) {
-  for (const GridKind grid : {GridKind::kAsym, GridKind::kSym, GridKind::kSymFull}) {
+  if (Is("flexround") || Is("lrq")) {
+    GTEST_SKIP() << "its scales are exponentials, exact but for a rounding";
+  }
+  if (Is("hqq")) GTEST_SKIP() << "its beta has the unit of weights";
+  for (const GridKind grid : GridsOf(*scheme_)) {
     for (const std::int64_t group : {32, -1, 0}) {
       for (const double factor : {0.0625, 8.0}) {
         const QuantSpec spec{3, group, grid, ScaleType::kFloat32, false};
@@ -165,6 +181,11 @@ TEST_P(SchemeConformanceTest, PermutingRowsPermutesCodes) {
   // Stochastic draws belong to places, not to rows.
   if (GetParam() == "type: stochastic") GTEST_SKIP() << "its draws stay in place";
   const at::Tensor order = at::tensor({3, 0, 7, 1, 6, 2, 5, 4}, at::kLong);
+  if (Is("hqq")) GTEST_SKIP() << "it stops by a mean over all rows";
+  if (GetParam().find("block_size") != std::string::npos) {
+    GTEST_SKIP()
+        << "its updates beyond a block are matrix products, which round a row by its place";
+  }
   ForAllSpecs([&](const QuantSpec& spec, std::int64_t in) {
     const at::Tensor weight = RandomWeight(8, in, 1);
     const QuantizedWeight one = scheme_->Begin(MakeLayer(weight, spec))->Finish();
@@ -198,7 +219,9 @@ TEST_P(SchemeConformanceTest, ZerosAndConstantsGiveFiniteResults) {
 
 TEST(SchemesTest, AllAreDescribed) {
   EXPECT_THAT(RoundingSchemes().Names(),
-              ::testing::ElementsAre("adaround", "rtn", "signround", "stochastic"));
+              ::testing::ElementsAre("adaround", "aquant", "easyquant", "flexround", "gptq", "hqq",
+                                     "lrq", "omniquant", "rtn", "signround", "signround_v2",
+                                     "stochastic", "tesseraq"));
   for (const std::string& name : RoundingSchemes().Names()) {
     EXPECT_THAT(RoundingSchemes().Describe(name), ::testing::StartsWith(name + ": ")) << name;
     EXPECT_GT(RoundingSchemes().Describe(name).size(), name.size() + 10);

@@ -7,6 +7,7 @@
 
 #include "docs/example/error_diffusion.h"
 #include "rounding/schemes/rtn.h"
+#include "tests/support/random_tensor.h"
 #include "tests/support/source_folder.h"
 
 namespace roundlab {
@@ -20,9 +21,11 @@ std::string Text(const std::string& name) {
 }
 
 LayerContext Layer() {
-  at::manual_seed(3);
-  LayerContext layer{
-      "layer", at::randn({16, 64}), {3, 32, GridKind::kAsym, ScaleType::kFloat32, false}, {}, 0};
+  LayerContext layer{"layer",
+                     testing::RandomTensor({16, 64}, 3),
+                     {3, 32, GridKind::kAsym, ScaleType::kFloat32, false},
+                     {},
+                     0};
   layer.range = MinMaxRange(layer.Layout().Split(layer.weight));
   return layer;
 }

@@ -13,12 +13,14 @@
 #include "core/model/model.h"
 #include "rounding/stages/scale_refit.h"
 #include "rounding/unit_work.h"
+#include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
 #include "tests/support/tiny_model.h"
 
 namespace roundlab {
 namespace {
 
+using testing::RandomTensor;
 using testing::TensorNear;
 using testing::TinyModel;
 
@@ -89,6 +91,20 @@ TEST_F(PipelineTest, BiasCorrectionTakesTheExpectedErrorOut) {
   }
 }
 
+TEST_F(PipelineTest, EverySchemeRoundsAModelOnEveryGrid) {
+  for (const std::string& scheme : RoundingSchemes().Names()) {
+    for (const GridKind grid : {GridKind::kAsym, GridKind::kSym, GridKind::kSymFull}) {
+      SCOPED_TRACE(scheme + " " + EnumName(grid, GridNames()));
+      quant_.spec.grid = grid;
+      const QuantizedModel model =
+          Run({"type: round\nscheme: {type: " + scheme + "}\nsteps: 3\nbatch: 4"});
+      EXPECT_EQ(model.layers().size(), 14U);
+      for (const auto& [name, weight] : model.layers())
+        EXPECT_EQ(WeightProblem(weight), "") << name;
+    }
+  }
+}
+
 TEST_F(PipelineTest, SkippedBiasesStayMissing) {
   const QuantizedModel model = Run({kRtn, "type: bias_correction\nmissing: skip"});
   for (const auto& [name, weight] : model.layers()) EXPECT_FALSE(weight.bias.defined()) << name;
@@ -143,8 +159,8 @@ TEST_F(PipelineTest, AScaleBeyondFloat16NamesTheLayer) {
 }
 
 TEST(InputAccumulatorTest, PortionsGiveWhatTheWholeGives) {
-  const at::Tensor x = at::randn({3, 700, 5});
-  const at::Tensor fp = x + 0.1 * at::randn({3, 700, 5});
+  const at::Tensor x = RandomTensor({3, 700, 5}, 1);
+  const at::Tensor fp = x + RandomTensor({3, 700, 5}, 2, 0.1);
   StatisticsKinds kinds;
   kinds.channel = kinds.second_moment = kinds.cross_moment = kinds.sample = kinds.in_double = true;
   InputAccumulator sums(kinds, 2100);
@@ -165,10 +181,10 @@ TEST(InputAccumulatorTest, PortionsGiveWhatTheWholeGives) {
 }
 
 TEST(RefitScalesTest, AsBruteForceWithAMoment) {
-  const at::Tensor w = at::randn({6, 4});
+  const at::Tensor w = RandomTensor({6, 4}, 1);
   const at::Tensor d = (w / 0.4).round();
   const at::Tensor scale = at::full({6}, 0.5F);
-  const at::Tensor factor = at::randn({3, 4, 4}, at::kDouble);
+  const at::Tensor factor = RandomTensor({3, 4, 4}, 2).to(at::kDouble);
   const at::Tensor moments = at::bmm(factor, factor.transpose(1, 2));
   const at::Tensor fitted = RefitScales(w, d, scale, moments, ScaleType::kFloat32);
   for (std::int64_t g = 0; g < 6; ++g) {

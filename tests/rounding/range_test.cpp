@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/kernels/ops.h"
 #include "tests/rounding/scheme_cases.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -110,8 +111,81 @@ TEST(MseEstimatorTest, GroupsOfZerosKeepTheirRange) {
   EXPECT_TRUE(TensorNear(range.high, at::full({2}, 1.0F), 0, 0));
 }
 
+/// Groups rounded to the nearest values of the range's grid.
+at::Tensor Nearest(const at::Tensor& groups, const GroupRange& range, const QuantSpec& spec) {
+  const AffineGrid grid = MakeGrid(range, spec);
+  return FakeQuant(groups, {}, grid.scale, grid.zero, spec.CodeMax());
+}
+
+double WeightedError(const LayerContext& layer, const GroupRange& range) {
+  const GroupLayout layout = layer.Layout();
+  const at::Tensor rounded = layout.Join(Nearest(layout.Split(layer.weight), range, layer.spec));
+  return ((rounded - layer.weight).square() * layer.inputs->square_mean).sum().item<double>();
+}
+
+TEST(MseEstimatorTest, WeightsCountByTheirInputs) {
+  for (const std::int64_t group : {16, 24, -1, 0}) {
+    const LayerContext layer = testing::MakeLayer(RandomWeight(8, 64, 1),
+                                                  {2, group, GridKind::kAsym, ScaleType::kFloat32});
+    const auto range = [&](const std::string& recipe) {
+      return RangeEstimators().FromText(recipe).make()->Estimate(layer);
+    };
+    EXPECT_LT(WeightedError(layer, range("type: mse\nnorm: 2\nweight_by_inputs: true")),
+              WeightedError(layer, range("type: mse\nnorm: 2")));
+  }
+  const auto weighted = RangeEstimators().FromText("type: mse\nweight_by_inputs: true").make();
+  EXPECT_TRUE(weighted->Uses().inputs.channel);
+  EXPECT_THROW(weighted->Estimate({"layer", RandomWeight(8, 32, 1), {}, {}}), Error);
+}
+
+TEST(AwqClipTest, LosesLessInOutputsAndLeavesQueryAndKey) {
+  for (const std::int64_t group : {16, 24, -1, 0}) {
+    LayerContext layer = testing::MakeLayer(RandomWeight(8, 64, 1),
+                                            {2, group, GridKind::kAsym, ScaleType::kFloat32});
+    const auto estimator = RangeEstimators().FromText("type: awq_clip").make();
+    EXPECT_TRUE(estimator->Uses().inputs.sample);
+    layer.name = "model.layers.0.self_attn.v_proj";
+    const GroupRange clipped = estimator->Estimate(layer);
+    EXPECT_TRUE((clipped.low >= layer.range.low).all().item<bool>());
+    EXPECT_TRUE((clipped.high <= layer.range.high).all().item<bool>());
+    // A group's output errors: what is searched for.
+    const GroupLayout layout = layer.Layout();
+    const auto error = [&](const GroupRange& range) {
+      const at::Tensor gap =
+          layout.Join(Nearest(layout.Split(layer.weight), range, layer.spec)) - layer.weight;
+      double sum = 0;
+      const std::int64_t width = std::min<std::int64_t>(layout.width, 64);
+      for (std::int64_t at = 0; at < 64; at += width) {
+        const std::int64_t count = std::min(width, 64 - at);
+        sum += at::mm(layer.inputs->sample.narrow(1, at, count), gap.narrow(1, at, count).t())
+                   .square()
+                   .sum()
+                   .item<double>();
+      }
+      return sum;
+    };
+    EXPECT_LT(error(clipped), error(layer.range));
+    layer.name = "model.layers.0.self_attn.q_proj";
+    EXPECT_TRUE(TensorNear(estimator->Estimate(layer).high, layer.range.high, 0, 0));
+  }
+}
+
+TEST(AwqClipTest, WithoutUsableInputsTellsAndKeepsTheRange) {
+  LayerContext layer = testing::MakeLayer(RandomWeight(8, 64, 1), {2, 16});
+  const auto inputs = std::make_shared<InputStatistics>(*layer.inputs);
+  inputs->sample = inputs->sample * std::numeric_limits<float>::quiet_NaN();
+  layer.inputs = inputs;
+  std::vector<std::string> told;
+  layer.tell = [&](const std::string& text) { told.push_back(text); };
+  const GroupRange range = RangeEstimators().FromText("type: awq_clip").make()->Estimate(layer);
+  EXPECT_TRUE(TensorNear(range.high, layer.range.high, 0, 0));
+  EXPECT_THAT(told,
+              ::testing::ElementsAre("layer: range of its weights, since no input is usable"));
+}
+
 TEST(RangeEstimatorsTest, AllAreDescribed) {
-  EXPECT_THAT(RangeEstimators().Names(), ::testing::ElementsAre("minmax", "mse"));
+  EXPECT_THAT(RangeEstimators().Names(),
+              ::testing::ElementsAre("awq_clip", "minmax", "mse", "mse_2d", "scale_search"));
   for (const std::string& name : RangeEstimators().Names()) {
     EXPECT_GT(RangeEstimators().Describe(name).size(), name.size() + 10);
   }

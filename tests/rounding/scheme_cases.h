@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
 #include "rounding/scheme.h"
 
 namespace roundlab::testing {
@@ -20,7 +21,23 @@ inline std::vector<std::string> SchemeRecipes() {
   recipes.emplace_back("type: signround\ntune_range: false");
   recipes.emplace_back("type: signround\ntune_offset: false");
   recipes.emplace_back("type: signround\noffset_clamp: 0.25\nrange_lr_factor: 2");
+  recipes.emplace_back("type: aquant\nquadratic: false");
+  recipes.emplace_back("type: easyquant\noutliers: 1.5\nsteps: 3");
+  recipes.emplace_back("type: flexround\ntune_scale: false\ntune_row: false");
+  recipes.emplace_back("type: lrq\nrank: 3\ntune_row: false\ntune_column: false");
+  recipes.emplace_back("type: omniquant\ninit: 2\nown_range: false");
+  recipes.emplace_back(
+      "type: signround\noscillation: {momentum: 0.5, freeze: 0.3, start: 0, dampen: 0.1}");
+  recipes.emplace_back("type: signround_v2\nown_range: false");
+  recipes.emplace_back("type: signround_v2\ntune_offset: false");
+  recipes.emplace_back("type: tesseraq\ntune_scale: false");
+  recipes.emplace_back("type: tesseraq\nthresholds: [0.5]\nown_range: false");
   recipes.emplace_back("type: adaround\nbeta_schedule: cosine\nwarmup: 0");
+  recipes.emplace_back("type: gptq\norder: activation\nin_double: true");
+  recipes.emplace_back("type: gptq\norder: activation\nstatic_groups: true");
+  recipes.emplace_back("type: gptq\norder: group_aware\nblock_size: 10\nstale_groups: false");
+  recipes.emplace_back("type: gptq\nasymmetric: true");
+  recipes.emplace_back("type: hqq\nround_zero: always\nearly_stop: false");
   return recipes;
 }
 
@@ -33,11 +50,55 @@ inline at::Tensor RandomWeight(std::int64_t out, std::int64_t in, std::uint64_t 
   return weight;
 }
 
+/// What 50 tokens of `in` channels say, the sizes of which differ and which lean on each other.
+inline std::shared_ptr<const InputStatistics> RandomInputs(std::int64_t in, std::uint64_t seed) {
+  at::Generator generator = at::detail::createCPUGenerator(seed);
+  const auto normal = [&](at::IntArrayRef shape) {
+    return at::randn(shape, generator, at::TensorOptions(at::kFloat));
+  };
+  const at::Tensor x =
+      at::mm(normal({50, in}), normal({in, in}) * 0.2 + at::eye(in)) * at::linspace(0.2, 3, in);
+  auto inputs = std::make_shared<InputStatistics>();
+  inputs->tokens = 50;
+  inputs->mean = x.mean(0);
+  inputs->absolute_mean = x.abs().mean(0);
+  inputs->absolute_max = x.abs().amax(0);
+  inputs->square_mean = x.square().mean(0);
+  inputs->second_moment = at::mm(x.t(), x);
+  inputs->cross_moment = at::mm(normal({50, in}).t(), x) * 0.1;
+  inputs->sample = x;
+  return inputs;
+}
+
 inline LayerContext MakeLayer(const at::Tensor& weight, const QuantSpec& spec,
                               std::uint64_t seed = 7) {
   LayerContext layer{"layer", weight, spec, {}, seed};
   layer.range = MinMaxRange(layer.Layout().Split(weight));
+  layer.inputs = RandomInputs(weight.size(1), 3);
   return layer;
+}
+
+inline std::unique_ptr<LayerRounding> BeginLayer(const std::string& recipe,
+                                                 const LayerContext& context) {
+  return RoundingSchemes().FromText(recipe).make()->Begin(context);
+}
+
+/// "offset1 range2 ": names of a scheme's parameter groups and how many tensors each has.
+inline std::string GroupNames(const std::string& recipe, const LayerContext& context) {
+  std::string names;
+  for (const ParameterGroup& group : BeginLayer(recipe, context)->Parameters()) {
+    names += group.name + std::to_string(group.tensors.size()) + " ";
+  }
+  return names;
+}
+
+/// Tensor i of a parameter group.
+inline at::Tensor ParameterOf(LayerRounding& layer, const std::string& name, std::size_t i = 0) {
+  for (const ParameterGroup& group : layer.Parameters()) {
+    if (group.name == name) return group.tensors.at(i);
+  }
+  ROUNDLAB_CHECK(false, "no group " + name);
+  return {};
 }
 
 inline std::string ToString(const QuantSpec& spec) {
@@ -45,11 +106,24 @@ inline std::string ToString(const QuantSpec& spec) {
          EnumName(spec.grid, GridNames()) + " " + EnumName(spec.scale_dtype, ScaleTypeNames());
 }
 
+inline const std::vector<GridKind> kIntegerGrids = {GridKind::kAsym, GridKind::kSym,
+                                                    GridKind::kSymFull};
+
+/// The grids that a scheme takes.
+inline std::vector<GridKind> GridsOf(const RoundingScheme& scheme) {
+  std::vector<GridKind> grids;
+  for (const auto& [grid, name] : GridNames()) {
+    if (scheme.Takes(grid)) grids.push_back(grid);
+  }
+  return grids;
+}
+
 /// Calls `check` for all bits x grids x groups x scale dtypes: `in` is 64, or 100 where groups of
 /// 24 need filling.
-inline void ForAllSpecs(const std::function<void(const QuantSpec&, std::int64_t in)>& check) {
+inline void ForAllSpecs(const std::function<void(const QuantSpec&, std::int64_t in)>& check,
+                        const std::vector<GridKind>& grids = kIntegerGrids) {
   for (const std::int64_t bits : {2, 3, 4, 8}) {
-    for (const GridKind grid : {GridKind::kAsym, GridKind::kSym, GridKind::kSymFull}) {
+    for (const GridKind grid : grids) {
       for (const std::int64_t group : {32, -1, 0, 24}) {
         for (const ScaleType dtype :
              {ScaleType::kFloat32, ScaleType::kFloat16, ScaleType::kBFloat16}) {
@@ -62,17 +136,21 @@ inline void ForAllSpecs(const std::function<void(const QuantSpec&, std::int64_t 
   }
 }
 
-/// Moves the parameters as an optimizer with a random loss would, then projects: after it V, the
-/// range factors and logits are away from their start.
+/// Moves the parameters as an optimizer with a random loss would.
+inline void RandomMove(LayerRounding* layer, at::Generator generator) {
+  const c10::NoGradGuard no_grad;
+  for (const ParameterGroup& group : layer->Parameters()) {
+    for (const at::Tensor& p : group.tensors) {
+      p.add_(at::randn(p.sizes(), generator, p.options()), 0.15);
+    }
+  }
+}
+
+/// Moves and projects: after it V, the range factors and logits are away from their start.
 inline void RandomSteps(LayerRounding* layer, std::uint64_t seed, int steps) {
   at::Generator generator = at::detail::createCPUGenerator(seed);
-  const c10::NoGradGuard no_grad;
   for (int step = 0; step < steps; ++step) {
-    for (const ParameterGroup& group : layer->Parameters()) {
-      for (const at::Tensor& p : group.tensors) {
-        p.add_(at::randn(p.sizes(), generator, p.options()), 0.15);
-      }
-    }
+    RandomMove(layer, generator);
     layer->Project(0.5);
   }
 }
@@ -84,7 +162,9 @@ inline bool SameBits(const at::Tensor& a, const at::Tensor& b) {
 }
 
 inline bool SameWeights(const QuantizedWeight& a, const QuantizedWeight& b) {
-  return at::equal(a.codes, b.codes) && SameBits(a.scale, b.scale) && SameBits(a.zero, b.zero);
+  return at::equal(a.codes, b.codes) && SameBits(a.scale, b.scale) && SameBits(a.zero, b.zero) &&
+         a.g_idx.defined() == b.g_idx.defined() &&
+         (!a.g_idx.defined() || at::equal(a.g_idx, b.g_idx));
 }
 
 }  // namespace roundlab::testing

@@ -252,6 +252,37 @@ TEST(TunerTest, LearningRateOverTheStepsAndItsFactors) {
   EXPECT_EQ(groups[1].tensors[1].min().item<double>(), 1 - 2 * 0.0625);
 }
 
+/// Asks for a new optimizer once half of the steps are taken.
+class RestartingWeight : public FreeWeight {
+ public:
+  explicit RestartingWeight(std::vector<double>* seen) : FreeWeight(1), seen_(seen) {}
+  bool Project(double progress) override {
+    seen_->push_back(progress);
+    return progress == 0.5;
+  }
+
+ private:
+  std::vector<double>* seen_;
+};
+
+TEST(TunerTest, ALayerThatAsksForItGetsANewOptimizer) {
+  LinearUnit unit(at::zeros({1, 1}), at::zeros({1, 1, 1}));  // all gradient is the penalty's 1
+  std::vector<double> seen;
+  Layers layers;
+  layers.push_back(std::make_unique<RestartingWeight>(&seen));
+  TuneOptions options;
+  options.optimizer = Optimizers().FromText("type: sgd\nlr: 0.125\nmomentum: 0.5");
+  options.schedule = Schedules().FromText("type: constant");
+  options.steps = 4;
+  options.batch = 1;
+  options.select = Select::kLast;
+  options.loss_scale = 1;
+  const UnitResult result = Tune(unit, layers, options);
+  EXPECT_THAT(seen, ElementsAre(0, 0.25, 0.5, 0.75, 1));
+  // Steps of 1, 1.5 and, with the momentum gone, 1 and 1.5 again.
+  EXPECT_EQ(result.weights[0].scale.item<double>(), -0.125 * 5);
+}
+
 TEST(TunerTest, OutputsAreThoseOfTheCodesChosen) {
   LinearUnit unit(RandomWeight(64, 64, 1), Inputs(6, 64));
   const at::Tensor inputs = unit.data.inputs.clone();

@@ -9,14 +9,17 @@
 
 #include "core/base/error.h"
 #include "rounding/quantized_model.h"
+#include "tests/support/random_tensor.h"
 
 namespace roundlab {
 namespace {
 
+using testing::RandomTensor;
+
 QuantizedWeight Weight() {
   QuantizedWeight w;
   w.codes = at::arange(12, at::kByte).view({2, 6});
-  w.scale = at::rand({2, 2});
+  w.scale = RandomTensor({2, 2}, 1);
   w.zero = at::full({2, 2}, 3.0F);
   w.spec = {4, 3, GridKind::kSym, ScaleType::kBFloat16, true};
   return w;
@@ -43,14 +46,14 @@ class WeightsFileTest : public ::testing::Test {
 TEST_F(WeightsFileTest, GivesBackAllParts) {
   QuantizedWeight all = Weight();
   all.g_idx = at::tensor({0, 1, 0, 1, 0, 1}, at::kInt);
-  all.codebook = at::rand({2, 16});
-  all.left = at::rand({2, 1});
-  all.right = at::rand({1, 6});
+  all.codebook = RandomTensor({2, 16}, 2);
+  all.left = RandomTensor({2, 1}, 3);
+  all.right = RandomTensor({1, 6}, 4);
   all.outlier_index = at::tensor({5}, at::kInt);
   all.outlier_value = at::tensor({9.0F});
-  all.bias = at::rand({2});
+  all.bias = RandomTensor({2}, 5);
   const StoredWeights stored{{{"a.b", Weight()}, {"c", all}},
-                             {{"norm.weight", at::rand({3})}},
+                             {{"norm.weight", RandomTensor({3}, 6)}},
                              {{"model", "m with spaces"}}};
   SaveWeights(file_, stored);
   const StoredWeights again = LoadWeights(file_);

@@ -39,4 +39,13 @@ inline at::Tensor GoldenTensor(const SafetensorsFile& file, const std::string& n
   return tensor;
 }
 
+/// A float64 tensor with all its digits.
+inline at::Tensor GoldenDoubles(const SafetensorsFile& file, const std::string& name) {
+  const TensorView* view = file.Find(name);
+  ROUNDLAB_CHECK(view != nullptr && view->type == ElementType::kF64,
+                 "golden file lacks float64 " + name);
+  return at::from_blob(const_cast<std::byte*>(view->bytes.data()), view->shape, at::kDouble)
+      .clone();
+}
+
 }  // namespace roundlab::testing

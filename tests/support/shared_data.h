@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "tests/support/source_folder.h"
 
@@ -19,7 +21,30 @@ inline std::string SharedFolder() {
   return none ? "" : folder.string();
 }
 
+/// Files SHARED/golden/methods/<kind>*.safetensors, sorted; a kind may have several.
+inline std::vector<std::string> GoldenFiles(const std::string& kind) {
+  std::vector<std::string> files;
+  std::error_code none;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(SharedFolder() + "/golden/methods", none)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind(kind, 0) == 0 && entry.path().extension() == ".safetensors") {
+      files.push_back(entry.path().string());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 }  // namespace roundlab::testing
+
+/// Sets `files` to the golden files of a kind, or skips the test and says what is missing.
+#define ROUNDLAB_GOLDENS_OR_SKIP(files, kind)                                    \
+  const std::vector<std::string> files = ::roundlab::testing::GoldenFiles(kind); \
+  if (files.empty()) {                                                           \
+    GTEST_SKIP() << "needs golden/methods/" << (kind)                            \
+                 << "*.safetensors under ROUNDLAB_SHARED or beside the source";  \
+  }
 
 /// Sets `path` to SHARED/relative, or skips the test and says what is missing.
 #define ROUNDLAB_SHARED_OR_SKIP(path, relative)                                              \

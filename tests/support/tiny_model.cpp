@@ -98,6 +98,9 @@ void TinyModel::Write(const std::string& folder) const {
     tensors.Add(prefix + "mlp.up_proj.weight", {kInner, kHidden}, scale(kHidden));
     tensors.Add(prefix + "mlp.down_proj.weight", {kHidden, kInner}, scale(kInner));
   }
+  if (loud != 0) {
+    for (float& weight : tensors.last()) weight = std::copysign(loud, weight);
+  }
   if (nan) tensors.last()[7] = std::nanf("");
   if (largest != 0) tensors.last()[7] = largest;
   WriteSafetensors(folder + "/model.safetensors", tensors.list());

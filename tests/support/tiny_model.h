@@ -13,6 +13,9 @@ struct TinyModel {
   std::int64_t context = 64;
   bool nan = false;   ///< one weight of the last block is NaN
   float largest = 0;  ///< if not 0, one weight of the last block is this
+  /// If not 0, the magnitude of all weights of the last block's down_proj: 3e4 is too much for
+  /// hidden states of float16, 1e38 for those of float32.
+  float loud = 0;
 
   /// Makes `folder`.
   void Write(const std::string& folder) const;

@@ -1,0 +1,41 @@
+#include "rounding/range.h"
+
+#include <ATen/ATen.h>
+
+#include <memory>
+
+namespace roundlab {
+namespace {
+
+/// What is known of some columns of an input. Moments of pairs are left out: no range needs them.
+InputStatistics ColumnsOf(const InputStatistics& all, const at::Tensor& columns) {
+  InputStatistics some;
+  some.tokens = all.tokens;
+  const auto take = [&](const at::Tensor& t) {
+    return t.defined() ? t.index_select(t.dim() - 1, columns) : t;
+  };
+  some.mean = take(all.mean);
+  some.absolute_mean = take(all.absolute_mean);
+  some.absolute_max = take(all.absolute_max);
+  some.square_mean = take(all.square_mean);
+  some.sample = take(all.sample);
+  return some;
+}
+
+}  // namespace
+
+ColumnRange RangeOfColumns(const RangeEstimator& estimator, const LayerContext& layer) {
+  LayerContext base = layer;
+  base.spec.group_size = -1;
+  base.range = {};
+  return [&estimator, base](const at::Tensor& weights, const at::Tensor& columns) {
+    LayerContext part = base;
+    part.weight = weights;
+    if (base.inputs) {
+      part.inputs = std::make_shared<InputStatistics>(ColumnsOf(*base.inputs, columns));
+    }
+    return estimator.Estimate(part);
+  };
+}
+
+}  // namespace roundlab

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "rounding/scheme.h"
+
+namespace roundlab {
+
+/// AQuant (arXiv 2208.11945): a learned border B takes the place of nearest rounding's 1/2,
+///   q = clamp(ceil(w / s - B) + z, 0, Q),   B = sigmoid(b0 + b1 x + b2 x^2)
+/// with x = w / s, in steps of the grid, and b0, b1, b2 of each group (a row, where a group is
+/// one), 0 at first: nearest, ties down. Gradients pass straight through ceil. The paper puts
+/// borders on activations, where they change the kernels, and learns AdaRound beside them; on
+/// weights they cost nothing once rounded. There is no public code of it.
+class AQuant : public RoundingScheme {
+ public:
+  struct Options {
+    bool quadratic = true;
+    void Fields(FieldVisitor& f);
+  };
+  explicit AQuant(const Options& options) : options_(options) {}
+  std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+
+ private:
+  Options options_;
+};
+
+/// sigmoid(b0 + b1 x + b2 x^2); all broadcast to x.
+at::Tensor QuadraticBorder(const at::Tensor& x, const at::Tensor& b0, const at::Tensor& b1,
+                           const at::Tensor& b2);
+
+/// ceil(position - border) with a straight-through gradient: what rounds up and what down.
+at::Tensor RoundAtBorder(const at::Tensor& position, const at::Tensor& border);
+
+}  // namespace roundlab

@@ -1,0 +1,120 @@
+#include "rounding/schemes/gptq.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+#include "core/base/error.h"
+#include "rounding/range.h"
+#include "rounding/schemes/rtn.h"
+
+namespace roundlab {
+namespace {
+
+const EnumNames<GptqOrder>& OrderNames() {
+  static const EnumNames<GptqOrder> names = {{GptqOrder::kColumns, "columns"},
+                                             {GptqOrder::kActivation, "activation"},
+                                             {GptqOrder::kGroupAware, "group_aware"}};
+  return names;
+}
+
+/// The grid of weights that stand at `columns`; a whole tensor keeps the layer's own range.
+AffineGrid GridOf(const LayerContext& layer, const at::Tensor& weights, const at::Tensor& columns) {
+  if (layer.spec.group_size == 0) return MakeGrid(layer.range, layer.spec);
+  const at::Tensor groups = weights.to(at::kFloat);
+  return MakeGrid(layer.range_of ? layer.range_of(groups, columns) : MinMaxRange(groups),
+                  layer.spec);
+}
+
+/// Both moments times 2 / tokens; a layer that no token reached has a second moment of 0.
+void SetMoments(const InputStatistics& inputs, bool asymmetric, GptqProblem* problem) {
+  const at::TensorOptions options = problem->weight.options();
+  const std::int64_t in = problem->weight.size(1);
+  if (inputs.tokens == 0) {
+    problem->hessian = at::zeros({in, in}, options);
+    return;
+  }
+  const double per_token = 2.0 / static_cast<double>(inputs.tokens);
+  problem->hessian = (inputs.second_moment * per_token).to(options);
+  if (asymmetric && inputs.cross_moment.defined()) {
+    problem->cross = (inputs.cross_moment * per_token).to(options);
+  }
+}
+
+QuantizedWeight ToWeight(const GptqSolution& solution, const LayerContext& layer) {
+  QuantizedWeight weight;
+  weight.codes = solution.codes;
+  weight.scale = solution.scale.to(at::kFloat);
+  weight.zero = solution.zero.to(at::kFloat);
+  weight.spec = layer.spec;
+  const at::Tensor own =
+      at::arange(solution.g_idx.numel(), at::kInt).div(layer.Layout().width, "floor");
+  const bool grouped_anew = layer.spec.group_size != 0 && !at::equal(own, solution.g_idx);
+  if (grouped_anew) weight.g_idx = solution.g_idx;
+  return weight;
+}
+
+}  // namespace
+
+void Gptq::Options::Fields(FieldVisitor& f) {
+  EnumField<GptqOrder> order_field(&settings.order, OrderNames());
+  f.Value("order", order_field,
+          "columns: as they lie; activation: by falling activity (act-order), groups are formed "
+          "in that order; group_aware: the same inside groups and among them");
+  f.Bool("static_groups", &settings.static_groups,
+         "grids of all groups from the weights as they were, and groups as they lie");
+  f.Bool("stale_groups", &settings.stale_groups,
+         "a group's grid lacks the updates of the block of columns that it begins in, as in the "
+         "original code");
+  f.Int("block_size", &settings.block_size, AtLeast(1),
+        "columns between updates of all columns on the right");
+  f.Real("damp", &settings.damp, Between(0, 1), "part of H's mean diagonal that is added to it");
+  f.Real("damp_increment", &settings.damp_increment, Between(0, 1),
+         "growth of damp, up to 1, while H has no Cholesky factor; 0: nearest codes at once");
+  f.Bool("true_sequential", &true_sequential,
+         "layers that share an input are rounded before the next inputs of a block are measured");
+  f.Bool("asymmetric", &asymmetric, "match outputs on unquantized inputs (GPTAQ)");
+  f.Real("asymmetric_alpha", &settings.asymmetric_alpha, AtLeast(0),
+         "asymmetric only: weight of the difference of the inputs");
+  f.Bool("in_double", &in_double, "float64 in place of float32");
+}
+
+LayerNeeds Gptq::Uses() const {
+  LayerNeeds needs;
+  needs.inputs.second_moment = true;
+  needs.inputs.cross_moment = options_.asymmetric;
+  needs.inputs.in_double = options_.in_double;
+  needs.sequential = options_.true_sequential;
+  return needs;
+}
+
+std::unique_ptr<LayerRounding> Gptq::Begin(const LayerContext& layer) const {
+  if (!layer.inputs) throw Error(layer.name + ": scheme 'gptq' needs calibration data");
+  if (!layer.weight.isfinite().all().item<bool>()) {
+    throw Error(layer.name + ": a weight is not finite");
+  }
+  GptqProblem problem;
+  problem.weight = layer.weight.to(options_.in_double ? at::kDouble : at::kFloat);
+  SetMoments(*layer.inputs, options_.asymmetric, &problem);
+  if (options_.asymmetric && !problem.cross.defined() && layer.tell) {
+    layer.tell(layer.name + ": calibrated symmetrically, since its tokens differ from those of " +
+               "the unquantized model");
+  }
+  problem.grid = [&](const at::Tensor& weights, const at::Tensor& columns) {
+    return GridOf(layer, weights, columns);
+  };
+  GptqSettings settings = options_.settings;
+  settings.group_size = layer.spec.group_size;
+  settings.code_max = layer.spec.CodeMax();
+  const GptqSolution solution = SolveGptq(problem, settings);
+  if (solution.fallback && layer.tell) {
+    layer.tell(layer.name + ": rounded to nearest, since " + solution.reason);
+  }
+  return FixedRounding(ToWeight(solution, layer),
+                       {{"column_loss", {solution.losses.sum().item<double>()}},
+                        {"damp", {solution.damp}},
+                        {"dead_columns", {static_cast<double>(solution.dead)}},
+                        {"fallback", {solution.fallback ? 1.0 : 0.0}}});
+}
+
+}  // namespace roundlab

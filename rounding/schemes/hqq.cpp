@@ -1,0 +1,90 @@
+#include "rounding/schemes/hqq.h"
+
+#include <ATen/ATen.h>
+
+#include "core/base/error.h"
+#include "rounding/schemes/rtn.h"
+
+namespace roundlab {
+namespace {
+
+const EnumNames<RoundZero>& RoundZeroNames() {
+  static const EnumNames<RoundZero> names = {{RoundZero::kAtFourBits, "at_4_bits"},
+                                             {RoundZero::kAlways, "always"},
+                                             {RoundZero::kNever, "never"}};
+  return names;
+}
+
+/// Whether the range is what the weights alone say.
+bool IsMinMax(const LayerContext& layer) {
+  const GroupRange plain = MinMaxRange(layer.Layout().Split(layer.weight));
+  return at::equal(layer.range.low, plain.low) && at::equal(layer.range.high, plain.high);
+}
+
+struct HqqPart {
+  at::Tensor codes;  // [out, columns]
+  at::Tensor scale;  // [out, groups]
+  at::Tensor zero;   // [out, groups]
+};
+
+/// Columns [begin, end) of the weight, in groups of `width`.
+HqqPart SolveColumns(const LayerContext& layer, std::int64_t begin, std::int64_t end,
+                     std::int64_t width, const HqqSettings& settings, Diagnostics* diagnostics) {
+  const std::int64_t out = layer.weight.size(0);
+  const at::Tensor groups =
+      layer.weight.narrow(1, begin, end - begin).reshape({-1, width}).contiguous();
+  const HqqSolution solution = SolveHqq(groups, settings);
+  (*diagnostics)[begin == 0 ? "mean_error" : "mean_error_of_last_groups"] = solution.errors;
+  return {solution.codes.view({out, -1}), solution.scale.view({out, -1}),
+          solution.zero.view({out, -1})};
+}
+
+}  // namespace
+
+void Hqq::Options::Fields(FieldVisitor& f) {
+  f.Real("norm", &settings.norm, Between(0, 1), "p of the error |w - w^|^p");
+  f.Real("beta", &settings.beta, Above(0), "weight of the quadratic term");
+  f.Real("kappa", &settings.kappa, Above(0), "its growth an iteration");
+  f.Int("iterations", &settings.iterations, AtLeast(0), "steps of the zero points; 0: nearest");
+  f.Bool("early_stop", &settings.early_stop, "stop once the layer's mean |w - w^| falls no more");
+  EnumField<RoundZero> field(&round_zero, RoundZeroNames());
+  f.Value("round_zero", field, "when iterations start from integer zero points");
+}
+
+std::unique_ptr<LayerRounding> Hqq::Begin(const LayerContext& layer) const {
+  if (!layer.weight.isfinite().all().item<bool>()) {
+    throw Error(layer.name + ": a weight is not finite");
+  }
+  if (!IsMinMax(layer)) throw Error(layer.name + ": scheme 'hqq' needs quant.range minmax");
+  HqqSettings settings = options_.settings;
+  settings.code_max = layer.spec.CodeMax();
+  settings.dtype = TorchType(layer.spec.scale_dtype);
+  settings.round_zero = options_.round_zero == RoundZero::kAlways ||
+                        (options_.round_zero == RoundZero::kAtFourBits && layer.spec.bits == 4);
+  const GroupLayout layout = layer.Layout();
+  QuantizedWeight weight;
+  weight.spec = layer.spec;
+  Diagnostics diagnostics;
+  if (layer.spec.group_size == 0) {
+    const HqqSolution whole = SolveHqq(layer.weight.reshape({1, -1}).contiguous(), settings);
+    diagnostics["mean_error"] = whole.errors;
+    weight.codes = whole.codes.view({layout.out, layout.in});
+    weight.scale = whole.scale.view({1, 1});
+    weight.zero = whole.zero.view({1, 1});
+    return FixedRounding(std::move(weight), std::move(diagnostics));
+  }
+  const std::int64_t even = layout.in / layout.width * layout.width;
+  HqqPart part = SolveColumns(layer, 0, even, layout.width, settings, &diagnostics);
+  if (even < layout.in) {
+    const HqqPart last =
+        SolveColumns(layer, even, layout.in, layout.in - even, settings, &diagnostics);
+    part = {at::cat({part.codes, last.codes}, 1), at::cat({part.scale, last.scale}, 1),
+            at::cat({part.zero, last.zero}, 1)};
+  }
+  weight.codes = part.codes;
+  weight.scale = part.scale;
+  weight.zero = part.zero;
+  return FixedRounding(std::move(weight), std::move(diagnostics));
+}
+
+}  // namespace roundlab

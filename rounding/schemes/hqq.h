@@ -1,0 +1,33 @@
+#pragma once
+
+#include "rounding/scheme.h"
+#include "rounding/solvers/hqq.h"
+
+namespace roundlab {
+
+/// When HQQ's iterations start from an integer zero point.
+enum class RoundZero { kAtFourBits, kAlways, kNever };
+
+/// HQQ (mobiusml/hqq 0.2.8) as SolveHqq has it; needs no data. The zero points are real: it takes
+/// the grid float_zero only, and the range of the weights themselves (minmax), not widened to 0.
+/// Where group_size does not divide a row, the narrower last groups are solved by themselves; the
+/// package refuses that. round_zero is the package's: an integer start at 4 bits.
+///
+/// Diagnoses: mean_error (mean |w - w^| before each iteration).
+class Hqq : public RoundingScheme {
+ public:
+  struct Options {
+    HqqSettings settings;
+    RoundZero round_zero = RoundZero::kAtFourBits;
+    void Fields(FieldVisitor& f);
+  };
+  explicit Hqq(const Options& options) : options_(options) {}
+  std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  bool Tunable() const override { return false; }
+  bool Takes(GridKind grid) const override { return grid == GridKind::kFloatZero; }
+
+ private:
+  Options options_;
+};
+
+}  // namespace roundlab

@@ -1,0 +1,34 @@
+#pragma once
+
+#include "rounding/scheme.h"
+
+namespace roundlab {
+
+/// Learnable weight clipping of OmniQuant (arXiv 2308.13137, equation 2; OpenGVLab/OmniQuant at
+/// 95fae1b, quantize/quantizer.py). Each group's range is clipped by sigmoids of two parameters:
+///   high = sigmoid(gamma) max(W), low = sigmoid(beta) min(W),   gamma = beta = `init` at first
+///   s = clamp((high - low) / Q, 1e-5, 1e4),   z = round(clamp(-low / s, -1e4, 1e4))
+///   w^ = s (clamp(round(w / s) + z, 0, Q) - z)
+/// Straight through round for weights; z passes no gradient, so that both parameters learn through
+/// s alone. min and max do not take in 0, and z may lie outside [0, Q]: both as in the reference
+/// (`own_range`). Where we differ: s is rounded to spec.scale_dtype and floored as MakeGrid does;
+/// sym and sym_full are those of MakeGrid, on the clipped range; and with `own_range: false` so is
+/// asym, on the stage's range.
+/// Meant for adamw at lr 1e-2 without weight decay, schedule constant, loss mse, 20 epochs over 128
+/// rows (40 at 2 bits) at batch 1, select last. The other half of OmniQuant, the learnable
+/// equivalent transformation, is no rounding.
+class OmniQuant : public RoundingScheme {
+ public:
+  struct Options {
+    double init = 4;
+    bool own_range = true;
+    void Fields(FieldVisitor& f);
+  };
+  explicit OmniQuant(const Options& options) : options_(options) {}
+  std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+
+ private:
+  Options options_;
+};
+
+}  // namespace roundlab

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "core/quant/groups.h"
+
+namespace roundlab {
+
+/// Linears that share an input, and how good other weights in their place are.
+struct AwqScaleProblem {
+  std::vector<at::Tensor> weights;  ///< each [out, in] float32
+  at::Tensor absolute_mean;         ///< [in] float32, mean over tokens of |x|
+  /// A weight [out, in] in place of the i-th -> its decoded quantized form.
+  std::function<at::Tensor(const at::Tensor& weight, std::size_t i)> quantize;
+  /// Mean squared difference of the inspected module's outputs with these weights from those with
+  /// the original ones.
+  std::function<double(const std::vector<at::Tensor>& weights)> loss;
+  std::int64_t ratios = 20;
+};
+
+struct AwqScaleSolution {
+  at::Tensor scale;            ///< [in] float32, > 0
+  double ratio = 0;            ///< the chosen r
+  std::vector<double> losses;  ///< of r = i / ratios; may hold what is not finite
+  bool found = true;           ///< false: no loss was finite, scale is 1
+};
+
+/// AWQ's search for the scales of an input's channels (arXiv 2306.00978; mit-han-lab/llm-awq
+/// auto_scale.py at d6e797a):  for r in {0, 1/n, ..., (n-1)/n}
+///   s = max(1e-4, absolute_mean^r),  s <- s / sqrt(max s min s),  W^ = Q(W s) / s
+/// The r of least loss is kept, the first on a tie; r = 0 is no scaling at all.
+AwqScaleSolution SearchAwqScale(const AwqScaleProblem& problem);
+
+struct AwqClipProblem {
+  at::Tensor weight;   ///< [out, in] float32
+  at::Tensor inputs;   ///< [tokens, in] float32, a sample of what the layer sees
+  GroupLayout layout;  ///< of the weight
+  /// Groups [groups, width] -> their decoded quantized form.
+  std::function<at::Tensor(const at::Tensor& groups)> quantize;
+  std::int64_t steps = 20;  ///< candidates in the unit interval
+  double max_shrink = 0.5;  ///< largest part to take away
+};
+
+/// AWQ's search for clipped ranges (auto_clip.py): for each group the c = max|w| (1 - i / steps),
+/// i < max_shrink steps, of least
+///   mean over tokens of (x (Q(clamp(w, -c, c)) - w)^T)^2,  x the group's part of the input,
+/// the largest c on a tie. Returns c, float32 [layout.Count()]. The layers that upstream leaves
+/// alone (q and k) are the caller's business. A whole tensor sums over its rows and a last group
+/// that is narrower is filled with zeros; upstream has neither.
+at::Tensor SearchAwqClip(const AwqClipProblem& problem);
+
+}  // namespace roundlab

@@ -1,0 +1,159 @@
+#include "rounding/stages/awq_scale.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "core/base/error.h"
+#include "rounding/solvers/awq.h"
+#include "rounding/stages/scale_groups.h"
+#include "rounding/unit_work.h"
+
+namespace roundlab {
+namespace {
+
+using Inputs = std::map<const LinearSlot*, at::Tensor>;
+
+/// What these slots are fed, [tokens, in] float32, when `rows` of hidden states go through the
+/// unit; no further than the last of them.
+Inputs Watch(const Unit& unit, const std::vector<LinearSlot*>& slots, const at::Tensor& rows) {
+  std::map<const LinearSlot*, std::vector<at::Tensor>> seen;
+  std::size_t left = 0;
+  for (LinearSlot* slot : slots) {
+    slot->on_input = [&seen, &left, slot](const at::Tensor& x) {
+      seen[slot].push_back(x.reshape({-1, x.size(-1)}).to(at::kFloat));
+      if (--left == 0) throw ForwardReached();
+    };
+  }
+  ForRows(rows, [&](const at::Tensor& part, std::int64_t /*first*/) {
+    left = slots.size();
+    try {
+      unit.Forward(part);
+    } catch (const ForwardReached&) {
+    }
+  });
+  Inputs inputs;
+  for (LinearSlot* slot : slots) {
+    slot->on_input = {};
+    inputs[slot] = at::cat(seen.at(slot));
+  }
+  return inputs;
+}
+
+/// The search for one group's scales.
+class GroupSearch {
+ public:
+  GroupSearch(UnitWork* work, const ScaleGroup& group, const at::Tensor& rows)
+      : work_(work), group_(group), rows_(rows), alone_(group.watched == group.slots) {
+    std::vector<LinearSlot*> all = group.watched;
+    if (!alone_) all.push_back(group.slots[0]);
+    original_ = Watch(work->unit(), all, rows);
+    for (const LinearSlot* slot : group.slots) specs_.push_back(work->Spec(*slot));
+  }
+
+  AwqScaleSolution Run(std::int64_t ratios) {
+    AwqScaleProblem problem;
+    for (const LinearSlot* slot : group_.slots) problem.weights.push_back(slot->weight);
+    problem.absolute_mean = original_.at(group_.slots[0]).abs().mean(0);
+    problem.ratios = ratios;
+    problem.quantize = [this](const at::Tensor& weight, std::size_t i) {
+      return specs_[i] ? RoundTrip(weight, *specs_[i]) : weight;
+    };
+    problem.loss = [this](const std::vector<at::Tensor>& weights) { return Loss(weights); };
+    return SearchAwqScale(problem);
+  }
+
+ private:
+  static at::Tensor RoundTrip(const at::Tensor& weight, const QuantSpec& spec) {
+    const GroupLayout layout = GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);
+    const at::Tensor groups = layout.Split(weight);
+    return QuantizeAffine(groups, {}, MakeGrid(MinMaxRange(groups), spec), layout, spec)
+        .Dequantize();
+  }
+
+  double Loss(const std::vector<at::Tensor>& weights) {
+    if (alone_) {
+      const at::Tensor gap = weights[0] - group_.slots[0]->weight;
+      return MeanSquare(at::mm(original_.at(group_.slots[0]), gap.t()));
+    }
+    for (std::size_t i = 0; i < weights.size(); ++i) group_.slots[i]->effective = weights[i];
+    const Inputs changed = Watch(work_->unit(), group_.watched, rows_);
+    for (LinearSlot* slot : group_.slots) slot->effective.reset();
+    double loss = 0;
+    for (const LinearSlot* slot : group_.watched) {
+      loss += MeanSquare(at::mm(changed.at(slot) - original_.at(slot), slot->weight.t()));
+    }
+    return loss;
+  }
+
+  static double MeanSquare(const at::Tensor& values) {
+    return values.square().mean(at::kDouble).item<double>();
+  }
+
+  UnitWork* work_;
+  const ScaleGroup& group_;
+  const at::Tensor rows_;
+  const bool alone_;  // the group's own outputs are what is compared
+  Inputs original_;
+  std::vector<std::optional<QuantSpec>> specs_;
+};
+
+}  // namespace
+
+void AwqScale::Options::Fields(FieldVisitor& f) {
+  f.Int("ratios", &ratios, AtLeast(1), "exponents i / ratios of mean |x| that are tried");
+  f.Int("sequences", &sequences, AtLeast(0), "calibration sequences of the search; 0: all");
+  f.Bool("scale_norms", &scale_norms, "scale what norms feed: q, k, v, gate and up");
+  f.Bool("scale_output", &scale_output, "scale the attention's output layer, folded into v");
+  f.Bool("scale_down", &scale_down, "scale down, folded into up");
+}
+
+StageNeeds AwqScale::Needs(const QuantOptions& /*quant*/) const {
+  StageNeeds needs;
+  needs.tokens = true;
+  needs.original = true;
+  return needs;
+}
+
+void AwqScale::Apply(UnitWork* work) const {
+  const at::NoGradGuard no_grad;
+  at::Tensor rows = work->Inputs(Chain::kOriginal);
+  if (options_.sequences > 0) rows = rows.narrow(0, 0, std::min(options_.sequences, rows.size(0)));
+  for (const auto& block : work->unit().blocks()) {
+    std::vector<ScaleGroup> groups;
+    const auto add = [&](bool wanted, std::vector<ScaleGroup> found) {
+      if (!wanted) return;
+      for (ScaleGroup& group : found) groups.push_back(std::move(group));
+    };
+    add(options_.scale_norms, NormGroups(block.get()));
+    add(options_.scale_output, OutputGroups(block.get()));
+    add(options_.scale_down, DownGroups(block.get()));
+    std::vector<std::pair<const ScaleGroup*, at::Tensor>> found;
+    for (const ScaleGroup& group : groups) {
+      const std::string& name = group.slots[0]->name;
+      if (!group.obstacle.empty()) {
+        work->log().Write(name + ": not scaled, since " + group.obstacle);
+        continue;
+      }
+      const AwqScaleSolution solution = GroupSearch(work, group, rows).Run(options_.ratios);
+      if (!solution.found) {
+        work->log().Write(name + ": not scaled, since no loss was finite");
+        continue;
+      }
+      for (const LinearSlot* slot : group.slots) {
+        work->sink()->Array("layers/" + slot->name + "/awq_ratio", {1}, {solution.ratio});
+      }
+      work->sink()->Array("units/" + name + "/awq_loss",
+                          {static_cast<std::int64_t>(solution.losses.size())}, solution.losses);
+      found.emplace_back(&group, solution.scale);
+    }
+    for (const auto& [group, scale] : found) Fold(*group, scale);
+  }
+  work->Step();
+}
+
+}  // namespace roundlab

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "rounding/stage.h"
+
+namespace roundlab {
+
+/// AWQ's scaling of input channels (arXiv 2306.00978; mit-han-lab/llm-awq auto_scale.py at
+/// d6e797a), found by SearchAwqScale with nearest codes on min-max ranges, and folded into what
+/// comes before:
+///   W <- W diag(s),   norm weight (with its offset) and bias, or rows and bias of v or up, / s
+/// Groups of linears and the outputs that are compared:
+///   those that a norm feeds   the outputs of the branches they are in (attention, MLP)
+///   attention's output        its own; folded into v, where v and it have the same channels
+///   down                      its own; folded into up, where the MLP is gated or its activation
+///   relu
+/// All groups of a block are searched before one is folded, on the unquantized model's inputs. A
+/// group that can't be folded (grouped-query attention, fused q, k and v, experts, another
+/// activation, a norm with other readers) keeps its weights, which is told.
+///
+/// Where we differ: the search runs on the first `sequences` calibration sequences, mean |x| too
+/// (upstream: on all; 0 is all).
+///
+/// Records layers/<name>/awq_ratio for each scaled layer and units/<first layer>/awq_loss.
+class AwqScale : public Stage {
+ public:
+  struct Options {
+    std::int64_t ratios = 20;
+    std::int64_t sequences = 8;
+    bool scale_norms = true;
+    bool scale_output = true;
+    bool scale_down = true;
+    void Fields(FieldVisitor& f);
+  };
+  explicit AwqScale(const Options& options) : options_(options) {}
+
+  StageKind Kind() const override { return StageKind::kTransform; }
+  StageNeeds Needs(const QuantOptions& quant) const override;
+  void Apply(UnitWork* work) const override;
+
+ private:
+  Options options_;
+};
+
+}  // namespace roundlab

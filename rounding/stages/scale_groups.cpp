@@ -1,0 +1,108 @@
+#include "rounding/stages/scale_groups.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+namespace roundlab {
+namespace {
+
+LinearSlot* Find(DecoderBlock* block, LinearRole role) {
+  for (LinearSlot* slot : block->Linears()) {
+    if (slot->role == role && slot->expert < 0) return slot;
+  }
+  return nullptr;
+}
+
+std::vector<LinearSlot*> Readers(DecoderBlock* block, const std::vector<std::size_t>& inputs) {
+  std::vector<LinearSlot*> slots;
+  for (LinearSlot* slot : block->Linears()) {
+    if (std::find(inputs.begin(), inputs.end(), slot->input) != inputs.end()) slots.push_back(slot);
+  }
+  return slots;
+}
+
+bool InAttention(LinearRole role) {
+  return role == LinearRole::kQuery || role == LinearRole::kKey || role == LinearRole::kValue ||
+         role == LinearRole::kQueryKeyValue;
+}
+
+/// Divides rows [first, first + s) of a linear and of its bias by s.
+void DivideRows(LinearSlot* slot, std::int64_t first, const at::Tensor& s) {
+  slot->weight = slot->weight.clone();
+  slot->weight.narrow(0, first, s.numel()).div_(s.unsqueeze(1));
+  if (!slot->bias.defined()) return;
+  slot->bias = slot->bias.clone();
+  slot->bias.narrow(0, first, s.numel()).div_(s);
+}
+
+void DivideNorm(NormSlot* norm, const at::Tensor& s) {
+  norm->weight = (norm->weight + norm->plan.offset) / s - norm->plan.offset;
+  if (norm->bias.defined()) norm->bias = norm->bias / s;
+}
+
+}  // namespace
+
+std::vector<ScaleGroup> NormGroups(DecoderBlock* block) {
+  std::vector<ScaleGroup> groups;
+  for (NormSlot* norm : block->Norms()) {
+    if (norm->plan.place == NormPlace::kQuery || norm->plan.place == NormPlace::kKey) continue;
+    ScaleGroup group;
+    group.slots = Readers(block, norm->plan.feeds);
+    if (group.slots.empty()) continue;
+    bool attention = false;
+    bool mlp = false;
+    for (const LinearSlot* slot : group.slots) {
+      (InAttention(slot->role) ? attention : mlp) = true;
+      if (slot->expert >= 0) group.obstacle = "it feeds experts";
+    }
+    if (attention) group.watched.push_back(Find(block, LinearRole::kAttentionOutput));
+    if (mlp) group.watched.push_back(Find(block, LinearRole::kDown));
+    group.divide_input = [norm](const at::Tensor& s) { DivideNorm(norm, s); };
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+std::vector<ScaleGroup> OutputGroups(DecoderBlock* block) {
+  LinearSlot* output = Find(block, LinearRole::kAttentionOutput);
+  if (output == nullptr) return {};
+  ScaleGroup group;
+  group.slots = {output};
+  group.watched = {output};
+  LinearSlot* value = Find(block, LinearRole::kValue);
+  if (value == nullptr) {
+    group.obstacle = "v is stored in one matrix with q and k";
+  } else if (value->weight.size(0) != output->weight.size(1)) {
+    group.obstacle = "v has other channels (grouped-query attention)";
+  }
+  group.divide_input = [value](const at::Tensor& s) { DivideRows(value, 0, s); };
+  return {std::move(group)};
+}
+
+std::vector<ScaleGroup> DownGroups(DecoderBlock* block) {
+  LinearSlot* down = Find(block, LinearRole::kDown);
+  if (down == nullptr) return {};
+  ScaleGroup group;
+  group.slots = {down};
+  group.watched = {down};
+  LinearSlot* up = Find(block, LinearRole::kUp);
+  std::int64_t first = 0;
+  if (up == nullptr) {
+    up = Find(block, LinearRole::kGateUp);  // rows of gate, then those of up
+    first = down->weight.size(1);
+  }
+  const MlpPlan& mlp = block->plan().mlp;
+  if (!mlp.gated && mlp.activation != Activation::kRelu) {
+    group.obstacle = "its activation does not pass a factor on";
+  }
+  group.divide_input = [up, first](const at::Tensor& s) { DivideRows(up, first, s); };
+  return {std::move(group)};
+}
+
+void Fold(const ScaleGroup& group, const at::Tensor& s) {
+  for (LinearSlot* slot : group.slots) slot->weight = slot->weight * s;
+  group.divide_input(s);
+}
+
+}  // namespace roundlab

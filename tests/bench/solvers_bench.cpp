@@ -1,0 +1,63 @@
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <benchmark/benchmark.h>
+
+#include <tuple>
+
+#include "core/quant/grid.h"
+#include "rounding/solvers/gptq.h"
+#include "rounding/solvers/hqq.h"
+
+namespace roundlab {
+namespace {
+
+/// SmolLM2's down_proj: the largest second moment of its blocks.
+constexpr std::int64_t kOut = 576;
+constexpr std::int64_t kIn = 1536;
+
+at::Tensor SecondMoment() {
+  const at::Tensor x = at::randn({4096, kIn});
+  return at::mm(x.t(), x) / 2048;
+}
+
+/// The factors and matrix products of GPTQ and nothing else.
+void GptqFloor(benchmark::State& state) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor hessian = SecondMoment();
+  const at::Tensor weight = at::randn({kOut, kIn});
+  for (auto _ : state) {
+    const at::Tensor lower = std::get<0>(at::linalg_cholesky_ex(hessian));
+    const at::Tensor upper = std::get<0>(at::linalg_cholesky_ex(at::cholesky_inverse(lower), true));
+    at::Tensor w = weight.clone();
+    for (std::int64_t end = 128; end < kIn; end += 128) {
+      w.narrow(1, end, kIn - end)
+          .addmm_(w.narrow(1, end - 128, 128),
+                  upper.narrow(0, end - 128, 128).narrow(1, end, kIn - end));
+    }
+    benchmark::DoNotOptimize(w);
+  }
+}
+BENCHMARK(GptqFloor)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+void GptqSolver(benchmark::State& state) {
+  GptqProblem problem;
+  problem.weight = at::randn({kOut, kIn});
+  problem.hessian = SecondMoment();
+  problem.grid = [](const at::Tensor& groups, const at::Tensor&) {
+    return MakeGrid(MinMaxRange(groups), {});
+  };
+  for (auto _ : state) benchmark::DoNotOptimize(SolveGptq(problem, {}));
+}
+BENCHMARK(GptqSolver)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+void HqqSolver(benchmark::State& state) {
+  const at::Tensor groups = at::randn({kOut * kIn / 64, 64}) * 0.05;
+  HqqSettings settings;
+  settings.early_stop = false;
+  for (auto _ : state) benchmark::DoNotOptimize(SolveHqq(groups, settings));
+  state.SetItemsProcessed(state.iterations() * kOut * kIn);
+}
+BENCHMARK(HqqSolver)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace roundlab

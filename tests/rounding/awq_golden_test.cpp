@@ -1,0 +1,240 @@
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <regex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/quant/grid.h"
+#include "core/quant/groups.h"
+#include "rounding/solvers/awq.h"
+#include "tests/support/golden_tensors.h"
+#include "tests/support/shared_data.h"
+#include "tests/support/tensor_matchers.h"
+
+namespace roundlab {
+namespace {
+
+using testing::GoldenDoubles;
+using testing::GoldenTensor;
+using testing::TensorNear;
+using Weights = std::vector<at::Tensor>;
+
+/// The scheme of a tensor name: "w4g32" or, a group a row, "w4grow".
+struct AwqScheme {
+  AwqScheme(const std::string& bits, const std::string& group)
+      : code_max(std::exp2(std::stod(bits)) - 1),
+        group_size(group == "row" ? -1 : std::stoll(group)) {}
+
+  GroupLayout Layout(const at::Tensor& weight) const {
+    return GroupLayout::For(weight.size(0), weight.size(1), group_size);
+  }
+  AffineGrid Grid(const at::Tensor& groups) const {
+    const GroupRange range = MinMaxRange(groups);
+    const at::Tensor scale = (range.high - range.low) / code_max;
+    return {scale, (-range.low / scale).round()};
+  }
+  at::Tensor Codes(const at::Tensor& groups) const {
+    const AffineGrid grid = Grid(groups);
+    return (groups / grid.scale.unsqueeze(1))
+        .round()
+        .add(grid.zero.unsqueeze(1))
+        .clamp(0, code_max);
+  }
+  at::Tensor Decoded(const at::Tensor& groups) const {
+    const AffineGrid grid = Grid(groups);
+    return grid.scale.unsqueeze(1) * (Codes(groups) - grid.zero.unsqueeze(1));
+  }
+
+  double code_max;
+  std::int64_t group_size;
+};
+
+/// The modules of the file's block, with their inputs.
+class AwqGoldenBlock {
+ public:
+  explicit AwqGoldenBlock(const SafetensorsFile& file) : file_(file) {}
+
+  at::Tensor Weight(const std::string& linear) const { return GoldenTensor(file_, "W." + linear); }
+  /// k and v share q's input, up shares gate's.
+  at::Tensor Input(std::string linear) const {
+    if (linear == "self_attn.k_proj" || linear == "self_attn.v_proj") linear = "self_attn.q_proj";
+    if (linear == "mlp.up_proj") linear = "mlp.gate_proj";
+    return GoldenTensor(file_, "in." + linear);
+  }
+
+  static std::vector<std::string> Linears(const std::string& part) {
+    if (part == "qkv") return {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"};
+    if (part == "gateup") return {"mlp.gate_proj", "mlp.up_proj"};
+    return {part == "down" ? "mlp.down_proj" : "self_attn.o_proj"};
+  }
+
+  /// Outputs of the module that is inspected for `part`.
+  at::Tensor Inspect(const std::string& part, const Weights& w) const {
+    const at::Tensor x = Input(Linears(part)[0]);
+    if (part == "qkv") return at::mm(Attend(x, w), Weight("self_attn.o_proj").t());
+    if (part != "gateup") return at::mm(x, w[0].t());
+    const at::Tensor hidden = at::silu(at::mm(x, w[0].t())) * at::mm(x, w[1].t());
+    return at::mm(hidden, Weight("mlp.down_proj").t());
+  }
+
+ private:
+  std::int64_t Number(const std::string& key) const { return std::stoll(file_.metadata().at(key)); }
+
+  at::Tensor Rotate(const at::Tensor& x) const {  // [samples, heads, positions, dim]
+    const std::int64_t half = x.size(3) / 2;
+    const double theta = std::stod(file_.metadata().at("rope_theta"));
+    const at::Tensor frequency =
+        at::pow(theta, at::arange(half, at::kDouble) / -static_cast<double>(half));
+    const at::Tensor angle = at::outer(at::arange(x.size(2), at::kDouble), frequency);
+    const at::Tensor cosine = angle.cos().to(at::kFloat);
+    const at::Tensor sine = angle.sin().to(at::kFloat);
+    const at::Tensor a = x.narrow(3, 0, half);
+    const at::Tensor b = x.narrow(3, half, half);
+    return at::cat({a * cosine - b * sine, b * cosine + a * sine}, 3);
+  }
+
+  at::Tensor Attend(const at::Tensor& x, const Weights& w) const {
+    const std::int64_t heads = Number("num_attention_heads");
+    const std::int64_t kv_heads = Number("num_key_value_heads");
+    const std::int64_t positions = Number("positions");
+    const auto split = [&](std::size_t i, std::int64_t count) {
+      return at::mm(x, w[i].t()).view({-1, positions, count, w[i].size(0) / count}).transpose(1, 2);
+    };
+    const at::Tensor q = Rotate(split(0, heads));
+    const at::Tensor k = Rotate(split(1, kv_heads)).repeat_interleave(heads / kv_heads, 1);
+    const at::Tensor v = split(2, kv_heads).repeat_interleave(heads / kv_heads, 1);
+    const at::Tensor future = at::ones({positions, positions}, at::kBool).triu(1);
+    const at::Tensor scores =
+        (at::matmul(q, k.transpose(2, 3)) / std::sqrt(static_cast<double>(q.size(3))))
+            .masked_fill(future, -INFINITY);
+    return at::matmul(scores.softmax(3), v).transpose(1, 2).reshape({x.size(0), -1});
+  }
+
+  const SafetensorsFile& file_;
+};
+
+#define ROUNDLAB_AWQ_GOLDEN_OR_SKIP(file)                                 \
+  ROUNDLAB_SHARED_OR_SKIP(path, "golden/methods/awq_golden.safetensors"); \
+  const SafetensorsFile file(path)
+
+TEST(AwqGoldenTest, LossesRatiosAndScalesAreTheOriginals) {
+  ROUNDLAB_AWQ_GOLDEN_OR_SKIP(file);
+  const AwqGoldenBlock block(file);
+  const std::regex form(R"(((?:mha\.)?w(\d+)g(\d+|row)\.(qkv|gateup|down|o))\.scales)");
+  int cases = 0;
+  for (const TensorView& tensor : file.tensors()) {
+    std::smatch m;
+    if (!std::regex_match(tensor.name, m, form)) continue;
+    ++cases;
+    SCOPED_TRACE(m.str(1));
+    const std::string part = m.str(4);
+    const AwqScheme scheme(m.str(2), m.str(3));
+    AwqScaleProblem problem;
+    for (const std::string& linear : AwqGoldenBlock::Linears(part)) {
+      problem.weights.push_back(block.Weight(linear));
+    }
+    const at::Tensor losses = GoldenDoubles(file, m.str(1) + ".loss");
+    problem.ratios = losses.numel();
+    problem.absolute_mean = block.Input(AwqGoldenBlock::Linears(part)[0]).abs().mean(0);
+    problem.quantize = [&](const at::Tensor& w, std::size_t /*i*/) {
+      const GroupLayout layout = scheme.Layout(w);
+      return layout.Join(scheme.Decoded(layout.Split(w)));
+    };
+    const at::Tensor outputs = block.Inspect(part, problem.weights);
+    problem.loss = [&](const Weights& w) {
+      return (block.Inspect(part, w) - outputs).square().mean(at::kDouble).item<double>();
+    };
+    const AwqScaleSolution solution = SearchAwqScale(problem);
+    EXPECT_TRUE(solution.found);
+    EXPECT_TRUE(TensorNear(at::tensor(solution.losses, at::kDouble), losses, 0, 3e-3));
+    EXPECT_DOUBLE_EQ(solution.ratio, std::stod(file.metadata().at(m.str(1) + ".best_ratio")));
+    EXPECT_TRUE(TensorNear(solution.scale, GoldenTensor(file, tensor.name), 0, 1e-5));
+  }
+  EXPECT_GT(cases, 0);
+}
+
+/// A linear's weight and inputs after all scales of scheme `s` are folded.
+std::pair<at::Tensor, at::Tensor> Folded(const SafetensorsFile& file, const std::string& s,
+                                         const std::string& linear) {
+  const AwqGoldenBlock block(file);
+  at::Tensor weight = block.Weight(linear);
+  at::Tensor inputs = block.Input(linear);
+  if (linear == "mlp.up_proj") {
+    weight = weight / GoldenTensor(file, s + ".down.scales").unsqueeze(1);
+  }
+  for (const std::string part : {"qkv", "gateup", "down"}) {
+    for (const std::string& name : AwqGoldenBlock::Linears(part)) {
+      if (name != linear) continue;
+      const at::Tensor scale = GoldenTensor(file, s + "." + part + ".scales");
+      return {weight * scale, inputs / scale};
+    }
+  }
+  return {weight, inputs};
+}
+
+TEST(AwqGoldenTest, ClipsAreTheOriginals) {
+  ROUNDLAB_AWQ_GOLDEN_OR_SKIP(file);
+  const std::regex form(R"((w(\d+)g(\d+|row))\.clip\.(.+))");
+  int cases = 0;
+  for (const TensorView& tensor : file.tensors()) {
+    std::smatch m;
+    if (!std::regex_match(tensor.name, m, form)) continue;
+    ++cases;
+    SCOPED_TRACE(tensor.name);
+    const AwqScheme scheme(m.str(2), m.str(3));
+    const auto [weight, inputs] = Folded(file, m.str(1), m.str(4));
+    AwqClipProblem problem;
+    problem.weight = weight;
+    const std::int64_t stride = inputs.size(0) / std::stoll(file.metadata().at("clip_tokens"));
+    problem.inputs = inputs.slice(0, 0, inputs.size(0), stride).contiguous();
+    problem.layout = scheme.Layout(weight);
+    problem.quantize = [&](const at::Tensor& groups) { return scheme.Decoded(groups); };
+    const at::Tensor golden = GoldenTensor(file, tensor.name);
+    const at::Tensor clip = SearchAwqClip(problem).view(golden.sizes());
+    const at::Tensor same = (clip - golden).abs() <= 1e-5 * golden;
+    EXPECT_GE(same.to(at::kDouble).mean().item<double>(), 0.97);
+  }
+  EXPECT_GT(cases, 0);
+}
+
+TEST(AwqGoldenTest, GridsAfterFoldingAndClippingAreTheOriginals) {
+  ROUNDLAB_AWQ_GOLDEN_OR_SKIP(file);
+  const std::regex form(R"((w(\d+)g(\d+|row))\.final\.scale\.(.+))");
+  int cases = 0;
+  for (const TensorView& tensor : file.tensors()) {
+    std::smatch m;
+    if (!std::regex_match(tensor.name, m, form)) continue;
+    ++cases;
+    SCOPED_TRACE(tensor.name);
+    const AwqScheme scheme(m.str(2), m.str(3));
+    const at::Tensor weight = Folded(file, m.str(1), m.str(4)).first;
+    const GroupLayout layout = scheme.Layout(weight);
+    at::Tensor groups = layout.Split(weight);
+    const std::string clip = m.str(1) + ".clip." + m.str(4);
+    if (file.Find(clip) != nullptr) {
+      const at::Tensor bound = GoldenTensor(file, clip).reshape({-1, 1});
+      groups = at::min(at::max(groups, -bound), bound);
+    }
+    const AffineGrid grid = scheme.Grid(groups);
+    const at::Tensor scale = GoldenTensor(file, tensor.name);
+    EXPECT_TRUE(TensorNear(grid.scale.view(scale.sizes()), scale, 0, 1e-5));
+    const at::Tensor zero = GoldenTensor(file, m.str(1) + ".final.zero." + m.str(4));
+    // Two clipped tails put the zero point on a tie, which the last bit decides.
+    const at::Tensor off = (grid.zero.view(zero.sizes()).to(at::kLong) - zero).abs();
+    EXPECT_LE(off.max().item<std::int64_t>(), 1);
+    EXPECT_LE(off.to(at::kDouble).mean().item<double>(), 0.03);
+    const std::string codes = m.str(1) + ".final.codes." + m.str(4);
+    if (file.Find(codes) == nullptr) continue;
+    const at::Tensor golden = GoldenTensor(file, codes);
+    const at::Tensor own = layout.Join(scheme.Codes(groups)).narrow(0, 0, golden.size(0));
+    const at::Tensor same = own.to(at::kLong) == golden;
+    EXPECT_GE(same.to(at::kDouble).mean().item<double>(), 0.97);
+  }
+  EXPECT_GT(cases, 0);
+}
+
+}  // namespace
+}  // namespace roundlab

@@ -1,0 +1,53 @@
+#include "rounding/diagnostics.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "rounding/schemes/rtn.h"
+#include "tests/rounding/tuning.h"
+#include "tests/support/random_tensor.h"
+
+namespace roundlab {
+namespace {
+
+using testing::RandomTensor;
+
+TEST(DescribeLayerTest, ByHand) {
+  const at::Tensor weight = RandomTensor({6, 32}, 1);
+  const LayerContext context =
+      testing::MakeLayer(weight, {3, 32, GridKind::kAsym, ScaleType::kFloat32});
+  QuantizedWeight rounded =
+      RoundingSchemes().FromText("type: rtn").make()->Begin(context)->Finish();
+  const at::Tensor at_ends = at::logical_or(rounded.codes == 0, rounded.codes == 7);
+  // Two codes are not the nearest.
+  rounded.codes = rounded.codes.clone();
+  for (const std::int64_t place : {5, 40}) {
+    at::Tensor code = rounded.codes.view({-1})[place];
+    code.fill_(code.item<int>() == 3 ? 4 : 3);
+  }
+  const at::Tensor inputs = RandomTensor({2, 5, 32}, 2);
+  testing::Recorder recorder;
+  DescribeLayer(context, *FixedRounding(rounded), rounded, inputs, &recorder);
+  const auto value = [&](const std::string& name) {
+    return recorder.values.at("layers/layer/" + name);
+  };
+  EXPECT_DOUBLE_EQ(value("flip_rate").at(0), 2.0 / 192);
+  const at::Tensor low = (rounded.codes == 0).to(at::kDouble).mean();
+  const at::Tensor high = (rounded.codes == 7).to(at::kDouble).mean();
+  EXPECT_NEAR(value("saturation").at(0), low.item<double>(), 1e-6);
+  EXPECT_NEAR(value("saturation").at(1), high.item<double>(), 1e-6);
+  const at::Tensor error = (weight - rounded.Dequantize()).to(at::kDouble);
+  const double snr = 10 * std::log10(weight.to(at::kDouble).square().sum().item<double>() /
+                                     error.square().sum().item<double>());
+  EXPECT_NEAR(value("weight_snr_db").at(0), snr, 1e-4);
+  const at::Tensor x = inputs.view({-1, 32}).to(at::kDouble);
+  const double output =
+      10 * std::log10(at::mm(x, weight.t().to(at::kDouble)).square().sum().item<double>() /
+                      at::mm(x, error.t()).square().sum().item<double>());
+  EXPECT_NEAR(value("output_snr_db").at(0), output, 1e-3);
+}
+
+}  // namespace
+}  // namespace roundlab

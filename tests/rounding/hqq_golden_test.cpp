@@ -1,0 +1,55 @@
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <string>
+
+#include "rounding/solvers/hqq.h"
+#include "tests/support/golden_tensors.h"
+#include "tests/support/shared_data.h"
+#include "tests/support/tensor_matchers.h"
+
+namespace roundlab {
+namespace {
+
+using testing::GoldenTensor;
+using testing::TensorNear;
+
+TEST(HqqGoldenTest, CodesGridsAndDecodedWeightsAreThePackages) {
+  ROUNDLAB_SHARED_OR_SKIP(path, "golden/methods/oneshot_golden.safetensors");
+  const SafetensorsFile file(path);
+  const std::regex form(R"((.+)\.hqq\.w(\d+)\.g(\d+)\.codes)");
+  int cases = 0;
+  for (const TensorView& tensor : file.tensors()) {
+    std::smatch m;
+    if (!std::regex_match(tensor.name, m, form)) continue;
+    ++cases;
+    const std::string name = tensor.name.substr(0, tensor.name.size() - 6);
+    SCOPED_TRACE(name);
+    HqqSettings settings;
+    settings.code_max = static_cast<double>((1 << std::stoi(m.str(2))) - 1);
+    const at::Tensor weight = GoldenTensor(file, m.str(1) + ".W");
+    const HqqSolution solution =
+        SolveHqq(weight.reshape({-1, std::stoll(m.str(3))}).contiguous(), settings);
+    const at::Tensor scale = GoldenTensor(file, name + ".scale");
+    EXPECT_TRUE(TensorNear(solution.scale.view(scale.sizes()), scale, 0, 1e-6));
+    // Zero points are means of codes up to 15 over a group, with powers known to some eps.
+    const at::Tensor zero = GoldenTensor(file, name + ".zero");
+    EXPECT_TRUE(TensorNear(solution.zero.view(zero.sizes()), zero, 2e-5, 0));
+    const at::Tensor codes = GoldenTensor(file, name + ".codes");
+    const at::Tensor own = solution.codes.view(codes.sizes()).to(at::kLong);
+    EXPECT_LE((own != codes).sum().item<std::int64_t>(), codes.numel() / 2000);
+    EXPECT_LE((own - codes).abs().max().item<std::int64_t>(), 1);
+    const at::Tensor decoded =
+        solution.scale.unsqueeze(1) * (solution.codes - solution.zero.unsqueeze(1));
+    const at::Tensor golden = GoldenTensor(file, name + ".dequantised");
+    const auto error = [&](const at::Tensor& w) {
+      return (w.reshape(weight.sizes()) - weight).to(at::kDouble).square().mean().item<double>();
+    };
+    EXPECT_NEAR(error(decoded), error(golden), 1e-4 * error(golden));
+  }
+  EXPECT_GT(cases, 0);
+}
+
+}  // namespace
+}  // namespace roundlab

@@ -1,0 +1,158 @@
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/model/model.h"
+#include "rounding/pipeline.h"
+#include "rounding/range.h"
+#include "rounding/stages/scale_groups.h"
+#include "tests/support/random_tensor.h"
+#include "tests/support/tensor_matchers.h"
+#include "tests/support/tiny_model.h"
+
+namespace roundlab {
+namespace {
+
+using testing::RandomTensor;
+using testing::TensorNear;
+
+/// One-shot methods on a tiny model, from calibration tokens to the weights that are kept.
+class OneShotPipelineTest : public ::testing::Test {
+ protected:
+  OneShotPipelineTest() : folder_(::testing::TempDir() + "/oneshot_" + std::to_string(::getpid())) {
+    testing::TinyModel().Write(folder_);
+    files_ = std::make_unique<ModelFiles>(folder_);
+    at::Generator generator = at::detail::createCPUGenerator(3);
+    inputs_.source = files_.get();
+    inputs_.tokens = at::randint(0, 256, {24, 16}, generator, at::TensorOptions(at::kLong));
+    inputs_.seed = 1;
+    quant_.spec.bits = 3;
+    quant_.spec.group_size = 16;
+  }
+  ~OneShotPipelineTest() override { std::filesystem::remove_all(folder_); }
+
+  QuantizedModel Run(const std::vector<std::string>& stages, RunRecord* record = nullptr) {
+    std::vector<StageRecipe> pipeline;
+    for (const std::string& text : stages) pipeline.push_back(Stages().FromText(text));
+    RunRecord none;
+    Log log("", true);
+    return QuantizeModel(inputs_, quant_, pipeline, record != nullptr ? record : &none, &log);
+  }
+  at::Tensor Hidden(const std::function<void(DecoderBlock*)>& change) {
+    return LanguageModel(*files_, at::kFloat, change).Hidden(inputs_.tokens);
+  }
+  /// Mean squared error of the last hidden states.
+  double Error(const QuantizedModel& model) {
+    const at::Tensor gap = Hidden([&](DecoderBlock* block) { model.ApplyTo(block); }) -
+                           Hidden([](DecoderBlock* /*block*/) {});
+    return gap.square().mean(at::kDouble).item<double>();
+  }
+
+  std::string folder_;
+  std::unique_ptr<ModelFiles> files_;
+  PipelineInputs inputs_;
+  QuantOptions quant_;
+};
+
+constexpr const char* kNearest = "type: round\nscheme: {type: rtn}";
+
+std::string Round(const std::string& scheme) { return "type: round\nscheme: {" + scheme + "}"; }
+
+TEST_F(OneShotPipelineTest, GptqLosesLessThanNearestCodes) {
+  const double nearest = Error(Run({kNearest}));
+  for (const char* options : {"", ", true_sequential: true", ", order: activation",
+                              ", asymmetric: true", ", order: group_aware, in_double: true"}) {
+    EXPECT_LT(Error(Run({Round(std::string("type: gptq") + options)})), 0.9 * nearest) << options;
+  }
+}
+
+TEST_F(OneShotPipelineTest, SequentialCalibrationSeesWhatIsRoundedInTheBlock) {
+  const auto plain = Run({Round("type: gptq")}).layers();
+  const auto sequential = Run({Round("type: gptq, true_sequential: true")}).layers();
+  const auto same = [&](const std::string& name) {
+    return at::equal(plain.at(name).codes, sequential.at(name).codes);
+  };
+  EXPECT_TRUE(same("model.layers.0.self_attn.v_proj"));
+  EXPECT_FALSE(same("model.layers.0.self_attn.o_proj"));
+  EXPECT_FALSE(same("model.layers.0.mlp.down_proj"));
+}
+
+TEST_F(OneShotPipelineTest, RangesGetTheirStatistics) {
+  for (const char* range : {"type: mse\nweight_by_inputs: true", "type: awq_clip"}) {
+    quant_.range = RangeEstimators().FromText(range);
+    for (const char* scheme : {"type: rtn", "type: gptq"}) {
+      EXPECT_TRUE(std::isfinite(Error(Run({Round(scheme)})))) << range << scheme;
+    }
+  }
+}
+
+TEST_F(OneShotPipelineTest, HqqNeedsNoData) {
+  quant_.spec.grid = GridKind::kFloatZero;
+  inputs_.tokens.reset();
+  const QuantizedModel model = Run({Round("type: hqq")});
+  EXPECT_EQ(model.layers().size(), 14U);
+}
+
+TEST_F(OneShotPipelineTest, LorcMendsWhatRoundingLost) {
+  const QuantizedModel plain = Run({kNearest});
+  RunRecord record;
+  const QuantizedModel mended = Run({kNearest, "type: lorc\nrank: 4"}, &record);
+  EXPECT_LT(Error(mended), Error(plain));
+  for (const auto& [name, weight] : mended.layers()) {
+    EXPECT_TRUE(at::equal(weight.codes, plain.layers().at(name).codes));
+    EXPECT_EQ(weight.left.size(1), 4);
+    EXPECT_GT(weight.BitsPerWeight(), plain.layers().at(name).BitsPerWeight());
+  }
+  EXPECT_THROW(Run({kNearest, "type: lorc\nrank: 1000"}), roundlab::Error);
+}
+
+TEST_F(OneShotPipelineTest, FoldedScalesLeaveTheModelAsItIs) {
+  const at::Tensor before = Hidden([](DecoderBlock* /*block*/) {});
+  int folded = 0;
+  const at::Tensor after = Hidden([&](DecoderBlock* block) {
+    for (const auto& groups : {NormGroups(block), OutputGroups(block), DownGroups(block)}) {
+      for (const ScaleGroup& group : groups) {
+        if (!group.obstacle.empty()) continue;
+        Fold(group, RandomTensor({group.slots[0]->weight.size(1)}, 7).exp());
+        ++folded;
+      }
+    }
+  });
+  EXPECT_GE(folded, 6);
+  EXPECT_TRUE(TensorNear(after, before, 1e-4, 1e-4));
+}
+
+TEST_F(OneShotPipelineTest, ScalesOfSharedHeadsHaveAnObstacle) {
+  LanguageModel(*files_, at::kFloat, [&](DecoderBlock* block) {
+    const bool grouped = block->plan().attention.heads != block->plan().attention.kv_heads;
+    EXPECT_EQ(OutputGroups(block)[0].obstacle,
+              grouped ? "v has other channels (grouped-query attention)" : "");
+    EXPECT_EQ(NormGroups(block).size(), 2U);
+    EXPECT_EQ(NormGroups(block)[0].slots.size(), 3U);
+    EXPECT_EQ(NormGroups(block)[1].slots.size(), 2U);
+  });
+}
+
+TEST_F(OneShotPipelineTest, AwqScalesLoseLessThanNearestCodesAlone) {
+  RunRecord record;
+  const QuantizedModel scaled = Run({"type: awq_scale", kNearest}, &record);
+  EXPECT_LT(Error(scaled), Error(Run({kNearest})));
+  EXPECT_EQ(scaled.tensors().count("model.layers.0.input_layernorm.weight"), 1U);
+  const QuantizedModel again = Run({"type: awq_scale", kNearest});
+  EXPECT_EQ(scaled.CodesSha256(), again.CodesSha256());
+  // r = 0 is no scaling at all.
+  const QuantizedModel none = Run({"type: awq_scale\nratios: 1", kNearest});
+  EXPECT_TRUE(at::equal(none.layers().at("model.layers.1.mlp.up_proj").codes,
+                        Run({kNearest}).layers().at("model.layers.1.mlp.up_proj").codes));
+}
+
+}  // namespace
+}  // namespace roundlab

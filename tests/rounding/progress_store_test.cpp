@@ -1,0 +1,74 @@
+#include "rounding/progress_store.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "tests/support/random_tensor.h"
+
+namespace roundlab {
+namespace {
+
+using testing::RandomTensor;
+
+class ProgressStoreTest : public ::testing::Test {
+ protected:
+  ProgressStoreTest() : folder_(::testing::TempDir() + "/progress_" + std::to_string(::getpid())) {}
+  ~ProgressStoreTest() override { std::filesystem::remove_all(folder_); }
+
+  static StoredWeights Weights(float scale) {
+    QuantizedWeight w;
+    w.codes = at::arange(8, at::kByte).view({2, 4});
+    w.scale = at::full({2, 1}, scale);
+    w.zero = at::full({2, 1}, 4.0F);
+    w.spec = {4, -1, GridKind::kAsym, ScaleType::kFloat32, false};
+    return {{{"layer", w}}, {{"norm.weight", at::ones({4})}}, {}};
+  }
+
+  std::string folder_;
+};
+
+TEST_F(ProgressStoreTest, GivesBackUnitsRecordsAndTheLatestChains) {
+  for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
+    ProgressStore store(folder_);
+    RunRecord record;
+    record.Record("tune/u/loss", 3, 0.25);
+    const at::Tensor fp = RandomTensor({2, 3, 4}, 1).to(type);
+    const at::Tensor q = RandomTensor({2, 3, 4}, 2).to(type);
+    store.Save(0, Weights(1), record, RandomTensor({2, 3, 4}, 3).to(type), q);
+    store.Save(1, Weights(2), record, fp, {});
+    const ProgressStore again(folder_);
+    const ProgressStore::State state = again.Load();
+    EXPECT_EQ(state.finished, 2);
+    EXPECT_TRUE(at::equal(state.fp_chain, fp));
+    EXPECT_FALSE(state.q_chain.defined());
+    EXPECT_EQ(again.Weights(0).layers.at("layer").scale[0].item<float>(), 1);
+    EXPECT_EQ(again.Weights(1).layers.at("layer").scale[0].item<float>(), 2);
+    EXPECT_TRUE(at::equal(again.Weights(1).tensors.at("norm.weight"), at::ones({4})));
+    EXPECT_EQ(again.Record(1).Serialize(), record.Serialize());
+    store.Remove();
+    EXPECT_FALSE(std::filesystem::exists(folder_));
+  }
+}
+
+TEST_F(ProgressStoreTest, AUnitCountsOnceItsRecordIsThere) {
+  ProgressStore store(folder_);
+  store.Save(0, Weights(1), {}, RandomTensor({1, 2, 4}, 1), {});
+  store.Save(1, Weights(1), {}, RandomTensor({1, 2, 4}, 2), {});
+  std::filesystem::remove(folder_ + "/record_1");
+  // The chains of unit 0 are gone once unit 1 is kept: nothing is left to go on from but its own.
+  EXPECT_EQ(ProgressStore(folder_).Weights(0).layers.size(), 1U);
+  std::filesystem::remove(folder_ + "/record_0");
+  EXPECT_EQ(ProgressStore(folder_).Load().finished, 0);
+}
+
+TEST_F(ProgressStoreTest, WithoutAFolderNothingIsKept) {
+  ProgressStore store("");
+  store.Save(0, Weights(1), {}, RandomTensor({1, 2, 4}, 1), {});
+  EXPECT_EQ(store.Load().finished, 0);
+}
+
+}  // namespace
+}  // namespace roundlab
