@@ -1,17 +1,16 @@
 #include "eval/divergence.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
-#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "core/base/error.h"
 #include "core/base/hash.h"
-#include "core/base/interrupt.h"
 #include "core/base/statistics.h"
 #include "core/config/optional_field.h"
 #include "core/text/data/calibration.h"
@@ -26,20 +25,18 @@ constexpr std::int64_t kKeptBytes = std::int64_t{128} << 20;
 /// Compares a model with its checkpoint, some batches of windows at a time.
 class Comparison {
  public:
-  Comparison(const EvalContext& context, const TokenWindows& windows)
+  Comparison(const EvalContext& context, const TokenWindows& windows, FiniteGuard* guard)
       : context_(context),
-        model_(*context.model),
         windows_(windows),
-        // Weights are cast as they are loaded, and hidden states have the weights' dtype.
-        dtype_(model_.blocks().front()->Slot(0).weight.scalar_type()),
+        guard_(guard),
         progress_(*context.log, "divergence", "windows",
                   static_cast<std::int64_t>(windows.list.size())) {}
 
   LogitDivergence Run(std::int64_t batch_tokens) {
     const auto batches = EqualLengthBatches(windows_.list, batch_tokens);
     const auto batch = static_cast<std::int64_t>(batches.front().size());
-    const std::int64_t bytes = batch * windows_.list.front().length * model_.description().hidden *
-                               static_cast<std::int64_t>(c10::elementSize(dtype_));
+    const std::int64_t bytes =
+        batch * windows_.list.front().length * Width() * static_cast<std::int64_t>(sizeof(float));
     const auto group = static_cast<std::size_t>(std::max<std::int64_t>(1, kKeptBytes / bytes));
     for (std::size_t first = 0; first < batches.size(); first += group) {
       const std::size_t end = std::min(first + group, batches.size());
@@ -50,101 +47,107 @@ class Comparison {
   }
 
  private:
+  std::int64_t Width() const { return context_.model->head().weight.size(1); }
+
   void CompareGroup(const std::vector<WindowBatch>& batches) {
-    std::vector<at::Tensor> tokens;
-    for (const WindowBatch& batch : batches) tokens.push_back(BatchTokens(windows_, batch));
-    const std::vector<at::Tensor> originals = CachedOriginals(tokens);
-    for (std::size_t i = 0; i < batches.size(); ++i) {
-      CheckInterrupt();
-      Compare(batches[i], tokens[i], originals[i]);
+    const std::vector<ScorerInput> inputs = BatchInputs(windows_, batches);
+    const std::vector<ScorerStates> originals = CachedOriginals(inputs);
+    context_.model->Run(inputs, [&](std::size_t i, const ScorerStates& states) {
+      Compare(batches[i], originals[i], states);
       progress_.Advance(static_cast<std::int64_t>(batches[i].size()));
-    }
+    });
   }
 
-  static at::Tensor Inputs(const at::Tensor& tokens) {
-    return tokens.narrow(1, 0, tokens.size(1) - 1);
+  /// What the checkpoint makes of the inputs, from the cache where another run has left it there.
+  std::vector<ScorerStates> CachedOriginals(const std::vector<ScorerInput>& inputs) {
+    const std::string key = context_.cache == nullptr ? "" : OriginalsKey(inputs);
+    const auto kept = context_.cache == nullptr ? std::nullopt : context_.cache->Find(key);
+    if (kept) return Unpack(*kept, inputs);
+    std::vector<ScorerStates> originals(inputs.size());
+    context_.original->Run(
+        inputs, [&](std::size_t i, const ScorerStates& states) { originals[i] = states; });
+    const bool finite = std::all_of(originals.begin(), originals.end(),
+                                    [](const auto& states) { return states.not_finite.empty(); });
+    if (context_.cache != nullptr && finite) context_.cache->Keep(key, Pack(originals));
+    return originals;
   }
 
-  /// OriginalHidden, from the cache where another run has left it there.
-  std::vector<at::Tensor> CachedOriginals(const std::vector<at::Tensor>& tokens) {
-    if (context_.cache == nullptr) return OriginalHidden(tokens);
-    const std::string key = OriginalsKey(tokens);
-    const auto kept = context_.cache->Find(key);
-    std::vector<at::Tensor> hidden = kept ? Unpack(*kept, tokens) : OriginalHidden(tokens);
-    if (!kept) context_.cache->Keep(key, Pack(hidden));
-    return hidden;
-  }
-
-  /// What the states depend on, in their last bit too.
-  std::string OriginalsKey(const std::vector<at::Tensor>& tokens) {
-    if (model_sha256_.empty()) model_sha256_ = context_.source->Fingerprint();
-    std::string key = "hidden states 1\n" + model_sha256_ + "\n" + c10::toString(dtype_) + "\n" +
-                      std::to_string(at::get_num_threads()) + "\n";
-    for (const at::Tensor& batch : tokens) {
-      key += std::to_string(batch.size(0)) + " " + Sha256Hex(Pack({batch})) + "\n";
+  std::string OriginalsKey(const std::vector<ScorerInput>& inputs) const {
+    std::string key = "states 2\n" + context_.original_key + "\n";
+    for (const ScorerInput& input : inputs) {
+      const at::Tensor tokens = std::get<at::Tensor>(input).contiguous();
+      key += std::to_string(tokens.size(0)) + " " + Sha256Hex(BytesOf(tokens)) + "\n";
     }
     return key;
   }
 
-  static std::string Pack(const std::vector<at::Tensor>& tensors) {
+  static std::string_view BytesOf(const at::Tensor& whole) {
+    return {static_cast<const char*>(whole.const_data_ptr()), whole.nbytes()};
+  }
+
+  static std::string Pack(const std::vector<ScorerStates>& originals) {
     std::string bytes;
-    for (const at::Tensor& tensor : tensors) {
-      const at::Tensor whole = tensor.contiguous();
-      bytes.append(static_cast<const char*>(whole.const_data_ptr()), whole.nbytes());
-    }
+    for (const ScorerStates& states : originals) bytes += BytesOf(states.hidden.contiguous());
     return bytes;
   }
 
-  std::vector<at::Tensor> Unpack(const std::string& bytes,
-                                 const std::vector<at::Tensor>& tokens) const {
-    std::vector<at::Tensor> tensors;
+  std::vector<ScorerStates> Unpack(const std::string& bytes,
+                                   const std::vector<ScorerInput>& inputs) const {
+    std::vector<ScorerStates> originals;
     std::size_t at = 0;
-    for (const at::Tensor& batch : tokens) {
-      tensors.push_back(
-          at::empty({batch.size(0), batch.size(1) - 1, model_.description().hidden}, dtype_));
-      const std::size_t size = tensors.back().nbytes();
-      ROUNDLAB_CHECK(at + size <= bytes.size(), "the key tells the size");
-      std::memcpy(tensors.back().mutable_data_ptr(), bytes.data() + at, size);
-      at += size;
+    for (const ScorerInput& input : inputs) {
+      const auto& tokens = std::get<at::Tensor>(input);
+      at::Tensor hidden = at::empty({tokens.size(0), tokens.size(1), Width()}, at::kFloat);
+      ROUNDLAB_CHECK(at + hidden.nbytes() <= bytes.size(), "the key tells the size");
+      std::memcpy(hidden.mutable_data_ptr(), bytes.data() + at, hidden.nbytes());
+      at += hidden.nbytes();
+      originals.push_back({std::move(hidden), ""});
     }
-    return tensors;
+    return originals;
   }
 
-  /// Hidden states before the final norm, as the checkpoint's blocks make them.
-  std::vector<at::Tensor> OriginalHidden(const std::vector<at::Tensor>& tokens) const {
-    std::vector<at::Tensor> hidden;
-    for (const at::Tensor& batch : tokens) {
-      hidden.push_back(model_.ends().Embed(Inputs(batch)).to(dtype_));
-    }
-    const RopeTable rope = model_.ends().Rope(hidden.front().size(1));
-    for (std::int64_t i = 0; i < model_.description().layers; ++i) {
-      CheckInterrupt();
-      const auto block = context_.source->LoadBlock(i);
-      for (LinearSlot* slot : block->Linears()) slot->weight = slot->weight.to(dtype_);
-      for (at::Tensor& batch : hidden) batch = block->Forward(batch, rope);
-    }
-    return hidden;
-  }
-
-  void Compare(const WindowBatch& batch, const at::Tensor& tokens, const at::Tensor& original) {
-    const at::Tensor base = model_.ends().Final(original);
-    const at::Tensor hidden = model_.Hidden(Inputs(tokens));
+  void Compare(const WindowBatch& batch, const ScorerStates& original, const ScorerStates& states) {
+    const at::Tensor tokens = BatchTokens(windows_, batch);
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const auto row = static_cast<std::int64_t>(i);
-      const std::int64_t scored = windows_.list[batch[i]].scored;
-      const std::int64_t first = hidden.size(1) - scored;
-      AppendDivergence(base[row].narrow(0, first, scored), hidden[row].narrow(0, first, scored),
-                       model_.ends().head(), tokens[row].narrow(0, first + 1, scored), &found_);
+      const auto& [begin, length, scored, document] = windows_.list[batch[i]];
+      const std::int64_t first = length - 1 - scored;
+      LogitDivergence own;
+      AppendDivergence(original.hidden[row].narrow(0, first, scored),
+                       states.hidden[row].narrow(0, first, scored), context_.model->head(),
+                       tokens[row].narrow(0, first + 1, scored), &own);
+      const std::string place = "window " + std::to_string(batch[i]);
+      const bool base_good = CheckWindow({place + " of the original", length, own.nll_base,
+                                          original.hidden[row], original.not_finite},
+                                         guard_);
+      const bool good =
+          CheckWindow({place, length, own.nll, states.hidden[row], states.not_finite}, guard_);
+      const bool finite = base_good && good && CheckDivergence(place, length, own.kl);
+      for (const auto& [all, part] : {std::pair{&found_.kl, &own.kl},
+                                      {&found_.same_top, &own.same_top},
+                                      {&found_.nll_base, &own.nll_base},
+                                      {&found_.nll, &own.nll}}) {
+        for (const double value : *part) all->push_back(finite ? value : kUndefined);
+      }
     }
   }
 
-  const at::NoGradGuard no_grad_;
+  /// Of finite likelihoods: a token that only the original can say has an infinite divergence.
+  bool CheckDivergence(const std::string& place, std::int64_t length,
+                       const std::vector<double>& kl) {
+    for (std::size_t i = 0; i < kl.size(); ++i) {
+      if (std::isfinite(kl[i])) continue;
+      const auto token = length - std::ssize(kl) + static_cast<std::int64_t>(i);
+      guard_->Tell(place + ": divergence at token " + std::to_string(token), kl[i], "");
+      return false;
+    }
+    return true;
+  }
+
   const EvalContext& context_;
-  const LanguageModel& model_;
   const TokenWindows& windows_;
-  const at::ScalarType dtype_;
+  FiniteGuard* const guard_;
   Progress progress_;
-  std::string model_sha256_;
   LogitDivergence found_;
 };
 
@@ -171,11 +174,14 @@ double Percentile(const Values& sorted, double fraction) {
 void AddKl(Values kl, DivergenceMetrics* metrics) {
   (*metrics)["kl_mean"] = Mean(kl);
   (*metrics)["kl_mean_stderr"] = StandardError(kl);
-  std::sort(kl.begin(), kl.end());
+  const bool finite = std::isfinite(Mean(kl));
+  if (finite) std::sort(kl.begin(), kl.end());  // NaN has no place in an order
   const std::pair<const char*, double> places[] = {
       {"kl_max", 1},      {"kl_p99.9", 0.999}, {"kl_p99", 0.99}, {"kl_p95", 0.95}, {"kl_p90", 0.9},
       {"kl_median", 0.5}, {"kl_p10", 0.1},     {"kl_p5", 0.05},  {"kl_p1", 0.01},  {"kl_min", 0}};
-  for (const auto& [name, fraction] : places) (*metrics)[name] = Percentile(kl, fraction);
+  for (const auto& [name, fraction] : places) {
+    (*metrics)[name] = finite ? Percentile(kl, fraction) : kUndefined;
+  }
 }
 
 void AddProbabilities(const LogitDivergence& found, DivergenceMetrics* metrics) {
@@ -242,9 +248,12 @@ void Divergence::Options::Fields(FieldVisitor& f) {
   f.Int("windows", &windows, AtLeast(0), "at most the first so many windows; 0 all");
   f.Int("documents", &documents, AtLeast(0), "at most the first so many documents; 0 all");
   f.Int("batch_tokens", &batch_tokens, AtLeast(1), "tokens a forward pass takes");
+  OnNanField on_nan_field(&on_nan);
+  f.Value("on_nan", on_nan_field, kOnNanHelp);
 }
 
-Divergence::Divergence(const Options& options) : batch_tokens_(options.batch_tokens) {
+Divergence::Divergence(const Options& options)
+    : batch_tokens_(options.batch_tokens), on_nan_(options.on_nan) {
   text_.data = options.data;
   text_.name = options.name.empty() ? options.data.Label() + "_divergence" : options.name;
   text_.protocol = "llama_cpp";
@@ -267,7 +276,8 @@ std::int64_t Divergence::Tokens(const ModelDescription& model, const Tokenizer& 
 
 std::vector<EvalResult> Divergence::Evaluate(const EvalContext& context) const {
   const CutText cut = Cut(text_, context.model->description(), *context.tokenizer);
-  const LogitDivergence found = Comparison(context, cut.windows).Run(batch_tokens_);
+  FiniteGuard guard(text_.name, on_nan_);
+  const LogitDivergence found = Comparison(context, cut.windows, &guard).Run(batch_tokens_);
   const auto tokens = static_cast<std::int64_t>(found.kl.size());
   EvalResult result;
   result.name = text_.name;
@@ -282,6 +292,7 @@ std::vector<EvalResult> Divergence::Evaluate(const EvalContext& context) const {
   }
   result.provenance["tokens_sha256"] = TokenFingerprint(cut.windows.ids);
   result.provenance["tokenizer"] = context.tokenizer->Kind();
+  guard.Finish(&result, context.log);
   return {result};
 }
 

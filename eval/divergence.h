@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "eval/evaluator.h"
+#include "eval/finite_guard.h"
 #include "eval/protocol.h"
 
 namespace roundlab {
@@ -29,8 +30,10 @@ namespace roundlab {
 /// * tokens, windows, windows_available.
 /// Arrays, a token: kl, same_top (1 or 0), nll, base_nll.
 ///
-/// Nothing of [tokens, vocab] is kept, and no second model: the original's blocks are loaded one by
-/// one, its hidden states for some windows kept (128 MiB at the most, but one window at least).
+/// A window of which a number is not finite is NaN in whole.
+///
+/// Nothing of [tokens, vocab] is kept. The original goes first, through some windows; its hidden
+/// states for them are kept (128 MiB at the most, but one batch at least).
 class Divergence : public Evaluator {
  public:
   struct Options {
@@ -40,6 +43,7 @@ class Divergence : public Evaluator {
     std::int64_t windows = 0;
     std::int64_t documents = 0;
     std::int64_t batch_tokens = 2048;
+    OnNan on_nan = OnNan::kStop;
     void Fields(FieldVisitor& f);
   };
   explicit Divergence(const Options& options);
@@ -52,6 +56,7 @@ class Divergence : public Evaluator {
  private:
   ProtocolOptions text_;
   std::int64_t batch_tokens_;
+  OnNan on_nan_;
 };
 
 }  // namespace roundlab

@@ -9,19 +9,21 @@
 #include "core/base/log.h"
 #include "core/config/registry.h"
 #include "core/metrics/metric_sink.h"
-#include "core/model/model.h"
 #include "core/text/tokenizer/tokenizer.h"
+#include "eval/scorer.h"
 
 namespace roundlab {
 
 /// What an evaluator measures with. The model is a model: how its weights came about can't be seen.
 struct EvalContext {
-  const LanguageModel* model = nullptr;
-  const ModelSource* source = nullptr;  ///< the original to compare with
+  const Scorer* model = nullptr;
+  const Scorer* original = nullptr;  ///< the checkpoint as it is, to compare with
   const Tokenizer* tokenizer = nullptr;
   MetricSink* sink = nullptr;  ///< gets per-document arrays under eval/<name>/
   Log* log = nullptr;
   const ContentCache* cache = nullptr;  ///< of what other runs may want too; null: none
+  /// All that the original's states depend on, in their last bit too; for the cache.
+  std::string original_key = {};
 };
 
 struct EvalResult {

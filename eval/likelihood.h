@@ -4,7 +4,7 @@
 #include <functional>
 #include <vector>
 
-#include "core/model/model.h"
+#include "eval/scorer.h"
 
 namespace roundlab {
 
@@ -19,16 +19,27 @@ struct ContinuationScore {
   bool greedy = false;  ///< each scored token is the likeliest one
 };
 
+/// What is not finite of a continuation: its first such token, or hidden states of its pack only.
+struct BadContinuation {
+  std::size_t group = 0;
+  std::size_t place = 0;    ///< in the group
+  std::int64_t token = -1;  ///< place among the continuation's ids; -1: only states
+  double loglik = 0;
+  std::string states;  ///< ScorerStates::not_finite
+};
+
 struct LikelihoodOptions {
   std::int64_t pack_tokens = 4096;                ///< rows a forward pass takes, at least one group
   std::function<void(std::int64_t groups)> done;  ///< after each pass, where set
+  std::function<void(const BadContinuation&)> bad = {};  ///< may throw, where set
 };
 
 /// Scores groups of continuations. Groups are packed one after the other, without padding; what
 /// continuations of a pack have in common at their start goes through the model once; logits are
-/// made for scored positions only. A score does not depend on what else is scored.
+/// made for scored positions only. A score does not depend on what else is scored. Where hidden
+/// states of a pack are not finite although its likelihoods are, they all are NaN.
 std::vector<std::vector<ContinuationScore>> ScoreContinuations(
-    const LanguageModel& model, const std::vector<std::vector<Continuation>>& groups,
+    const Scorer& model, const std::vector<std::vector<Continuation>>& groups,
     const LikelihoodOptions& options);
 
 }  // namespace roundlab

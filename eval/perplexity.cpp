@@ -122,6 +122,8 @@ Metrics Measure(const ProtocolOptions& options, const CutText& cut, const Window
 void Perplexity::Options::Fields(FieldVisitor& f) {
   ProtocolOptions::Fields(f);
   f.Int("batch_tokens", &batch_tokens, AtLeast(1), "tokens a forward pass takes");
+  OnNanField on_nan_field(&on_nan);
+  f.Value("on_nan", on_nan_field, kOnNanHelp);
 }
 
 Perplexity::Perplexity(const Options& options) : options_(options) {}
@@ -147,14 +149,16 @@ std::int64_t Perplexity::Tokens(const ModelDescription& model, const Tokenizer& 
 std::vector<EvalResult> Perplexity::Evaluate(const EvalContext& context) const {
   const CutText cut = Cut(options_, context.model->description(), *context.tokenizer);
   const TokenWindows& windows = cut.windows;
+  FiniteGuard guard(options_.Name(), options_.on_nan);
   const WindowScores scores =
-      ScoreWindows(*context.model, windows, options_.batch_tokens, context.log);
+      ScoreWindows(*context.model, windows, options_.batch_tokens, &guard, context.log);
   EvalResult result;
   result.name = options_.Name();
   result.metrics = Measure(options_, cut, scores, Arrays(context.sink, result.name));
   result.provenance = cut.told;
   result.provenance["tokens_sha256"] = TokenFingerprint(windows.ids);
   result.provenance["tokenizer"] = context.tokenizer->Kind();
+  guard.Finish(&result, context.log);
   return {result};
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "eval/evaluator.h"
+#include "eval/finite_guard.h"
 #include "eval/protocol.h"
 
 namespace roundlab {
@@ -26,11 +27,14 @@ namespace roundlab {
 ///   (lm-evaluation-harness draws bootstrap samples of them).
 /// Arrays: nll and tokens a window; lmeval_rolling: document (its index) a window, and
 /// document_nll, document_tokens, document_words, document_bytes a document.
-/// Provenance: data, protocol, settings, bos, rule, tokens_sha256, tokenizer.
+/// Provenance: data, protocol, settings, bos, rule, tokens_sha256, tokenizer; not_finite, see
+/// FiniteGuard. A metric that too few windows leave undefined, such as the error of one, is not
+/// there.
 class Perplexity : public Evaluator {
  public:
   struct Options : ProtocolOptions {
     std::int64_t batch_tokens = 2048;
+    OnNan on_nan = OnNan::kStop;
     void Fields(FieldVisitor& f);
   };
   explicit Perplexity(const Options& options);

@@ -3,21 +3,21 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "core/base/error.h"
-#include "core/base/interrupt.h"
+#include "core/base/statistics.h"
 #include "core/kernels/token_nll.h"
 
 namespace roundlab {
 namespace {
 
 /// Of the scored tokens of all windows of a batch, one window after the other: float64 [tokens].
-at::Tensor BatchNll(const LanguageModel& model, const TokenWindows& windows,
-                    const WindowBatch& batch) {
+at::Tensor BatchNll(const Scorer& model, const TokenWindows& windows, const WindowBatch& batch,
+                    const at::Tensor& hidden) {
   const at::Tensor tokens = BatchTokens(windows, batch);
   const std::int64_t length = tokens.size(1);
-  const at::Tensor hidden = model.Hidden(tokens.narrow(1, 0, length - 1));
   std::vector<at::Tensor> rows;
   std::vector<at::Tensor> targets;
   for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -26,7 +26,7 @@ at::Tensor BatchNll(const LanguageModel& model, const TokenWindows& windows,
     rows.push_back(hidden[row].narrow(0, length - 1 - scored, scored));
     targets.push_back(tokens[row].narrow(0, length - scored, scored));
   }
-  return TokenNll(at::cat(rows), model.ends().head(), at::cat(targets)).to(at::kDouble);
+  return TokenNll(at::cat(rows), model.head(), at::cat(targets)).to(at::kDouble);
 }
 
 }  // namespace
@@ -63,8 +63,34 @@ at::Tensor BatchTokens(const TokenWindows& windows, const WindowBatch& batch) {
   return tokens;
 }
 
-WindowScores ScoreWindows(const LanguageModel& model, const TokenWindows& windows,
-                          std::int64_t batch_tokens, Log* log) {
+std::vector<ScorerInput> BatchInputs(const TokenWindows& windows,
+                                     const std::vector<WindowBatch>& batches) {
+  std::vector<ScorerInput> inputs;
+  inputs.reserve(batches.size());
+  for (const WindowBatch& batch : batches) {
+    const at::Tensor tokens = BatchTokens(windows, batch);
+    inputs.emplace_back(tokens.narrow(1, 0, tokens.size(1) - 1));
+  }
+  return inputs;
+}
+
+bool CheckWindow(const ScoredWindow& window, FiniteGuard* guard) {
+  const auto& nll = window.nll;
+  const auto bad =
+      std::find_if(nll.begin(), nll.end(), [](double value) { return !std::isfinite(value); });
+  if (bad != nll.end()) {
+    const auto token = window.length - (nll.end() - bad);
+    guard->Tell(window.place + ": log-likelihood of token " + std::to_string(token), -*bad,
+                window.states);
+    return false;
+  }
+  if (window.states.empty() || AllFinite(window.hidden)) return true;
+  guard->TellStates(window.place, window.states);
+  return false;
+}
+
+WindowScores ScoreWindows(const Scorer& model, const TokenWindows& windows,
+                          std::int64_t batch_tokens, FiniteGuard* guard, Log* log) {
   WindowScores scores;
   scores.nll.resize(windows.list.size());
   scores.squares.resize(windows.list.size());
@@ -72,19 +98,28 @@ WindowScores ScoreWindows(const LanguageModel& model, const TokenWindows& window
     scores.tokens.push_back(static_cast<double>(window.scored));
   }
   Progress progress(*log, "perplexity", "windows", static_cast<std::int64_t>(windows.list.size()));
-  for (const WindowBatch& batch : EqualLengthBatches(windows.list, batch_tokens)) {
-    CheckInterrupt();
-    const at::Tensor nll = BatchNll(model, windows, batch);
-    std::int64_t row = 0;
-    for (const std::size_t index : batch) {
-      const std::int64_t scored = windows.list[index].scored;
-      const at::Tensor own = nll.narrow(0, row, scored);
-      scores.nll[index] = own.sum().item<double>();
+  const std::vector<WindowBatch> batches = EqualLengthBatches(windows.list, batch_tokens);
+  model.Run(BatchInputs(windows, batches), [&](std::size_t i, const ScorerStates& states) {
+    const at::Tensor nll = BatchNll(model, windows, batches[i], states.hidden);
+    std::int64_t first = 0;
+    for (std::size_t row = 0; row < batches[i].size(); ++row) {
+      const std::size_t index = batches[i][row];
+      const auto& [begin, length, scored, document] = windows.list[index];
+      const at::Tensor own = nll.narrow(0, first, scored);
+      const bool good =
+          CheckWindow({"window " + std::to_string(index),
+                       length,
+                       {own.const_data_ptr<double>(), static_cast<std::size_t>(scored)},
+                       states.hidden[static_cast<std::int64_t>(row)],
+                       states.not_finite},
+                      guard);
+      const double sum = own.sum().item<double>();
+      scores.nll[index] = good || !std::isfinite(sum) ? sum : kUndefined;
       scores.squares[index] = own.square().sum().item<double>();
-      row += scored;
+      first += scored;
     }
-    progress.Advance(static_cast<std::int64_t>(batch.size()));
-  }
+    progress.Advance(static_cast<std::int64_t>(batches[i].size()));
+  });
   return scores;
 }
 

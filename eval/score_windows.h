@@ -4,10 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "core/base/log.h"
-#include "core/model/model.h"
+#include "eval/finite_guard.h"
+#include "eval/scorer.h"
 #include "eval/windows.h"
 
 namespace roundlab {
@@ -23,6 +26,10 @@ std::vector<WindowBatch> EqualLengthBatches(const std::vector<TokenWindow>& wind
 /// Ids of a batch's windows, int64 [windows, length].
 at::Tensor BatchTokens(const TokenWindows& windows, const WindowBatch& batch);
 
+/// What a scorer gets of each batch: all tokens but the last.
+std::vector<ScorerInput> BatchInputs(const TokenWindows& windows,
+                                     const std::vector<WindowBatch>& batches);
+
 /// What became of each window, in order of the list.
 struct WindowScores {
   std::vector<double> nll;      ///< sum over the scored tokens, nats
@@ -30,8 +37,21 @@ struct WindowScores {
   std::vector<double> tokens;   ///< scored
 };
 
+/// What a model makes of one window.
+struct ScoredWindow {
+  std::string place;            ///< "window 3"
+  std::int64_t length = 0;      ///< tokens
+  std::span<const double> nll;  ///< of its last tokens
+  at::Tensor hidden;            ///< [seq, hidden]
+  std::string states;           ///< ScorerStates::not_finite of its batch
+};
+
+/// Whether nll and hidden states are finite; tells `guard` where they are not.
+bool CheckWindow(const ScoredWindow& window, FiniteGuard* guard);
+
 /// Scores all windows. A window's numbers do not depend on those it is run with (1e-5 relative).
-WindowScores ScoreWindows(const LanguageModel& model, const TokenWindows& windows,
-                          std::int64_t batch_tokens, Log* log);
+/// Tells `guard` of what is not finite; a window's nll is NaN where only its hidden states are not.
+WindowScores ScoreWindows(const Scorer& model, const TokenWindows& windows,
+                          std::int64_t batch_tokens, FiniteGuard* guard, Log* log);
 
 }  // namespace roundlab

@@ -40,12 +40,14 @@ double TrueShare(const TaskDocument& document, const std::vector<double>& loglik
 
 double ValueOf(const std::string& metric, const TaskDocument& document,
                const DocumentScores& scores) {
+  if (metric == "perplexity") return scores.loglik.front();
+  if (!scores.Finite()) return kNaN;
   if (metric == "greedy") return scores.greedy ? 1 : 0;
   if (metric == "acc") return Largest(scores.loglik) == document.gold ? 1 : 0;
   if (metric == "acc_norm") {
     return LargestByLength(document, scores.loglik) == document.gold ? 1 : 0;
   }
-  return metric == "mc2" ? TrueShare(document, scores.loglik) : scores.loglik.front();
+  return TrueShare(document, scores.loglik);
 }
 
 struct Column {
@@ -101,18 +103,26 @@ void WriteArrays(const std::vector<TaskDocument>& documents,
   std::vector<double> loglik;
   std::vector<double> prediction;
   std::vector<double> gold;
+  std::vector<double> not_finite;
   for (std::size_t i = 0; i < documents.size(); ++i) {
     const std::vector<double>& of = scores[i].loglik;
     for (std::size_t c = 0; c < width; ++c) loglik.push_back(c < of.size() ? of[c] : kNaN);
-    prediction.push_back(of.empty() ? kNaN : static_cast<double>(Largest(of)));
+    not_finite.push_back(scores[i].Finite() ? 0 : 1);
+    const bool none = scores[i].Refused() || !scores[i].Finite();
+    prediction.push_back(none ? kNaN : static_cast<double>(Largest(of)));
     gold.push_back(static_cast<double>(documents[i].gold));
   }
   sink->Array(place + "/choice_loglik", {count, static_cast<std::int64_t>(width)}, loglik);
   sink->Array(place + "/prediction", {count}, prediction);
   sink->Array(place + "/gold", {count}, gold);
+  if (Mean(not_finite) > 0) sink->Array(place + "/not_finite", {count}, not_finite);
 }
 
 }  // namespace
+
+bool DocumentScores::Finite() const {
+  return std::all_of(loglik.begin(), loglik.end(), [](double x) { return std::isfinite(x); });
+}
 
 std::map<std::string, double> TaskMetrics(const TaskOptions& task,
                                           const std::vector<TaskDocument>& documents,

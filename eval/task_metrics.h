@@ -16,6 +16,7 @@ struct DocumentScores {
   bool greedy = false;         ///< of the first choice
 
   bool Refused() const { return loglik.empty(); }
+  bool Finite() const;  ///< all of loglik
 };
 
 struct TaskMetricsOptions {

@@ -93,9 +93,10 @@ class TaskRun {
 
   EvalResult Run() {
     EncodeAll();
-    const std::vector<DocumentScores> scores = Score();
     EvalResult result;
     result.name = loaded_.name + options_.suffix;
+    FiniteGuard guard(result.name, options_.on_nan);
+    const std::vector<DocumentScores> scores = Score(&guard);
     try {
       result.metrics = TaskMetrics(loaded_.task, loaded_.documents, scores,
                                    {HarnessOf(options_), options_.refused == "wrong"},
@@ -107,6 +108,7 @@ class TaskRun {
     result.metrics["truncated"] = static_cast<double>(truncated_);
     result.metrics["refused"] = static_cast<double>(refused_);
     result.provenance = {{"documents_sha256", loaded_.sha256}, {"harness", options_.protocol}};
+    guard.Finish(&result, context_.log);
     Tell(result);
     return result;
   }
@@ -127,12 +129,19 @@ class TaskRun {
     }
   }
 
-  std::vector<DocumentScores> Score() const {
+  std::vector<DocumentScores> Score(FiniteGuard* guard) const {
     Progress progress(*context_.log, loaded_.name, "documents",
                       static_cast<std::int64_t>(groups_.size()) - refused_);
     const auto all = ScoreContinuations(
         *context_.model, groups_,
-        {options_.pack_tokens, [&](std::int64_t groups) { progress.Advance(groups); }});
+        {options_.pack_tokens, [&](std::int64_t groups) { progress.Advance(groups); },
+         [&](const BadContinuation& bad) {
+           const std::string place =
+               loaded_.documents[bad.group].where + ": choice " + std::to_string(bad.place);
+           if (bad.token < 0) return guard->TellStates(place, bad.states);
+           guard->Tell(place + ": log-likelihood of token " + std::to_string(bad.token), bad.loglik,
+                       bad.states);
+         }});
     std::vector<DocumentScores> scores(all.size());
     for (std::size_t i = 0; i < all.size(); ++i) {
       for (const ContinuationScore& score : all[i]) scores[i].loglik.push_back(score.loglik);
@@ -178,6 +187,8 @@ void ZeroShot::Options::Fields(FieldVisitor& f) {
            "documents on which the harness would stop with an assertion");
   f.String("suffix", &suffix, "behind each task's name in the metrics");
   f.Int("pack_tokens", &pack_tokens, AtLeast(1), "tokens a forward pass takes");
+  OnNanField on_nan_field(&on_nan);
+  f.Value("on_nan", on_nan_field, kOnNanHelp);
   f.Rule([this]() -> std::string {
     if (tasks.empty()) return "tasks: name at least one";
     if (data.Given() && tasks.size() > 1) return "data goes with one task";

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "eval/evaluator.h"
+#include "eval/finite_guard.h"
 #include "eval/harness.h"
 
 namespace roundlab {
@@ -23,8 +24,10 @@ namespace roundlab {
 ///   documents, truncated (context cut on the left to fit the model), refused
 /// A document on which the harness would stop with an assertion is `refused`: counted, told in the
 /// log, and by option `refused` scored as wrong or left out.
+/// A document of which a choice's log-likelihood is not finite has no prediction: what it would be
+/// part of is NaN, also where that choice is -inf and so the least likely (no probability is 0).
 /// Arrays: choice_loglik [documents, choices] (NaN where a document has fewer), prediction, gold,
-/// correct, correct_norm.
+/// correct, correct_norm; not_finite (1 or 0) where such a document is there.
 class ZeroShot : public Evaluator {
  public:
   struct Options {
@@ -37,6 +40,7 @@ class ZeroShot : public Evaluator {
     std::string refused = "left_out";
     std::string suffix;
     std::int64_t pack_tokens = 4096;
+    OnNan on_nan = OnNan::kStop;
     void Fields(FieldVisitor& f);
   };
   explicit ZeroShot(const Options& options);

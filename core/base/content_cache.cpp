@@ -40,7 +40,7 @@ void ContentCache::Keep(const std::string& key, std::string_view bytes) const {
 }
 
 std::string ContentCache::FileOf(const std::string& key) const {
-  return folder_ + "/" + Sha256Hex(key) + ".bin";
+  return folder_ + "/" + Sha256Hex(program_ + "\n" + key) + ".bin";
 }
 
 }  // namespace roundlab

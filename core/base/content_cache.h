@@ -11,8 +11,10 @@ namespace roundlab {
 /// may use a folder at a time.
 class ContentCache {
  public:
-  /// `folder` is made when something is kept; empty: nothing is kept.
-  explicit ContentCache(std::string folder) : folder_(std::move(folder)) {}
+  /// `folder` is made when something is kept; empty: nothing is kept. `program` is part of each
+  /// key: what another program has made is not found.
+  explicit ContentCache(std::string folder, std::string program = "")
+      : folder_(std::move(folder)), program_(std::move(program)) {}
 
   /// `key` is a text that names everything the bytes depend on.
   std::optional<std::string> Find(const std::string& key) const;
@@ -22,6 +24,7 @@ class ContentCache {
  private:
   std::string FileOf(const std::string& key) const;
   std::string folder_;
+  std::string program_;
 };
 
 }  // namespace roundlab

@@ -13,8 +13,8 @@ std::string ReadFile(const std::string& path);
 std::vector<std::string_view> Lines(std::string_view text);
 std::vector<std::string_view> Lines(std::string&& text) = delete;
 
-/// Writes PATH.part, flushes it to disk and renames it: PATH is the old file or the whole new one,
-/// also where several processes write it at once.
+/// Writes an AtomicFile: PATH is the old file or the whole new one and on disk, also where several
+/// processes write it at once.
 /// Throws Error("<path>: cannot write: <reason>") and then leaves no .part behind.
 void WriteFileAtomically(const std::string& path, std::string_view contents);
 

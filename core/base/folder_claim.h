@@ -5,8 +5,9 @@
 
 namespace roundlab {
 
-/// A claim on a folder that several processes may want to work in: a lock on its file `lock`. The
-/// kernel lets go of it when the last process that holds it ends, however that happens.
+/// A claim on a folder: a lock on its file `lock`. The kernel lets go of it when the last process
+/// that holds it ends, however that happens. The file stays: who removes a lock may give a folder
+/// to two.
 class FolderClaim {
  public:
   /// Does not wait: nullopt where somebody else has it. Throws Error where the file can't be

@@ -3,6 +3,9 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 
 #include "core/base/error.h"
 
@@ -55,6 +58,17 @@ std::string Sha256::HexDigest() const {
 std::string Sha256Hex(std::string_view text) {
   Sha256 hash;
   hash.Update(text);
+  return hash.HexDigest();
+}
+
+std::string Sha256OfFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(path + ": cannot open: " + std::strerror(errno));
+  Sha256 hash;
+  std::string chunk(std::size_t{1} << 20, '\0');
+  while (file.read(chunk.data(), static_cast<std::streamsize>(chunk.size())) || file.gcount() > 0) {
+    hash.Update(std::string_view(chunk).substr(0, static_cast<std::size_t>(file.gcount())));
+  }
   return hash.HexDigest();
 }
 

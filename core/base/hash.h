@@ -30,4 +30,7 @@ class Sha256 {
 /// The hash of one text: Sha256Hex("abc") starts with "ba7816bf".
 std::string Sha256Hex(std::string_view text);
 
+/// That of a file's bytes. Throws Error("<path>: cannot open: <reason>").
+std::string Sha256OfFile(const std::string& path);
+
 }  // namespace roundlab

@@ -1,6 +1,7 @@
 #include "core/base/interrupt.h"
 
 #include <sys/prctl.h>
+#include <unistd.h>
 
 namespace roundlab {
 namespace {
@@ -21,7 +22,11 @@ void InstallInterruptHandler() {
   std::signal(kStopSignal, OnSignal);
 }
 
-void StopWithParent() { prctl(PR_SET_PDEATHSIG, kStopSignal); }
+void StopWithParent(pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, kStopSignal);
+  // One that had ended before this call sends no signal, and this process has another parent.
+  if (getppid() != parent) stop_requested = 1;
+}
 
 bool InterruptRequested() { return stop_requested != 0; }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <csignal>
 
 #include "core/base/error.h"
@@ -19,8 +21,9 @@ constexpr int kStopSignal = SIGUSR1;
 /// current step; the second Ctrl-C ends the process at once.
 void InstallInterruptHandler();
 
-/// This process gets kStopSignal when the one that started it ends.
-void StopWithParent();
+/// This process gets kStopSignal when the one that started it, `parent`, ends; where that has ended
+/// already, a stop is asked for now.
+void StopWithParent(pid_t parent);
 
 /// Whether a stop was asked for.
 bool InterruptRequested();

@@ -53,6 +53,20 @@ class StringList : public ValueField {
   std::vector<std::string>* values_;
 };
 
+/// A sequence of numbers.
+class RealList : public ValueField {
+ public:
+  RealList(std::vector<double>* values, Interval allowed) : values_(values), allowed_(allowed) {}
+  void Read(const ConfigNode& node, const std::string& path,
+            std::vector<Diagnostic>* diagnostics) override;
+  std::string Write() const override;
+  std::string Type() const override { return "sequence of numbers in " + allowed_.ToString(); }
+
+ private:
+  std::vector<double>* values_;
+  Interval allowed_;
+};
+
 /// A section that may be absent.
 template <class T>
 class OptionalSection : public ValueField {

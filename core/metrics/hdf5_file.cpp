@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <filesystem>
 #include <map>
 #include <set>
 #include <utility>
 
+#include "core/base/atomic_file.h"
 #include "core/base/error.h"
 
 namespace roundlab {
@@ -71,13 +70,21 @@ Handle LinkProperties() {
   return links;
 }
 
-/// Files with the format that SWMR needs, and without HDF5's own messages on stderr.
-Handle CreateFile(const std::string& path) {
+/// Without HDF5's own messages on stderr, and without its locks: a file that is written is locked
+/// as an AtomicFile, one that is read is never written again.
+Handle AccessProperties() {
   Check(H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr), "turn off HDF5's own messages");
-  const Handle access = Properties(H5P_FILE_ACCESS);
+  Handle access = Properties(H5P_FILE_ACCESS);
+  Check(H5Pset_file_locking(access.id(), 0, 1), "turn off locks");
+  return access;
+}
+
+/// The contents of an atomic file, with the format that SWMR needs.
+Handle CreateIn(const AtomicFile& file) {
+  const Handle access = AccessProperties();
   Check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "set version");
-  return {H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose,
-          "make " + path};
+  return {H5Fcreate(file.part().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose,
+          "make " + file.part()};
 }
 
 void WriteAttribute(hid_t object, const std::string& name, const std::string& text) {
@@ -124,27 +131,24 @@ void WriteWhole(hid_t file, const std::string& name, hid_t type, const std::vect
         "write " + name);
 }
 
-void WriteContents(const std::string& path, const RunRecord& record, const Provenance& attributes) {
-  Handle file = CreateFile(path);
-  for (const auto& [name, text] : attributes) WriteAttribute(file.id(), name, text);
+void WriteContents(hid_t file, const RunRecord& record, const Provenance& attributes) {
+  for (const auto& [name, text] : attributes) WriteAttribute(file, name, text);
   for (const auto& [name, series] : record.series()) {
-    WriteWhole(file.id(), name + "/step", H5T_NATIVE_INT64, {series.steps.size()}, series.steps);
-    WriteWhole(file.id(), name + "/value", H5T_NATIVE_DOUBLE, {series.values.size()},
-               series.values);
+    WriteWhole(file, name + "/step", H5T_NATIVE_INT64, {series.steps.size()}, series.steps);
+    WriteWhole(file, name + "/value", H5T_NATIVE_DOUBLE, {series.values.size()}, series.values);
   }
   for (const auto& [name, array] : record.arrays()) {
     const std::vector<hsize_t> shape(array.shape.begin(), array.shape.end());
-    WriteWhole(file.id(), name, H5T_NATIVE_DOUBLE, shape, array.values);
+    WriteWhole(file, name, H5T_NATIVE_DOUBLE, shape, array.values);
   }
-  file.Close("write " + path);
 }
 
 Handle OpenForReading(const std::string& path) {
-  Check(H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr), "turn off HDF5's own messages");
-  hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  const Handle access = AccessProperties();
+  hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id());
   if (id < 0) {
     H5Eclear2(H5E_DEFAULT);
-    id = H5Fopen(path.c_str(), H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, H5P_DEFAULT);
+    id = H5Fopen(path.c_str(), H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access.id());
   }
   return {id, H5Fclose, "open " + path};
 }
@@ -152,6 +156,30 @@ Handle OpenForReading(const std::string& path) {
 herr_t AppendName(hid_t, const char* name, const H5L_info_t*, void* names) {
   static_cast<std::vector<std::string>*>(names)->emplace_back(name);
   return 0;
+}
+
+herr_t AppendAttribute(hid_t, const char* name, const H5A_info_t*, void* names) {
+  static_cast<std::vector<std::string>*>(names)->emplace_back(name);
+  return 0;
+}
+
+std::string ReadText(hid_t file, const std::string& name) {
+  const Handle attribute(H5Aopen(file, name.c_str(), H5P_DEFAULT), H5Aclose,
+                         "open attribute " + name);
+  const Handle type(H5Aget_type(attribute.id()), H5Tclose, "get type");
+  std::string text(H5Tget_size(type.id()), '\0');
+  Check(H5Aread(attribute.id(), type.id(), text.data()), "read attribute " + name);
+  return text.substr(0, text.find('\0'));
+}
+
+Provenance ReadAttributes(const std::string& path) {
+  const Handle file = OpenForReading(path);
+  std::vector<std::string> names;
+  Check(H5Aiterate2(file.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, AppendAttribute, &names),
+        "list attributes");
+  Provenance attributes;
+  for (const std::string& name : names) attributes[name] = ReadText(file.id(), name);
+  return attributes;
 }
 
 /// Appends the names of all datasets in and below `group`, in order.
@@ -190,17 +218,17 @@ std::vector<T> ReadValues(hid_t file, const std::string& name, hid_t type,
 }  // namespace
 
 void WriteRunFile(const std::string& path, const RunRecord& record, const Provenance& attributes) {
-  const std::string part = path + ".part";
-  try {
-    WriteContents(part, record, attributes);
-    std::filesystem::rename(part, path);
-  } catch (const std::filesystem::filesystem_error& e) {
-    throw Error(path + ": cannot rename: " + e.code().message());
-  } catch (const Error&) {
-    std::error_code none;
-    std::filesystem::remove(part, none);
-    throw;
-  }
+  AtomicFile file(path);
+  Handle contents = CreateIn(file);
+  WriteContents(contents.id(), record, attributes);
+  contents.Close("write " + file.part());
+  file.Commit();
+}
+
+void MarkRunFile(const std::string& path, const std::string& status) {
+  Provenance attributes = ReadAttributes(path);
+  attributes["status"] = status;
+  WriteRunFile(path, ReadRunFile(path, [](const std::string&) { return true; }), attributes);
 }
 
 struct LiveRunFile::File {
@@ -220,7 +248,8 @@ struct LiveRunFile::File {
 LiveRunFile::LiveRunFile(const std::string& path, const std::vector<std::string>& series,
                          const Provenance& attributes)
     : file_(std::make_unique<File>()) {
-  file_->handle = CreateFile(path);
+  AtomicFile whole(path);
+  file_->handle = CreateIn(whole);
   const hid_t file = file_->handle.id();
   WriteAttribute(file, "status", "running");
   for (const auto& [name, text] : attributes) {
@@ -232,6 +261,7 @@ LiveRunFile::LiveRunFile(const std::string& path, const std::vector<std::string>
     column.values = MakeDataset(file, name + "/value", H5T_NATIVE_DOUBLE, {0}, true);
   }
   Check(H5Fstart_swmr_write(file), "start single-writer multiple-reader mode");
+  whole.Commit();
 }
 
 LiveRunFile::~LiveRunFile() {
@@ -318,12 +348,7 @@ std::vector<std::string> DatasetNames(const std::string& path) {
 
 std::string ReadAttribute(const std::string& path, const std::string& name) {
   const Handle file = OpenForReading(path);
-  const Handle attribute(H5Aopen(file.id(), name.c_str(), H5P_DEFAULT), H5Aclose,
-                         "open attribute " + name);
-  const Handle type(H5Aget_type(attribute.id()), H5Tclose, "get type");
-  std::string text(H5Tget_size(type.id()), '\0');
-  Check(H5Aread(attribute.id(), type.id(), text.data()), "read attribute " + name);
-  return text.substr(0, text.find('\0'));
+  return ReadText(file.id(), name);
 }
 
 }  // namespace roundlab

@@ -14,14 +14,19 @@
 namespace roundlab {
 
 /// Writes run.h5 of a finished run: root attributes from `attributes`; each series a group with the
-/// 1-D datasets `step` (int64) and `value` (float64); each array a float64 dataset. Written as
-/// PATH.part and renamed: readers see the old file or the whole new one. Throws Error (also on a
-/// full disk), leaving what was there.
+/// 1-D datasets `step` (int64) and `value` (float64); each array a float64 dataset. An AtomicFile:
+/// readers see the old file or the whole new one, and who has the old one open keeps it. Throws
+/// Error (also on a full disk), leaving what was there.
 void WriteRunFile(const std::string& path, const RunRecord& record, const Provenance& attributes);
+
+/// What a run that is over has left at `path`, written again with attribute `status`: a file whose
+/// writer was killed opens only with SWMR. Throws Error where it can't be read or written.
+void MarkRunFile(const std::string& path, const std::string& status);
 
 /// run.h5 while a run goes on: readable at any time with SWMR (h5py: File(path, "r", swmr=True)).
 /// HDF5 allows no new datasets under SWMR, so all series are named at the start; samples of others
-/// and arrays wait for the finished file. Attribute status is "running".
+/// and arrays wait for the finished file. Attribute status is "running". It takes the place of what
+/// stood at `path`, which readers that have it open keep.
 class LiveRunFile : public MetricSink {
  public:
   LiveRunFile(const std::string& path, const std::vector<std::string>& series,

@@ -1,6 +1,13 @@
 #include "core/metrics/memory.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string>
 
 namespace roundlab {
 
@@ -8,6 +15,33 @@ std::int64_t PeakResidentBytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return std::int64_t{usage.ru_maxrss} * 1024;
+}
+
+namespace {
+
+/// The number in a file that holds nothing else; nullopt: none ("max"), or no such file.
+std::optional<std::int64_t> NumberIn(const char* path) {
+  std::ifstream file(path);
+  std::int64_t number = 0;
+  if (file >> number) return number;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::int64_t AvailableBytes() {
+  std::int64_t available = std::int64_t{sysconf(_SC_AVPHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  std::ifstream info("/proc/meminfo");
+  for (std::string line; std::getline(info, line);) {
+    std::istringstream words(line);
+    std::string name;
+    std::int64_t kilobytes = 0;
+    if (words >> name >> kilobytes && name == "MemAvailable:") available = kilobytes * 1024;
+  }
+  const auto limit = NumberIn("/sys/fs/cgroup/memory.max");
+  const auto used = NumberIn("/sys/fs/cgroup/memory.current");
+  if (limit && used) available = std::min(available, std::max<std::int64_t>(0, *limit - *used));
+  return available;
 }
 
 double CpuSeconds() {

@@ -7,6 +7,10 @@ namespace roundlab {
 /// The most memory this process has held resident so far, bytes (VmHWM).
 std::int64_t PeakResidentBytes();
 
+/// Memory that a process could still take, bytes: what the machine has left, or what a control
+/// group leaves of its limit.
+std::int64_t AvailableBytes();
+
 /// CPU seconds of this process so far, all threads, user and system.
 double CpuSeconds();
 

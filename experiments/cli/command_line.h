@@ -25,6 +25,7 @@ struct CommandLine {
   std::int64_t seed = 0;     ///< of the bootstrap of `compare`, of the world of `world`
   std::int64_t jobs = 1;     ///< runs at a time
   std::int64_t threads = 0;  ///< of `execute`; 0: as by default
+  double max_memory = 0;     ///< GiB; 0: what the machine has left
   double line_seconds = 20;  ///< of `execute`: between progress lines
   std::string format = "markdown";
   bool format_given = false;  ///< else a terminal gets tables of its width
@@ -35,7 +36,7 @@ struct CommandLine {
   bool quiet = false;
   bool no_special = false;
   bool retry_failed = false;
-  bool supervised = false;  ///< of `execute`: started by a runner
+  std::int64_t runner = 0;  ///< of `execute`: process id of the runner that started it; 0 none
   bool jobs_given = false;
   std::string engine = "local";
   std::optional<std::string> slurm_options;

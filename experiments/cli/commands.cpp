@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/interrupt.h"
+#include "core/model/models_doc.h"
 #include "experiments/cli/options_doc.h"
 #include "experiments/cli/print_table.h"
 #include "experiments/cli/runs_json.h"
@@ -68,6 +69,11 @@ int TellError(const std::string& folder, const std::string& reason, int code) {
   return code;
 }
 
+/// 0: not given.
+std::int64_t MemoryBytes(const CommandLine& line) {
+  return static_cast<std::int64_t>(line.max_memory * 1024 * 1024 * 1024);
+}
+
 }  // namespace
 
 void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names) {
@@ -106,6 +112,10 @@ void CheckMemory(const std::vector<RunConfig>& runs) {
 }
 
 void CheckRunLine(const CommandLine& line) {
+  if (!(line.max_memory >= 0 && line.max_memory < 1e6)) {
+    throw Error("command line: --max-memory " + FormatNumber(line.max_memory) +
+                " is out of range [0, 1000000) GiB");
+  }
   if (line.jobs < 1) {
     throw Error("command line: --jobs " + std::to_string(line.jobs) + " is below 1");
   }
@@ -120,6 +130,7 @@ std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment&
   options.program = line.program;
   options.out = line.out;
   options.jobs = line.jobs;
+  options.memory_bytes = MemoryBytes(line);
   options.retry_failed = line.retry_failed;
   options.quiet = line.quiet;
   return slurm ? RunAllOnSlurm(experiment, options, *slurm) : RunAll(experiment, options);
@@ -185,14 +196,14 @@ int ExecuteCommand(const CommandLine& line) {
   const std::string& folder = line.arguments[0];
   const RunConfig config = LoadRunConfig(folder + "/config.yaml");
   InstallInterruptHandler();
-  if (line.supervised) StopWithParent();
-  ExecuteOptions options{folder, line.quiet, config.compute, line.line_seconds};
+  if (line.runner != 0) StopWithParent(static_cast<pid_t>(line.runner));
+  ExecuteOptions options{folder, line.quiet, config.compute, line.line_seconds, MemoryBytes(line)};
   if (line.threads > 0) options.compute.threads = line.threads;
   if (!line.device.empty()) options.compute.device = line.device;
   try {
     ExecuteRun(config, options);
   } catch (const Interrupted&) {
-    if (line.supervised) return 130;  // the runner tells
+    if (line.runner != 0) return 130;  // the runner tells
     throw;
   } catch (const Diverged& e) {
     return TellError(folder, e.what(), 1);
@@ -215,7 +226,11 @@ int DescribeCommand(const CommandLine& line) {
     Print(OptionsMarkdown());
     return 0;
   }
-  RequireArguments(line, 2, "KIND NAME, or: roundlab describe all");
+  if (line.arguments.size() == 1 && line.arguments[0] == "models") {
+    Print(ModelsMarkdown());
+    return 0;
+  }
+  RequireArguments(line, 2, "KIND NAME, or: roundlab describe all, describe models");
   Print(DescribePart(line.arguments[0], line.arguments[1]));
   return 0;
 }

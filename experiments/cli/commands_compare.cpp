@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/print_table.h"
+#include "experiments/run/json_number.h"
 #include "experiments/tables/cell.h"
 #include "experiments/tables/compare.h"
 #include "experiments/tables/table.h"
@@ -16,7 +17,7 @@ namespace {
 using nlohmann::json;
 
 std::string Fixed(double value, int decimals) {
-  if (std::isnan(value)) return "-";
+  if (const char* name = NotFiniteName(value)) return name;
   char text[64];
   std::snprintf(text, sizeof(text), "%.*f", decimals, value);
   return text;
@@ -32,7 +33,13 @@ int Decimals(const ComparedFigure& figure) {
   return 4;
 }
 
+/// "-" where there is none.
+std::string Difference(double value, int decimals) {
+  return std::isnan(value) ? "-" : Fixed(value, decimals);
+}
+
 std::string Interval(const PairedResult& result, int decimals) {
+  if (std::isnan(result.low)) return "-";
   return Fixed(result.low, decimals) + " to " + Fixed(result.high, decimals);
 }
 
@@ -43,7 +50,7 @@ TextTable ToTable(const Comparison& comparison) {
   for (const ComparedFigure& f : comparison.figures) {
     const int decimals = Decimals(f);
     table.rows.push_back({f.name, std::to_string(f.count), Fixed(f.a, decimals),
-                          Fixed(f.b, decimals), Fixed(f.tested.difference, decimals),
+                          Fixed(f.b, decimals), Difference(f.tested.difference, decimals),
                           Interval(f.tested, decimals), FormatChance(f.tested.p),
                           Interval(f.bootstrap, decimals), FormatChance(f.bootstrap.p),
                           Verdict(f)});
@@ -88,7 +95,7 @@ void PrintText(const CommandLine& line, const Comparison& comparison,
   }
 }
 
-/// JSON has no NaN and no infinity: both become null.
+/// null: there is none.
 json Number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
 
 json ToJson(const PairedResult& result) {
@@ -103,8 +110,8 @@ json ToJson(const CommandLine& line, const Comparison& comparison,
     figure.update({{"name", f.name},
                    {"n", f.count},
                    {"left_out", f.left_out},
-                   {"a", Number(f.a)},
-                   {"b", Number(f.b)},
+                   {"a", NumberToJson(f.a)},
+                   {"b", NumberToJson(f.b)},
                    {"difference", Number(f.tested.difference)},
                    {"test", f.test},
                    {"bootstrap", ToJson(f.bootstrap)},

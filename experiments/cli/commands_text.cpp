@@ -13,6 +13,7 @@
 #include "core/text/data/dataset.h"
 #include "core/text/tokenizer/tokenizer.h"
 #include "experiments/cli/commands.h"
+#include "experiments/run/open_model.h"
 
 namespace roundlab {
 namespace {
@@ -22,7 +23,7 @@ using Ids = std::vector<std::int32_t>;
 
 std::string RequireModel(const CommandLine& line) {
   if (line.model.empty()) throw Error("usage: roundlab " + line.command + " --model MODEL ...");
-  return ResolveModel(line.model);
+  return line.model;
 }
 
 Ids ReadSequence(const json& row, const std::string& where) {
@@ -86,20 +87,20 @@ void PrintScores(const Ids& ids, const std::vector<float>& nll) {
 
 int ScoreCommand(const CommandLine& line) {
   RequireArguments(line, 0, "--model MODEL (--text TEXT | --ids FILE) [--json]");
-  const std::string path = RequireModel(line);
+  const OpenedModel opened = OpenModel(RequireModel(line));
   if (line.text.empty() == line.ids.empty()) {
     throw Error("score: give either --text or --ids");
   }
   std::vector<Ids> sequences;
   if (line.ids.empty()) {
-    const auto tokenizer = LoadTokenizer(path);
+    const auto tokenizer = LoadTokenizer(opened.tokenizer);
     sequences.push_back(tokenizer->Encode(
         line.text, line.no_special ? SpecialTokens::kNone : SpecialTokens::kDefault));
     if (sequences.front().empty()) throw Error("score: the text has no tokens");
   } else {
     sequences = ReadIds(line.ids);
   }
-  const LanguageModel model(ModelFiles(path), at::kFloat);
+  const LanguageModel model(*opened.model, at::kFloat);
   json scored = json::array();
   for (const Ids& ids : sequences) {
     const std::vector<float> nll = Score(model, ids);
@@ -117,13 +118,14 @@ int ScoreCommand(const CommandLine& line) {
 
 int TokenizeCommand(const CommandLine& line) {
   RequireArguments(line, 0, "--model MODEL (--text TEXT | --file FILE) [--no-special] [--json]");
-  const std::string path = RequireModel(line);
+  RequireModel(line);
   if (line.text.empty() == line.file.empty()) {
     throw Error("tokenize: give either --text or --file");
   }
   const std::string text = line.file.empty() ? line.text : ReadText(line.file);
-  const Ids ids = LoadTokenizer(path)->Encode(
-      text, line.no_special ? SpecialTokens::kNone : SpecialTokens::kDefault);
+  const Ids ids =
+      LoadTokenizer(TokenizerOf(line.model))
+          ->Encode(text, line.no_special ? SpecialTokens::kNone : SpecialTokens::kDefault);
   if (line.json) {
     std::printf("%s\n", json({{"ids", ids}}).dump().c_str());
     return 0;

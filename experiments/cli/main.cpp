@@ -29,9 +29,9 @@ struct Command {
 };
 
 const std::map<std::string, Command>& Commands() {
-  static const std::vector<std::string> kRun = {"set",    "only",   "out",           "jobs",
-                                                "device", "engine", "slurm-options", "retry-failed",
-                                                "format", "json",   "quiet"};
+  static const std::vector<std::string> kRun = {
+      "set",           "only",         "out",        "jobs",   "device", "engine",
+      "slurm-options", "retry-failed", "max-memory", "format", "json",   "quiet"};
   static const std::map<std::string, Command> kCommands = {
       {"run",
        {RunCommand, "run FILE", "all runs of a file; again = continue; prints the tables", kRun}},
@@ -44,7 +44,7 @@ const std::map<std::string, Command>& Commands() {
        {QuickstartCommand,
         "quickstart",
         "the built-in laboratory: all methods in minutes",
-        {"out", "jobs", "quiet"}}},
+        {"out", "jobs", "max-memory", "quiet"}}},
       {"reproduce",
        {ReproduceCommand, "reproduce FILE", "run, then compare with published figures", kRun}},
       {"table",
@@ -95,7 +95,7 @@ const std::map<std::string, Command>& Commands() {
        {ExecuteCommand,
         "execute FOLDER",
         "one run, as `run` starts it",
-        {"supervised", "threads", "device", "line-seconds", "quiet"}}}};
+        {"runner", "threads", "device", "line-seconds", "max-memory", "quiet"}}}};
   return kCommands;
 }
 
@@ -107,7 +107,10 @@ po::options_description Options(CommandLine* line) {
       "out", po::value(&line->out)->default_value(line->out),
       "folder of results; of `report`: of its files, default DIR/report")(
       "jobs", po::value(&line->jobs), "runs at a time, which share the cores; default 1")(
-      "device", po::value(&line->device), "where runs compute: auto (the default) or cpu")(
+      "max-memory", po::value(&line->max_memory),
+      "GiB for the model that a run evaluates; a larger one is read block by block; default what "
+      "the machine has left")("device", po::value(&line->device),
+                              "where runs compute: auto (the default) or cpu")(
       "engine", po::value(&line->engine), "what runs them: local (the default) or slurm")(
       "slurm-options",
       po::value<std::string>()->notifier([line](const std::string& s) { line->slurm_options = s; }),
@@ -147,7 +150,7 @@ int Dispatch(int argc, char** argv) {
   const po::options_description options = Options(&line);
   po::options_description all;
   all.add(options).add_options()("words", po::value<std::vector<std::string>>())(
-      "supervised", po::bool_switch(&line.supervised))("threads", po::value(&line.threads))(
+      "runner", po::value(&line.runner))("threads", po::value(&line.threads))(
       "line-seconds", po::value(&line.line_seconds));
   po::positional_options_description positional;
   positional.add("words", -1);

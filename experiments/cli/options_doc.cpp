@@ -13,6 +13,7 @@
 #include "optimizers/schedule.h"
 #include "rounding/range.h"
 #include "rounding/scheme.h"
+#include "rounding/schemes/oscillation.h"
 #include "rounding/stage.h"
 #include "rounding/tuner/loss.h"
 
@@ -106,6 +107,7 @@ std::string OptionsMarkdown() {
   text += Section("`data` of calibration and evaluators", DataSource());
   text += Section("`quant`", QuantOptions());
   text += Section("An entry of `quant.overrides`", LayerOverride());
+  text += Section("`oscillation` of scheme `signround`", OscillationOptions());
   text += Section("An entry of `tables`", TableSpec());
   text += Section("An entry of `plots`", PlotSpec());
   text += Section("A training (`roundlab train`)", TrainConfig());

@@ -3,6 +3,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "experiments/run/json_number.h"
+
 namespace roundlab {
 
 using nlohmann::json;
@@ -16,11 +18,13 @@ json RunsJson(const Experiment& experiment, const std::vector<RunOutcome>& outco
   }
   json runs = json::array();
   for (const RunOutcome& outcome : outcomes) {
+    json metrics = json::object();
+    for (const auto& [name, value] : outcome.result.metrics) metrics[name] = NumberToJson(value);
     json entry = {{"id", outcome.id},
                   {"folder", outcome.folder},
                   {"status", StateName(outcome)},
                   {"points", points[outcome.id]},
-                  {"metrics", outcome.result.metrics}};
+                  {"metrics", std::move(metrics)}};
     if (!outcome.reason.empty()) entry["reason"] = outcome.reason;
     runs.push_back(std::move(entry));
   }

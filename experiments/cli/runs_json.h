@@ -9,7 +9,8 @@
 namespace roundlab {
 
 /// The list `runs` of `--json`: an entry an outcome, in their order, with id, folder, status,
-/// points (labels and seed of all that share the run), metrics and, where there is one, reason.
+/// points (labels and seed of all that share the run), metrics (NumberToJson) and, where there is
+/// one, reason.
 nlohmann::json RunsJson(const Experiment& experiment, const std::vector<RunOutcome>& outcomes);
 
 }  // namespace roundlab

@@ -5,9 +5,9 @@
 #include "core/base/error.h"
 #include "core/model/catalogue.h"
 #include "core/model/families/llama.h"
-#include "core/model/loader.h"
 #include "core/text/tokenizer/tokenizer.h"
 #include "experiments/cost/machine_probe.h"
+#include "experiments/run/open_model.h"
 #include "rounding/stages/round.h"
 
 namespace roundlab {
@@ -57,9 +57,9 @@ const Estimator::Known& Estimator::Model(const std::string& name) {
   if (known) return *known;
   known = std::make_unique<Known>();
   try {
-    const std::string path = ResolveModel(name);
-    known->description = ModelFiles(path).description();
-    known->tokenizer = LoadTokenizer(path);
+    const OpenedModel opened = OpenModel(name);
+    known->description = opened.model->description();
+    known->tokenizer = LoadTokenizer(opened.tokenizer);
   } catch (const Error&) {
     // Not here, or broken: preflight tells; its sizes may still be known.
     for (const ModelEntry& entry : ModelCatalogue()) {

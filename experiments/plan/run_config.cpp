@@ -136,6 +136,8 @@ void RunConfig::Fields(FieldVisitor& f) {
   EvalField eval_field(&eval);
   f.Value("eval", eval_field, "what is measured");
   f.Int("seed", &seed, AtLeast(0), "of all random draws but the calibration protocol's");
+  f.Bool("keep_weights", &keep_weights,
+         "leave weights.safetensors, which `model: FOLDER` of the run then opens");
   f.Section(
       "compute", [this](FieldVisitor& c) { compute.Fields(c); }, "where and with what");
   f.Rule([this]() -> std::string {
@@ -146,7 +148,7 @@ void RunConfig::Fields(FieldVisitor& f) {
       return "pipeline." + std::to_string(i) + ": " + StageText(pipeline[i]) +
              " needs the section 'calibration'";
     }
-    return "";
+    return UnfitGrid(pipeline, *quant);
   });
 }
 

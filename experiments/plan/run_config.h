@@ -29,6 +29,7 @@ struct RunConfig {
   std::vector<StageRecipe> pipeline;  ///< empty: the model as it is
   std::vector<EvaluatorRecipe> eval;
   std::int64_t seed = 0;
+  bool keep_weights = true;
   ComputeOptions compute;  ///< not in the canonical text
 
   void Fields(FieldVisitor& f);

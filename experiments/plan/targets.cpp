@@ -13,17 +13,17 @@
 namespace roundlab {
 namespace {
 
-using Texts = std::vector<std::string>;
+using TextList = std::vector<std::string>;
 using Kind = ConfigNode::Kind;
 
-bool Has(const Texts& list, const std::string& text) {
+bool Has(const TextList& list, const std::string& text) {
   return std::find(list.begin(), list.end(), text) != list.end();
 }
 
 /// One text or a list of them.
-Texts TextsOf(const ConfigNode& node) {
+TextList TextsOf(const ConfigNode& node) {
   if (node.kind == Kind::kScalar) return {node.scalar};
-  Texts texts;
+  TextList texts;
   for (const ConfigNode& element : node.elements) texts.push_back(element.scalar);
   return texts;
 }
@@ -81,7 +81,7 @@ class TargetReader {
   }
 
   void CheckAxes(const ConfigNode& axes) {
-    Texts names;
+    TextList names;
     for (const ParsedAxis& axis : context_.axes) names.push_back(axis.name);
     for (const ConfigNode::Member& member : axes.members) {
       if (FindAxis(member.value.scalar) != nullptr) continue;
@@ -104,7 +104,7 @@ class TargetReader {
   void ReadRows(const std::vector<CsvRow>& rows, const ConfigNode& axes,
                 const ConfigNode& metrics) {
     if (rows.empty()) throw Error(targets_.file + ": is empty");
-    const Texts& header = rows.front().cells;
+    const TextList& header = rows.front().cells;
     for (const ConfigNode* section : {&axes, &metrics}) {
       for (const ConfigNode::Member& member : section->members) {
         if (member.value.kind == Kind::kNull || Has(header, member.key)) continue;
@@ -126,7 +126,7 @@ class TargetReader {
     return targets_.file + ":" + std::to_string(row.line);
   }
 
-  void ReadRow(const Texts& header, const CsvRow& row, const ConfigNode& axes,
+  void ReadRow(const TextList& header, const CsvRow& row, const ConfigNode& axes,
                const ConfigNode& metrics) {
     TargetCell cell;
     std::string last;
@@ -172,7 +172,7 @@ class TargetReader {
     const std::string* renamed = Look("labels", axis, text);
     const std::string label = renamed == nullptr ? text : *renamed;
     if (label == "*") return;
-    Texts known;
+    TextList known;
     const ParsedAxis* found = FindAxis(axis);
     if (found == nullptr) return;
     for (const AxisValue& value : found->values) known.push_back(value.label);

@@ -1,15 +1,12 @@
 #include "experiments/report/report.h"
 
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <system_error>
 
-#include "core/base/error.h"
+#include "core/base/atomic_file.h"
 #include "core/base/files.h"
 #include "experiments/report/assets.h"
 #include "experiments/report/report_html.h"
@@ -21,21 +18,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// As WriteFileAtomically, but without waiting for the disk, which takes long for hundreds of
-/// plots: a report can be made again. Two calls at once write parts of their own.
+/// Without waiting for the disk, which takes long for hundreds of plots: a report can be made
+/// again.
 void Write(const std::string& path, const std::string& text) {
-  const std::string part = path + "." + std::to_string(getpid()) + ".part";
-  std::ofstream file(part, std::ios::binary);
-  errno = 0;
-  file << text << std::flush;
-  std::error_code failure;
-  if (!file) failure.assign(errno == 0 ? EIO : errno, std::generic_category());
-  file.close();
-  if (!failure) fs::rename(part, path, failure);
-  if (!failure) return;
-  std::error_code none;
-  fs::remove(part, none);
-  throw Error(path + ": cannot write: " + failure.message());
+  AtomicFile file(path, AtomicFile::Flush::kLater);
+  file.Write(text);
+  file.Commit();
 }
 
 /// Replaces the files of an earlier report, which plots.txt lists; the folder may have others.

@@ -1,11 +1,8 @@
 #include "experiments/run/calibration_cache.h"
 
-#include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 
-#include "core/base/error.h"
 #include "core/base/hash.h"
 #include "core/text/data/builtin_data.h"
 
@@ -14,31 +11,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string HashOfFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(path + ": cannot open: " + std::strerror(errno));
-  Sha256 hash;
-  std::string chunk(std::size_t{1} << 20, '\0');
-  while (file.read(chunk.data(), static_cast<std::streamsize>(chunk.size())) || file.gcount() > 0) {
-    hash.Update(std::string_view(chunk).substr(0, static_cast<std::size_t>(file.gcount())));
-  }
-  return hash.HexDigest();
-}
-
-/// The files that a tokenizer is read from; of a .gguf file all of it.
-std::string TokenizerHash(const std::string& model_path) {
-  if (!fs::is_directory(model_path)) return HashOfFile(model_path);
-  Sha256 hash;
-  for (const std::string& name : TokenizerFileNames()) {
-    const fs::path file = fs::path(model_path) / name;
-    hash.Update(name + (fs::exists(file) ? HashOfFile(file.string()) : "-"));
-  }
-  return hash.HexDigest();
-}
-
 std::string DataHash(const DataSource& data) {
   const DataSource found = ResolveData(data);
-  return IsBuiltin(found.path) ? found.path : HashOfFile(found.path);
+  return IsBuiltin(found.path) ? found.path : Sha256OfFile(found.path);
 }
 
 std::string Pack(const CalibrationTokens& tokens) {
@@ -68,11 +43,23 @@ bool Unpack(const std::string& bytes, std::int64_t seqlen, CalibrationTokens* to
 
 }  // namespace
 
+std::string ModelFilesSha256(const std::string& model_path) {
+  if (!fs::is_directory(model_path)) return Sha256OfFile(model_path);
+  Sha256 hash;
+  std::vector<std::string> names = TokenizerFileNames();
+  names.emplace_back("config.json");
+  for (const std::string& name : names) {
+    const fs::path file = fs::path(model_path) / name;
+    hash.Update(name + (fs::exists(file) ? Sha256OfFile(file.string()) : "-"));
+  }
+  return hash.HexDigest();
+}
+
 CalibrationTokens CachedCalibration(const CalibrationOptions& options, const Tokenizer& tokenizer,
                                     const std::string& model_path, const ContentCache& cache) {
   CalibrationOptions copy = options;
   const std::string key = "calibration 2\n" + WriteFields(FieldsOf(&copy)) + "\n" +
-                          DataHash(options.data) + "\n" + TokenizerHash(model_path);
+                          DataHash(options.data) + "\n" + ModelFilesSha256(model_path);
   CalibrationTokens tokens;
   const auto kept = cache.Find(key);
   if (kept && Unpack(*kept, options.seqlen, &tokens)) return tokens;

@@ -7,6 +7,10 @@
 
 namespace roundlab {
 
+/// Of the files beside a model's weights that a tokenizer and the forward pass are read from; of a
+/// .gguf file all of it.
+std::string ModelFilesSha256(const std::string& model_path);
+
 /// MakeCalibration, from the cache where another run has left the same tokens there. They are known
 /// by the options, the data file's content and the tokenizer's files beside `model_path`.
 CalibrationTokens CachedCalibration(const CalibrationOptions& options, const Tokenizer& tokenizer,

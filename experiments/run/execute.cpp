@@ -6,8 +6,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <sstream>
 
 #include "core/base/error.h"
@@ -21,8 +21,12 @@
 #include "core/model/model.h"
 #include "experiments/run/calibration_cache.h"
 #include "experiments/run/commit.h"
+#include "experiments/run/judged_model.h"
+#include "experiments/run/made_of.h"
+#include "experiments/run/open_model.h"
 #include "experiments/run/plugins.h"
 #include "experiments/run/preflight.h"
+#include "experiments/run/program.h"
 #include "rounding/pipeline.h"
 
 namespace roundlab {
@@ -83,7 +87,9 @@ class Execution {
       : config_(config),
         folder_(options.folder),
         compute_(options.compute),
-        cache_((std::filesystem::path(folder_) / "../../.cache").lexically_normal().string()),
+        memory_bytes_(options.memory_bytes),
+        cache_((std::filesystem::path(folder_) / "../../.cache").lexically_normal().string(),
+               ProgramVersion()),
         log_(folder_ + "/log.txt", options.quiet),
         spent_(folder_ + "/spent.txt") {
     log_.SetLineSeconds(options.line_seconds);
@@ -92,35 +98,33 @@ class Execution {
   }
 
   RunResult Run() {
-    if (Begun()) spent_.Resume();
-    at::set_num_threads(static_cast<int>(Threads()));
-    const std::string path = ResolveModel(config_.model.path);
-    log_.Write("run " + result_.id + ": model " + path);
-    const ModelFiles files(path);
-    CheckAgainstModel(config_, files.description());
-    const auto tokenizer = LoadTokenizer(path);
-    Describe(files);
-    const QuantizedModel quantized = Quantize(files, *tokenizer);
-    Evaluate(files, *tokenizer, quantized);
+    const auto begun = ReadMadeOf(Checkpoint());
+    if (begun) spent_.Resume();
+    at::set_num_threads(static_cast<int>(Threads(begun)));
+    opened_ = OpenModel(config_.model.path);
+    const ModelSource& source = *opened_.model;
+    log_.Write("run " + result_.id + ": model " + ResolveModel(config_.model.path));
+    CheckAgainstModel(config_, source.description());
+    for (const std::string& name : source.Unused()) {
+      log_.Write("tensor '" + name + "' has no place in the model and is not used");
+    }
+    const auto tokenizer = LoadTokenizer(opened_.tokenizer);
+    Describe(source);
+    const QuantizedModel quantized = Quantize(source, *tokenizer);
+    Evaluate(source, *tokenizer, quantized);
     Finish(quantized);
     return result_;
   }
 
  private:
-  /// Whether an earlier process has left something to go on from.
-  bool Begun() const { return std::filesystem::exists(folder_ + "/checkpoint"); }
+  std::string Checkpoint() const { return folder_ + "/checkpoint"; }
 
   /// Those that a checkpoint was begun with, else what the caller says.
-  std::int64_t Threads() const {
-    const std::string file = folder_ + "/threads.txt";
-    if (Begun() && std::filesystem::exists(file)) {
-      return std::max<std::int64_t>(std::atoll(ReadFile(file).c_str()), 1);
-    }
-    WriteFileAtomically(file, std::to_string(compute_.threads) + "\n");
-    return compute_.threads;
+  std::int64_t Threads(const std::optional<MadeOf>& begun) const {
+    return begun && begun->threads > 0 ? begun->threads : compute_.threads;
   }
 
-  void Describe(const ModelFiles& files) {
+  void Describe(const ModelSource& source) {
     result_.provenance = BuildAndMachine();
     result_.provenance.insert({{"commit", Commit()},
                                {"libtorch", TORCH_VERSION},
@@ -128,8 +132,8 @@ class Execution {
                                {"device", "cpu"},
                                {"seed", std::to_string(config_.seed)},
                                {"started", TimeNow()},
-                               {"model_family", files.description().family},
-                               {"model_sha256", files.Fingerprint()},
+                               {"model_family", source.description().family},
+                               {"model_sha256", source.Fingerprint()},
                                {"run_id", result_.id},
                                {"config", result_.config}});
     for (const auto& [file, hash] : OpenedPlugins()) {
@@ -141,7 +145,7 @@ class Execution {
   at::Tensor Calibration(const Tokenizer& tokenizer) {
     const CalibrationOptions& options = *config_.calibration;
     const CalibrationTokens tokens =
-        CachedCalibration(options, tokenizer, ResolveModel(config_.model.path), cache_);
+        CachedCalibration(options, tokenizer, opened_.tokenizer, cache_);
     result_.provenance["calibration_sha256"] = tokens.fingerprint;
     log_.Write("calibration: " + std::to_string(tokens.rows.size()) + " x " +
                std::to_string(options.seqlen) + " tokens from " +
@@ -150,19 +154,40 @@ class Execution {
     return ToTensor(tokens, options.seqlen);
   }
 
-  QuantizedModel Quantize(const ModelFiles& files, const Tokenizer& tokenizer) {
+  /// "" where the provenance has no such entry.
+  std::string Told(const std::string& name) const {
+    const auto found = result_.provenance.find(name);
+    return found == result_.provenance.end() ? "" : found->second;
+  }
+
+  MadeOf MadeOfNow() const {
+    const std::string plugins = Told("plugins");
+    return {ProgramVersion() + (plugins.empty() ? "" : ", plug-ins " + plugins),
+            result_.id,
+            Told("model_sha256"),
+            ModelFilesSha256(opened_.tokenizer),
+            Told("calibration_sha256"),
+            "cpu",
+            at::get_num_threads()};
+  }
+
+  QuantizedModel Quantize(const ModelSource& source, const Tokenizer& tokenizer) {
     if (config_.pipeline.empty()) return {};
     const double before = spent_.HereSeconds();
     PipelineInputs inputs;
-    inputs.source = &files;
+    inputs.source = &source;
     inputs.dtype = ComputeDtype(config_.model);
     inputs.seed = static_cast<std::uint64_t>(config_.seed);
-    inputs.progress_folder = folder_ + "/checkpoint";
-    inputs.unit_kept = [this] { spent_.Keep(); };
+    inputs.progress_folder = Checkpoint();
     if (config_.Needs().tokens) inputs.tokens = Calibration(tokenizer);
-    const auto series = SeriesNames(files.description(), config_.pipeline);
+    BeginCheckpoint(Checkpoint(), MadeOfNow());
+    const auto series = SeriesNames(source.description(), config_.pipeline);
     LiveRunFile live(folder_ + "/run.h5", series, result_.provenance);
     TensorBoardFile curves(folder_);
+    inputs.unit_kept = [this, &live] {
+      spent_.Keep();
+      live.Flush();  // whatever ends the run later
+    };
     TeeSink live_sinks(&live, &curves);
     TeeSink sink(&record_, &live_sinks);
     QuantizedModel model = QuantizeModel(inputs, *config_.quant, config_.pipeline, &sink, &log_);
@@ -172,15 +197,26 @@ class Execution {
     return model;
   }
 
-  void Evaluate(const ModelFiles& files, const Tokenizer& tokenizer,
+  /// All that the checkpoint's hidden states depend on beside the tokens.
+  std::string OriginalKey() const {
+    return Told("model_sha256") + " " + ModelFilesSha256(opened_.tokenizer) + " " +
+           c10::toString(ComputeDtype(config_.model)) + " " +
+           std::to_string(at::get_num_threads()) + " threads";
+  }
+
+  void Evaluate(const ModelSource& source, const Tokenizer& tokenizer,
                 const QuantizedModel& quantized) {
     if (config_.eval.empty()) return;
     const auto start = Clock::now();
-    const LanguageModel model(files, ComputeDtype(config_.model),
-                              [&](DecoderBlock* block) { quantized.ApplyTo(block); });
+    const at::ScalarType dtype = ComputeDtype(config_.model);
+    const JudgedModel judged(source, *opened_.original,
+                             {dtype, [&](DecoderBlock* block) { quantized.ApplyTo(block); },
+                              memory_bytes_ > 0 ? memory_bytes_ : AvailableBytes()},
+                             &log_);
+    const EvalContext context = {&judged.model(), &judged.original(), &tokenizer, &record_, &log_,
+                                 &cache_,         OriginalKey()};
     for (const EvaluatorRecipe& recipe : config_.eval) {
-      const auto results =
-          recipe.make()->Evaluate({&model, &files, &tokenizer, &record_, &log_, &cache_});
+      const auto results = recipe.make()->Evaluate(context);
       for (const EvalResult& measured : results) {
         for (const auto& [name, value] : measured.metrics) {
           result_.metrics[measured.name + "/" + name] = value;
@@ -201,11 +237,12 @@ class Execution {
     Provenance attributes = result_.provenance;
     attributes["status"] = "complete";
     if (!quantized.layers().empty()) attributes["codes_sha256"] = result_.codes_sha256;
+    const bool leave = config_.keep_weights && !quantized.layers().empty();
+    if (leave) LeaveWeights(folder_, quantized, config_.model.path, Told("model_sha256"));
     WriteRunFile(folder_ + "/run.h5", record_, attributes);
     WriteRunResult(folder_ + "/run.json", result_);
     std::error_code none;
-    std::filesystem::remove_all(folder_ + "/checkpoint", none);
-    std::filesystem::remove(folder_ + "/threads.txt", none);
+    std::filesystem::remove_all(Checkpoint(), none);
     std::filesystem::remove(folder_ + "/spent.txt", none);
     log_.Write("complete in " + FormatDuration(result_.timing["total"]));
   }
@@ -213,8 +250,10 @@ class Execution {
   const RunConfig config_;
   const std::string folder_;
   const ComputeOptions compute_;
+  const std::int64_t memory_bytes_;
   const ContentCache cache_;
   Log log_;
+  OpenedModel opened_;
   RunRecord record_;
   RunResult result_;
   Spent spent_;

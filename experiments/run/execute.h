@@ -18,6 +18,9 @@ struct ExecuteOptions {
   bool quiet = false;
   ComputeOptions compute;    ///< with what; a config does not say it (RunConfig::Canonical)
   double line_seconds = 20;  ///< between progress lines where stderr is no terminal
+  /// For the model that is evaluated; where that takes more, its blocks are read one by one. 0:
+  /// what the machine has left.
+  std::int64_t memory_bytes = 0;
 };
 
 /// What runs share (calibration tokens, the original's hidden states of `divergence`) is kept in

@@ -1,5 +1,6 @@
 #include "experiments/run/open_model.h"
 
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <utility>
@@ -7,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/model/catalogue.h"
 #include "core/model/loader.h"
+#include "core/model/random_source.h"
 #include "rounding/rounded_source.h"
 #include "rounding/weights_file.h"
 
@@ -69,6 +71,14 @@ OpenedModel OpenRun(const std::string& folder) {
 }  // namespace
 
 OpenedModel OpenModel(const std::string& name) {
+  constexpr const char* kRandom = "random:";
+  if (name.starts_with(kRandom)) {
+    OpenedModel random;
+    random.original = std::make_shared<RandomSource>(name.substr(std::strlen(kRandom)), 0);
+    random.model = random.original;
+    random.tokenizer = name;
+    return random;
+  }
   const std::string path = ResolveModel(name);
   if (fs::exists(path + "/run.json")) return OpenRun(path);
   OpenedModel opened;
@@ -76,6 +86,13 @@ OpenedModel OpenModel(const std::string& name) {
   opened.model = opened.original;
   opened.tokenizer = path;
   return opened;
+}
+
+std::string TokenizerOf(const std::string& name) {
+  const std::string path = ResolveModel(name);
+  if (!fs::exists(path + "/run.json")) return path;
+  const std::string file = path + "/" + kWeights;
+  return TokenizerOf(About(LoadWeights(file), file, "model"));
 }
 
 void LeaveWeights(const std::string& folder, const QuantizedModel& rounded, const std::string& name,

@@ -22,6 +22,9 @@ struct OpenedModel {
 /// weights than its model has now.
 OpenedModel OpenModel(const std::string& name);
 
+/// Folder or file whose tokenizer belongs to `name`; looks at no weights.
+std::string TokenizerOf(const std::string& name);
+
 /// Writes weights.safetensors into a run's folder. name, fingerprint: of the model that was
 /// rounded.
 void LeaveWeights(const std::string& folder, const QuantizedModel& rounded, const std::string& name,

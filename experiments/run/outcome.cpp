@@ -5,6 +5,8 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/log.h"
+#include "core/metrics/hdf5_file.h"
 
 namespace roundlab {
 namespace {
@@ -98,6 +100,16 @@ const RunOutcome* FindOutcome(const OutcomeIndex& index, const std::string& id) 
   return found == index.end() ? nullptr : found->second;
 }
 
+void MarkUnfinished(const std::string& folder, const std::string& status) {
+  const std::string file = folder + "/run.h5";
+  if (!fs::exists(file)) return;
+  try {
+    MarkRunFile(file, status);
+  } catch (const Error& e) {
+    Log(folder + "/log.txt", true).Write(e.what());
+  }
+}
+
 void WriteFailure(const PlannedRun& run, RunOutcome* outcome) {
   RunResult failed;
   failed.id = run.id;
@@ -106,6 +118,7 @@ void WriteFailure(const PlannedRun& run, RunOutcome* outcome) {
   failed.config = run.config.Canonical();
   try {
     WriteRunResult(outcome->folder + "/run.json", failed);
+    MarkUnfinished(outcome->folder, "failed");
   } catch (const Error& e) {
     outcome->reason += "; " + std::string(e.what());
   }

@@ -48,8 +48,13 @@ OutcomeIndex ById(const std::vector<RunOutcome>& outcomes);
 /// Null where there is none of that id.
 const RunOutcome* FindOutcome(const OutcomeIndex& index, const std::string& id);
 
-/// Writes run.json of a run that ended without a result, with `outcome`'s reason; where that can't
-/// be written, this is added to the reason. To be called by who holds the claim on the folder.
+/// Marks run.h5 of a run that ended without a result, if there is one, as `status`; where that
+/// can't be done, log.txt tells. To be called by who holds the claim on the folder.
+void MarkUnfinished(const std::string& folder, const std::string& status);
+
+/// Writes run.json of a run that ended without a result, with `outcome`'s reason, and marks run.h5;
+/// where run.json can't be written, this is added to the reason. To be called by who holds the
+/// claim on the folder.
 void WriteFailure(const PlannedRun& run, RunOutcome* outcome);
 
 }  // namespace roundlab

@@ -8,9 +8,9 @@
 
 #include "core/base/error.h"
 #include "core/model/catalogue.h"
-#include "core/model/loader.h"
 #include "core/text/data/calibration.h"
 #include "core/text/tokenizer/tokenizer.h"
+#include "experiments/run/open_model.h"
 
 namespace roundlab {
 namespace {
@@ -73,9 +73,9 @@ class Preflight {
     const auto [place, added] = models_.try_emplace(name);
     if (!added) return place->second;
     Try([&, &model = place->second] {
-      const std::string path = ResolveModel(name);
-      model.description = ModelFiles(path).description();
-      model.tokenizer = LoadTokenizer(path);
+      const OpenedModel opened = OpenModel(name);
+      model.description = opened.model->description();
+      model.tokenizer = LoadTokenizer(opened.tokenizer);
     });
     return place->second;
   }

@@ -1,6 +1,5 @@
 #include "experiments/run/run_file.h"
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
@@ -8,6 +7,7 @@
 #include "core/base/statistics.h"
 #include "core/formats/json.h"
 #include "experiments/plan/table_spec.h"
+#include "experiments/run/json_number.h"
 
 namespace roundlab {
 namespace {
@@ -16,19 +16,23 @@ using nlohmann::json;
 
 constexpr int kVersion = 1;  // of run.json and all beside it
 
-/// JSON has no NaN and no infinity: both become null.
 json Numbers(const std::map<std::string, double>& values) {
   json object = json::object();
-  for (const auto& [name, value] : values) {
-    object[name] = std::isfinite(value) ? json(value) : json(nullptr);
-  }
+  for (const auto& [name, value] : values) object[name] = NumberToJson(value);
   return object;
 }
 
-std::map<std::string, double> ReadNumbers(const json& object) {
+/// Earlier programs wrote null for what is undefined: that is not there.
+std::map<std::string, double> ReadNumbers(const json& root, const char* section,
+                                          const std::string& path) {
   std::map<std::string, double> values;
-  for (const auto& [name, value] : object.items()) {
-    values[name] = value.is_null() ? std::nan("") : value.get<double>();
+  for (const auto& [name, value] : root.at(section).items()) {
+    if (value.is_null()) continue;
+    try {
+      values[name] = NumberFromJson(value);
+    } catch (const Error& e) {
+      throw Error(path + ": not a run result: " + section + "." + name + ": " + e.what());
+    }
   }
   return values;
 }
@@ -85,9 +89,9 @@ RunResult ReadRunResult(const std::string& path) {
     r.reason = root.value("reason", "");
     r.config = root.at("config").get<std::string>();
     r.provenance = root.at("provenance").get<Provenance>();
-    r.metrics = ReadNumbers(root.at("metrics"));
-    r.timing = ReadNumbers(root.at("timing"));
-    r.memory = ReadNumbers(root.at("memory"));
+    r.metrics = ReadNumbers(root, "metrics", path);
+    r.timing = ReadNumbers(root, "timing", path);
+    r.memory = ReadNumbers(root, "memory", path);
     r.codes_sha256 = root.value("codes_sha256", "");
     return r;
   } catch (const json::exception& e) {

@@ -8,7 +8,9 @@
 
 namespace roundlab {
 
-/// run.json: what a run measured, in short. See design: metrics are "<eval name>/<metric>".
+/// run.json: what a run measured, in short. See design: metrics are "<eval name>/<metric>". A
+/// metric that was not measured is not there; one that came out as nan or inf stands there as such
+/// a text.
 struct RunResult {
   std::string id;
   std::string status;  ///< complete | failed | interrupted

@@ -2,9 +2,12 @@
 
 #include <poll.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <optional>
 #include <thread>
@@ -13,6 +16,7 @@
 #include "core/base/files.h"
 #include "core/base/folder_claim.h"
 #include "core/base/interrupt.h"
+#include "core/metrics/memory.h"
 #include "experiments/run/run_process.h"
 #include "experiments/run/runner_display.h"
 
@@ -101,8 +105,16 @@ class LocalRunner {
 
   std::vector<std::string> Words(std::size_t place) const {
     const ComputeOptions& compute = plan_[place]->config.compute;
-    std::vector<std::string> words = {options_.program, "execute", Folder(place), "--supervised"};
+    std::vector<std::string> words = {options_.program, "execute", Folder(place), "--runner",
+                                      std::to_string(::getpid())};
     if (options_.quiet) words.emplace_back("--quiet");
+    if (options_.memory_bytes > 0 || options_.jobs > 1) {
+      const std::int64_t bytes = options_.memory_bytes > 0 ? options_.memory_bytes : left_bytes_;
+      char gib[32];
+      std::snprintf(gib, sizeof(gib), "%.9f",
+                    std::ldexp(static_cast<double>(bytes / options_.jobs), -30));
+      words.insert(words.end(), {"--max-memory", gib});
+    }
     std::int64_t threads = compute.threads;
     if (options_.jobs > 1) {
       const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
@@ -144,6 +156,7 @@ class LocalRunner {
     if (Stopped(status)) {
       outcome.state = RunState::kInterrupted;
       stopped_ = true;
+      MarkUnfinished(folder, "interrupted");
       return outcome;
     }
     outcome.state = RunState::kFailed;
@@ -188,6 +201,7 @@ class LocalRunner {
   std::vector<ActiveRun> active_;
   bool stopped_ = false;
   bool stop_sent_ = false;
+  const std::int64_t left_bytes_ = AvailableBytes();  // before the first run
 };
 
 }  // namespace

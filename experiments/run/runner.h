@@ -16,6 +16,7 @@ struct RunnerOptions {
   std::int64_t jobs = 1;      ///< runs at a time; they share the machine's cores
   bool retry_failed = false;  ///< runs that have failed before are tried again
   bool quiet = false;
+  std::int64_t memory_bytes = 0;  ///< for evaluated models, all runs together; 0: what is left
   /// Only failures older than this are tried again: not those of runners that work beside this one.
   std::filesystem::file_time_type begun = std::filesystem::file_time_type::clock::now();
 };

@@ -94,7 +94,7 @@ Damage DamageOf(const std::string& label, const Setting& setting, const SeedValu
 std::string Signed(double value) { return (value > 0 ? "+" : "") + FormatNumber(value); }
 
 std::string Interval(const Damage& damage) {
-  if (damage.worse.size() < 2) return "-";
+  if (damage.worse.size() < 2 || !std::isfinite(damage.tested.low)) return "-";
   return Signed(damage.tested.low) + " to " + Signed(damage.tested.high);
 }
 

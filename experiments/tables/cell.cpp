@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/paired.h"
 #include "core/base/statistics.h"
+#include "experiments/run/json_number.h"
 #include "experiments/tables/compare.h"
 
 namespace roundlab {
@@ -90,9 +91,8 @@ std::string FormatMean(const std::vector<double>& values) {
   if (values.size() < 2) return FormatNumber(Mean(values));
   const double half = ConfidenceHalfWidth95(values);
   const std::string count = " (n=" + std::to_string(values.size()) + ")";
-  if (!std::isfinite(half) || half == 0) {
-    return FormatNumber(Mean(values)) + " ± " + FormatNumber(half) + count;
-  }
+  if (!std::isfinite(half)) return FormatNumber(Mean(values)) + count;
+  if (half == 0) return FormatNumber(Mean(values)) + " ± " + FormatNumber(half) + count;
   constexpr double kMostDigits = 9;  // after the point
   // Two digits of the half width count, and the mean goes as far; 0.996 rounds to 1.0.
   const double size = std::floor(std::log10(half * (1 + 0.005)));
@@ -102,10 +102,13 @@ std::string FormatMean(const std::vector<double>& values) {
   return text + count;
 }
 
-std::string FormatChance(double p) { return p < 0.0001 ? "<0.0001" : FormatNumber(p); }
+std::string FormatChance(double p) {
+  if (std::isnan(p)) return "-";
+  return p < 0.0001 ? "<0.0001" : FormatNumber(p);
+}
 
 std::string FormatNumber(double value) {
-  if (std::isnan(value)) return "-";
+  if (const char* name = NotFiniteName(value)) return name;
   char text[32];
   const double size = std::fabs(value);
   if (size > 0 && size < 0.001) {

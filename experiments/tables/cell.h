@@ -22,7 +22,8 @@ class Cell {
   double MeanValue() const;            ///< NaN for none
   double HalfWidth() const;            ///< of the 95 % interval of the mean; NaN below 2 runs
   std::string Missing() const { return missing_; }  ///< "", "failed" or "not run"
-  /// "38.76 ± 0.43 (n=3)", "failed", "not run", "-" where the run has no such metric.
+  /// "38.76 ± 0.43 (n=3)", "nan", "inf", "failed", "not run", "-" where the run has no such
+  /// metric.
   std::string Text() const;
 
   /// The chance of a difference as large as that between these two if there were none: over seeds
@@ -46,14 +47,15 @@ class Cell {
 std::optional<bool> LowerIsBetter(const std::string& metric);
 
 /// "38.76 ± 0.43 (n=3)": mean and half width of the 95 % interval, both as far as the second digit
-/// of the half width that counts; of one value only itself.
+/// of the half width that counts; of one value only itself;
+/// "nan (n=3)", "inf (n=3)" where one is not finite.
 std::string FormatMean(const std::vector<double>& values);
 
 /// A p as FormatNumber writes it; "<0.0001" below that, "-" for NaN.
 std::string FormatChance(double p);
 
-/// Digits as the size of a perplexity or a cost needs them, three that count below 0.001; "-" for
-/// NaN.
+/// Digits as the size of a perplexity or a cost needs them, three that count below 0.001; "nan",
+/// "inf", "-inf". ("-" stands for what was not measured.)
 std::string FormatNumber(double value);
 
 }  // namespace roundlab

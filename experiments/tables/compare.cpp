@@ -194,15 +194,41 @@ class RunComparer {
     AddPerplexity(name + "/perplexity");
   }
 
+  /// Documents of which a log-likelihood is not finite: 1, else 0. An early program made
+  /// predictions of NaN and did not say so.
+  static Figures ReadNotFinite(const OpenedRun& run, const std::string& name,
+                               std::size_t documents) {
+    const std::set<std::string>& arrays = run.arrays.at(name);
+    Figures bad(documents);
+    if (arrays.count("not_finite") != 0) bad = ReadEval(run, name, "not_finite");
+    if (arrays.count("choice_loglik") != 0 && arrays.count("prediction") != 0) {
+      const Figures loglik = ReadEval(run, name, "choice_loglik");
+      const Figures prediction = ReadEval(run, name, "prediction");
+      const std::size_t width = loglik.size() / std::max<std::size_t>(1, prediction.size());
+      for (std::size_t i = 0; i < std::min(documents, prediction.size()) && width > 0; ++i) {
+        const double first = loglik[i * width];
+        if (!std::isfinite(first) && !std::isnan(prediction[i])) bad.at(i) = 1;
+      }
+    }
+    bad.resize(documents);
+    return bad;
+  }
+
   void CompareDocuments(const std::string& name, const DocumentArray& array) {
-    const Figures all_a = ReadDocuments(a_, name, array);
-    const Figures all_b = ReadDocuments(b_, name, array);
+    Figures all_a = ReadDocuments(a_, name, array);
+    Figures all_b = ReadDocuments(b_, name, array);
     const std::string figure = name + "/" + array.figure;
     if (!SameCount(figure, all_a.size(), all_b.size(), "documents")) return;
+    const Figures bad_a = ReadNotFinite(a_, name, all_a.size());
+    const Figures bad_b = ReadNotFinite(b_, name, all_b.size());
     Figures a;
     Figures b;
     for (std::size_t i = 0; i < all_a.size(); ++i) {
-      if (std::isnan(all_a[i]) || std::isnan(all_b[i])) continue;
+      if (bad_a[i] != 0) all_a[i] = kUndefined;
+      if (bad_b[i] != 0) all_b[i] = kUndefined;
+      const bool scored_a = bad_a[i] != 0 || !std::isnan(all_a[i]);
+      const bool scored_b = bad_b[i] != 0 || !std::isnan(all_b[i]);
+      if (!scored_a || !scored_b) continue;
       a.push_back(all_a[i]);
       b.push_back(all_b[i]);
     }
@@ -229,7 +255,8 @@ class RunComparer {
     figure.a = std::exp(figure.a);
     figure.b = std::exp(figure.b);
     for (PairedResult* result : {&figure.tested, &figure.bootstrap}) {
-      result->difference = figure.b - figure.a;
+      const double difference = figure.b - figure.a;
+      result->difference = std::isfinite(difference) ? difference : kUndefined;
       result->low = figure.a * std::expm1(result->low);
       result->high = figure.a * std::expm1(result->high);
     }
@@ -241,8 +268,16 @@ class RunComparer {
     figure.count = a.size();
     figure.a = Mean(a);
     figure.b = Mean(b);
-    figure.tested = figure.test == "paired t" ? PairedT(a, b) : ExactMcNemar(a, b);
-    figure.bootstrap = PairedBootstrap(a, b, options_);
+    const auto finite = [](const Figures& values) {
+      return std::all_of(values.begin(), values.end(), [](double x) { return std::isfinite(x); });
+    };
+    if (finite(a) && finite(b)) {
+      figure.tested = figure.test == "paired t" ? PairedT(a, b) : ExactMcNemar(a, b);
+      figure.bootstrap = PairedBootstrap(a, b, options_);
+    } else {
+      figure.tested = {kUndefined, kUndefined, kUndefined, kUndefined};
+      figure.bootstrap = figure.tested;
+    }
     out_.figures.push_back(std::move(figure));
   }
 

@@ -16,7 +16,7 @@ struct ComparedFigure {
   bool lower_is_better = false;
   bool equal = false;        ///< no value differs
   std::size_t count = 0;     ///< windows or documents
-  std::size_t left_out = 0;  ///< documents that were not scored in both runs
+  std::size_t left_out = 0;  ///< documents that a run refused
   double a = 0;
   double b = 0;
   PairedResult tested{};
@@ -51,6 +51,7 @@ struct Comparison {
 ///   mc2         a share. Paired t test.
 /// All take windows and documents as independent, and their intervals say how the two models differ
 /// on other texts of the kind: how a method differs from itself with another seed is not in them.
+/// Where a value of A or B is not finite, there is no difference, test or interval.
 /// An evaluation that one run lacks, that read other data (fingerprints of the provenance) or other
 /// windows or documents goes to `not_compared`. Throws Error where a folder holds no complete run
 /// or run.h5 can't be read.

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/base/statistics.h"
+#include "experiments/run/json_number.h"
 
 namespace roundlab {
 namespace {
@@ -55,7 +56,7 @@ std::optional<std::pair<double, double>> Measured(const RunResult& result,
     const std::string error =
         perplexity ? metric.substr(0, metric.rfind('/')) + "/stderr" : metric + "_stderr";
     const double of_it = result.Value(error).value_or(0);
-    squares += std::isnan(of_it) ? 0 : of_it * of_it;
+    squares += std::isfinite(of_it) ? of_it * of_it : 0;
   }
   const auto count = static_cast<double>(metrics.size());
   return std::pair{sum / count, std::sqrt(squares) / count};
@@ -81,7 +82,8 @@ class TargetComparer {
       result.verdict = TargetVerdict::kNotAvailable;
     }
     if (result.verdict == TargetVerdict::kWithin) {
-      const bool near = std::fabs(result.ours - result.published) <= result.tolerance;
+      const bool near = std::isfinite(result.ours) &&
+                        std::fabs(result.ours - result.published) <= result.tolerance;
       result.verdict = near ? TargetVerdict::kWithin : TargetVerdict::kOutside;
     }
     return result;
@@ -124,13 +126,19 @@ class TargetComparer {
   const OutcomeIndex by_id_;
 };
 
+bool IsMeasured(const TargetResult& result) {
+  return result.verdict == TargetVerdict::kWithin || result.verdict == TargetVerdict::kOutside ||
+         result.verdict == TargetVerdict::kNotAvailable;
+}
+
 std::string CellText(const TargetResult& result) {
   const std::size_t decimals = std::max<std::size_t>(2, Decimals(result.cell->printed));
   const std::string published =
       std::isnan(result.published) ? "paper: not available" : result.cell->printed;
   if (result.verdict == TargetVerdict::kNotRun) return "- (" + published + ")";
-  if (std::isnan(result.ours)) return VerdictName(result.verdict) + " (" + published + ")";
-  return Fixed(result.ours, decimals) + " (" + published + ")" +
+  if (!IsMeasured(result)) return VerdictName(result.verdict) + " (" + published + ")";
+  const char* name = NotFiniteName(result.ours);
+  return (name == nullptr ? Fixed(result.ours, decimals) : name) + " (" + published + ")" +
          (result.verdict == TargetVerdict::kOutside ? " ✗" : "");
 }
 
@@ -231,11 +239,13 @@ TextTable MakeLongTargetTable(const Experiment& experiment,
   const auto number = [](double value) {
     char text[40];
     std::snprintf(text, sizeof(text), "%.10g", value);
-    return std::isnan(value) ? std::string() : std::string(text);
+    return std::string(NotFiniteName(value) == nullptr ? text : NotFiniteName(value));
   };
   for (const TargetResult& r : results) {
-    table.rows.push_back({r.cell->row, r.cell->column, r.cell->printed, number(r.ours),
-                          number(r.tolerance), VerdictName(r.verdict), r.cell->absent});
+    const bool measured = IsMeasured(r);
+    table.rows.push_back({r.cell->row, r.cell->column, r.cell->printed,
+                          measured ? number(r.ours) : "", measured ? number(r.tolerance) : "",
+                          VerdictName(r.verdict), r.cell->absent});
   }
   return table;
 }

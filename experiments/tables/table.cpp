@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 
+#include "experiments/run/json_number.h"
 #include "experiments/tables/cell.h"
 
 namespace roundlab {
@@ -73,7 +74,7 @@ class CellGrid {
     for (const std::string& row : rows_) {
       const Cell* cell = At(row, column);
       if (cell == nullptr || cell->empty() || as_it_is_.count({row, column}) != 0) continue;
-      if (!std::isnan(cell->MeanValue())) means.emplace_back(cell->MeanValue(), row);
+      if (std::isfinite(cell->MeanValue())) means.emplace_back(cell->MeanValue(), row);
     }
     if (!lower || means.size() < 2) return std::nullopt;
     std::sort(means.begin(), means.end());
@@ -114,16 +115,17 @@ std::optional<std::vector<std::string>> ProtocolRow(const RunResult& result,
     const auto found = result.provenance.find("eval/" + name + "/" + key);
     return found == result.provenance.end() ? "" : found->second;
   };
-  const auto metric = [&](const char* key) {
-    return result.Value(name + "/" + key).value_or(std::nan(""));
+  const auto metric = [&](const char* key, const auto& format) -> std::string {
+    const auto value = result.Value(name + "/" + key);
+    return value ? format(*value) : "-";
   };
   if (told("protocol").empty()) return std::nullopt;
-  std::string perplexity = FormatNumber(metric("perplexity"));
+  std::string perplexity = metric("perplexity", FormatNumber);
   const auto a_word = result.Value(name + "/word_perplexity");
   if (a_word) perplexity += " (a word: " + FormatNumber(*a_word) + ")";
-  return {{told("protocol") + ", " + told("settings"), perplexity, FormatNumber(metric("stderr")),
-           Rounded(metric("tokens")),
-           Rounded(metric("context_least")) + " / " + Rounded(metric("context_mean")), told("bos"),
+  return {{told("protocol") + ", " + told("settings"), perplexity, metric("stderr", FormatNumber),
+           metric("tokens", Rounded),
+           metric("context_least", Rounded) + " / " + metric("context_mean", Rounded), told("bos"),
            told("rule")}};
 }
 
@@ -168,7 +170,7 @@ TextTable MakeLongTable(const Experiment& experiment, const TableSpec& spec,
   const auto exact = [](double value) {
     char text[40];
     std::snprintf(text, sizeof(text), "%.17g", value);
-    return std::isnan(value) ? std::string() : std::string(text);
+    return std::string(NotFiniteName(value) == nullptr ? text : NotFiniteName(value));
   };
   TextTable table;
   table.title = spec.Title();
@@ -187,7 +189,8 @@ TextTable MakeLongTable(const Experiment& experiment, const TableSpec& spec,
       const auto chance = grid.Chance(row, column);
       const bool none = cell->empty() && cell->Missing().empty();
       table.rows.push_back(
-          {row, column, spec.Title(), exact(cell->MeanValue()), exact(cell->HalfWidth()),
+          {row, column, spec.Title(), cell->empty() ? "" : exact(cell->MeanValue()),
+           std::isfinite(cell->HalfWidth()) ? exact(cell->HalfWidth()) : "",
            std::to_string(cell->Values().size()), chance ? exact(*chance) : "",
            none ? "no such metric" : (cell->Missing().empty() ? "complete" : cell->Missing())});
     }

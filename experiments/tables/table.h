@@ -10,13 +10,15 @@
 namespace roundlab {
 
 /// A table of the experiment: in each cell the mean over the seeds, with its 95 % interval where
-/// there are several; "failed" or "not run" where a run is missing. Axes that the table does not
+/// there are several; "nan" or "inf" where it is not finite; "failed" or "not run" where a run is
+/// missing, "-" where it did not measure this. Axes that the table does not
 /// name are part of the row's label. The best mean of a column is marked, models as they are
 /// (no pipeline) apart; "†" tells what differs from `compare_to`.
 TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
                     const std::vector<RunOutcome>& outcomes);
 
-/// The same for programs: a row a cell with mean, half width of the interval, n, p and status.
+/// The same for programs: a row a cell with mean (nan, inf and -inf by name), half width of the
+/// interval, n, p and status; what is not there or undefined is empty.
 TextTable MakeLongTable(const Experiment& experiment, const TableSpec& spec,
                         const std::vector<RunOutcome>& outcomes);
 

@@ -27,7 +27,6 @@
 #include "core/text/tokenizer/tokenizer.h"
 #include "eval/perplexity.h"
 #include "experiments/run/commit.h"
-#include "experiments/run/run_process.h"
 #include "experiments/train/train_checkpoint.h"
 
 namespace roundlab {
@@ -285,9 +284,11 @@ class Training {
   void Measure() {
     const ModelFiles files(folder_);
     const LanguageModel model(files, at::kFloat);
-    const EvalResult measured = Perplexity(TestOptions())
-                                    .Evaluate({&model, &files, tokenizer_.get(), &record_, &*log_})
-                                    .front();
+    const MemoryScorer scorer(model);
+    const EvalResult measured =
+        Perplexity(TestOptions())
+            .Evaluate({&scorer, nullptr, tokenizer_.get(), &record_, &*log_})
+            .front();
     for (const auto& [name, value] : measured.metrics) result_.metrics["test/" + name] = value;
     const std::string path = ResolveData(config_.test).path;
     std::string floor;
@@ -312,7 +313,6 @@ class Training {
     WriteRunResult(side_ + "/train.json", result_);
     std::error_code none;
     fs::remove(side_ + "/checkpoint.pt", none);
-    fs::remove(side_ + "/lock", none);
   }
 
   static double Seconds(Clock::time_point start) {

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "tests/eval/judge.h"
+#include "tests/support/random_tensor.h"
 #include "tests/support/tiny_model.h"
 
 namespace roundlab {
@@ -26,8 +27,12 @@ class DivergenceTest : public ::testing::Test {
   /// What `model` is found to be beside its checkpoint.
   std::map<std::string, double> Measure(const LanguageModel& model) {
     record_ = RunRecord();
+    const MemoryScorer scorer(model);
+    StreamScorer::Options streamed;
+    streamed.dtype = model.blocks().front()->Slot(0).weight.scalar_type();
+    const StreamScorer original(judge_->files, model.ends(), streamed);
     return Divergence(options_)
-        .Evaluate({&model, &judge_->files, judge_->tokenizer.get(), &record_, &judge_->log})
+        .Evaluate({&scorer, &original, judge_->tokenizer.get(), &record_, &judge_->log})
         .front()
         .metrics;
   }
@@ -39,10 +44,10 @@ class DivergenceTest : public ::testing::Test {
   }
   /// The model with every weight matrix changed a little.
   LanguageModel Noisy() const {
-    at::manual_seed(5);
     return {judge_->files, at::kFloat, [](DecoderBlock* block) {
               for (LinearSlot* slot : block->Linears()) {
-                slot->effective = slot->weight * (1 + 0.1 * at::randn_like(slot->weight));
+                const at::Tensor noise = testing::RandomTensor(slot->weight.sizes(), 5, 0.1);
+                slot->effective = slot->weight * (1 + noise);
               }
             }};
   }

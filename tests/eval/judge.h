@@ -58,9 +58,10 @@ struct Judge {
   explicit Judge(const std::string& folder)
       : tokenizer(LoadTokenizer(folder)), files(folder), model(files, at::kFloat) {}
   EvalResult Measure(const Perplexity::Options& options) { return Measure(Perplexity(options)); }
-  EvalResult Measure(const Evaluator& evaluator) {
+  EvalResult Measure(const Evaluator& evaluator) { return Measure(evaluator, scorer); }
+  EvalResult Measure(const Evaluator& evaluator, const Scorer& other) {
     record = RunRecord();
-    return evaluator.Evaluate({&model, &files, tokenizer.get(), &record, &log}).front();
+    return evaluator.Evaluate({&other, &original, tokenizer.get(), &record, &log}).front();
   }
   /// An array that the last Measure left.
   const std::vector<double>& Array(const std::string& name) const {
@@ -70,6 +71,8 @@ struct Judge {
   std::unique_ptr<Tokenizer> tokenizer;
   ModelFiles files;
   LanguageModel model;
+  const MemoryScorer scorer{model};
+  const StreamScorer original{files, model.ends(), {}};
   RunRecord record;
   Log log{"", true};
 };

@@ -21,7 +21,9 @@ class LabModelTest : public ::testing::Test {
  protected:
   std::vector<EvalResult> Measure(const Evaluator& evaluator) {
     const LanguageModel model(files_, at::kFloat);
-    return evaluator.Evaluate({&model, &files_, tokenizer_.get(), &record_, &log_});
+    const MemoryScorer scorer(model);
+    const StreamScorer original(files_, model.ends(), {});
+    return evaluator.Evaluate({&scorer, &original, tokenizer_.get(), &record_, &log_});
   }
   const std::string folder_ = ResolveModel("builtin:lab");
   const ModelFiles files_{folder_};

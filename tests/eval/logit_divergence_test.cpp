@@ -1,4 +1,5 @@
 #include "eval/logit_divergence.h"
+#include "tests/support/random_tensor.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -7,6 +8,8 @@
 
 namespace roundlab {
 namespace {
+
+using testing::RandomTensor;
 
 // With a head of rows 0 and 1 the logits are 0 and the one feature: the odds of the second token
 // are exp(x).
@@ -28,11 +31,10 @@ TEST(LogitDivergenceTest, OfTwoTokensIsThatOfACoin) {
 }
 
 TEST(LogitDivergenceTest, IsThatOfWholeLogitsWhateverTheChunks) {
-  at::manual_seed(1);
-  const at::Tensor head = at::randn({101, 8});
-  const at::Tensor base = at::randn({37, 8});
-  const at::Tensor hidden = base + 0.3 * at::randn({37, 8});
-  const at::Tensor targets = at::randint(101, {37}, at::kLong);
+  const at::Tensor head = RandomTensor({101, 8}, 1);
+  const at::Tensor base = RandomTensor({37, 8}, 2);
+  const at::Tensor hidden = base + 0.3 * RandomTensor({37, 8}, 3);
+  const at::Tensor targets = at::arange(37, at::kLong) * 29 % 101;
   const at::Tensor log_p = at::log_softmax(at::linear(base, head).to(at::kDouble), 1);
   const at::Tensor log_q = at::log_softmax(at::linear(hidden, head).to(at::kDouble), 1);
   const at::Tensor kl = (log_p.exp() * (log_p - log_q)).sum(1);
@@ -56,10 +58,9 @@ TEST(LogitDivergenceTest, IsThatOfWholeLogitsWhateverTheChunks) {
 // Logits around 80, where float log-probabilities would be off by 4e-6: only the exponentials are
 // float here, with errors of 6e-8.
 TEST(LogitDivergenceTest, SmallOnesAreNotLostInRounding) {
-  at::manual_seed(2);
   const at::Tensor head = at::eye(300);
-  const at::Tensor base = 80 + 3 * at::randn({5, 300});
-  const at::Tensor hidden = base + 1e-3 * at::randn({5, 300});
+  const at::Tensor base = 80 + 3 * RandomTensor({5, 300}, 4);
+  const at::Tensor hidden = base + 1e-3 * RandomTensor({5, 300}, 5);
   const at::Tensor log_p = at::log_softmax(base.to(at::kDouble), 1);
   const at::Tensor log_q = at::log_softmax(hidden.to(at::kDouble), 1);
   const at::Tensor kl = (log_p.exp() * (log_p - log_q)).sum(1);
@@ -73,9 +74,8 @@ TEST(LogitDivergenceTest, SmallOnesAreNotLostInRounding) {
 }
 
 TEST(LogitDivergenceTest, OfEqualRowsIsZero) {
-  at::manual_seed(3);
-  const at::Tensor head = at::randn({1000, 16});
-  const at::Tensor base = 4 * at::randn({20, 16});
+  const at::Tensor head = RandomTensor({1000, 16}, 6);
+  const at::Tensor base = 4 * RandomTensor({20, 16}, 7);
   LogitDivergence found;
   AppendDivergence(base, base.clone(), head, at::zeros({20}, at::kLong), &found, 7);
   EXPECT_EQ(found.kl, std::vector<double>(20, 0.0));

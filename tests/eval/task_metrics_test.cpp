@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "core/metrics/run_record.h"
 #include "tests/core/formats/format_files.h"
@@ -45,6 +46,26 @@ TEST(TaskMetricsTest, AccuracyTakesTheFirstOfEqualChoices) {
   EXPECT_EQ(m.record.arrays().at("eval/t/correct").values, (std::vector<double>{1, 0, 1}));
   EXPECT_EQ(m.record.arrays().at("eval/t/prediction").values, (std::vector<double>{0, 0, 1}));
   EXPECT_EQ(m.record.arrays().at("eval/t/gold").values, (std::vector<double>{0, 1, 1}));
+}
+
+TEST(TaskMetricsTest, ADocumentWithALikelihoodThatIsNotFiniteHasNoPrediction) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const double nan = std::nan("");
+  for (const double bad : {nan, kInfinity, -kInfinity}) {
+    const auto m = Measure({"acc", "acc_norm", "mc2"}, {GoldDocument(0), GoldDocument(1)},
+                           {{{-1, bad}, true}, {{-2, -1}, true}});
+    for (const char* metric : {"acc", "acc_stderr", "acc_norm", "mc2"}) {
+      EXPECT_TRUE(std::isnan(m.metrics.at(metric))) << metric;
+    }
+    const auto& arrays = m.record.arrays();
+    EXPECT_TRUE(std::isnan(arrays.at("eval/t/prediction").values[0]));
+    EXPECT_EQ(arrays.at("eval/t/prediction").values[1], 1);
+    EXPECT_EQ(arrays.at("eval/t/not_finite").values, (std::vector<double>{1, 0}));
+  }
+  const auto lone = Measure({"perplexity"}, {GoldDocument(0)}, {{{-kInfinity}, false}});
+  EXPECT_EQ(lone.metrics.at("perplexity"), kInfinity);
+  const auto fine = Measure({"acc"}, {GoldDocument(0)}, {{{-1, -2}, false}});
+  EXPECT_EQ(fine.record.arrays().count("eval/t/not_finite"), 0U);
 }
 
 TEST(TaskMetricsTest, NormalizedAccuracyDividesByCodePoints) {

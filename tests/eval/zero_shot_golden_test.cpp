@@ -66,7 +66,7 @@ struct GoldenScores {
       truncated.push_back(cut);
     }
     continuations = groups;
-    const auto all = ScoreContinuations(model, groups, {2048, {}});
+    const auto all = ScoreContinuations(MemoryScorer(model), groups, {2048, {}});
     for (const auto& group : all) {
       DocumentScores one;
       for (const ContinuationScore& score : group) one.loglik.push_back(score.loglik);

@@ -33,7 +33,8 @@ class ZeroShotTest : public ::testing::Test {
   }
   EvalResult Measure() {
     record_ = RunRecord();
-    const EvalContext context{model_.get(), nullptr, tokenizer_.get(), &record_, &log_};
+    const MemoryScorer scorer(*model_);
+    const EvalContext context{&scorer, nullptr, tokenizer_.get(), &record_, &log_};
     return ZeroShot(options_).Evaluate(context).front();
   }
 

@@ -53,7 +53,7 @@ std::unordered_map<std::string, std::int64_t> CountWords(
 class Merger {
  public:
   explicit Merger(TrainedBpe* bpe) : bpe_(*bpe) {
-    bpe_.tokens = {kEndOfText};
+    bpe_.tokens = {kEndOfTextToken};
     const ByteAlphabet& alphabet = ByteLevelAlphabet();
     for (const std::int16_t byte : alphabet.bytes) {  // by code point
       if (byte < 0) continue;
@@ -198,16 +198,16 @@ std::string TrainedBpe::TokenizerJson() const {
   for (std::size_t i = 0; i < tokens.size(); ++i) vocabulary[tokens[i]] = i;
   Json merge_list = Json::array();
   for (const auto& [left, right] : merges) merge_list.push_back({left, right});
-  const Json special = {{"SpecialToken", {{"id", kEndOfText}, {"type_id", 0}}}};
+  const Json special = {{"SpecialToken", {{"id", kEndOfTextToken}, {"type_id", 0}}}};
   const Json single = Json::array({special, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}});
   Json pair = single;
   pair.push_back({{"Sequence", {{"id", "B"}, {"type_id", 0}}}});
-  const Json ids = {{"id", kEndOfText}, {"ids", {0}}, {"tokens", {kEndOfText}}};
+  const Json ids = {{"id", kEndOfTextToken}, {"ids", {0}}, {"tokens", {kEndOfTextToken}}};
   const Json document = {{"version", "1.0"},
                          {"truncation", nullptr},
                          {"padding", nullptr},
                          {"added_tokens", Json::array({{{"id", 0},
-                                                        {"content", kEndOfText},
+                                                        {"content", kEndOfTextToken},
                                                         {"single_word", false},
                                                         {"lstrip", false},
                                                         {"rstrip", false},
@@ -219,7 +219,7 @@ std::string TrainedBpe::TokenizerJson() const {
                           {{"type", "TemplateProcessing"},
                            {"single", single},
                            {"pair", pair},
-                           {"special_tokens", {{kEndOfText, ids}}}}},
+                           {"special_tokens", {{kEndOfTextToken, ids}}}}},
                          {"decoder", byte_level},
                          {"model",
                           {{"type", "BPE"},
@@ -237,8 +237,8 @@ std::string TrainedBpe::TokenizerJson() const {
 
 std::string TrainedBpe::TokenizerConfigJson(std::int64_t max_length) {
   const nlohmann::ordered_json document = {{"tokenizer_class", "PreTrainedTokenizerFast"},
-                                           {"bos_token", kEndOfText},
-                                           {"eos_token", kEndOfText},
+                                           {"bos_token", kEndOfTextToken},
+                                           {"eos_token", kEndOfTextToken},
                                            {"clean_up_tokenization_spaces", false},
                                            {"model_max_length", max_length}};
   return document.dump(1) + "\n";

@@ -15,7 +15,7 @@ struct BpeTrainerOptions {
 };
 
 /// The one special token, id 0: begins each document and stands for its end.
-inline constexpr const char* kEndOfText = "<|endoftext|>";
+inline constexpr const char* kEndOfTextToken = "<|endoftext|>";
 
 /// A byte-level BPE vocabulary: <|endoftext|>, the 256 bytes in the order of their characters'
 /// code points, and a token a merge.

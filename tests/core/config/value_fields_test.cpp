@@ -30,7 +30,10 @@ struct Options {
   std::vector<std::string> skip;
   std::optional<Entry> section;
   double x = 0.1;
+  std::vector<double> levels = {0.5, 0.25};
   void Fields(FieldVisitor& f) {
+    RealList levels_field(&levels, Between(0, 1));
+    f.Value("levels", levels_field, "numbers");
     ListOf<Entry> list(&entries);
     f.Value("entries", list, "entries");
     StringList skip_field(&skip);
@@ -71,6 +74,8 @@ TEST(ValueFieldsTest, ReadWhatIsThereAndLeaveOutWhatIsNot) {
   ASSERT_TRUE(options.section.has_value());
   EXPECT_EQ(options.section->match, "c");
   EXPECT_FALSE(Read("x: 1\n", nullptr).section.has_value());
+  EXPECT_EQ(Read("levels: [1, 0.125]\n", nullptr).levels, (std::vector<double>{1, 0.125}));
+  EXPECT_EQ(options.levels, (std::vector<double>{0.5, 0.25}));
 }
 
 TEST(ValueFieldsTest, ErrorsNameTheElement) {
@@ -88,6 +93,11 @@ TEST(ValueFieldsTest, ErrorsNameTheElement) {
   EXPECT_EQ(ErrorsOf("entries: [a]\n"), "a.yaml:1:11: q.entries.0: expected a mapping");
   EXPECT_EQ(ErrorsOf("skip: x\n"), "a.yaml:1:7: q.skip: expected a sequence, got a scalar");
   EXPECT_EQ(ErrorsOf("skip: [x, [y]]\n"), "a.yaml:1:11: q.skip.1: expected a text, got a sequence");
+  EXPECT_EQ(ErrorsOf("levels: 0.5\n"), "a.yaml:1:9: q.levels: expected a sequence, got a scalar");
+  EXPECT_EQ(ErrorsOf("levels: [0.5, 2]\n"), "a.yaml:1:15: q.levels.1: 2 is out of range [0, 1]");
+  EXPECT_EQ(ErrorsOf("levels: [a, [1]]\n"),
+            "a.yaml:1:10: q.levels.0: expected a number, got 'a'\n"
+            "a.yaml:1:13: q.levels.1: expected a number, got a sequence");
   EXPECT_EQ(ErrorsOf("section: 3\n"), "a.yaml:1:10: q.section: expected a mapping");
 }
 
@@ -117,6 +127,8 @@ TEST(ValueFieldsTest, CanonicalTextReadsBackToItself) {
       "entries: [{match: '.*: \"q\"', bits: 2, grid: asym}, {match: \"a\\nb\"}]\n",
       "entries: [{match: a}, {match: b}, {match: c}]\nskip: ['- x', '#', \"\\t\"]\n",
       "section: {match: ' s ', bits: 8}\nx: 0.30000000000000004\n",
+      "levels: []\n",
+      "levels: [0.30000000000000004, 1, 1e-300]\n",
   };
   for (const char* yaml : configs) {
     std::string errors;
@@ -127,6 +139,7 @@ TEST(ValueFieldsTest, CanonicalTextReadsBackToItself) {
     EXPECT_EQ(errors, "") << text;
     EXPECT_EQ(WriteFields(FieldsOf(&again)), text);
     EXPECT_EQ(again.x, options.x);
+    EXPECT_EQ(again.levels, options.levels);
   }
 }
 

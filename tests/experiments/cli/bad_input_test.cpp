@@ -123,11 +123,12 @@ TEST_F(BadInputTest, FolderWithoutTokenizer) {
 }
 TEST_F(BadInputTest, UnknownArchitecture) {
   folder_.Write("m/config.json", R"({"model_type": "lama"})");
-  ExpectRefused({},
-                "m//config.json: model_type: unknown architecture 'lama'; did you mean 'llama'? "
-                "(known: bloom, falcon, gemma, gemma2, gemma3, gemma3_text, gpt_neox, gptj, llama, "
-                "mistral, mixtral, olmo2, opt, phi, phi3, qwen2, qwen3, qwen3_moe, stablelm, "
-                "starcoder2)");
+  ExpectRefused(
+      {},
+      "m//config.json: model_type: unknown architecture 'lama'; did you mean 'llama'? "
+      "(known: bloom, falcon, gemma, gemma2, gemma3, gemma3_text, gpt2, gpt_neox, gptj, llama, "
+      "mistral, mixtral, olmo2, opt, phi, phi3, qwen2, qwen3, qwen3_moe, stablelm, "
+      "starcoder2)");
 }
 TEST_F(BadInputTest, TruncatedSafetensors) {
   const auto size = fs::file_size(folder_ / "m/model.safetensors");

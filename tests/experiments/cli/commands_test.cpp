@@ -248,6 +248,114 @@ TEST_F(PlanAndRunTest, ALossThatIsNotFiniteFailsTheRunWithCode1) {
   EXPECT_NE(run.err.find(" failed: block_"), std::string::npos) << run.err;
 }
 
+/// A run on a model whose hidden states are beyond float16 (loud) and one that is not, of two
+/// evaluators.
+class NotFiniteRunTest : public PlanAndRunTest {
+ protected:
+  NotFiniteRunTest() {
+    TinyModel{.loud = 3e4F}.Write(folder_ / "loud");
+    folder_.Write("rows.jsonl",
+                  "{\"q\": \"ab\", \"c\": [\"c\", \"d\"], \"a\": 0}\n"
+                  "{\"q\": \"e\", \"c\": [\"f\", \"gh\"], \"a\": 0}\n"
+                  "{\"q\": \"i\", \"c\": [\"j\", \"k\"], \"a\": 1}\n");
+    folder_.Write("quiz.yaml",
+                  "data: {path: rows.jsonl}\nfields: {q: q, c: c, a: a}\ncontext: '{q}'\n"
+                  "choices: '{c}'\ngold: '{a}'\nmetrics: [acc]\n");
+  }
+  /// The points are float16 and float32.
+  void WriteConfig(const std::string& eval) const {
+    folder_.Write("c.yaml", "name: demo\nmodel: {path: loud}\nthreads: 1\neval:\n" + eval +
+                                "axes: [{key: model.dtype, values: [float16, float32]}]\n"
+                                "tables: [{rows: model.dtype, value: quiz/acc}]\n");
+  }
+  static std::string Eval(const std::string& more) {
+    return "- {type: perplexity, name: t, data: {path: text.txt}, seqlen: 16" + more +
+           "}\n- {type: zero_shot, protocol: lmeval_0_4, tasks: [./quiz.yaml]" + more + "}\n";
+  }
+};
+
+TEST_F(NotFiniteRunTest, FailsWithTheFirstSuchNumberAsItsReason) {
+  WriteConfig(Eval(""));
+  const ProgramResult run =
+      RunProgram(folder_.path(), {"run", "c.yaml", "--out", "out", "--quiet", "--json"});
+  EXPECT_EQ(run.code, 1) << run.err;
+  const json runs = json::parse(run.out).at("runs");
+  EXPECT_EQ(runs.at(0).at("status"), "failed");
+  EXPECT_EQ(runs.at(0).at("reason"),
+            "t: window 0: log-likelihood of token 1 is nan; the first output that is not finite is "
+            "that of block 1");
+  EXPECT_EQ(runs.at(0).at("metrics"), json::object());
+  EXPECT_EQ(runs.at(1).at("status"), "complete");
+}
+
+TEST_F(NotFiniteRunTest, WhereItIsToBeRecordedNothingIsMadeOfIt) {
+  WriteConfig(Eval(", on_nan: record"));
+  const ProgramResult run =
+      RunProgram(folder_.path(), {"run", "c.yaml", "--out", "out", "--quiet", "--json"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  const json runs = json::parse(run.out).at("runs");
+  const json& metrics = runs.at(0).at("metrics");
+  EXPECT_EQ(metrics.at("t/perplexity"), "nan");
+  EXPECT_EQ(metrics.at("quiz/acc"), "nan");
+  EXPECT_EQ(metrics.at("quiz/documents"), 3);
+  EXPECT_GT(runs.at(1).at("metrics").at("quiz/acc"), -1.0);
+  const std::string folder = runs.at(0).at("folder");
+  const json written = json::parse(testing::ReadAll(folder_ / folder + "/run.json"));
+  EXPECT_EQ(written.at("metrics"), metrics);
+  EXPECT_NE(written.at("provenance")
+                .at("eval/t/not_finite")
+                .get<std::string>()
+                .find(" not finite; the first: window 0: "),
+            std::string::npos);
+
+  const auto table = [&](const char* format) {
+    return RunProgram(folder_.path(), {"table", "c.yaml", "--out", "out", "--format", format}).out;
+  };
+  EXPECT_NE(table("markdown").find("| float16 | "), std::string::npos) << table("markdown");
+  for (const char* format : {"markdown", "latex", "html", "csv"}) {
+    EXPECT_NE(table(format).find("nan"), std::string::npos) << table(format);
+  }
+  EXPECT_NE(table("csv").find("float16,quiz/acc,quiz/acc,nan,,1,,complete"), std::string::npos)
+      << table("csv");
+
+  const json compared = Json({"compare", folder, runs.at(1).at("folder"), "--json"});
+  for (const json& figure : compared.at("figures")) {
+    EXPECT_EQ(figure.at("a"), "nan") << figure;
+    EXPECT_TRUE(figure.at("b").is_number()) << figure;
+    EXPECT_TRUE(figure.at("difference").is_null()) << figure;
+    EXPECT_TRUE(figure.at("p").is_null()) << figure;
+    EXPECT_EQ(figure.at("left_out"), 0) << figure;
+    EXPECT_EQ(figure.at("verdict"), "undefined: a value is not finite");
+  }
+  EXPECT_EQ(compared.at("figures").size(), 3U);
+  const ProgramResult report = RunProgram(folder_.path(), {"report", "out/demo"});
+  EXPECT_EQ(report.code, 0) << report.err;
+  EXPECT_NE(testing::ReadAll(folder_ / "out/demo/report/report.md").find("nan"), std::string::npos);
+}
+
+TEST_F(NotFiniteRunTest, AModelThatDoesNotFitIsStreamedWithTheSameNumbers) {
+  folder_.Write("text.txt", RandomText(2000, 1));
+  folder_.Write("c.yaml", "name: demo\nmodel: {path: m}\nthreads: 1\neval:\n" + Eval("") +
+                              "- {type: divergence, name: d, data: {path: text.txt}, seqlen: 32}\n"
+                              "quant: {bits: 3, group_size: 16}\n"
+                              "pipeline: [{type: round, scheme: {type: rtn}}]\n"
+                              "axes: [{key: model.dtype, values: [bfloat16, float32]}]\n");
+  const json whole = Json({"run", "c.yaml", "--out", "a", "--json", "--quiet"}).at("runs");
+  const json streamed =
+      Json({"run", "c.yaml", "--out", "b", "--json", "--quiet", "--max-memory", "0.00001"})
+          .at("runs");
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(streamed.at(i).at("metrics"), whole.at(i).at("metrics"));
+    const std::string log = "/" + streamed.at(i).at("id").get<std::string>() + "/log.txt";
+    EXPECT_NE(testing::ReadAll(folder_ / "b/demo" + log).find(" blocks are read one by one"),
+              std::string::npos);
+    EXPECT_EQ(testing::ReadAll(folder_ / "a/demo" + log).find(" blocks are read one by one"),
+              std::string::npos);
+  }
+  EXPECT_EQ(Refusal(folder_, {"run", "c.yaml", "--max-memory=-1"}),
+            "command line: --max-memory -1.0000 is out of range [0, 1000000) GiB\n");
+}
+
 TEST(WorldTest, PrintsTextsAndRows) {
   const TempFolder folder;
   const auto world = [&](std::vector<std::string> words) {

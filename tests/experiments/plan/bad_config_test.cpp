@@ -38,7 +38,8 @@ TEST_P(BadConfigTest, IsToldWithPlaceAndExitCode2AndNothingIsWritten) {
 const BadConfig kBadConfigs[] = {
     {"UnknownKey", "model: m/\nquand: {bits: 4}\n",
      "c.yaml:2:1: unknown key 'quand'; did you mean 'quant'? (known: ablate, axes, "
-     "calibration, compute, eval, except, extends, model, name, pipeline, plots, quant, seed, "
+     "calibration, compute, eval, except, extends, keep_weights, model, name, pipeline, plots, "
+     "quant, seed, "
      "seeds, "
      "tables, targets, threads, where)"},
     {"MisspeltKey", "model: m/\nquant: {bits: 4, grup_size: 128}\n",
@@ -58,11 +59,11 @@ const BadConfig kBadConfigs[] = {
     {"UnknownScheme", "model: m/\npipeline: [{type: round, scheme: {type: signrund}}]\n",
      "c.yaml:2:41: pipeline.0.scheme.type: unknown rounding scheme 'signrund'; did you mean "
      "'signround'? "
-     "(known: adaround, rtn, signround, stochastic)"},
+     "(known: adaround, aquant, easyquant, flexround, gptq, hqq, lrq, omniquant, rtn, signround, "
+     "signround_v2, stochastic, tesseraq)"},
     {"UnknownStage", "model: m/\npipeline: [{type: rond}]\n",
      "c.yaml:2:19: pipeline.0.type: unknown stage 'rond'; did you mean 'round'? (known: "
-     "bias_correction, "
-     "round, scale_refit)"},
+     "awq_scale, bias_correction, lorc, round, scale_refit)"},
     {"UnknownOptimizer",
      "model: m/\npipeline:\n  - {type: round, scheme: {type: rtn}, optimizer: {type: adan}}\n",
      "c.yaml:3:58: pipeline.0.optimizer.type: unknown optimizer 'adan'; did you mean 'adam'? "
@@ -71,8 +72,8 @@ const BadConfig kBadConfigs[] = {
      "c.yaml:2:15: eval.0.type: unknown evaluator 'perplexty'; did you mean 'perplexity'? (known: "
      "divergence, perplexity, zero_shot)"},
     {"UnknownChoice", "model: m/\nquant: {bits: 4, grid: asymm}\n",
-     "c.yaml:2:24: quant.grid: unknown value 'asymm'; did you mean 'asym'? (known: asym, sym, "
-     "sym_full)"},
+     "c.yaml:2:24: quant.grid: unknown value 'asymm'; did you mean 'asym'? (known: asym, "
+     "float_zero, sym, sym_full)"},
     {"UnknownDataName", "model: m/\neval: [{type: perplexity, data: wikitext3}]\n",
      "c.yaml:2:33: eval.0.data: unknown data 'wikitext3'; did you mean 'wikitext2'? (known: "
      "arc_challenge, arc_easy, boolq, c4, hellaswag, lab, lambada_openai, mmlu, openbookqa, pile, "
@@ -105,6 +106,15 @@ const BadConfig kBadConfigs[] = {
      "c.yaml:4:12: pipeline.0: select: best_minibatch is not for scheme 'adaround': it is soft "
      "while it is tuned, and its least loss is that of weights that are hardly rounded (known: "
      "last, best_full)"},
+    {"GridThatTheSchemeDoesNotTake",
+     "model: m/\nquant: {bits: 4, grid: float_zero}\n"
+     "pipeline: [{type: round, scheme: stochastic}]\n",
+     "c.yaml:1:1: scheme 'stochastic' does not take quant.grid 'float_zero' (known: asym, sym, "
+     "sym_full)"},
+    {"OverriddenGridThatTheSchemeDoesNotTake",
+     "model: m/\nquant: {bits: 4, grid: float_zero, overrides: [{match: a, grid: sym}]}\n"
+     "pipeline: [{type: round, scheme: hqq}]\n",
+     "c.yaml:1:1: scheme 'hqq' does not take quant.grid 'sym' (known: float_zero)"},
     {"UnknownAxisInTable",
      "model: m/\naxes: [{key: seed, values: [1, 2]}]\n"
      "tables: [{rows: sead, value: cost/seconds}]\n",
@@ -198,7 +208,8 @@ const BadConfig kBadConfigs[] = {
      "c.yaml:3:15: quant.bits: 9 is out of range [2, 8]\n"
      "c.yaml:2:10: compute.threads: 0 is out of range [1, 1024]\n"
      "c.yaml:4:1: unknown key 'sed'; did you mean 'seed'? (known: ablate, axes, "
-     "calibration, compute, eval, except, extends, model, name, pipeline, plots, quant, seed, "
+     "calibration, compute, eval, except, extends, keep_weights, model, name, pipeline, plots, "
+     "quant, seed, "
      "seeds, "
      "tables, targets, threads, where)"},
 };
@@ -281,7 +292,8 @@ const BadCommand kBadCommands[] = {
     {"SetOfAnUnknownKey",
      {"run", "c.yaml", "--set", "seeed=3"},
      "--set seeed=3: unknown key 'seeed'; did you mean 'seed'? (known: ablate, axes, "
-     "calibration, compute, eval, except, extends, model, name, pipeline, plots, quant, seed, "
+     "calibration, compute, eval, except, extends, keep_weights, model, name, pipeline, plots, "
+     "quant, seed, "
      "seeds, "
      "tables, targets, threads, where)"},
     {"SetOfAWrongValue",
@@ -311,7 +323,8 @@ const BadCommand kBadCommands[] = {
      "scheme, stage)"},
     {"UnknownPart",
      {"describe", "scheme", "rnt"},
-     "unknown scheme 'rnt'; did you mean 'rtn'? (known: adaround, rtn, signround, stochastic)"},
+     "unknown scheme 'rnt'; did you mean 'rtn'? (known: adaround, aquant, easyquant, flexround, "
+     "gptq, hqq, lrq, omniquant, rtn, signround, signround_v2, stochastic, tesseraq)"},
     {"ScoreWithoutModel", {"score", "--text", "x"}, "usage: roundlab score --model MODEL ..."},
     {"ScoreOfNothing",
      {"score", "--model", "tinystories-656k"},

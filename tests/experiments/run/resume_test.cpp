@@ -1,8 +1,12 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
 #include <random>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -215,6 +219,88 @@ TEST_F(ResumeTest, RunFileIsReadableWhileTheRunGoesOn) {
     EXPECT_EQ(live.steps[i], whole.steps[i]);
     EXPECT_EQ(live.values[i], whole.values[i]);
   }
+}
+
+/// Process ids of the runs that a runner has started.
+std::vector<pid_t> Children(pid_t runner) {
+  const std::string name = std::to_string(runner);
+  std::istringstream text(testing::ReadAll("/proc/" + name + "/task/" + name + "/children"));
+  std::vector<pid_t> children;
+  for (pid_t child = 0; text >> child;) children.push_back(child);
+  return children;
+}
+
+TEST_F(ResumeTest, AReaderOfTheRunFileStopsNobody) {
+  ASSERT_EQ(RunProgram(folder_.path(), Words("plain")).code, 0);
+  Program program(folder_.path(), Words("out"));
+  ASSERT_TRUE(WaitUntil(&program, [&] { return Has("out", "checkpoint/record_1"); }));
+  program.Signal(SIGINT);
+  EXPECT_EQ(program.Wait().code, 130);
+  EXPECT_EQ(ReadAttribute(FileOf("out", "run.h5"), "status"), "interrupted");
+  // A notebook that has the file open: HDF5 locks it for reading.
+  const int reader = ::open(FileOf("out", "run.h5").c_str(), O_RDONLY);
+  ASSERT_EQ(::flock(reader, LOCK_SH | LOCK_NB), 0);
+  const ProgramResult end = RunProgram(folder_.path(), Words("out"));
+  EXPECT_EQ(end.code, 0) << end.err;
+  ExpectSame(ResultOf("out"), ResultOf("plain"));
+  ::close(reader);
+}
+
+TEST_F(ResumeTest, OfARunThatWasKilledTheRunFileIsMarkedAndOpensAsAnyOther) {
+  Program program(folder_.path(), Words("out"));
+  ASSERT_TRUE(WaitUntil(&program, [&] { return Has("out", "checkpoint/record_1"); }));
+  const auto runs = Children(program.pid());
+  ASSERT_EQ(runs.size(), 1U);
+  ::kill(runs.front(), SIGKILL);
+  const ProgramResult killed = program.Wait();
+  EXPECT_EQ(killed.code, 1) << killed.err;
+  const std::string file = FileOf("out", "run.h5");
+  EXPECT_EQ(testing::ReadAll(file).at(11), 0);  // no writer, see hdf5_file_test
+  EXPECT_EQ(ReadAttribute(file, "status"), "failed");
+  EXPECT_FALSE(ReadSeries(file, "tune/block_0/loss").steps.empty());
+}
+
+TEST_F(ResumeTest, WithAnotherModelItRefusesAndWithItsOwnItGoesOn) {
+  ASSERT_EQ(RunProgram(folder_.path(), Words("plain")).code, 0);
+  Program program(folder_.path(), Words("out"));
+  ASSERT_TRUE(WaitUntil(&program, [&] { return Has("out", "checkpoint/record_1"); }));
+  program.Signal(SIGINT);
+  EXPECT_EQ(program.Wait().code, 130);
+  TinyModel{.layers = kLayers, .loud = 1.5F}.Write(folder_ / "m");
+  const ProgramResult other = RunProgram(folder_.path(), Words("out"));
+  EXPECT_EQ(other.code, 2) << other.err;
+  EXPECT_NE(other.err.find("/checkpoint: was begun with something else: model_sha256 was "),
+            std::string::npos)
+      << other.err;
+  EXPECT_NE(other.err.find(" to begin anew"), std::string::npos) << other.err;
+  EXPECT_TRUE(Has("out", "checkpoint/record_1"));
+  TinyModel{.layers = kLayers}.Write(folder_ / "m");
+  auto words = Words("out");
+  words.emplace_back("--retry-failed");
+  const ProgramResult end = RunProgram(folder_.path(), words);
+  ASSERT_EQ(end.code, 0) << end.err;
+  ExpectSame(ResultOf("out"), ResultOf("plain"));
+}
+
+TEST_F(ResumeTest, WithAnotherNumberOfJobsItGoesOnWithTheThreadsItBeganWith) {
+  folder_.Write("c.yaml", std::string(kConfig) + "seed: 1\n");
+  std::string text = testing::ReadAll(folder_ / "c.yaml");
+  text.replace(text.find("threads: 1"), 10, "threads: 4");
+  folder_.Write("c.yaml", text);
+  const auto with_jobs = [&](const std::string& out, const std::string& jobs) {
+    auto words = Words(out);
+    words.insert(words.end(), {"--jobs", jobs});
+    return words;
+  };
+  ASSERT_EQ(RunProgram(folder_.path(), with_jobs("plain", "64")).code, 0);
+  Program program(folder_.path(), with_jobs("out", "64"));
+  ASSERT_TRUE(WaitUntil(&program, [&] { return Has("out", "checkpoint/record_1"); }));
+  program.Signal(SIGINT);
+  EXPECT_EQ(program.Wait().code, 130);
+  const ProgramResult end = RunProgram(folder_.path(), with_jobs("out", "1"));
+  ASSERT_EQ(end.code, 0) << end.err;
+  ExpectSame(ResultOf("out"), ResultOf("plain"));
+  EXPECT_EQ(RunJson(RunFolders(folder_ / "out").front()).at("provenance").at("threads"), "1");
 }
 
 TEST_F(ResumeTest, ACompleteRunIsNotDoneAgain) {

@@ -64,6 +64,15 @@ class SweepTest : public ::testing::Test {
     return count;
   }
 
+  /// Runs of "killed" that have begun to tune and not ended.
+  int Unfinished() const {
+    int count = 0;
+    for (const std::string& run : RunFolders(folder_ / "killed")) {
+      count += fs::exists(run + "/checkpoint/made_of.json") ? 1 : 0;
+    }
+    return count;
+  }
+
   const TempFolder folder_;
 };
 
@@ -77,19 +86,24 @@ TEST_F(SweepTest, TwoJobsAtATimeMakeTheSameTable) {
 }
 
 TEST_F(SweepTest, TwoRunnersShareTheWorkAndBothEndWithAllOfIt) {
-  Program first(folder_.path(), Run("shared", {"--quiet"}));
+  Program first(folder_.path(), Run("shared"));
   const TempFolder elsewhere;  // its own stdout.txt and stderr.txt
   fs::create_symlink(folder_ / "m", elsewhere / "m");
   fs::create_symlink(folder_ / "n", elsewhere / "n");
   fs::create_symlink(folder_ / "text.txt", elsewhere / "text.txt");
   fs::create_symlink(folder_ / "c.yaml", elsewhere / "c.yaml");
   Program second(elsewhere.path(),
-                 {"run", "c.yaml", "--out", folder_ / "shared", "--format", "csv", "--quiet"});
+                 {"run", "c.yaml", "--out", folder_ / "shared", "--format", "csv"});
   const ProgramResult a = first.Wait();
   const ProgramResult b = second.Wait();
   ASSERT_EQ(a.code, 0) << a.err;
   ASSERT_EQ(b.code, 0) << b.err;
   EXPECT_EQ(Table(a), Table(b));
+  const int by_first = Count(a.err, "complete in ");
+  const int by_second = Count(b.err, "complete in ");
+  EXPECT_GE(by_first, 1) << a.err;
+  EXPECT_GE(by_second, 1) << b.err;
+  EXPECT_EQ(by_first + by_second, 6);
   const auto folders = RunFolders(folder_ / "shared");
   ASSERT_EQ(folders.size(), 6U);
   for (const std::string& run : folders) {
@@ -144,12 +158,18 @@ TEST_F(SweepTest, KilledAtRandomMomentsItEndsWithTheUndisturbedTable) {
   const auto whole = std::chrono::steady_clock::now() - start;
   ASSERT_EQ(plain.code, 0) << plain.err;
   std::mt19937 random(20261122);
+  int in_work = 0;
   for (int kill = 0; kill < 6; ++kill) {
     Program program(folder_.path(), Run("killed", {"--quiet", "--jobs", "2"}));
-    std::this_thread::sleep_for(whole / 4 * (0.2 + static_cast<double>(random() % 1000) / 1000));
+    const auto end = std::chrono::steady_clock::now() +
+                     whole / 4 * (0.2 + static_cast<double>(random() % 1000) / 1000);
+    // The delay counts from when a run has begun to tune: how long starting takes is not known.
+    const bool begun = WaitUntil(&program, [&] { return Unfinished() > 0; });
+    if (begun) WaitUntil(&program, [&] { return std::chrono::steady_clock::now() >= end; });
     program.Signal(SIGKILL);
-    program.Wait();
+    if (program.Wait().code == -1 && Unfinished() > 0) ++in_work;
   }
+  EXPECT_GE(in_work, 3);
   const ProgramResult rest = RunProgram(folder_.path(), Run("killed", {"--quiet"}));
   EXPECT_EQ(rest.code, 0) << rest.err;
   EXPECT_EQ(Table(rest), Table(plain));

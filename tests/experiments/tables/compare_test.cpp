@@ -133,6 +133,32 @@ TEST_F(CompareTest, DocumentsThatOneRunDidNotScoreAreLeftOut) {
                                    "  t/acc: 3\n  t/mc2: 1\n"));
 }
 
+TEST_F(CompareTest, OfDocumentsThatAreNotFiniteThereIsNoVerdict) {
+  const double none = std::nan("");
+  a_.Add("eval/t/correct", {1, none, 0, none});
+  a_.Add("eval/t/not_finite", {0, 0, 0, 1});  // one is refused, one is not finite
+  b_.Add("eval/t/correct", {0, 1, 1, 1});
+  const ComparedFigure figure = Compare().figures.at(0);
+  EXPECT_EQ(figure.count, 3U);
+  EXPECT_EQ(figure.left_out, 1U);
+  EXPECT_TRUE(std::isnan(figure.a));
+  EXPECT_EQ(figure.b, 2.0 / 3);
+  EXPECT_TRUE(std::isnan(figure.tested.p));
+  EXPECT_TRUE(std::isnan(figure.bootstrap.low));
+  EXPECT_EQ(Verdict(figure), "undefined: a value is not finite");
+}
+
+TEST_F(CompareTest, APredictionThatWasMadeOfNaNIsNone) {
+  const double none = std::nan("");
+  for (WrittenRun* run : {&a_, &b_}) run->Add("eval/t/correct", {1, 0, 1});
+  a_.Add("eval/t/prediction", {0, 0, none});
+  a_.record.Array("eval/t/choice_loglik", {3, 2}, {none, none, -1, none, none, none});
+  const ComparedFigure figure = Compare().figures.at(0);
+  EXPECT_EQ(figure.count, 3U);
+  EXPECT_TRUE(std::isnan(figure.a));
+  EXPECT_EQ(Verdict(figure), "undefined: a value is not finite");
+}
+
 TEST_F(CompareTest, LikelihoodsArePerTokenAndGetTheTTestAndTheBootstrap) {
   const Values a = {20, 24, 32, 28};
   const Values b = {22, 24, 34, 32};

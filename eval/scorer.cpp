@@ -1,0 +1,132 @@
+#include "eval/scorer.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+#include <optional>
+
+#include "core/base/interrupt.h"
+
+namespace roundlab {
+namespace {
+
+at::Tensor Row(const std::vector<std::int64_t>& values) {
+  return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong);
+}
+
+/// An input on its way through a model, as LanguageModel::Hidden takes it.
+class ForwardPass {
+ public:
+  ForwardPass(const ModelEnds& ends, const ScorerInput& input, at::ScalarType dtype) : ends_(ends) {
+    if (const auto* tokens = std::get_if<at::Tensor>(&input)) {
+      rope_ = ends.Rope(tokens->size(1));
+      hidden_ = ends.Embed(*tokens).to(dtype);
+    } else {
+      const auto& packed = std::get<PackedTokens>(input);
+      const at::Tensor positions = Row(packed.positions());
+      rope_ = ends.Rope(positions.max().item<std::int64_t>() + 1).Select(positions);
+      hidden_ = ends.Embed(Row(packed.ids()).unsqueeze(0), positions).to(dtype);
+      segments_ = packed.Segments();
+    }
+    Look("the embedding");
+  }
+
+  void Through(const DecoderBlock& block) {
+    hidden_ =
+        segments_ ? block.ForwardPacked(hidden_, rope_, *segments_) : block.Forward(hidden_, rope_);
+    Look("block " + std::to_string(block.index));
+  }
+
+  ScorerStates Finish() {
+    hidden_ = ends_.Final(hidden_);
+    if (segments_) hidden_ = hidden_.squeeze(0);
+    Look("the final norm");
+    return {std::move(hidden_), std::move(not_finite_)};
+  }
+
+ private:
+  void Look(const std::string& place) {
+    if (not_finite_.empty() && !AllFinite(hidden_)) not_finite_ = place;
+  }
+
+  const ModelEnds& ends_;
+  RopeTable rope_;
+  at::Tensor hidden_;
+  std::optional<std::vector<Segment>> segments_;
+  std::string not_finite_;
+};
+
+/// Of the hidden states of an input.
+std::int64_t StateBytes(const ScorerInput& input, std::int64_t width, at::ScalarType dtype) {
+  const auto* tokens = std::get_if<at::Tensor>(&input);
+  const std::int64_t rows =
+      tokens == nullptr ? std::get<PackedTokens>(input).rows() : tokens->numel();
+  return rows * width * static_cast<std::int64_t>(c10::elementSize(dtype));
+}
+
+}  // namespace
+
+bool AllFinite(const at::Tensor& x) {
+  // One pass over the numbers where all are finite, which is the rule.
+  return std::isfinite(x.sum(at::kFloat).item<double>()) || at::isfinite(x).all().item<bool>();
+}
+
+MemoryScorer::MemoryScorer(const LanguageModel& model) : model_(model) {}
+
+void MemoryScorer::Run(const std::vector<ScorerInput>& inputs, const Use& use) const {
+  const at::NoGradGuard no_grad;
+  // Weights are cast as they are loaded, and hidden states have the weights' dtype.
+  const at::ScalarType dtype = model_.blocks().front()->Slot(0).weight.scalar_type();
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    CheckInterrupt();
+    ForwardPass pass(model_.ends(), inputs[i], dtype);
+    for (const auto& block : model_.blocks()) pass.Through(*block);
+    use(i, pass.Finish());
+  }
+}
+
+StreamScorer::StreamScorer(const ModelSource& source, const ModelEnds& ends, const Options& options)
+    : source_(source), options_(options), ends_(ends) {}
+
+void StreamScorer::Run(const std::vector<ScorerInput>& inputs, const Use& use) const {
+  const at::NoGradGuard no_grad;
+  std::size_t first = 0;
+  std::int64_t bytes = 0;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const std::int64_t own = StateBytes(inputs[i], description().hidden, options_.dtype);
+    if (i > first && bytes + own > options_.bytes) {
+      RunGroup(inputs, first, i, use);
+      first = i;
+      bytes = 0;
+    }
+    bytes += own;
+  }
+  if (first < inputs.size()) RunGroup(inputs, first, inputs.size(), use);
+}
+
+void StreamScorer::RunGroup(const std::vector<ScorerInput>& inputs, std::size_t first,
+                            std::size_t end, const Use& use) const {
+  std::vector<ForwardPass> passes;
+  passes.reserve(end - first);
+  for (std::size_t i = first; i < end; ++i) passes.emplace_back(ends_, inputs[i], options_.dtype);
+  std::optional<Progress> progress;
+  if (options_.log != nullptr) {
+    progress.emplace(*options_.log, "streaming", "blocks", description().layers);
+  }
+  for (std::int64_t layer = 0; layer < description().layers; ++layer) {
+    const auto block = source_.LoadBlock(layer);
+    if (options_.hook) options_.hook(block.get());
+    if (options_.dtype != at::kFloat) {
+      for (LinearSlot* slot : block->Linears()) slot->weight = slot->weight.to(options_.dtype);
+    }
+    for (ForwardPass& pass : passes) {
+      CheckInterrupt();
+      pass.Through(*block);
+    }
+    if (progress) progress->Advance();
+  }
+  for (std::size_t i = first; i < end; ++i) use(i, passes[i - first].Finish());
+}
+
+}  // namespace roundlab

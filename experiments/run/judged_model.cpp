@@ -1,0 +1,58 @@
+#include "experiments/run/judged_model.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace roundlab {
+namespace {
+
+constexpr std::int64_t kFloatBytes = 4;
+
+std::string Gib(std::int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.3g GiB",
+                static_cast<double>(bytes) / (1024.0 * 1024.0 * 1024.0));
+  return text;
+}
+
+std::int64_t EndBytes(const ModelDescription& model) {
+  return (model.TotalWeights() - model.LinearWeights()) * kFloatBytes;
+}
+
+/// For hidden states between blocks: half of what the ends and a block leave.
+std::int64_t StateBytes(const ModelDescription& model, std::int64_t memory) {
+  const std::int64_t block = model.LinearWeights() / std::max<std::int64_t>(1, model.layers);
+  const std::int64_t left = memory - EndBytes(model) - 2 * kFloatBytes * block;
+  return std::max(StreamScorer::Options().bytes, left / 2);
+}
+
+}  // namespace
+
+std::int64_t BytesInMemory(const ModelDescription& model, at::ScalarType dtype) {
+  return EndBytes(model) +
+         model.LinearWeights() * static_cast<std::int64_t>(c10::elementSize(dtype));
+}
+
+JudgedModel::JudgedModel(const ModelSource& source, const ModelSource& original,
+                         const JudgedModelOptions& options, Log* log)
+    : original_ends_(original.LoadEnds()) {
+  const ModelDescription& description = source.description();
+  const std::int64_t bytes = BytesInMemory(description, options.dtype);
+  StreamScorer::Options streamed;
+  streamed.dtype = options.dtype;
+  original_ = std::make_unique<StreamScorer>(original, original_ends_, streamed);
+  if (bytes <= options.memory_bytes) {
+    in_memory_.emplace(source, options.dtype, options.hook);
+    model_ = std::make_unique<MemoryScorer>(*in_memory_);
+    return;
+  }
+  log->Write("evaluation: " + Gib(bytes) + " of weights do not fit into " +
+             Gib(options.memory_bytes) + " of memory: blocks are read one by one");
+  ends_.emplace(source.LoadEnds());
+  streamed.hook = options.hook;
+  streamed.log = log;
+  streamed.bytes = StateBytes(description, options.memory_bytes);
+  model_ = std::make_unique<StreamScorer>(source, *ends_, streamed);
+}
+
+}  // namespace roundlab
