@@ -1,6 +1,7 @@
 #include "experiments/run/slurm_engine.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -369,6 +370,10 @@ RunOutcome RunSlurmTask(const std::string& folder, std::size_t task, RunnerOptio
   PlannedRun run;
   run.id = std::string(ids[task]);
   run.config = LoadRunConfig(RunFolder(options.out, one, run.id) + "/config.yaml");
+  // The config does not say where it is done; the job was given as many processors as threads.
+  if (const char* processors = std::getenv("SLURM_CPUS_PER_TASK")) {
+    run.config.compute.threads = std::max(1L, std::atol(processors));
+  }
   run.seed = run.config.seed;
   one.runs.push_back(std::move(run));
   fs::remove(StoppedFile(folder, task));
