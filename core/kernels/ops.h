@@ -6,8 +6,10 @@
 
 namespace roundlab {
 
-// The fused kernels as differentiable tensor operations. float32, contiguous where it says so; any
-// other dtype takes the path of core/kernels/reference.h. Only the gradients named are computed.
+// What models and rounding compute, as differentiable tensor operations, and the one place that
+// chooses how: float32 on the CPU has fused kernels (elementwise.h, fake_quant.h, ...); float32,
+// float16 and bfloat16 on a GPU have those of cuda/ where they were built; everything else takes
+// the path of reference.h, in ATen's operations. Only the gradients named are computed.
 
 /// x [..., width], weight [width] -> [..., width]. Gradient to x, and to weight where it wants one.
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
@@ -16,7 +18,8 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
 
 /// Attention of each text of a batch, every query over the keys up to itself: q [batch, seq, heads,
-/// dim], k and v [batch, seq, kv_heads, dim] -> as q. Gradient to all three.
+/// dim], k and v [batch, seq, kv_heads, dim] -> as q. Gradient to all three. On a GPU by libtorch's
+/// flash attention where that has the dtype, the width of a head and the window.
 at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const AttentionOptions& options);
 
@@ -29,10 +32,47 @@ at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up);
 at::Tensor HeadNll(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets);
 
 /// weight [groups, width], offset the same or undefined, scale and zero [groups] -> w^ [groups,
-/// width]; see FakeQuantForward. Gradient to offset, scale and zero; none to weight. The scale may
-/// be float16 or bfloat16: it is used as float32, and its gradient is summed in its own dtype.
+/// width], rounded to `dtype`; see FakeQuantForward. Gradient to offset, scale and zero; none to
+/// weight. The scale may be float16 or bfloat16: it is used as float32, and its gradient is summed
+/// in its own dtype.
 at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& offset, const at::Tensor& scale,
-                     const at::Tensor& zero, double code_max);
+                     const at::Tensor& zero, double code_max, at::ScalarType dtype = at::kFloat);
+
+/// Weights and the ranges that their asymmetric grids are made from: those of low low_factor and
+/// high high_factor, by reference::RangeGrid.
+struct RangeQuant {
+  at::Tensor weight;       ///< [groups, width] float32, contiguous
+  at::Tensor offset;       ///< the same, or undefined: 0
+  at::Tensor low;          ///< [groups] float32
+  at::Tensor high;         ///< [groups] float32
+  at::Tensor low_factor;   ///< [groups] float32, or undefined: 1
+  at::Tensor high_factor;  ///< as low_factor
+  double code_max = 15;
+  at::ScalarType scale_dtype = at::kFloat;
+};
+
+/// Steps that the backward pass takes itself, p <- p - step sign(gradient), in the pass that makes
+/// the gradient, which is then kept nowhere. 0: none, and gradients as usual.
+struct SignSteps {
+  double offset = 0;
+  double range = 0;         ///< of both factors, which are kept in [0, 1]
+  double offset_bound = 0;  ///< offsets are kept in +- this where it is above 0
+};
+
+/// FakeQuant on the grids of those ranges. Gradient to offset and both factors.
+at::Tensor RangeFakeQuant(const RangeQuant& quant, at::ScalarType dtype = at::kFloat,
+                          const SignSteps& steps = {});
+/// Whether RangeFakeQuant on weights like this can take steps in its backward pass; elsewhere
+/// asking for steps is a programmer's error.
+bool TakesSignSteps(const at::Tensor& weight);
+
+/// mean((output - target)^2) in float32, a scalar; output and target of one shape and floating
+/// dtype. Gradient to output.
+at::Tensor MeanSquaredError(const at::Tensor& output, const at::Tensor& target);
+
+/// to <- from where flag, a bool scalar on the same device, is true; nothing waits for its value.
+/// Both contiguous, of one shape and dtype.
+void CopyIf(const at::Tensor& flag, const at::Tensor& from, const at::Tensor& to);
 
 /// floor [groups, width] = floor(w / s), v the same, scale and zero [groups] -> soft weight; see
 /// AdaRoundForward. Gradient to v only.

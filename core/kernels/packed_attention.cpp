@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/kernels/attention_tile.h"
+#include "core/kernels/device_attention.h"
 
 namespace roundlab {
 namespace {
@@ -234,10 +235,8 @@ void CheckShapes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   }
 }
 
-}  // namespace
-
-at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           const std::vector<Segment>& segments, const AttentionOptions& options) {
+at::Tensor PackedOnCpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                       const std::vector<Segment>& segments, const AttentionOptions& options) {
   CheckShapes(q, k, v, segments);
   at::Tensor output = at::zeros_like(q);
   const std::vector<Item> items = Items(segments, k.size(1));
@@ -251,6 +250,22 @@ at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
     }
   });
   return output;
+}
+
+}  // namespace
+
+at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const std::vector<Segment>& segments, const AttentionOptions& options) {
+  if (options.Plain() && HasFlashAttention(q)) {
+    CheckShapes(q, k, v, segments);
+    return FlashPackedAttention(q, k, v, segments, options);
+  }
+  if (!q.is_cpu()) return PackedAttentionReference(q, k, v, segments, options);
+  if (q.scalar_type() != at::kFloat) {
+    return PackedAttention(q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat), segments, options)
+        .to(q.scalar_type());
+  }
+  return PackedOnCpu(q.contiguous(), k.contiguous(), v.contiguous(), segments, options);
 }
 
 at::Tensor Adjusted(const at::Tensor& scaled, const AttentionOptions& options) {
@@ -279,7 +294,7 @@ at::Tensor PackedAttentionReference(const at::Tensor& q, const at::Tensor& k, co
       return at::cat(parts).repeat_interleave(group, 1).transpose(0, 1);
     };
     const std::int64_t prefix = PrefixLength(s);
-    const at::Tensor keys = at::arange(prefix + s.own.length, at::kLong);
+    const at::Tensor keys = at::arange(prefix + s.own.length, q.options().dtype(at::kLong));
     const at::Tensor own = keys.narrow(0, prefix, s.own.length).unsqueeze(1);
     at::Tensor hidden = keys > own;
     if (options.window > 0) hidden = hidden.logical_or(keys <= own - options.window);

@@ -49,10 +49,10 @@ at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::T
   const bool masked = options.window > 0 && options.window < seq;
   std::optional<at::Tensor> mask;
   if (masked) {
-    const at::Tensor position = at::arange(seq, at::kLong);
+    const at::Tensor position = at::arange(seq, q.options().dtype(at::kLong));
     const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
     const at::Tensor hidden = (distance < 0).logical_or(distance >= options.window);
-    mask = at::zeros({seq, seq}, q.scalar_type()).masked_fill_(hidden, -INFINITY);
+    mask = at::zeros({seq, seq}, q.options()).masked_fill_(hidden, -INFINITY);
   }
   return at::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2),
                                           mask, 0.0, !masked, options.scale, q.size(2) != k.size(2))
@@ -70,6 +70,22 @@ at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& offset, const a
   at::Tensor position = weight / s;
   if (offset.defined()) position = position + offset;
   return s * ((RoundSte(position) + z).clamp(0, code_max) - z);
+}
+
+at::Tensor Divided(const at::Tensor& x, double by) {
+  return x / at::full({}, by, x.options().requires_grad(false));
+}
+
+double ScaleFloor(at::ScalarType dtype) { return dtype == at::kFloat ? 1e-8 : 1e-5; }
+
+at::Tensor CastScale(const at::Tensor& scale, at::ScalarType dtype) {
+  return scale.to(dtype).clamp_min(ScaleFloor(dtype));
+}
+
+Grid RangeGrid(const at::Tensor& low, const at::Tensor& high, double code_max,
+               at::ScalarType scale_dtype) {
+  const at::Tensor scale = CastScale(Divided(high - low, code_max), scale_dtype);
+  return {scale, RoundSte(-low / scale).clamp(0, code_max)};
 }
 
 at::Tensor RectifiedSigmoid(const at::Tensor& v) {

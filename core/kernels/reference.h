@@ -20,6 +20,24 @@ at::Tensor AdaRoundWeight(const at::Tensor& floor, const at::Tensor& v, const at
                           const at::Tensor& zero, double code_max);
 at::Tensor AdaRoundRegularizer(const at::Tensor& v, double beta, double weight);
 
+/// x / by, with one rounding on every device: by a number, ATen multiplies with its inverse on a
+/// GPU.
+at::Tensor Divided(const at::Tensor& x, double by);
+
+/// The asymmetric grid of ranges, [groups] float32 each, with Q = code_max:
+///   scale = (high - low) / Q, rounded to scale_dtype and kept at least ScaleFloor
+///   zero = clamp(round(-low / scale), 0, Q), float32, with a straight-through gradient for round
+struct Grid {
+  at::Tensor scale;  ///< [groups], scale_dtype
+  at::Tensor zero;   ///< [groups], float32
+};
+Grid RangeGrid(const at::Tensor& low, const at::Tensor& high, double code_max,
+               at::ScalarType scale_dtype);
+/// `scale` rounded to `dtype` and kept at least ScaleFloor(dtype): 1e-8 for float32, 1e-5 for 16
+/// bits.
+at::Tensor CastScale(const at::Tensor& scale, at::ScalarType dtype);
+double ScaleFloor(at::ScalarType dtype);
+
 /// h(v) = clamp(1.2 sigmoid(v) - 0.1, 0, 1).
 at::Tensor RectifiedSigmoid(const at::Tensor& v);
 

@@ -60,6 +60,51 @@ struct RowsAsked {
   std::vector<std::vector<std::size_t>> asked;  // queries of a row
 };
 
+constexpr std::int64_t kDeviceLogits = std::int64_t{1} << 26;  // made at a time: 256 MiB
+
+std::int64_t DeviceRows(const LogitHead& head) {
+  return std::max<std::int64_t>(1, kDeviceLogits / head.weight.size(0));
+}
+
+/// The logits in float32, also of 16-bit products.
+at::Tensor WideLogits(const at::Tensor& hidden, const LogitHead& head) {
+  const at::ScalarType dtype = hidden.scalar_type();
+  const bool narrow = dtype == at::kHalf || dtype == at::kBFloat16;
+  at::Tensor logits = hidden.is_cuda() && narrow ? at::mm(hidden, head.weight.t(), at::kFloat)
+                                                 : at::mm(hidden, head.weight.t()).to(at::kFloat);
+  head.Finish(0, &logits);
+  return logits;
+}
+
+/// [nll, whether it is the largest logit], float64 [2, queries] on the CPU. Rows of the queries in
+/// `x`, which are in rising order.
+at::Tensor ScoresOnDevice(const at::Tensor& x, const LogitHead& head,
+                          const std::vector<std::int64_t>& rows,
+                          const std::vector<std::int64_t>& targets) {
+  const auto indices = [&](const std::vector<std::int64_t>& values, std::size_t begin,
+                           std::size_t end) {
+    return at::tensor(at::ArrayRef<std::int64_t>(values).slice(begin, end - begin), at::kLong)
+        .to(x.device());
+  };
+  std::vector<at::Tensor> parts;
+  const std::int64_t most = DeviceRows(head);
+  std::size_t begin = 0;
+  for (std::int64_t first = 0; first < x.size(0); first += most) {
+    const std::int64_t count = std::min(most, x.size(0) - first);
+    const auto bound = std::lower_bound(rows.begin(), rows.end(), first + count);
+    const auto end = static_cast<std::size_t>(bound - rows.begin());
+    const at::Tensor logits = WideLogits(x.narrow(0, first, count), head);
+    const at::Tensor row = indices(rows, begin, end) - first;
+    const at::Tensor target = indices(targets, begin, end);
+    const at::Tensor chosen = logits.flatten().index_select(0, row * head.weight.size(0) + target);
+    const at::Tensor nll = logits.logsumexp(1).index_select(0, row) - chosen;
+    const at::Tensor top = logits.argmax(1).index_select(0, row) == target;
+    parts.push_back(at::stack({nll.to(at::kDouble), top.to(at::kDouble)}));
+    begin = end;
+  }
+  return at::cat(parts, 1).cpu();
+}
+
 }  // namespace
 
 LogitHead::LogitHead(at::Tensor w, at::Tensor b, double cap)
@@ -78,6 +123,7 @@ void LogitHead::Finish(std::int64_t first, at::Tensor* products) const {
 
 std::vector<TokenScore> ScoreTokens(const at::Tensor& hidden, const LogitHead& head,
                                     const std::vector<TokenQuery>& queries, const LogitTile& tile) {
+  if (!hidden.is_cpu()) return ScoreTokensInAten(hidden, head, queries);
   const RowsAsked wanted(queries);
   const at::Tensor x = hidden.index_select(
       0, at::tensor(at::ArrayRef<std::int64_t>(wanted.rows), hidden.options().dtype(at::kLong)));
@@ -121,6 +167,7 @@ at::Tensor TokenNll(const at::Tensor& hidden, const LogitHead& head, const at::T
                     const LogitTile& tile) {
   ROUNDLAB_CHECK(hidden.dim() == 2 && hidden.size(0) == targets.numel(),
                  "hidden must be [tokens, d] with one target a token");
+  if (!hidden.is_cpu()) return TokenNllInAten(hidden, head, targets.to(hidden.device()));
   const at::Tensor ids = targets.contiguous();
   const auto* target = ids.const_data_ptr<std::int64_t>();
   std::vector<TokenQuery> queries;
@@ -131,6 +178,44 @@ at::Tensor TokenNll(const at::Tensor& hidden, const LogitHead& head, const at::T
     *out++ = static_cast<float>(score.nll);
   }
   return nll;
+}
+
+std::vector<TokenScore> ScoreTokensInAten(const at::Tensor& hidden, const LogitHead& head,
+                                          const std::vector<TokenQuery>& queries) {
+  if (queries.empty()) return {};
+  const RowsAsked wanted(queries);
+  const at::Tensor x = hidden.index_select(
+      0, at::tensor(at::ArrayRef<std::int64_t>(wanted.rows), at::kLong).to(hidden.device()));
+  std::vector<std::int64_t> rows;
+  std::vector<std::int64_t> targets;
+  std::vector<std::size_t> order;
+  for (std::size_t row = 0; row < wanted.rows.size(); ++row) {
+    for (const std::size_t query : wanted.asked[row]) {
+      rows.push_back(static_cast<std::int64_t>(row));
+      targets.push_back(queries[query].target);
+      order.push_back(query);
+    }
+  }
+  const at::Tensor values = ScoresOnDevice(x, head, rows, targets);
+  const auto* nll = values.const_data_ptr<double>();
+  std::vector<TokenScore> scores(queries.size());
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    scores[order[i]] = {nll[i], nll[order.size() + i] != 0};
+  }
+  return scores;
+}
+
+at::Tensor TokenNllInAten(const at::Tensor& hidden, const LogitHead& head,
+                          const at::Tensor& targets) {
+  std::vector<at::Tensor> parts;
+  const std::int64_t most = DeviceRows(head);
+  for (std::int64_t first = 0; first < hidden.size(0); first += most) {
+    const std::int64_t rows = std::min(most, hidden.size(0) - first);
+    const at::Tensor logits = WideLogits(hidden.narrow(0, first, rows), head);
+    const at::Tensor chosen = targets.narrow(0, first, rows).unsqueeze(1);
+    parts.push_back(logits.logsumexp(1) - logits.gather(1, chosen).squeeze(1));
+  }
+  return parts.empty() ? at::empty({0}, hidden.options().dtype(at::kFloat)) : at::cat(parts);
 }
 
 at::Tensor TokenNllReference(const at::Tensor& logits, const at::Tensor& targets) {

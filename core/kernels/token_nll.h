@@ -20,18 +20,19 @@ struct LogitHead {
   // NOLINTNEXTLINE(google-explicit-constructor): most heads are a matrix and nothing else
   LogitHead(at::Tensor weight, at::Tensor bias = {}, double soft_cap = 0);
 
-  at::Tensor weight;    ///< [vocab, d] float32
-  at::Tensor bias;      ///< [vocab] float32 or undefined
+  at::Tensor weight;    ///< [vocab, d], of the dtype of hidden
+  at::Tensor bias;      ///< [vocab] of the same dtype or undefined
   double soft_cap = 0;  ///< 0: none
 
-  /// hidden [..., d] float32 -> [..., vocab].
+  /// hidden [..., d] -> [..., vocab].
   at::Tensor Logits(const at::Tensor& hidden) const;
   /// Makes of products with rows [first, first + columns) of the weight those tokens' logits.
   void Finish(std::int64_t first, at::Tensor* products) const;
 };
 
 /// Negative log-likelihood in nats of `targets` under softmax(logits of hidden).
-/// hidden: [tokens, d] float32; targets: int64 [tokens].
+/// hidden: [tokens, d], float32 on the CPU, on a GPU also 16 bits, whose logits are float32;
+/// targets: int64 [tokens].
 /// Returns float32 [tokens]. No gradient.
 at::Tensor TokenNll(const at::Tensor& hidden, const LogitHead& head, const at::Tensor& targets,
                     const LogitTile& tile = {});
@@ -51,6 +52,12 @@ struct TokenScore {
 std::vector<TokenScore> ScoreTokens(const at::Tensor& hidden, const LogitHead& head,
                                     const std::vector<TokenQuery>& queries,
                                     const LogitTile& tile = {});
+
+/// ScoreTokens and TokenNll in ATen ops on any device, by chunks of rows: what a GPU runs.
+std::vector<TokenScore> ScoreTokensInAten(const at::Tensor& hidden, const LogitHead& head,
+                                          const std::vector<TokenQuery>& queries);
+at::Tensor TokenNllInAten(const at::Tensor& hidden, const LogitHead& head,
+                          const at::Tensor& targets);
 
 /// TokenNll from logits in whole, in ATen ops.
 at::Tensor TokenNllReference(const at::Tensor& logits, const at::Tensor& targets);

@@ -20,7 +20,7 @@ AffineGrid Symmetric(const GroupRange& range, const QuantSpec& spec) {
   if (spec.grid == GridKind::kSym) {
     const at::Tensor span =
         spec.gptq_sym_quirk ? at::where(range.low < 0, 2 * largest, range.high) : 2 * largest;
-    scale = CastScale(span / spec.CodeMax(), spec);
+    scale = CastScale(reference::Divided(span, spec.CodeMax()), spec);
   } else {
     const at::Tensor magnitude = CastScale(largest / middle, spec);
     scale = at::where(-range.low > range.high, magnitude, -magnitude);
@@ -42,12 +42,13 @@ at::ScalarType TorchType(ScaleType type) {
 }
 
 ScaleLimits LimitsOf(ScaleType type) {
-  if (type == ScaleType::kFloat32) return {1e-8, std::numeric_limits<float>::max()};
-  return {1e-5, type == ScaleType::kFloat16 ? 65504.0 : 3.3895313892515355e38};
+  const double floor = reference::ScaleFloor(TorchType(type));
+  if (type == ScaleType::kFloat32) return {floor, std::numeric_limits<float>::max()};
+  return {floor, type == ScaleType::kFloat16 ? 65504.0 : 3.3895313892515355e38};
 }
 
 at::Tensor CastScale(const at::Tensor& scale, const QuantSpec& spec) {
-  return scale.to(TorchType(spec.scale_dtype)).clamp_min(LimitsOf(spec.scale_dtype).floor);
+  return reference::CastScale(scale, TorchType(spec.scale_dtype));
 }
 
 GroupRange MinMaxRange(const at::Tensor& groups) {
@@ -60,11 +61,12 @@ GroupRange MinMaxRange(const at::Tensor& groups) {
 
 AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec) {
   if (spec.grid == GridKind::kSym || spec.grid == GridKind::kSymFull) return Symmetric(range, spec);
-  const at::Tensor scale = CastScale((range.high - range.low) / spec.CodeMax(), spec);
+  const auto [scale, zero] =
+      reference::RangeGrid(range.low, range.high, spec.CodeMax(), TorchType(spec.scale_dtype));
   if (spec.grid == GridKind::kFloatZero) {
     return {scale, (-range.low / scale).to(TorchType(spec.scale_dtype)).to(at::kFloat)};
   }
-  return {scale, reference::RoundSte(-range.low / scale).clamp(0, spec.CodeMax())};
+  return {scale, zero};
 }
 
 std::string GridProblem(const AffineGrid& grid, const GroupRange& range, const QuantSpec& spec) {

@@ -48,6 +48,7 @@ struct ScaleLimits {
   double ceiling;  ///< the largest finite value of the type: 65504 for float16
 };
 ScaleLimits LimitsOf(ScaleType type);
+at::ScalarType TorchType(ScaleType type);
 
 /// A scale >= 0 rounded to spec.scale_dtype, then raised to the floor. Differentiable.
 at::Tensor CastScale(const at::Tensor& scale, const QuantSpec& spec);

@@ -12,12 +12,15 @@
 #include <vector>
 
 #include "core/kernels/reference.h"
+#include "tests/core/kernels/group_rows.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
 
 namespace roundlab {
 namespace {
 
+using testing::GroupRows;
+using testing::MakeRows;
 using testing::RandomTensor;
 using testing::TensorNear;
 
@@ -160,20 +163,6 @@ TEST(SwiGluTest, AsReference) {
   ExpectAsReference(fused, plain, {far, at::ones({4})}, {0, 1}, {1e-6, 1e-6});
 }
 
-/// Groups [groups, width] with a grid that clips some of them on either side; a negative scale in
-/// the first.
-struct Rows {
-  at::Tensor weight, offset, scale, zero;
-  Tensors Inputs() const { return {weight, offset, scale, zero}; }
-};
-Rows MakeRows(std::int64_t groups, std::int64_t width) {
-  Rows rows{RandomTensor({groups, width}, 1), RandomTensor({groups, width}, 2, 0.4),
-            RandomTensor({groups}, 3).abs() * 0.1 + 0.15,
-            (RandomTensor({groups}, 4) * 2 + 8).round()};
-  rows.scale[0] *= -1;
-  return rows;
-}
-
 const std::vector<std::pair<std::int64_t, std::int64_t>> kGroupShapes = {
     {1, 1}, {3, 15}, {5, 16}, {7, 17}, {4, 33}, {64, 128}, {1, 20'001}, {300, 131}};
 
@@ -181,7 +170,7 @@ TEST(FakeQuantTest, ValueHasTheReferencesBits) {
   for (const auto& [groups, width] : kGroupShapes) {
     for (const double code_max : {3.0, 15.0, 255.0}) {
       SCOPED_TRACE(std::to_string(groups) + " x " + std::to_string(width));
-      const Rows r = MakeRows(groups, width);
+      const GroupRows r = MakeRows(groups, width);
       for (const at::Tensor& offset : {r.offset, at::Tensor()}) {
         EXPECT_TRUE(TensorNear(FakeQuant(r.weight, offset, r.scale, r.zero, code_max),
                                reference::FakeQuant(r.weight, offset, r.scale, r.zero, code_max), 0,
@@ -209,7 +198,7 @@ TEST(FakeQuantTest, WeightsFarOutsideTheGridAreClamped) {
 TEST(FakeQuantTest, GradientsAsReference) {
   for (const auto& [groups, width] : kGroupShapes) {
     SCOPED_TRACE(std::to_string(groups) + " x " + std::to_string(width));
-    const Rows r = MakeRows(groups, width);
+    const GroupRows r = MakeRows(groups, width);
     // Codes must not depend on the precision, so the reference runs in float32 here: its sums over
     // `width` terms of about 10 differ by their order.
     const auto fused = [](const Tensors& in) { return FakeQuant(in[0], in[1], in[2], in[3], 15); };
@@ -230,7 +219,7 @@ TEST(FakeQuantTest, GradientsAsReference) {
 }
 
 TEST(FakeQuantTest, ThreadsGiveTheSameBits) {
-  const Rows r = MakeRows(300, 131);
+  const GroupRows r = MakeRows(300, 131);
   const auto fused = [](const Tensors& in) { return FakeQuant(in[0], in[1], in[2], in[3], 15); };
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
@@ -250,7 +239,7 @@ at::Tensor Surrogate(const Tensors& in, const at::Tensor& shift, double code_max
 }
 
 TEST(FakeQuantTest, ReferenceGradientsAreTheSurrogatesFiniteDifferences) {
-  const Rows r = MakeRows(5, 17);
+  const GroupRows r = MakeRows(5, 17);
   Tensors at_point;
   for (const at::Tensor& t : r.Inputs()) at_point.push_back(t.to(at::kDouble));
   // A code at an end of the grid is at a kink of clamp: it is moved off by a little either way.
@@ -288,7 +277,7 @@ TEST(AdaRoundWeightTest, AsReference) {
   };
   for (const auto& [groups, width] : kGroupShapes) {
     SCOPED_TRACE(std::to_string(groups) + " x " + std::to_string(width));
-    Rows r = MakeRows(groups, width);
+    GroupRows r = MakeRows(groups, width);
     r.weight = (r.weight / r.scale.unsqueeze(1)).floor();
     r.offset = RandomTensor({groups, width}, 2, 2);
     ExpectAsReference(fused, plain, r.Inputs(), {1}, {5e-6, 2e-6});
@@ -348,13 +337,13 @@ TEST(OpsTest, AnyLayoutGivesTheSameBits) {
   const at::Tensor angles = RandomTensor({4, 3}, 4);
   EXPECT_TRUE(TensorNear(ApplyRope(rope.transpose(1, 2), angles.narrow(0, 0, 4), angles),
                          ApplyRope(rope.transpose(1, 2).contiguous(), angles, angles), 0, 0));
-  const Rows r = MakeRows(4, 6);
+  const GroupRows r = MakeRows(4, 6);
   EXPECT_TRUE(TensorNear(FakeQuant(r.weight, r.offset.t().contiguous().t(), r.scale, r.zero, 15),
                          FakeQuant(r.weight, r.offset, r.scale, r.zero, 15), 0, 0));
 }
 
 TEST(OpsTest, ShapesMustFit) {
-  const Rows r = MakeRows(4, 6);
+  const GroupRows r = MakeRows(4, 6);
   EXPECT_THROW(RmsNorm(r.weight, at::ones({5}), 1e-5), std::logic_error);
   EXPECT_THROW(SwiGlu(r.weight, r.weight.t()), std::logic_error);
   EXPECT_THROW(ApplyRope(r.weight, r.weight, r.weight), std::logic_error);

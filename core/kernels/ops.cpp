@@ -6,6 +6,8 @@
 
 #include "core/base/error.h"
 #include "core/kernels/attention_gradient.h"
+#include "core/kernels/cuda/fused.h"
+#include "core/kernels/device_attention.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/fake_quant.h"
 #include "core/kernels/ops.h"
@@ -185,12 +187,21 @@ struct RegularizerFunction : torch::autograd::Function<RegularizerFunction> {
   }
 };
 
-bool Fused(const at::Tensor& t) { return t.scalar_type() == at::kFloat; }
+/// A group is a warp's work: a whole tensor in one group would be slow.
+constexpr std::int64_t kWidestGroup = 1 << 16;
+
+const cuda::Kernels* QuantKernelsFor(const at::Tensor& weight) {
+  const bool fits = weight.scalar_type() == at::kFloat && weight.size(1) <= kWidestGroup;
+  return fits ? cuda::KernelsFor(weight) : nullptr;
+}
+
+bool Fused(const at::Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat; }
 
 }  // namespace
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   ROUNDLAB_CHECK(x.size(-1) == weight.numel(), "weight must be as wide as x");
+  if (const auto* kernels = cuda::KernelsFor(x)) return cuda::RmsNorm(*kernels, x, weight, eps);
   if (!Fused(x)) return reference::RmsNorm(x, weight, eps);
   return RmsNormFunction::apply(x.contiguous(), weight.contiguous(), eps);
 }
@@ -198,12 +209,14 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
 at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
   ROUNDLAB_CHECK(x.dim() == 4 && cosine.size(0) == x.size(1) && 2 * cosine.size(1) == x.size(3),
                  "x must be [batch, seq, heads, dim], cosine [seq, dim/2]");
+  if (const auto* kernels = cuda::KernelsFor(x)) return cuda::ApplyRope(*kernels, x, cosine, sine);
   if (!Fused(x)) return reference::ApplyRope(x, cosine, sine);
   return RopeFunction::apply(x.contiguous(), cosine.contiguous(), sine.contiguous());
 }
 
 at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const AttentionOptions& options) {
+  if (options.Plain() && HasFlashAttention(q)) return FlashAttention(q, k, v, options);
   // The fused backward pass knows neither cap nor slopes.
   const bool graph =
       at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
@@ -217,22 +230,61 @@ at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::T
 
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up) {
   ROUNDLAB_CHECK(gate.sizes() == up.sizes(), "gate and up must have one shape");
+  if (const auto* kernels = cuda::KernelsFor(gate)) return cuda::SwiGlu(*kernels, gate, up);
   if (!Fused(gate)) return reference::SwiGlu(gate, up);
   return SwiGluFunction::apply(gate.contiguous(), up.contiguous());
 }
 
 at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& offset, const at::Tensor& scale,
-                     const at::Tensor& zero, double code_max) {
+                     const at::Tensor& zero, double code_max, at::ScalarType dtype) {
   ROUNDLAB_CHECK(weight.dim() == 2 && scale.numel() == weight.size(0) &&
                      zero.numel() == weight.size(0) && weight.is_contiguous(),
                  "weight must be contiguous [groups, width], scale and zero [groups]");
   ROUNDLAB_CHECK(!offset.defined() || offset.sizes() == weight.sizes(), "offset as weight");
-  if (!Fused(weight)) return reference::FakeQuant(weight, offset, scale, zero, code_max);
+  if (const auto* kernels = QuantKernelsFor(weight)) {
+    return cuda::FakeQuant(*kernels, weight, offset, scale, zero, code_max, dtype);
+  }
+  if (!Fused(weight)) return reference::FakeQuant(weight, offset, scale, zero, code_max).to(dtype);
   std::optional<at::Tensor> given_offset;
   if (offset.defined()) given_offset = offset.contiguous();
   // Two casts of a 16-bit scale: each part of its gradient is rounded on its way back.
   return FakeQuantFunction::apply(weight, given_offset, scale.to(at::kFloat).contiguous(),
-                                  scale.to(at::kFloat).contiguous(), zero.contiguous(), code_max);
+                                  scale.to(at::kFloat).contiguous(), zero.contiguous(), code_max)
+      .to(dtype);
+}
+
+bool TakesSignSteps(const at::Tensor& weight) { return QuantKernelsFor(weight) != nullptr; }
+
+at::Tensor RangeFakeQuant(const RangeQuant& quant, at::ScalarType dtype, const SignSteps& steps) {
+  ROUNDLAB_CHECK(quant.low_factor.defined() == quant.high_factor.defined(), "both factors or none");
+  if (const auto* kernels = QuantKernelsFor(quant.weight)) {
+    return cuda::RangeFakeQuant(*kernels, quant, dtype, steps);
+  }
+  ROUNDLAB_CHECK(steps.offset == 0 && steps.range == 0, "steps in the backward pass: not here");
+  const bool factors = quant.low_factor.defined();
+  const reference::Grid grid = reference::RangeGrid(
+      factors ? quant.low * quant.low_factor : quant.low,
+      factors ? quant.high * quant.high_factor : quant.high, quant.code_max, quant.scale_dtype);
+  return FakeQuant(quant.weight, quant.offset, grid.scale, grid.zero, quant.code_max, dtype);
+}
+
+at::Tensor MeanSquaredError(const at::Tensor& output, const at::Tensor& target) {
+  ROUNDLAB_CHECK(output.sizes() == target.sizes(), "output and target must have one shape");
+  const auto* kernels =
+      output.scalar_type() == target.scalar_type() ? cuda::KernelsFor(output) : nullptr;
+  if (kernels != nullptr) return cuda::MeanSquaredError(*kernels, output, target);
+  return at::mse_loss(output.to(at::kFloat), target.to(at::kFloat));
+}
+
+void CopyIf(const at::Tensor& flag, const at::Tensor& from, const at::Tensor& to) {
+  if (flag.is_cuda() && cuda::LoadKernels() != nullptr) {
+    return cuda::CopyIf(*cuda::LoadKernels(), flag, from, to);
+  }
+  if (!flag.is_cpu()) {
+    to.copy_(at::where(flag, from, to));
+  } else if (flag.item<bool>()) {
+    to.copy_(from);
+  }
 }
 
 at::Tensor AdaRoundWeight(const at::Tensor& floor, const at::Tensor& v, const at::Tensor& scale,

@@ -1,0 +1,191 @@
+// Fake quantization in one pass over memory each way; the backward pass can take the step of sign
+// descent at once. Built without fused multiply-add: every operation is rounded as ATen's is, and
+// the codes are those of QuantizeAffine, bit for bit.
+
+#include "core/kernels/cuda/device_code.cuh"
+
+namespace roundlab::cuda {
+namespace {
+
+struct Grid {
+  float scale;
+  float zero;
+  float low;          // of the range, where the grid is made from one
+  bool scale_moves;  // not at scale_floor
+  bool zero_moves;   // not clamped
+};
+
+inline __device__ float Cast(Dtype dtype, float x) {
+  if (dtype == Dtype::kHalf) return Rounded<Half>(x);
+  if (dtype == Dtype::kBFloat16) return Rounded<BFloat16>(x);
+  return x;
+}
+
+inline __device__ float Clamp(float x, float low, float high) {
+  return x < low ? low : (x > high ? high : x);
+}
+
+inline __device__ Grid GridOf(const FakeQuantJob& job, std::int64_t group) {
+  if (job.scale != nullptr) return {job.scale[group], job.zero[group], 0, true, true};
+  float low = job.low[group];
+  float high = job.high[group];
+  if (job.low_factor != nullptr) {
+    low *= job.low_factor[group];
+    high *= job.high_factor[group];
+  }
+  const float raw = Cast(job.scale_dtype, (high - low) / job.code_max);
+  const float least = Cast(job.scale_dtype, job.scale_floor);
+  const float scale = raw < least ? least : raw;
+  const float zero = rintf(-low / scale);
+  const bool zero_moves = zero >= 0.0F && zero <= job.code_max;
+  return {scale, Clamp(zero, 0, job.code_max), low, raw >= least, zero_moves};
+}
+
+inline __device__ float Sign(float x) {
+  return static_cast<float>(static_cast<int>(x > 0.0F) - static_cast<int>(x < 0.0F));
+}
+
+/// kLanes threads share a group.
+template <class T, int kVector, int kLanes>
+__global__ void Forward(FakeQuantJob job) {
+  const std::int64_t thread = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const std::int64_t group = thread / kLanes;
+  if (group >= job.groups) return;
+  const Grid grid = GridOf(job, group);
+  for (std::int64_t i = thread % kLanes * kVector; i < job.width; i += kLanes * kVector) {
+    const std::int64_t place = group * job.width + i;
+    const auto w = LoadFloats<kVector>(job.weight, place);
+    Pack<float, kVector> v{};
+    if (job.offset != nullptr) v = LoadFloats<kVector>(job.offset, place);
+    Pack<T, kVector> y;
+#pragma unroll
+    for (int k = 0; k < kVector; ++k) {
+      const float code = Clamp(rintf(w.v[k] / grid.scale + v.v[k]) + grid.zero, 0, job.code_max);
+      y.v[k] = FromFloat<T>(grid.scale * (code - grid.zero));
+    }
+    Store<T, kVector>(job.output, place, y);
+  }
+}
+
+struct Sums {
+  float factor = 0;
+  float divisor = 0;
+  float outside = 0;
+};
+
+/// Parts of a scale's gradient, each rounded to the scale's dtype on its way, and their sum.
+inline __device__ float ScaleGradient(Dtype dtype, float factor, float divisor, float by_zero) {
+  const float sum = Cast(dtype, Cast(dtype, factor) + Cast(dtype, divisor));
+  return Cast(dtype, sum + Cast(dtype, by_zero));
+}
+
+inline __device__ void GroupGradients(const FakeQuantJob& job, std::int64_t group, const Grid& grid,
+                                      const Sums& sums) {
+  const float d_zero = grid.zero_moves ? -grid.scale * sums.outside : 0.0F;
+  if (job.scale != nullptr) {
+    if (job.d_factor != nullptr) job.d_factor[group] = sums.factor;
+    if (job.d_divisor != nullptr) job.d_divisor[group] = sums.divisor;
+    if (job.d_zero != nullptr) job.d_zero[group] = d_zero;
+    return;
+  }
+  if (job.low_factor == nullptr) return;
+  const float by_zero = -d_zero * ((-grid.low / grid.scale) / grid.scale);
+  const float d_scale = ScaleGradient(job.scale_dtype, sums.factor, sums.divisor, by_zero);
+  const float d_span = grid.scale_moves ? d_scale / job.code_max : 0.0F;
+  const float d_low = (-d_span - d_zero / grid.scale) * job.low[group];
+  const float d_high = d_span * job.high[group];
+  if (job.d_low_factor != nullptr) job.d_low_factor[group] = d_low;
+  if (job.d_high_factor != nullptr) job.d_high_factor[group] = d_high;
+  if (job.range_step > 0) {
+    job.low_factor[group] = Clamp(job.low_factor[group] - job.range_step * Sign(d_low), 0, 1);
+    job.high_factor[group] = Clamp(job.high_factor[group] - job.range_step * Sign(d_high), 0, 1);
+  }
+}
+
+template <class T, int kVector, int kLanes>
+__global__ void Backward(FakeQuantJob job) {
+  const std::int64_t thread = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const bool here = thread / kLanes < job.groups;
+  // Threads beyond the last group come along to the sums and write nothing.
+  const std::int64_t group = here ? thread / kLanes : job.groups - 1;
+  const Grid grid = GridOf(job, group);
+  Sums sums;
+  for (std::int64_t i = thread % kLanes * kVector; i < job.width; i += kLanes * kVector) {
+    const std::int64_t place = group * job.width + i;
+    const auto w = LoadFloats<kVector>(job.weight, place);
+    const auto dy = Load<T, kVector>(job.dy, place);
+    Pack<float, kVector> v{};
+    if (job.offset != nullptr) v = LoadFloats<kVector>(job.offset, place);
+    Pack<float, kVector> dv;
+#pragma unroll
+    for (int k = 0; k < kVector; ++k) {
+      const float slope = ToFloat(dy.v[k]);
+      const float ratio = w.v[k] / grid.scale;
+      const float code = rintf(ratio + v.v[k]) + grid.zero;
+      const float inside = code >= 0.0F && code <= job.code_max ? slope : 0.0F;
+      sums.factor += slope * (Clamp(code, 0, job.code_max) - grid.zero);
+      sums.divisor -= inside * ratio;
+      sums.outside += slope - inside;
+      dv.v[k] = inside * grid.scale;
+      if (job.offset_step > 0) v.v[k] -= job.offset_step * Sign(dv.v[k]);
+      if (job.offset_bound > 0) v.v[k] = Clamp(v.v[k], -job.offset_bound, job.offset_bound);
+    }
+    if (here && job.d_offset != nullptr) Store<float, kVector>(job.d_offset, place, dv);
+    if (here && job.offset_step > 0) Store<float, kVector>(job.offset, place, v);
+  }
+  sums.factor = LaneSum(sums.factor, kLanes);
+  sums.divisor = LaneSum(sums.divisor, kLanes);
+  sums.outside = LaneSum(sums.outside, kLanes);
+  __syncwarp();  // the range's factors are read by all lanes of a group before its first moves them
+  if (here && thread % kLanes == 0) GroupGradients(job, group, grid, sums);
+}
+
+template <class T, int kVector, int kLanes>
+void Run(const FakeQuantJob& job, bool backward, void* stream) {
+  const std::int64_t blocks = Blocks(job.groups * kLanes);
+  if (backward) {
+    ROUNDLAB_LAUNCH(blocks, kThreads, stream, (Backward<T, kVector, kLanes>), job);
+  } else {
+    ROUNDLAB_LAUNCH(blocks, kThreads, stream, (Forward<T, kVector, kLanes>), job);
+  }
+}
+
+template <class T, int kVector>
+void RunLanes(const FakeQuantJob& job, bool backward, void* stream) {
+  const std::int64_t reads = job.width / kVector;
+  if (reads <= 8) return Run<T, kVector, 8>(job, backward, stream);
+  if (reads <= 16) return Run<T, kVector, 16>(job, backward, stream);
+  Run<T, kVector, 32>(job, backward, stream);
+}
+
+int RunFakeQuant(const FakeQuantJob& job, bool backward, void* stream) {
+  if (job.groups == 0) return 0;
+  const bool packs = job.width % 4 == 0 && Aligned(16, job.weight, job.offset, job.d_offset) &&
+                     Aligned(16, static_cast<const char*>(job.output), static_cast<const char*>(job.dy));
+  WithType(job.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    // Eight at a time where they keep eight lanes busy: more reads are under way at once, and a
+    // group's grid is made by fewer threads.
+    if (packs && job.width % 64 == 0) return RunLanes<T, 8>(job, backward, stream);
+    if (packs) return RunLanes<T, 4>(job, backward, stream);
+    RunLanes<T, 1>(job, backward, stream);
+  });
+  return static_cast<int>(cudaGetLastError());
+}
+
+}  // namespace
+}  // namespace roundlab::cuda
+
+int roundlab_cuda_version() { return roundlab::cuda::kInterfaceVersion; }
+
+const char* roundlab_cuda_error(int code) {
+  return cudaGetErrorString(static_cast<cudaError_t>(code));
+}
+
+int roundlab_fake_quant(const roundlab::cuda::FakeQuantJob* job, void* stream) {
+  return roundlab::cuda::RunFakeQuant(*job, false, stream);
+}
+
+int roundlab_fake_quant_backward(const roundlab::cuda::FakeQuantJob* job, void* stream) {
+  return roundlab::cuda::RunFakeQuant(*job, true, stream);
+}

@@ -1,0 +1,168 @@
+#include "core/kernels/device.h"
+
+#include <ATen/Context.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/Event.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <dlfcn.h>
+
+#include <charconv>
+#include <chrono>
+#include <cstdlib>
+
+#include "core/base/error.h"
+#include "core/base/suggest.h"
+#include "core/kernels/cuda/load.h"
+
+namespace roundlab {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// A number of the card that CUDA's runtime knows; 75 and 76 are the compute capability.
+int Attribute(int which, int index) {
+  using Get = int (*)(int*, int, int);
+  const auto get = reinterpret_cast<Get>(dlsym(RTLD_DEFAULT, "cudaDeviceGetAttribute"));
+  int value = 0;
+  ROUNDLAB_CHECK(get != nullptr && get(&value, which, index) == 0, "cudaDeviceGetAttribute");
+  return value;
+}
+
+c10::impl::VirtualGuardImpl Guard(const at::Device& device) {
+  return c10::impl::VirtualGuardImpl(device.type());
+}
+
+/// The same work gives the same bits: attention's backward pass is the one operation that we use
+/// which needs to be told. cuBLAS looks at its variable when it is first used.
+void MakeDeterministic() {
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+  at::globalContext().setDeterministicAlgorithms(true, true);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
+}
+
+}  // namespace
+
+at::Device ParseDevice(const std::string& name) {
+  if (name == "cpu") return at::kCPU;
+  if (name == "auto" || name == "cuda") return {at::kCUDA, -1};
+  if (name.rfind("cuda:", 0) == 0 && name.size() > 5) {
+    int index = 0;
+    const char* end = name.data() + name.size();
+    const auto parsed = std::from_chars(name.data() + 5, end, index);
+    if (parsed.ec == std::errc() && parsed.ptr == end && index >= 0 && index < 128 &&
+        (name[5] != '0' || name.size() == 6)) {
+      return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
+    }
+    throw Error("device '" + name + "': expected a number from 0 on after 'cuda:'");
+  }
+  throw Error("unknown device '" + name + "'" +
+              SuggestionSuffix(name, {"auto", "cpu", "cuda", "cuda:0"}));
+}
+
+std::string DeviceProblem(const at::Device& device, std::int64_t count) {
+  if (device.is_cpu() || device.index() < count) return "";
+  return "device cuda:" + std::to_string(device.index()) + ": this machine has " +
+         std::to_string(count) +
+         (count == 1 ? " GPU, cuda:0" : " GPUs, cuda:0 to cuda:" + std::to_string(count - 1));
+}
+
+at::Device FindDevice(const std::string& name) {
+  at::Device device = ParseDevice(name);
+  if (device.is_cpu()) return device;
+  const std::string problem = cuda::LoadLibtorch();
+  if (!problem.empty()) {
+    if (name == "auto") return at::kCPU;
+    throw Error("device " + name + ": " + problem);
+  }
+  if (device.index() < 0) device.set_index(0);
+  const std::string missing = DeviceProblem(device, at::detail::getCUDAHooks().deviceCount());
+  if (!missing.empty()) throw Error(missing);
+  MakeDeterministic();
+  Guard(device).setDevice(device);
+  return device;
+}
+
+std::string DtypeProblem(const std::string& card, int major, int minor, at::ScalarType dtype) {
+  if (dtype != at::kBFloat16 || major >= 8) return "";
+  return "dtype bfloat16: " + card + " (compute capability " + std::to_string(major) + "." +
+         std::to_string(minor) +
+         ") has no bfloat16 products, which need 8.0; use float16 or float32";
+}
+
+void CheckDtype(const at::Device& device, at::ScalarType dtype) {
+  if (!device.is_cuda()) return;
+  const std::string problem = DtypeProblem(DeviceName(device), Attribute(75, device.index()),
+                                           Attribute(76, device.index()), dtype);
+  if (!problem.empty()) throw Error(problem);
+}
+
+std::string DeviceName(const at::Device& device) {
+  if (device.is_cpu()) return "cpu";
+  using Get = int (*)(char*, int, int);
+  void* driver = dlopen("libcuda.so.1", RTLD_NOW);
+  const auto get =
+      reinterpret_cast<Get>(driver == nullptr ? nullptr : dlsym(driver, "cuDeviceGetName"));
+  char text[256] = {};
+  ROUNDLAB_CHECK(get != nullptr && get(text, 255, device.index()) == 0, "cuDeviceGetName");
+  return text;
+}
+
+void Synchronize(const at::Device& device) {
+  if (device.is_cuda()) Guard(device).synchronizeDevice(device.index());
+}
+
+DeviceMemory MemoryOf(const at::Device& device) {
+  if (!device.is_cuda()) return {};
+  auto* allocator = at::getDeviceAllocator(device.type());
+  const auto stats = allocator->getDeviceStats(device.index());
+  const auto [free, total] = allocator->getMemoryInfo(device.index());
+  const auto& allocated = stats.allocated_bytes[0];
+  const std::int64_t held = stats.reserved_bytes[0].current - allocated.current;
+  return {static_cast<std::int64_t>(total), static_cast<std::int64_t>(free) + held,
+          allocated.current, allocated.peak};
+}
+
+void ResetPeakMemory(const at::Device& device) {
+  if (device.is_cuda()) at::getDeviceAllocator(device.type())->resetPeakStats(device.index());
+}
+
+void ReleaseMemory(const at::Device& device) {
+  if (device.is_cuda()) at::getDeviceAllocator(device.type())->emptyCache();
+}
+
+struct DeviceTimer::Marks {
+  at::Device device;
+  std::vector<Clock::time_point> times;
+  std::vector<std::unique_ptr<c10::Event>> events;
+};
+
+DeviceTimer::DeviceTimer(const at::Device& device)
+    : marks_(std::make_unique<Marks>(Marks{device, {}, {}})) {}
+DeviceTimer::~DeviceTimer() = default;
+
+void DeviceTimer::Mark() {
+  if (!marks_->device.is_cuda()) {
+    marks_->times.push_back(Clock::now());
+    return;
+  }
+  const auto guard = Guard(marks_->device);
+  marks_->events.push_back(
+      std::make_unique<c10::Event>(marks_->device.type(), c10::EventFlag::BACKEND_DEFAULT));
+  marks_->events.back()->record(guard.getStream(marks_->device));
+}
+
+std::vector<double> DeviceTimer::Seconds() const {
+  std::vector<double> seconds;
+  const auto& [device, times, events] = *marks_;
+  for (std::size_t i = 1; i < times.size(); ++i) {
+    seconds.push_back(std::chrono::duration<double>(times[i] - times[i - 1]).count());
+  }
+  if (!events.empty()) events.back()->synchronize();
+  for (std::size_t i = 1; i < events.size(); ++i) {
+    seconds.push_back(events[i - 1]->elapsedTime(*events[i]) / 1e3);
+  }
+  return seconds;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace roundlab {
+
+// Where tensors live and products are made. One program serves both kinds of machine: it is linked
+// to libtorch's CPU part, and the CUDA part is opened at run time, when a GPU is asked for.
+
+/// The device that `name` means: auto (the first GPU where there are a driver and libtorch's CUDA
+/// part, else the CPU), cpu, cuda (the first GPU) or cuda:N. Opens libtorch's CUDA part for a GPU
+/// and makes its operations deterministic. To be called before anything else of libtorch is used,
+/// since that looks for GPUs once. Throws Error naming what is missing and the command that gets
+/// it.
+at::Device FindDevice(const std::string& name);
+
+/// Throws Error where the device's products can't be made in `dtype` (a GPU older than sm_80 has no
+/// bfloat16).
+void CheckDtype(const at::Device& device, at::ScalarType dtype);
+
+/// "NVIDIA H100 80GB HBM3", or "cpu".
+std::string DeviceName(const at::Device& device);
+
+/// Waits until all work that was given to the device is done. Nothing on the CPU.
+void Synchronize(const at::Device& device);
+
+/// Bytes of the device's memory; all 0 on the CPU.
+struct DeviceMemory {
+  std::int64_t total = 0;
+  std::int64_t free = 0;       ///< to this process, what libtorch holds without use included
+  std::int64_t allocated = 0;  ///< by tensors
+  std::int64_t peak = 0;       ///< the most that tensors had since the last ResetPeakMemory
+};
+DeviceMemory MemoryOf(const at::Device& device);
+void ResetPeakMemory(const at::Device& device);
+/// Gives what libtorch holds without use back to the device.
+void ReleaseMemory(const at::Device& device);
+
+/// Seconds between marks, by the device's own clock on a GPU: marks are queued like work, and
+/// nothing is waited for until Seconds().
+class DeviceTimer {
+ public:
+  explicit DeviceTimer(const at::Device& device);
+  ~DeviceTimer();
+  void Mark();
+  std::vector<double> Seconds() const;  ///< one fewer than marks
+
+ private:
+  struct Marks;
+  std::unique_ptr<Marks> marks_;
+};
+
+// Parts of the messages, for their tests.
+
+/// A name's device without looking at the machine; nullptr-like -1 index for "auto". Throws Error.
+at::Device ParseDevice(const std::string& name);
+/// What dlopen's message about libtorch_cuda.so in `folder` says to a user.
+std::string CudaLoadProblem(const std::string& folder, const std::string& message);
+/// What is wrong with `name` on a machine with `count` GPUs, or "".
+std::string DeviceProblem(const at::Device& device, std::int64_t count);
+/// What is wrong with products in `dtype` on a card of this compute capability, or "".
+std::string DtypeProblem(const std::string& card, int major, int minor, at::ScalarType dtype);
+
+}  // namespace roundlab

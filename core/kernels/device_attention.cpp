@@ -1,0 +1,80 @@
+#include "core/kernels/device_attention.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace roundlab {
+namespace {
+
+template <class T>
+at::Tensor OnDevice(const std::vector<T>& values, at::ScalarType dtype, const at::Device& device) {
+  return at::tensor(at::ArrayRef<T>(values), dtype).to(device);
+}
+
+std::optional<std::int64_t> Before(const AttentionOptions& options) {
+  if (options.window == 0) return std::nullopt;
+  return options.window - 1;
+}
+
+}  // namespace
+
+bool HasFlashAttention(const at::Tensor& q) {
+  const bool narrow = q.scalar_type() == at::kHalf || q.scalar_type() == at::kBFloat16;
+  return q.is_cuda() && narrow && q.size(-1) % 8 == 0 && q.size(-1) <= 256;
+}
+
+at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          const AttentionOptions& options) {
+  const std::int64_t seq = q.size(1);
+  if (options.window == 0 || options.window >= seq) {
+    return at::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2),
+                                            std::nullopt, 0.0, true, options.scale,
+                                            q.size(2) != k.size(2))
+        .transpose(1, 2);
+  }
+  return std::get<0>(at::_flash_attention_forward(q.contiguous(), k.contiguous(), v.contiguous(),
+                                                  std::nullopt, std::nullopt, seq, seq, 0.0, true,
+                                                  false, options.scale, Before(options), 0));
+}
+
+PackedRows RowsOf(const std::vector<Segment>& segments) {
+  PackedRows rows;
+  rows.query_starts.push_back(0);
+  rows.key_starts.push_back(0);
+  const auto add = [](const RowRange& range, std::vector<std::int64_t>* to) {
+    for (std::int64_t i = 0; i < range.length; ++i) to->push_back(range.begin + i);
+  };
+  for (const Segment& segment : segments) {
+    if (segment.own.length == 0) continue;
+    for (const RowRange& range : segment.prefix) add(range, &rows.keys);
+    add(segment.own, &rows.keys);
+    add(segment.own, &rows.queries);
+    const auto keys = static_cast<std::int32_t>(rows.keys.size());
+    rows.most_queries = std::max(rows.most_queries, segment.own.length);
+    rows.most_keys = std::max<std::int64_t>(rows.most_keys, keys - rows.key_starts.back());
+    rows.query_starts.push_back(static_cast<std::int32_t>(rows.queries.size()));
+    rows.key_starts.push_back(keys);
+  }
+  return rows;
+}
+
+at::Tensor FlashPackedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                const std::vector<Segment>& segments,
+                                const AttentionOptions& options) {
+  const PackedRows rows = RowsOf(segments);
+  at::Tensor output = at::zeros_like(q);
+  if (rows.queries.empty()) return output;
+  const at::Tensor queries = OnDevice(rows.queries, at::kLong, q.device());
+  const at::Tensor keys = OnDevice(rows.keys, at::kLong, q.device());
+  const auto window = Before(options);
+  const at::Tensor mixed = std::get<0>(at::_flash_attention_forward(
+      q.index_select(0, queries), k.index_select(0, keys), v.index_select(0, keys),
+      OnDevice(rows.query_starts, at::kInt, q.device()),
+      OnDevice(rows.key_starts, at::kInt, q.device()), rows.most_queries, rows.most_keys, 0.0, true,
+      false, options.scale, window, window ? std::optional<std::int64_t>(0) : std::nullopt));
+  return output.index_copy_(0, queries, mixed);
+}
+
+}  // namespace roundlab

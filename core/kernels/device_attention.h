@@ -1,0 +1,36 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "core/kernels/packed_attention.h"
+
+// Attention where libtorch has flash attention: 16-bit values on a GPU of sm_80 or newer. Other
+// values on a GPU take the paths of reference.h and PackedAttentionReference.
+
+namespace roundlab {
+
+/// By dtype, device and width of a head.
+bool HasFlashAttention(const at::Tensor& q);
+
+/// As CausalAttention; gradient to all three.
+at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          const AttentionOptions& options);
+
+/// As PackedAttention: all segments in one call, those that share a prefix each with a copy of its
+/// keys.
+at::Tensor FlashPackedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                const std::vector<Segment>& segments,
+                                const AttentionOptions& options);
+
+/// Which rows of q and of k and v each segment reads, one after the other, and where they begin.
+struct PackedRows {
+  std::vector<std::int64_t> queries;
+  std::vector<std::int64_t> keys;
+  std::vector<std::int32_t> query_starts;  ///< one more than segments
+  std::vector<std::int32_t> key_starts;
+  std::int64_t most_queries = 0;  ///< of a segment
+  std::int64_t most_keys = 0;
+};
+PackedRows RowsOf(const std::vector<Segment>& segments);
+
+}  // namespace roundlab

@@ -1,0 +1,320 @@
+#include "core/kernels/cuda/fused.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/kernels/reference.h"
+#include "tests/core/kernels/cuda_kernels.h"
+#include "tests/core/kernels/group_rows.h"
+#include "tests/support/gpu.h"
+#include "tests/support/random_tensor.h"
+#include "tests/support/tensor_matchers.h"
+
+// The CUDA kernels against ATen's operations: everywhere as compiled for the host, and on a GPU
+// where there is one.
+
+namespace roundlab {
+namespace {
+
+using testing::GroupRows;
+using testing::MakeRows;
+using testing::RandomTensor;
+using testing::TensorNear;
+
+using Tensors = std::vector<at::Tensor>;
+using Op = std::function<at::Tensor(const Tensors&)>;
+
+/// Where the kernels run.
+struct Place {
+  const cuda::Kernels* kernels;
+  at::Device device;
+};
+
+class CudaFusedTest : public ::testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    if (!GetParam()) return;
+    ROUNDLAB_NEEDS_GPU();
+    if (cuda::LoadKernels() == nullptr) GTEST_SKIP() << cuda::KernelsProblem();
+    place_ = {cuda::LoadKernels(), {at::kCUDA, 0}};
+  }
+
+  const cuda::Kernels& Kernels() const { return *place_.kernels; }
+  at::Tensor Put(const at::Tensor& t) const { return t.defined() ? t.to(place_.device) : t; }
+
+  /// [value, gradient of each input in `trained`] under sum(op(inputs) * weights), on the CPU.
+  Tensors Evaluate(const Op& op, const Tensors& inputs, const std::vector<std::size_t>& trained) {
+    Tensors leaves;
+    for (const at::Tensor& input : inputs) {
+      leaves.push_back(input.defined() ? Put(input.detach()).clone() : input);
+    }
+    for (const std::size_t i : trained) leaves[i].requires_grad_(true);
+    const at::Tensor y = op(leaves);
+    const at::Tensor weights = Put(RandomTensor(y.sizes(), 99)).to(y.scalar_type());
+    y.backward(weights);
+    Tensors results = {y.detach().cpu()};
+    for (const std::size_t i : trained) results.push_back(leaves[i].grad().cpu());
+    return results;
+  }
+
+  Place place_{&testing::HostKernels(), at::kCPU};
+};
+
+/// Roundings of a value to `dtype` that a bound allows.
+double Eps(at::ScalarType dtype) {
+  if (dtype == at::kBFloat16) return 1.0 / 128;
+  return dtype == at::kHalf ? 1.0 / 1024 : 1.0 / (1 << 22);
+}
+
+const std::vector<at::ScalarType> kDtypes = {at::kFloat, at::kHalf, at::kBFloat16};
+
+// A group a lane, part of a warp, a warp with turns; widths that are not read four at a time.
+const std::vector<std::pair<std::int64_t, std::int64_t>> kWarpShapes = {
+    {1, 1}, {3, 15}, {5, 16}, {7, 17}, {9, 32}, {5, 64}, {13, 128}, {2, 1000}, {3, 131}};
+
+TEST_P(CudaFusedTest, FakeQuantHasTheReferencesBits) {
+  for (const auto& [groups, width] : kWarpShapes) {
+    SCOPED_TRACE(std::to_string(groups) + " x " + std::to_string(width));
+    const GroupRows r = MakeRows(groups, width);
+    for (const at::ScalarType dtype : kDtypes) {
+      for (const at::Tensor& offset : {r.offset, at::Tensor()}) {
+        const at::Tensor made = cuda::FakeQuant(Kernels(), Put(r.weight), Put(offset), Put(r.scale),
+                                                Put(r.zero), 15, dtype);
+        const at::Tensor expected =
+            reference::FakeQuant(r.weight, offset, r.scale, r.zero, 15).to(dtype);
+        EXPECT_TRUE(TensorNear(made.cpu(), expected, 0, 0));
+      }
+    }
+  }
+}
+
+TEST_P(CudaFusedTest, FakeQuantsGradientsAsReference) {
+  for (const auto& [groups, width] : kWarpShapes) {
+    for (const at::ScalarType dtype : kDtypes) {
+      SCOPED_TRACE(std::to_string(groups) + " x " + std::to_string(width));
+      const GroupRows r = MakeRows(groups, width);
+      const Tensors inputs = {r.weight, r.offset, r.scale, r.zero};
+      const Tensors a = Evaluate(
+          [&](const Tensors& in) {
+            return cuda::FakeQuant(Kernels(), in[0], in[1], in[2], in[3], 15, dtype);
+          },
+          inputs, {1, 2, 3});
+      const Tensors e = Evaluate(
+          [&](const Tensors& in) {
+            return reference::FakeQuant(in[0], in[1], in[2], in[3], 15).to(dtype);
+          },
+          inputs, {1, 2, 3});
+      const double sum = 2e-5 * std::sqrt(static_cast<double>(width));
+      EXPECT_TRUE(TensorNear(a[1], e[1], 0, 0)) << "offset";
+      EXPECT_TRUE(TensorNear(a[2], e[2], sum, 1e-5)) << "scale";
+      EXPECT_TRUE(TensorNear(a[3], e[3], sum, 1e-5)) << "zero";
+    }
+  }
+}
+
+RangeQuant MakeRange(std::int64_t groups, std::int64_t width, at::ScalarType scale_dtype) {
+  RangeQuant q;
+  q.weight = RandomTensor({groups, width}, 1);
+  q.offset = RandomTensor({groups, width}, 2, 0.3);
+  q.low = q.weight.amin(1).clamp_max(0);
+  q.high = q.weight.amax(1).clamp_min(0.01);
+  q.low_factor = 1 - RandomTensor({groups}, 5).abs().clamp_max(0.9);
+  q.high_factor = 1 - RandomTensor({groups}, 6).abs().clamp_max(0.9);
+  q.low_factor[0] = 0;  // a grid at the least scale
+  q.high_factor[0] = 0;
+  q.scale_dtype = scale_dtype;
+  return q;
+}
+
+TEST_P(CudaFusedTest, RangeFakeQuantHasTheReferencesBits) {
+  for (const auto& [groups, width] : kWarpShapes) {
+    for (const at::ScalarType scale_dtype : kDtypes) {
+      SCOPED_TRACE(std::to_string(groups) + " x " + std::to_string(width));
+      RangeQuant q = MakeRange(groups, width, scale_dtype);
+      for (const bool factors : {true, false}) {
+        if (!factors) q.low_factor = q.high_factor = at::Tensor();
+        const at::Tensor expected = RangeFakeQuant(q, at::kBFloat16);
+        const RangeQuant there{Put(q.weight),     Put(q.offset),      Put(q.low), Put(q.high),
+                               Put(q.low_factor), Put(q.high_factor), 15,         scale_dtype};
+        const at::Tensor made = cuda::RangeFakeQuant(Kernels(), there, at::kBFloat16, {});
+        EXPECT_TRUE(TensorNear(made.cpu(), expected, 0, 0));
+      }
+    }
+  }
+}
+
+TEST_P(CudaFusedTest, RangeFakeQuantsGradientsAsReference) {
+  for (const auto& [groups, width] : kWarpShapes) {
+    for (const at::ScalarType scale_dtype : kDtypes) {
+      SCOPED_TRACE(std::to_string(groups) + " x " + std::to_string(width) + " " +
+                   c10::toString(scale_dtype));
+      const RangeQuant q = MakeRange(groups, width, scale_dtype);
+      const auto with = [&](const Tensors& in) {
+        return RangeQuant{in[0], in[1], in[2], in[3], in[4], in[5], 15, scale_dtype};
+      };
+      const Tensors inputs = {q.weight, q.offset, q.low, q.high, q.low_factor, q.high_factor};
+      const Tensors a = Evaluate(
+          [&](const Tensors& in) {
+            return cuda::RangeFakeQuant(Kernels(), with(in), at::kBFloat16, {});
+          },
+          inputs, {1, 4, 5});
+      const Tensors e = Evaluate(
+          [&](const Tensors& in) {
+            const RangeQuant r = with(in);
+            const auto grid =
+                reference::RangeGrid(r.low * r.low_factor, r.high * r.high_factor, 15, scale_dtype);
+            return reference::FakeQuant(r.weight, r.offset, grid.scale.to(at::kFloat), grid.zero,
+                                        15)
+                .to(at::kBFloat16);
+          },
+          inputs, {1, 4, 5});
+      EXPECT_TRUE(TensorNear(a[1], e[1], 0, 0)) << "offset";
+      // Three parts of the scale's gradient cancel; each is rounded to the scale's dtype.
+      const double part = scale_dtype == at::kFloat ? 1e-5 : Eps(scale_dtype);
+      const at::Tensor size = (e[2].abs().max() + e[3].abs().max() + 1) * std::sqrt(width);
+      EXPECT_TRUE(TensorNear(a[2].slice(0, 1), e[2].slice(0, 1), part * size.item<double>(), part));
+      EXPECT_TRUE(TensorNear(a[3].slice(0, 1), e[3].slice(0, 1), part * size.item<double>(), part));
+      // At the least scale of 1e-8 the sums are about 1e8.
+      EXPECT_TRUE(TensorNear(a[2].slice(0, 0, 1), e[2].slice(0, 0, 1), 10, 1e-3));
+      EXPECT_TRUE(TensorNear(a[3].slice(0, 0, 1), e[3].slice(0, 0, 1), 10, 1e-3));
+    }
+  }
+}
+
+TEST_P(CudaFusedTest, StepsInTheBackwardPassAreThoseOfItsGradients) {
+  for (const auto& [groups, width] : kWarpShapes) {
+    for (const double bound : {0.0, 0.31}) {
+      SCOPED_TRACE(std::to_string(groups) + " x " + std::to_string(width));
+      const RangeQuant q = MakeRange(groups, width, at::kHalf);
+      const at::Tensor dy = Put(RandomTensor({groups, width}, 9)).to(at::kBFloat16);
+      const auto run = [&](const SignSteps& steps) {
+        RangeQuant r{Put(q.weight),
+                     Put(q.offset).clone(),
+                     Put(q.low),
+                     Put(q.high),
+                     Put(q.low_factor).clone(),
+                     Put(q.high_factor).clone(),
+                     15,
+                     at::kHalf};
+        for (const at::Tensor* p : {&r.offset, &r.low_factor, &r.high_factor}) {
+          p->requires_grad_(true);
+        }
+        cuda::RangeFakeQuant(Kernels(), r, at::kBFloat16, steps).backward(dy);
+        return r;
+      };
+      const RangeQuant graded = run({});
+      const RangeQuant moved = run({0.01, 0.02, bound});
+      EXPECT_FALSE(moved.offset.grad().defined());
+      at::Tensor offset = graded.offset.detach() - 0.01F * graded.offset.grad().sign();
+      if (bound > 0) offset = offset.clamp(-bound, bound);
+      EXPECT_TRUE(TensorNear(moved.offset.detach().cpu(), offset.cpu(), 1e-9, 1e-7));
+      for (const auto& [from, to] : {std::pair{graded.low_factor, moved.low_factor},
+                                     std::pair{graded.high_factor, moved.high_factor}}) {
+        const at::Tensor expected = (from.detach() - 0.02 * from.grad().sign()).clamp(0, 1);
+        EXPECT_TRUE(TensorNear(to.detach().cpu(), expected.cpu(), 1e-9, 1e-7));
+      }
+    }
+  }
+}
+
+TEST_P(CudaFusedTest, RmsNormAsReference) {
+  for (const at::ScalarType dtype : kDtypes) {
+    for (const std::vector<std::int64_t>& shape :
+         std::vector<std::vector<std::int64_t>>{{1, 1}, {3, 31}, {2, 3, 64}, {9, 128}, {5, 1000}}) {
+      SCOPED_TRACE(at::IntArrayRef(shape));
+      const Tensors inputs = {RandomTensor(shape, 1, 3).to(dtype), RandomTensor({shape.back()}, 2)};
+      const Tensors a =
+          Evaluate([&](const Tensors& in) { return cuda::RmsNorm(Kernels(), in[0], in[1], 1e-5); },
+                   inputs, {0, 1});
+      const Tensors e = Evaluate(
+          [](const Tensors& in) { return reference::RmsNorm(in[0], in[1], 1e-5); }, inputs, {0, 1});
+      for (const std::size_t i : {std::size_t{0}, std::size_t{1}}) {
+        EXPECT_TRUE(TensorNear(a[i], e[i], 4 * Eps(dtype), 4 * Eps(dtype))) << i;
+      }
+      EXPECT_TRUE(TensorNear(a[2], e[2], 16 * Eps(dtype), 16 * Eps(dtype))) << "weight";
+    }
+  }
+}
+
+TEST_P(CudaFusedTest, RopeAsReference) {
+  for (const at::ScalarType dtype : kDtypes) {
+    for (const std::vector<std::int64_t>& shape : std::vector<std::vector<std::int64_t>>{
+             {1, 1, 1, 2}, {2, 5, 3, 16}, {1, 7, 1, 6}, {2, 9, 3, 64}}) {
+      SCOPED_TRACE(at::IntArrayRef(shape));
+      const at::Tensor angles = RandomTensor({shape[1], shape[3] / 2}, 3, 4);
+      const at::Tensor cosine = Put(angles.cos());
+      const at::Tensor sine = Put(angles.sin());
+      const Tensors inputs = {RandomTensor(shape, 1).to(dtype)};
+      const Tensors a = Evaluate(
+          [&](const Tensors& in) { return cuda::ApplyRope(Kernels(), in[0], cosine, sine); },
+          inputs, {0});
+      const Tensors e = Evaluate(
+          [&](const Tensors& in) {
+            return reference::ApplyRope(in[0].to(at::kFloat), cosine, sine).to(dtype);
+          },
+          inputs, {0});
+      EXPECT_TRUE(TensorNear(a[0], e[0], Eps(dtype), Eps(dtype)));
+      EXPECT_TRUE(TensorNear(a[1], e[1], Eps(dtype), Eps(dtype)));
+    }
+  }
+}
+
+TEST_P(CudaFusedTest, SwiGluAsReference) {
+  for (const at::ScalarType dtype : kDtypes) {
+    for (const std::int64_t count : {1, 7, 64, 1000}) {
+      SCOPED_TRACE(count);
+      const Tensors inputs = {RandomTensor({count}, 1, 4).to(dtype),
+                              RandomTensor({count}, 2).to(dtype)};
+      const Tensors a = Evaluate(
+          [&](const Tensors& in) { return cuda::SwiGlu(Kernels(), in[0], in[1]); }, inputs, {0, 1});
+      const Tensors e = Evaluate([](const Tensors& in) { return reference::SwiGlu(in[0], in[1]); },
+                                 inputs, {0, 1});
+      for (std::size_t i = 0; i < a.size(); ++i) {
+        EXPECT_TRUE(TensorNear(a[i], e[i], 2 * Eps(dtype), 2 * Eps(dtype))) << i;
+      }
+    }
+  }
+}
+
+TEST_P(CudaFusedTest, MeanSquaredErrorAsReference) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    for (const std::int64_t count : {5, 4096}) {
+      SCOPED_TRACE(count);
+      const at::Tensor target = RandomTensor({count}, 1).to(dtype);
+      const Tensors inputs = {(target.to(at::kFloat) + RandomTensor({count}, 2, 0.1)).to(dtype)};
+      const Tensors a = Evaluate(
+          [&](const Tensors& in) { return cuda::MeanSquaredError(Kernels(), in[0], Put(target)); },
+          inputs, {0});
+      const Tensors e = Evaluate(
+          [&](const Tensors& in) {
+            return at::mse_loss(in[0].to(at::kFloat), Put(target).to(at::kFloat));
+          },
+          inputs, {0});
+      EXPECT_TRUE(TensorNear(a[0], e[0], 0, 1e-6));
+      EXPECT_TRUE(TensorNear(a[1], e[1], 0, Eps(dtype)));
+    }
+  }
+}
+
+TEST_P(CudaFusedTest, CopyIfLooksAtItsFlag) {
+  for (const std::int64_t count : {3, 16, 1000}) {
+    const at::Tensor from = Put(RandomTensor({count}, 1));
+    const at::Tensor to = Put(RandomTensor({count}, 2));
+    const at::Tensor before = to.clone();
+    cuda::CopyIf(Kernels(), Put(at::zeros({}, at::kBool)), from, to);
+    EXPECT_TRUE(TensorNear(to.cpu(), before.cpu(), 0, 0));
+    cuda::CopyIf(Kernels(), Put(at::ones({}, at::kBool)), from, to);
+    EXPECT_TRUE(TensorNear(to.cpu(), from.cpu(), 0, 0));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(On, CudaFusedTest, ::testing::Values(false, true),
+                         [](const auto& param) { return param.param ? "Gpu" : "Host"; });
+
+}  // namespace
+}  // namespace roundlab
