@@ -27,6 +27,15 @@ class MicroBatchVoter {
   virtual void Vote() = 0;
 };
 
+/// What an optimizer may be besides: one whose step can be taken elsewhere, in the pass that makes
+/// the gradient.
+class SignDescent {
+ public:
+  virtual ~SignDescent() = default;
+  /// Whether a step is p <- p - lr sign(gradient) and nothing else.
+  virtual bool Plain() const = 0;
+};
+
 /// The lr of every group, in order: a schedule's factor is put on these.
 std::vector<double> LearningRates(const torch::optim::Optimizer& optimizer);
 

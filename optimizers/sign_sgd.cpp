@@ -70,6 +70,10 @@ torch::Tensor SignSgd::step(LossClosure closure) {
   return loss;
 }
 
+bool SignSgd::Plain() const {
+  return options_.momentum.momentum == 0 && options_.weight_decay == 0 && !Votes();
+}
+
 void SignSgd::Vote() {
   ROUNDLAB_CHECK(Votes(), "vote is " + options_.vote);
   const c10::NoGradGuard no_grad;

@@ -18,7 +18,7 @@ namespace roundlab {
 /// vote: majority (arXiv 1810.05291) makes g the sum over micro-batches of sign(g_m), so that
 /// plain steps go along the majority and stay at a tie. Here micro-batches stand for the paper's
 /// workers, and momentum and decay act on that sum; the paper's workers keep one momentum each.
-class SignSgd : public torch::optim::Optimizer, public MicroBatchVoter {
+class SignSgd : public torch::optim::Optimizer, public MicroBatchVoter, public SignDescent {
  public:
   struct Options {
     double lr = 5e-3;
@@ -35,6 +35,7 @@ class SignSgd : public torch::optim::Optimizer, public MicroBatchVoter {
 
   bool Votes() const override { return options_.vote == "majority"; }
   void Vote() override;
+  bool Plain() const override;
 
   /// Momentum buffers, open votes and the groups' lr; the other options are the recipe's.
   void save(torch::serialize::OutputArchive& archive) const override;

@@ -31,6 +31,7 @@ struct LayerContext {
   ColumnRange range_of = {};
   /// Takes, in words, what the layer got in place of what was asked for; may be empty.
   std::function<void(const std::string&)> tell = {};
+  at::ScalarType products = at::kFloat;                ///< what the model multiplies in
 
   GroupLayout Layout() const {
     return GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);

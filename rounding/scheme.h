@@ -31,7 +31,8 @@ class LayerRounding {
   virtual ~LayerRounding() = default;
   /// In a fixed order; empty where there is nothing to tune.
   virtual std::vector<ParameterGroup> Parameters() = 0;
-  /// The weight that the block runs with while tuning, [out, in]; differentiable in Parameters().
+  /// The weight that the block runs with while tuning, [out, in], float32 or rounded to
+  /// LayerContext::products; differentiable in Parameters().
   virtual at::Tensor SoftWeight() = 0;
   /// A term to add to the loss at `progress` = step / steps; scalar, or undefined for none.
   virtual at::Tensor Penalty(double /*progress*/) { return {}; }

@@ -52,6 +52,9 @@ LayerContext UnitWork::Context(const LinearSlot& slot, const LayerNeeds& needs) 
   context.weight = slot.weight;
   context.spec = *setting_.quant->For(slot.name);
   context.seed = Seed(slot.name);
+  for (const at::Tensor& chain : {original_, quantized_}) {
+    if (chain.defined()) context.products = chain.scalar_type();
+  }
   const LayerNeeds range = setting_.range->Uses();
   if (range.inputs.Any()) context.inputs = Statistics(slot, range.chain);
   context.tell = [this](const std::string& text) { log().Write(text); };

@@ -10,7 +10,7 @@ std::vector<double> Histogram(const at::Tensor& values, double low, double high,
                                .floor()
                                .clamp(0, static_cast<double>(bins - 1))
                                .to(at::kLong);
-  const at::Tensor counts = at::bincount(index, {}, bins).to(at::kDouble);
+  const at::Tensor counts = at::bincount(index.cpu(), {}, bins).to(at::kDouble);
   const double* data = counts.const_data_ptr<double>();
   return {data, data + bins};
 }

@@ -43,7 +43,8 @@ std::unique_ptr<LayerRounding> StochasticRounding::Begin(const LayerContext& lay
   const AffineGrid grid = MakeGrid(layer.range, layer.spec);
   at::Generator generator = at::detail::createCPUGenerator(layer.seed);
   at::Tensor position = layout.Split(layer.weight) / grid.scale.unsqueeze(1);
-  position.add_(at::rand(position.sizes(), generator, position.options()));
+  position.add_(
+      at::rand(position.sizes(), generator, at::TensorOptions(at::kFloat)).to(position.device()));
   position.floor_().add_(grid.zero.unsqueeze(1)).clamp_(0, layer.spec.CodeMax());
   return FixedRounding(FromCodes(position, grid, layout, layer.spec));
 }

@@ -3,8 +3,11 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <utility>
+
 #include "core/config/value_fields.h"
 #include "core/kernels/ops.h"
+#include "rounding/backward_stepper.h"
 #include "rounding/schemes/histogram.h"
 
 namespace roundlab {
@@ -12,13 +15,14 @@ namespace {
 
 constexpr double kOscillating = 0.005;  // frequency above which the paper counts a weight
 
-class SignRoundLayer : public LayerRounding {
+class SignRoundLayer : public LayerRounding, public BackwardStepper {
  public:
   SignRoundLayer(const LayerContext& layer, const SignRound::Options& options)
       : spec_(layer.spec),
         layout_(layer.Layout()),
         range_(layer.range),
         options_(options),
+        products_(layer.products),
         groups_(layout_.Split(layer.weight)) {
     if (options_.tune_offset) offset_ = at::zeros_like(groups_).requires_grad_(true);
     if (options_.tune_range) {
@@ -38,12 +42,31 @@ class SignRoundLayer : public LayerRounding {
   }
 
   at::Tensor SoftWeight() override {
+    if (spec_.grid == GridKind::kAsym && !tracker_) {
+      return layout_.Join(
+          RangeFakeQuant({groups_, offset_, range_.low, range_.high, low_factor_, high_factor_,
+                          spec_.CodeMax(), TorchType(spec_.scale_dtype)},
+                         products_, std::exchange(steps_, {})));
+    }
     const AffineGrid grid = Grid();
-    const at::Tensor soft = FakeQuant(groups_, offset_, grid.scale, grid.zero, spec_.CodeMax());
+    const at::Tensor soft =
+        FakeQuant(groups_, offset_, grid.scale, grid.zero, spec_.CodeMax(), products_);
     if (!tracker_) return layout_.Join(soft);
     const at::Tensor fixed =
         grid.scale.to(at::kFloat).unsqueeze(1) * (tracker_->FrozenCodes() - grid.zero.unsqueeze(1));
-    return layout_.Join(at::where(tracker_->Frozen(), fixed, soft));
+    return layout_.Join(at::where(tracker_->Frozen(), fixed.to(products_), soft));
+  }
+
+  bool StepsInBackward() const override {
+    return spec_.grid == GridKind::kAsym && !tracker_ && TakesSignSteps(groups_);
+  }
+
+  void PlanSteps(const std::vector<double>& lrs) override {
+    steps_ = {};
+    auto lr = lrs.begin();
+    if (options_.tune_offset) steps_.offset = *lr++;
+    if (options_.tune_range) steps_.range = *lr++;
+    steps_.offset_bound = options_.offset_clamp;
   }
 
   at::Tensor Penalty(double progress) override {
@@ -123,6 +146,8 @@ class SignRoundLayer : public LayerRounding {
   GroupLayout layout_;
   GroupRange range_;
   SignRound::Options options_;
+  at::ScalarType products_;
+  SignSteps steps_;         // of the next soft weight
   at::Tensor groups_;       // [groups, width], the weight
   at::Tensor offset_;       // [groups, width], V of the paper
   at::Tensor low_factor_;   // [groups], beta of the paper

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/kernels/ops.h"
+
 namespace roundlab {
 namespace {
 
@@ -17,7 +19,7 @@ void MseLoss::Options::Fields(FieldVisitor& /*f*/) {}
 MseLoss::MseLoss(const Options& /*options*/) {}
 
 at::Tensor MseLoss::Of(const at::Tensor& outputs, const at::Tensor& targets) const {
-  return at::mse_loss(outputs.to(at::kFloat), targets.to(at::kFloat));
+  return MeanSquaredError(outputs, targets);
 }
 
 void SumSquaresLoss::Options::Fields(FieldVisitor& /*f*/) {}

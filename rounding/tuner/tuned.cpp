@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "core/base/error.h"
@@ -50,6 +52,22 @@ std::vector<at::Tensor> RoundedLayers::State() {
     all.insert(all.end(), state.begin(), state.end());
   }
   return all;
+}
+
+bool RoundedLayers::StepsInBackward() const {
+  return std::all_of(layers_.begin(), layers_.end(), [](const auto& layer) {
+    const auto* stepper = dynamic_cast<const BackwardStepper*>(layer.get());
+    return stepper != nullptr && stepper->StepsInBackward();
+  });
+}
+
+void RoundedLayers::PlanSteps(const std::vector<double>& lrs) {
+  auto lr = lrs.begin();
+  for (const auto& layer : layers_) {
+    const auto count = static_cast<std::ptrdiff_t>(layer->Parameters().size());
+    dynamic_cast<BackwardStepper&>(*layer).PlanSteps({lr, lr + count});
+    lr += count;
+  }
 }
 
 }  // namespace roundlab

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/model/block.h"
+#include "rounding/backward_stepper.h"
 #include "rounding/scheme.h"
 
 namespace roundlab {
@@ -31,7 +32,7 @@ class Tuned {
 };
 
 /// The layers of a unit, each with its own state.
-class RoundedLayers : public Tuned {
+class RoundedLayers : public Tuned, public BackwardStepper {
  public:
   using Layers = std::vector<std::unique_ptr<LayerRounding>>;
 
@@ -43,6 +44,8 @@ class RoundedLayers : public Tuned {
   at::Tensor Penalty(double progress) override;
   bool Project(double progress) override;
   std::vector<at::Tensor> State() override;
+  bool StepsInBackward() const override;  ///< all layers do
+  void PlanSteps(const std::vector<double>& lrs) override;
 
  private:
   std::vector<LinearSlot*> slots_;

@@ -5,15 +5,32 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <optional>
+#include <utility>
 
 #include "core/base/error.h"
+#include "rounding/tuner/best_state.h"
 #include "rounding/tuner/sampler.h"
 
 namespace roundlab {
 namespace {
 
 using Snapshot = std::vector<at::Tensor>;
+
+/// Steps whose losses are read together where they are on a GPU.
+constexpr std::size_t kLookEvery = 16;
+
+/// A step's loss as a float64 scalar on its device, not finite where the penalty is not; and that
+/// penalty, or undefined.
+struct StepLoss {
+  std::int64_t step;
+  at::Tensor loss;
+  at::Tensor penalty;
+};
+struct BadLoss {
+  std::int64_t step;
+  double loss;
+};
 
 std::string LossText(const ReconstructionUnit& unit, double loss) {
   // A NaN's sign is the machine's, and to_string would print it.
@@ -37,10 +54,15 @@ class Tuning {
     for (const ParameterGroup& group : tuned_.Parameters()) {
       changing_.insert(changing_.end(), group.tensors.begin(), group.tensors.end());
     }
-    if (changing_.empty()) return;
+    if (changing_.empty()) {
+      best_.emplace(changing_);
+      return;
+    }
     const std::vector<at::Tensor> state = tuned_.State();
     changing_.insert(changing_.end(), state.begin(), state.end());
+    best_.emplace(changing_);
     MakeOptimizer();
+    looks_each_step_ = changing_.front().is_cpu() || options_.on_nan != NanPolicy::kStop;
   }
 
   void Run(UnitResult* result) {
@@ -49,20 +71,19 @@ class Tuning {
     good_ = start_;
     Project(0);
     for (std::int64_t step = 0; step < options_.steps; ++step) {
-      const double loss = Step(step);
-      if (!std::isfinite(loss)) {
-        if (!Recover(step, loss, result)) return;
+      Step(step);
+      if (const auto bad = Look(step + 1 == options_.steps)) {
+        if (!Recover(*bad, result)) return;
         continue;
       }
       if (options_.on_nan == NanPolicy::kRollback && step % 10 == 0) good_ = Copy();
-      Consider(step, loss);
       Move(step);
       if (hooks_.on_step) hooks_.on_step();
     }
     if (select_ == Select::kBestFull) ConsiderFull(options_.steps);
-    if (select_ == Select::kLast || best_.empty()) return;
-    Restore(best_);
-    result->chosen_step = best_step_;
+    if (select_ == Select::kLast || best_->Step() < 0) return;
+    best_->Restore();
+    result->chosen_step = best_->Step();
   }
 
   /// Back to the last state known as good, after the one that was chosen turned out not to be.
@@ -83,6 +104,13 @@ class Tuning {
     optimizer_ = options_.optimizer.make(std::move(groups));
     voter_ = dynamic_cast<MicroBatchVoter*>(optimizer_.get());
     if (voter_ != nullptr && !voter_->Votes()) voter_ = nullptr;
+    auto* descent = dynamic_cast<SignDescent*>(optimizer_.get());
+    stepper_ = dynamic_cast<BackwardStepper*>(&tuned_);
+    if (stepper_ != nullptr &&
+        (descent == nullptr || !descent->Plain() || !stepper_->StepsInBackward() ||
+         options_.accumulate > 1 || options_.on_nan != NanPolicy::kStop)) {
+      stepper_ = nullptr;
+    }
     base_lrs_ = LearningRates(*optimizer_);
     for (std::size_t i = 0; i < base_lrs_.size(); ++i) {
       if (options_.lr_times_steps > 0) {
@@ -92,39 +120,66 @@ class Tuning {
     }
   }
 
-  /// Forward and backward; the batch's loss, not finite where its penalty is not.
-  double Step(std::int64_t step) {
+  /// Forward and backward. The state is considered in between: the backward pass may move it.
+  void Step(std::int64_t step) {
     if (select_ == Select::kBestFull && step % options_.check_every == 0) ConsiderFull(step);
     optimizer_->zero_grad();
-    const at::Tensor rows = hooks_.rows ? hooks_.rows(step) : sampler_.Next();
+    SetLearningRates(optimizer_.get(), base_lrs_, LrFactor(step));
+    if (stepper_ != nullptr) stepper_->PlanSteps(LearningRates(*optimizer_));
+    const at::Tensor drawn = hooks_.rows ? hooks_.rows(step) : sampler_.Next();
+    const at::Tensor rows = drawn.to(data_.inputs.device(), at::kLong, /*non_blocking=*/true);
     const double progress = static_cast<double>(step) / static_cast<double>(options_.steps);
     tuned_.Install(Hardness::kSoft);  // once a step: parts of a batch share the weights' graph
     const at::Tensor penalty = tuned_.Penalty(progress);
     const auto parts = rows.chunk(options_.accumulate);
-    double loss_sum = 0;
+    at::Tensor sum;
     for (std::size_t i = 0; i < parts.size(); ++i) {
       const at::Tensor& part = parts[i];
       const at::Tensor outputs = unit_.forward(data_.inputs.index_select(0, part));
       // Sums over micro-batches, not means of means: any split gives the whole batch's gradient.
       const double share = static_cast<double>(part.numel()) / static_cast<double>(rows.numel());
       at::Tensor loss = loss_->Of(outputs, data_.targets.index_select(0, part)) * share;
-      loss_sum += loss.item<double>();
+      const at::Tensor value = loss.detach().to(at::kDouble);
+      sum = sum.defined() ? sum + value : value;
       if (penalty.defined()) loss = loss + penalty * share;
       const bool more = i + 1 < parts.size();
+      if (!more) Consider({step, sum, penalty.defined() ? penalty.detach() : penalty});
       (loss * options_.loss_scale).backward({}, more);
       if (voter_ != nullptr) voter_->Vote();
     }
-    Report("loss", step, loss_sum);
-    const double penalty_value = penalty.defined() ? penalty.item<double>() : 0;
-    if (penalty_value != 0) Report("penalty", step, penalty_value);
-    return std::isfinite(penalty_value) ? loss_sum : penalty_value;
+  }
+
+  void Consider(StepLoss now) {
+    if (now.penalty.defined()) {
+      now.loss = at::where(now.penalty.isfinite(), now.loss, now.penalty.to(at::kDouble));
+    }
+    if (select_ == Select::kBestMinibatch) best_->Consider(now.step, now.loss);
+    unseen_.push_back(std::move(now));
+  }
+
+  /// Reads and reports the losses since the last look, when it is time to; answers the first that
+  /// is not finite.
+  std::optional<BadLoss> Look(bool last) {
+    if (!looks_each_step_ && !last && unseen_.size() < kLookEvery) return std::nullopt;
+    std::optional<BadLoss> bad;
+    for (const StepLoss& seen : unseen_) {
+      const double loss = seen.loss.item<double>();
+      const double penalty = seen.penalty.defined() ? seen.penalty.item<double>() : 0;
+      Report("loss", seen.step, loss);
+      if (penalty != 0) Report("penalty", seen.step, penalty);
+      if (!bad && !std::isfinite(loss)) bad = BadLoss{seen.step, loss};
+    }
+    unseen_.clear();
+    return bad;
+  }
+
+  double LrFactor(std::int64_t step) const {
+    return schedule_->Factor(step, options_.steps) * damping_;
   }
 
   void Move(std::int64_t step) {
-    const double factor = schedule_->Factor(step, options_.steps) * damping_;
-    SetLearningRates(optimizer_.get(), base_lrs_, factor);
-    Report("lr", step, base_lrs_.front() * factor);
-    optimizer_->step();
+    Report("lr", step, base_lrs_.front() * LrFactor(step));
+    if (stepper_ == nullptr) optimizer_->step();
     Project(step + 1);
   }
 
@@ -133,30 +188,22 @@ class Tuning {
     if (tuned_.Project(progress)) MakeOptimizer();
   }
 
-  void Consider(std::int64_t step, double loss) {
-    if (select_ != Select::kBestMinibatch || !(loss < best_loss_)) return;
-    best_loss_ = loss;
-    best_step_ = step;
-    best_ = Copy();
-  }
-
   void ConsiderFull(std::int64_t step) {
     tuned_.Install(Hardness::kHard);
     const double loss = FullLoss(unit_, data_, options_);
     Report("full_loss", step, loss);
-    if (!(loss < best_loss_)) return;
-    best_loss_ = loss;
-    best_step_ = step;
-    best_ = Copy();
+    best_->Consider(
+        step,
+        at::full({}, loss, changing_.front().options().dtype(at::kDouble).requires_grad(false)));
   }
 
   /// What the policy says; false where tuning of this unit is over.
-  bool Recover(std::int64_t step, double loss, UnitResult* result) {
-    const std::string what = LossText(unit_, loss) + " at step " + std::to_string(step);
+  bool Recover(const BadLoss& bad, UnitResult* result) {
+    const std::string what = LossText(unit_, bad.loss) + " at step " + std::to_string(bad.step);
     if (options_.on_nan == NanPolicy::kStop || rollbacks_ == kMostRollbacks) throw Diverged(what);
     if (options_.on_nan == NanPolicy::kRtn) {
       Restore(start_);
-      best_.clear();
+      best_->Forget();
       result->events.push_back(what + ", unit left as it started");
       return false;
     }
@@ -195,14 +242,15 @@ class Tuning {
   std::vector<at::Tensor> changing_;  // all that a snapshot is made of
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
   MicroBatchVoter* voter_ = nullptr;
+  BackwardStepper* stepper_ = nullptr;  // where the backward pass takes the steps
   std::vector<double> base_lrs_;
   double damping_ = 1;
   int rollbacks_ = 0;
-  double best_loss_ = std::numeric_limits<double>::infinity();
-  std::int64_t best_step_ = -1;
   Snapshot start_;
   Snapshot good_;
-  Snapshot best_;
+  std::optional<BestState> best_;
+  bool looks_each_step_ = true;
+  std::vector<StepLoss> unseen_;
 };
 
 /// The weights chosen, installed, and what they lose over all rows.
@@ -219,15 +267,15 @@ double FullLoss(const ReconstructionUnit& unit, const UnitData& data, const Tune
   const at::NoGradGuard no_grad;
   const auto loss = options.loss.make();
   const std::int64_t rows = data.inputs.size(0);
-  double sum = 0;
+  at::Tensor sum = at::zeros({}, data.inputs.options().dtype(at::kDouble));
   for (std::int64_t first = 0; first < rows; first += options.batch) {
     const std::int64_t count = std::min(options.batch, rows - first);
     const at::Tensor y = unit.forward(data.inputs.narrow(0, first, count));
-    sum += loss->Of(y, data.targets.narrow(0, first, count)).item<double>() *
+    sum += loss->Of(y, data.targets.narrow(0, first, count)).to(at::kDouble) *
            static_cast<double>(count);
     if (outputs.defined()) outputs.narrow(0, first, count).copy_(y);
   }
-  return sum / static_cast<double>(rows);
+  return sum.item<double>() / static_cast<double>(rows);
 }
 
 UnitResult TuneUnit(const ReconstructionUnit& unit, const UnitData& data, Tuned* tuned,
