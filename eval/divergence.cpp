@@ -64,8 +64,9 @@ class Comparison {
     const auto kept = context_.cache == nullptr ? std::nullopt : context_.cache->Find(key);
     if (kept) return Unpack(*kept, inputs);
     std::vector<ScorerStates> originals(inputs.size());
-    context_.original->Run(
-        inputs, [&](std::size_t i, const ScorerStates& states) { originals[i] = states; });
+    context_.original->Run(inputs, [&](std::size_t i, const ScorerStates& states) {
+      originals[i] = {states.hidden.cpu(), states.not_finite};
+    });
     const bool finite = std::all_of(originals.begin(), originals.end(),
                                     [](const auto& states) { return states.not_finite.empty(); });
     if (context_.cache != nullptr && finite) context_.cache->Keep(key, Pack(originals));

@@ -44,12 +44,15 @@ void AppendDivergence(const at::Tensor& base, const at::Tensor& hidden, const Lo
                       const at::Tensor& targets, LogitDivergence* out, std::int64_t chunk_rows) {
   ROUNDLAB_CHECK(base.sizes() == hidden.sizes() && base.size(0) == targets.numel(),
                  "base and hidden must be [tokens, d] with one target a token");
-  const at::Tensor ids = targets.contiguous();
+  const at::Tensor ids = targets.cpu().contiguous();
+  const auto logits = [&](const at::Tensor& rows, std::int64_t first, std::int64_t count) {
+    return head.Logits(rows.narrow(0, first, count).to(head.weight.device())).cpu().contiguous();
+  };
   const auto* target = ids.const_data_ptr<std::int64_t>();
   for (std::int64_t first = 0; first < ids.numel(); first += chunk_rows) {
     const std::int64_t count = std::min(chunk_rows, ids.numel() - first);
-    const at::Tensor logits_p = head.Logits(base.narrow(0, first, count)).contiguous();
-    const at::Tensor logits_q = head.Logits(hidden.narrow(0, first, count)).contiguous();
+    const at::Tensor logits_p = logits(base, first, count);
+    const at::Tensor logits_q = logits(hidden, first, count);
     const std::int64_t vocab = head.weight.size(0);
     const auto* p = logits_p.const_data_ptr<float>();
     const auto* q = logits_q.const_data_ptr<float>();

@@ -26,7 +26,7 @@ at::Tensor BatchNll(const Scorer& model, const TokenWindows& windows, const Wind
     rows.push_back(hidden[row].narrow(0, length - 1 - scored, scored));
     targets.push_back(tokens[row].narrow(0, length - scored, scored));
   }
-  return TokenNll(at::cat(rows), model.head(), at::cat(targets)).to(at::kDouble);
+  return TokenNll(at::cat(rows), model.head(), at::cat(targets)).to(at::kCPU, at::kDouble);
 }
 
 }  // namespace

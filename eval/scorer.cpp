@@ -25,7 +25,8 @@ class ForwardPass {
     } else {
       const auto& packed = std::get<PackedTokens>(input);
       const at::Tensor positions = Row(packed.positions());
-      rope_ = ends.Rope(positions.max().item<std::int64_t>() + 1).Select(positions);
+      rope_ = ends.Rope(positions.max().item<std::int64_t>() + 1)
+                  .Select(positions.to(ends.embedding.device()));
       hidden_ = ends.Embed(Row(packed.ids()).unsqueeze(0), positions).to(dtype);
       segments_ = packed.Segments();
     }
@@ -117,6 +118,7 @@ void StreamScorer::RunGroup(const std::vector<ScorerInput>& inputs, std::size_t 
   for (std::int64_t layer = 0; layer < description().layers; ++layer) {
     const auto block = source_.LoadBlock(layer);
     if (options_.hook) options_.hook(block.get());
+    block->To(ends_.embedding.device());
     if (options_.dtype != at::kFloat) {
       for (LinearSlot* slot : block->Linears()) slot->weight = slot->weight.to(options_.dtype);
     }

@@ -21,7 +21,8 @@ using ScorerInput = std::variant<at::Tensor, PackedTokens>;
 
 /// What a model makes of one input.
 struct ScorerStates {
-  at::Tensor hidden;  ///< inputs of the head: [batch, seq, width] or [rows, width] float32
+  /// Inputs of the head: [batch, seq, width] or [rows, width] float32, on the model's device.
+  at::Tensor hidden;
   /// The first place whose output holds a number that is not finite: "the embedding", "block 3",
   /// "the final norm"; empty: there is none.
   std::string not_finite;
@@ -65,7 +66,7 @@ class StreamScorer : public Scorer {
     LanguageModel::BlockHook hook;                 ///< as LanguageModel's
     const Log* log = nullptr;                      ///< for a progress line a pass over the blocks
   };
-  /// Of the source's blocks between these ends; both must outlive it.
+  /// Of the source's blocks between these ends; both must outlive it. Works where the ends are.
   StreamScorer(const ModelSource& source, const ModelEnds& ends, const Options& options);
   const ModelDescription& description() const override { return source_.description(); }
   const LogitHead& head() const override { return ends_.head(); }

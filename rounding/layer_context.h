@@ -31,7 +31,17 @@ struct LayerContext {
   ColumnRange range_of = {};
   /// Takes, in words, what the layer got in place of what was asked for; may be empty.
   std::function<void(const std::string&)> tell = {};
-  at::ScalarType products = at::kFloat;                ///< what the model multiplies in
+  at::ScalarType products = at::kFloat;  ///< what the model multiplies in
+
+  /// With its tensors there.
+  LayerContext To(const at::Device& device) const {
+    LayerContext moved = *this;
+    if (weight.device() == device) return moved;
+    moved.weight = weight.to(device);
+    if (range.low.defined()) moved.range = {range.low.to(device), range.high.to(device)};
+    if (inputs) moved.inputs = std::make_shared<const InputStatistics>(inputs->To(device));
+    return moved;
+  }
 
   GroupLayout Layout() const {
     return GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);

@@ -50,6 +50,11 @@ class Pipeline {
         record_(record),
         log_(log),
         units_(PlanOf(inputs.source->description(), stages_)) {
+    for (std::size_t i = 0; i < stages_.size(); ++i) {
+      if (in_.device.is_cpu() || stages_[i]->AnyDevice()) continue;
+      throw Error("pipeline." + std::to_string(i) + ": " + pipeline[i].type +
+                  " does not run on a GPU yet (compute.device: cpu)");
+    }
     setting_.quant = &quant_;
     setting_.range = range_.get();
     setting_.seed = in_.seed;
@@ -98,24 +103,28 @@ class Pipeline {
     return steps;
   }
 
+  at::Tensor OnDevice(const at::Tensor& chain) const {
+    return chain.defined() ? chain.to(in_.device) : chain;
+  }
+
   void StartChains(ProgressStore::State* state) {
     if (!setting_.needs.tokens) return;
     if (!in_.tokens.defined()) throw Error("the pipeline needs calibration data");
     const ModelEnds ends = in_.source->LoadEnds();
-    rope_ = ends.Rope(in_.tokens.size(1));
+    rope_ = ends.Rope(in_.tokens.size(1)).To(in_.device);
     if (state->finished > 0) {
-      original_ = std::move(state->fp_chain);
-      quantized_ = std::move(state->q_chain);
+      original_ = OnDevice(std::exchange(state->fp_chain, {}));
+      quantized_ = OnDevice(std::exchange(state->q_chain, {}));
       return;
     }
-    const at::Tensor start = ends.Embed(in_.tokens).to(in_.dtype);
+    const at::Tensor start = OnDevice(ends.Embed(in_.tokens).to(in_.dtype));
     if (setting_.needs.original) original_ = start;
     if (setting_.needs.quantized) quantized_ = original_.defined() ? start.clone() : start;
   }
 
   void RunUnit(std::int64_t index) {
     CheckInterrupt();
-    const Unit unit(*in_.source, PlanAt(index), rope_);
+    const Unit unit(*in_.source, PlanAt(index), rope_, in_.device);
     RunRecord own;
     TeeSink sink(&own, record_);
     UnitWork work(setting_, unit, std::move(original_), std::move(quantized_), &sink);
@@ -127,7 +136,9 @@ class Pipeline {
     work.Finish();
     original_ = work.original();
     quantized_ = work.quantized();
-    const StoredWeights made{std::move(work.weights()), std::move(work.tensors()), {}};
+    StoredWeights made;
+    for (const auto& [name, weight] : work.weights()) made.layers[name] = weight.To(at::kCPU);
+    for (const auto& [name, tensor] : work.tensors()) made.tensors[name] = tensor.cpu();
     store_->Save(index, made, own, original_, quantized_);
     if (Resumable() && in_.unit_kept) in_.unit_kept();
     Keep(made, index);

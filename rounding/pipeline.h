@@ -20,6 +20,7 @@ struct PipelineInputs {
   const ModelSource* source = nullptr;
   at::Tensor tokens;  ///< int64 [rows, seq], calibration; undefined where no stage needs any
   at::ScalarType dtype = at::kFloat;  ///< of blocks and chains
+  at::Device device = at::kCPU;       ///< where they are; what is made of them comes back
   std::uint64_t seed = 0;
   std::string progress_folder;      ///< empty: nothing is kept for a resume
   std::function<void()> unit_kept;  ///< called when a unit is kept there; may be empty

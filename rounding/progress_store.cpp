@@ -66,7 +66,9 @@ void ProgressStore::Save(std::int64_t unit, const StoredWeights& weights, const 
                          const at::Tensor& fp_chain, const at::Tensor& q_chain) {
   if (folder_.empty()) return;
   std::vector<TensorToWrite> chains;
-  for (const auto& [name, chain] : {std::pair{"fp", fp_chain}, std::pair{"q", q_chain}}) {
+  const at::Tensor fp = fp_chain.defined() ? fp_chain.cpu() : fp_chain;
+  const at::Tensor q = q_chain.defined() ? q_chain.cpu() : q_chain;
+  for (const auto& [name, chain] : {std::pair{"fp", fp}, std::pair{"q", q}}) {
     if (!chain.defined()) continue;
     ROUNDLAB_CHECK(chain.is_contiguous(), "chain must be contiguous");
     chains.push_back({name,

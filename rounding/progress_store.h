@@ -30,6 +30,7 @@ class ProgressStore {
   StoredWeights Weights(std::int64_t unit) const;
   RunRecord Record(std::int64_t unit) const;
 
+  /// Chains on any device; Load() gives them on the CPU.
   void Save(std::int64_t unit, const StoredWeights& weights, const RunRecord& record,
             const at::Tensor& fp_chain, const at::Tensor& q_chain);
   void Remove();  ///< the whole folder, when the run is done

@@ -13,6 +13,8 @@ class RangeEstimator {
   virtual ~RangeEstimator() = default;
   /// Of layer.Layout()'s groups: float32 [groups], low <= 0 <= high. layer.range is undefined.
   virtual GroupRange Estimate(const LayerContext& layer) const = 0;
+  /// Whether layers may be on a GPU; else they come on the CPU.
+  virtual bool AnyDevice() const { return false; }
   /// What Estimate needs to find in LayerContext::inputs.
   virtual LayerNeeds Uses() const { return {}; }
 };

@@ -62,6 +62,8 @@ class RoundingScheme {
   virtual bool Takes(GridKind grid) const { return grid != GridKind::kFloatZero; }
   /// What Begin needs to find in LayerContext::inputs; anything but nothing needs calibration data.
   virtual LayerNeeds Uses() const { return {}; }
+  /// Whether its states can live on a GPU. One-shot schemes that can't get their layers on the CPU.
+  virtual bool AnyDevice() const { return false; }
   /// Whether the run's seed makes a difference: rows are drawn while tuning, or the scheme draws.
   virtual bool UsesSeed() const { return Tunable(); }
 };

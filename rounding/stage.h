@@ -50,6 +50,8 @@ class Stage {
                                           const std::vector<std::string>& /*linears*/) const {
     return {};
   }
+  /// Whether units may be on a GPU.
+  virtual bool AnyDevice() const { return false; }
   virtual void Apply(UnitWork* work) const = 0;
 };
 

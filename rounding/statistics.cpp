@@ -46,6 +46,15 @@ StatisticsKinds StatisticsKinds::operator|(const StatisticsKinds& other) const {
   return all;
 }
 
+InputStatistics InputStatistics::To(const at::Device& device) const {
+  InputStatistics moved = *this;
+  for (at::Tensor* t : {&moved.mean, &moved.absolute_mean, &moved.absolute_max, &moved.square_mean,
+                        &moved.second_moment, &moved.cross_moment, &moved.sample}) {
+    if (t->defined()) *t = t->to(device);
+  }
+  return moved;
+}
+
 InputAccumulator::InputAccumulator(const StatisticsKinds& kinds, std::int64_t tokens)
     : kinds_(kinds), stride_(std::max<std::int64_t>(tokens / kSampleTokens, 1)) {}
 

@@ -37,6 +37,8 @@ struct InputStatistics {
   at::Tensor second_moment;  ///< [in, in], sum over tokens of x x^T
   at::Tensor cross_moment;   ///< [in, in], sum of (x_fp - x) x^T, x_fp of the unquantized model
   at::Tensor sample;         ///< [some tokens, in]
+
+  InputStatistics To(const at::Device& device) const;
 };
 
 /// Sums over the inputs of one layer, portion by portion.

@@ -37,9 +37,13 @@ std::vector<UnitPlan> PlanUnits(std::int64_t layers, std::int64_t blocks) {
   return plan;
 }
 
-Unit::Unit(const ModelSource& source, const UnitPlan& plan, const RopeTable& rope)
+Unit::Unit(const ModelSource& source, const UnitPlan& plan, const RopeTable& rope,
+           const at::Device& device)
     : name_(plan.name), rope_(rope) {
-  for (std::int64_t i = plan.first; i <= plan.last; ++i) blocks_.push_back(source.LoadBlock(i));
+  for (std::int64_t i = plan.first; i <= plan.last; ++i) {
+    blocks_.push_back(source.LoadBlock(i));
+    blocks_.back()->To(device);
+  }
 }
 
 at::Tensor Unit::Forward(const at::Tensor& hidden) const {

@@ -26,7 +26,9 @@ std::vector<UnitPlan> PlanUnits(std::int64_t layers, std::int64_t blocks);
 /// Some consecutive blocks of a model, loaded: what the pipeline has in memory at a time.
 class Unit {
  public:
-  Unit(const ModelSource& source, const UnitPlan& plan, const RopeTable& rope);
+  /// Loads the blocks to `device`, where the rotary tables are and all it is fed.
+  Unit(const ModelSource& source, const UnitPlan& plan, const RopeTable& rope,
+       const at::Device& device = at::kCPU);
 
   const std::string& name() const { return name_; }
   at::Tensor Forward(const at::Tensor& hidden) const;

@@ -58,8 +58,10 @@ LayerContext UnitWork::Context(const LinearSlot& slot, const LayerNeeds& needs) 
   const LayerNeeds range = setting_.range->Uses();
   if (range.inputs.Any()) context.inputs = Statistics(slot, range.chain);
   context.tell = [this](const std::string& text) { log().Write(text); };
-  context.range = setting_.range->Estimate(context);
-  context.range_of = RangeOfColumns(*setting_.range, context);
+  const LayerContext seen = setting_.range->AnyDevice() ? context : context.To(at::kCPU);
+  const GroupRange found = setting_.range->Estimate(seen);
+  context.range_of = RangeOfColumns(*setting_.range, seen);
+  context.range = {found.low.to(slot.weight.device()), found.high.to(slot.weight.device())};
   const std::string problem =
       GridProblem(MakeGrid(context.range, context.spec), context.range, context.spec);
   if (!problem.empty()) throw Diverged(slot.name + ": " + problem);

@@ -48,6 +48,22 @@ DecoderBlock::DecoderBlock(const ModelDescription& description, std::int64_t pla
       std::make_shared<std::vector<std::int64_t>>(static_cast<std::size_t>(experts), 0);
 }
 
+void NormSlot::To(const at::Device& device) {
+  for (at::Tensor* t : {&weight, &bias}) {
+    if (t->defined()) *t = t->to(device);
+  }
+}
+
+void DecoderBlock::To(const at::Device& device) {
+  for (LinearSlot& slot : slots_) {
+    for (at::Tensor* t : {&slot.weight, &slot.bias, &slot.effective, &slot.effective_bias}) {
+      if (t->defined()) *t = t->to(device);
+    }
+  }
+  for (NormSlot& norm : norms_) norm.To(device);
+  if (router.defined()) router = router.to(device);
+}
+
 std::vector<LinearSlot*> DecoderBlock::Linears() {
   std::vector<LinearSlot*> slots;
   for (LinearSlot& slot : slots_) slots.push_back(&slot);

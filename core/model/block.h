@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <functional>
 #include <memory>
@@ -40,6 +41,7 @@ struct NormSlot {
 
   /// x [..., width], float32 or the compute dtype; the same comes back.
   at::Tensor Forward(const at::Tensor& x) const;
+  void To(const at::Device& device);
 };
 
 /// A decoder block of any family, as its plan says (BlockPlan). Copies share weights.
@@ -54,6 +56,9 @@ class DecoderBlock {
   /// gradient.
   at::Tensor ForwardPacked(const at::Tensor& hidden, const RopeTable& rope,
                            const std::vector<Segment>& segments) const;
+
+  /// Moves all weights there.
+  void To(const at::Device& device);
 
   const BlockPlan& plan() const { return plan_; }
   std::vector<LinearSlot*> Linears();

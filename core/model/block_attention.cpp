@@ -81,9 +81,7 @@ at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
   if (segments == nullptr) {
     mixed = CausalAttention(q, k, heads.v, mixing_);
   } else {
-    const auto rows = [](const at::Tensor& t) { return t.squeeze(0).to(at::kFloat).contiguous(); };
-    mixed =
-        PackedAttention(rows(q), rows(k), rows(heads.v), *segments, mixing_).to(q.scalar_type());
+    mixed = PackedAttention(q.squeeze(0), k.squeeze(0), heads.v.squeeze(0), *segments, mixing_);
   }
   return Role(LinearRole::kAttentionOutput)
       .Forward(mixed.reshape({x.size(0), x.size(1), a.heads * a.head_dim}));

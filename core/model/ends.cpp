@@ -21,6 +21,16 @@ void ModelEnds::SetHead(const at::Tensor& weight, const at::Tensor& bias) {
   head_ = LogitHead(weight, bias, plan_.logit_soft_cap);
 }
 
+void ModelEnds::To(const at::Device& device) {
+  const bool tied = head_.weight.is_same(embedding);
+  for (at::Tensor* t : {&embedding, &positions, &project_in, &project_out, &head_.bias}) {
+    if (t->defined()) *t = t->to(device);
+  }
+  head_.weight = tied ? embedding : head_.weight.to(device);
+  if (embedding_norm) embedding_norm->To(device);
+  if (final_norm) final_norm->To(device);
+}
+
 at::Tensor ModelEnds::Embed(const at::Tensor& tokens) const {
   return Embed(tokens, at::arange(tokens.size(-1), at::kLong));
 }
@@ -34,7 +44,9 @@ at::Tensor ModelEnds::Embed(const at::Tensor& tokens, const at::Tensor& at_posit
     throw Error("token id " + std::to_string(low < 0 ? low : high) +
                 " is outside the model's vocabulary of " + std::to_string(description_.vocab));
   }
-  at::Tensor x = embedding.index_select(0, flat).view({tokens.size(0), tokens.size(1), -1});
+  const at::Device device = embedding.device();
+  at::Tensor x =
+      embedding.index_select(0, flat.to(device)).view({tokens.size(0), tokens.size(1), -1});
   if (plan_.embedding_scale != 1) x = x * plan_.embedding_scale;
   if (project_in.defined()) x = at::linear(x, project_in);
   if (positions.defined()) {
@@ -44,7 +56,7 @@ at::Tensor ModelEnds::Embed(const at::Tensor& tokens, const at::Tensor& at_posit
       throw Error("position " + std::to_string(last) + " is beyond the model's " +
                   std::to_string(rows) + " learned positions");
     }
-    x = x + positions.index_select(0, at_positions + plan_.position_offset);
+    x = x + positions.index_select(0, (at_positions + plan_.position_offset).to(device));
   }
   return embedding_norm ? embedding_norm->Forward(x) : x;
 }
@@ -56,7 +68,7 @@ at::Tensor ModelEnds::Final(const at::Tensor& hidden) const {
 }
 
 RopeTable ModelEnds::Rope(std::int64_t positions_of_text) const {
-  return MakeRopeTable(description_, positions_of_text);
+  return MakeRopeTable(description_, positions_of_text).To(embedding.device());
 }
 
 }  // namespace roundlab

@@ -17,8 +17,8 @@ class ModelEnds {
  public:
   explicit ModelEnds(const ModelDescription& description);
 
-  /// tokens: int64 [batch, seq], at positions 0, 1, ... -> input of the first block, [batch, seq,
-  /// hidden] float32. Throws Error for an id outside the vocabulary.
+  /// tokens: int64 [batch, seq] on any device, at positions 0, 1, ... -> input of the first block,
+  /// [batch, seq, hidden] float32. Throws Error for an id outside the vocabulary.
   at::Tensor Embed(const at::Tensor& tokens) const;
   /// The same with each token's position, int64 [seq].
   at::Tensor Embed(const at::Tensor& tokens, const at::Tensor& at_positions) const;
@@ -26,7 +26,9 @@ class ModelEnds {
   at::Tensor Final(const at::Tensor& hidden) const;
   const LogitHead& head() const { return head_; }
   void SetHead(const at::Tensor& weight, const at::Tensor& bias);
-  /// cos and sin of all positions of a text, for the blocks.
+  /// Moves all weights there.
+  void To(const at::Device& device);
+  /// cos and sin of all positions of a text, for the blocks; where the weights are.
   RopeTable Rope(std::int64_t positions_of_text) const;
 
   const EndsPlan& plan() const { return plan_; }

@@ -11,14 +11,17 @@
 
 namespace roundlab {
 
-LanguageModel::LanguageModel(const ModelSource& source, at::ScalarType dtype, const BlockHook& hook)
+LanguageModel::LanguageModel(const ModelSource& source, at::ScalarType dtype, const BlockHook& hook,
+                             const at::Device& device)
     : description_(source.description()), dtype_(dtype), ends_(source.LoadEnds()) {
   for (std::int64_t i = 0; i < description_.layers; ++i) {
     blocks_.push_back(source.LoadBlock(i));
     if (hook) hook(blocks_.back().get());
+    blocks_.back()->To(device);
     if (dtype == at::kFloat) continue;
     for (LinearSlot* slot : blocks_.back()->Linears()) slot->weight = slot->weight.to(dtype);
   }
+  ends_.To(device);
 }
 
 at::Tensor LanguageModel::Hidden(const at::Tensor& tokens) const {
@@ -36,7 +39,8 @@ at::Tensor LanguageModel::Hidden(const PackedTokens& tokens) const {
     return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong);
   };
   const at::Tensor positions = row(tokens.positions());
-  const RopeTable rope = ends_.Rope(positions.max().item<std::int64_t>() + 1).Select(positions);
+  const RopeTable rope =
+      ends_.Rope(positions.max().item<std::int64_t>() + 1).Select(positions.to(device()));
   at::Tensor hidden = ends_.Embed(row(tokens.ids()).unsqueeze(0), positions).to(dtype_);
   const std::vector<Segment> segments = tokens.Segments();
   for (const auto& block : blocks_) hidden = block->ForwardPacked(hidden, rope, segments);

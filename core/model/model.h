@@ -21,10 +21,13 @@ class LanguageModel {
   using BlockHook = std::function<void(DecoderBlock*)>;
 
   /// Loads all blocks; the source is not needed afterwards. dtype: of the matrix products and
-  /// hidden states.
-  LanguageModel(const ModelSource& source, at::ScalarType dtype, const BlockHook& hook = {});
+  /// hidden states. device: where they are made, once the hook has seen a block.
+  LanguageModel(const ModelSource& source, at::ScalarType dtype, const BlockHook& hook = {},
+                const at::Device& device = at::kCPU);
 
   const ModelDescription& description() const { return description_; }
+  at::Device device() const { return ends_.embedding.device(); }
+  /// What comes out of these is on the model's device; tokens may be elsewhere.
   /// tokens: int64 [batch, seq], seq at most max_positions -> hidden states after the final norm,
   /// [batch, seq, hidden] float32.
   at::Tensor Hidden(const at::Tensor& tokens) const;

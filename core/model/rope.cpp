@@ -80,6 +80,13 @@ RopeTable RopeTable::Select(const at::Tensor& positions) const {
   return {select(cosine), select(sine), {select(local.cosine), select(local.sine)}};
 }
 
+RopeTable RopeTable::To(const at::Device& device) const {
+  const auto to = [&](const at::Tensor& table) {
+    return table.defined() ? table.to(device) : table;
+  };
+  return {to(cosine), to(sine), {to(local.cosine), to(local.sine)}};
+}
+
 RopeTable MakeRopeTable(const RopeDescription& rope, std::int64_t rotary_dim,
                         std::int64_t positions) {
   const at::Tensor angles =

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <cstddef>
 #include <vector>
@@ -25,6 +26,7 @@ struct RopeTable {
   RopeAngles Angles(std::size_t rope) const { return rope == 0 ? RopeAngles{cosine, sine} : local; }
   /// Those of the positions given, int64 [rows].
   RopeTable Select(const at::Tensor& positions) const;
+  RopeTable To(const at::Device& device) const;
 };
 
 /// f_k = theta^(-2k / rotary_dim) for a text of `positions` tokens. With the text's length n, c the

@@ -75,6 +75,14 @@ QuantizedWeight FromCodes(const at::Tensor& codes, const AffineGrid& grid,
   return weight;
 }
 
+QuantizedWeight QuantizedWeight::To(const at::Device& device) const {
+  QuantizedWeight moved = *this;
+  for (const Part& part : moved.Parts()) {
+    if (part.tensor->defined()) *part.tensor = part.tensor->to(device);
+  }
+  return moved;
+}
+
 QuantizedWeight QuantizeAffine(const at::Tensor& groups, const at::Tensor& offset,
                                const AffineGrid& grid, const GroupLayout& layout,
                                const QuantSpec& spec) {

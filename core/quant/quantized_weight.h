@@ -45,6 +45,7 @@ struct QuantizedWeight {
     double bits;  ///< that an element takes when stored
   };
   std::vector<Part> Parts();  ///< absent ones too
+  QuantizedWeight To(const at::Device& device) const;
 };
 
 /// What is wrong with a weight, or "": a scale, zero point or decoded weight that is not finite.

@@ -64,7 +64,7 @@ std::vector<float> Score(const LanguageModel& model, const Ids& ids) {
     model.Hidden(tokens);  // for its check of the id
     return {};
   }
-  const at::Tensor nll = model.Nll(tokens).contiguous();
+  const at::Tensor nll = model.Nll(tokens).cpu().contiguous();
   if (!std::isfinite(nll.sum().item<double>())) throw Error("the nll of a token is not finite");
   const float* values = nll.const_data_ptr<float>();
   return {values, values + nll.numel()};

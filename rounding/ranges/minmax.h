@@ -11,6 +11,7 @@ class MinMaxEstimator : public RangeEstimator {
     void Fields(FieldVisitor& f);
   };
   explicit MinMaxEstimator(const Options& options);
+  bool AnyDevice() const override { return true; }
   GroupRange Estimate(const LayerContext& layer) const override;
 };
 

@@ -18,6 +18,7 @@ class MseEstimator : public RangeEstimator {
     void Fields(FieldVisitor& f);
   };
   explicit MseEstimator(const Options& options);
+  bool AnyDevice() const override { return true; }
   GroupRange Estimate(const LayerContext& layer) const override;
   LayerNeeds Uses() const override;
 

@@ -23,6 +23,7 @@ class AdaRound : public RoundingScheme {
     double Beta(double progress) const;  ///< exponent at progress in [warmup, 1]
   };
   explicit AdaRound(const Options& options);
+  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool StraightThrough() const override { return false; }
 

@@ -11,6 +11,7 @@ class RtnRounding : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit RtnRounding(const Options& options);
+  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool Tunable() const override { return false; }
 };
@@ -24,6 +25,7 @@ class StochasticRounding : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit StochasticRounding(const Options& options);
+  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool Tunable() const override { return false; }
   bool UsesSeed() const override { return true; }

@@ -31,6 +31,7 @@ class SignRound : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit SignRound(const Options& options);
+  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool Tunable() const override { return options_.tune_offset || options_.tune_range; }
 

@@ -22,6 +22,7 @@ class BiasCorrection : public Stage {
 
   StageKind Kind() const override { return StageKind::kRepair; }
   StageNeeds Needs(const QuantOptions& quant) const override;
+  bool AnyDevice() const override { return true; }
   void Apply(UnitWork* work) const override;
 
  private:

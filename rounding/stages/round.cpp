@@ -131,13 +131,16 @@ void RoundStage::RoundOneShot(UnitWork* work) const {
   for (const std::vector<LinearSlot*>& group : groups) {
     if (sequential) work->Measure(group, needs.chain);
     std::vector<LayerContext> contexts;  // all before any: one pass measures their inputs
-    for (LinearSlot* slot : group) contexts.push_back(work->Context(*slot, needs));
+    for (LinearSlot* slot : group) {
+      const LayerContext context = work->Context(*slot, needs);
+      contexts.push_back(scheme_->AnyDevice() ? context : context.To(at::kCPU));
+    }
     for (std::size_t i = 0; i < group.size(); ++i) {
       const auto layer = scheme_->Begin(contexts[i]);
       QuantizedWeight rounded = layer->Finish();
       const at::Tensor sample = contexts[i].inputs ? contexts[i].inputs->sample : at::Tensor();
       DescribeLayer(contexts[i], *layer, rounded, sample, work->sink());
-      work->Keep(group[i], std::move(rounded));
+      work->Keep(group[i], rounded.To(group[i]->weight.device()));
       contexts[i] = {};
     }
     if (!group.empty()) work->Changed(*group.front());

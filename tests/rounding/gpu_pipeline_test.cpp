@@ -1,0 +1,114 @@
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "core/base/log.h"
+#include "core/metrics/run_record.h"
+#include "core/model/loader.h"
+#include "core/model/model.h"
+#include "rounding/pipeline.h"
+#include "tests/support/gpu.h"
+#include "tests/support/tensor_matchers.h"
+#include "tests/support/tiny_model.h"
+
+// A whole model through a pipeline and judged, on a GPU against the same on the CPU.
+
+namespace roundlab {
+namespace {
+
+using testing::TensorNear;
+using testing::TinyModel;
+
+class GpuPipelineTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ROUNDLAB_NEEDS_GPU();
+    folder_ = std::filesystem::temp_directory_path() /
+              ("roundlab_gpu_pipeline_" + std::to_string(getpid()));
+    TinyModel().Write(folder_);
+  }
+  void TearDown() override {
+    if (!folder_.empty()) std::filesystem::remove_all(folder_);
+  }
+
+  static at::Tensor Tokens() {
+    at::Generator generator = at::detail::createCPUGenerator(5);
+    return at::randint(0, 256, {8, 24}, generator, at::TensorOptions(at::kLong));
+  }
+
+  struct Rounded {
+    QuantizedModel model;
+    RunRecord record;
+  };
+  Rounded Round(const std::string& stages, const at::Device& device, at::ScalarType dtype) const {
+    const ModelFiles files(folder_);
+    QuantOptions quant;
+    quant.spec.bits = 3;
+    quant.spec.group_size = 16;
+    PipelineInputs inputs;
+    inputs.source = &files;
+    inputs.tokens = Tokens();
+    inputs.dtype = dtype;
+    inputs.device = device;
+    inputs.seed = 11;
+    Log log("", true);
+    Rounded made;
+    made.model = QuantizeModel(inputs, quant, {Stages().FromText(stages)}, &made.record, &log);
+    return made;
+  }
+
+  std::string folder_;
+};
+
+const at::Device kGpu(at::kCUDA, 0);
+
+TEST_F(GpuPipelineTest, OneShotSchemesGiveTheCodesOfTheCpu) {
+  for (const char* scheme : {"rtn", "stochastic"}) {
+    const std::string stage = std::string("type: round\nscheme: {type: ") + scheme + "}\n";
+    EXPECT_EQ(Round(stage, kGpu, at::kFloat).model.CodesSha256(),
+              Round(stage, at::kCPU, at::kFloat).model.CodesSha256())
+        << scheme;
+  }
+}
+
+TEST_F(GpuPipelineTest, TuningGivesTheSameCodesEachTimeAndLeavesThemOnTheCpu) {
+  for (const char* scheme : {"signround", "adaround"}) {
+    for (const char* unit : {"block", "linear"}) {
+      for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+        SCOPED_TRACE(std::string(scheme) + " " + unit + " " + c10::toString(dtype));
+        const std::string stage = std::string("type: round\nscheme: {type: ") + scheme +
+                                  "}\nunit: " + unit + "\nsteps: 20\nbatch: 2\nlr_times_steps: 1\n";
+        const Rounded first = Round(stage, kGpu, dtype);
+        const Rounded again = Round(stage, kGpu, dtype);
+        EXPECT_EQ(first.model.CodesSha256(), again.model.CodesSha256());
+        for (const auto& [name, weight] : first.model.layers()) {
+          EXPECT_TRUE(weight.codes.is_cpu()) << name;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(GpuPipelineTest, LikelihoodsAreThoseOfTheCpu) {
+  const ModelFiles files(folder_);
+  const LanguageModel cpu(files, at::kFloat);
+  const LanguageModel gpu(files, at::kFloat, {}, kGpu);
+  EXPECT_TRUE(TensorNear(gpu.Nll(Tokens()).cpu(), cpu.Nll(Tokens()), 1e-4, 1e-4));
+  PackedTokens packed;
+  packed.Add({1, 2, 3, 4, 5});
+  packed.Add({1, 2, 3, 9, 8, 7});
+  packed.Add({7});
+  EXPECT_TRUE(TensorNear(gpu.Hidden(packed).cpu(), cpu.Hidden(packed), 1e-4, 1e-4));
+  const LanguageModel narrow(files, at::kBFloat16, {}, kGpu);
+  const LanguageModel narrow_cpu(files, at::kBFloat16);
+  EXPECT_NEAR(narrow.Nll(Tokens()).mean().item<double>(),
+              narrow_cpu.Nll(Tokens()).mean().item<double>(), 0.01);
+  EXPECT_TRUE(TensorNear(narrow.Hidden(packed).cpu(), narrow_cpu.Hidden(packed), 0.1, 0.1));
+}
+
+}  // namespace
+}  // namespace roundlab
