@@ -1,20 +1,19 @@
 #include "experiments/plan/compute.h"
 
-#include "core/base/suggest.h"
+#include "core/base/error.h"
+#include "core/kernels/device.h"
 
 namespace roundlab {
 namespace {
 
 /// What is wrong with the name of a device; "" for nothing.
-std::string DeviceProblem(const std::string& device) {
-  if (device == "auto" || device == "cpu") return "";
-  const bool numbered = device.rfind("cuda:", 0) == 0 && device.size() > 5 &&
-                        device.find_first_not_of("0123456789", 5) == std::string::npos;
-  if (device == "cuda" || numbered) {
-    return "'" + device + "': this program has no CUDA yet; auto and cpu compute on the processor";
+std::string NameProblem(const std::string& device) {
+  try {
+    ParseDevice(device);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
   }
-  return "unknown device '" + device + "'" +
-         SuggestionSuffix(device, {"auto", "cpu", "cuda", "cuda:N"});
 }
 
 class DeviceField : public ValueField {
@@ -23,7 +22,7 @@ class DeviceField : public ValueField {
   void Read(const ConfigNode& node, const std::string& path,
             std::vector<Diagnostic>* diagnostics) override {
     const std::string problem = node.kind == ConfigNode::Kind::kScalar
-                                    ? DeviceProblem(node.scalar)
+                                    ? NameProblem(node.scalar)
                                     : std::string("expected a device, got ") + node.KindName();
     if (!problem.empty()) diagnostics->push_back({node.where, path + ": " + problem});
     *device_ = node.scalar;
@@ -39,7 +38,8 @@ class DeviceField : public ValueField {
 
 void ComputeOptions::Fields(FieldVisitor& f) {
   DeviceField device_field(&device);
-  f.Value("device", device_field, "where; CUDA is not there yet");
+  f.Value("device", device_field,
+          "where: auto is the first GPU where there is one, else the processor");
   f.Int("threads", &threads, Between(1, 1024),
         "threads of a run, at most; results depend on it in the last bits");
   f.Real("memory_limit", &memory_limit, AtLeast(0),

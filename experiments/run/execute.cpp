@@ -13,6 +13,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/hash.h"
+#include "core/kernels/device.h"
 #include "core/metrics/hdf5_file.h"
 #include "core/metrics/memory.h"
 #include "core/metrics/run_record.h"
@@ -98,6 +99,8 @@ class Execution {
   }
 
   RunResult Run() {
+    device_ = FindDevice(compute_.device);
+    CheckDtype(device_, ComputeDtype(config_.model));
     const auto begun = ReadMadeOf(Checkpoint());
     if (begun) spent_.Resume();
     at::set_num_threads(static_cast<int>(Threads(begun)));
@@ -129,7 +132,7 @@ class Execution {
     result_.provenance.insert({{"commit", Commit()},
                                {"libtorch", TORCH_VERSION},
                                {"threads", std::to_string(at::get_num_threads())},
-                               {"device", "cpu"},
+                               {"device", DeviceName(device_)},
                                {"seed", std::to_string(config_.seed)},
                                {"started", TimeNow()},
                                {"model_family", source.description().family},
@@ -167,7 +170,7 @@ class Execution {
             Told("model_sha256"),
             ModelFilesSha256(opened_.tokenizer),
             Told("calibration_sha256"),
-            "cpu",
+            DeviceName(device_),
             at::get_num_threads()};
   }
 
@@ -177,6 +180,7 @@ class Execution {
     PipelineInputs inputs;
     inputs.source = &source;
     inputs.dtype = ComputeDtype(config_.model);
+    inputs.device = device_;
     inputs.seed = static_cast<std::uint64_t>(config_.seed);
     inputs.progress_folder = Checkpoint();
     if (config_.Needs().tokens) inputs.tokens = Calibration(tokenizer);
@@ -201,7 +205,12 @@ class Execution {
   std::string OriginalKey() const {
     return Told("model_sha256") + " " + ModelFilesSha256(opened_.tokenizer) + " " +
            c10::toString(ComputeDtype(config_.model)) + " " +
-           std::to_string(at::get_num_threads()) + " threads";
+           std::to_string(at::get_num_threads()) + " threads" +
+           (device_.is_cpu() ? "" : " " + DeviceName(device_));
+  }
+
+  std::int64_t FreeBytes() const {
+    return device_.is_cpu() ? AvailableBytes() : MemoryOf(device_).free;
   }
 
   void Evaluate(const ModelSource& source, const Tokenizer& tokenizer,
@@ -211,7 +220,7 @@ class Execution {
     const at::ScalarType dtype = ComputeDtype(config_.model);
     const JudgedModel judged(source, *opened_.original,
                              {dtype, [&](DecoderBlock* block) { quantized.ApplyTo(block); },
-                              memory_bytes_ > 0 ? memory_bytes_ : AvailableBytes()},
+                              memory_bytes_ > 0 ? memory_bytes_ : FreeBytes(), device_},
                              &log_);
     const EvalContext context = {&judged.model(), &judged.original(), &tokenizer, &record_, &log_,
                                  &cache_,         OriginalKey()};
@@ -234,6 +243,9 @@ class Execution {
     result_.timing["total"] = spent_.Seconds();
     result_.timing["cpu"] = spent_.Cpu();
     result_.memory["peak_resident_bytes"] = spent_.Peak();
+    if (device_.is_cuda()) {
+      result_.memory["peak_device_bytes"] = static_cast<double>(MemoryOf(device_).peak);
+    }
     Provenance attributes = result_.provenance;
     attributes["status"] = "complete";
     if (!quantized.layers().empty()) attributes["codes_sha256"] = result_.codes_sha256;
@@ -250,6 +262,7 @@ class Execution {
   const RunConfig config_;
   const std::string folder_;
   const ComputeOptions compute_;
+  at::Device device_ = at::kCPU;
   const std::int64_t memory_bytes_;
   const ContentCache cache_;
   Log log_;

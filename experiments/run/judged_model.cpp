@@ -36,19 +36,21 @@ std::int64_t BytesInMemory(const ModelDescription& model, at::ScalarType dtype) 
 JudgedModel::JudgedModel(const ModelSource& source, const ModelSource& original,
                          const JudgedModelOptions& options, Log* log)
     : original_ends_(original.LoadEnds()) {
+  original_ends_.To(options.device);
   const ModelDescription& description = source.description();
   const std::int64_t bytes = BytesInMemory(description, options.dtype);
   StreamScorer::Options streamed;
   streamed.dtype = options.dtype;
   original_ = std::make_unique<StreamScorer>(original, original_ends_, streamed);
   if (bytes <= options.memory_bytes) {
-    in_memory_.emplace(source, options.dtype, options.hook);
+    in_memory_.emplace(source, options.dtype, options.hook, options.device);
     model_ = std::make_unique<MemoryScorer>(*in_memory_);
     return;
   }
   log->Write("evaluation: " + Gib(bytes) + " of weights do not fit into " +
              Gib(options.memory_bytes) + " of memory: blocks are read one by one");
   ends_.emplace(source.LoadEnds());
+  ends_->To(options.device);
   streamed.hook = options.hook;
   streamed.log = log;
   streamed.bytes = StateBytes(description, options.memory_bytes);

@@ -14,7 +14,8 @@ namespace roundlab {
 struct JudgedModelOptions {
   at::ScalarType dtype = at::kFloat;
   LanguageModel::BlockHook hook;  ///< as LanguageModel's
-  std::int64_t memory_bytes = 0;
+  std::int64_t memory_bytes = 0;  ///< of the device
+  at::Device device = at::kCPU;
 };
 
 /// A model as evaluators see it: in memory where all of its weights fit there, else streamed block

@@ -145,17 +145,19 @@ TEST(PlanTest, ThreadsAtTheTopAreThoseOfCompute) {
       ::testing::HasSubstr("threads: is compute.threads, which is there too: leave this one out"));
 }
 
-TEST(PlanTest, OnlyTheProcessorComputes) {
-  EXPECT_EQ(Load(kRtn, {"compute.device=cpu"}).runs.at(0).config.compute.device, "cpu");
-  for (const char* device : {"cuda", "cuda:1"}) {
-    const std::string set = "compute.device=" + std::string(device);
-    EXPECT_EQ(ErrorOf([&] { Load(kRtn, {set}); }),
-              "--set " + set + ": compute.device: '" + device +
-                  "': this program has no CUDA yet; auto and cpu compute on the processor");
+TEST(PlanTest, DevicesAreNamedAndNotLookedForYet) {
+  for (const char* device : {"auto", "cpu", "cuda", "cuda:1"}) {
+    EXPECT_EQ(
+        Load(kRtn, {std::string("compute.device=") + device}).runs.at(0).config.compute.device,
+        device);
   }
   EXPECT_EQ(ErrorOf([] { Load(kRtn, {"compute.device=cdua:0"}); }),
             "--set compute.device=cdua:0: compute.device: unknown device 'cdua:0'; did you mean "
-            "'cuda:N'? (known: auto, cpu, cuda, cuda:N)");
+            "'cuda:0'? (known: auto, cpu, cuda, cuda:0)");
+  EXPECT_EQ(
+      ErrorOf([] { Load(kRtn, {"compute.device=cuda:x"}); }),
+      "--set compute.device=cuda:x: compute.device: device 'cuda:x': expected a number from 0 "
+      "on after 'cuda:'");
 }
 
 TEST(PlanTest, NullRemovesAnInheritedSection) {
