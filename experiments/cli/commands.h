@@ -28,6 +28,7 @@ int ReportCommand(const CommandLine& line);      ///< report DIR: of one experim
 int TokenizeCommand(const CommandLine& line);    ///< tokenize --model M (--text T | --file F)
 int QuickstartCommand(const CommandLine& line);  ///< quickstart: the built-in laboratory
 int TrainCommand(const CommandLine& line);       ///< train FILE: a language model
+int BenchCommand(const CommandLine& line);       ///< bench [SHAPE]...
 int WorldCommand(const CommandLine& line);       ///< world: text of the built-in laboratory
 
 /// The experiment that a command's first argument names, by --set and --only.

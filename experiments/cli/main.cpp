@@ -66,6 +66,11 @@ const std::map<std::string, Command>& Commands() {
         {"out", "quiet"}}},
       {"list", {ListCommand, "list [KIND]", "all parts a config can choose", {}}},
       {"describe", {DescribeCommand, "describe KIND NAME", "the options of a part", {}}},
+      {"bench",
+       {BenchCommand,
+        "bench [SHAPE]...",
+        "a tuning step and a forward pass of a block, beside their bare matrix products",
+        {"set", "device", "json", "quiet"}}},
       {"score",
        {ScoreCommand,
         "score --model M",
@@ -110,7 +115,7 @@ po::options_description Options(CommandLine* line) {
       "max-memory", po::value(&line->max_memory),
       "GiB for the model that a run evaluates; a larger one is read block by block; default what "
       "the machine has left")("device", po::value(&line->device),
-                              "where runs compute: auto (the default) or cpu")(
+                              "where to compute: auto (the default), cpu, cuda or cuda:N")(
       "engine", po::value(&line->engine), "what runs them: local (the default) or slurm")(
       "slurm-options",
       po::value<std::string>()->notifier([line](const std::string& s) { line->slurm_options = s; }),

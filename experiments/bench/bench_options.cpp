@@ -1,0 +1,53 @@
+#include <nlohmann/json.hpp>
+
+#include "core/config/enum_field.h"
+#include "core/config/node.h"
+#include "experiments/bench/bench.h"
+
+namespace roundlab {
+namespace {
+
+const EnumNames<BenchProducts> kProducts = {{BenchProducts::kBFloat16, "bfloat16"},
+                                            {BenchProducts::kFloat16, "float16"},
+                                            {BenchProducts::kFloat32, "float32"}};
+
+}  // namespace
+
+void BenchOptions::Fields(FieldVisitor& f) {
+  EnumField products_field(&products, kProducts);
+  f.Value("products", products_field, "dtype of matrix products and hidden states");
+  f.Int("batch", &batch, AtLeast(1), "sequences of a step");
+  f.Int("seqlen", &seqlen, AtLeast(2), "tokens of a sequence");
+  f.Int("steps", &steps, AtLeast(3), "steps timed; parts are timed half as often");
+  f.Int("blocks", &blocks, AtLeast(0), "blocks of a model to round, too; 0: none");
+  f.Int("samples", &samples, AtLeast(1), "of that model's calibration, each seqlen tokens");
+  f.Int("tune_steps", &tune_steps, AtLeast(1), "of each of its blocks");
+}
+
+BenchOptions ReadBenchOptions(const std::vector<std::string>& assignments) {
+  ConfigNode root;
+  root.kind = ConfigNode::Kind::kMapping;
+  for (const std::string& assignment : assignments) ApplyOverride(assignment, &root);
+  BenchOptions options;
+  std::vector<Diagnostic> diagnostics;
+  ReadFields(root, "", FieldsOf(&options), &diagnostics);
+  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
+  return options;
+}
+
+std::string BenchJson(const std::vector<Benchmark>& benchmarks) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const Benchmark& b : benchmarks) {
+    nlohmann::ordered_json entry = {{"name", b.name},
+                                    {"seconds", b.seconds},
+                                    {"floor_seconds", b.floor_seconds},
+                                    {"ratio", b.Ratio()},
+                                    {"peak_bytes", b.peak_bytes}};
+    for (const auto& [name, value] : b.parts) entry["parts"][name] = value;
+    for (const auto& [name, value] : b.figures) entry["figures"][name] = value;
+    list.push_back(entry);
+  }
+  return nlohmann::ordered_json{{"benchmarks", list}}.dump(1);
+}
+
+}  // namespace roundlab

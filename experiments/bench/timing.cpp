@@ -1,0 +1,134 @@
+#include "experiments/bench/timing.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/error.h"
+#include "core/kernels/device.h"
+#include "core/kernels/ops.h"
+#include "core/model/rope.h"
+
+namespace roundlab {
+namespace {
+
+at::TensorOptions Products(const BenchOptions& options) {
+  return at::TensorOptions(options.device).dtype(TorchType(options.products));
+}
+
+/// Forward and backward of `work`, which reads `leaves`.
+double TimeGradient(const BenchOptions& options, const std::vector<at::Tensor>& leaves,
+                    const std::function<at::Tensor()>& work) {
+  const at::Tensor dy = at::randn(work().sizes(), work().options().requires_grad(false));
+  return TimeWork(options, [&] {
+    for (const at::Tensor& t : leaves) t.mutable_grad() = at::Tensor();
+    work().backward(dy);
+  });
+}
+
+}  // namespace
+
+at::ScalarType TorchType(BenchProducts products) {
+  if (products == BenchProducts::kFloat32) return at::kFloat;
+  return products == BenchProducts::kBFloat16 ? at::kBFloat16 : at::kHalf;
+}
+
+std::int64_t GroupSize(const BlockPlan& plan, const std::string& shape) {
+  for (const std::int64_t size : {128, 64, 32}) {
+    const auto divides = [&](const LinearPlan& linear) { return linear.in % size == 0; };
+    if (std::all_of(plan.linears.begin(), plan.linears.end(), divides)) return size;
+  }
+  throw Error("shape '" + shape + "': a layer's columns are no multiple of 32");
+}
+
+double TimeWork(const BenchOptions& options, const std::function<void()>& work) {
+  DeviceTimer timer(options.device);
+  for (int i = 0; i < 2; ++i) work();
+  timer.Mark();
+  for (std::int64_t i = 0; i < std::max<std::int64_t>(3, options.steps / 2); ++i) {
+    work();
+    timer.Mark();
+  }
+  std::vector<double> seconds = timer.Seconds();
+  std::sort(seconds.begin(), seconds.end());
+  return seconds[seconds.size() / 2];
+}
+
+BareProducts TimeProducts(const ModelDescription& model, const BenchOptions& options) {
+  const at::NoGradGuard no_grad;
+  const std::int64_t tokens = options.batch * options.seqlen;
+  const BlockPlan plan = model.Plan(0);
+  BareProducts seconds;
+  for (const LinearPlan& linear : plan.linears) {
+    const at::Tensor x = at::randn({tokens, linear.in}, Products(options));
+    const at::Tensor w = at::randn({linear.out, linear.in}, Products(options)) * 0.02;
+    const at::Tensor dy = at::randn({tokens, linear.out}, Products(options));
+    seconds.linear_forward += TimeWork(options, [&] { at::linear(x, w); });
+    seconds.weight_gradient += TimeWork(options, [&] { at::mm(dy.t(), x); });
+    if (linear.input == 0) continue;  // the block's input is fixed
+    seconds.input_gradient += TimeWork(options, [&] { at::mm(dy, w); });
+  }
+  const std::int64_t pairs = options.batch * plan.attention.heads;
+  const std::int64_t half = options.seqlen / 2;  // causal
+  const at::Tensor rows = at::randn({pairs, half, plan.attention.head_dim}, Products(options));
+  const at::Tensor columns =
+      at::randn({pairs, options.seqlen, plan.attention.head_dim}, Products(options));
+  const at::Tensor square = at::randn({pairs, half, options.seqlen}, Products(options));
+  const double outer = TimeWork(options, [&] { at::bmm(rows, columns.transpose(1, 2)); });
+  const double inner = TimeWork(options, [&] { at::bmm(square, columns); });
+  const double turned = TimeWork(options, [&] { at::bmm(square.transpose(1, 2), rows); });
+  seconds.attention_forward = outer + inner;  // q k^T, P v
+  seconds.attention_backward =
+      2 * outer + inner + 2 * turned;  // q k^T again, dO v^T; dS k; both ^T
+  return seconds;
+}
+
+void TimeOperations(const ModelDescription& model, const BenchOptions& options, Benchmark* result) {
+  const AttentionPlan a = model.Plan(0).attention;
+  const auto leaf = [&](std::int64_t width) {
+    return at::randn({options.batch, options.seqlen, width}, Products(options))
+        .requires_grad_(true);
+  };
+  const auto add = [&](const char* name, const std::vector<at::Tensor>& leaves,
+                       const std::function<at::Tensor()>& work) {
+    result->parts.emplace_back(name, TimeGradient(options, leaves, work));
+  };
+  {
+    const at::Tensor q = leaf(a.heads * a.head_dim);
+    const at::Tensor k = leaf(a.kv_heads * a.head_dim);
+    const at::Tensor v = leaf(a.kv_heads * a.head_dim);
+    const auto heads = [&](const at::Tensor& t, std::int64_t count) {
+      return t.view({options.batch, options.seqlen, count, a.head_dim});
+    };
+    AttentionOptions mixing;
+    mixing.scale = a.scale;
+    add("attention_forward_backward", {q, k, v}, [&] {
+      return CausalAttention(heads(q, a.heads), heads(k, a.kv_heads), heads(v, a.kv_heads), mixing);
+    });
+    const RopeTable rope = MakeRopeTable(model, options.seqlen).To(options.device);
+    add("rope_forward_backward", {q},
+        [&] { return ApplyRope(heads(q, a.heads), rope.cosine, rope.sine); });
+  }
+  {
+    const at::Tensor gate = leaf(model.intermediate);
+    const at::Tensor up = leaf(model.intermediate);
+    add("swiglu_forward_backward", {gate, up}, [&] { return SwiGlu(gate, up); });
+  }
+  const at::Tensor x = leaf(model.hidden);
+  const at::Tensor ones = at::ones({model.hidden}, at::TensorOptions(options.device));
+  add("norm_forward_backward", {x}, [&] { return RmsNorm(x, ones, model.norm_eps); });
+  const at::Tensor target = leaf(model.hidden).detach();
+  add("mse_forward_backward", {x}, [&] { return MeanSquaredError(x, target); });
+  const at::NoGradGuard no_grad;
+  result->parts.emplace_back("residual_add", TimeWork(options, [&] { at::add(x, target); }));
+  const at::Tensor from = at::zeros({std::int64_t{1} << (options.device.is_cuda() ? 28 : 22)},
+                                    at::TensorOptions(options.device));
+  at::Tensor to = at::empty_like(from);
+  const double seconds = TimeWork(options, [&] { to.copy_(from); });
+  result->figures.emplace_back("copy_bytes_a_second",
+                               2 * static_cast<double>(from.nbytes()) / seconds);
+}
+
+}  // namespace roundlab

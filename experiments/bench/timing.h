@@ -1,0 +1,33 @@
+#pragma once
+
+#include <functional>
+#include <utility>
+
+#include "core/model/description.h"
+#include "experiments/bench/bench.h"
+
+namespace roundlab {
+
+at::ScalarType TorchType(BenchProducts products);
+
+/// 128, or a half or quarter of it, so that it divides the columns of all layers. Throws Error
+/// where none does.
+std::int64_t GroupSize(const BlockPlan& plan, const std::string& shape);
+
+/// Median seconds of `work`, after two times that are not counted.
+double TimeWork(const BenchOptions& options, const std::function<void()>& work);
+
+/// Seconds of the matrix products that a block can't do without, each timed alone.
+struct BareProducts {
+  double linear_forward = 0;
+  double weight_gradient = 0;
+  double input_gradient = 0;  ///< of layers that another layer feeds
+  double attention_forward = 0;
+  double attention_backward = 0;
+};
+BareProducts TimeProducts(const ModelDescription& model, const BenchOptions& options);
+
+/// Appends the block's element-wise operations and attention, forward and backward, each alone.
+void TimeOperations(const ModelDescription& model, const BenchOptions& options, Benchmark* result);
+
+}  // namespace roundlab
