@@ -20,9 +20,9 @@ struct Benchmark {
   double floor_seconds = 0;     ///< of the products, each alone
   std::int64_t peak_bytes = 0;  ///< of the device's memory; 0 on the CPU
   /// What else was timed: parts of the floor and of the work, in seconds.
-  std::vector<std::pair<std::string, double>> parts;
+  std::vector<std::pair<std::string, double>> parts = {};
   /// What else was found: losses, bytes a second.
-  std::vector<std::pair<std::string, double>> figures;
+  std::vector<std::pair<std::string, double>> figures = {};
 
   double Ratio() const { return floor_seconds > 0 ? seconds / floor_seconds : 0; }
 };
