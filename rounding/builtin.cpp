@@ -15,6 +15,7 @@
 #include "rounding/schemes/rtn.h"
 #include "rounding/schemes/signround.h"
 #include "rounding/schemes/signround_v2.h"
+#include "rounding/schemes/squeezellm.h"
 #include "rounding/schemes/tesseraq.h"
 #include "rounding/stages/awq_scale.h"
 #include "rounding/stages/bias_correction.h"
@@ -38,6 +39,7 @@ RoundingRegistry& RoundingSchemes() {
     r.Add<RtnRounding>("rtn", "round to nearest");
     r.Add<SignRound>("signround", "learned offset and range, straight-through gradient");
     r.Add<SignRoundV2>("signround_v2", "learned offset, and scale from a searched one");
+    r.Add<SqueezeLlm>("squeezellm", "a table of values a row by weighted k-means, outliers apart");
     r.Add<StochasticRounding>("stochastic", "up with the probability of the fraction");
     r.Add<TesseraQ>("tesseraq", "learned up or down, hardened stage by stage");
     return r;

@@ -23,12 +23,14 @@ void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
   const at::NoGradGuard no_grad;
   const std::string prefix = "layers/" + context.name + "/";
   const GroupLayout layout = context.Layout();
-  const QuantizedWeight nearest =
-      QuantizeAffine(layout.Split(context.weight), {}, MakeGrid(context.range, context.spec),
-                     layout, context.spec);
-  sink->Array(prefix + "flip_rate", {1}, {Mean(rounded.codes != nearest.codes)});
-  const auto top = static_cast<std::int64_t>(context.spec.CodeMax());
-  sink->Array(prefix + "saturation", {2}, {Mean(rounded.codes == 0), Mean(rounded.codes == top)});
+  if (rounded.OnGrid()) {
+    const QuantizedWeight nearest =
+        QuantizeAffine(layout.Split(context.weight), {}, MakeGrid(context.range, context.spec),
+                       layout, context.spec);
+    sink->Array(prefix + "flip_rate", {1}, {Mean(rounded.codes != nearest.codes)});
+    const auto top = static_cast<std::int64_t>(context.spec.CodeMax());
+    sink->Array(prefix + "saturation", {2}, {Mean(rounded.codes == 0), Mean(rounded.codes == top)});
+  }
   const at::Tensor error = context.weight - rounded.Dequantize();
   sink->Array(prefix + "weight_snr_db", {1}, {SnrDb(context.weight, error)});
   if (inputs.defined()) {

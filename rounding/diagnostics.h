@@ -12,7 +12,8 @@ namespace roundlab {
 ///   saturation     part of the codes at either end of the grid: {low, high}
 ///   weight_snr_db  10 log10(|W|^2 / |W - W^|^2)
 ///   output_snr_db  10 log10(|X W^T|^2 / |X (W - W^)^T|^2) where inputs are given
-/// and what the scheme diagnoses. inputs: [..., in], a sample of what the layer sees, or undefined.
+/// (the first two only where codes are steps of a grid), and what the scheme diagnoses. inputs:
+/// [..., in], a sample of what the layer sees, or undefined.
 void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
                    const QuantizedWeight& rounded, const at::Tensor& inputs, MetricSink* sink);
 

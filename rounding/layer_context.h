@@ -9,6 +9,7 @@
 
 #include "core/quant/grid.h"
 #include "core/quant/groups.h"
+#include "core/quant/quantized_weight.h"
 #include "core/quant/spec.h"
 #include "rounding/statistics.h"
 
@@ -32,6 +33,11 @@ struct LayerContext {
   /// Takes, in words, what the layer got in place of what was asked for; may be empty.
   std::function<void(const std::string&)> tell = {};
   at::ScalarType products = at::kFloat;  ///< what the model multiplies in
+  /// The diagonal of the model's Fisher information, [out, in] float32, as DiagonalFisher has it;
+  /// undefined unless Uses() asked for it.
+  at::Tensor fisher = {};
+  /// What another scheme made of the layer, where the round stage says to start from it.
+  std::shared_ptr<const QuantizedWeight> start = {};
 
   /// With its tensors there.
   LayerContext To(const at::Device& device) const {
@@ -40,6 +46,8 @@ struct LayerContext {
     moved.weight = weight.to(device);
     if (range.low.defined()) moved.range = {range.low.to(device), range.high.to(device)};
     if (inputs) moved.inputs = std::make_shared<const InputStatistics>(inputs->To(device));
+    if (fisher.defined()) moved.fisher = fisher.to(device);
+    if (start) moved.start = std::make_shared<const QuantizedWeight>(start->To(device));
     return moved;
   }
 
@@ -55,6 +63,7 @@ struct LayerNeeds {
   /// Layers fed by one tensor are rounded before the inputs of the next are measured (GPTQ's true
   /// sequential order); otherwise all of a unit's inputs are measured with its unrounded weights.
   bool sequential = false;
+  bool fisher = false;  ///< LayerContext::fisher, of the model before any stage
 };
 
 }  // namespace roundlab

@@ -70,6 +70,7 @@ class Pipeline {
   QuantizedModel Run() {
     ProgressStore::State state = store_->Load();
     StartChains(&state);
+    if (setting_.needs.fisher) TakeGradients();
     const auto count = static_cast<std::int64_t>(units_.size());
     std::int64_t steps = 0;
     std::int64_t done = 0;
@@ -122,6 +123,20 @@ class Pipeline {
     if (setting_.needs.quantized) quantized_ = original_.defined() ? start.clone() : start;
   }
 
+  void TakeGradients() {
+    fisher_ = store_->Fisher();
+    if (fisher_.empty()) {
+      GradientProblem problem;
+      problem.source = in_.source;
+      problem.tokens = in_.tokens;
+      fisher_ = DiagonalFisher(
+          problem, [this](const LinearSlot& slot) { return quant_.For(slot.name).has_value(); },
+          log_);
+      store_->SaveFisher(fisher_);
+    }
+    setting_.fisher = &fisher_;
+  }
+
   void RunUnit(std::int64_t index) {
     CheckInterrupt();
     const Unit unit(*in_.source, PlanAt(index), rope_, in_.device);
@@ -164,6 +179,7 @@ class Pipeline {
   std::unique_ptr<ProgressStore> store_;
   std::unique_ptr<Progress> progress_;
   QuantizedModel model_;
+  FisherDiagonal fisher_;
   RopeTable rope_;
   at::Tensor original_;
   at::Tensor quantized_;

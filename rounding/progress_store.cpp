@@ -83,6 +83,16 @@ void ProgressStore::Save(std::int64_t unit, const StoredWeights& weights, const 
   if (unit > 0) std::filesystem::remove(File("chains", unit - 1), none);
 }
 
+FisherDiagonal ProgressStore::Fisher() const {
+  const std::string file = folder_ + "/fisher";
+  if (folder_.empty() || !std::filesystem::exists(file)) return {};
+  return LoadWeights(file).tensors;
+}
+
+void ProgressStore::SaveFisher(const FisherDiagonal& fisher) {
+  if (!folder_.empty()) SaveWeights(folder_ + "/fisher", {{}, fisher, {}});
+}
+
 void ProgressStore::Remove() {
   if (folder_.empty()) return;
   std::error_code none;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/metrics/run_record.h"
+#include "rounding/fisher.h"
 #include "rounding/weights_file.h"
 
 namespace roundlab {
@@ -33,6 +34,9 @@ class ProgressStore {
   /// Chains on any device; Load() gives them on the CPU.
   void Save(std::int64_t unit, const StoredWeights& weights, const RunRecord& record,
             const at::Tensor& fp_chain, const at::Tensor& q_chain);
+  /// Statistics of the whole model, taken once before its units; empty where there are none.
+  FisherDiagonal Fisher() const;
+  void SaveFisher(const FisherDiagonal& fisher);
   void Remove();  ///< the whole folder, when the run is done
 
  private:

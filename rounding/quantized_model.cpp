@@ -56,8 +56,9 @@ double QuantizedModel::BitsPerWeight() const {
   double bits = 0;
   double weights = 0;
   for (const auto& [name, w] : layers_) {
-    bits += w.BitsPerWeight() * static_cast<double>(w.codes.numel());
-    weights += static_cast<double>(w.codes.numel());
+    const auto count = static_cast<double>(w.Rows() * w.Columns());
+    bits += w.BitsPerWeight() * count;
+    weights += count;
   }
   return weights > 0 ? bits / weights : std::nan("");
 }

@@ -72,7 +72,7 @@ using RoundingRegistry = Registry<RoundingScheme>;
 using RoundingRecipe = Recipe<RoundingScheme>;
 
 /// adaround, aquant, easyquant, flexround, gptq, hqq, lrq, omniquant, rtn, signround, signround_v2,
-/// stochastic, tesseraq.
+/// squeezellm, stochastic, tesseraq.
 RoundingRegistry& RoundingSchemes();
 
 }  // namespace roundlab

@@ -11,6 +11,7 @@ StageNeeds StageNeeds::operator|(const StageNeeds& other) const {
   all.quantized = quantized || other.quantized;
   all.seed = seed || other.seed;
   all.tunes = tunes || other.tunes;
+  all.fisher = fisher || other.fisher;
   all.of_original = of_original | other.of_original;
   all.of_quantized = of_quantized | other.of_quantized;
   return all;
@@ -19,9 +20,11 @@ StageNeeds StageNeeds::operator|(const StageNeeds& other) const {
 std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>& pipeline) {
   std::map<std::size_t, std::string> problems;
   std::optional<std::size_t> rounded;
+  std::optional<std::size_t> transformed;
   for (std::size_t i = 0; i < pipeline.size(); ++i) {
     if (!pipeline[i].make) continue;
-    const StageKind kind = pipeline[i].make()->Kind();
+    const auto stage = pipeline[i].make();
+    const StageKind kind = stage->Kind();
     const std::string type = "'" + pipeline[i].type + "'";
     const std::string by = rounded ? "pipeline." + std::to_string(*rounded) : "";
     if (kind == StageKind::kRound && rounded) {
@@ -30,7 +33,11 @@ std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>&
       problems[i] = type + " transforms weights and must come before they are rounded (" + by + ")";
     } else if (kind == StageKind::kRepair && !rounded) {
       problems[i] = type + " repairs what rounding did and must come after a round stage";
+    } else if (transformed && stage->Needs({}).fisher) {
+      problems[i] = type + " needs gradients by the weights as they were, which pipeline." +
+                    std::to_string(*transformed) + " transforms";
     }
+    if (kind == StageKind::kTransform && !transformed) transformed = i;
     if (kind == StageKind::kRound && !rounded) rounded = i;
   }
   return problems;

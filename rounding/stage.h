@@ -28,6 +28,7 @@ struct StageNeeds {
   bool quantized = false;        ///< that of what is quantized so far
   bool seed = false;             ///< the run's seed makes a difference
   bool tunes = false;            ///< takes optimizer steps
+  bool fisher = false;           ///< the model's diagonal Fisher information, before any stage
   StatisticsKinds of_original;   ///< of layers' inputs in the unquantized model
   StatisticsKinds of_quantized;  ///< behind what is quantized so far
 
@@ -62,7 +63,8 @@ using StageRecipe = Recipe<Stage>;
 StageRegistry& Stages();
 
 /// What is wrong with the order of a pipeline's stages, by place; only recipes that can be made are
-/// looked at.
+/// looked at. A stage that needs the Fisher information of the weights can't follow one that
+/// changes them.
 std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>& pipeline);
 
 /// The union of all stages' needs; those of a stage that draws or tunes included.

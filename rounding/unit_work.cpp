@@ -66,6 +66,10 @@ LayerContext UnitWork::Context(const LinearSlot& slot, const LayerNeeds& needs) 
       GridProblem(MakeGrid(context.range, context.spec), context.range, context.spec);
   if (!problem.empty()) throw Diverged(slot.name + ": " + problem);
   context.inputs = needs.inputs.Any() ? Statistics(slot, needs.chain) : nullptr;
+  if (needs.fisher) {
+    ROUNDLAB_CHECK(setting_.fisher != nullptr, "a stage must say that it needs gradients");
+    context.fisher = setting_.fisher->at(slot.name).to(slot.weight.device());
+  }
   return context;
 }
 

@@ -13,6 +13,7 @@
 #include "core/base/log.h"
 #include "core/metrics/metric_sink.h"
 #include "core/quant/quantized_weight.h"
+#include "rounding/fisher.h"
 #include "rounding/layer_context.h"
 #include "rounding/quant_options.h"
 #include "rounding/stage.h"
@@ -26,6 +27,8 @@ struct WorkSetting {
   const RangeEstimator* range = nullptr;
   std::uint64_t seed = 0;
   StageNeeds needs;  ///< of all stages
+  /// By layer; null where no stage needs it.
+  const FisherDiagonal* fisher = nullptr;
   Log* log = nullptr;
   std::function<void()> on_step;  ///< after each step of a stage; may throw Interrupted
 };

@@ -65,11 +65,38 @@ at::Tensor ReadPart(const TensorView& view, at::ScalarType dtype) {
   return tensor;
 }
 
+bool HasShape(const at::Tensor& t, std::vector<std::int64_t> shape) {
+  return t.defined() && t.sizes() == at::IntArrayRef(shape);
+}
+
+/// The same of a basis, or "".
+std::string BasisProblem(const QuantizedWeight& w) {
+  if (!w.row_signs.defined() && !w.column_signs.defined() && !w.column_scale.defined()) return "";
+  const bool scaled = !w.column_scale.defined() || HasShape(w.column_scale, {w.Columns()});
+  if (HasShape(w.row_signs, {w.Rows()}) && HasShape(w.column_signs, {w.Columns()}) && scaled) {
+    return "";
+  }
+  return "signs or column scales have another shape than the weight";
+}
+
 /// What does not fit together in a weight, or "".
 std::string ShapeProblem(const QuantizedWeight& w) {
-  if (w.codes.dim() != 2 || w.codes.numel() == 0) return "codes are no matrix";
-  const std::int64_t largest = (std::int64_t{1} << w.spec.bits) - 1;
-  if (w.codes.max().item<std::int64_t>() > largest) return "a code is above 2^bits - 1";
+  const bool additive = w.codebooks.defined();
+  if (additive && (w.codebooks.dim() != 3 || w.codebooks.numel() == 0)) {
+    return "codebooks are no list of matrices";
+  }
+  if (additive && (w.codes.dim() != 3 || w.codes.size(2) != w.codebooks.size(0))) {
+    return "codes have another shape than their codebooks";
+  }
+  if ((!additive && w.codes.dim() != 2) || w.codes.numel() == 0) return "codes are no matrix";
+  if (w.codes.max().item<std::int64_t>() >= w.CodeCount()) {
+    return additive ? "a code is beyond its codebook" : "a code is above 2^bits - 1";
+  }
+  const std::string problem = BasisProblem(w);
+  if (!problem.empty()) return problem;
+  if (additive) {
+    return HasShape(w.scale, {w.Rows(), 1}) ? "" : "scale has another shape than the rows";
+  }
   const GroupLayout layout = w.Layout();
   const std::vector<std::int64_t> groups = {layout.scale_rows, layout.per_row};
   if (w.codebook.defined()) return w.codebook.dim() == 2 ? "" : "the codebook is no matrix";
@@ -129,7 +156,8 @@ StoredWeights LoadWeights(const std::string& path) {
       if (view != nullptr) *part.tensor = ReadPart(*view, part.dtype);
     }
     if (!weight.codes.defined()) throw Error(place + " has no codes");
-    if (!weight.codebook.defined() && (!weight.scale.defined() || !weight.zero.defined())) {
+    if (!weight.codebook.defined() && !weight.codebooks.defined() &&
+        (!weight.scale.defined() || !weight.zero.defined())) {
       throw Error(place + " has neither scale and zero nor a codebook");
     }
     const std::string problem = ShapeProblem(weight);

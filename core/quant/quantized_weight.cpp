@@ -2,12 +2,27 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
+#include "core/quant/incoherence.h"
+
 namespace roundlab {
 
 namespace {
 
+at::Tensor DecodeAdditive(const QuantizedWeight& w) {
+  at::Tensor sum;
+  for (std::int64_t i = 0; i < w.codebooks.size(0); ++i) {
+    const at::Tensor vectors =
+        w.codebooks[i].index_select(0, w.codes.select(2, i).flatten().to(at::kLong));
+    sum = sum.defined() ? sum + vectors : vectors;
+  }
+  return sum.reshape({w.Rows(), w.Columns()}) * w.scale;
+}
+
 /// What the codes alone say.
 at::Tensor DecodeCodes(const QuantizedWeight& w) {
+  if (w.codebooks.defined()) return DecodeAdditive(w);
   if (w.codebook.defined()) return w.codebook.gather(1, w.codes.to(at::kLong));
   if (w.g_idx.defined()) {
     return w.scale.index_select(1, w.g_idx) *
@@ -22,6 +37,7 @@ at::Tensor DecodeCodes(const QuantizedWeight& w) {
 
 at::Tensor QuantizedWeight::Dequantize() const {
   at::Tensor weight = DecodeCodes(*this);
+  if (row_signs.defined()) weight = FromIncoherent(weight, {row_signs, column_signs, column_scale});
   if (left.defined()) weight = weight + at::matmul(left, right);
   if (outlier_index.defined()) {
     weight = weight.contiguous();
@@ -30,13 +46,21 @@ at::Tensor QuantizedWeight::Dequantize() const {
   return weight;
 }
 
+std::int64_t QuantizedWeight::CodeCount() const {
+  return codebooks.defined() ? codebooks.size(1) : std::int64_t{1} << spec.bits;
+}
+
 std::vector<QuantizedWeight::Part> QuantizedWeight::Parts() {
-  const auto bits = static_cast<double>(spec.bits);
+  const double bits = std::log2(static_cast<double>(CodeCount()));
   return {{"codes", &codes, at::kByte, bits},
           {"scale", &scale, at::kFloat, spec.ScaleBits()},
           {"zero", &zero, at::kFloat, spec.ZeroBits()},
           {"g_idx", &g_idx, at::kInt, 32},
           {"codebook", &codebook, at::kFloat, 16},
+          {"codebooks", &codebooks, at::kFloat, 16},
+          {"row_signs", &row_signs, at::kByte, 1},
+          {"column_signs", &column_signs, at::kByte, 1},
+          {"column_scale", &column_scale, at::kFloat, 16},
           {"left", &left, at::kFloat, 16},
           {"right", &right, at::kFloat, 16},
           {"outlier_index", &outlier_index, at::kInt, 32},
@@ -50,7 +74,14 @@ double QuantizedWeight::BitsPerWeight() const {
   for (const Part& part : all.Parts()) {
     if (part.tensor->defined()) bits += part.bits * static_cast<double>(part.tensor->numel());
   }
-  return bits / static_cast<double>(codes.numel());
+  return bits / static_cast<double>(Rows() * Columns());
+}
+
+void KeepApart(const at::Tensor& mask, const at::Tensor& weight, QuantizedWeight* rounded) {
+  if (!mask.any().item<bool>()) return;
+  const at::Tensor place = mask.flatten().nonzero().flatten();
+  rounded->outlier_index = place.to(at::kInt);
+  rounded->outlier_value = weight.flatten().index_select(0, place).to(at::kHalf).to(at::kFloat);
 }
 
 std::string WeightProblem(const QuantizedWeight& weight) {

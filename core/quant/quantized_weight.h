@@ -13,28 +13,45 @@ namespace roundlab {
 
 /// The one artefact of rounding: what is evaluated and exported is made of nothing else.
 struct QuantizedWeight {
-  at::Tensor codes;  ///< [out, in] uint8, 0 .. 2^bits - 1
+  at::Tensor codes;  ///< [out, in] uint8, 0 .. 2^bits - 1; of additive codebooks see `codebooks`
   at::Tensor scale;  ///< [out, groups] float32 ([1, 1] for a whole tensor)
   at::Tensor zero;   ///< as scale; an integer unless the grid says otherwise
   QuantSpec spec;
   // What only some methods have; undefined otherwise.
   at::Tensor g_idx{};     ///< [in] int32: the group of each column, where it is not column / size
   at::Tensor codebook{};  ///< [out, 2^bits] float32: values of a row's codes, in place of the scale
-  at::Tensor left{};      ///< [out, rank] float32: left right is added to what the codes say
-  at::Tensor right{};     ///< [rank, in] float32
+  /// [n, 2^b, width] float32: `width` weights of a row are the sum of a vector of each codebook,
+  /// times the row's scale [out, 1]. codes is then [out, in / width, n], 0 .. 2^b - 1.
+  at::Tensor codebooks{};
+  /// Of an incoherent basis (core/quant/incoherence.h), in which the codes say T S_out W D S_in T:
+  /// [out] and [in] uint8, 1 for a sign of -1, and D's diagonal [in] float32, > 0.
+  at::Tensor row_signs{};
+  at::Tensor column_signs{};
+  at::Tensor column_scale{};
+  at::Tensor left{};           ///< [out, rank] float32: left right is added to what the codes say
+  at::Tensor right{};          ///< [rank, in] float32
   at::Tensor outlier_index{};  ///< [n] int32: row * in + column of weights that are kept apart
   at::Tensor outlier_value{};  ///< [n] float32: their values, in place of what the codes say
   at::Tensor bias{};           ///< [out] float32: takes the place of the layer's bias
 
-  GroupLayout Layout() const {
-    return GroupLayout::For(codes.size(0), codes.size(1), spec.group_size);
+  std::int64_t Rows() const { return codes.size(0); }
+  std::int64_t Columns() const {
+    return codebooks.defined() ? codes.size(1) * codebooks.size(2) : codes.size(1);
   }
-  /// scale (code - zero), or codebook[code], plus left right, with the outliers put in: [out, in]
-  /// float32. The only decode.
+  GroupLayout Layout() const { return GroupLayout::For(Rows(), Columns(), spec.group_size); }
+  /// Whether a code is a step of its group's grid, in the basis of the weight itself.
+  bool OnGrid() const {
+    return !codebook.defined() && !codebooks.defined() && !row_signs.defined();
+  }
+  /// Values that a code can have.
+  std::int64_t CodeCount() const;
+  /// scale (code - zero), codebook[code] or scale times a sum of vectors, brought back from the
+  /// incoherent basis, plus left right, with the outliers put in: [out, in] float32. The only
+  /// decode.
   at::Tensor Dequantize() const;
   /// Bits a weight, everything counted: codes, scales and zero points as spec stores them, g_idx
-  /// at 32 bits a column, codebook, low-rank pair and outlier values at 16, outlier places at 32. A
-  /// bias is no weight.
+  /// at 32 bits a column, codebooks, low-rank pair, column scales and outlier values at 16, outlier
+  /// places at 32, signs at 1. A bias is no weight.
   double BitsPerWeight() const;
 
   /// A tensor that it is made of. Hash, file and size go through this one list.
@@ -47,6 +64,9 @@ struct QuantizedWeight {
   std::vector<Part> Parts();  ///< absent ones too
   QuantizedWeight To(const at::Device& device) const;
 };
+
+/// Keeps weights where `mask` [out, in] bool is true beside the codes, rounded to float16.
+void KeepApart(const at::Tensor& mask, const at::Tensor& weight, QuantizedWeight* rounded);
 
 /// What is wrong with a weight, or "": a scale, zero point or decoded weight that is not finite.
 std::string WeightProblem(const QuantizedWeight& weight);

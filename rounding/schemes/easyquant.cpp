@@ -68,11 +68,7 @@ std::unique_ptr<LayerRounding> EasyQuant::Begin(const LayerContext& layer) const
                         at::full({layout.Count()}, middle)};
   const at::Tensor codes = SignedCodes(groups, grid.scale.to(at::kFloat), layer.spec.bits) + middle;
   QuantizedWeight rounded = FromCodes(codes, grid, layout, layer.spec);
-  if (kept.any().item<bool>()) {
-    const at::Tensor place = kept.flatten().nonzero().flatten();
-    rounded.outlier_index = place.to(at::kInt);
-    rounded.outlier_value = layer.weight.flatten().index_select(0, place);
-  }
+  KeepApart(kept, layer.weight, &rounded);
   return FixedRounding(std::move(rounded));
 }
 

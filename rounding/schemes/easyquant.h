@@ -9,7 +9,7 @@
 namespace roundlab {
 
 /// EasyQuant (arXiv 2403.02775), which needs no data. Weights with |w - mean| > outliers std, over
-/// the whole matrix, are kept as they are beside the codes, where they count as 0. Of the others
+/// the whole matrix, are kept in float16 beside the codes, where they count as 0. Of the others
 /// each group's scale starts at max|w| / (2^(bits-1) - 1) and follows the gradient of its rounding
 /// error, codes held, half way to their minimum a step:
 ///   q = clamp(round(w / s), -2^(bits-1), 2^(bits-1) - 1),   s <- s - sum((s q - w) q) / (2 sum

@@ -45,6 +45,7 @@ at::Tensor SampleOf(const at::Tensor& inputs) {
 }
 
 void AddNeeds(const LayerNeeds& layer, StageNeeds* needs) {
+  if (layer.fisher) needs->tokens = needs->fisher = true;
   if (!layer.inputs.Any()) return;
   needs->tokens = true;
   if (layer.chain == Chain::kOriginal || layer.inputs.cross_moment) needs->original = true;

@@ -80,8 +80,9 @@ void ScaleRefit::Apply(UnitWork* work) const {
       const auto found = work->weights().find(slot->name);
       if (found == work->weights().end()) continue;
       QuantizedWeight weight = found->second;
-      if (weight.codebook.defined() || weight.g_idx.defined()) {
-        work->log().Write(slot->name + ": scales not refitted (its groups are no runs of columns)");
+      if (!weight.OnGrid() || weight.g_idx.defined()) {
+        work->log().Write(slot->name + ": scales not refitted (its codes are no steps on runs of " +
+                          "columns)");
         continue;
       }
       const GroupLayout layout = weight.Layout();

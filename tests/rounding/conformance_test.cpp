@@ -26,7 +26,11 @@ using testing::TensorNear;
 class SchemeConformanceTest : public ::testing::TestWithParam<std::string> {
  protected:
   void ForAllSpecs(const std::function<void(const QuantSpec&, std::int64_t in)>& check) {
-    testing::ForAllSpecs(check, GridsOf(*scheme_));
+    const auto checked = [&](const QuantSpec& spec, std::int64_t in) {
+      if (Is("squeezellm") && std::int64_t{1} << spec.bits > in) return;  // an Error, see its test
+      check(spec, in);
+    };
+    testing::ForAllSpecs(checked, GridsOf(*scheme_));
   }
   bool Is(const std::string& type) const { return GetParam().rfind("type: " + type, 0) == 0; }
 
@@ -48,16 +52,19 @@ TEST_P(SchemeConformanceTest, CodesAreWholeAndInRange) {
     for (const int steps : {0, 3}) {
       RandomSteps(layer.get(), 2, steps);
       const QuantizedWeight weight = layer->Finish();
-      ASSERT_EQ(weight.codes.sizes(), (at::IntArrayRef{8, in}));
+      ASSERT_EQ(weight.Rows(), 8);
+      ASSERT_EQ(weight.Columns(), in);
       ASSERT_EQ(weight.codes.scalar_type(), at::kByte);
       ASSERT_EQ(weight.spec.bits, spec.bits);
       ASSERT_EQ(weight.spec.group_size, spec.group_size);
-      const GroupLayout layout = GroupLayout::For(8, in, spec.group_size);
-      ASSERT_EQ(weight.scale.sizes(), (at::IntArrayRef{layout.scale_rows, layout.per_row}));
-      ASSERT_EQ(weight.zero.sizes(), weight.scale.sizes());
-      ASSERT_LT(weight.codes.max().item<std::int64_t>(), std::int64_t{1} << spec.bits);
-      if (spec.grid != GridKind::kFloatZero) {
-        ASSERT_TRUE(at::equal(weight.zero, weight.zero.round()));
+      ASSERT_LT(weight.codes.max().item<std::int64_t>(), weight.CodeCount());
+      if (weight.zero.defined()) {
+        const GroupLayout layout = GroupLayout::For(8, in, spec.group_size);
+        ASSERT_EQ(weight.scale.sizes(), (at::IntArrayRef{layout.scale_rows, layout.per_row}));
+        ASSERT_EQ(weight.zero.sizes(), weight.scale.sizes());
+        if (spec.grid != GridKind::kFloatZero) {
+          ASSERT_TRUE(at::equal(weight.zero, weight.zero.round()));
+        }
       }
       ASSERT_TRUE(weight.Dequantize().isfinite().all().item<bool>());
     }
@@ -72,8 +79,7 @@ TEST_P(SchemeConformanceTest, FinishChangesNothingAndRepeats) {
     const QuantizedWeight first = layer->Finish();
     ASSERT_TRUE(SameWeights(first, layer->Finish()));
     ASSERT_TRUE(SameBits(soft, layer->SoftWeight()));
-    QuantizedWeight copy{first.codes.clone(), first.scale.clone(), first.zero.clone(), first.spec};
-    copy.g_idx = first.g_idx;
+    const QuantizedWeight copy = testing::CopyOf(first);
     RandomSteps(layer.get(), 3, 1);
     ASSERT_TRUE(SameWeights(first, copy));  // no view of the state
   });
@@ -170,6 +176,10 @@ TEST_P(SchemeConformanceTest, ScalingByAPowerOfTwoScalesOnlyTheScale) {
         const QuantizedWeight one = scheme_->Begin(MakeLayer(weight, spec))->Finish();
         const QuantizedWeight two = scheme_->Begin(MakeLayer(weight * factor, spec))->Finish();
         EXPECT_TRUE(at::equal(one.codes, two.codes));
+        if (one.codebook.defined()) {  // in float16, whose smallest numbers are no floating ones
+          EXPECT_TRUE(TensorNear(one.codebook * factor, two.codebook, 1e-6, 0));
+          continue;
+        }
         EXPECT_TRUE(at::equal(one.zero, two.zero));
         EXPECT_TRUE(at::equal(one.scale * factor, two.scale));
       }
@@ -179,7 +189,8 @@ TEST_P(SchemeConformanceTest, ScalingByAPowerOfTwoScalesOnlyTheScale) {
 
 TEST_P(SchemeConformanceTest, PermutingRowsPermutesCodes) {
   // Stochastic draws belong to places, not to rows.
-  if (GetParam() == "type: stochastic") GTEST_SKIP() << "its draws stay in place";
+  const bool drawn = Is("squeezellm") && GetParam().find("exact") == std::string::npos;
+  if (drawn || Is("stochastic")) GTEST_SKIP() << "its draws stay in place";
   const at::Tensor order = at::tensor({3, 0, 7, 1, 6, 2, 5, 4}, at::kLong);
   if (Is("hqq")) GTEST_SKIP() << "it stops by a mean over all rows";
   if (GetParam().find("block_size") != std::string::npos) {
@@ -221,7 +232,7 @@ TEST(SchemesTest, AllAreDescribed) {
   EXPECT_THAT(RoundingSchemes().Names(),
               ::testing::ElementsAre("adaround", "aquant", "easyquant", "flexround", "gptq", "hqq",
                                      "lrq", "omniquant", "rtn", "signround", "signround_v2",
-                                     "stochastic", "tesseraq"));
+                                     "squeezellm", "stochastic", "tesseraq"));
   for (const std::string& name : RoundingSchemes().Names()) {
     EXPECT_THAT(RoundingSchemes().Describe(name), ::testing::StartsWith(name + ": ")) << name;
     EXPECT_GT(RoundingSchemes().Describe(name).size(), name.size() + 10);

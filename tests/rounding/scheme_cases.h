@@ -30,6 +30,9 @@ inline std::vector<std::string> SchemeRecipes() {
       "type: signround\noscillation: {momentum: 0.5, freeze: 0.3, start: 0, dampen: 0.1}");
   recipes.emplace_back("type: signround_v2\nown_range: false");
   recipes.emplace_back("type: signround_v2\ntune_offset: false");
+  recipes.emplace_back("type: squeezellm\nsolver: exact");
+  recipes.emplace_back("type: squeezellm\nsensitivity: inputs\noutlier_range: 1\niterations: 3");
+  recipes.emplace_back("type: squeezellm\nsensitivity: none\nsensitive_share: 0.1\nsolver: exact");
   recipes.emplace_back("type: tesseraq\ntune_scale: false");
   recipes.emplace_back("type: tesseraq\nthresholds: [0.5]\nown_range: false");
   recipes.emplace_back("type: adaround\nbeta_schedule: cosine\nwarmup: 0");
@@ -75,6 +78,7 @@ inline LayerContext MakeLayer(const at::Tensor& weight, const QuantSpec& spec,
   LayerContext layer{"layer", weight, spec, {}, seed};
   layer.range = MinMaxRange(layer.Layout().Split(weight));
   layer.inputs = RandomInputs(weight.size(1), 3);
+  layer.fisher = weight.square() * layer.inputs->square_mean;
   return layer;
 }
 
@@ -161,10 +165,25 @@ inline bool SameBits(const at::Tensor& a, const at::Tensor& b) {
          at::equal(a.detach().contiguous().view(at::kInt), b.detach().contiguous().view(at::kInt));
 }
 
-inline bool SameWeights(const QuantizedWeight& a, const QuantizedWeight& b) {
-  return at::equal(a.codes, b.codes) && SameBits(a.scale, b.scale) && SameBits(a.zero, b.zero) &&
-         a.g_idx.defined() == b.g_idx.defined() &&
-         (!a.g_idx.defined() || at::equal(a.g_idx, b.g_idx));
+/// All parts the same bits, or absent in both.
+inline bool SameWeights(QuantizedWeight a, QuantizedWeight b) {
+  const auto of_a = a.Parts();
+  const auto of_b = b.Parts();
+  for (std::size_t i = 0; i < of_a.size(); ++i) {
+    const at::Tensor& one = *of_a[i].tensor;
+    const at::Tensor& two = *of_b[i].tensor;
+    if (one.defined() != two.defined()) return false;
+    if (!one.defined()) continue;
+    if (one.is_floating_point() ? !SameBits(one, two) : !at::equal(one, two)) return false;
+  }
+  return true;
+}
+
+inline QuantizedWeight CopyOf(QuantizedWeight weight) {
+  for (const QuantizedWeight::Part& part : weight.Parts()) {
+    if (part.tensor->defined()) *part.tensor = part.tensor->clone();
+  }
+  return weight;
 }
 
 }  // namespace roundlab::testing
