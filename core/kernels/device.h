@@ -60,8 +60,6 @@ class DeviceTimer {
 
 /// A name's device without looking at the machine; nullptr-like -1 index for "auto". Throws Error.
 at::Device ParseDevice(const std::string& name);
-/// What dlopen's message about libtorch_cuda.so in `folder` says to a user.
-std::string CudaLoadProblem(const std::string& folder, const std::string& message);
 /// What is wrong with `name` on a machine with `count` GPUs, or "".
 std::string DeviceProblem(const at::Device& device, std::int64_t count);
 /// What is wrong with products in `dtype` on a card of this compute capability, or "".

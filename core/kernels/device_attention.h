@@ -2,7 +2,10 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "core/kernels/packed_attention.h"
+#include <cstdint>
+#include <vector>
+
+#include "core/kernels/attention.h"
 
 // Attention where libtorch has flash attention: 16-bit values on a GPU of sm_80 or newer. Other
 // values on a GPU take the paths of reference.h and PackedAttentionReference.

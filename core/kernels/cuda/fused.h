@@ -3,7 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "core/kernels/cuda/load.h"
-#include "core/kernels/ops.h"
+#include "core/kernels/range_quant.h"
 
 // The fused kernels as differentiable tensor operations; not for other folders, which call ops.h.
 // Arguments are as there, on one device; `kernels` are those of LoadKernels(), or in tests the same

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/kernels/device.h"
 
 #ifndef ROUNDLAB_CUDA_LIBRARY
 #define ROUNDLAB_CUDA_LIBRARY ""
@@ -66,12 +65,12 @@ std::string OpenLibtorch() {
     const fs::path file = folder / "libtorch_cuda.so";
     if (!fs::exists(file)) continue;
     if (dlopen(file.c_str(), RTLD_NOW | RTLD_GLOBAL) != nullptr) return "";
-    return CudaLoadProblem(folder.string(), dlerror());
+    return cuda::LoadProblem(folder.string(), dlerror());
   }
   if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr) return "";
   const std::string message = dlerror();
   if (message.find("libtorch_cuda.so: cannot open") == std::string::npos) {
-    return CudaLoadProblem("", message);
+    return cuda::LoadProblem("", message);
   }
   return "libtorch has no CUDA part in " + CpuFolder().string() + kGetIt;
 }
@@ -134,7 +133,9 @@ const KernelLibrary& TheKernels() {
 
 }  // namespace
 
-std::string CudaLoadProblem(const std::string& folder, const std::string& message) {
+namespace cuda {
+
+std::string LoadProblem(const std::string& folder, const std::string& message) {
   const std::string file = folder.empty() ? "libtorch_cuda.so" : folder + "/libtorch_cuda.so";
   const std::string absent = ": cannot open shared object file";
   const auto at = message.find(absent);
@@ -148,8 +149,6 @@ std::string CudaLoadProblem(const std::string& folder, const std::string& messag
   }
   return file + " can't be opened: " + message;
 }
-
-namespace cuda {
 
 std::string LoadLibtorch() {
   if (dlopen("libcuda.so.1", RTLD_NOW) == nullptr) {

@@ -11,6 +11,9 @@ namespace roundlab::cuda {
 /// with the command that mends it, or "". Where it went well once, it does nothing more.
 std::string LoadLibtorch();
 
+/// What dlopen's message about libtorch_cuda.so in `folder` says to a user.
+std::string LoadProblem(const std::string& folder, const std::string& message);
+
 /// The functions of libroundlab_cuda.so.
 struct Kernels {
   decltype(&roundlab_cuda_error) error;

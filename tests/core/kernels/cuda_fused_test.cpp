@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/kernels/ops.h"
 #include "core/kernels/reference.h"
 #include "tests/core/kernels/cuda_kernels.h"
 #include "tests/core/kernels/group_rows.h"

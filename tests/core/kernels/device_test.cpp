@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "core/kernels/cuda/load.h"
 #include "core/kernels/device_attention.h"
 #include "core/kernels/ops.h"
 #include "core/kernels/token_nll.h"
@@ -63,16 +64,16 @@ TEST(DeviceTest, WhatKeepsTheCudaPartFromOpeningIsTold) {
   const std::string get =
       "; scripts/setup --cuda installs libtorch's CUDA part, or ROUNDLAB_LIBTORCH names the torch "
       "folder of a Python environment that has it";
-  EXPECT_EQ(CudaLoadProblem("/t/lib",
-                            "libcudnn.so.9: cannot open shared object file: No such file "
-                            "or directory"),
+  EXPECT_EQ(cuda::LoadProblem("/t/lib",
+                              "libcudnn.so.9: cannot open shared object file: No such file "
+                              "or directory"),
             "/t/lib/libtorch_cuda.so needs libcudnn.so.9, which is not installed" + get);
   EXPECT_EQ(
-      CudaLoadProblem("/t/lib", "/t/lib/libtorch_cuda.so: undefined symbol: _ZN2at3fooEv"),
+      cuda::LoadProblem("/t/lib", "/t/lib/libtorch_cuda.so: undefined symbol: _ZN2at3fooEv"),
       "/t/lib/libtorch_cuda.so is of another version than the libtorch this program runs with "
       "(/t/lib/libtorch_cuda.so: undefined symbol: _ZN2at3fooEv)" +
           get);
-  EXPECT_EQ(CudaLoadProblem("", "out of memory"),
+  EXPECT_EQ(cuda::LoadProblem("", "out of memory"),
             "libtorch_cuda.so can't be opened: out of memory");
 }
 

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace roundlab {
+
+/// Weights and the ranges that their asymmetric grids are made from: those of low low_factor and
+/// high high_factor, by reference::RangeGrid.
+struct RangeQuant {
+  at::Tensor weight;       ///< [groups, width] float32, contiguous
+  at::Tensor offset;       ///< the same, or undefined: 0
+  at::Tensor low;          ///< [groups] float32
+  at::Tensor high;         ///< [groups] float32
+  at::Tensor low_factor;   ///< [groups] float32, or undefined: 1
+  at::Tensor high_factor;  ///< as low_factor
+  double code_max = 15;
+  at::ScalarType scale_dtype = at::kFloat;
+};
+
+/// Steps that the backward pass takes itself, p <- p - step sign(gradient), in the pass that makes
+/// the gradient, which is then kept nowhere. 0: none, and gradients as usual.
+struct SignSteps {
+  double offset = 0;
+  double range = 0;         ///< of both factors, which are kept in [0, 1]
+  double offset_bound = 0;  ///< offsets are kept in +- this where it is above 0
+};
+
+}  // namespace roundlab
