@@ -21,8 +21,7 @@ struct ModelFields : ModelEntry {
     f.String("get", &get, "how to get it");
     StringList paths_field(&paths);
     f.Value("paths", paths_field, "under ROUNDLAB_MODELS", Presence::kRequired);
-    OptionalSection<ModelShape> shape_field(&shape);
-    f.Value("shape", shape_field, "its sizes, for estimates");
+    f.String("shape", &shape, "its sizes, for estimates: a name of NamedShapes()");
   }
   std::string licence;
 };
@@ -42,15 +41,6 @@ std::vector<std::string> ModelNames() {
 }
 
 }  // namespace
-
-void ModelShape::Fields(FieldVisitor& f) {
-  f.Int("layers", &layers, AtLeast(1), "decoder blocks", Presence::kRequired);
-  f.Int("hidden", &hidden, AtLeast(1), "width", Presence::kRequired);
-  f.Int("intermediate", &intermediate, AtLeast(1), "width of the MLP", Presence::kRequired);
-  f.Int("heads", &heads, AtLeast(1), "attention heads", Presence::kRequired);
-  f.Int("kv_heads", &kv_heads, AtLeast(1), "heads of keys and values", Presence::kRequired);
-  f.Int("vocab", &vocab, AtLeast(1), "tokens", Presence::kRequired);
-}
 
 const std::vector<ModelEntry>& ModelCatalogue() {
   static const std::vector<ModelEntry> kEntries = [] {

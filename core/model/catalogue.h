@@ -1,31 +1,16 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "core/config/fields.h"
-
 namespace roundlab {
-
-/// Sizes of a model that may not be here, for estimates.
-struct ModelShape {
-  std::int64_t layers = 0;
-  std::int64_t hidden = 0;
-  std::int64_t intermediate = 0;
-  std::int64_t heads = 0;
-  std::int64_t kv_heads = 0;
-  std::int64_t vocab = 0;
-  void Fields(FieldVisitor& f);
-};
 
 /// A name that configs use instead of a path: `models` of the catalogue (CatalogueFile).
 struct ModelEntry {
   std::string name;
   std::vector<std::string> paths;  ///< under ROUNDLAB_MODELS; the first that exists is taken
   std::string get;                 ///< how to get it, in a sentence
-  std::optional<ModelShape> shape;
+  std::string shape;               ///< its sizes where it is not there: one of NamedShapes(), or ""
 };
 
 /// Throws Error where the catalogue can't be read. Read once.

@@ -4,29 +4,13 @@
 
 #include "core/base/error.h"
 #include "core/model/catalogue.h"
-#include "core/model/families/llama.h"
+#include "core/model/shapes.h"
 #include "core/text/tokenizer/tokenizer.h"
 #include "experiments/cost/machine_probe.h"
 #include "experiments/run/open_model.h"
 #include "rounding/stages/round.h"
 
 namespace roundlab {
-namespace {
-
-ModelDescription FromShape(const ModelShape& shape) {
-  ModelDescription model;
-  UseLlamaPlans(&model);
-  model.layers = shape.layers;
-  model.hidden = shape.hidden;
-  model.intermediate = shape.intermediate;
-  model.heads = shape.heads;
-  model.kv_heads = shape.kv_heads;
-  model.head_dim = shape.hidden / shape.heads;
-  model.vocab = shape.vocab;
-  return model;
-}
-
-}  // namespace
 
 struct Estimator::Known {
   std::optional<ModelDescription> description;
@@ -63,7 +47,8 @@ const Estimator::Known& Estimator::Model(const std::string& name) {
   } catch (const Error&) {
     // Not here, or broken: preflight tells; its sizes may still be known.
     for (const ModelEntry& entry : ModelCatalogue()) {
-      if (entry.name == name && entry.shape) known->description = FromShape(*entry.shape);
+      if (entry.name == name && !entry.shape.empty())
+        known->description = DescribeShape(entry.shape);
     }
   }
   return *known;

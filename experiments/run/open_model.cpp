@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/folders.h"
 #include "core/model/catalogue.h"
 #include "core/model/loader.h"
 #include "core/model/random_source.h"
@@ -17,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kRandom = "random:";
 constexpr const char* kWeights = "weights.safetensors";
 
 const std::string& About(const StoredWeights& stored, const std::string& file, const char* key) {
@@ -71,12 +73,11 @@ OpenedModel OpenRun(const std::string& folder) {
 }  // namespace
 
 OpenedModel OpenModel(const std::string& name) {
-  constexpr const char* kRandom = "random:";
   if (name.starts_with(kRandom)) {
     OpenedModel random;
     random.original = std::make_shared<RandomSource>(name.substr(std::strlen(kRandom)), 0);
     random.model = random.original;
-    random.tokenizer = name;
+    random.tokenizer = TokenizerOf(name);
     return random;
   }
   const std::string path = ResolveModel(name);
@@ -89,6 +90,7 @@ OpenedModel OpenModel(const std::string& name) {
 }
 
 std::string TokenizerOf(const std::string& name) {
+  if (name.starts_with(kRandom)) return ConfigFolder() + "/lab/model";  // any ids will do
   const std::string path = ResolveModel(name);
   if (!fs::exists(path + "/run.json")) return path;
   const std::string file = path + "/" + kWeights;

@@ -18,8 +18,9 @@ struct OpenedModel {
 };
 
 /// name: of the catalogue, a folder or file, or the folder of a complete run, which has left
-/// weights.safetensors. Throws Error for what is missing, broken, or, of a run, made of other
-/// weights than its model has now.
+/// weights.safetensors, or "random:SHAPE" for random weights of a published shape (NamedShapes),
+/// whose texts the built-in tokenizer reads. Throws Error for what is missing, broken, or, of a
+/// run, made of other weights than its model has now.
 OpenedModel OpenModel(const std::string& name);
 
 /// Folder or file whose tokenizer belongs to `name`; looks at no weights.

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 
+#include "core/model/shapes.h"
 #include "tests/core/formats/format_files.h"
 
 namespace roundlab {
@@ -21,8 +22,14 @@ TEST(ModelCatalogueTest, HasTheNamesThatConfigsRelyOn) {
     EXPECT_EQ(models.count(name), 1U) << name;
   }
   ASSERT_EQ(models.count("llama-2-70b"), 1U);
-  ASSERT_TRUE(models.at("llama-2-70b")->shape);
-  EXPECT_EQ(models.at("llama-2-70b")->shape->layers, 80);
+  EXPECT_EQ(DescribeShape(models.at("llama-2-70b")->shape).layers, 80);
+}
+
+TEST(ModelCatalogueTest, ItsShapesAreKnown) {
+  for (const ModelEntry& entry : ModelCatalogue()) {
+    if (entry.shape.empty()) continue;
+    EXPECT_GT(DescribeShape(entry.shape).layers, 0) << entry.name;
+  }
 }
 
 TEST(ModelCatalogueTest, ModelsResolveByNameFolderOrPath) {

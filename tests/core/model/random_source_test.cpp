@@ -178,8 +178,8 @@ TEST(RandomSourceTest, ShapesHaveTheWeightsTheyAreKnownFor) {
 
 TEST(RandomSourceTest, UnknownShapesNameTheNearest) {
   const std::string message = ErrorOf([] { RandomSource("llama2-7", 0); });
-  EXPECT_EQ(
-      message.find("unknown shape 'llama2-7'; did you mean 'llama2-7b'? (known: bloom-560m, "), 0U)
+  EXPECT_EQ(message.find("unknown shape 'llama2-7'; did you mean 'llama2-7b'? (known: bloom-3b, "),
+            0U)
       << message;
 }
 

@@ -250,7 +250,8 @@ TEST_P(BadCommandTest, IsToldWithExitCode2) {
 const BadCommand kBadCommands[] = {
     {"UnknownCommand",
      {"rum", "c.yaml"},
-     "unknown command 'rum'; did you mean 'run'? (known: compare, describe, execute, list, plan, "
+     "unknown command 'rum'; did you mean 'run'? (known: bench, compare, describe, execute, list, "
+     "plan, "
      "quickstart, report, reproduce, run, score, slurm-task, table, tokenize, train, validate, "
      "world)"},
     {"UnknownFlag", {"run", "c.yaml", "--owt", "x"}, "command line: unrecognised option '--owt'"},
@@ -332,10 +333,13 @@ const BadCommand kBadCommands[] = {
      "there (config.json, model.safetensors, tokenizer.json)"},
     {"UnknownModel",
      {"tokenize", "--model", "smollm", "--text", "x"},
-     "model: unknown name 'smollm'; did you mean 'smollm2'? (known: babyllama-tok105, llama-13b, "
-     "llama-2-13b, llama-2-70b, llama-2-7b, llama-2-7b-chat, llama-3-8b-instruct, llama-30b, "
-     "llama-65b, llama-7b, mistral-7b-instruct-v0.2, mistral-7b-v0.1, neural-chat-7b-v3-1, "
-     "neural-chat-7b-v3-3, smollm2, stories260k, tinystories-656k); no such file or folder either"},
+     "model: unknown name 'smollm'; did you mean 'smollm2'? (known: babyllama-tok105, bloom-3b, "
+     "falcon-7b, gemma-2b, gemma-7b, gemma-7b-it, gpt-j-6b, llama-13b, llama-2-13b, "
+     "llama-2-70b, llama-2-7b, llama-2-7b-chat, llama-3-8b-instruct, llama-30b, llama-65b, "
+     "llama-7b, mistral-7b-instruct-v0.2, mistral-7b-v0.1, mixtral-8x7b-instruct-v0.1, "
+     "mixtral-8x7b-v0.1, neural-chat-7b-v3-1, neural-chat-7b-v3-3, opt-1.3b, opt-125m, "
+     "opt-2.7b, opt-6.7b, phi-2, smollm2, stories260k, tinystories-656k); no such file or folder "
+     "either"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Commands, BadCommandTest, ::testing::ValuesIn(kBadCommands),
