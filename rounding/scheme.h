@@ -60,6 +60,9 @@ class RoundingScheme {
   virtual bool Tunable() const { return true; }
   /// Whether the scheme can put weights on such a grid; Begin is not called with another.
   virtual bool Takes(GridKind grid) const { return grid != GridKind::kFloatZero; }
+  /// How its authors tune it, as options of a round stage in YAML ("steps: 2500\n..."): what a
+  /// config leaves out is taken from here, and what this leaves out is the stage's own default.
+  virtual const char* Tuning() const { return ""; }
   /// What Begin needs to find in LayerContext::inputs; anything but nothing needs calibration data.
   virtual LayerNeeds Uses() const { return {}; }
   /// Whether its states can live on a GPU. One-shot schemes that can't get their layers on the CPU.

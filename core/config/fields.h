@@ -98,11 +98,13 @@ std::string QuoteScalar(const std::string& text);
 /// `block` with `spaces` in front of each line.
 std::string Indent(const std::string& block, int spaces);
 
+/// Defaults are those of a new struct, or, where some hang on others, what Defaults() says.
 template <class Options>
 FieldsFunction FieldsOf(Options* options) {
   return {[options](FieldVisitor& f) { options->Fields(f); },
-          [](FieldVisitor& f) {
+          [options](FieldVisitor& f) {
             Options defaults;
+            if constexpr (requires { options->Defaults(); }) defaults = options->Defaults();
             defaults.Fields(f);
           }};
 }

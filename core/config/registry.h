@@ -96,6 +96,9 @@ class Registry {
 
   std::vector<std::string> Names() const { return Keys(entries_); }  ///< sorted
 
+  /// What a part is, in a line.
+  const std::string& Summary(const std::string& name) const { return entries_.at(name).summary; }
+
   /// The options reference of one part, for `roundlab describe` and the generated docs.
   std::string Describe(const std::string& name) const {
     const Entry& entry = entries_.at(name);

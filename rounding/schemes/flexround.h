@@ -13,8 +13,6 @@ namespace roundlab {
 /// weights move by several codes. The reference has one scale a row; here s1 is one a group and s3
 /// stays one a row. It starts from the min-max range, or, with its `clipping`, from that of range
 /// estimator `mse_2d`. Being an exponential, the first s1 is the range's scale but for a rounding.
-/// Meant for adam at lr 3e-3 (Llama 2 7B) over 5000 steps with schedule cosine, batch 2, loss
-/// sum_tokens, select last.
 class FlexRound : public RoundingScheme {
  public:
   struct Options {
@@ -24,6 +22,11 @@ class FlexRound : public RoundingScheme {
   };
   explicit FlexRound(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  /// That of Llama 2 7B.
+  const char* Tuning() const override {
+    return "optimizer: {type: adam, lr: 0.003}\nschedule: cosine\nloss: sum_tokens\nsteps: 5000\n"
+           "batch: 2\nselect: last\n";
+  }
 
  private:
   Options options_;

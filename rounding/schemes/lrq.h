@@ -14,7 +14,7 @@ namespace roundlab {
 /// The reference's rank is 1024, or 2048 where out and in are at least 8192; FFN matrices of its
 /// models fall back to FlexRound: one side at most 4096 and the other above, or 8192 x 8192. Rank 0
 /// means that rule; smaller matrices, which the reference can't take, get min(out, in). Groups as
-/// in FlexRound. Meant for adam at lr 9e-4 (Llama 2 7B), otherwise tuned as FlexRound.
+/// in FlexRound.
 class Lrq : public RoundingScheme {
  public:
   struct Options {
@@ -27,6 +27,11 @@ class Lrq : public RoundingScheme {
   };
   explicit Lrq(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  /// That of Llama 2 7B.
+  const char* Tuning() const override {
+    return "optimizer: {type: adam, lr: 0.0009}\nschedule: cosine\nloss: sum_tokens\nsteps: 5000\n"
+           "batch: 2\nselect: last\n";
+  }
 
   /// What rank 0 means for a matrix [out, in], and whether the reference tunes it with FlexRound.
   static std::int64_t PublishedRank(std::int64_t out, std::int64_t in);

@@ -11,7 +11,7 @@ namespace roundlab {
 /// offsets:
 ///   s = c s0, rounded and floored as MakeGrid does,   w^ = s clamp(round(w / s + V), -n, n - 1)
 /// As in the reference, other grids are rounded by SignRound, whose options these also are.
-/// Meant for sign_sgd with lr = 1 / steps and, below 4 bits, loss trimmed_mse.
+/// Below 4 bits the reference tunes with loss trimmed_mse, which a config must say here.
 class SignRoundV2 : public RoundingScheme {
  public:
   struct Options {
@@ -24,6 +24,7 @@ class SignRoundV2 : public RoundingScheme {
   };
   explicit SignRoundV2(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  const char* Tuning() const override { return "lr_times_steps: 1\n"; }
   bool Tunable() const override { return options_.tune_offset || options_.tune_scale; }
   LayerNeeds Uses() const override;
 

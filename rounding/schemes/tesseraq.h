@@ -19,9 +19,7 @@ namespace roundlab {
 /// between them, (max - min) at least 1e-5, and z clamped to [0, Q], as the reference does
 /// (`own_range`); sym grids, and asym ones with `own_range: false`, are MakeGrid's on the stage's
 /// range, for instance that of a clip search, from which the paper starts. `scale_decay` is a term
-/// scale_decay / 2 sum(v^2) of the loss, which is Adam's weight decay where loss_scale is 1. Meant
-/// for adam at lr 5e-4, 250 steps a stage, schedule constant, batch 2, loss sum_squares, loss_scale
-/// 1, select last.
+/// scale_decay / 2 sum(v^2) of the loss, which is Adam's weight decay where loss_scale is 1.
 class TesseraQ : public RoundingScheme {
  public:
   struct Options {
@@ -34,6 +32,11 @@ class TesseraQ : public RoundingScheme {
   };
   explicit TesseraQ(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  /// 250 steps for each of ten thresholds.
+  const char* Tuning() const override {
+    return "optimizer: {type: adam, lr: 0.0005}\nschedule: constant\nloss: sum_squares\n"
+           "loss_scale: 1\nsteps: 2500\nbatch: 2\nselect: last\n";
+  }
   bool StraightThrough() const override { return false; }
 
  private:

@@ -55,10 +55,37 @@ void AddNeeds(const LayerNeeds& layer, StageNeeds* needs) {
   kinds = kinds | layer.inputs;
 }
 
+TuneOptions TuningOf(const RoundingRecipe& scheme) {
+  TuneOptions tune;
+  const std::string text = scheme.make ? scheme.make()->Tuning() : "";
+  if (text.empty()) return tune;
+  std::vector<Diagnostic> diagnostics;
+  ReadFields(ParseYaml(text, "builtin"), scheme.type, FieldsOf(&tune), &diagnostics);
+  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
+  return tune;
+}
+
+/// Comes before the options of tuning: their defaults are the scheme's.
+class SchemeField : public PartField<RoundingScheme> {
+ public:
+  explicit SchemeField(RoundOptions* options)
+      : PartField(&options->scheme, RoundingSchemes()), options_(options) {}
+  void Read(const ConfigNode& node, const std::string& path,
+            std::vector<Diagnostic>* diagnostics) override {
+    PartField::Read(node, path, diagnostics);
+    options_->tune = TuningOf(options_->scheme);
+  }
+
+ private:
+  RoundOptions* options_;
+};
+
 }  // namespace
 
+RoundOptions RoundOptions::Defaults() const { return {{}, TuningOf(scheme)}; }
+
 void RoundOptions::Fields(FieldVisitor& f) {
-  PartField scheme_field(&scheme, RoundingSchemes());
+  SchemeField scheme_field(this);
   f.Value("scheme", scheme_field, "how codes are chosen", Presence::kRequired);
   tune.Fields(f);
   f.Rule([this]() -> std::string {

@@ -16,6 +16,8 @@ struct RoundOptions {
   RoundingRecipe scheme;
   TuneOptions tune;
   void Fields(FieldVisitor& f);
+  /// Of this scheme: see RoundingScheme::Tuning.
+  RoundOptions Defaults() const;
   /// Without what the scheme has no use for: how a scheme without parameters would be tuned.
   RoundOptions Used() const;
 };
