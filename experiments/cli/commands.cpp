@@ -21,6 +21,7 @@
 #include "experiments/tables/ablation.h"
 #include "experiments/tables/cell.h"
 #include "experiments/tables/table.h"
+#include "rounding/methods_doc.h"
 
 namespace roundlab {
 namespace {
@@ -230,7 +231,11 @@ int DescribeCommand(const CommandLine& line) {
     Print(ModelsMarkdown());
     return 0;
   }
-  RequireArguments(line, 2, "KIND NAME, or: roundlab describe all, describe models");
+  if (line.arguments.size() == 1 && line.arguments[0] == "methods") {
+    Print(MethodsMarkdown());
+    return 0;
+  }
+  RequireArguments(line, 2, "KIND NAME, or: roundlab describe all, models or methods");
   Print(DescribePart(line.arguments[0], line.arguments[1]));
   return 0;
 }
