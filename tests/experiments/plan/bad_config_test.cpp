@@ -60,7 +60,7 @@ const BadConfig kBadConfigs[] = {
      "c.yaml:2:41: pipeline.0.scheme.type: unknown rounding scheme 'signrund'; did you mean "
      "'signround'? "
      "(known: adaround, aquant, easyquant, flexround, gptq, hqq, lrq, omniquant, rtn, signround, "
-     "signround_v2, stochastic, tesseraq)"},
+     "signround_v2, squeezellm, stochastic, tesseraq)"},
     {"UnknownStage", "model: m/\npipeline: [{type: rond}]\n",
      "c.yaml:2:19: pipeline.0.type: unknown stage 'rond'; did you mean 'round'? (known: "
      "awq_scale, bias_correction, lorc, round, scale_refit)"},
@@ -325,7 +325,7 @@ const BadCommand kBadCommands[] = {
     {"UnknownPart",
      {"describe", "scheme", "rnt"},
      "unknown scheme 'rnt'; did you mean 'rtn'? (known: adaround, aquant, easyquant, flexround, "
-     "gptq, hqq, lrq, omniquant, rtn, signround, signround_v2, stochastic, tesseraq)"},
+     "gptq, hqq, lrq, omniquant, rtn, signround, signround_v2, squeezellm, stochastic, tesseraq)"},
     {"ScoreWithoutModel", {"score", "--text", "x"}, "usage: roundlab score --model MODEL ..."},
     {"ScoreOfNothing",
      {"score", "--model", "tinystories-656k"},
