@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <filesystem>
 #include <span>
 
 #include "core/base/error.h"
-#include "core/formats/gguf_checkpoint.h"
-#include "core/formats/hf_checkpoint.h"
 
 namespace roundlab {
 namespace {
@@ -51,17 +48,6 @@ void Checkpoint::Read(std::string_view name, std::vector<std::int64_t>* shape,
   out->resize(tensor == nullptr ? 0 : static_cast<std::size_t>(tensor->ElementCount()));
   Read(name, std::span<float>(*out));
   *shape = tensor->shape;
-}
-
-std::unique_ptr<Checkpoint> OpenCheckpoint(const std::string& path) {
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(status)) {
-    throw Error(path + ": cannot open: " + (error ? error.message() : "No such file or directory"));
-  }
-  if (std::filesystem::is_directory(status)) return OpenHfFolder(path);
-  if (std::filesystem::path(path).extension() == ".gguf") return OpenGgufCheckpoint(path);
-  throw Error(path + ": not a model: expected a folder with safetensors or a .gguf file");
 }
 
 }  // namespace roundlab

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,10 +34,6 @@ class Checkpoint {
   /// Find, throwing Error("<file>: tensor 'x' is missing").
   const TensorView& Get(std::string_view name, const std::string& file) const;
 };
-
-/// Opens a folder or a .gguf file. Throws Error: no such path, folder without safetensors, shard
-/// named by the index missing, tensor of the index not in its shard, a tensor in two shards.
-std::unique_ptr<Checkpoint> OpenCheckpoint(const std::string& path);
 
 /// What both kinds of checkpoint do to read a tensor: `tensor` decoded to float32 into `out`.
 /// Throws Error("<file>: tensor 'x' holds NaN at element 17"), or infinity.

@@ -5,19 +5,13 @@
 #include <map>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
+#include "core/formats/gguf_value.h"
 #include "core/formats/mapped_file.h"
 #include "core/formats/tensor_view.h"
 
 namespace roundlab {
-
-/// A metadata value of a GGUF file; arrays are of one of these element kinds. Stored unsigned types
-/// are uint64, signed ones int64, float32 and float64 double; arrays of any integers are int64.
-using GgufValue =
-    std::variant<bool, std::int64_t, std::uint64_t, double, std::string, std::vector<std::int64_t>,
-                 std::vector<double>, std::vector<std::string>, std::vector<bool>>;
 
 /// A GGUF file, version 2 or 3, little-endian (ggml docs/gguf.md). Tensor names are the file's own
 /// ("blk.0.attn_q.weight"); shapes are turned to row-major, outermost first.

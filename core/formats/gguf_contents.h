@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/formats/gguf.h"
+#include "core/formats/gguf_value.h"
 #include "core/formats/tensor_view.h"
 
 namespace roundlab {

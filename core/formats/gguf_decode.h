@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "core/formats/tensor_view.h"
+#include "core/formats/element_type.h"
 
 namespace roundlab {
 

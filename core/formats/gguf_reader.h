@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/formats/gguf.h"
+#include "core/formats/gguf_value.h"
 
 namespace roundlab {
 

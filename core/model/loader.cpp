@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/hash.h"
+#include "core/formats/open_checkpoint.h"
 #include "core/model/families.h"
 
 namespace roundlab {

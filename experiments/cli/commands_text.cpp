@@ -11,7 +11,7 @@
 #include "core/model/catalogue.h"
 #include "core/model/model.h"
 #include "core/text/data/dataset.h"
-#include "core/text/tokenizer/tokenizer.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "experiments/cli/commands.h"
 #include "experiments/run/open_model.h"
 

@@ -5,6 +5,7 @@
 
 #include "core/base/hash.h"
 #include "core/text/data/builtin_data.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 
 namespace roundlab {
 namespace {

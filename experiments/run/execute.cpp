@@ -20,6 +20,7 @@
 #include "core/metrics/tensorboard_file.h"
 #include "core/model/catalogue.h"
 #include "core/model/model.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "experiments/run/calibration_cache.h"
 #include "experiments/run/commit.h"
 #include "experiments/run/judged_model.h"

@@ -9,7 +9,7 @@
 #include "core/base/error.h"
 #include "core/model/catalogue.h"
 #include "core/text/data/calibration.h"
-#include "core/text/tokenizer/tokenizer.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "experiments/run/open_model.h"
 
 namespace roundlab {

@@ -24,7 +24,7 @@
 #include "core/text/data/builtin_data.h"
 #include "core/text/data/calibration.h"
 #include "core/text/tokenizer/bpe_trainer.h"
-#include "core/text/tokenizer/tokenizer.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "eval/perplexity.h"
 #include "experiments/run/commit.h"
 #include "experiments/train/train_checkpoint.h"

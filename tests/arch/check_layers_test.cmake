@@ -64,6 +64,8 @@ expect("a circle of files: eval/a -> eval/b -> eval/c -> and so on"
 expect("a circle of files: rounding/pipeline -> rounding/schemes/x -> and so on"
   rounding/pipeline.h "// empty" rounding/pipeline.cpp "#include \"rounding/schemes/x.h\""
   rounding/schemes/x.h "#include \"rounding/pipeline.h\"")
+expect("a circle of files: core/text/unicode/a -> core/text/unicode/b -> and so on"
+  core/text/unicode/a.h "#include \"core/text/unicode/b.h\"" core/text/unicode/b.h "#include \"core/text/unicode/a.h\"")
 file(REMOVE_RECURSE ${TREE})
 if(failures)
   message(FATAL_ERROR "check_layers.cmake:${failures}")

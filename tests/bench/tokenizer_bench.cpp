@@ -7,7 +7,7 @@
 #include <iterator>
 #include <string>
 
-#include "core/text/tokenizer/tokenizer.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "tests/support/shared_data.h"
 
 namespace roundlab {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/metrics/run_record.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "eval/perplexity.h"
 #include "tests/core/formats/format_files.h"
 #include "tests/support/shared_data.h"

@@ -10,7 +10,7 @@
 #include "core/model/model.h"
 #include "core/text/data/builtin_data.h"
 #include "core/text/tokenizer/bpe_trainer.h"
-#include "core/text/tokenizer/tokenizer.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "eval/perplexity.h"
 #include "eval/zero_shot.h"
 

@@ -10,6 +10,7 @@
 
 #include "core/base/folders.h"
 #include "core/metrics/run_record.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "eval/harness.h"
 #include "eval/likelihood.h"
 #include "eval/task_metrics.h"

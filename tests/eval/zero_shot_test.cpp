@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/metrics/run_record.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "eval/harness.h"
 #include "tests/core/formats/format_files.h"
 #include "tests/support/shared_data.h"

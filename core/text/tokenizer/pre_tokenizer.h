@@ -6,15 +6,10 @@
 #include <string_view>
 #include <vector>
 
+#include "core/text/tokenizer/split_parts.h"
 #include "core/text/unicode/regex.h"
 
 namespace roundlab {
-
-/// One of the stretches that a text is cut into; each becomes tokens on its own.
-struct Piece {
-  std::string_view text;  ///< not empty
-  bool at_start;          ///< begins where the whole text begins
-};
 
 /// The pieces of a text in order. `arena` owns what had to be rewritten.
 struct Pieces {
@@ -32,10 +27,6 @@ class PreTokenizer {
   virtual ~PreTokenizer() = default;
   virtual void Apply(Pieces* pieces) const = 0;
 };
-
-/// What becomes of the matches that cut a text: an own piece each, nothing, the end of the piece
-/// before, the beginning of the piece behind, or one piece for matches that touch.
-enum class SplitBehavior { kIsolated, kRemoved, kMergedWithPrevious, kMergedWithNext, kContiguous };
 
 enum class PrependScheme { kAlways, kFirst, kNever };
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,13 +30,5 @@ class Tokenizer {
   virtual std::optional<std::int32_t> EosId() const = 0;
   virtual std::string Kind() const = 0;  ///< "byte-level bpe (tokenizer.json)", for the provenance
 };
-
-/// The tokenizer of a model folder (tokenizer.json, else tokenizer.model, else vocab.json with
-/// merges.txt, else tekken.json) or of a .gguf file. Throws Error naming the file and what is wrong
-/// or unsupported.
-std::unique_ptr<Tokenizer> LoadTokenizer(const std::string& path);
-
-/// The names of all files of a folder that decide what LoadTokenizer makes of it.
-std::vector<std::string> TokenizerFileNames();
 
 }  // namespace roundlab

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/text/unicode/unicode.h"
+#include "core/text/unicode/unicode_tables.h"
 
 namespace roundlab {
 namespace {

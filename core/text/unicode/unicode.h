@@ -1,25 +1,14 @@
 #pragma once
 
-#include <span>
 #include <string>
 #include <string_view>
 
 namespace roundlab {
 
-/// A run of code points, both ends included, of one general category ("Lu", "Nd", ...).
-struct UnicodeRange {
-  char32_t first;
-  char32_t last;
-  const char* category;
-};
-
 /// The Hugging Face library asks several Unicode versions at once: Oniguruma and the Rust `regex`
 /// crate 16.0, the Rust standard library 17.0, its punctuation table 8.0, its normalizer 9.0. The
 /// functions below give its answers; the tables behind them were read off the library itself
 /// (tokenizers 0.23.3) code point by code point.
-
-/// Code points of Unicode 16.0 that PCRE2 10.42 (Unicode 14.0) does not know, sorted.
-std::span<const UnicodeRange> NewerThanPcre2();
 
 /// General category as of Unicode 16.0, "Lu", "Cn", ...
 std::string_view GeneralCategory(char32_t code_point);

@@ -1,7 +1,5 @@
 #include "core/text/unicode/unicode_tables.h"
 
-#include "core/text/unicode/unicode.h"
-
 namespace roundlab {
 namespace {
 

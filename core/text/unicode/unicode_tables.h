@@ -4,6 +4,16 @@
 
 namespace roundlab {
 
+/// A run of code points, both ends included, of one general category ("Lu", "Nd", ...).
+struct UnicodeRange {
+  char32_t first;
+  char32_t last;
+  const char* category;
+};
+
+/// Code points of Unicode 16.0 that PCRE2 10.42 (Unicode 14.0) does not know, sorted.
+std::span<const UnicodeRange> NewerThanPcre2();
+
 struct CodePointRange {
   char32_t first;
   char32_t last;

@@ -1,4 +1,4 @@
-#include "core/formats/checkpoint.h"
+#include "core/formats/open_checkpoint.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -5,6 +5,7 @@
 
 #include <numeric>
 
+#include "core/formats/open_checkpoint.h"
 #include "tests/core/formats/format_files.h"
 #include "tests/core/formats/gguf_builder.h"
 #include "tests/core/formats/tensor_values.h"

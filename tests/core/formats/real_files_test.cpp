@@ -5,7 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "core/formats/checkpoint.h"
+#include "core/formats/open_checkpoint.h"
 #include "core/formats/safetensors.h"
 #include "tests/core/formats/format_files.h"
 #include "tests/core/formats/tensor_values.h"

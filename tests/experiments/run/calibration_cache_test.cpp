@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "tests/core/formats/format_files.h"
 
 namespace roundlab {

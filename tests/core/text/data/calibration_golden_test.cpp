@@ -2,6 +2,7 @@
 #include <sstream>
 
 #include "core/text/data/calibration.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "tests/core/text/text_test_support.h"
 
 namespace roundlab {

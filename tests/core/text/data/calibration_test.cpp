@@ -6,6 +6,7 @@
 
 #include "core/base/hash.h"
 #include "core/base/random.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "tests/core/formats/format_files.h"
 #include "tests/support/shared_data.h"
 

@@ -2,6 +2,7 @@
 // pre-tokenizer goes by its name there.
 #include <map>
 
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "tests/core/formats/gguf_builder.h"
 #include "tests/core/text/text_test_support.h"
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "tests/core/formats/gguf_builder.h"
 #include "tests/core/text/text_test_support.h"
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <sstream>
 
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "tests/core/text/text_test_support.h"
 
 namespace roundlab {

@@ -3,6 +3,7 @@
 #include <random>
 
 #include "core/text/tokenizer/bpe_tokenizer.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "core/text/tokenizer/space_mark.h"
 #include "core/text/tokenizer/spm.h"
 #include "tests/core/text/text_test_support.h"

@@ -1,5 +1,6 @@
 // sentencepiece_cases.jsonl: folders of a tokenizer.model with the files beside it and the ids that
 // transformers 5.23.0 reads with them, made by make_sentencepiece_cases.py.
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "tests/core/text/text_test_support.h"
 
 namespace roundlab {

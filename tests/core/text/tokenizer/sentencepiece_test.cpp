@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "tests/core/text/text_test_support.h"
 
 namespace roundlab {

@@ -1,5 +1,6 @@
 #include "core/text/tokenizer/tiktoken.h"
 
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "tests/core/text/text_test_support.h"
 
 namespace roundlab {

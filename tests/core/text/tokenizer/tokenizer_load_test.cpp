@@ -1,3 +1,4 @@
+#include "core/text/tokenizer/load_tokenizer.h"
 #include "tests/core/text/text_test_support.h"
 
 namespace roundlab {

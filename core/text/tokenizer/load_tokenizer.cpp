@@ -1,4 +1,4 @@
-#include "core/text/tokenizer/tokenizer.h"
+#include "core/text/tokenizer/load_tokenizer.h"
 
 #include <filesystem>
 
