@@ -154,7 +154,7 @@ class BlockBench {
   std::int64_t group_;
   std::unique_ptr<DecoderBlock> block_;
   RopeTable rope_;
-  ReconstructionUnit unit_;
+  Reconstruction unit_;
   UnitData data_;
 };
 

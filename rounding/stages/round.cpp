@@ -27,7 +27,7 @@ TunerHooks HooksOf(UnitWork* work) {
   return hooks;
 }
 
-void Report(const ReconstructionUnit& unit, const UnitResult& result, UnitWork* work) {
+void Report(const Reconstruction& unit, const UnitResult& result, UnitWork* work) {
   const std::string prefix = "units/" + unit.name + "/";
   MetricSink* sink = work->sink();
   sink->Array(prefix + "loss_before", {1}, {result.loss_before});
@@ -178,8 +178,8 @@ void RoundStage::RoundOneShot(UnitWork* work) const {
 
 void RoundStage::TuneBlocks(UnitWork* work) const {
   const Unit& blocks = work->unit();
-  const ReconstructionUnit unit{blocks.name(), work->Slots(),
-                                [&](const at::Tensor& x) { return blocks.Forward(x); }};
+  const Reconstruction unit{blocks.name(), work->Slots(),
+                            [&](const at::Tensor& x) { return blocks.Forward(x); }};
   std::vector<LayerContext> contexts;
   std::vector<std::unique_ptr<LayerRounding>> layers;
   for (LinearSlot* slot : unit.slots) {
@@ -235,7 +235,7 @@ void RoundStage::TuneLinears(UnitWork* work) const {
       data.targets = slot->Forward(original);
     }
     original.reset();
-    const ReconstructionUnit unit{
+    const Reconstruction unit{
         slot->name, {slot}, [slot](const at::Tensor& x) { return slot->Forward(x); }};
     const LayerContext context = work->Context(*slot, scheme_->Uses());
     std::vector<std::unique_ptr<LayerRounding>> layers;

@@ -32,7 +32,7 @@ struct BadLoss {
   double loss;
 };
 
-std::string LossText(const ReconstructionUnit& unit, double loss) {
+std::string LossText(const Reconstruction& unit, double loss) {
   // A NaN's sign is the machine's, and to_string would print it.
   return unit.name + ": loss " + (std::isnan(loss) ? "nan" : std::to_string(loss));
 }
@@ -40,8 +40,8 @@ std::string LossText(const ReconstructionUnit& unit, double loss) {
 /// One unit being tuned: parameters, optimizer, best state.
 class Tuning {
  public:
-  Tuning(const ReconstructionUnit& unit, const UnitData& data, Tuned* tuned,
-         const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks)
+  Tuning(const Reconstruction& unit, const UnitData& data, Tuned* tuned, const TuneOptions& options,
+         std::uint64_t seed, const TunerHooks& hooks)
       : unit_(unit),
         data_(data),
         tuned_(*tuned),
@@ -230,7 +230,7 @@ class Tuning {
   }
 
   static constexpr int kMostRollbacks = 10;
-  const ReconstructionUnit& unit_;
+  const Reconstruction& unit_;
   const UnitData& data_;
   Tuned& tuned_;
   const TuneOptions& options_;
@@ -254,7 +254,7 @@ class Tuning {
 };
 
 /// The weights chosen, installed, and what they lose over all rows.
-double Harden(const ReconstructionUnit& unit, const UnitData& data, Tuned* tuned,
+double Harden(const Reconstruction& unit, const UnitData& data, Tuned* tuned,
               const TuneOptions& options, const at::Tensor& outputs) {
   tuned->Install(Hardness::kHard);
   return FullLoss(unit, data, options, outputs);
@@ -262,7 +262,7 @@ double Harden(const ReconstructionUnit& unit, const UnitData& data, Tuned* tuned
 
 }  // namespace
 
-double FullLoss(const ReconstructionUnit& unit, const UnitData& data, const TuneOptions& options,
+double FullLoss(const Reconstruction& unit, const UnitData& data, const TuneOptions& options,
                 const at::Tensor& outputs) {
   const at::NoGradGuard no_grad;
   const auto loss = options.loss.make();
@@ -278,7 +278,7 @@ double FullLoss(const ReconstructionUnit& unit, const UnitData& data, const Tune
   return sum.item<double>() / static_cast<double>(rows);
 }
 
-UnitResult TuneUnit(const ReconstructionUnit& unit, const UnitData& data, Tuned* tuned,
+UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tuned,
                     const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks) {
   UnitResult result;
   result.loss_before = Harden(unit, data, tuned, options, {});
@@ -303,7 +303,7 @@ UnitResult TuneUnit(const ReconstructionUnit& unit, const UnitData& data, Tuned*
   return result;
 }
 
-UnitResult TuneUnit(const ReconstructionUnit& unit, const UnitData& data,
+UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data,
                     const std::vector<std::unique_ptr<LayerRounding>>& layers,
                     const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks) {
   RoundedLayers rounded(unit.slots, layers);

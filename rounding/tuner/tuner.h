@@ -18,7 +18,7 @@
 namespace roundlab {
 
 /// A part of the model whose outputs are to be reproduced: one linear layer, one block or several.
-struct ReconstructionUnit {
+struct Reconstruction {
   std::string name;                ///< "block_3", "blocks_4-5", "model.layers.0.mlp.up_proj"
   std::vector<LinearSlot*> slots;  ///< the layers that are rounded
   std::function<at::Tensor(const at::Tensor&)> forward;  ///< inputs of some rows -> outputs
@@ -52,17 +52,17 @@ struct TunerHooks {
 /// the state chosen installed. All draws come from `seed`: the same arguments and thread count give
 /// the same weights. Throws Diverged where a loss is not finite and the policy is `stop`, and
 /// whatever the policy where that of the state it starts from is not.
-UnitResult TuneUnit(const ReconstructionUnit& unit, const UnitData& data, Tuned* tuned,
+UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tuned,
                     const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks);
 
 /// The same for the layers of a unit, one state each of unit.slots; gives UnitResult::weights.
-UnitResult TuneUnit(const ReconstructionUnit& unit, const UnitData& data,
+UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data,
                     const std::vector<std::unique_ptr<LayerRounding>>& layers,
                     const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks);
 
 /// Mean of the stage's loss over all rows, in portions of options.batch, with the slots as they
 /// are. `outputs`, where defined, gets what the unit puts out.
-double FullLoss(const ReconstructionUnit& unit, const UnitData& data, const TuneOptions& options,
+double FullLoss(const Reconstruction& unit, const UnitData& data, const TuneOptions& options,
                 const at::Tensor& outputs = {});
 
 }  // namespace roundlab

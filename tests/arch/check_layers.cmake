@@ -32,7 +32,6 @@ set(may_experiments/run     core rounding eval experiments/plan)
 set(may_experiments/cost    core rounding eval experiments/plan experiments/run)
 set(may_experiments/tables  core eval experiments/plan experiments/run)
 set(may_experiments/report  core rounding experiments/plan experiments/run experiments/tables)
-set(may_experiments/bench   core rounding)
 set(may_experiments/train   core optimizers eval experiments/plan experiments/run)
 set(may_experiments/cli     core optimizers rounding eval experiments)
 # Only the tuner (and its options) sees how codes are moved: a scheme can't know its optimizer.

@@ -39,8 +39,8 @@ void SignRoundStep(benchmark::State& state) {
   const ModelDescription d = bench::SmolLm2Shape();
   const auto block = bench::RandomBlock(d);
   const RopeTable rope = MakeRopeTable(d.rope, d.head_dim, kTuneSeq);
-  const ReconstructionUnit unit{"block_0", block->Linears(),
-                                [&](const at::Tensor& x) { return block->Forward(x, rope); }};
+  const Reconstruction unit{"block_0", block->Linears(),
+                            [&](const at::Tensor& x) { return block->Forward(x, rope); }};
   const auto scheme = RoundingSchemes().FromText("type: signround").make();
   const auto range = RangeEstimators().FromText("type: minmax").make();
   std::vector<std::unique_ptr<LayerRounding>> layers;

@@ -1,16 +1,11 @@
 #pragma once
 
-#include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
-#include <c10/core/GradMode.h>
-
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "core/base/error.h"
 #include "rounding/scheme.h"
+#include "tests/rounding/random_layer.h"
 
 namespace roundlab::testing {
 
@@ -42,67 +37,6 @@ inline std::vector<std::string> SchemeRecipes() {
   recipes.emplace_back("type: gptq\nasymmetric: true");
   recipes.emplace_back("type: hqq\nround_zero: always\nearly_stop: false");
   return recipes;
-}
-
-/// Normal weights, some rows scaled, one row all positive.
-inline at::Tensor RandomWeight(std::int64_t out, std::int64_t in, std::uint64_t seed) {
-  at::Generator generator = at::detail::createCPUGenerator(seed);
-  at::Tensor weight = at::randn({out, in}, generator, at::TensorOptions(at::kFloat)) * 0.1;
-  weight[0] *= 8;
-  weight[1] = weight[1].abs() + 0.01;
-  return weight;
-}
-
-/// What 50 tokens of `in` channels say, the sizes of which differ and which lean on each other.
-inline std::shared_ptr<const InputStatistics> RandomInputs(std::int64_t in, std::uint64_t seed) {
-  at::Generator generator = at::detail::createCPUGenerator(seed);
-  const auto normal = [&](at::IntArrayRef shape) {
-    return at::randn(shape, generator, at::TensorOptions(at::kFloat));
-  };
-  const at::Tensor x =
-      at::mm(normal({50, in}), normal({in, in}) * 0.2 + at::eye(in)) * at::linspace(0.2, 3, in);
-  auto inputs = std::make_shared<InputStatistics>();
-  inputs->tokens = 50;
-  inputs->mean = x.mean(0);
-  inputs->absolute_mean = x.abs().mean(0);
-  inputs->absolute_max = x.abs().amax(0);
-  inputs->square_mean = x.square().mean(0);
-  inputs->second_moment = at::mm(x.t(), x);
-  inputs->cross_moment = at::mm(normal({50, in}).t(), x) * 0.1;
-  inputs->sample = x;
-  return inputs;
-}
-
-inline LayerContext MakeLayer(const at::Tensor& weight, const QuantSpec& spec,
-                              std::uint64_t seed = 7) {
-  LayerContext layer{"layer", weight, spec, {}, seed};
-  layer.range = MinMaxRange(layer.Layout().Split(weight));
-  layer.inputs = RandomInputs(weight.size(1), 3);
-  layer.fisher = weight.square() * layer.inputs->square_mean;
-  return layer;
-}
-
-inline std::unique_ptr<LayerRounding> BeginLayer(const std::string& recipe,
-                                                 const LayerContext& context) {
-  return RoundingSchemes().FromText(recipe).make()->Begin(context);
-}
-
-/// "offset1 range2 ": names of a scheme's parameter groups and how many tensors each has.
-inline std::string GroupNames(const std::string& recipe, const LayerContext& context) {
-  std::string names;
-  for (const ParameterGroup& group : BeginLayer(recipe, context)->Parameters()) {
-    names += group.name + std::to_string(group.tensors.size()) + " ";
-  }
-  return names;
-}
-
-/// Tensor i of a parameter group.
-inline at::Tensor ParameterOf(LayerRounding& layer, const std::string& name, std::size_t i = 0) {
-  for (const ParameterGroup& group : layer.Parameters()) {
-    if (group.name == name) return group.tensors.at(i);
-  }
-  ROUNDLAB_CHECK(false, "no group " + name);
-  return {};
 }
 
 inline std::string ToString(const QuantSpec& spec) {
@@ -138,52 +72,6 @@ inline void ForAllSpecs(const std::function<void(const QuantSpec&, std::int64_t 
       }
     }
   }
-}
-
-/// Moves the parameters as an optimizer with a random loss would.
-inline void RandomMove(LayerRounding* layer, at::Generator generator) {
-  const c10::NoGradGuard no_grad;
-  for (const ParameterGroup& group : layer->Parameters()) {
-    for (const at::Tensor& p : group.tensors) {
-      p.add_(at::randn(p.sizes(), generator, p.options()), 0.15);
-    }
-  }
-}
-
-/// Moves and projects: after it V, the range factors and logits are away from their start.
-inline void RandomSteps(LayerRounding* layer, std::uint64_t seed, int steps) {
-  at::Generator generator = at::detail::createCPUGenerator(seed);
-  for (int step = 0; step < steps; ++step) {
-    RandomMove(layer, generator);
-    layer->Project(0.5);
-  }
-}
-
-/// Same bits, so that a zero of another sign or a NaN counts as different.
-inline bool SameBits(const at::Tensor& a, const at::Tensor& b) {
-  return a.sizes() == b.sizes() &&
-         at::equal(a.detach().contiguous().view(at::kInt), b.detach().contiguous().view(at::kInt));
-}
-
-/// All parts the same bits, or absent in both.
-inline bool SameWeights(QuantizedWeight a, QuantizedWeight b) {
-  const auto of_a = a.Parts();
-  const auto of_b = b.Parts();
-  for (std::size_t i = 0; i < of_a.size(); ++i) {
-    const at::Tensor& one = *of_a[i].tensor;
-    const at::Tensor& two = *of_b[i].tensor;
-    if (one.defined() != two.defined()) return false;
-    if (!one.defined()) continue;
-    if (one.is_floating_point() ? !SameBits(one, two) : !at::equal(one, two)) return false;
-  }
-  return true;
-}
-
-inline QuantizedWeight CopyOf(QuantizedWeight weight) {
-  for (const QuantizedWeight::Part& part : weight.Parts()) {
-    if (part.tensor->defined()) *part.tensor = part.tensor->clone();
-  }
-  return weight;
 }
 
 }  // namespace roundlab::testing

@@ -1,43 +1,83 @@
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <iterator>
+#include <sstream>
 #include <string>
 #include <vector>
 
-#include "tests/rounding/golden_block.h"
-#include "tests/support/shared_data.h"
-#include "tests/support/tensor_matchers.h"
+#include "tests/rounding/block_replay.h"
 
 namespace roundlab {
 namespace {
 
+using testing::BlockReplay;
+using testing::BlockShape;
 using testing::GoldenTensor;
-using testing::SignRoundGolden;
-using testing::SignRoundReplay;
+using testing::MetadataNumber;
 using testing::TensorNear;
 
-const SignRoundGolden kBabyLlama = {"babyllama-tok105.L2", 1e-5};
-const SignRoundGolden kTinyStories = {"TinyStories-656K.L1", 1e-6};  // losses of about 8
+/// A model's entries in the file, and what the file does not say of it.
+struct SignRoundGolden {
+  std::string model;
+  BlockShape shape;
+};
+
+const SignRoundGolden kBabyLlama = {"babyllama-tok105.L2", {8, 4, 1e-5}};
+const SignRoundGolden kTinyStories = {"TinyStories-656K.L1", {8, 4, 1e-6}};  // losses of about 8
+
+std::string SignRoundLinear(std::size_t i) { return BlockReplay::Names().at(i); }
+
+/// "[[0, 1, 2, 3], ...": int64 [steps, rows a step].
+at::Tensor RowsOfSteps(std::string text, std::int64_t steps) {
+  for (char& c : text) c = c >= '0' && c <= '9' ? c : ' ';
+  std::istringstream words(text);
+  const std::vector<std::int64_t> rows{std::istream_iterator<std::int64_t>(words), {}};
+  return at::tensor(rows, at::kLong).view({steps, -1});
+}
+
+/// The trajectory of the file, walked by our own block, SignRound layers and sign_sgd.
+class SignRoundReplay : public BlockReplay {
+ public:
+  SignRoundReplay(const SafetensorsFile& file, const SignRoundGolden& golden, ScaleType scale)
+      : BlockReplay(file, Steps(file, golden, scale)) {}
+
+  at::Tensor Weight(std::size_t i) { return BlockReplay::Weight(SignRoundLinear(i)); }
+  LayerRounding& Layer(std::size_t i) { return BlockReplay::Layer(SignRoundLinear(i)); }
+  at::Tensor Offset(std::size_t i) { return Parameter(SignRoundLinear(i), "offset", 0); }
+  at::Tensor Low(std::size_t i) { return Parameter(SignRoundLinear(i), "range", 0); }
+  at::Tensor High(std::size_t i) { return Parameter(SignRoundLinear(i), "range", 1); }
+
+ private:
+  static testing::BlockSteps Steps(const SafetensorsFile& file, const SignRoundGolden& golden,
+                                   ScaleType scale) {
+    const auto number = [&](const char* key) {
+      return static_cast<std::int64_t>(MetadataNumber(file, key));
+    };
+    const std::int64_t steps = number("iters");
+    const at::Tensor rows = RowsOfSteps(file.metadata().at("idx"), steps);
+    return {.prefix = golden.model + ".fp32scale.",
+            .scheme = "type: signround",
+            .spec = {number("bits"), number("group"), GridKind::kAsym, scale, false},
+            .optimizer = "type: sign_sgd\nlr: " + std::to_string(1 / static_cast<double>(steps)),
+            .schedule = "type: linear",
+            .loss_scale = 1000,
+            .steps = steps,
+            .rows = [rows](std::int64_t step) { return rows[step]; },
+            .shape = golden.shape};
+  }
+};
 
 /// The linear layers whose V the file keeps, by their place in the block.
 constexpr std::size_t kKept[] = {1, 2, 6};
 
-class SignRoundGoldenTest : public ::testing::Test {
+class SignRoundGoldenTest : public testing::GoldenTest {
  protected:
-  /// Blocks of 64 positions are too small for more.
-  void SetUp() override { at::set_num_threads(1); }
-  void TearDown() override { at::set_num_threads(threads_); }
-
   static at::Tensor Golden(const SafetensorsFile& file, const SignRoundGolden& golden,
                            const std::string& key, const std::string& dtype = "fp32") {
     return GoldenTensor(file, golden.model + "." + dtype + "scale." + key);
   }
-  static std::string Name(std::size_t i) { return testing::LinearName(i); }
-
- private:
-  int threads_ = at::get_num_threads();
+  static std::string Name(std::size_t i) { return SignRoundLinear(i); }
 };
 
 #define ROUNDLAB_SIGNROUND_GOLDEN_OR_SKIP(file)                                 \
@@ -197,11 +237,11 @@ void ExpectLosses(const SafetensorsFile& file, const SignRoundGolden& golden,
   SCOPED_TRACE(golden.model + " " + dtype);
   SignRoundReplay replay(file, golden, dtype == "fp32" ? ScaleType::kFloat32 : ScaleType::kFloat16);
   const at::Tensor losses = GoldenTensor(file, golden.model + "." + dtype + "scale.loss");
-  for (std::int64_t step = 0; step < SignRoundReplay::kSteps; ++step) {
+  for (std::int64_t step = 0; step < losses.size(0); ++step) {
     const double loss = replay.Backward(step);
     replay.Move(step);
     const double expected = losses[step].item<double>();
-    const bool last = step + 1 == SignRoundReplay::kSteps;
+    const bool last = step + 1 == losses.size(0);
     if (step < equal || last) {
       EXPECT_NEAR(loss, expected, (last ? 0.15 : 5e-5) * expected) << "step " << step + 1;
     }

@@ -67,7 +67,7 @@ class LinearUnit {
 
   LinearSlot& slot() { return slot_; }
 
-  ReconstructionUnit unit;
+  Reconstruction unit;
   UnitData data;
   std::vector<at::Tensor> batches;  ///< inputs of each forward pass with gradients, in order
   std::set<int> broken_calls;       ///< of those, the ones that put out `broken_value`

@@ -1,0 +1,142 @@
+#include "tests/rounding/block_replay.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/model/families/llama.h"
+#include "tests/rounding/tuning.h"
+
+namespace roundlab::testing {
+
+BlockReplay::BlockReplay(const SafetensorsFile& file, BlockSteps how)
+    : file_(file),
+      how_(std::move(how)),
+      inputs_(GoldenTensor(file, how_.prefix + "X")),
+      targets_(GoldenTensor(file, how_.prefix + "Y")),
+      block_(Description(), 0),
+      rope_(MakeRopeTable(Description(), inputs_.size(1))),
+      schedule_(Schedules().FromText(how_.schedule).make()),
+      loss_(Losses().FromText(how_.loss).make()) {
+  block_.Norm(NormPlace::kBeforeAttention).weight = GoldenTensor(file, how_.prefix + "norm1");
+  block_.Norm(NormPlace::kBeforeMlp).weight = GoldenTensor(file, how_.prefix + "norm2");
+  for (std::size_t i = 0; i < Names().size(); ++i) {
+    block_.Slot(i).weight = GoldenTensor(file, how_.prefix + "W." + Names()[i]);
+  }
+  const std::vector<at::Tensor> squares = InputSquares();
+  const auto scheme = RoundingSchemes().FromText(how_.scheme).make();
+  ParamGroups groups;
+  for (std::size_t i = 0; i < Names().size(); ++i) {
+    const at::Tensor& weight = block_.Slot(i).weight;
+    layers_.push_back(scheme->Begin(how_.layer ? how_.layer(weight, how_.spec, squares[i])
+                                               : GoldenLayer(weight, how_.spec)));
+    layers_.back()->Project(0);
+    for (const auto& group : layers_.back()->Parameters()) groups.emplace_back(group.tensors);
+  }
+  optimizer_ = Optimizers().FromText(how_.optimizer).make(std::move(groups));
+  base_lrs_ = LearningRates(*optimizer_);
+}
+
+std::vector<std::string> BlockReplay::Names() {
+  const std::string prefix = "model.layers.0.";
+  ModelDescription llama;
+  UseLlamaPlans(&llama);
+  std::vector<std::string> names = llama.LinearNames(0);
+  for (std::string& name : names) name.erase(0, prefix.size());
+  return names;
+}
+
+double BlockReplay::Backward(std::int64_t step) {
+  optimizer_->zero_grad();
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    block_.Slot(i).effective = layers_[i]->SoftWeight();
+  }
+  const at::Tensor rows = Rows(step);
+  const at::Tensor y = block_.Forward(inputs_.index_select(0, rows), rope_);
+  const at::Tensor loss = loss_->Of(y, targets_.index_select(0, rows));
+  (loss * how_.loss_scale).backward();
+  return loss.item<double>();
+}
+
+void BlockReplay::Move(std::int64_t step) {
+  SetLearningRates(optimizer_.get(), base_lrs_, schedule_->Factor(step, how_.steps));
+  optimizer_->step();
+  const double progress = static_cast<double>(step + 1) / static_cast<double>(how_.steps);
+  for (const auto& layer : layers_) layer->Project(progress);
+}
+
+std::vector<double> BlockReplay::Tune(const std::function<void(std::int64_t step)>& after) {
+  TuneOptions options;
+  options.optimizer = Optimizers().FromText(how_.optimizer);
+  options.schedule = Schedules().FromText(how_.schedule);
+  options.loss = Losses().FromText(how_.loss);
+  options.steps = how_.steps;
+  options.batch = Rows(0).size(0);
+  Recorder recorder;
+  TunerHooks hooks;
+  hooks.sink = &recorder;
+  hooks.rows = [this](std::int64_t step) { return Rows(step); };
+  std::int64_t step = 0;
+  hooks.on_step = [&] { after(step++); };
+  const Reconstruction unit{"golden", block_.Linears(),
+                            [this](const at::Tensor& x) { return block_.Forward(x, rope_); }};
+  TuneUnit(unit, {inputs_, targets_}, layers_, options, 0, hooks);
+  return recorder.values.at("tune/golden/loss");
+}
+
+at::Tensor BlockReplay::Parameter(const std::string& linear, const std::string& group,
+                                  std::size_t i) {
+  for (const ParameterGroup& g : Layer(linear).Parameters()) {
+    if (g.name == group) return g.tensors.at(i);
+  }
+  ROUNDLAB_CHECK(false, "no group " + group);
+  return {};
+}
+
+std::size_t BlockReplay::Place(const std::string& linear) {
+  const std::vector<std::string> names = Names();
+  const auto found = std::find(names.begin(), names.end(), linear);
+  ROUNDLAB_CHECK(found != names.end(), "no layer " + linear);
+  return static_cast<std::size_t>(found - names.begin());
+}
+
+at::Tensor BlockReplay::Rows(std::int64_t step) const {
+  return how_.rows ? how_.rows(step) : RowsOfStep(file_, inputs_.size(0), step);
+}
+
+std::vector<at::Tensor> BlockReplay::InputSquares() {
+  std::vector<at::Tensor> squares(Names().size());
+  for (std::size_t i = 0; i < squares.size(); ++i) {
+    block_.Slot(i).on_input = [&squares, i](const at::Tensor& x) {
+      squares[i] = x.detach().reshape({-1, x.size(-1)}).square().sum(0);
+    };
+  }
+  Outputs();
+  for (std::size_t i = 0; i < squares.size(); ++i) block_.Slot(i).on_input = nullptr;
+  return squares;
+}
+
+BlockShape BlockReplay::Shape() const {
+  if (how_.shape) return *how_.shape;
+  return {static_cast<std::int64_t>(MetadataNumber(file_, "num_attention_heads")),
+          static_cast<std::int64_t>(MetadataNumber(file_, "num_key_value_heads")),
+          MetadataNumber(file_, "rms_norm_eps"), MetadataNumber(file_, "rope_theta")};
+}
+
+ModelDescription BlockReplay::Description() const {
+  const BlockShape shape = Shape();
+  ModelDescription d;
+  UseLlamaPlans(&d);
+  d.family = "llama";
+  d.hidden = inputs_.size(2);
+  d.intermediate = GoldenTensor(file_, how_.prefix + "W.mlp.gate_proj").size(0);
+  d.layers = 1;
+  d.heads = shape.heads;
+  d.kv_heads = shape.kv_heads;
+  d.head_dim = GoldenTensor(file_, how_.prefix + "W.self_attn.q_proj").size(0) / shape.heads;
+  d.norm_eps = shape.norm_eps;
+  d.rope.theta = shape.rope_theta;
+  d.windows = {0};
+  return d;
+}
+
+}  // namespace roundlab::testing
