@@ -5,7 +5,6 @@
 #include <string>
 
 #include "tests/experiments/program.h"
-#include "tests/support/shared_data.h"
 #include "tests/support/tiny_model.h"
 
 namespace roundlab {
@@ -24,65 +23,6 @@ std::string Refusal(const TempFolder& folder, const std::vector<std::string>& wo
   EXPECT_EQ(run.code, 2);
   EXPECT_EQ(run.out, "");
   return run.err;
-}
-
-TEST(ScoreTest, JsonHasIdsAndNllWithNullInFront) {
-  ROUNDLAB_SHARED_OR_SKIP(model, "models/TinyStories-656K");
-  const TempFolder folder;
-  const ProgramResult run = RunProgram(
-      folder.path(), {"score", "--model", model, "--text", "Once upon a time", "--json"});
-  ASSERT_EQ(run.code, 0) << run.err;
-  EXPECT_EQ(run.err, "");
-  const json scored = json::parse(run.out);
-  ASSERT_EQ(scored.size(), 1U);
-  ASSERT_EQ(scored.at("sequences").size(), 1U);
-  const json& sequence = scored.at("sequences").at(0);
-  EXPECT_EQ(sequence.size(), 2U);
-  const auto ids = sequence.at("ids").get<std::vector<int>>();
-  ASSERT_GT(ids.size(), 2U);
-  EXPECT_EQ(ids[0], 1);  // BOS
-  ASSERT_EQ(sequence.at("nll").size(), ids.size());
-  EXPECT_TRUE(sequence.at("nll").at(0).is_null());
-  for (std::size_t i = 1; i < ids.size(); ++i) EXPECT_GT(sequence.at("nll").at(i), 0.0);
-
-  folder.Write("ids.json", json({ids, {1}, {ids[0], ids[1]}}).dump());
-  const ProgramResult again =
-      RunProgram(folder.path(), {"score", "--model", model, "--ids", "ids.json", "--json"});
-  ASSERT_EQ(again.code, 0) << again.err;
-  const json sequences = json::parse(again.out).at("sequences");
-  ASSERT_EQ(sequences.size(), 3U);
-  EXPECT_EQ(sequences.at(0), sequence);
-  EXPECT_EQ(sequences.at(1), json({{"ids", {1}}, {"nll", {nullptr}}}));
-  EXPECT_NEAR(sequences.at(2).at("nll").at(1), sequence.at("nll").at(1), 1e-4);
-}
-
-TEST(TokenizeTest, JsonHasIdsWithAndWithoutSpecialTokens) {
-  ROUNDLAB_SHARED_OR_SKIP(model, "models/TinyStories-656K");
-  const TempFolder folder;
-  folder.Write("t.txt", "Once upon");
-  const auto ids = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> words = {"tokenize", "--model", model, "--json"};
-    words.insert(words.end(), more.begin(), more.end());
-    const json printed = json::parse(RunProgram(folder.path(), words).out);
-    EXPECT_EQ(printed.size(), 1U);
-    return printed.at("ids").get<std::vector<int>>();
-  };
-  const auto with = ids({"--text", "Once upon"});
-  auto without = ids({"--text", "Once upon", "--no-special"});
-  EXPECT_EQ(ids({"--file", "t.txt"}), with);
-  without.insert(without.begin(), 1);
-  EXPECT_EQ(with, without);
-}
-
-TEST(TokenizeTest, AFolderWithNothingButATokenizerIsEnough) {
-  const TempFolder folder;
-  TinyModel().Write(folder / "m");
-  std::filesystem::remove(folder / "m/config.json");
-  std::filesystem::remove(folder / "m/model.safetensors");
-  const ProgramResult run =
-      RunProgram(folder.path(), {"tokenize", "--model", "m/", "--text", "ab"});
-  EXPECT_EQ(run.code, 0) << run.err;
-  EXPECT_EQ(run.out, "97 98\n");
 }
 
 class PlanAndRunTest : public ::testing::Test {
@@ -354,48 +294,6 @@ TEST_F(NotFiniteRunTest, AModelThatDoesNotFitIsStreamedWithTheSameNumbers) {
   }
   EXPECT_EQ(Refusal(folder_, {"run", "c.yaml", "--max-memory=-1"}),
             "command line: --max-memory -1.0000 is out of range [0, 1000000) GiB\n");
-}
-
-TEST(WorldTest, PrintsTextsAndRows) {
-  const TempFolder folder;
-  const auto world = [&](std::vector<std::string> words) {
-    words.insert(words.begin(), "world");
-    words.emplace_back("--quiet");
-    return RunProgram(folder.path(), words);
-  };
-  const ProgramResult one = world({"--documents", "1"});
-  ASSERT_EQ(one.code, 0) << one.err;
-  EXPECT_EQ(one.err, "");
-  EXPECT_GT(one.out.size(), 500U);
-  EXPECT_EQ(world({"--documents", "2"}).out.substr(0, one.out.size()), one.out);
-  EXPECT_EQ(world({"--documents", "1", "--seed", "1", "--split", "train"}).out, one.out);
-  EXPECT_NE(world({"--documents", "1", "--seed", "2"}).out, one.out);
-  EXPECT_NE(world({"--documents", "1", "--split", "test"}).out, one.out);
-  const std::string rows = world({"--split", "yesno", "--documents", "2"}).out;
-  const std::size_t end = rows.find('\n');
-  EXPECT_TRUE(json::parse(rows.substr(0, end)).contains("passage"));
-  EXPECT_TRUE(json::parse(rows.substr(end + 1)).contains("passage"));
-}
-
-TEST(WorldTest, BadInputIsTold) {
-  const TempFolder folder;
-  const auto error = [&](const std::vector<std::string>& words) {
-    const ProgramResult run = RunProgram(folder.path(), words);
-    EXPECT_EQ(run.code, 2);
-    return run.err;
-  };
-  EXPECT_EQ(
-      error({"world", "--split", "trian"}),
-      "builtin:lab@1/trian: unknown split 'trian'; did you mean 'train'? (known: calibration, "
-      "test, train)\n");
-  EXPECT_EQ(error({"world", "--documents", "-1"}),
-            "--documents: expected a number from 1, got -1\n");
-  EXPECT_EQ(error({"world", "--seed", "-1"}), "--seed: expected a number from 0, got -1\n");
-  EXPECT_EQ(error({"plan", "x.yaml", "--documents", "2"}),
-            "command line: --documents belongs to world\n");
-  EXPECT_EQ(error({"score", "--model", "builtin:lap", "--text", "x"}),
-            "model: unknown built-in model 'builtin:lap'; did you mean 'builtin:lab'? (known: "
-            "builtin:lab)\n");
 }
 
 }  // namespace
