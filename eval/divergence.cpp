@@ -257,7 +257,7 @@ Divergence::Divergence(const Options& options)
     : batch_tokens_(options.batch_tokens), on_nan_(options.on_nan) {
   text_.data = options.data;
   text_.name = options.name.empty() ? options.data.Label() + "_divergence" : options.name;
-  text_.protocol = "llama_cpp";
+  text_.protocol = ProtocolKind::kLlamaCpp;
   text_.seqlen = options.seqlen;
   text_.windows = options.windows;
   text_.documents = options.documents;

@@ -85,7 +85,7 @@ class Examples {
  private:
   std::vector<std::size_t> Choose(const TaskDocument& document, std::size_t shots, bool same) {
     std::vector<std::size_t> candidates;
-    if (task_.shots.sampler == "first") {
+    if (task_.shots.sampler == ShotSampler::kFirst) {
       for (std::size_t i = 0; i < pool_.size(); ++i) {
         if (pool_[i].group == document.group) candidates.push_back(i);
       }
@@ -97,7 +97,7 @@ class Examples {
     if (same) {
       std::erase_if(candidates, [&](std::size_t i) { return pool_[i].row == document.row; });
     }
-    if (candidates.size() < shots && task_.shots.sampler != "first") {
+    if (candidates.size() < shots && task_.shots.sampler != ShotSampler::kFirst) {
       // More than one copy of the document was drawn: 0.3 goes on with fewer examples, 0.4 draws
       // again among the others.
       if (harness_ == Harness::kLmEval03) return candidates;
@@ -131,6 +131,12 @@ class Examples {
 };
 
 }  // namespace
+
+const EnumNames<Harness>& HarnessNames() {
+  static const EnumNames<Harness> kNames = {{Harness::kLmEval03, "lmeval_0_3"},
+                                            {Harness::kLmEval04, "lmeval_0_4"}};
+  return kNames;
+}
 
 EncodedPair EncodePair(const Tokenizer& tokenizer, Harness harness, std::int64_t max_length,
                        const std::string& context, const std::string& continuation) {

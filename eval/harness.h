@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/config/enum_field.h"
 #include "core/text/tokenizer/tokenizer.h"
 #include "eval/likelihood.h"
 #include "eval/task.h"
@@ -19,6 +20,7 @@ namespace roundlab {
 ///               context becomes BOS, else EOS; a group task is the mean over documents; examples
 ///               come from random.Random(1234).
 enum class Harness { kLmEval03, kLmEval04 };
+const EnumNames<Harness>& HarnessNames();
 
 struct EncodedPair {
   Continuation continuation;  ///< at most max_length + 1 tokens, cut on the left

@@ -104,14 +104,15 @@ Metrics Measure(const ProtocolOptions& options, const CutText& cut, const Window
                      {"context_mean", seen.mean}};
   arrays.Add("nll", scores.nll);
   arrays.Add("tokens", scores.tokens);
-  if (options.protocol == "lmeval_rolling") {
+  if (options.protocol == ProtocolKind::kLmEvalRolling) {
     AddDocuments(cut, scores, arrays, &metrics);
   } else {
     AddPerplexity("perplexity", scores.nll, scores.tokens, &metrics);
     metrics["windows_available"] = static_cast<double>(cut.available);
   }
-  if (options.protocol == "llama_cpp") metrics["stderr"] = StandardErrorOverTokens(scores);
-  if (options.protocol == "sliding") {
+  if (options.protocol == ProtocolKind::kLlamaCpp)
+    metrics["stderr"] = StandardErrorOverTokens(scores);
+  if (options.protocol == ProtocolKind::kSliding) {
     metrics["perplexity_hf_doc"] = HfDocPerplexity(cut.windows.list, scores);
   }
   return metrics;

@@ -23,7 +23,7 @@ struct Job {
 };
 
 struct Protocol {
-  std::string name;
+  ProtocolKind kind;
   std::int64_t seqlen;  ///< by default; 0: the model's context
   std::function<CutText(Job*)> cut;
   std::string rule;
@@ -87,7 +87,8 @@ CutText CutSliding(Job* job) {
 }
 
 CutText CutLlamaCpp(Job* job) {
-  if (job->options.join == "default" && job->data.format == DataFormat::kWikitext) {
+  if (job->options.join.kind == DocumentJoin::Kind::kOfData &&
+      job->data.format == DataFormat::kWikitext) {
     job->data.documents = {WikitextFile(job->data.documents)};
   }
   std::string& last = job->data.documents.back();
@@ -108,8 +109,9 @@ CutText CutLlamaCpp(Job* job) {
 CutText CutRolling(Job* job) {
   const bool wikitext = job->data.format == DataFormat::kWikitext;
   const bool detokenize =
-      job->options.detokenize.value_or(wikitext ? "wikitext" : "none") == "wikitext";
-  const bool today = job->options.version.value_or("0.4") == "0.4";
+      job->options.detokenize.value_or(wikitext ? Detokenize::kWikitext : Detokenize::kNone) ==
+      Detokenize::kWikitext;
+  const bool today = job->options.version.value_or(Harness::kLmEval04) == Harness::kLmEval04;
   const auto bos = today ? job->tokenizer.BosId() : std::nullopt;
   const auto prefix = bos ? bos : job->tokenizer.EosId();
   if (!prefix) {
@@ -141,30 +143,60 @@ CutText CutRolling(Job* job) {
 
 const std::vector<Protocol>& Protocols() {
   static const std::vector<Protocol> kProtocols = {
-      {"gptq", 2048, CutGptq,
+      {ProtocolKind::kGptq, 2048, CutGptq,
        "windows do not overlap: a token near a window's start sees little before it"},
-      {"gptq_c4", 2048, CutGptqC4, "windows are drawn at random, each from one long document"},
-      {"sliding", 2048, CutSliding,
+      {ProtocolKind::kGptqC4, 2048, CutGptqC4,
+       "windows are drawn at random, each from one long document"},
+      {ProtocolKind::kSliding, 2048, CutSliding,
        "windows overlap, so that but for the first window every token sees much before it"},
-      {"llama_cpp", 512, CutLlamaCpp,
+      {ProtocolKind::kLlamaCpp, 512, CutLlamaCpp,
        "only the second half of each window counts, so that every token sees half a window"},
-      {"lmeval_rolling", 0, CutRolling,
+      {ProtocolKind::kLmEvalRolling, 0, CutRolling,
        "documents are scored one by one, all tokens; quoted a word or a byte, not a token"}};
   return kProtocols;
 }
 
-const Protocol& FindProtocol(const std::string& name) {
+const Protocol& FindProtocol(ProtocolKind kind) {
   for (const Protocol& known : Protocols()) {
-    if (known.name == name) return known;
+    if (known.kind == kind) return known;
   }
-  ROUNDLAB_CHECK(false, "no protocol " + name);
+  ROUNDLAB_CHECK(false, "no protocol " + EnumName(kind, ProtocolNames()));
 }
+
+/// `default`, `tokens`, or a text.
+class JoinField : public ValueField {
+ public:
+  explicit JoinField(DocumentJoin* join) : join_(join) {}
+  void Read(const ConfigNode& node, const std::string& path,
+            std::vector<Diagnostic>* diagnostics) override {
+    if (node.kind != ConfigNode::Kind::kScalar) {
+      diagnostics->push_back({node.where, path + ": expected a text, got " + node.KindName()});
+      return;
+    }
+    *join_ = node.scalar == "default"  ? DocumentJoin{DocumentJoin::Kind::kOfData}
+             : node.scalar == "tokens" ? DocumentJoin{DocumentJoin::Kind::kTokens}
+                                       : DocumentJoin{DocumentJoin::Kind::kText, node.scalar};
+  }
+  std::string Write() const override {
+    if (join_->kind == DocumentJoin::Kind::kText) return QuoteScalar(join_->text);
+    return join_->kind == DocumentJoin::Kind::kTokens ? "tokens" : "default";
+  }
+  std::string Type() const override { return "text"; }
+
+ private:
+  DocumentJoin* join_;
+};
+
+const EnumNames<Harness> kVersions = {{Harness::kLmEval03, "0.3"}, {Harness::kLmEval04, "0.4"}};
+const EnumNames<Detokenize> kDetokenize = {{Detokenize::kWikitext, "wikitext"},
+                                           {Detokenize::kNone, "none"}};
 
 /// What is wrong with options that are each good, or "".
 std::string Contradiction(const ProtocolOptions& o) {
-  const bool rolling = o.protocol == "lmeval_rolling";
+  const bool rolling = o.protocol == ProtocolKind::kLmEvalRolling;
+  const bool joined = o.join.kind != DocumentJoin::Kind::kOfData;
   const std::int64_t seqlen = o.seqlen.value_or(FindProtocol(o.protocol).seqlen);
-  if (o.stride && o.protocol != "sliding") return "stride goes with protocol sliding";
+  if (o.stride && o.protocol != ProtocolKind::kSliding) return "stride goes with protocol sliding";
   if (o.stride && *o.stride > seqlen) {
     return "stride " + std::to_string(*o.stride) + " leaves out tokens between windows of " +
            std::to_string(seqlen);
@@ -172,39 +204,48 @@ std::string Contradiction(const ProtocolOptions& o) {
   if ((o.version || o.detokenize) && !rolling) {
     return "version and detokenize go with protocol lmeval_rolling";
   }
-  if (rolling && (o.windows != 0 || o.join != "default")) {
+  if (rolling && (o.windows != 0 || joined)) {
     return "protocol lmeval_rolling takes documents whole and one by one: limit them by "
            "'documents'; neither 'windows' nor 'join' goes with it";
   }
-  if (o.protocol == "gptq_c4" && (o.documents != 0 || o.join != "default")) {
+  if (o.protocol == ProtocolKind::kGptqC4 && (o.documents != 0 || joined)) {
     return "protocol gptq_c4 draws from single documents of all: neither 'documents' nor 'join' "
            "goes with it";
   }
-  if (o.protocol == "llama_cpp" && seqlen < 3) return "protocol llama_cpp needs a seqlen of 3";
+  if (o.protocol == ProtocolKind::kLlamaCpp && seqlen < 3)
+    return "protocol llama_cpp needs a seqlen of 3";
   return "";
 }
 
 Dataset ReadText(const ProtocolOptions& o) {
   // Rows of WikiText are not yet its pages: those are counted once they are put together.
-  Dataset data = LoadDataset(o.data, o.protocol == "lmeval_rolling" ? 0 : o.documents);
-  if (o.join == "tokens") data.join_tokens = true;
-  if (o.join != "tokens" && o.join != "default") {
+  Dataset data = LoadDataset(o.data, o.protocol == ProtocolKind::kLmEvalRolling ? 0 : o.documents);
+  if (o.join.kind == DocumentJoin::Kind::kTokens) data.join_tokens = true;
+  if (o.join.kind == DocumentJoin::Kind::kText) {
     data.join_tokens = false;
-    data.join = o.join;
+    data.join = o.join.text;
   }
   return data;
 }
 
 }  // namespace
 
+const EnumNames<ProtocolKind>& ProtocolNames() {
+  static const EnumNames<ProtocolKind> kNames = {{ProtocolKind::kGptq, "gptq"},
+                                                 {ProtocolKind::kGptqC4, "gptq_c4"},
+                                                 {ProtocolKind::kSliding, "sliding"},
+                                                 {ProtocolKind::kLlamaCpp, "llama_cpp"},
+                                                 {ProtocolKind::kLmEvalRolling, "lmeval_rolling"}};
+  return kNames;
+}
+
 void ProtocolOptions::Fields(FieldVisitor& f) {
-  std::vector<std::string> protocols;
-  for (const Protocol& known : Protocols()) protocols.push_back(known.name);
   DataField data_field(&data);
   f.Value("data", data_field, "the text", Presence::kRequired);
   f.String("name", &name,
            "name of the metrics; by default that of the data and, but for gptq, the protocol's");
-  f.Choice("protocol", &protocol, protocols, "how the text is cut, scored and averaged");
+  EnumField protocol_field(&protocol, ProtocolNames());
+  f.Value("protocol", protocol_field, "how the text is cut, scored and averaged");
   OptionalInt seqlen_field(&seqlen, AtLeast(2));
   f.Value("seqlen", seqlen_field,
           "tokens a window; none: 2048, llama_cpp 512, lmeval_rolling the model's context");
@@ -212,12 +253,13 @@ void ProtocolOptions::Fields(FieldVisitor& f) {
   f.Value("stride", stride_field, "sliding: tokens between starts of windows; none: half a window");
   f.Int("windows", &windows, AtLeast(0), "at most the first so many windows; 0 all");
   f.Int("documents", &documents, AtLeast(0), "at most the first so many documents; 0 all");
-  f.String("join", &join,
-           "text between documents; 'default' as the data set says; 'tokens' encodes each document "
-           "by itself, with its own BOS, and concatenates the ids");
-  OptionalChoice version_field(&version, {"0.3", "0.4"});
+  JoinField join_field(&join);
+  f.Value("join", join_field,
+          "text between documents; 'default' as the data set says; 'tokens' encodes each document "
+          "by itself, with its own BOS, and concatenates the ids");
+  OptionalEnum version_field(&version, kVersions);
   f.Value("version", version_field, "lmeval_rolling: of lm-evaluation-harness; none: 0.4");
-  OptionalChoice detokenize_field(&detokenize, {"wikitext", "none"});
+  OptionalEnum detokenize_field(&detokenize, kDetokenize);
   f.Value(
       "detokenize", detokenize_field,
       "lmeval_rolling: wikitext undoes its spaces around marks; none given: by the data's format");
@@ -226,7 +268,8 @@ void ProtocolOptions::Fields(FieldVisitor& f) {
 
 std::string ProtocolOptions::Name() const {
   if (!name.empty()) return name;
-  return data.Label() + (protocol == "gptq" ? "" : "_" + protocol);
+  const bool plain = protocol == ProtocolKind::kGptq;
+  return data.Label() + (plain ? "" : "_" + EnumName(protocol, ProtocolNames()));
 }
 
 CutText Cut(const ProtocolOptions& o, const ModelDescription& model, const Tokenizer& tokenizer) {
@@ -244,7 +287,7 @@ CutText Cut(const ProtocolOptions& o, const ModelDescription& model, const Token
   if (o.windows != 0 && o.windows < cut.available) {
     windows.resize(static_cast<std::size_t>(o.windows));
   }
-  cut.told["protocol"] = protocol.name;
+  cut.told["protocol"] = EnumName(protocol.kind, ProtocolNames());
   cut.told["settings"] = "seqlen " + std::to_string(seqlen) + cut.told["settings"];
   cut.told["rule"] = protocol.rule;
   cut.told["data"] = o.data.Label() + (o.data.split.empty() ? "" : " " + o.data.split);

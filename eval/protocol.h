@@ -6,25 +6,45 @@
 #include <string>
 #include <vector>
 
+#include "core/config/enum_field.h"
 #include "core/model/description.h"
 #include "core/text/data/dataset.h"
 #include "core/text/tokenizer/tokenizer.h"
+#include "eval/harness.h"
 #include "eval/windows.h"
 
 namespace roundlab {
+
+/// How a text is cut, see Cut.
+enum class ProtocolKind { kGptq, kGptqC4, kSliding, kLlamaCpp, kLmEvalRolling };
+const EnumNames<ProtocolKind>& ProtocolNames();
+
+/// Whether WikiText's spaces around marks are undone.
+enum class Detokenize { kWikitext, kNone };
+
+/// What stands between documents that are joined.
+struct DocumentJoin {
+  enum class Kind {
+    kOfData,  ///< what the data set says
+    kTokens,  ///< nothing: each document is encoded by itself, and the ids are put together
+    kText,
+  };
+  Kind kind = Kind::kOfData;
+  std::string text = {};  ///< of kText
+};
 
 /// A text and how it is cut into windows.
 struct ProtocolOptions {
   DataSource data;
   std::string name;
-  std::string protocol = "gptq";
+  ProtocolKind protocol = ProtocolKind::kGptq;
   std::optional<std::int64_t> seqlen;
   std::optional<std::int64_t> stride;
   std::int64_t windows = 0;
   std::int64_t documents = 0;
-  std::string join = "default";
-  std::optional<std::string> version;
-  std::optional<std::string> detokenize;
+  DocumentJoin join;
+  std::optional<Harness> version;  ///< of lm-evaluation-harness
+  std::optional<Detokenize> detokenize;
 
   void Fields(FieldVisitor& f);
   /// `name`, else that of the data; of protocols but gptq with the protocol's behind it.

@@ -6,22 +6,29 @@
 #include <string>
 #include <vector>
 
-#include "core/config/fields.h"
+#include "core/config/enum_field.h"
 #include "core/text/data/rows.h"
 #include "eval/template.h"
 
 namespace roundlab {
 
+/// Which rows become examples of few-shot contexts.
+enum class ShotSampler { kFirst, kRandom };
+
 /// Where the examples of few-shot contexts come from.
 struct ShotsOptions {
-  DataSource data;                 ///< not given: the task's own rows
-  std::string sampler = "random";  ///< random | first
+  DataSource data;  ///< not given: the task's own rows
+  ShotSampler sampler = ShotSampler::kRandom;
   /// The harness's task has a test split, which the documents are: 0.4 then takes examples as they
   /// are drawn. Else it draws one more and leaves out one that equals the document, whatever rows
   /// they are drawn from (lm_eval/api/task.py, fewshot_context).
   bool test_split = false;
   void Fields(FieldVisitor& f);
 };
+
+/// What is measured of a task, see ZeroShot.
+enum class TaskMetric { kAcc, kAccNorm, kGreedy, kMc2, kPerplexity };
+const EnumNames<TaskMetric>& TaskMetricNames();
 
 /// A zero-shot task as configs/tasks/NAME.yaml tells it: how a row becomes contexts and choices.
 /// The harness scores each choice as the continuation of its context: `delimiter` and the choice.
@@ -41,7 +48,7 @@ struct TaskOptions {
   std::vector<std::string> labels;    ///< templates as `choices`: what `gold` may say
   std::string truths;                 ///< list field of 0 and 1: all true choices (metric mc2)
   std::string group;                  ///< template: documents with one value are a group
-  std::vector<std::string> metrics;   ///< acc acc_norm greedy perplexity mc2
+  std::vector<TaskMetric> metrics;
   ShotsOptions shots;
   void Fields(FieldVisitor& f);
 };

@@ -38,13 +38,12 @@ double TrueShare(const TaskDocument& document, const std::vector<double>& loglik
   return truth / all;
 }
 
-double ValueOf(const std::string& metric, const TaskDocument& document,
-               const DocumentScores& scores) {
-  if (metric == "perplexity") return scores.loglik.front();
+double ValueOf(TaskMetric metric, const TaskDocument& document, const DocumentScores& scores) {
+  if (metric == TaskMetric::kPerplexity) return scores.loglik.front();
   if (!scores.Finite()) return kNaN;
-  if (metric == "greedy") return scores.greedy ? 1 : 0;
-  if (metric == "acc") return Largest(scores.loglik) == document.gold ? 1 : 0;
-  if (metric == "acc_norm") {
+  if (metric == TaskMetric::kGreedy) return scores.greedy ? 1 : 0;
+  if (metric == TaskMetric::kAcc) return Largest(scores.loglik) == document.gold ? 1 : 0;
+  if (metric == TaskMetric::kAccNorm) {
     return LargestByLength(document, scores.loglik) == document.gold ? 1 : 0;
   }
   return TrueShare(document, scores.loglik);
@@ -129,15 +128,20 @@ std::map<std::string, double> TaskMetrics(const TaskOptions& task,
                                           const std::vector<DocumentScores>& scores,
                                           const TaskMetricsOptions& options,
                                           const std::string& place, MetricSink* sink) {
-  static const std::map<std::string, std::string> kArrays = {
-      {"acc", "correct"}, {"greedy", "correct"}, {"acc_norm", "correct_norm"}, {"mc2", "mc2"}};
+  static const std::map<TaskMetric, std::string> kArrays = {{TaskMetric::kAcc, "correct"},
+                                                            {TaskMetric::kGreedy, "correct"},
+                                                            {TaskMetric::kAccNorm, "correct_norm"},
+                                                            {TaskMetric::kMc2, "mc2"}};
   std::map<std::string, double> metrics;
   WriteArrays(documents, scores, place, sink);
   const auto count = static_cast<std::int64_t>(documents.size());
-  for (const std::string& metric : task.metrics) {
+  for (const TaskMetric metric : task.metrics) {
+    // The harness calls a greedy match acc.
+    const std::string name =
+        EnumName(metric == TaskMetric::kGreedy ? TaskMetric::kAcc : metric, TaskMetricNames());
     Column column;
     std::vector<double> all;
-    const bool wrong = options.refused_is_wrong && metric != "perplexity";
+    const bool wrong = options.refused_is_wrong && metric != TaskMetric::kPerplexity;
     for (std::size_t i = 0; i < documents.size(); ++i) {
       const bool refused = scores[i].Refused();
       all.push_back(refused ? (wrong ? 0 : kNaN) : ValueOf(metric, documents[i], scores[i]));
@@ -146,13 +150,12 @@ std::map<std::string, double> TaskMetrics(const TaskOptions& task,
       column.groups.push_back(documents[i].group);
     }
     if (column.values.empty()) throw Error("every document is refused");
-    if (metric == "perplexity") {
-      metrics[metric] = std::exp(-Mean(column.values));
-      metrics[metric + "_stderr"] = metrics[metric] * StandardError(column.values);
+    if (metric == TaskMetric::kPerplexity) {
+      metrics[name] = std::exp(-Mean(column.values));
+      metrics[name + "_stderr"] = metrics[name] * StandardError(column.values);
       continue;
     }
-    AddMean(metric == "greedy" ? "acc" : metric, column, !task.group.empty(), options.harness,
-            &metrics);
+    AddMean(name, column, !task.group.empty(), options.harness, &metrics);
     sink->Array(place + "/" + kArrays.at(metric), {count}, std::move(all));
   }
   return metrics;

@@ -99,24 +99,17 @@ class DerivedField : public ValueField {
   Derived* derived_;
 };
 
-const std::vector<std::string>& MetricNames() {
-  static const std::vector<std::string> kNames = {"acc", "acc_norm", "greedy", "mc2", "perplexity"};
-  return kNames;
-}
+const EnumNames<ShotSampler> kShotSamplers = {{ShotSampler::kFirst, "first"},
+                                              {ShotSampler::kRandom, "random"}};
 
 std::string WrongMetrics(const TaskOptions& task) {
-  const auto has = [&](const std::string& name) {
-    return std::find(task.metrics.begin(), task.metrics.end(), name) != task.metrics.end();
+  const auto has = [&](TaskMetric metric) {
+    return std::find(task.metrics.begin(), task.metrics.end(), metric) != task.metrics.end();
   };
-  for (const std::string& metric : task.metrics) {
-    const auto& names = MetricNames();
-    if (std::find(names.begin(), names.end(), metric) == names.end()) {
-      return "unknown metric '" + metric + "'" + SuggestionSuffix(metric, names);
-    }
-  }
   if (task.metrics.empty()) return "metrics: name at least one";
-  if ((has("acc") || has("acc_norm")) && task.gold.empty()) return "metric acc needs 'gold'";
-  return has("mc2") && task.truths.empty() ? "metric mc2 needs 'truths'" : "";
+  if ((has(TaskMetric::kAcc) || has(TaskMetric::kAccNorm)) && task.gold.empty())
+    return "metric acc needs 'gold'";
+  return has(TaskMetric::kMc2) && task.truths.empty() ? "metric mc2 needs 'truths'" : "";
 }
 
 std::string TaskFolder() { return ConfigFolder() + "/tasks"; }
@@ -138,7 +131,8 @@ std::string TaskFile(const std::string& name) {
 void ShotsOptions::Fields(FieldVisitor& f) {
   DataField data_field(&data);
   f.Value("data", data_field, "rows of the examples; none: the task's own");
-  f.Choice("sampler", &sampler, {"first", "random"}, "which rows become examples");
+  EnumField sampler_field(&sampler, kShotSamplers);
+  f.Value("sampler", sampler_field, "which rows become examples");
   f.Bool("test_split", &test_split,
          "the documents are a test split of the harness's task: 0.4 draws no example more");
 }
@@ -163,11 +157,20 @@ void TaskOptions::Fields(FieldVisitor& f) {
   f.Value("labels", labels_field, "names of the choices that gold may say");
   f.String("truths", &truths, "list field of 0 and 1, one a choice");
   f.String("group", &group, "template: documents with one value are a group");
-  StringList metrics_field(&metrics);
-  f.Value("metrics", metrics_field, "acc, acc_norm, greedy, mc2, perplexity", Presence::kRequired);
+  EnumList metrics_field(&metrics, TaskMetricNames());
+  f.Value("metrics", metrics_field, "what is measured", Presence::kRequired);
   f.Section(
       "shots", [this](FieldVisitor& v) { shots.Fields(v); }, "few-shot examples");
   f.Rule([this] { return WrongMetrics(*this); });
+}
+
+const EnumNames<TaskMetric>& TaskMetricNames() {
+  static const EnumNames<TaskMetric> kNames = {{TaskMetric::kAcc, "acc"},
+                                               {TaskMetric::kAccNorm, "acc_norm"},
+                                               {TaskMetric::kGreedy, "greedy"},
+                                               {TaskMetric::kMc2, "mc2"},
+                                               {TaskMetric::kPerplexity, "perplexity"}};
+  return kNames;
 }
 
 std::vector<std::string> TaskNames() {

@@ -11,9 +11,8 @@ namespace {
 
 using Options = ZeroShot::Options;
 
-Harness HarnessOf(const Options& options) {
-  return options.protocol == "lmeval_0_3" ? Harness::kLmEval03 : Harness::kLmEval04;
-}
+const EnumNames<ZeroShot::Refused> kRefused = {{ZeroShot::Refused::kLeftOut, "left_out"},
+                                               {ZeroShot::Refused::kWrong, "wrong"}};
 
 /// A task with its documents, ready to be scored.
 struct LoadedTask {
@@ -52,12 +51,12 @@ LoadedTask Load(const Options& options, const std::string& name) {
   const bool own = !loaded.task.shots.data.Given();
   const ShotOptions shots = {
       options.shots,
-      own || (HarnessOf(options) == Harness::kLmEval04 && !loaded.task.shots.test_split),
+      own || (options.protocol == Harness::kLmEval04 && !loaded.task.shots.test_split),
       options.shuffle ? all.size() : 0};
   const std::vector<TaskDocument> pool =
       options.shots == 0 || own ? all
                                 : MakeDocuments(loaded.task, LoadRows(loaded.task.shots.data));
-  loaded.preambles = Preambles(loaded.task, HarnessOf(options), shots, loaded.documents, pool);
+  loaded.preambles = Preambles(loaded.task, options.protocol, shots, loaded.documents, pool);
   loaded.sha256 = Fingerprint(loaded.documents, loaded.preambles);
   return loaded;
 }
@@ -98,16 +97,18 @@ class TaskRun {
     FiniteGuard guard(result.name, options_.on_nan);
     const std::vector<DocumentScores> scores = Score(&guard);
     try {
-      result.metrics = TaskMetrics(loaded_.task, loaded_.documents, scores,
-                                   {HarnessOf(options_), options_.refused == "wrong"},
-                                   "eval/" + result.name, context_.sink);
+      result.metrics =
+          TaskMetrics(loaded_.task, loaded_.documents, scores,
+                      {options_.protocol, options_.refused == ZeroShot::Refused::kWrong},
+                      "eval/" + result.name, context_.sink);
     } catch (const Error& e) {
       throw Error("task " + loaded_.name + ": " + e.what());
     }
     result.metrics["documents"] = static_cast<double>(loaded_.documents.size());
     result.metrics["truncated"] = static_cast<double>(truncated_);
     result.metrics["refused"] = static_cast<double>(refused_);
-    result.provenance = {{"documents_sha256", loaded_.sha256}, {"harness", options_.protocol}};
+    result.provenance = {{"documents_sha256", loaded_.sha256},
+                         {"harness", EnumName(options_.protocol, HarnessNames())}};
     guard.Finish(&result, context_.log);
     Tell(result);
     return result;
@@ -117,13 +118,14 @@ class TaskRun {
   void EncodeAll() {
     const std::int64_t most = context_.model->description().max_positions;
     for (std::size_t i = 0; i < loaded_.documents.size(); ++i) {
-      Requests requests = Encode(loaded_, i, HarnessOf(options_), most, *context_.tokenizer);
+      Requests requests = Encode(loaded_, i, options_.protocol, most, *context_.tokenizer);
       truncated_ += requests.truncated ? 1 : 0;
       refused_ += requests.refused.empty() ? 0 : 1;
       if (!requests.refused.empty()) {
-        context_.log->Write(loaded_.documents[i].where + ": " +
-                            (options_.refused == "wrong" ? "scored as wrong: " : "left out: ") +
-                            requests.refused);
+        context_.log->Write(
+            loaded_.documents[i].where + ": " +
+            (options_.refused == ZeroShot::Refused::kWrong ? "scored as wrong: " : "left out: ") +
+            requests.refused);
       }
       groups_.push_back(std::move(requests.continuations));
     }
@@ -176,15 +178,15 @@ void ZeroShot::Options::Fields(FieldVisitor& f) {
   StringList tasks_field(&tasks);
   f.Value("tasks", tasks_field, "names in configs/tasks, or paths of task files",
           Presence::kRequired);
-  f.Choice("protocol", &protocol, {"lmeval_0_3", "lmeval_0_4"},
-           "the harness of the SignRound paper, or today's");
+  EnumField protocol_field(&protocol, HarnessNames());
+  f.Value("protocol", protocol_field, "the harness of the SignRound paper, or today's");
   DataField data_field(&data);
   f.Value("data", data_field, "rows in place of the task's own; for one task");
   f.Int("documents", &documents, AtLeast(0), "at most so many documents a task; 0 all");
   f.Bool("shuffle", &shuffle, "choose them as lm-eval 0.3 does, by random.Random(42)");
   f.Int("shots", &shots, AtLeast(0), "examples in front of each document");
-  f.Choice("refused", &refused, {"left_out", "wrong"},
-           "documents on which the harness would stop with an assertion");
+  EnumField refused_field(&refused, kRefused);
+  f.Value("refused", refused_field, "documents on which the harness would stop with an assertion");
   f.String("suffix", &suffix, "behind each task's name in the metrics");
   f.Int("pack_tokens", &pack_tokens, AtLeast(1), "tokens a forward pass takes");
   OnNanField on_nan_field(&on_nan);
@@ -220,7 +222,7 @@ std::vector<std::string> ZeroShot::MetricNames() const {
     RunRecord none;
     EvalResult result{TaskLabel(name) + options_.suffix, {}, {}};
     result.metrics = TaskMetrics(LoadTask(name), {document}, {{{-1.0}, true}},
-                                 {HarnessOf(options_), false}, "eval", &none);
+                                 {options_.protocol, false}, "eval", &none);
     for (const char* count : {"documents", "truncated", "refused"}) result.metrics[count] = 0;
     const auto full = FullNames(result);
     names.insert(names.end(), full.begin(), full.end());

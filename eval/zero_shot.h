@@ -30,14 +30,15 @@ namespace roundlab {
 /// correct, correct_norm; not_finite (1 or 0) where such a document is there.
 class ZeroShot : public Evaluator {
  public:
+  enum class Refused { kLeftOut, kWrong };
   struct Options {
     std::vector<std::string> tasks;
-    std::string protocol = "lmeval_0_3";
+    Harness protocol = Harness::kLmEval03;
     DataSource data;
     std::int64_t documents = 0;
     bool shuffle = false;
     std::int64_t shots = 0;
-    std::string refused = "left_out";
+    Refused refused = Refused::kLeftOut;
     std::string suffix;
     std::int64_t pack_tokens = 4096;
     OnNan on_nan = OnNan::kStop;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/config/enum_field.h"
 #include "optimizers/lr_options.h"
 #include "optimizers/sign_step.h"
 
@@ -36,14 +37,18 @@ SignSgdParamState& StateOf(const at::Tensor& parameter, States* states) {
   return static_cast<SignSgdParamState&>(*state);
 }
 
+const EnumNames<SignSgd::Ballot> kBallots = {{SignSgd::Ballot::kNone, "none"},
+                                             {SignSgd::Ballot::kMajority, "majority"}};
+
 }  // namespace
 
 void SignSgd::Options::Fields(FieldVisitor& f) {
   f.Real("lr", &lr, Above(0), "step size, in units of the parameter");
   momentum.Fields(f);
   f.Real("weight_decay", &weight_decay, AtLeast(0), "share of the parameter added to the gradient");
-  f.Choice("vote", &vote, {"none", "majority"},
-           "none: sign of the summed gradient; majority: of the micro-batches' summed signs");
+  EnumField vote_field(&vote, kBallots);
+  f.Value("vote", vote_field,
+          "none: sign of the summed gradient; majority: of the micro-batches' summed signs");
 }
 
 SignSgd::SignSgd(const Options& options, ParamGroups groups)
@@ -75,7 +80,7 @@ bool SignSgd::Plain() const {
 }
 
 void SignSgd::Vote() {
-  ROUNDLAB_CHECK(Votes(), "vote is " + options_.vote);
+  ROUNDLAB_CHECK(Votes(), "vote is none");
   const c10::NoGradGuard no_grad;
   for (auto& group : param_groups_) {
     for (const auto& parameter : group.params()) {

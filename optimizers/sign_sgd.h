@@ -1,7 +1,5 @@
 #pragma once
 
-#include <string>
-
 #include "core/config/fields.h"
 #include "optimizers/momentum.h"
 #include "optimizers/optimizers.h"
@@ -20,11 +18,12 @@ namespace roundlab {
 /// workers, and momentum and decay act on that sum; the paper's workers keep one momentum each.
 class SignSgd : public torch::optim::Optimizer, public MicroBatchVoter, public SignDescent {
  public:
+  enum class Ballot { kNone, kMajority };
   struct Options {
     double lr = 5e-3;
     MomentumOptions momentum;
     double weight_decay = 0;
-    std::string vote = "none";
+    Ballot vote = Ballot::kNone;
     void Fields(FieldVisitor& f);
   };
   SignSgd(const Options& options, ParamGroups groups);
@@ -33,7 +32,7 @@ class SignSgd : public torch::optim::Optimizer, public MicroBatchVoter, public S
   /// error (std::logic_error) to leave a gradient that was not voted. A closure's is voted here.
   torch::Tensor step(LossClosure closure = nullptr) override;
 
-  bool Votes() const override { return options_.vote == "majority"; }
+  bool Votes() const override { return options_.vote == Ballot::kMajority; }
   void Vote() override;
   bool Plain() const override;
 

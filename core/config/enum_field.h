@@ -2,27 +2,13 @@
 
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "core/base/error.h"
 #include "core/base/suggest.h"
+#include "core/config/enum_names.h"
 #include "core/config/fields.h"
 
 namespace roundlab {
-
-/// The names of an enum's values: the one table by which a config is read, written and documented.
-template <class E>
-using EnumNames = std::vector<std::pair<E, const char*>>;
-
-/// The name of a value. Throws std::logic_error where the table lacks it.
-template <class E>
-std::string EnumName(E value, const EnumNames<E>& names) {
-  for (const auto& [known, name] : names) {
-    if (known == value) return name;
-  }
-  ROUNDLAB_CHECK(false, "an enum's value has no name");
-}
 
 /// One value of an enum, chosen by name.
 template <class E>
@@ -36,15 +22,13 @@ class EnumField : public ValueField {
       diagnostics->push_back({node.where, path + ": expected a name, got " + node.KindName()});
       return;
     }
-    std::vector<std::string> known;
-    for (const auto& [value, name] : names_) {
-      known.emplace_back(name);
-      if (node.scalar != name) continue;
-      *value_ = value;
+    const std::optional<E> value = EnumValue(node.scalar, names_);
+    if (!value) {
+      diagnostics->push_back({node.where, path + ": unknown value '" + node.scalar + "'" +
+                                              SuggestionSuffix(node.scalar, NamesOf(names_))});
       return;
     }
-    diagnostics->push_back({node.where, path + ": unknown value '" + node.scalar + "'" +
-                                            SuggestionSuffix(node.scalar, known)});
+    *value_ = *value;
   }
   std::string Write() const override { return EnumName(*value_, names_); }
   std::string Type() const override {
@@ -82,6 +66,41 @@ class OptionalEnum : public ValueField {
 
  private:
   std::optional<E>* value_;
+  const EnumNames<E>& names_;
+};
+
+/// A sequence of values of an enum.
+template <class E>
+class EnumList : public ValueField {
+ public:
+  EnumList(std::vector<E>* values, const EnumNames<E>& names) : values_(values), names_(names) {}
+
+  void Read(const ConfigNode& node, const std::string& path,
+            std::vector<Diagnostic>* diagnostics) override {
+    if (node.kind != ConfigNode::Kind::kSequence) {
+      diagnostics->push_back({node.where, path + ": expected a sequence, got " + node.KindName()});
+      return;
+    }
+    values_->assign(node.elements.size(), {});
+    for (std::size_t i = 0; i < node.elements.size(); ++i) {
+      EnumField<E>(&(*values_)[i], names_)
+          .Read(node.elements[i], path + "." + std::to_string(i), diagnostics);
+    }
+  }
+  std::string Write() const override {
+    std::string text;
+    for (const E value : *values_) {
+      text += (text.empty() ? "" : ", ") + EnumName(value, names_);
+    }
+    return "[" + text + "]";
+  }
+  std::string Type() const override {
+    E none{};
+    return "sequence of " + EnumField<E>(&none, names_).Type();
+  }
+
+ private:
+  std::vector<E>* values_;
   const EnumNames<E>& names_;
 };
 

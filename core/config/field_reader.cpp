@@ -53,16 +53,6 @@ class FieldReader : public FieldVisitor {
     }
     *value = child->scalar == "true";
   }
-  void Choice(const char* key, std::string* value, const std::vector<std::string>& choices,
-              const char* /*help*/, Presence presence) override {
-    const ConfigNode* child = Scalar(key, "a name", presence);
-    if (child == nullptr) return;
-    if (std::find(choices.begin(), choices.end(), child->scalar) == choices.end()) {
-      return Report(child->where, Name(key) + ": unknown value '" + child->scalar + "'" +
-                                      SuggestionSuffix(child->scalar, choices));
-    }
-    *value = child->scalar;
-  }
   void String(const char* key, std::string* value, const char* /*help*/,
               Presence presence) override {
     const ConfigNode* child = Scalar(key, "a text", presence);

@@ -61,10 +61,6 @@ class FieldTexts : public FieldVisitor {
   void Bool(const char* key, bool* value, const char*, Presence p) override {
     Put(key, *value ? "true" : "false", p);
   }
-  void Choice(const char* key, std::string* value, const std::vector<std::string>&, const char*,
-              Presence p) override {
-    Put(key, *value, p);
-  }
   void String(const char* key, std::string* value, const char*, Presence p) override {
     Put(key, QuoteScalar(*value), p);
   }
@@ -151,12 +147,6 @@ class FieldDescriber : public FieldVisitor {
   }
   void Bool(const char* key, bool* value, const char* help, Presence presence) override {
     Line(key, "true or false", *value ? "true" : "false", help, presence);
-  }
-  void Choice(const char* key, std::string* value, const std::vector<std::string>& choices,
-              const char* help, Presence presence) override {
-    std::string names;
-    for (const std::string& choice : choices) names += (names.empty() ? "" : " | ") + choice;
-    Line(key, names, *value, help, presence);
   }
   void Section(const char* key, const std::function<void(FieldVisitor&)>& fields,
                const char*) override {

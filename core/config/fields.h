@@ -50,8 +50,6 @@ class FieldVisitor {
                     Presence presence = Presence::kOptional) = 0;
   virtual void Bool(const char* key, bool* value, const char* help,
                     Presence presence = Presence::kOptional) = 0;
-  virtual void Choice(const char* key, std::string* value, const std::vector<std::string>& choices,
-                      const char* help, Presence presence = Presence::kOptional) = 0;
   /// Any text.
   virtual void String(const char* key, std::string* value, const char* help,
                       Presence presence = Presence::kOptional) = 0;

@@ -140,6 +140,14 @@ const char* ConfigNode::KindName() const {
   return kNames[static_cast<int>(kind)];
 }
 
+ConfigNode AsMember(const std::string& key, const ConfigNode& value) {
+  ConfigNode mapping;
+  mapping.kind = ConfigNode::Kind::kMapping;
+  mapping.where = value.where;
+  mapping.members.push_back({key, value.where, value});
+  return mapping;
+}
+
 ConfigNode ParseYaml(const std::string& text, const std::string& file) {
   std::vector<Diagnostic> diagnostics;
   ConfigNode root;

@@ -56,6 +56,9 @@ struct ConfigNode::Member {
   ConfigNode value;
 };
 
+/// The mapping {key: value}, where `value` was written.
+ConfigNode AsMember(const std::string& key, const ConfigNode& value);
+
 /// Throws ConfigError on bad YAML and on a duplicate key.
 ConfigNode ParseYaml(const std::string& text, const std::string& file);
 

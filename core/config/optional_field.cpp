@@ -9,12 +9,8 @@ void ReadAlone(const ConfigNode& node, const std::string& path,
                std::vector<Diagnostic>* diagnostics) {
   const std::size_t dot = path.rfind('.');
   const std::string key = dot == std::string::npos ? path : path.substr(dot + 1);
-  ConfigNode holder;
-  holder.kind = ConfigNode::Kind::kMapping;
-  holder.where = node.where;
-  holder.members.push_back({key, node.where, node});
   ReadFields(
-      holder, dot == std::string::npos ? "" : path.substr(0, dot),
+      AsMember(key, node), dot == std::string::npos ? "" : path.substr(0, dot),
       [&](FieldVisitor& f) { field(f, key.c_str()); }, diagnostics);
 }
 
@@ -27,21 +23,6 @@ void OptionalInt::Read(const ConfigNode& node, const std::string& path,
       node, path, [&](FieldVisitor& f, const char* key) { f.Int(key, &value, allowed_, ""); },
       diagnostics);
   *value_ = value;
-}
-
-void OptionalChoice::Read(const ConfigNode& node, const std::string& path,
-                          std::vector<Diagnostic>* diagnostics) {
-  std::string value;
-  ReadAlone(
-      node, path, [&](FieldVisitor& f, const char* key) { f.Choice(key, &value, choices_, ""); },
-      diagnostics);
-  *value_ = value;
-}
-
-std::string OptionalChoice::Type() const {
-  std::string text;
-  for (const std::string& choice : choices_) text += (text.empty() ? "" : " | ") + choice;
-  return text;
 }
 
 }  // namespace roundlab

@@ -24,19 +24,4 @@ class OptionalInt : public ValueField {
   Interval allowed_;
 };
 
-/// One of some words, or absent.
-class OptionalChoice : public ValueField {
- public:
-  OptionalChoice(std::optional<std::string>* value, std::vector<std::string> choices)
-      : value_(value), choices_(std::move(choices)) {}
-  void Read(const ConfigNode& node, const std::string& path,
-            std::vector<Diagnostic>* diagnostics) override;
-  std::string Write() const override { return value_->value_or(""); }
-  std::string Type() const override;
-
- private:
-  std::optional<std::string>* value_;
-  std::vector<std::string> choices_;
-};
-
 }  // namespace roundlab

@@ -11,17 +11,9 @@
 #include "core/base/keys.h"
 #include "core/base/suggest.h"
 #include "core/config/fields.h"
+#include "core/config/recipe.h"
 
 namespace roundlab {
-
-/// A part chosen and configured but not yet built: options are parsed and checked while the
-/// config is read, before any model is loaded; make() runs later, as often as needed.
-template <class Base, class... Args>
-struct Recipe {
-  std::string type;       ///< "signround"
-  std::string canonical;  ///< "type: signround\nsteps: 200\n...", defaults filled in
-  std::function<std::unique_ptr<Base>(Args...)> make;
-};
 
 /// Names of the parts that a config can choose. Filled by one function per folder (builtin.cpp),
 /// never by static initializers, so that the linker can't drop a part and a test can make its own.
@@ -62,7 +54,8 @@ class Registry {
   /// to `diagnostics` and returns a recipe whose make is empty.
   Recipe<Base, Args...> Parse(const ConfigNode& node, const std::string& path,
                               std::vector<Diagnostic>* diagnostics) const {
-    if (node.kind == ConfigNode::Kind::kScalar) return Parse(OnlyType(node), path, diagnostics);
+    if (node.kind == ConfigNode::Kind::kScalar)
+      return Parse(AsMember("type", node), path, diagnostics);
     if (node.kind != ConfigNode::Kind::kMapping) {
       diagnostics->push_back({node.where, path + ": expected a mapping with 'type', got " +
                                               node.KindName() +
@@ -118,15 +111,6 @@ class Registry {
   static std::string CanonicalOf(Options options) {
     if constexpr (requires { options.Used(); }) options = options.Used();
     return WriteFields(FieldsOf(&options));
-  }
-
-  /// `mse` as {type: mse}.
-  static ConfigNode OnlyType(const ConfigNode& word) {
-    ConfigNode mapping;
-    mapping.kind = ConfigNode::Kind::kMapping;
-    mapping.where = word.where;
-    mapping.members.push_back({"type", word.where, word});
-    return mapping;
   }
 
   std::string kind_;

@@ -43,16 +43,17 @@ void MakeDeterministic() {
 
 }  // namespace
 
-at::Device ParseDevice(const std::string& name) {
-  if (name == "cpu") return at::kCPU;
-  if (name == "auto" || name == "cuda") return {at::kCUDA, -1};
+WantedDevice ParseDevice(const std::string& name) {
+  if (name == "auto") return std::nullopt;
+  if (name == "cpu") return at::Device(at::kCPU);
+  if (name == "cuda") return at::Device(at::kCUDA);
   if (name.rfind("cuda:", 0) == 0 && name.size() > 5) {
     int index = 0;
     const char* end = name.data() + name.size();
     const auto parsed = std::from_chars(name.data() + 5, end, index);
     if (parsed.ec == std::errc() && parsed.ptr == end && index >= 0 && index < 128 &&
         (name[5] != '0' || name.size() == 6)) {
-      return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
+      return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
     }
     throw Error("device '" + name + "': expected a number from 0 on after 'cuda:'");
   }
@@ -67,13 +68,15 @@ std::string DeviceProblem(const at::Device& device, std::int64_t count) {
          (count == 1 ? " GPU, cuda:0" : " GPUs, cuda:0 to cuda:" + std::to_string(count - 1));
 }
 
-at::Device FindDevice(const std::string& name) {
-  at::Device device = ParseDevice(name);
+std::string DeviceText(const WantedDevice& wanted) { return wanted ? wanted->str() : "auto"; }
+
+at::Device FindDevice(const WantedDevice& wanted) {
+  at::Device device = wanted.value_or(at::Device(at::kCUDA));
   if (device.is_cpu()) return device;
   const std::string problem = cuda::LoadLibtorch();
   if (!problem.empty()) {
-    if (name == "auto") return at::kCPU;
-    throw Error("device " + name + ": " + problem);
+    if (!wanted) return at::kCPU;
+    throw Error("device " + DeviceText(wanted) + ": " + problem);
   }
   if (device.index() < 0) device.set_index(0);
   const std::string missing = DeviceProblem(device, at::detail::getCUDAHooks().deviceCount());

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,12 +14,18 @@ namespace roundlab {
 // Where tensors live and products are made. One program serves both kinds of machine: it is linked
 // to libtorch's CPU part, and the CUDA part is opened at run time, when a GPU is asked for.
 
-/// The device that `name` means: auto (the first GPU where there are a driver and libtorch's CUDA
-/// part, else the CPU), cpu, cuda (the first GPU) or cuda:N. Opens libtorch's CUDA part for a GPU
-/// and makes its operations deterministic. To be called before anything else of libtorch is used,
-/// since that looks for GPUs once. Throws Error naming what is missing and the command that gets
-/// it.
-at::Device FindDevice(const std::string& name);
+/// A device as it is asked for: nullopt is auto (the first GPU where there are a driver and
+/// libtorch's CUDA part, else the CPU), a GPU without an index the first one.
+using WantedDevice = std::optional<at::Device>;
+/// Reads auto, cpu, cuda or cuda:N without looking at the machine. Throws Error naming these.
+WantedDevice ParseDevice(const std::string& name);
+/// The name that ParseDevice reads.
+std::string DeviceText(const WantedDevice& wanted);
+
+/// The device that is meant. Opens libtorch's CUDA part for a GPU and makes its operations
+/// deterministic. To be called before anything else of libtorch is used, since that looks for GPUs
+/// once. Throws Error naming what is missing and the command that gets it.
+at::Device FindDevice(const WantedDevice& wanted);
 
 /// Throws Error where the device's products can't be made in `dtype` (a GPU older than sm_80 has no
 /// bfloat16).
@@ -58,9 +65,7 @@ class DeviceTimer {
 
 // Parts of the messages, for their tests.
 
-/// A name's device without looking at the machine; nullptr-like -1 index for "auto". Throws Error.
-at::Device ParseDevice(const std::string& name);
-/// What is wrong with `name` on a machine with `count` GPUs, or "".
+/// What is wrong with `device` on a machine with `count` GPUs, or "".
 std::string DeviceProblem(const at::Device& device, std::int64_t count);
 /// What is wrong with products in `dtype` on a card of this compute capability, or "".
 std::string DtypeProblem(const std::string& card, int major, int minor, at::ScalarType dtype);

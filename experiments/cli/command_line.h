@@ -5,7 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "experiments/tables/text_table.h"
+
 namespace roundlab {
+
+/// What executes runs: this machine, or Slurm.
+enum class Engine { kLocal, kSlurm };
 
 /// What the command line says, all commands together.
 struct CommandLine {
@@ -21,14 +26,12 @@ struct CommandLine {
   std::string text;
   std::string file;
   std::string ids;
-  std::string program;       ///< file of this program
-  std::int64_t seed = 0;     ///< of the bootstrap of `compare`, of the world of `world`
-  std::int64_t jobs = 1;     ///< runs at a time
-  std::int64_t threads = 0;  ///< of `execute`; 0: as by default
-  double max_memory = 0;     ///< GiB; 0: what the machine has left
-  double line_seconds = 20;  ///< of `execute`: between progress lines
-  std::string format = "markdown";
-  bool format_given = false;  ///< else a terminal gets tables of its width
+  std::string program;                ///< file of this program
+  std::int64_t seed = 0;              ///< of the bootstrap of `compare`, of the world of `world`
+  std::int64_t jobs = 1;              ///< runs at a time
+  double max_memory = 0;              ///< GiB; 0: what the machine has left
+  double line_seconds = 20;           ///< of `execute`: between progress lines
+  std::optional<TableFormat> format;  ///< of tables; not given: Markdown, or a terminal's width
   std::string hardware;  ///< of `plan`: NAME of configs/hardware or a file; empty: this machine
   std::string split;     ///< of `world`
   std::int64_t documents = 3;  ///< of `world`
@@ -38,7 +41,7 @@ struct CommandLine {
   bool retry_failed = false;
   std::int64_t runner = 0;  ///< of `execute`: process id of the runner that started it; 0 none
   bool jobs_given = false;
-  std::string engine = "local";
+  Engine engine = Engine::kLocal;
   std::optional<std::string> slurm_options;
 };
 

@@ -37,7 +37,7 @@ void PrintJson(const json& value) {
 void PrintTables(const CommandLine& line, const Experiment& experiment,
                  const std::vector<RunOutcome>& outcomes) {
   std::vector<TextTable> tables;
-  const bool for_programs = line.format == "csv";
+  const bool for_programs = line.format == TableFormat::kCsv;
   for (const TableSpec& spec : experiment.tables) {
     tables.push_back(for_programs ? MakeLongTable(experiment, spec, outcomes)
                                   : MakeTable(experiment, spec, outcomes));
@@ -120,7 +120,6 @@ void CheckRunLine(const CommandLine& line) {
   if (line.jobs < 1) {
     throw Error("command line: --jobs " + std::to_string(line.jobs) + " is below 1");
   }
-  CheckTableFormat(line.format);
   ChosenSlurm(line);
 }
 
@@ -176,7 +175,6 @@ int RunCommand(const CommandLine& line) {
 
 int TableCommand(const CommandLine& line) {
   RequireArguments(line, 1, "FILE [--set KEY=VALUE] [--out DIR] [--format FORMAT] [--json]");
-  CheckTableFormat(line.format);
   const Experiment experiment = LoadExperimentOf(line);
   PrintOutcomes(line, experiment, LookAtAll(experiment, line.out));
   return 0;

@@ -38,7 +38,7 @@ Experiment LoadExperimentOf(const CommandLine& line);
 /// where a folder of theirs holds something else.
 std::vector<RunConfig> Unfinished(const Experiment& experiment, const CommandLine& line);
 
-/// Throws Error where jobs, format or engine can't be.
+/// Throws Error where jobs, memory or engine can't be.
 void CheckRunLine(const CommandLine& line);
 
 /// Throws Error where a run's estimate is above its compute.memory_limit.
@@ -54,7 +54,7 @@ int TellProblems(const std::vector<RunOutcome>& outcomes);
 int SlurmTaskCommand(const CommandLine& line);
 
 /// How `run` is to use Slurm; nullopt where it runs on this machine. Throws Error where there is no
-/// such engine or no Slurm.
+/// Slurm.
 std::optional<SlurmOptions> ChosenSlurm(const CommandLine& line);
 
 /// Throws Error unless the command has exactly `count` arguments, called `names` in the message.

@@ -37,7 +37,7 @@ int BenchCommand(const CommandLine& line) {
   BenchOptions options = ReadBenchOptions(line.set);
   std::vector<std::string> shapes = line.arguments;
   for (const std::string& shape : shapes) DescribeShape(shape);  // before any takes its minutes
-  options.device = FindDevice(line.device.empty() ? "auto" : line.device);
+  options.device = FindDevice(ParseDevice(line.device.empty() ? "auto" : line.device));
   if (shapes.empty() && options.device.is_cuda()) shapes = {"llama3-8b", "llama2-70b"};
   if (shapes.empty()) shapes = {"smollm2-135m"};
   if (!line.quiet) TellDevice(options.device);

@@ -97,7 +97,6 @@ int PlanCommand(const CommandLine& line) {
   RequireArguments(line, 1,
                    "FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--hardware NAME] "
                    "[--format FORMAT] [--json]");
-  CheckTableFormat(line.format);
   const Experiment experiment = LoadExperimentOf(line);
   Estimator estimator(line.hardware.empty() ? std::optional<Hardware>()
                                             : LoadHardware(line.hardware));

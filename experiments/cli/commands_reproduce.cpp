@@ -96,7 +96,7 @@ void PrintResults(const CommandLine& line, const Experiment& experiment,
     json figures = json::array();
     for (const TargetResult& result : results) figures.push_back(ToJson(result));
     text = json{{"experiment", experiment.name}, {"figures", std::move(figures)}}.dump(2) + "\n";
-  } else if (line.format == "csv") {
+  } else if (line.format == TableFormat::kCsv) {
     text = MakeLongTargetTable(experiment, results).ToCsv();
   } else {
     text = TableText(line, MakeTargetTable(experiment, results));
@@ -126,7 +126,8 @@ int ReproduceCommand(const CommandLine& line) {
   }
   const auto results = CompareWithTargets(experiment, LookAtAll(experiment, line.out));
   PrintResults(line, experiment, results);
-  if (!line.json && line.format == "markdown") TellMissing(line, experiment, missing);
+  if (!line.json && line.format.value_or(TableFormat::kMarkdown) == TableFormat::kMarkdown)
+    TellMissing(line, experiment, missing);
   const bool outside = std::any_of(results.begin(), results.end(), [](const TargetResult& r) {
     return r.verdict == TargetVerdict::kOutside;
   });

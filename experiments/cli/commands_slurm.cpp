@@ -1,22 +1,15 @@
-#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
 #include "core/base/error.h"
 #include "core/base/interrupt.h"
-#include "core/base/suggest.h"
 #include "experiments/cli/commands.h"
 #include "experiments/run/slurm_client.h"
 
 namespace roundlab {
 
 std::optional<SlurmOptions> ChosenSlurm(const CommandLine& line) {
-  const std::vector<std::string> engines = {"local", "slurm"};
-  if (std::find(engines.begin(), engines.end(), line.engine) == engines.end()) {
-    throw Error("command line: --engine: no engine '" + line.engine + "'" +
-                SuggestionSuffix(line.engine, engines));
-  }
-  if (line.engine == "local") {
+  if (line.engine == Engine::kLocal) {
     if (line.slurm_options) throw Error("command line: --slurm-options needs --engine slurm");
     return std::nullopt;
   }

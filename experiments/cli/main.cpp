@@ -11,6 +11,7 @@
 #include "core/base/interrupt.h"
 #include "core/base/keys.h"
 #include "core/base/suggest.h"
+#include "core/config/enum_names.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/flags.h"
 #include "experiments/run/commit.h"
@@ -100,8 +101,16 @@ const std::map<std::string, Command>& Commands() {
        {ExecuteCommand,
         "execute FOLDER",
         "one run, as `run` starts it",
-        {"runner", "threads", "device", "line-seconds", "max-memory", "quiet"}}}};
+        {"runner", "line-seconds", "max-memory", "quiet"}}}};
   return kCommands;
+}
+
+Engine ReadEngine(const std::string& name) {
+  static const EnumNames<Engine> kEngines = {{Engine::kLocal, "local"}, {Engine::kSlurm, "slurm"}};
+  const auto engine = EnumValue(name, kEngines);
+  if (engine) return *engine;
+  throw Error("command line: --engine: no engine '" + name + "'" +
+              SuggestionSuffix(name, NamesOf(kEngines)));
 }
 
 po::options_description Options(CommandLine* line) {
@@ -116,15 +125,20 @@ po::options_description Options(CommandLine* line) {
       "GiB for the model that a run evaluates; a larger one is read block by block; default what "
       "the machine has left")("device", po::value(&line->device),
                               "where to compute: auto (the default), cpu, cuda or cuda:N")(
-      "engine", po::value(&line->engine), "what runs them: local (the default) or slurm")(
+      "engine",
+      po::value<std::string>()->notifier([line](const auto& s) { line->engine = ReadEngine(s); }),
+      "what runs them: local (the default) or slurm")(
       "slurm-options",
       po::value<std::string>()->notifier([line](const std::string& s) { line->slurm_options = s; }),
       "more words for sbatch, as one argument")(
       "retry-failed", po::bool_switch(&line->retry_failed), "try runs again that have failed")(
       "hardware", po::value(&line->hardware),
       "of `plan`: name in configs/hardware or a file; default this machine")(
-      "format", po::value(&line->format), "of tables: markdown, csv, latex or html")(
-      "model", po::value(&line->model), "name of the catalogue, folder or .gguf file")(
+      "format", po::value<std::string>()->notifier([line](const auto& s) {
+        line->format = ReadTableFormat(s);
+      }),
+      "of tables: markdown, csv, latex or html")("model", po::value(&line->model),
+                                                 "name of the catalogue, folder or .gguf file")(
       "text", po::value(&line->text), "text to score or tokenize")("file", po::value(&line->file),
                                                                    "file to tokenize")(
       "ids", po::value(&line->ids), "JSON file with an array of arrays of token ids")(
@@ -155,8 +169,7 @@ int Dispatch(int argc, char** argv) {
   const po::options_description options = Options(&line);
   po::options_description all;
   all.add(options).add_options()("words", po::value<std::vector<std::string>>())(
-      "runner", po::value(&line.runner))("threads", po::value(&line.threads))(
-      "line-seconds", po::value(&line.line_seconds));
+      "runner", po::value(&line.runner))("line-seconds", po::value(&line.line_seconds));
   po::positional_options_description positional;
   positional.add("words", -1);
   po::variables_map values;
@@ -190,7 +203,6 @@ int Dispatch(int argc, char** argv) {
   line.command = words.front();
   line.jobs_given = values.count("jobs") != 0;
   line.out_given = !values["out"].defaulted();
-  line.format_given = values.count("format") != 0;
   std::map<std::string, std::vector<std::string>> takes;
   for (const auto& [name, command] : Commands()) {
     takes[name] = command.flags;

@@ -9,7 +9,8 @@ namespace roundlab {
 
 std::string TableText(const CommandLine& line, const TextTable& table) {
   const auto width = TerminalWidth(STDOUT_FILENO);
-  return width && !line.format_given ? TerminalTable(table, *width) : table.To(line.format);
+  return width && !line.format ? TerminalTable(table, *width)
+                               : table.To(line.format.value_or(TableFormat::kMarkdown));
 }
 
 }  // namespace roundlab

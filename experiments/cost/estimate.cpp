@@ -78,7 +78,8 @@ const Hardware& Estimator::Machine(const RunConfig& run, const ModelDescription&
   std::string kind = run.model.path + " " + std::to_string(run.compute.threads);
   if (run.Needs().tunes) {
     const RoundOptions round = *RoundOptionsOf(run.pipeline);
-    kind += " " + run.model.dtype + " " + round.scheme.type + " " + round.tune.optimizer.type;
+    kind += " " + EnumName(run.model.dtype, DtypeNames()) + " " + round.scheme.type + " " +
+            round.tune.optimizer.type;
     for (const std::int64_t n : {run.calibration->seqlen, StepRows(run), round.tune.accumulate}) {
       kind += " " + std::to_string(n);
     }

@@ -100,7 +100,7 @@ double StepSeconds(const RunConfig& run, const ModelDescription& m, std::int64_t
   }
   UnitData data;
   data.inputs = at::randn({rows, seqlen, m.hidden}, generator, at::TensorOptions(at::kFloat))
-                    .to(ComputeDtype(run.model));
+                    .to(run.model.dtype);
   data.targets = data.inputs;
   TuneOptions tune = round.tune;
   tune.steps = 3;

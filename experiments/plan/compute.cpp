@@ -1,37 +1,30 @@
 #include "experiments/plan/compute.h"
 
 #include "core/base/error.h"
-#include "core/kernels/device.h"
 
 namespace roundlab {
 namespace {
 
-/// What is wrong with the name of a device; "" for nothing.
-std::string NameProblem(const std::string& device) {
-  try {
-    ParseDevice(device);
-    return "";
-  } catch (const Error& error) {
-    return error.what();
-  }
-}
-
 class DeviceField : public ValueField {
  public:
-  explicit DeviceField(std::string* device) : device_(device) {}
+  explicit DeviceField(WantedDevice* device) : device_(device) {}
   void Read(const ConfigNode& node, const std::string& path,
             std::vector<Diagnostic>* diagnostics) override {
-    const std::string problem = node.kind == ConfigNode::Kind::kScalar
-                                    ? NameProblem(node.scalar)
-                                    : std::string("expected a device, got ") + node.KindName();
-    if (!problem.empty()) diagnostics->push_back({node.where, path + ": " + problem});
-    *device_ = node.scalar;
+    if (node.kind != ConfigNode::Kind::kScalar) {
+      diagnostics->push_back({node.where, path + ": expected a device, got " + node.KindName()});
+      return;
+    }
+    try {
+      *device_ = ParseDevice(node.scalar);
+    } catch (const Error& error) {
+      diagnostics->push_back({node.where, path + ": " + error.what()});
+    }
   }
-  std::string Write() const override { return QuoteScalar(*device_); }
+  std::string Write() const override { return QuoteScalar(DeviceText(*device_)); }
   std::string Type() const override { return "auto | cpu | cuda | cuda:N"; }
 
  private:
-  std::string* device_;
+  WantedDevice* device_;
 };
 
 }  // namespace
@@ -44,6 +37,8 @@ void ComputeOptions::Fields(FieldVisitor& f) {
         "threads of a run, at most; results depend on it in the last bits");
   f.Real("memory_limit", &memory_limit, AtLeast(0),
          "GiB; a run whose estimate is above it is refused; 0: no limit");
+  f.Bool("keep_weights", &keep_weights,
+         "leave weights.safetensors, which `model: FOLDER` of the run then opens");
 }
 
 }  // namespace roundlab

@@ -1,19 +1,20 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "core/config/fields.h"
+#include "core/kernels/device.h"
 
 namespace roundlab {
 
-/// Where and with what a run computes: provenance, not meaning. It is not in a run's id and not in
-/// its canonical config (docs/adr/0016); the same kind of device and the same thread count give the
-/// same codes, bit for bit.
+/// Where and with what a run computes, and what it leaves: provenance, not meaning. It is not in a
+/// run's id and not in its canonical config (docs/adr/0016); the same kind of device and the same
+/// thread count give the same codes, bit for bit.
 struct ComputeOptions {
-  std::string device = "auto";  ///< auto, cpu, cuda or cuda:N
-  std::int64_t threads = 2;     ///< of a run, at most
-  double memory_limit = 0;      ///< GiB that a run may take by its estimate; 0: no limit
+  WantedDevice device;
+  std::int64_t threads = 2;  ///< of a run, at most
+  double memory_limit = 0;   ///< GiB that a run may take by its estimate; 0: no limit
+  bool keep_weights = true;  ///< leave weights.safetensors, which `model: FOLDER` then opens
   void Fields(FieldVisitor& f);
 };
 

@@ -5,8 +5,18 @@
 #include <cstdlib>
 
 #include "core/base/suggest.h"
+#include "core/config/enum_field.h"
 
 namespace roundlab {
+namespace {
+
+const EnumNames<PlotLog> kPlotLogs = {{PlotLog::kAuto, "auto"},
+                                      {PlotLog::kNone, "none"},
+                                      {PlotLog::kX, "x"},
+                                      {PlotLog::kY, "y"},
+                                      {PlotLog::kBoth, "both"}};
+
+}  // namespace
 
 void PlotSpec::Fields(FieldVisitor& f) {
   f.String("title", &title, "above the plot; none: its metrics");
@@ -14,7 +24,8 @@ void PlotSpec::Fields(FieldVisitor& f) {
   MetricField metric(&y);
   f.Value("y", metric, "metric", Presence::kRequired);
   f.String("series", &series, "axis with a line a label; none: all axes but x");
-  f.Choice("log", &log, {"auto", "none", "x", "y", "both"}, "logarithmic axes");
+  EnumField log_field(&log, kPlotLogs);
+  f.Value("log", log_field, "logarithmic axes");
 }
 
 void CheckPlot(const PlotSpec& plot, const std::vector<Axis>& axes,
@@ -26,7 +37,8 @@ void CheckPlot(const PlotSpec& plot, const std::vector<Axis>& axes,
   const auto axis = std::find_if(axes.begin(), axes.end(),
                                  [&](const Axis& candidate) { return candidate.name == plot.x; });
   if (axis != axes.end()) {
-    if ((plot.log == "x" || plot.log == "both") && LabelNumbers(axis->labels).empty()) {
+    if ((plot.log == PlotLog::kX || plot.log == PlotLog::kBoth) &&
+        LabelNumbers(axis->labels).empty()) {
       diagnostics->push_back({place.where, place.message + ".log: the labels of axis '" + plot.x +
                                                "' are not numbers"});
     }

@@ -7,6 +7,9 @@
 
 namespace roundlab {
 
+/// Which axes are logarithmic; auto: those whose values ask for it.
+enum class PlotLog { kAuto, kNone, kX, kY, kBoth };
+
 /// A plot of an experiment's report: means over seeds with their 95 % intervals, a series a label.
 struct PlotSpec {
   std::string title;  ///< empty: "y against x"
@@ -15,7 +18,7 @@ struct PlotSpec {
   std::string x;
   std::string y;       ///< metric; several joined by " + " (in a file a sequence): their mean
   std::string series;  ///< axis; empty: a series for each combination of the axes other than x
-  std::string log = "auto";  ///< auto | none | x | y | both
+  PlotLog log = PlotLog::kAuto;
   void Fields(FieldVisitor& f);
   std::string Title() const { return title.empty() ? y + " against " + x : title; }
 };

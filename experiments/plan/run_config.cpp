@@ -6,7 +6,9 @@
 #include "core/config/value_fields.h"
 #include "rounding/stages/round.h"
 
+#include "core/config/enum_field.h"
 namespace roundlab {
+#include "core/quant/dtype.h"
 namespace {
 
 /// `smollm2` or {path: smollm2, dtype: float32}.
@@ -120,8 +122,9 @@ ConfigNode WithCompute(const ConfigNode& node, std::vector<Diagnostic>* diagnost
 
 void ModelOptions::Fields(FieldVisitor& f) {
   f.String("path", &path, "name of the catalogue, folder or .gguf file", Presence::kRequired);
-  f.Choice("dtype", &dtype, {"float32", "bfloat16", "float16"},
-           "of matrix products and hidden states; weights, scales and losses stay float32");
+  EnumField dtype_field(&dtype, DtypeNames());
+  f.Value("dtype", dtype_field,
+          "of matrix products and hidden states; weights, scales and losses stay float32");
 }
 
 void RunConfig::Fields(FieldVisitor& f) {

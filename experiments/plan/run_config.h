@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/ScalarType.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,7 +19,7 @@ namespace roundlab {
 /// Which model: a name of the catalogue, a Hugging Face folder or a .gguf file.
 struct ModelOptions {
   std::string path;
-  std::string dtype = "float32";
+  c10::ScalarType dtype = c10::ScalarType::Float;  ///< of products and hidden states
   void Fields(FieldVisitor& f);
 };
 

@@ -38,13 +38,10 @@ class ChosenPlot {
     plot_.description = "Means over seeds with their 95 % intervals.";
     for (const ReportPoint& point : data_.points) Add(point);
     plot_.x.label = spec_.x;
-    plot_.x.log = Log("x", xs_);
+    plot_.x.log = Log(PlotLog::kX, xs_);
     plot_.y.label = spec_.y;
-    plot_.y.log = Log("y", ys_);
-    for (PlotSeries& series : plot_.series) {
-      std::stable_sort(series.points.begin(), series.points.end(),
-                       [](const PlotPoint& a, const PlotPoint& b) { return a.x < b.x; });
-    }
+    plot_.y.log = Log(PlotLog::kY, ys_);
+    for (PlotSeries& series : plot_.series) SortByX(&series.points);
     if (Rows()) {
       std::swap(plot_.x, plot_.y);
       plot_.y.label.clear();
@@ -56,9 +53,9 @@ class ChosenPlot {
  private:
   bool Rows() const { return places_ && !places_->AreNumbers(); }
 
-  bool Log(const std::string& axis, const std::vector<double>& values) const {
-    if (spec_.log == "auto") return WantsLog(values);
-    return spec_.log == axis || spec_.log == "both";
+  bool Log(PlotLog axis, const std::vector<double>& values) const {
+    if (spec_.log == PlotLog::kAuto) return WantsLog(values);
+    return spec_.log == axis || spec_.log == PlotLog::kBoth;
   }
 
   void Add(const ReportPoint& point) {

@@ -100,8 +100,8 @@ class Execution {
   }
 
   RunResult Run() {
-    device_ = FindDevice(compute_.device);
-    CheckDtype(device_, ComputeDtype(config_.model));
+    device_ = FindDevice(config_.compute.device);
+    CheckDtype(device_, config_.model.dtype);
     const auto begun = ReadMadeOf(Checkpoint());
     if (begun) spent_.Resume();
     at::set_num_threads(static_cast<int>(Threads(begun)));
@@ -180,7 +180,7 @@ class Execution {
     const double before = spent_.HereSeconds();
     PipelineInputs inputs;
     inputs.source = &source;
-    inputs.dtype = ComputeDtype(config_.model);
+    inputs.dtype = config_.model.dtype;
     inputs.device = device_;
     inputs.seed = static_cast<std::uint64_t>(config_.seed);
     inputs.progress_folder = Checkpoint();
@@ -205,9 +205,8 @@ class Execution {
   /// All that the checkpoint's hidden states depend on beside the tokens.
   std::string OriginalKey() const {
     return Told("model_sha256") + " " + ModelFilesSha256(opened_.tokenizer) + " " +
-           c10::toString(ComputeDtype(config_.model)) + " " +
-           std::to_string(at::get_num_threads()) + " threads" +
-           (device_.is_cpu() ? "" : " " + DeviceName(device_));
+           c10::toString(config_.model.dtype) + " " + std::to_string(at::get_num_threads()) +
+           " threads" + (device_.is_cpu() ? "" : " " + DeviceName(device_));
   }
 
   std::int64_t FreeBytes() const {
@@ -218,7 +217,7 @@ class Execution {
                 const QuantizedModel& quantized) {
     if (config_.eval.empty()) return;
     const auto start = Clock::now();
-    const at::ScalarType dtype = ComputeDtype(config_.model);
+    const at::ScalarType dtype = config_.model.dtype;
     const JudgedModel judged(source, *opened_.original,
                              {dtype, [&](DecoderBlock* block) { quantized.ApplyTo(block); },
                               memory_bytes_ > 0 ? memory_bytes_ : FreeBytes(), device_},
@@ -274,11 +273,6 @@ class Execution {
 };
 
 }  // namespace
-
-c10::ScalarType ComputeDtype(const ModelOptions& model) {
-  if (model.dtype == "float32") return at::kFloat;
-  return model.dtype == "bfloat16" ? at::kBFloat16 : at::kHalf;
-}
 
 RunResult ExecuteRun(const RunConfig& config, const ExecuteOptions& options) {
   return Execution(config, options).Run();

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <c10/core/ScalarType.h>
-
 #include <cstdint>
 #include <string>
 
@@ -9,9 +7,6 @@
 #include "experiments/run/run_file.h"
 
 namespace roundlab {
-
-/// Of blocks and of what flows between them.
-c10::ScalarType ComputeDtype(const ModelOptions& model);
 
 struct ExecuteOptions {
   std::string folder;  ///< of the run; made by the caller

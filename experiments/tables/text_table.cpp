@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
+#include "core/config/enum_names.h"
 #include "experiments/tables/escape.h"
 #include "experiments/tables/text_width.h"
 
@@ -106,17 +107,28 @@ std::string TextTable::ToHtml() const {
   return text;
 }
 
-std::string TextTable::To(const std::string& format) const {
-  CheckTableFormat(format);
-  if (format == "csv") return ToCsv();
-  if (format == "latex") return ToLatex();
-  return format == "html" ? ToHtml() : ToMarkdown();
+std::string TextTable::To(TableFormat format) const {
+  switch (format) {
+    case TableFormat::kCsv:
+      return ToCsv();
+    case TableFormat::kLatex:
+      return ToLatex();
+    case TableFormat::kHtml:
+      return ToHtml();
+    case TableFormat::kMarkdown:
+      break;
+  }
+  return ToMarkdown();
 }
 
-void CheckTableFormat(const std::string& format) {
-  const std::vector<std::string> known = {"csv", "html", "latex", "markdown"};
-  if (std::find(known.begin(), known.end(), format) != known.end()) return;
-  throw Error("unknown table format '" + format + "'" + SuggestionSuffix(format, known));
+TableFormat ReadTableFormat(const std::string& name) {
+  static const EnumNames<TableFormat> kNames = {{TableFormat::kMarkdown, "markdown"},
+                                                {TableFormat::kCsv, "csv"},
+                                                {TableFormat::kLatex, "latex"},
+                                                {TableFormat::kHtml, "html"}};
+  const auto format = EnumValue(name, kNames);
+  if (format) return *format;
+  throw Error("unknown table format '" + name + "'" + SuggestionSuffix(name, NamesOf(kNames)));
 }
 
 }  // namespace roundlab

@@ -8,6 +8,8 @@
 
 namespace roundlab {
 
+enum class TableFormat { kMarkdown, kCsv, kLatex, kHtml };
+
 /// Text in rows and columns, as it is printed. The first column holds labels.
 struct TextTable {
   std::string title;
@@ -24,11 +26,10 @@ struct TextTable {
   std::string ToLatex() const;
   /// A <table> with caption and scopes; everything is escaped.
   std::string ToHtml() const;
-  /// By name: markdown, csv, latex, html. Throws Error with these where there is no such format.
-  std::string To(const std::string& format) const;
+  std::string To(TableFormat format) const;
 };
 
-/// Throws Error unless it is one of TextTable::To's.
-void CheckTableFormat(const std::string& format);
+/// markdown, csv, latex or html. Throws Error with these where there is no such format.
+TableFormat ReadTableFormat(const std::string& name);
 
 }  // namespace roundlab

@@ -41,9 +41,9 @@ const std::vector<std::string>& Series() {
   return kNames;
 }
 
-ElementType StoredType(const std::string& name) {
-  if (name == "float16") return ElementType::kF16;
-  return name == "bfloat16" ? ElementType::kBF16 : ElementType::kF32;
+ElementType StoredType(c10::ScalarType type) {
+  if (type == at::kHalf) return ElementType::kF16;
+  return type == at::kBFloat16 ? ElementType::kBF16 : ElementType::kF32;
 }
 
 /// Matrices with the recipe's weight decay, norms without.
@@ -257,8 +257,7 @@ class Training {
   double BaseRate() const { return LearningRates(*MakeOptimizer(config_, *model_)).front(); }
 
   double Step(std::int64_t step, double lr, MetricSink* sink) {
-    const at::Tensor loss =
-        model_->Loss(Batch(step), config_.dtype == "float32" ? at::kFloat : at::kBFloat16);
+    const at::Tensor loss = model_->Loss(Batch(step), config_.dtype);
     const double value = loss.item<double>();
     if (!std::isfinite(value)) {
       throw Diverged("step " + std::to_string(step) +

@@ -1,10 +1,18 @@
 #include "experiments/train/train_config.h"
 
 #include "core/base/error.h"
+#include "core/config/enum_field.h"
 #include "core/config/part_field.h"
 #include "core/model/families/llama.h"
+#include "core/quant/dtype.h"
 
 namespace roundlab {
+namespace {
+
+const EnumNames<c10::ScalarType> kTrainDtypes = {{c10::ScalarType::Float, "float32"},
+                                                 {c10::ScalarType::BFloat16, "bfloat16"}};
+
+}  // namespace
 
 void TrainModelOptions::Fields(FieldVisitor& f) {
   f.Int("hidden", &hidden, AtLeast(2), "width of the residual stream");
@@ -70,9 +78,11 @@ void TrainConfig::Fields(FieldVisitor& f) {
   PartField schedule_field(&schedule, Schedules());
   f.Value("schedule", schedule_field, "of the learning rate");
   f.Real("clip", &clip, AtLeast(0), "largest norm of the gradient; 0 none");
-  f.Choice("dtype", &dtype, {"float32", "bfloat16"},
-           "of the blocks' matrix products and hidden states; weights stay float32");
-  f.Choice("save", &save, {"float32", "float16", "bfloat16"}, "of the weights in the file");
+  EnumField dtype_field(&dtype, kTrainDtypes);
+  f.Value("dtype", dtype_field,
+          "of the blocks' matrix products and hidden states; weights stay float32");
+  EnumField save_field(&save, DtypeNames());
+  f.Value("save", save_field, "of the weights in the file");
   f.Int("batch", &batch, AtLeast(1), "sequences a step");
   f.Int("seqlen", &seqlen, AtLeast(1), "tokens a sequence");
   f.Int("steps", &steps, AtLeast(1), "optimizer steps");

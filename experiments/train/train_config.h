@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/ScalarType.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -47,8 +49,8 @@ struct TrainConfig {
   OptimizerRecipe optimizer;
   ScheduleRecipe schedule;
   double clip = 1;
-  std::string dtype = "float32";
-  std::string save = "float16";
+  c10::ScalarType dtype = c10::ScalarType::Float;  ///< of products and hidden states
+  c10::ScalarType save = c10::ScalarType::Half;    ///< of the weights in the file
   std::int64_t batch = 16;
   std::int64_t seqlen = 256;
   std::int64_t steps = 1000;

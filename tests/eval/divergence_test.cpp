@@ -209,7 +209,7 @@ TEST_F(DivergenceTest, PerplexityIsThatOfProtocolLlamaCpp) {
   Perplexity::Options same;
   same.data = options_.data;
   same.seqlen = 32;
-  same.protocol = "llama_cpp";
+  same.protocol = ProtocolKind::kLlamaCpp;
   const auto perplexity = judge_->Measure(same);
   const EvalResult found = judge_->Measure(Divergence(options_));
   for (const auto& [name, other] :

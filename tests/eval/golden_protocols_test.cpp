@@ -22,7 +22,7 @@ TEST(GoldenSlidingTest, IsThatOfTheTable) {
     if (row.at("corpus") != "c4-first200") continue;
     ++rows;
     Perplexity::Options options = OptionsOf(row);
-    options.protocol = "sliding";
+    options.protocol = ProtocolKind::kSliding;
     options.stride = std::stoll(row.at("stride"));
     options.windows = std::stoll(row.at("windows"));
     const auto metrics = judge.Measure(options).metrics;
@@ -54,8 +54,8 @@ TEST_P(GoldenRollingTest, IsThatOfEachDocument) {
     const bool pages = golden.at("corpus") == "wikitext2-test";
     Perplexity::Options options;
     options.data.name = pages ? "wikitext2" : "c4";
-    options.protocol = "lmeval_rolling";
-    options.version = "0.3";
+    options.protocol = ProtocolKind::kLmEvalRolling;
+    options.version = Harness::kLmEval03;
     options.seqlen = golden.at("max_length").get<std::int64_t>();
     options.documents = pages ? 1 : 8;
     judge.Measure(options);

@@ -126,7 +126,7 @@ TEST_F(PerplexityTest, BatchingDoesNotChangeWindowsOfUnequalLength) {
   for (int i = 1; i < 12; ++i)
     text += std::string(static_cast<std::size_t>(7 * i % 23), 'o') + "\n";
   options_.data.path = temp_.Write("lengths.txt", text);
-  options_.protocol = "lmeval_rolling";
+  options_.protocol = ProtocolKind::kLmEvalRolling;
   options_.seqlen = 8;
   options_.batch_tokens = 1;
   judge_->Measure(options_);
@@ -144,7 +144,7 @@ TEST_F(PerplexityTest, BatchingDoesNotChangeWindowsOfUnequalLength) {
 }
 
 TEST_F(PerplexityTest, SlidingScoresTheNewTokensOfEachWindow) {
-  options_.protocol = "sliding";
+  options_.protocol = ProtocolKind::kSliding;
   options_.seqlen = 24;
   options_.stride = 9;
   const auto metrics = judge_->Measure(options_).metrics;
@@ -175,8 +175,8 @@ TEST_F(PerplexityTest, SlidingScoresTheNewTokensOfEachWindow) {
 }
 
 TEST_F(PerplexityTest, LlamaCppScoresSecondHalvesAndSpreadOfTokens) {
-  options_.protocol = "llama_cpp";
-  options_.join = "\n";
+  options_.protocol = ProtocolKind::kLlamaCpp;
+  options_.join = {DocumentJoin::Kind::kText, "\n"};
   const auto metrics = judge_->Measure(options_).metrics;
   std::string text;
   for (const std::string& line : LoadDataset(options_.data).documents) text += line + "\n";
@@ -204,9 +204,9 @@ TEST_F(PerplexityTest, LlamaCppScoresSecondHalvesAndSpreadOfTokens) {
 }
 
 TEST_F(PerplexityTest, RollingGivesFiguresAWordAByteAndADocument) {
-  options_.protocol = "lmeval_rolling";
+  options_.protocol = ProtocolKind::kLmEvalRolling;
   options_.documents = 7;
-  options_.version = "0.3";
+  options_.version = Harness::kLmEval03;
   const auto metrics = judge_->Measure(options_).metrics;
   double sum = 0;
   double tokens = 0;
@@ -242,7 +242,7 @@ TEST_F(PerplexityTest, RollingGivesFiguresAWordAByteAndADocument) {
 }
 
 TEST_F(PerplexityTest, TodaysRollingScoresTheTextsOwnBosAfterThePrefix) {
-  options_.protocol = "lmeval_rolling";
+  options_.protocol = ProtocolKind::kLmEvalRolling;
   options_.documents = 1;
   judge_->Measure(options_);
   auto ids = Encode("Once there were 0 cats.");
@@ -272,7 +272,7 @@ TEST_F(PerplexityTest, JoinAndDocumentsSayWhatTheStreamIs) {
   options_.documents = 5;
   const auto documents = LoadDataset(options_.data, 5).documents;
   ASSERT_EQ(documents.size(), 5U);
-  const auto available = [&](const std::string& join) {
+  const auto available = [&](const DocumentJoin& join) {
     options_.join = join;
     return judge_->Measure(options_).provenance.at("tokens_sha256");
   };
@@ -285,9 +285,9 @@ TEST_F(PerplexityTest, JoinAndDocumentsSayWhatTheStreamIs) {
     spaced += (spaced.empty() ? "" : " ") + document;
     barred += (barred.empty() ? "" : " | ") + document;
   }
-  EXPECT_EQ(available("tokens"), TokenFingerprint(ids));
-  EXPECT_EQ(available("default"), TokenFingerprint(Encode(spaced)));
-  EXPECT_EQ(available(" | "), TokenFingerprint(Encode(barred)));
+  EXPECT_EQ(available({DocumentJoin::Kind::kTokens}), TokenFingerprint(ids));
+  EXPECT_EQ(available({}), TokenFingerprint(Encode(spaced)));
+  EXPECT_EQ(available({DocumentJoin::Kind::kText, " | "}), TokenFingerprint(Encode(barred)));
 }
 
 TEST_F(PerplexityTest, WindowsIsAMost) {

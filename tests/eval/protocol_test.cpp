@@ -49,7 +49,7 @@ class ProtocolTest : public ::testing::Test {
     options_.data.path = temp_.Write(name, text);
   }
   CutText Run() const { return Cut(options_, model_, tokenizer_); }
-  Ids Stream(const std::string& protocol) {
+  Ids Stream(ProtocolKind protocol) {
     options_.protocol = protocol;
     return Run().windows.ids;
   }
@@ -63,14 +63,14 @@ class ProtocolTest : public ::testing::Test {
 TEST_F(ProtocolTest, LlamaCppReadsNoSpecialTokensFromTheText) {
   Text("a.txt", "a$cdefgh");
   options_.seqlen = 4;
-  EXPECT_EQ(Stream("gptq")[2], 256);
-  EXPECT_EQ(Stream("llama_cpp")[2], '$');
+  EXPECT_EQ(Stream(ProtocolKind::kGptq)[2], 256);
+  EXPECT_EQ(Stream(ProtocolKind::kLlamaCpp)[2], '$');
 }
 
 TEST_F(ProtocolTest, NamesAreThoseOfTheDataAndOfProtocolsButGptq) {
   options_.data.name = "wikitext2";
   EXPECT_EQ(options_.Name(), "wikitext2");
-  options_.protocol = "llama_cpp";
+  options_.protocol = ProtocolKind::kLlamaCpp;
   EXPECT_EQ(options_.Name(), "wikitext2_llama_cpp");
   options_.name = "mine";
   EXPECT_EQ(options_.Name(), "mine");
@@ -80,17 +80,17 @@ TEST_F(ProtocolTest, OneStreamWithOneBosButForRolling) {
   Text("t.txt", "ab\ncd\n");
   options_.data.format = DataFormat::kLines;
   options_.seqlen = 3;
-  EXPECT_EQ(Stream("gptq"), Bytes("ab cd", {256}));
-  EXPECT_EQ(Stream("sliding"), Bytes("ab cd", {256}));
-  EXPECT_EQ(Stream("llama_cpp"), Bytes("ab cd", {256}));
-  EXPECT_EQ(Stream("lmeval_rolling"), (Ids{256, 256, 'a', 'b', 256, 256, 'c', 'd'}));
-  options_.version = "0.3";
-  EXPECT_EQ(Stream("lmeval_rolling"), (Ids{257, 'a', 'b', 257, 'c', 'd'}));
+  EXPECT_EQ(Stream(ProtocolKind::kGptq), Bytes("ab cd", {256}));
+  EXPECT_EQ(Stream(ProtocolKind::kSliding), Bytes("ab cd", {256}));
+  EXPECT_EQ(Stream(ProtocolKind::kLlamaCpp), Bytes("ab cd", {256}));
+  EXPECT_EQ(Stream(ProtocolKind::kLmEvalRolling), (Ids{256, 256, 'a', 'b', 256, 256, 'c', 'd'}));
+  options_.version = Harness::kLmEval03;
+  EXPECT_EQ(Stream(ProtocolKind::kLmEvalRolling), (Ids{257, 'a', 'b', 257, 'c', 'd'}));
 }
 
 TEST_F(ProtocolTest, TodaysPrefixIsBosWhetherAddedOrNotAndElseEos) {
   Text("t.txt", "ab");
-  options_.protocol = "lmeval_rolling";
+  options_.protocol = ProtocolKind::kLmEvalRolling;
   tokenizer_.adds_bos = false;
   EXPECT_EQ(Run().windows.ids, (Ids{256, 'a', 'b'}));
   EXPECT_EQ(Run().told.at("bos"), "BOS before each document");
@@ -102,7 +102,7 @@ TEST_F(ProtocolTest, TodaysPrefixIsBosWhetherAddedOrNotAndElseEos) {
   EXPECT_EQ(ErrorOf([&] { Run(); }),
             "eval mine: protocol lmeval_rolling starts a document with BOS or EOS, and the "
             "tokenizer (bytes) has none");
-  options_.version = "0.3";
+  options_.version = Harness::kLmEval03;
   EXPECT_EQ(ErrorOf([&] { Run(); }),
             "eval mine: protocol lmeval_rolling starts a document with EOS, and the tokenizer "
             "(bytes) has none");
@@ -110,7 +110,7 @@ TEST_F(ProtocolTest, TodaysPrefixIsBosWhetherAddedOrNotAndElseEos) {
 
 TEST_F(ProtocolTest, LlamaCppPutsBosInPlaceOfFirstTokensWhereTheTokenizerAddsIt) {
   Text("t.txt", "abcdefgh");
-  options_.protocol = "llama_cpp";
+  options_.protocol = ProtocolKind::kLlamaCpp;
   options_.seqlen = 4;
   EXPECT_EQ(Run().windows.first, 256);
   EXPECT_EQ(Run().told.at("bos"), "in place of each window's first token");
@@ -123,27 +123,28 @@ TEST_F(ProtocolTest, WikitextIsAStreamOfRowsOrItsFileOrItsPages) {
   const std::string file = " \n = A = \n \n x , y \n = B = \n z \n";
   Text("w.raw", file);
   options_.seqlen = 3;
-  EXPECT_EQ(Stream("gptq"), Bytes("\n\n = A = \n\n\n\n\n x , y \n\n\n = B = \n\n\n z \n", {256}));
+  EXPECT_EQ(Stream(ProtocolKind::kGptq),
+            Bytes("\n\n = A = \n\n\n\n\n x , y \n\n\n = B = \n\n\n z \n", {256}));
   // llama.cpp reads the file and drops the newline at its end.
-  EXPECT_EQ(Stream("llama_cpp"), Bytes(file.substr(0, file.size() - 1), {256}));
-  options_.join = "|";
-  EXPECT_EQ(Stream("llama_cpp"), Bytes("| = A = \n|| x , y \n| = B = \n| z ", {256}));
-  options_.join = "default";
-  options_.version = "0.3";
+  EXPECT_EQ(Stream(ProtocolKind::kLlamaCpp), Bytes(file.substr(0, file.size() - 1), {256}));
+  options_.join = {DocumentJoin::Kind::kText, "|"};
+  EXPECT_EQ(Stream(ProtocolKind::kLlamaCpp), Bytes("| = A = \n|| x , y \n| = B = \n| z ", {256}));
+  options_.join = {};
+  options_.version = Harness::kLmEval03;
   const Ids first = Bytes(" = A =\n\nx, y ", {257});
   const Ids both = Bytes(" = B =\nz\n", [&] {
     Ids ids = first;
     ids.push_back(257);
     return ids;
   }());
-  EXPECT_EQ(Stream("lmeval_rolling"), both);
+  EXPECT_EQ(Stream(ProtocolKind::kLmEvalRolling), both);
   EXPECT_EQ(Run().words, (std::vector<double>{8, 6}));
   EXPECT_EQ(Run().bytes, (std::vector<double>{17, 12}));
   EXPECT_EQ(Run().told.at("settings"), "seqlen 3, version 0.3, detokenized");
   options_.documents = 1;
-  EXPECT_EQ(Stream("lmeval_rolling"), first);
-  options_.detokenize = "none";
-  EXPECT_EQ(Stream("lmeval_rolling"), Bytes(" = A = \n \n x , y ", {257}));
+  EXPECT_EQ(Stream(ProtocolKind::kLmEvalRolling), first);
+  options_.detokenize = Detokenize::kNone;
+  EXPECT_EQ(Stream(ProtocolKind::kLmEvalRolling), Bytes(" = A = \n \n x , y ", {257}));
 }
 
 TEST_F(ProtocolTest, RowsInAnotherFormatBecomePagesWhereDetokenizeSaysSo) {
@@ -151,9 +152,9 @@ TEST_F(ProtocolTest, RowsInAnotherFormatBecomePagesWhereDetokenizeSaysSo) {
 {"text": " = A = \n"}
 {"text": " x , y \n"}
 )");
-  options_.version = "0.3";
-  options_.detokenize = "wikitext";
-  EXPECT_EQ(Stream("lmeval_rolling"), Bytes(" = A =\nx, y\n", {257}));
+  options_.version = Harness::kLmEval03;
+  options_.detokenize = Detokenize::kWikitext;
+  EXPECT_EQ(Stream(ProtocolKind::kLmEvalRolling), Bytes(" = A =\nx, y\n", {257}));
   options_.detokenize = std::nullopt;
   EXPECT_EQ(Run().words.size(), 3U);
 }
@@ -161,14 +162,14 @@ TEST_F(ProtocolTest, RowsInAnotherFormatBecomePagesWhereDetokenizeSaysSo) {
 TEST_F(ProtocolTest, WindowLengthsAreTheProtocolsOwnAndAtMostTheContext) {
   Text("t.txt", std::string(5000, 'a'));
   model_.max_positions = 4096;
-  const auto settings = [&](const std::string& protocol) {
+  const auto settings = [&](ProtocolKind protocol) {
     options_.protocol = protocol;
     return Run().told.at("settings");
   };
-  EXPECT_EQ(settings("gptq"), "seqlen 2048");
-  EXPECT_EQ(settings("sliding"), "seqlen 2048, stride 1024");
-  EXPECT_EQ(settings("llama_cpp"), "seqlen 512");
-  EXPECT_EQ(settings("lmeval_rolling"), "seqlen 4096, version 0.4");
+  EXPECT_EQ(settings(ProtocolKind::kGptq), "seqlen 2048");
+  EXPECT_EQ(settings(ProtocolKind::kSliding), "seqlen 2048, stride 1024");
+  EXPECT_EQ(settings(ProtocolKind::kLlamaCpp), "seqlen 512");
+  EXPECT_EQ(settings(ProtocolKind::kLmEvalRolling), "seqlen 4096, version 0.4");
   options_.seqlen = 4097;
   EXPECT_EQ(ErrorOf([&] { Run(); }),
             "eval " + options_.data.path +
@@ -185,7 +186,7 @@ TEST_F(ProtocolTest, GptqC4DrawsDocumentsAndPlacesAsPythonsRandomDoes) {
     documents.push_back(Bytes(text, {256}));
   }
   Text("c4.jsonl", rows);
-  options_.protocol = "gptq_c4";
+  options_.protocol = ProtocolKind::kGptqC4;
   options_.seqlen = 16;
   options_.windows = 40;
   const TokenWindows windows = Run().windows;
@@ -215,7 +216,7 @@ TEST_F(ProtocolTest, WindowsAreCutToTheFirstAndCountedAll) {
 TEST_F(ProtocolTest, TextsThatAreTooShortAreErrors) {
   tokenizer_.adds_bos = false;
   options_.seqlen = 4;
-  const auto error = [&](const std::string& protocol, const std::string& text) {
+  const auto error = [&](ProtocolKind protocol, const std::string& text) {
     Text("short.txt", text);
     options_.data.format = text.empty() ? DataFormat::kJsonl : DataFormat::kText;
     if (text.empty()) Text("short.txt", "{\"text\": \"\"}");
@@ -223,10 +224,12 @@ TEST_F(ProtocolTest, TextsThatAreTooShortAreErrors) {
     return ErrorOf([&] { Run(); });
   };
   const std::string file = temp_ / "short.txt";
-  EXPECT_EQ(error("gptq", "abc"), file + ": has 3 tokens, fewer than one window of 4");
-  EXPECT_EQ(error("sliding", "a"), file + ": has 1 tokens, and the first one is not scored");
-  EXPECT_EQ(error("llama_cpp", "abcdefg"), file + ": has 7 tokens, fewer than two windows of 4");
-  EXPECT_EQ(error("lmeval_rolling", ""), file + ": has 0 tokens, nothing to score");
+  EXPECT_EQ(error(ProtocolKind::kGptq, "abc"), file + ": has 3 tokens, fewer than one window of 4");
+  EXPECT_EQ(error(ProtocolKind::kSliding, "a"),
+            file + ": has 1 tokens, and the first one is not scored");
+  EXPECT_EQ(error(ProtocolKind::kLlamaCpp, "abcdefg"),
+            file + ": has 7 tokens, fewer than two windows of 4");
+  EXPECT_EQ(error(ProtocolKind::kLmEvalRolling, ""), file + ": has 0 tokens, nothing to score");
 }
 
 /// What is said of a perplexity with these options.

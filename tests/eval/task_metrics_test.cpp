@@ -30,7 +30,9 @@ Measured Measure(const std::vector<std::string>& metrics,
                  const std::vector<TaskDocument>& documents,
                  const std::vector<DocumentScores>& scores, TaskMetricsOptions options = {}) {
   TaskOptions task;
-  task.metrics = metrics;
+  for (const std::string& name : metrics) {
+    task.metrics.push_back(EnumValue(name, TaskMetricNames()).value());
+  }
   if (!documents.front().group.empty()) task.group = "{subject}";
   Measured measured;
   measured.metrics = TaskMetrics(task, documents, scores, options, "eval/t", &measured.record);

@@ -95,7 +95,7 @@ TEST_F(TaskTest, WhatIsWrongWithATaskFileIsToldAtOnce) {
   const std::string start = "fields: {}\ncontext: a\nchoices: [a]\n";
   EXPECT_EQ(error(start + "metrics: [accuracy]\n"),
             file +
-                ":1:1: unknown metric 'accuracy' (known: acc, acc_norm, greedy, mc2, "
+                ":5:11: metrics.0: unknown value 'accuracy' (known: acc, acc_norm, greedy, mc2, "
                 "perplexity)");
   EXPECT_EQ(error(start + "metrics: [acc]\n"), file + ":1:1: metric acc needs 'gold'");
   EXPECT_EQ(error(start + "metrics: [mc2]\n"), file + ":1:1: metric mc2 needs 'truths'");
@@ -275,7 +275,7 @@ TEST(PreamblesTest, NoDocumentIsItsOwnExampleAndFirstIsOfTheGroup) {
   const std::vector<TaskDocument> pool = {Document("a", "g"), Document("b", "h"),
                                           Document("c", "g")};
   TaskOptions task;
-  task.shots.sampler = "first";
+  task.shots.sampler = ShotSampler::kFirst;
   EXPECT_EQ(Preambles(task, Harness::kLmEval04, {1, true}, {pool[0]}, pool),
             std::vector<std::string>{"D c yes\n\n"});
   EXPECT_EQ(ErrorOf([&] {

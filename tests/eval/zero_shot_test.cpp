@@ -60,7 +60,7 @@ TEST_F(ZeroShotTest, OneResultATaskWithItsArrays) {
 }
 
 TEST_F(ZeroShotTest, RefusedDocumentsMayCountAsWrong) {
-  options_.refused = "wrong";
+  options_.refused = ZeroShot::Refused::kWrong;
   EXPECT_DOUBLE_EQ(Measure().metrics.at("acc"), 2.0 / 3);
 }
 
@@ -68,7 +68,7 @@ TEST_F(ZeroShotTest, SuffixLimitAndShots) {
   options_.suffix = "_few";
   options_.documents = 2;
   options_.shots = 1;
-  options_.protocol = "lmeval_0_4";
+  options_.protocol = Harness::kLmEval04;
   EXPECT_EQ(ZeroShot(options_).Names(), std::vector<std::string>{"quiz_few"});
   const EvalResult result = Measure();
   EXPECT_EQ(result.name, "quiz_few");
@@ -78,7 +78,7 @@ TEST_F(ZeroShotTest, SuffixLimitAndShots) {
 TEST_F(ZeroShotTest, Harness04DrawsOneExampleMoreForTasksWithoutATestSplit) {
   const std::string pool =
       folder_.Write("pool.jsonl", "{\"q\": \"A\", \"c\": [\"b\"], \"a\": 0}\n");
-  const auto error = [&](const std::string& protocol, const std::string& test_split) {
+  const auto error = [&](Harness protocol, const std::string& test_split) {
     options_.tasks = {folder_.Write(
         "few.yaml", "data: {path: " + folder_ / "rows.jsonl" +
                         "}\nfields: {q: q, c: c, a: a}\ncontext: '{q}'\nchoices: '{c}'\n"
@@ -88,9 +88,9 @@ TEST_F(ZeroShotTest, Harness04DrawsOneExampleMoreForTasksWithoutATestSplit) {
     options_.shots = 1;
     return ErrorOf([&] { Measure(); });
   };
-  EXPECT_EQ(error("lmeval_0_4", "true"), "");
-  EXPECT_EQ(error("lmeval_0_3", "false"), "");
-  EXPECT_NE(error("lmeval_0_4", "false").find("shots: 2 examples needed, 1 are there"),
+  EXPECT_EQ(error(Harness::kLmEval04, "true"), "");
+  EXPECT_EQ(error(Harness::kLmEval03, "false"), "");
+  EXPECT_NE(error(Harness::kLmEval04, "false").find("shots: 2 examples needed, 1 are there"),
             std::string::npos);
 }
 
@@ -115,7 +115,7 @@ TEST_F(ZeroShotTest, TwoVersionsDifferByBos) {
   options_.documents = 2;
   Measure();
   const auto old = record_.arrays().at("eval/quiz/choice_loglik").values;
-  options_.protocol = "lmeval_0_4";
+  options_.protocol = Harness::kLmEval04;
   Measure();
   EXPECT_NE(record_.arrays().at("eval/quiz/choice_loglik").values, old);
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/config/enum_field.h"
 #include "core/config/fields.h"
 #include "core/config/node.h"
 #include "core/config/value_fields.h"
@@ -13,11 +14,15 @@ namespace {
 
 using roundlab::Diagnostic;
 
+enum class Order { kColumn, kRow };
+const roundlab::EnumNames<Order> kOrders = {{Order::kColumn, "column"}, {Order::kRow, "row"}};
+
 struct Inner {
-  std::string order = "row";
+  Order order = Order::kRow;
   double lr = 1;
   void Fields(roundlab::FieldVisitor& f) {
-    f.Choice("order", &order, {"column", "row"}, "");
+    roundlab::EnumField order_field(&order, kOrders);
+    f.Value("order", order_field, "");
     f.Real("lr", &lr, roundlab::Above(0), "");
   }
 };

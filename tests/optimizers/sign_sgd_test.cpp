@@ -26,7 +26,7 @@ ParamGroups OneGroup(const std::vector<at::Tensor>& parameters) {
 SignSgd::Options Majority(double lr) {
   SignSgd::Options options;
   options.lr = lr;
-  options.vote = "majority";
+  options.vote = SignSgd::Ballot::kMajority;
   return options;
 }
 

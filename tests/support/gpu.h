@@ -12,7 +12,7 @@ namespace roundlab::testing {
 inline const std::string& GpuProblem() {
   static const std::string problem = [] {
     try {
-      FindDevice("cuda");
+      FindDevice(at::Device(at::kCUDA));
       return std::string();
     } catch (const Error& error) {
       return std::string(error.what());

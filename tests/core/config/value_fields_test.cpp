@@ -6,20 +6,24 @@
 #include <string>
 #include <vector>
 
+#include "core/config/enum_field.h"
 #include "core/config/optional_field.h"
 
 namespace roundlab {
 namespace {
 
+enum class Grid { kAsym, kSym };
+const EnumNames<Grid> kGrids = {{Grid::kAsym, "asym"}, {Grid::kSym, "sym"}};
+
 struct Entry {
   std::string match;
   std::optional<std::int64_t> bits;
-  std::optional<std::string> grid;
+  std::optional<Grid> grid;
   void Fields(FieldVisitor& f) {
     f.String("match", &match, "names", Presence::kRequired);
     OptionalInt bits_field(&bits, Between(2, 8));
     f.Value("bits", bits_field, "bits");
-    OptionalChoice grid_field(&grid, {"asym", "sym"});
+    OptionalEnum grid_field(&grid, kGrids);
     f.Value("grid", grid_field, "grid");
     f.Rule([this]() -> std::string { return match == "bad" ? "match may not be bad" : ""; });
   }
@@ -31,7 +35,10 @@ struct Options {
   std::optional<Entry> section;
   double x = 0.1;
   std::vector<double> levels = {0.5, 0.25};
+  std::vector<Grid> grids;
   void Fields(FieldVisitor& f) {
+    EnumList grids_field(&grids, kGrids);
+    f.Value("grids", grids_field, "grids");
     RealList levels_field(&levels, Between(0, 1));
     f.Value("levels", levels_field, "numbers");
     ListOf<Entry> list(&entries);
@@ -69,13 +76,15 @@ TEST(ValueFieldsTest, ReadWhatIsThereAndLeaveOutWhatIsNot) {
   EXPECT_EQ(options.entries[0].bits, 3);
   EXPECT_EQ(options.entries[0].grid, std::nullopt);
   EXPECT_EQ(options.entries[1].bits, std::nullopt);
-  EXPECT_EQ(options.entries[1].grid, "sym");
+  EXPECT_EQ(options.entries[1].grid, Grid::kSym);
   EXPECT_EQ(options.skip, std::vector<std::string>{"x"});
   ASSERT_TRUE(options.section.has_value());
   EXPECT_EQ(options.section->match, "c");
   EXPECT_FALSE(Read("x: 1\n", nullptr).section.has_value());
   EXPECT_EQ(Read("levels: [1, 0.125]\n", nullptr).levels, (std::vector<double>{1, 0.125}));
   EXPECT_EQ(options.levels, (std::vector<double>{0.5, 0.25}));
+  EXPECT_EQ(Read("grids: [sym, asym]\n", nullptr).grids,
+            (std::vector<Grid>{Grid::kSym, Grid::kAsym}));
 }
 
 TEST(ValueFieldsTest, ErrorsNameTheElement) {
@@ -98,6 +107,9 @@ TEST(ValueFieldsTest, ErrorsNameTheElement) {
   EXPECT_EQ(ErrorsOf("levels: [a, [1]]\n"),
             "a.yaml:1:10: q.levels.0: expected a number, got 'a'\n"
             "a.yaml:1:13: q.levels.1: expected a number, got a sequence");
+  EXPECT_EQ(ErrorsOf("grids: sym\n"), "a.yaml:1:8: q.grids: expected a sequence, got a scalar");
+  EXPECT_EQ(ErrorsOf("grids: [asym, syn]\n"),
+            "a.yaml:1:15: q.grids.1: unknown value 'syn'; did you mean 'sym'? (known: asym, sym)");
   EXPECT_EQ(ErrorsOf("section: 3\n"), "a.yaml:1:10: q.section: expected a mapping");
 }
 
@@ -128,6 +140,7 @@ TEST(ValueFieldsTest, CanonicalTextReadsBackToItself) {
       "entries: [{match: a}, {match: b}, {match: c}]\nskip: ['- x', '#', \"\\t\"]\n",
       "section: {match: ' s ', bits: 8}\nx: 0.30000000000000004\n",
       "levels: []\n",
+      "grids: [sym, asym, sym]\n",
       "levels: [0.30000000000000004, 1, 1e-300]\n",
   };
   for (const char* yaml : configs) {
@@ -140,6 +153,7 @@ TEST(ValueFieldsTest, CanonicalTextReadsBackToItself) {
     EXPECT_EQ(WriteFields(FieldsOf(&again)), text);
     EXPECT_EQ(again.x, options.x);
     EXPECT_EQ(again.levels, options.levels);
+    EXPECT_EQ(again.grids, options.grids);
   }
 }
 

@@ -33,9 +33,12 @@ std::string MessageOf(const std::function<void()>& work) {
 TEST(DeviceTest, NamesAreParsed) {
   EXPECT_EQ(ParseDevice("cpu"), at::Device(at::kCPU));
   EXPECT_EQ(ParseDevice("cuda"), at::Device(at::kCUDA));
-  EXPECT_EQ(ParseDevice("auto"), at::Device(at::kCUDA));
+  EXPECT_EQ(ParseDevice("auto"), std::nullopt);
   EXPECT_EQ(ParseDevice("cuda:0"), at::Device(at::kCUDA, 0));
   EXPECT_EQ(ParseDevice("cuda:12"), at::Device(at::kCUDA, 12));
+  for (const char* name : {"auto", "cpu", "cuda", "cuda:0", "cuda:12"}) {
+    EXPECT_EQ(DeviceText(ParseDevice(name)), name);
+  }
 }
 
 TEST(DeviceTest, OtherNamesAreErrors) {
@@ -88,10 +91,10 @@ TEST(DeviceTest, AnOldCardHasNoBfloat16) {
 
 TEST(DeviceTest, WithoutAGpuAutoIsTheCpuAndCudaSaysWhy) {
   if (testing::GpuProblem().empty()) GTEST_SKIP() << "this machine has a GPU";
-  EXPECT_TRUE(FindDevice("auto").is_cpu());
-  const std::string problem = MessageOf([] { FindDevice("cuda"); });
+  EXPECT_TRUE(FindDevice(std::nullopt).is_cpu());
+  const std::string problem = MessageOf([] { FindDevice(ParseDevice("cuda")); });
   EXPECT_EQ(problem.rfind("device cuda: ", 0), 0U) << problem;
-  EXPECT_EQ(MessageOf([] { FindDevice("cuda:3"); }).rfind("device cuda:3: ", 0), 0U);
+  EXPECT_EQ(MessageOf([] { FindDevice(ParseDevice("cuda:3")); }).rfind("device cuda:3: ", 0), 0U);
 }
 
 TEST(DeviceTest, TheCpuCountsItsTimeAndNoMemory) {

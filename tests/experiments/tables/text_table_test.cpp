@@ -73,8 +73,9 @@ TEST(TextTableTest, HtmlEscapes) {
 }
 
 TEST(TextTableTest, UnknownFormatNamesTheNearest) {
-  EXPECT_EQ(Example().To("csv"), Example().ToCsv());
-  EXPECT_EQ(ErrorOf([] { Example().To("latx"); }),
+  EXPECT_EQ(Example().To(ReadTableFormat("csv")), Example().ToCsv());
+  EXPECT_EQ(Example().To(ReadTableFormat("html")), Example().ToHtml());
+  EXPECT_EQ(ErrorOf([] { ReadTableFormat("latx"); }),
             "unknown table format 'latx'; did you mean 'latex'? (known: csv, html, latex, "
             "markdown)");
 }
