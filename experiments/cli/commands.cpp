@@ -193,12 +193,10 @@ int ValidateCommand(const CommandLine& line) {
 int ExecuteCommand(const CommandLine& line) {
   RequireArguments(line, 1, "FOLDER");
   const std::string& folder = line.arguments[0];
-  const RunConfig config = LoadRunConfig(folder + "/config.yaml");
+  const RunConfig config = LoadRunConfig(folder);
   InstallInterruptHandler();
   if (line.runner != 0) StopWithParent(static_cast<pid_t>(line.runner));
-  ExecuteOptions options{folder, line.quiet, config.compute, line.line_seconds, MemoryBytes(line)};
-  if (line.threads > 0) options.compute.threads = line.threads;
-  if (!line.device.empty()) options.compute.device = line.device;
+  const ExecuteOptions options{folder, line.quiet, line.line_seconds, MemoryBytes(line)};
   try {
     ExecuteRun(config, options);
   } catch (const Interrupted&) {

@@ -1,14 +1,17 @@
 #include "experiments/plan/run_config.h"
 
+#include <filesystem>
+#include <iterator>
 #include <map>
 
+#include "core/base/files.h"
 #include "core/base/hash.h"
+#include "core/config/enum_field.h"
 #include "core/config/value_fields.h"
+#include "core/quant/dtype.h"
 #include "rounding/stages/round.h"
 
-#include "core/config/enum_field.h"
 namespace roundlab {
-#include "core/quant/dtype.h"
 namespace {
 
 /// `smollm2` or {path: smollm2, dtype: float32}.
@@ -103,18 +106,23 @@ std::string StageText(const StageRecipe& stage) {
   return round ? "scheme '" + round->scheme.type + "'" : "stage '" + stage.type + "'";
 }
 
-/// `threads` at the top, as files had it before there was `compute`, becomes compute.threads.
+/// Keys that files may have at the top, as they did before there was `compute`.
+constexpr const char* kOfCompute[] = {"threads", "keep_weights"};
+
+/// The same with those in `compute`.
 ConfigNode WithCompute(const ConfigNode& node, std::vector<Diagnostic>* diagnostics) {
-  const ConfigNode* threads = node.Find("threads");
-  if (threads == nullptr) return node;
-  const ConfigNode* compute = node.Find("compute");
-  if (compute != nullptr && compute->Find("threads") != nullptr) {
-    diagnostics->push_back(
-        {threads->where, "threads: is compute.threads, which is there too: leave this one out"});
-    return node;
-  }
   ConfigNode moved = node;
-  SetPath("compute.threads", *threads, &moved);
+  for (const std::string key : kOfCompute) {
+    const ConfigNode* value = node.Find(key);
+    if (value == nullptr) continue;
+    const ConfigNode* compute = node.Find("compute");
+    if (compute != nullptr && compute->Find(key) != nullptr) {
+      diagnostics->push_back(
+          {value->where, key + ": is compute." + key + ", which is there too: leave this one out"});
+    } else {
+      SetPath("compute." + key, *value, &moved);
+    }
+  }
   return moved;
 }
 
@@ -139,8 +147,6 @@ void RunConfig::Fields(FieldVisitor& f) {
   EvalField eval_field(&eval);
   f.Value("eval", eval_field, "what is measured");
   f.Int("seed", &seed, AtLeast(0), "of all random draws but the calibration protocol's");
-  f.Bool("keep_weights", &keep_weights,
-         "leave weights.safetensors, which `model: FOLDER` of the run then opens");
   f.Section(
       "compute", [this](FieldVisitor& c) { compute.Fields(c); }, "where and with what");
   f.Rule([this]() -> std::string {
@@ -178,14 +184,25 @@ RunConfig ReadRunConfig(const ConfigNode& node, const std::vector<std::string>& 
                         std::vector<Diagnostic>* diagnostics) {
   RunConfig config;
   std::vector<std::string> not_ours = reserved;
-  not_ours.emplace_back("threads");
+  not_ours.insert(not_ours.end(), std::begin(kOfCompute), std::end(kOfCompute));
   ReadFields(WithCompute(node, diagnostics), "", FieldsOf(&config), diagnostics, not_ours);
   return config;
 }
 
-RunConfig LoadRunConfig(const std::string& file) {
+void WriteRunConfig(const RunConfig& config, const std::string& folder) {
+  ComputeOptions compute = config.compute;
+  const std::string how = WriteFields(FieldsOf(&compute));
+  WriteFileAtomically(folder + "/config.yaml", config.Canonical());
+  WriteFileAtomically(folder + "/compute.yaml", how.empty() ? "{}\n" : how);
+}
+
+RunConfig LoadRunConfig(const std::string& folder) {
   std::vector<Diagnostic> diagnostics;
-  RunConfig config = ReadRunConfig(LoadYaml(file), {}, &diagnostics);
+  RunConfig config = ReadRunConfig(LoadYaml(folder + "/config.yaml"), {}, &diagnostics);
+  const std::string how = folder + "/compute.yaml";
+  if (std::filesystem::exists(how)) {
+    ReadFields(LoadYaml(how), "", FieldsOf(&config.compute), &diagnostics);
+  }
   if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
   return config;
 }

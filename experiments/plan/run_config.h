@@ -31,7 +31,6 @@ struct RunConfig {
   std::vector<StageRecipe> pipeline;  ///< empty: the model as it is
   std::vector<EvaluatorRecipe> eval;
   std::int64_t seed = 0;
-  bool keep_weights = true;
   ComputeOptions compute;  ///< not in the canonical text
 
   void Fields(FieldVisitor& f);
@@ -50,7 +49,11 @@ struct RunConfig {
 RunConfig ReadRunConfig(const ConfigNode& node, const std::vector<std::string>& reserved,
                         std::vector<Diagnostic>* diagnostics);
 
-/// The config.yaml of a run's folder. Throws Error or ConfigError with all that is wrong.
-RunConfig LoadRunConfig(const std::string& file);
+/// Writes what a run's folder begins with: config.yaml, which is Canonical(), and compute.yaml.
+void WriteRunConfig(const RunConfig& config, const std::string& folder);
+
+/// Reads both; where there is no compute.yaml, that is as by default. Throws Error or ConfigError
+/// with all that is wrong.
+RunConfig LoadRunConfig(const std::string& folder);
 
 }  // namespace roundlab

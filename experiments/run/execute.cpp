@@ -88,7 +88,6 @@ class Execution {
   Execution(const RunConfig& config, const ExecuteOptions& options)
       : config_(config),
         folder_(options.folder),
-        compute_(options.compute),
         memory_bytes_(options.memory_bytes),
         cache_((std::filesystem::path(folder_) / "../../.cache").lexically_normal().string(),
                ProgramVersion()),
@@ -125,7 +124,7 @@ class Execution {
 
   /// Those that a checkpoint was begun with, else what the caller says.
   std::int64_t Threads(const std::optional<MadeOf>& begun) const {
-    return begun && begun->threads > 0 ? begun->threads : compute_.threads;
+    return begun && begun->threads > 0 ? begun->threads : config_.compute.threads;
   }
 
   void Describe(const ModelSource& source) {
@@ -249,7 +248,7 @@ class Execution {
     Provenance attributes = result_.provenance;
     attributes["status"] = "complete";
     if (!quantized.layers().empty()) attributes["codes_sha256"] = result_.codes_sha256;
-    const bool leave = config_.keep_weights && !quantized.layers().empty();
+    const bool leave = config_.compute.keep_weights && !quantized.layers().empty();
     if (leave) LeaveWeights(folder_, quantized, config_.model.path, Told("model_sha256"));
     WriteRunFile(folder_ + "/run.h5", record_, attributes);
     WriteRunResult(folder_ + "/run.json", result_);
@@ -261,7 +260,6 @@ class Execution {
 
   const RunConfig config_;
   const std::string folder_;
-  const ComputeOptions compute_;
   at::Device device_ = at::kCPU;
   const std::int64_t memory_bytes_;
   const ContentCache cache_;

@@ -11,7 +11,6 @@ namespace roundlab {
 struct ExecuteOptions {
   std::string folder;  ///< of the run; made by the caller
   bool quiet = false;
-  ComputeOptions compute;    ///< with what; a config does not say it (RunConfig::Canonical)
   double line_seconds = 20;  ///< between progress lines where stderr is no terminal
   /// For the model that is evaluated; where that takes more, its blocks are read one by one. 0:
   /// what the machine has left.
@@ -20,9 +19,10 @@ struct ExecuteOptions {
 
 /// What runs share (calibration tokens, the original's hidden states of `divergence`) is kept in
 /// OUT/.cache, two folders up. Does one run in this process: rounds, measures, writes run.h5, then
-/// run.json with status complete. A run that was stopped goes on where its checkpoint/ ends, with
-/// the number of threads it began with (results depend on it in the last bits). Throws Interrupted,
-/// or Error for whatever is wrong with model, data or machine; run.json is then not written.
+/// run.json with status complete; config.compute says with what. A run that was stopped goes on
+/// where its checkpoint/ ends, with the number of threads it began with (results depend on it in
+/// the last bits). Throws Interrupted, or Error for whatever is wrong with model, data or machine;
+/// run.json is then not written.
 RunResult ExecuteRun(const RunConfig& config, const ExecuteOptions& options);
 
 }  // namespace roundlab

@@ -88,7 +88,7 @@ class LocalRunner {
       return true;
     }
     try {
-      WriteFileAtomically(folder + "/config.yaml", plan_[place]->config.Canonical());
+      WriteRunConfig(WithShare(plan_[place]->config), folder);
     } catch (const Error& e) {
       found.state = RunState::kFailed;
       found.reason = e.what();
@@ -103,8 +103,17 @@ class LocalRunner {
     return true;
   }
 
+  /// With its share of the machine's cores, at most.
+  RunConfig WithShare(RunConfig config) const {
+    if (options_.jobs > 1) {
+      const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
+      std::int64_t& threads = config.compute.threads;
+      threads = std::clamp<std::int64_t>(cores / options_.jobs, 1, threads);
+    }
+    return config;
+  }
+
   std::vector<std::string> Words(std::size_t place) const {
-    const ComputeOptions& compute = plan_[place]->config.compute;
     std::vector<std::string> words = {options_.program, "execute", Folder(place), "--runner",
                                       std::to_string(::getpid())};
     if (options_.quiet) words.emplace_back("--quiet");
@@ -115,13 +124,7 @@ class LocalRunner {
                     std::ldexp(static_cast<double>(bytes / options_.jobs), -30));
       words.insert(words.end(), {"--max-memory", gib});
     }
-    std::int64_t threads = compute.threads;
-    if (options_.jobs > 1) {
-      const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
-      threads = std::clamp<std::int64_t>(cores / options_.jobs, 1, threads);
-      words.insert(words.end(), {"--line-seconds", "1"});
-    }
-    words.insert(words.end(), {"--threads", std::to_string(threads), "--device", compute.device});
+    if (options_.jobs > 1) words.insert(words.end(), {"--line-seconds", "1"});
     return words;
   }
 

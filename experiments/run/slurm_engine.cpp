@@ -1,7 +1,6 @@
 #include "experiments/run/slurm_engine.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -156,7 +155,7 @@ class SlurmRunner {
       const std::string folder = Folder(place);
       MakeFolder(folder);
       const auto claim = FolderClaim::Try(folder);
-      if (claim) WriteFileAtomically(folder + "/config.yaml", plan_[place]->config.Canonical());
+      if (claim) WriteRunConfig(plan_[place]->config, folder);
       fs::remove(StoppedFile(folder_, tasks_.size()));
       tasks_[static_cast<int>(tasks_.size())] = {place};
       ids += plan_[place]->id + "\n";
@@ -369,11 +368,7 @@ RunOutcome RunSlurmTask(const std::string& folder, std::size_t task, RunnerOptio
   options.begun = fs::last_write_time(list);
   PlannedRun run;
   run.id = std::string(ids[task]);
-  run.config = LoadRunConfig(RunFolder(options.out, one, run.id) + "/config.yaml");
-  // The config does not say where it is done; the job was given as many processors as threads.
-  if (const char* processors = std::getenv("SLURM_CPUS_PER_TASK")) {
-    run.config.compute.threads = std::max(1L, std::atol(processors));
-  }
+  run.config = LoadRunConfig(RunFolder(options.out, one, run.id));
   run.seed = run.config.seed;
   one.runs.push_back(std::move(run));
   fs::remove(StoppedFile(folder, task));

@@ -138,28 +138,6 @@ TEST(PlanTest, OverridesOfTheCommandLineWin) {
             "--set quant.bits=1: quant.bits: 1 is out of range [2, 8]");
 }
 
-TEST(PlanTest, ThreadsAtTheTopAreThoseOfCompute) {
-  EXPECT_EQ(Load(std::string(kRtn) + "threads: 5\n").runs.at(0).config.compute.threads, 5);
-  EXPECT_THAT(
-      ErrorOf([] { Load(std::string(kRtn) + "threads: 5\ncompute: {threads: 4}\n"); }),
-      ::testing::HasSubstr("threads: is compute.threads, which is there too: leave this one out"));
-}
-
-TEST(PlanTest, DevicesAreNamedAndNotLookedForYet) {
-  for (const char* device : {"auto", "cpu", "cuda", "cuda:1"}) {
-    EXPECT_EQ(
-        Load(kRtn, {std::string("compute.device=") + device}).runs.at(0).config.compute.device,
-        device);
-  }
-  EXPECT_EQ(ErrorOf([] { Load(kRtn, {"compute.device=cdua:0"}); }),
-            "--set compute.device=cdua:0: compute.device: unknown device 'cdua:0'; did you mean "
-            "'cuda:0'? (known: auto, cpu, cuda, cuda:0)");
-  EXPECT_EQ(
-      ErrorOf([] { Load(kRtn, {"compute.device=cuda:x"}); }),
-      "--set compute.device=cuda:x: compute.device: device 'cuda:x': expected a number from 0 "
-      "on after 'cuda:'");
-}
-
 TEST(PlanTest, NullRemovesAnInheritedSection) {
   const TempFolder folder;
   folder.Write("base.yaml", std::string(kRtn) +

@@ -215,7 +215,8 @@ TEST_F(ReportTest, TheLossesOfAFailedRunAreShownUpToThere) {
   EXPECT_EQ(plot.title, "loss by unit, W0, signround, seed 0");
   ASSERT_EQ(plot.series.size(), 1U);
   EXPECT_EQ(plot.series[0].name, "block_1");
-  EXPECT_EQ(plot.series[0].points.size(), 7U);
+  EXPECT_EQ(plot.series[0].points.size(), 8U);
+  EXPECT_THAT(ToSvg(plot, ""), HasSubstr("Not drawn: block_1: 1 of 8 not finite"));
   WriteReport(runs_, folder_ / "report");
   EXPECT_THAT(ReadAll(folder_ / "report/report.md"), HasSubstr("(plots/failed-" + id + ".svg)"));
   EXPECT_TRUE(fs::exists(folder_ / ("report/plots/failed-" + id + ".svg")));

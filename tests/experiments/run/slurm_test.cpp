@@ -165,6 +165,8 @@ TEST_F(SlurmTest, AnArrayDoesAllRuns) {
                 "\ncall\n");
   EXPECT_EQ(ReadAll(Slurm("job.sh")), SlurmScript(folder_ / "out/two/slurm", options_));
   EXPECT_EQ(ReadAll(Run(1) + "/config.yaml"), experiment_.runs[1].config.Canonical());
+  EXPECT_EQ(ReadAll(Run(0) + "/compute.yaml"), "threads: 1\n");
+  EXPECT_EQ(ReadAll(Run(1) + "/compute.yaml"), "threads: 3\n");
   EXPECT_EQ(ReadAll(folder_ / "out/two/experiment.yaml"), experiment_.resolved);
   Queue({"exit 1"});
   EXPECT_EQ(RunAll()[0].state, RunState::kDone);
