@@ -11,6 +11,7 @@
 #include <iterator>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/error.h"
@@ -88,6 +89,19 @@ std::string Bytes(T value) {
 /// A safetensors file of this header and data, whether they fit together or not.
 inline std::string Safetensors(const std::string& header, const std::string& data) {
   return Bytes<std::uint64_t>(header.size()) + header + data;
+}
+
+/// A safetensors file of float32 vectors of two elements.
+inline std::string Vectors(const std::vector<std::pair<std::string, std::vector<float>>>& tensors) {
+  std::string header = "{";
+  std::string data;
+  for (const auto& [name, values] : tensors) {
+    header += (header == "{" ? "\"" : ",\"") + name + R"(":{"dtype":"F32","shape":[2],)" +
+              R"("data_offsets":[)" + std::to_string(data.size()) + "," +
+              std::to_string(data.size() + 8) + "]}";
+    data += Bytes(values);
+  }
+  return Safetensors(header + "}", data);
 }
 
 }  // namespace roundlab::testing
