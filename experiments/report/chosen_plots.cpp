@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <optional>
 
 #include "experiments/report/plots.h"
@@ -60,9 +59,9 @@ class ChosenPlot {
 
   void Add(const ReportPoint& point) {
     const Cell y = data_.Measure(point, spec_.y);
-    const double x =
-        places_ ? (*places_)(point.labels.at(spec_.x)) : data_.Measure(point, spec_.x).MeanValue();
-    if (y.empty() || std::isnan(x)) return;
+    const Cell across = places_ ? Cell() : data_.Measure(point, spec_.x);
+    if (y.empty() || (!places_ && across.empty())) return;  // not measured
+    const double x = places_ ? (*places_)(point.labels.at(spec_.x)) : across.MeanValue();
     PlotPoint p;
     p.x = Rows() ? y.MeanValue() : x;
     p.y = Rows() ? x : y.MeanValue();

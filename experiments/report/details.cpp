@@ -7,12 +7,11 @@
 namespace roundlab {
 namespace {
 
-/// A mean that grows.
+/// A mean that grows; not finite where one of its values is not.
 struct Sum {
   double sum = 0;
   double count = 0;
   void Add(double value) {
-    if (!std::isfinite(value)) return;
     sum += value;
     ++count;
   }
@@ -24,7 +23,7 @@ LayerValues Means(const Sums& sums) {
   LayerValues means;
   for (const auto& [kind, blocks] : sums) {
     for (const auto& [block, sum] : blocks) {
-      if (sum.count > 0) means[kind][block] = sum.sum / sum.count;
+      means[kind][block] = sum.sum / sum.count;
     }
   }
   return means;
@@ -136,7 +135,6 @@ Details MeanDetails(const std::vector<RunRecord>& runs) {
     UnitCurve& curve = details.losses.emplace_back();
     curve.unit = unit;
     for (const auto& [step, sum] : steps) {
-      if (sum.count == 0) continue;
       curve.loss.steps.push_back(static_cast<double>(step));
       curve.loss.values.push_back(sum.sum / sum.count);
     }
@@ -146,13 +144,17 @@ Details MeanDetails(const std::vector<RunRecord>& runs) {
   return details;
 }
 
+bool HasLogarithms(const UnitCurve& unit) {
+  return std::all_of(unit.loss.values.begin(), unit.loss.values.end(),
+                     [](double value) { return value > 0 && std::isfinite(value); });
+}
+
 Curve RelativeLoss(const std::vector<UnitCurve>& units) {
   std::map<double, Sum> logs;
   double used = 0;
   for (const UnitCurve& unit : units) {
     const auto& values = unit.loss.values;
-    const bool positive = std::all_of(values.begin(), values.end(), [](double v) { return v > 0; });
-    if (values.empty() || !positive) continue;
+    if (values.empty() || !HasLogarithms(unit)) continue;
     ++used;
     for (std::size_t i = 0; i < values.size(); ++i) {
       logs[unit.loss.steps[i]].Add(std::log(values[i] / values[0]));

@@ -25,8 +25,8 @@ struct UnitCurve {
 /// Kind of layer ("q_proj") -> block -> value.
 using LayerValues = std::map<std::string, std::map<int, double>>;
 
-/// What tuning left in run.h5, as means over the runs of a point of the plan. Values that are not
-/// finite are left out.
+/// What tuning left in run.h5, as means over the runs of a point of the plan; not finite where a
+/// value is not.
 struct Details {
   std::vector<UnitCurve> losses;  ///< of tune/<unit>/loss; block_2 comes before block_10
   LayerValues flip_rate;
@@ -40,8 +40,11 @@ bool IsDetail(const std::string& name);
 
 Details MeanDetails(const std::vector<RunRecord>& runs);
 
+/// Whether all of a unit's losses are finite and above 0.
+bool HasLogarithms(const UnitCurve& unit);
+
 /// exp(mean over the units of ln(loss / loss at the unit's first step)), at each step that all
-/// units have. Units with a loss that is not positive are left out.
+/// units have. Units without logarithms are left out.
 Curve RelativeLoss(const std::vector<UnitCurve>& units);
 
 /// Block -> mean over the kinds of layers.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -56,8 +57,7 @@ class Versus {
     std::vector<double> ys;
     for (const std::string& label : order_) {
       auto points = series_.at(label);
-      std::sort(points.begin(), points.end(),
-                [](const PlotPoint& a, const PlotPoint& b) { return a.x < b.x; });
+      SortByX(&points);
       for (const PlotPoint& p : points) {
         xs.push_back(p.x);
         ys.push_back(p.y);
@@ -92,6 +92,7 @@ class Versus {
               FormatNumber(x.MeanValue());
     if (series_.count(label) == 0) order_.push_back(label);
     series_[label].push_back(p);
+    if (!std::isfinite(p.x) || !std::isfinite(p.y)) return;
     places_.insert(p.x);
     heights_.insert(p.y);
   }
@@ -152,7 +153,8 @@ std::vector<Plot> SeedPlots(const ReportData& data, const std::string& metric) {
   for (const ReportPoint& point : data.points) {
     const std::vector<double> of_point = data.Measure(point, metric).Values();
     if (!of_point.empty()) points.push_back(&point);
-    values.insert(of_point.begin(), of_point.end());
+    std::copy_if(of_point.begin(), of_point.end(), std::inserter(values, values.end()),
+                 [](double value) { return std::isfinite(value); });
     several = several || of_point.size() > 1;
   }
   several = several && values.size() > 1;

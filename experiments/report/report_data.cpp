@@ -138,8 +138,7 @@ Cell ReportData::Measure(const ReportPoint& point, const std::string& metric) co
   for (std::size_t i = 0; i < point.runs.size(); ++i) {
     const ReportRun& run = runs[point.runs[i]];
     if (run.state != ReportState::kDone) continue;
-    const auto value = run.outcome.result.Value(metric);
-    if (value && std::isfinite(*value)) {
+    if (run.outcome.result.Value(metric)) {
       cell.Add(static_cast<std::int64_t>(i), &run.outcome, metric);
     }
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include "experiments/report/markup.h"
 #include "experiments/report/plot_scale.h"
@@ -74,8 +76,8 @@ class Drawing {
         y_(rows_ ? PlotScale::OfRows(plot.y.categories.size(), kTop, bottom_)
                  : PlotScale(Values(false), plot.y.log, bottom_, kTop)) {
     const std::string body = Axes() + ReferenceLines() + AllSeries();
-    const std::string legend = Legend();
-    svg_ = Head(style) + body + legend + "</svg>\n";
+    const std::string below = Legend() + NotDrawn();
+    svg_ = Head(style) + body + below + "</svg>\n";
   }
   const std::string& svg() const { return svg_; }
 
@@ -292,6 +294,42 @@ class Drawing {
     return text + "</g>";
   }
 
+  /// "rtn: 1 of 3 not finite" for each series and reference line that lacks something.
+  std::vector<std::string> Gaps() const {
+    std::vector<std::string> gaps;
+    for (const PlotSeries& series : plot_.series) {
+      std::size_t not_finite = 0;
+      std::size_t not_positive = 0;
+      for (const PlotPoint& p : series.points) {
+        if (Draws(p)) continue;
+        ++(std::isfinite(p.x) && std::isfinite(p.y) ? not_positive : not_finite);
+      }
+      const std::string of = " of " + std::to_string(series.points.size());
+      if (not_finite > 0) {
+        gaps.push_back(series.name + ": " + std::to_string(not_finite) + of + " not finite");
+      }
+      if (not_positive > 0) {
+        gaps.push_back(series.name + ": " + std::to_string(not_positive) + of + " not positive");
+      }
+    }
+    for (const PlotLine& line : plot_.lines) {
+      if (y_.Draws(line.y)) continue;
+      gaps.push_back(line.name + (std::isfinite(line.y) ? ": not positive" : ": not finite"));
+    }
+    return gaps;
+  }
+
+  /// What the plot leaves out, in lines below the legend; makes the drawing higher.
+  std::string NotDrawn() {
+    std::string text;
+    for (const std::string& gap : Gaps()) {
+      height_ += kLegendLine;
+      text += Text(14, height_ - 9, "start", Shortened("Not drawn: " + gap, 58),
+                   " class=\"not-drawn\"");
+    }
+    return text;
+  }
+
   const Plot& plot_;
   const bool rows_;
   const double left_;
@@ -303,6 +341,12 @@ class Drawing {
 };
 
 }  // namespace
+
+void SortByX(std::vector<PlotPoint>* points) {
+  std::stable_sort(points->begin(), points->end(), [](const PlotPoint& a, const PlotPoint& b) {
+    return std::isnan(b.x) ? !std::isnan(a.x) : a.x < b.x;
+  });
+}
 
 bool WantsLog(const std::vector<double>& values) {
   double least = std::numeric_limits<double>::infinity();

@@ -8,7 +8,8 @@
 namespace roundlab {
 
 /// A sample. Where x or y can't be drawn (not finite; not positive on a logarithmic axis) a line
-/// has a gap. [low, high] is an interval of y, or of x where y has categories; NaN: none.
+/// has a gap, and the plot says what it lacks. [low, high] is an interval of y, or of x where y has
+/// categories; NaN: none.
 struct PlotPoint {
   double x = 0;
   double y = 0;
@@ -49,6 +50,9 @@ struct Plot {
   std::vector<PlotSeries> series;
   std::vector<PlotLine> lines = {};
 };
+
+/// By x, ascending; what has none comes last.
+void SortByX(std::vector<PlotPoint>* points);
 
 /// Whether the values are better seen on a logarithmic axis: all positive, and the largest over 6
 /// times the smallest.

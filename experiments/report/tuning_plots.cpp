@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "experiments/report/plots.h"
@@ -37,6 +38,18 @@ std::string LeftOut(std::size_t all) {
   if (all <= kMostPoints) return "";
   return " The first " + std::to_string(kMostPoints) + " of " + std::to_string(all) +
          " points of the plan are drawn; run.h5 has all.";
+}
+
+std::string UnitsWithoutLogarithm(const std::vector<const ReportPoint*>& points) {
+  std::int64_t units = 0;
+  for (const ReportPoint* point : points) {
+    units += std::count_if(point->details.losses.begin(), point->details.losses.end(),
+                           [](const UnitCurve& unit) { return !HasLogarithms(unit); });
+  }
+  if (units == 0) return "";
+  return " Left out: " + std::to_string(units) +
+         (units == 1 ? " unit with a loss that is not finite or not positive."
+                     : " units with a loss that is not finite or not positive.");
 }
 
 PlotSeries CurveSeries(const std::string& name, const Curve& curve) {
@@ -79,7 +92,8 @@ bool Complete(Plot* plot) {
     const bool bare = ys.size() > kMostMarks && series.points.size() > 1;
     if (bare && series.mark == PlotMark::kLineAndPoints) series.mark = PlotMark::kLine;
   }
-  const bool positive = std::all_of(ys.begin(), ys.end(), [](double y) { return y > 0; });
+  const bool positive =
+      std::all_of(ys.begin(), ys.end(), [](double y) { return y > 0 || !std::isfinite(y); });
   plot->y.log = plot->y.label.rfind("loss", 0) == 0 && positive;
   return !plot->series.empty();
 }
@@ -193,7 +207,7 @@ std::vector<PlotSection> TuningPlots(const ReportData& data) {
       {"Losses",
        "Loss of a minibatch over that of the unit's first step: geometric mean over the units, "
        "mean over seeds and over neighbouring steps." +
-           left_out,
+           left_out + UnitsWithoutLogarithm(points),
        {}},
       Form("losses", "relative loss", "One curve a point of the plan.", "step",
            "loss / loss of step 0"),

@@ -65,16 +65,23 @@ TEST(DetailsTest, AreMeansOverRunsInNaturalOrder) {
   EXPECT_TRUE(AllOffsets({}).empty());
 }
 
-TEST(DetailsTest, WhatIsNotFiniteIsLeftOut) {
+TEST(DetailsTest, WhatIsNotFiniteStaysThatAlsoInAMean) {
   RunRecord run;
   run.Record("tune/block_0/loss", 0, 4);
   run.Record("tune/block_0/loss", 1, std::nan(""));
   run.Array("layers/a.0.k/output_snr_db", {1}, {std::numeric_limits<double>::infinity()});
   run.Array("layers/a.0.k/flip_rate", {0}, {});
   const Details details = MeanDetails({run});
-  EXPECT_EQ(details.losses.at(0).loss.values, Values{4});
-  EXPECT_TRUE(details.output_snr_db.empty());
+  ASSERT_EQ(details.losses.at(0).loss.values.size(), 2U);
+  EXPECT_EQ(details.losses[0].loss.values[0], 4);
+  EXPECT_TRUE(std::isnan(details.losses[0].loss.values[1]));
+  EXPECT_EQ(details.output_snr_db.at("k").at(0), std::numeric_limits<double>::infinity());
   EXPECT_TRUE(details.flip_rate.empty());
+  RunRecord other;
+  other.Record("tune/block_0/loss", 1, 2);
+  EXPECT_TRUE(std::isnan(MeanDetails({run, other}).losses.at(0).loss.values.at(1)));
+  EXPECT_FALSE(HasLogarithms(details.losses[0]));
+  EXPECT_TRUE(RelativeLoss(details.losses).steps.empty());
 }
 
 TEST(DetailsTest, RelativeLossIsTheGeometricMeanOverUnits) {

@@ -268,6 +268,20 @@ TEST_F(ReportTest, PlotsThatTheFileAsksForComeFirst) {
   EXPECT_LT(html.find("Plots of this experiment"), html.find("Against bits a weight"));
 }
 
+TEST_F(ReportTest, AMeasurementThatIsNotFiniteIsToldWhereItIsNotDrawn) {
+  const std::string file = run_[2] + "/run.json";  // a seed of W0, signround
+  RunResult result = ReadRunResult(file);
+  result.metrics["t/perplexity"] = std::nan("");
+  WriteRunResult(file, result);
+  const ReportData data = GatherReport(runs_);
+  EXPECT_TRUE(std::isnan(data.Measure(data.points[2], "t/perplexity").MeanValue()));
+  WriteReport(runs_, folder_ / "report");
+  const std::string html = ReadAll(folder_ / "report/report.html");
+  EXPECT_THAT(html, HasSubstr(">Not drawn: signround: 1 of 2 not finite</text>"));
+  EXPECT_THAT(html, HasSubstr(">Not drawn: one seed: 1 of "));
+  EXPECT_THAT(ReadAll(folder_ / "report/plots/bits-1.svg"), HasSubstr("Not drawn: signround"));
+}
+
 TEST_F(ReportTest, WhatCannotBeWrittenIsTold) {
   EXPECT_EQ(ErrorOf([&] { WriteReport(runs_, runs_ + "/experiment.yaml/x"); }),
             runs_ + "/experiment.yaml/x: cannot make this folder: Not a directory");

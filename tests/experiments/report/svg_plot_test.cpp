@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "experiments/report/plot_scale.h"
 
@@ -110,6 +111,31 @@ TEST(SvgPlotTest, AGapBreaksALineAndMarksHaveIntervals) {
   EXPECT_EQ(Count(svg, "class=\"interval\""), 1U);
   EXPECT_EQ(Count(svg, "class=\"entry\""), 2U);
   EXPECT_EQ(Count(svg, "class=\"series\""), 2U);
+}
+
+TEST(SvgPlotTest, WhatIsNotDrawnIsTold) {
+  Plot plot = Sample();
+  EXPECT_THAT(ToSvg(plot, ""), HasSubstr(">Not drawn: one&lt;: 1 of 4 not finite</text>"));
+  plot.series.erase(plot.series.begin());
+  EXPECT_THAT(ToSvg(plot, ""), Not(HasSubstr("Not drawn")));
+  plot.y.log = true;
+  plot.series[0].points.push_back({2, -1});
+  plot.series[0].points.push_back({std::numeric_limits<double>::infinity(), 1});
+  plot.lines = {{"fp", std::nan("")}, {"zero", 0}, {"seen", 2}};
+  const std::string svg = ToSvg(plot, "");
+  for (const char* told : {"two: 1 of 4 not finite", "two: 1 of 4 not positive", "fp: not finite",
+                           "zero: not positive"}) {
+    EXPECT_THAT(svg, HasSubstr(std::string(">Not drawn: ") + told + "</text>"));
+  }
+  EXPECT_EQ(Count(svg, "Not drawn"), 4U);
+}
+
+TEST(SvgPlotTest, PointsWithoutAnXComeLast) {
+  std::vector<PlotPoint> points = {{3, 0}, {std::nan(""), 1}, {1, 2}, {2, 3}};
+  SortByX(&points);
+  std::vector<double> ys;
+  for (const PlotPoint& p : points) ys.push_back(p.y);
+  EXPECT_EQ(ys, (std::vector<double>{2, 3, 0, 1}));
 }
 
 TEST(SvgPlotTest, AnIntervalThatReachesBelowALogarithmicAxisEndsAtItsEdge) {
