@@ -1,6 +1,7 @@
 #include "experiments/plan/targets.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <set>
 
@@ -153,11 +154,10 @@ class TargetReader {
     if (cell.printed.empty() || cell.printed == "-") return;
     std::size_t used = 0;
     try {
-      std::stod(cell.printed, &used);
+      if (std::isfinite(std::stod(cell.printed, &used)) && used == cell.printed.size()) return;
     } catch (const std::exception&) {
-      used = 0;
+      // told below
     }
-    if (used == cell.printed.size()) return;
     throw Error(Place(row) + ": " + cell.column + " is '" + cell.printed +
                 "', not a number, '-' or nothing");
   }

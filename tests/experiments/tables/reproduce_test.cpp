@@ -143,8 +143,11 @@ TEST_F(ReproduceTest, BadTargetsAreToldWithTheirPlace) {
       yaml + ":17:30: targets: " + csv + " has no column 'both' (known: a, config, how, model)");
   EXPECT_EQ(ErrorOf([&] { Load("model,config,how,a,both\nM,W4,RTN,1\n"); }),
             yaml + ":11:9: targets.file: " + csv + ":2: has 4 cells, the first line has 5");
-  EXPECT_EQ(ErrorOf([&] { Load("model,config,how,a,both\nM,W4,RTN,x,1\n"); }),
-            yaml + ":11:9: targets.file: " + csv + ":2: a is 'x', not a number, '-' or nothing");
+  for (const std::string figure : {"x", "1 x", "nan", "inf", "1e999"}) {
+    EXPECT_EQ(ErrorOf([&] { Load("model,config,how,a,both\nM,W4,RTN," + figure + ",1\n"); }),
+              yaml + ":11:9: targets.file: " + csv + ":2: a is '" + figure +
+                  "', not a number, '-' or nothing");
+  }
   EXPECT_EQ(ErrorOf([&] { Load(kFigures, "targets.metrics.a=a/perplexty"); })
                 .find("--set targets.metrics.a=a/perplexty: targets.metrics.a: no run measures "
                       "'a/perplexty'; did you mean 'a/perplexity'?"),
