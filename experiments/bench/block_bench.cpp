@@ -22,9 +22,7 @@ class BlockBench {
       : shape_(shape),
         options_(options),
         model_(DescribeShape(shape)),
-        group_(GroupSize(model_.Plan(0), shape)) {
-    at::manual_seed(1);  // weights and hidden states; no result depends on them
-  }
+        group_(GroupSize(model_.Plan(0), shape)) {}
 
   std::vector<Benchmark> Run() {
     const BareProducts bare = TimeProducts(model_, options_);
@@ -46,9 +44,7 @@ class BlockBench {
   }
 
  private:
-  at::TensorOptions Products() const {
-    return at::TensorOptions(options_.device).dtype(TorchType(options_.products));
-  }
+  at::ScalarType Products() const { return TorchType(options_.products); }
   at::TensorOptions Wide() const { return at::TensorOptions(options_.device).dtype(at::kFloat); }
 
   void MakeBlock() {
@@ -60,13 +56,15 @@ class BlockBench {
     }
     const std::vector<LinearPlan>& linears = block_->plan().linears;
     for (std::size_t i = 0; i < linears.size(); ++i) {
-      block_->Slot(i).weight = at::randn({linears[i].out, linears[i].in}, Wide()).mul_(0.02);
+      block_->Slot(i).weight =
+          RandomTensor(options_, {linears[i].out, linears[i].in}, i, at::kFloat).mul_(0.02);
       if (linears[i].bias) block_->Slot(i).bias = at::zeros({linears[i].out}, Wide());
     }
     rope_ = MakeRopeTable(model_, options_.seqlen).To(options_.device);
     unit_ = {"block_0", block_->Linears(),
              [this](const at::Tensor& x) { return block_->Forward(x, rope_); }};
-    data_.inputs = at::randn({2 * options_.batch, options_.seqlen, model_.hidden}, Products());
+    data_.inputs =
+        RandomTensor(options_, {2 * options_.batch, options_.seqlen, model_.hidden}, 1, Products());
     data_.targets = at::empty_like(data_.inputs);
     for (std::int64_t row = 0; row < 2 * options_.batch; row += options_.batch) {
       data_.targets.narrow(0, row, options_.batch)
@@ -84,7 +82,7 @@ class BlockBench {
       context.name = slot->name;
       context.weight = slot->weight;
       context.spec = {4, group_, GridKind::kAsym, ScaleType::kFloat32, false};
-      context.products = TorchType(options_.products);
+      context.products = Products();
       context.range = range->Estimate(context);
       layers.push_back(scheme->Begin(context));
     }
@@ -121,7 +119,7 @@ class BlockBench {
       q.low_factor = at::ones_like(q.low).requires_grad_(true);
       q.high_factor = at::ones_like(q.low).requires_grad_(true);
       const SignSteps steps = TakesSignSteps(q.weight) ? SignSteps{0.005, 0.005, 0} : SignSteps{};
-      const at::Tensor dy = at::randn(q.weight.sizes(), Products());
+      const at::Tensor dy = RandomTensor(options_, q.weight.sizes(), 2, Products());
       const auto quantize = [&] { return RangeFakeQuant(q, dy.scalar_type(), steps); };
       both += TimeWork(options_, [&] {
         for (const at::Tensor* p : {&q.offset, &q.low_factor, &q.high_factor}) {
@@ -139,7 +137,7 @@ class BlockBench {
   Benchmark Forward(const BareProducts& bare) {
     const at::NoGradGuard no_grad;
     Benchmark result{"evaluation/" + shape_};
-    for (LinearSlot* slot : unit_.slots) slot->weight = slot->weight.to(Products().dtype());
+    for (LinearSlot* slot : unit_.slots) slot->weight = slot->weight.to(Products());
     const at::Tensor x = data_.inputs.narrow(0, 0, options_.batch);
     result.seconds = TimeWork(options_, [&] { unit_.forward(x); });
     result.floor_seconds = bare.linear_forward + bare.attention_forward;

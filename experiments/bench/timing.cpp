@@ -1,6 +1,7 @@
 #include "experiments/bench/timing.h"
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -14,14 +15,11 @@
 namespace roundlab {
 namespace {
 
-at::TensorOptions Products(const BenchOptions& options) {
-  return at::TensorOptions(options.device).dtype(TorchType(options.products));
-}
-
 /// Forward and backward of `work`, which reads `leaves`.
 double TimeGradient(const BenchOptions& options, const std::vector<at::Tensor>& leaves,
                     const std::function<at::Tensor()>& work) {
-  const at::Tensor dy = at::randn(work().sizes(), work().options().requires_grad(false));
+  const at::Tensor y = work();
+  const at::Tensor dy = RandomTensor(options, y.sizes(), 1, y.scalar_type());
   return TimeWork(options, [&] {
     for (const at::Tensor& t : leaves) t.mutable_grad() = at::Tensor();
     work().backward(dy);
@@ -33,6 +31,17 @@ double TimeGradient(const BenchOptions& options, const std::vector<at::Tensor>& 
 at::ScalarType TorchType(BenchProducts products) {
   if (products == BenchProducts::kFloat32) return at::kFloat;
   return products == BenchProducts::kBFloat16 ? at::kBFloat16 : at::kHalf;
+}
+
+at::Tensor RandomTensor(const BenchOptions& options, at::IntArrayRef shape, std::uint64_t seed,
+                        at::ScalarType dtype) {
+  const at::Device& device = options.device;
+  at::Generator generator = device.is_cpu() ? at::detail::createCPUGenerator(seed)
+                                            : at::globalContext()
+                                                  .getAcceleratorHooksInterface(device.type())
+                                                  .getNewGenerator(device.index());
+  generator.set_current_seed(seed);
+  return at::randn(shape, generator, at::TensorOptions(device).dtype(dtype));
 }
 
 std::int64_t GroupSize(const BlockPlan& plan, const std::string& shape) {
@@ -60,11 +69,12 @@ BareProducts TimeProducts(const ModelDescription& model, const BenchOptions& opt
   const at::NoGradGuard no_grad;
   const std::int64_t tokens = options.batch * options.seqlen;
   const BlockPlan plan = model.Plan(0);
+  const at::ScalarType dtype = TorchType(options.products);
   BareProducts seconds;
   for (const LinearPlan& linear : plan.linears) {
-    const at::Tensor x = at::randn({tokens, linear.in}, Products(options));
-    const at::Tensor w = at::randn({linear.out, linear.in}, Products(options)) * 0.02;
-    const at::Tensor dy = at::randn({tokens, linear.out}, Products(options));
+    const at::Tensor x = RandomTensor(options, {tokens, linear.in}, 1, dtype);
+    const at::Tensor w = RandomTensor(options, {linear.out, linear.in}, 2, dtype) * 0.02;
+    const at::Tensor dy = RandomTensor(options, {tokens, linear.out}, 3, dtype);
     seconds.linear_forward += TimeWork(options, [&] { at::linear(x, w); });
     seconds.weight_gradient += TimeWork(options, [&] { at::mm(dy.t(), x); });
     if (linear.input == 0) continue;  // the block's input is fixed
@@ -72,10 +82,10 @@ BareProducts TimeProducts(const ModelDescription& model, const BenchOptions& opt
   }
   const std::int64_t pairs = options.batch * plan.attention.heads;
   const std::int64_t half = options.seqlen / 2;  // causal
-  const at::Tensor rows = at::randn({pairs, half, plan.attention.head_dim}, Products(options));
-  const at::Tensor columns =
-      at::randn({pairs, options.seqlen, plan.attention.head_dim}, Products(options));
-  const at::Tensor square = at::randn({pairs, half, options.seqlen}, Products(options));
+  const std::int64_t width = plan.attention.head_dim;
+  const at::Tensor rows = RandomTensor(options, {pairs, half, width}, 4, dtype);
+  const at::Tensor columns = RandomTensor(options, {pairs, options.seqlen, width}, 5, dtype);
+  const at::Tensor square = RandomTensor(options, {pairs, half, options.seqlen}, 6, dtype);
   const double outer = TimeWork(options, [&] { at::bmm(rows, columns.transpose(1, 2)); });
   const double inner = TimeWork(options, [&] { at::bmm(square, columns); });
   const double turned = TimeWork(options, [&] { at::bmm(square.transpose(1, 2), rows); });
@@ -87,8 +97,10 @@ BareProducts TimeProducts(const ModelDescription& model, const BenchOptions& opt
 
 void TimeOperations(const ModelDescription& model, const BenchOptions& options, Benchmark* result) {
   const AttentionPlan a = model.Plan(0).attention;
+  std::uint64_t seed = 1;
   const auto leaf = [&](std::int64_t width) {
-    return at::randn({options.batch, options.seqlen, width}, Products(options))
+    return RandomTensor(options, {options.batch, options.seqlen, width}, seed++,
+                        TorchType(options.products))
         .requires_grad_(true);
   };
   const auto add = [&](const char* name, const std::vector<at::Tensor>& leaves,

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
 #include <functional>
 #include <utility>
 
@@ -9,6 +12,11 @@
 namespace roundlab {
 
 at::ScalarType TorchType(BenchProducts products);
+
+/// Normal numbers on the options' device from a generator of their own: the same for the same shape
+/// and seed.
+at::Tensor RandomTensor(const BenchOptions& options, at::IntArrayRef shape, std::uint64_t seed,
+                        at::ScalarType dtype);
 
 /// 128, or a half or quarter of it, so that it divides the columns of all layers. Throws Error
 /// where none does.

@@ -7,6 +7,7 @@
 #include "core/model/block.h"
 #include "core/model/families/llama.h"
 #include "core/model/rope.h"
+#include "tests/support/random_tensor.h"
 
 namespace roundlab::bench {
 
@@ -31,12 +32,11 @@ inline ModelDescription SmolLm2Shape() {
 
 /// A block of that shape with random weights.
 inline std::unique_ptr<DecoderBlock> RandomBlock(const ModelDescription& d) {
-  at::manual_seed(1);
   auto block = std::make_unique<DecoderBlock>(d, 0);
   for (NormSlot* norm : block->Norms()) norm->weight = at::ones({norm->plan.width});
   const auto shapes = d.LinearShapes(0);
   for (std::size_t i = 0; i < shapes.size(); ++i) {
-    block->Slot(i).weight = at::randn(shapes[i]) * 0.05;
+    block->Slot(i).weight = testing::RandomTensor(shapes[i], i, 0.05);
   }
   return block;
 }

@@ -5,6 +5,7 @@
 #include "core/kernels/ops.h"
 #include "core/kernels/reference.h"
 #include "core/kernels/token_nll.h"
+#include "tests/support/random_tensor.h"
 
 namespace roundlab {
 namespace {
@@ -17,11 +18,11 @@ using FakeQuantOp = at::Tensor (*)(const at::Tensor&, const at::Tensor&, const a
 
 /// Forward and backward of one fake-quantized weight.
 void FakeQuantStep(benchmark::State& state, FakeQuantOp op) {
-  const at::Tensor w = at::randn({kGroups, kWidth});
+  const at::Tensor w = testing::RandomTensor({kGroups, kWidth}, 1);
   const at::Tensor v = at::zeros_like(w).requires_grad_(true);
   const at::Tensor scale = at::full({kGroups}, 0.3).requires_grad_(true);
   const at::Tensor zero = at::full({kGroups}, 8.0).requires_grad_(true);
-  const at::Tensor gradient = at::randn_like(w);
+  const at::Tensor gradient = testing::RandomTensor({kGroups, kWidth}, 10);
   for (auto _ : state) {
     op(w, v, scale, zero, 15).backward(gradient);
     v.mutable_grad().reset();
@@ -33,9 +34,9 @@ BENCHMARK_CAPTURE(FakeQuantStep, aten, reference::FakeQuant)->UseRealTime();
 
 void RmsNormStep(benchmark::State& state,
                  at::Tensor (*op)(const at::Tensor&, const at::Tensor&, double)) {
-  const at::Tensor x = at::randn({4096, 576}).requires_grad_(true);
+  const at::Tensor x = testing::RandomTensor({4096, 576}, 2).requires_grad_(true);
   const at::Tensor weight = at::ones({576});
-  const at::Tensor gradient = at::randn({4096, 576});
+  const at::Tensor gradient = testing::RandomTensor({4096, 576}, 3);
   for (auto _ : state) {
     op(x, weight, 1e-5).backward(gradient);
     x.mutable_grad().reset();
@@ -46,9 +47,9 @@ BENCHMARK_CAPTURE(RmsNormStep, fused, RmsNorm)->UseRealTime();
 BENCHMARK_CAPTURE(RmsNormStep, aten, reference::RmsNorm)->UseRealTime();
 
 void SwiGluStep(benchmark::State& state, at::Tensor (*op)(const at::Tensor&, const at::Tensor&)) {
-  const at::Tensor gate = at::randn({4096, 1536}).requires_grad_(true);
-  const at::Tensor up = at::randn({4096, 1536}).requires_grad_(true);
-  const at::Tensor gradient = at::randn({4096, 1536});
+  const at::Tensor gate = testing::RandomTensor({4096, 1536}, 4).requires_grad_(true);
+  const at::Tensor up = testing::RandomTensor({4096, 1536}, 5).requires_grad_(true);
+  const at::Tensor gradient = testing::RandomTensor({4096, 1536}, 6);
   for (auto _ : state) {
     op(gate, up).backward(gradient);
     gate.mutable_grad().reset();
@@ -61,9 +62,9 @@ BENCHMARK_CAPTURE(SwiGluStep, aten, reference::SwiGlu)->UseRealTime();
 
 void ScoreTokens(benchmark::State& state, bool fused) {
   const at::NoGradGuard no_grad;
-  const at::Tensor hidden = at::randn({512, 576});
-  const at::Tensor head = at::randn({49152, 576});
-  const at::Tensor targets = at::randint(49152, {512}, at::kLong);
+  const at::Tensor hidden = testing::RandomTensor({512, 576}, 7);
+  const at::Tensor head = testing::RandomTensor({49152, 576}, 8);
+  const at::Tensor targets = testing::RandomIds({512}, 9, 49152);
   for (auto _ : state) {
     benchmark::DoNotOptimize(fused ? TokenNll(hidden, head, targets)
                                    : TokenNllReference(at::mm(hidden, head.t()), targets));

@@ -6,6 +6,7 @@
 #include "core/kernels/reference.h"
 #include "core/model/packed_tokens.h"
 #include "tests/bench/bench_block.h"
+#include "tests/support/random_tensor.h"
 
 namespace roundlab {
 namespace {
@@ -38,7 +39,7 @@ void PackedQuestions(benchmark::State& state) {
   const RopeTable table = MakeRopeTable(d.rope, d.head_dim, kContext + kEnding);
   const at::Tensor places = at::tensor(at::ArrayRef<std::int64_t>(packed.positions()), at::kLong);
   const RopeTable rope = {table.cosine.index_select(0, places), table.sine.index_select(0, places)};
-  const at::Tensor x = at::randn({1, packed.rows(), d.hidden});
+  const at::Tensor x = testing::RandomTensor({1, packed.rows(), d.hidden}, 1);
   const std::vector<Segment> segments = packed.Segments();
   for (auto _ : state) {
     benchmark::DoNotOptimize(block->ForwardPacked(x, rope, segments));
@@ -53,7 +54,8 @@ void BatchedQuestions(benchmark::State& state) {
   const ModelDescription d = bench::SmolLm2Shape();
   const auto block = bench::RandomBlock(d);
   const RopeTable rope = MakeRopeTable(d.rope, d.head_dim, kContext + kEnding);
-  const at::Tensor x = at::randn({kDocuments * kChoices, kContext + kEnding, d.hidden});
+  const at::Tensor x =
+      testing::RandomTensor({kDocuments * kChoices, kContext + kEnding, d.hidden}, 2);
   for (auto _ : state) benchmark::DoNotOptimize(block->Forward(x, rope));
   state.SetItemsProcessed(state.iterations() * kDocuments);
 }
@@ -62,9 +64,9 @@ BENCHMARK(BatchedQuestions)->UseRealTime()->Unit(benchmark::kMillisecond);
 /// Attention alone over one window of 2048 tokens: ours, and libtorch's.
 void PackedAttentionWindow(benchmark::State& state) {
   const at::NoGradGuard no_grad;
-  const at::Tensor q = at::randn({2048, 9, 64});
-  const at::Tensor k = at::randn({2048, 3, 64});
-  const at::Tensor v = at::randn({2048, 3, 64});
+  const at::Tensor q = testing::RandomTensor({2048, 9, 64}, 3);
+  const at::Tensor k = testing::RandomTensor({2048, 3, 64}, 4);
+  const at::Tensor v = testing::RandomTensor({2048, 3, 64}, 5);
   for (auto _ : state) {
     benchmark::DoNotOptimize(PackedAttention(q, k, v, {{{0, 2048}, {}}}, {0.125, 0}));
   }
@@ -73,9 +75,9 @@ BENCHMARK(PackedAttentionWindow)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 void LibtorchAttentionWindow(benchmark::State& state) {
   const at::NoGradGuard no_grad;
-  const at::Tensor q = at::randn({1, 9, 2048, 64});
-  const at::Tensor k = at::randn({1, 3, 2048, 64});
-  const at::Tensor v = at::randn({1, 3, 2048, 64});
+  const at::Tensor q = testing::RandomTensor({1, 9, 2048, 64}, 6);
+  const at::Tensor k = testing::RandomTensor({1, 3, 2048, 64}, 7);
+  const at::Tensor v = testing::RandomTensor({1, 3, 2048, 64}, 8);
   for (auto _ : state) {
     benchmark::DoNotOptimize(at::scaled_dot_product_attention(q, k, v, {}, 0.0, true, 0.125, true));
   }
@@ -86,10 +88,10 @@ BENCHMARK(LibtorchAttentionWindow)->UseRealTime()->Unit(benchmark::kMillisecond)
 using Attention = at::Tensor (*)(const at::Tensor&, const at::Tensor&, const at::Tensor&,
                                  const AttentionOptions&);
 void AttentionStep(benchmark::State& state, Attention attention) {
-  const at::Tensor q = at::randn({8, 512, 9, 64}).requires_grad_();
-  const at::Tensor k = at::randn({8, 512, 3, 64}).requires_grad_();
-  const at::Tensor v = at::randn({8, 512, 3, 64}).requires_grad_();
-  const at::Tensor dy = at::randn({8, 512, 9, 64});
+  const at::Tensor q = testing::RandomTensor({8, 512, 9, 64}, 9).requires_grad_();
+  const at::Tensor k = testing::RandomTensor({8, 512, 3, 64}, 10).requires_grad_();
+  const at::Tensor v = testing::RandomTensor({8, 512, 3, 64}, 11).requires_grad_();
+  const at::Tensor dy = testing::RandomTensor({8, 512, 9, 64}, 12);
   for (auto _ : state) {
     attention(q, k, v, {0.125, 0}).backward(dy);
     for (const at::Tensor& x : {q, k, v}) x.mutable_grad().reset();

@@ -7,6 +7,7 @@
 #include "core/quant/grid.h"
 #include "rounding/solvers/gptq.h"
 #include "rounding/solvers/hqq.h"
+#include "tests/support/random_tensor.h"
 
 namespace roundlab {
 namespace {
@@ -16,7 +17,7 @@ constexpr std::int64_t kOut = 576;
 constexpr std::int64_t kIn = 1536;
 
 at::Tensor SecondMoment() {
-  const at::Tensor x = at::randn({4096, kIn});
+  const at::Tensor x = testing::RandomTensor({4096, kIn}, 1);
   return at::mm(x.t(), x) / 2048;
 }
 
@@ -24,7 +25,7 @@ at::Tensor SecondMoment() {
 void GptqFloor(benchmark::State& state) {
   const at::NoGradGuard no_grad;
   const at::Tensor hessian = SecondMoment();
-  const at::Tensor weight = at::randn({kOut, kIn});
+  const at::Tensor weight = testing::RandomTensor({kOut, kIn}, 2);
   for (auto _ : state) {
     const at::Tensor lower = std::get<0>(at::linalg_cholesky_ex(hessian));
     const at::Tensor upper = std::get<0>(at::linalg_cholesky_ex(at::cholesky_inverse(lower), true));
@@ -41,7 +42,7 @@ BENCHMARK(GptqFloor)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 void GptqSolver(benchmark::State& state) {
   GptqProblem problem;
-  problem.weight = at::randn({kOut, kIn});
+  problem.weight = testing::RandomTensor({kOut, kIn}, 3);
   problem.hessian = SecondMoment();
   problem.grid = [](const at::Tensor& groups, const at::Tensor&) {
     return MakeGrid(MinMaxRange(groups), {});
@@ -51,7 +52,7 @@ void GptqSolver(benchmark::State& state) {
 BENCHMARK(GptqSolver)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 void HqqSolver(benchmark::State& state) {
-  const at::Tensor groups = at::randn({kOut * kIn / 64, 64}) * 0.05;
+  const at::Tensor groups = testing::RandomTensor({kOut * kIn / 64, 64}, 4) * 0.05;
   HqqSettings settings;
   settings.early_stop = false;
   for (auto _ : state) benchmark::DoNotOptimize(SolveHqq(groups, settings));

@@ -6,6 +6,7 @@
 #include "core/model/families/llama.h"
 #include "core/model/trainable.h"
 #include "optimizers/optimizers.h"
+#include "tests/support/random_tensor.h"
 
 namespace roundlab {
 namespace {
@@ -37,7 +38,7 @@ void TrainingStep(benchmark::State& state) {
   ParamGroups groups;
   groups.emplace_back(weights);
   const auto optimizer = Optimizers().FromText("type: adamw").make(std::move(groups));
-  const at::Tensor tokens = at::randint(0, 1536, {kBatch, kTrainSeq + 1}, at::kLong);
+  const at::Tensor tokens = testing::RandomIds({kBatch, kTrainSeq + 1}, 4, 1536);
   for (auto _ : state) {
     optimizer->zero_grad();
     model.Loss(tokens, at::kFloat).backward();
@@ -59,10 +60,10 @@ void TrainingFloor(benchmark::State& state) {
   std::vector<Product> products;
   for (const auto& [name, value] : model.Parameters()) {
     if (value.dim() < 2) continue;
-    products.push_back(
-        {at::randn({tokens, value.size(1)}), value, at::randn({tokens, value.size(0)})});
+    products.push_back({testing::RandomTensor({tokens, value.size(1)}, 1), value,
+                        testing::RandomTensor({tokens, value.size(0)}, 2)});
   }
-  const at::Tensor heads = at::randn({kBatch * d.heads, kTrainSeq, d.head_dim});
+  const at::Tensor heads = testing::RandomTensor({kBatch * d.heads, kTrainSeq, d.head_dim}, 3);
   for (auto _ : state) {
     for (const Product& p : products) {
       benchmark::DoNotOptimize(at::mm(p.x, p.weight.t()));

@@ -5,6 +5,7 @@
 #include "rounding/range.h"
 #include "rounding/tuner/tuner.h"
 #include "tests/bench/bench_block.h"
+#include "tests/support/random_tensor.h"
 
 namespace roundlab {
 namespace {
@@ -21,8 +22,8 @@ void LinearFloor(benchmark::State& state) {
   std::vector<at::Tensor> xs;
   std::vector<at::Tensor> dys;
   for (const LinearSlot* slot : slots) {
-    xs.push_back(at::randn({kRows * kTuneSeq, slot->weight.size(1)}));
-    dys.push_back(at::randn({kRows * kTuneSeq, slot->weight.size(0)}));
+    xs.push_back(testing::RandomTensor({kRows * kTuneSeq, slot->weight.size(1)}, 1));
+    dys.push_back(testing::RandomTensor({kRows * kTuneSeq, slot->weight.size(0)}, 2));
   }
   for (auto _ : state) {
     for (std::size_t i = 0; i < slots.size(); ++i) {
@@ -50,7 +51,7 @@ void SignRoundStep(benchmark::State& state) {
     context.range = range->Estimate(context);
     layers.push_back(scheme->Begin(context));
   }
-  UnitData data{at::randn({kRows, kTuneSeq, d.hidden}), {}};
+  UnitData data{testing::RandomTensor({kRows, kTuneSeq, d.hidden}, 3), {}};
   {
     const at::NoGradGuard no_grad;
     data.targets = block->Forward(data.inputs, rope);
@@ -71,7 +72,7 @@ void BlockForward(benchmark::State& state) {
   const ModelDescription d = bench::SmolLm2Shape();
   const auto block = bench::RandomBlock(d);
   const RopeTable rope = MakeRopeTable(d.rope, d.head_dim, 2048);
-  const at::Tensor x = at::randn({1, 2048, d.hidden});
+  const at::Tensor x = testing::RandomTensor({1, 2048, d.hidden}, 4);
   for (auto _ : state) benchmark::DoNotOptimize(block->Forward(x, rope));
   state.SetItemsProcessed(state.iterations() * 2048);
 }
@@ -82,7 +83,7 @@ void BlockForwardFloor(benchmark::State& state) {
   const auto block = bench::RandomBlock(bench::SmolLm2Shape());
   std::vector<at::Tensor> xs;
   for (const LinearSlot* slot : block->Linears()) {
-    xs.push_back(at::randn({2048, slot->weight.size(1)}));
+    xs.push_back(testing::RandomTensor({2048, slot->weight.size(1)}, 5));
   }
   for (auto _ : state) {
     for (std::size_t i = 0; i < xs.size(); ++i) {

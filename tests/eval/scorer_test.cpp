@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tests/eval/judge.h"
+#include "tests/support/random_tensor.h"
 #include "tests/support/tiny_model.h"
 
 namespace roundlab {
@@ -15,7 +16,7 @@ class ScorerTest : public ::testing::Test {
     testing::TinyModel{.layers = 3}.Write(temp_ / "m");
     judge_ = std::make_unique<testing::Judge>(temp_ / "m");
     for (const std::int64_t seq : {5, 64, 1}) {
-      inputs_.emplace_back(at::randint(256, {2, seq}, at::dtype(at::kLong)));
+      inputs_.emplace_back(testing::RandomIds({2, seq}, 1, 256));
     }
     PackedTokens packed;
     packed.Add({1, 2, 3, 4});

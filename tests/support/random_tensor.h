@@ -13,4 +13,10 @@ inline at::Tensor RandomTensor(at::IntArrayRef shape, std::uint64_t seed, double
   return spread == 1 ? numbers : numbers * spread;
 }
 
+/// Numbers from 0 to count - 1, int64.
+inline at::Tensor RandomIds(at::IntArrayRef shape, std::uint64_t seed, std::int64_t count) {
+  at::Generator generator = at::detail::createCPUGenerator(seed);
+  return at::randint(count, shape, generator, at::TensorOptions(at::kLong));
+}
+
 }  // namespace roundlab::testing
