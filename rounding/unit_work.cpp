@@ -153,9 +153,13 @@ std::shared_ptr<const InputStatistics> UnitWork::Statistics(const LinearSlot& sl
 }
 
 void UnitWork::Keep(LinearSlot* slot, QuantizedWeight weight) {
-  const std::string problem = WeightProblem(weight);
-  if (!problem.empty()) throw Diverged(slot->name + ": " + problem);
   slot->effective = weight.Dequantize();
+  KeepInstalled(slot, std::move(weight));
+}
+
+void UnitWork::KeepInstalled(LinearSlot* slot, QuantizedWeight weight) {
+  const std::string problem = WeightProblem(weight, slot->effective);
+  if (!problem.empty()) throw Diverged(slot->name + ": " + problem);
   slot->effective_bias = weight.bias;
   weights_.insert_or_assign(slot->name, std::move(weight));
 }

@@ -69,6 +69,8 @@ class UnitWork {
 
   /// Puts a layer's codes into the unit. Throws Diverged where they are not finite.
   void Keep(LinearSlot* slot, QuantizedWeight weight);
+  /// The same where the slot has them, decoded, already: as the tuner leaves it.
+  void KeepInstalled(LinearSlot* slot, QuantizedWeight weight);
   /// Made so far, by layer.
   std::map<std::string, QuantizedWeight>& weights() { return weights_; }
   /// After a transform: what is known of inputs no longer holds, and all norms, biases and

@@ -105,6 +105,14 @@ std::string ShapeProblem(const QuantizedWeight& w) {
   return "";
 }
 
+std::map<std::string, std::string> AboutOf(const SafetensorsFile& file) {
+  std::map<std::string, std::string> about;
+  for (const auto& [key, text] : file.metadata()) {
+    if (key.starts_with(kAbout)) about[key.substr(std::strlen(kAbout))] = text;
+  }
+  return about;
+}
+
 }  // namespace
 
 void SaveWeights(const std::string& path, const StoredWeights& weights) {
@@ -135,11 +143,15 @@ void SaveWeights(const std::string& path, const StoredWeights& weights) {
   WriteSafetensors(path, tensors, metadata);
 }
 
+std::map<std::string, std::string> LoadAbout(const std::string& path) {
+  return AboutOf(SafetensorsFile(path));
+}
+
 StoredWeights LoadWeights(const std::string& path) {
   const SafetensorsFile file(path);
   StoredWeights stored;
+  stored.about = AboutOf(file);
   for (const auto& [key, text] : file.metadata()) {
-    if (key.starts_with(kAbout)) stored.about[key.substr(std::strlen(kAbout))] = text;
     if (key.starts_with(kTensor)) {
       const std::string name = key.substr(std::strlen(kTensor));
       const TensorView* view = file.Find(name);

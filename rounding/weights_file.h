@@ -19,6 +19,9 @@ struct StoredWeights {
 /// or not at all.
 void SaveWeights(const std::string& path, const StoredWeights& weights);
 
+/// StoredWeights::about alone: no weight is read. Throws Error where the file is none, or cut off.
+std::map<std::string, std::string> LoadAbout(const std::string& path);
+
 /// Throws Error, naming file and tensor, for a file that is cut off, lacks a part, or has parts
 /// that do not fit together.
 StoredWeights LoadWeights(const std::string& path);

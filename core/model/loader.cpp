@@ -77,13 +77,16 @@ at::Tensor ModelFiles::ReadStored(const std::string& name,
 }
 
 std::string ModelFiles::Fingerprint() const {
-  Sha256 hash;
-  for (const std::string& name : checkpoint_->Names()) {
-    const TensorView* view = checkpoint_->Find(name);
-    hash.Update(name + " " + ElementTypeName(view->type) + " " + ShapeText(view->shape) + "\n");
-    hash.Update(view->bytes);
-  }
-  return hash.HexDigest();
+  std::call_once(hashed_, [this] {
+    Sha256 hash;
+    for (const std::string& name : checkpoint_->Names()) {
+      const TensorView* view = checkpoint_->Find(name);
+      hash.Update(name + " " + ElementTypeName(view->type) + " " + ShapeText(view->shape) + "\n");
+      hash.Update(view->bytes);
+    }
+    fingerprint_ = hash.HexDigest();
+  });
+  return fingerprint_;
 }
 
 void ModelFiles::ReadNorm(NormSlot* norm) const {

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ class ModelFiles : public ModelSource {
 
   const ModelDescription& description() const override { return description_; }
   const std::string& path() const override { return path_; }
-  /// SHA-256 over names, shapes and bytes of all tensors, in order of names; reads all of the file.
+  /// SHA-256 over names, shapes and bytes of all tensors, in order of names; reads all of the file,
+  /// the first time.
   std::string Fingerprint() const override;
   std::unique_ptr<DecoderBlock> LoadBlock(std::int64_t index) const override;
   ModelEnds LoadEnds() const override;
@@ -38,6 +40,8 @@ class ModelFiles : public ModelSource {
   std::unique_ptr<Checkpoint> checkpoint_;
   ModelDescription description_;
   std::unique_ptr<StoredNames> names_;
+  mutable std::once_flag hashed_;
+  mutable std::string fingerprint_;
 };
 
 }  // namespace roundlab

@@ -84,7 +84,7 @@ void KeepApart(const at::Tensor& mask, const at::Tensor& weight, QuantizedWeight
   rounded->outlier_value = weight.flatten().index_select(0, place).to(at::kHalf).to(at::kFloat);
 }
 
-std::string WeightProblem(const QuantizedWeight& weight) {
+std::string WeightProblem(const QuantizedWeight& weight, const at::Tensor& decoded) {
   QuantizedWeight all = weight;
   for (const QuantizedWeight::Part& part : all.Parts()) {
     if (!part.tensor->defined() || !part.tensor->is_floating_point()) continue;
@@ -92,7 +92,7 @@ std::string WeightProblem(const QuantizedWeight& weight) {
       return std::string(part.name) + " is not finite";
     }
   }
-  return weight.Dequantize().isfinite().all().item<bool>() ? "" : "a decoded weight is not finite";
+  return decoded.isfinite().all().item<bool>() ? "" : "a decoded weight is not finite";
 }
 
 QuantizedWeight FromCodes(const at::Tensor& codes, const AffineGrid& grid,

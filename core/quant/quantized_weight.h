@@ -68,8 +68,9 @@ struct QuantizedWeight {
 /// Keeps weights where `mask` [out, in] bool is true beside the codes, rounded to float16.
 void KeepApart(const at::Tensor& mask, const at::Tensor& weight, QuantizedWeight* rounded);
 
-/// What is wrong with a weight, or "": a scale, zero point or decoded weight that is not finite.
-std::string WeightProblem(const QuantizedWeight& weight);
+/// What is wrong with a weight that decodes to `decoded`, or "": a scale, zero point or decoded
+/// weight that is not finite.
+std::string WeightProblem(const QuantizedWeight& weight, const at::Tensor& decoded);
 
 /// Codes clamp(round(w / s + v) + z, 0, 2^bits - 1) of each group, half to even; with a real zero
 /// point (grid float_zero) clamp(round(w / s + v + z), ...). groups and offset

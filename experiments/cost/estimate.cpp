@@ -42,9 +42,8 @@ const Estimator::Known& Estimator::Model(const std::string& name) {
   if (known) return *known;
   known = std::make_unique<Known>();
   try {
-    const OpenedModel opened = OpenModel(name);
-    known->description = opened.model->description();
-    known->tokenizer = LoadTokenizer(opened.tokenizer);
+    known->description = DescribeModel(name);
+    known->tokenizer = LoadTokenizer(TokenizerOf(name));
   } catch (const Error&) {
     // Not here, or broken: preflight tells; its sizes may still be known.
     for (const ModelEntry& entry : ModelCatalogue()) {

@@ -21,9 +21,10 @@ namespace fs = std::filesystem;
 constexpr const char* kRandom = "random:";
 constexpr const char* kWeights = "weights.safetensors";
 
-const std::string& About(const StoredWeights& stored, const std::string& file, const char* key) {
-  const auto found = stored.about.find(key);
-  if (found == stored.about.end()) {
+const std::string& About(const std::map<std::string, std::string>& about, const std::string& file,
+                         const char* key) {
+  const auto found = about.find(key);
+  if (found == about.end()) {
     throw Error(file + ": does not say its '" + key + "': it was not left by a run");
   }
   return found->second;
@@ -48,21 +49,34 @@ QuantizedModel Ordered(StoredWeights stored, const ModelDescription& description
   return model;
 }
 
-OpenedModel OpenRun(const std::string& folder) {
+/// Whether `path` is the folder of a run.
+bool IsRun(const std::string& path) { return fs::exists(path + "/run.json"); }
+
+/// The weights that a run has left in its folder.
+std::string WeightsOf(const std::string& folder) {
   const std::string file = folder + "/" + kWeights;
-  if (!fs::exists(file)) {
-    throw Error(folder + ": this run has left no " + kWeights +
-                " (it is not complete, had keep_weights: false, or rounded nothing)");
-  }
+  if (fs::exists(file)) return file;
+  throw Error(folder + ": this run has left no " + kWeights +
+              " (it is not complete, had keep_weights: false, or rounded nothing)");
+}
+
+/// The model that the run in this folder has rounded.
+std::string RoundedBy(const std::string& folder) {
+  const std::string file = WeightsOf(folder);
+  return About(LoadAbout(file), file, "model");
+}
+
+OpenedModel OpenRun(const std::string& folder) {
+  const std::string file = WeightsOf(folder);
   StoredWeights stored = LoadWeights(file);
-  const std::string name = About(stored, file, "model");
-  const std::string fingerprint = About(stored, file, "model_sha256");
-  const std::string codes = About(stored, file, "codes_sha256");
+  const std::string name = About(stored.about, file, "model");
+  const std::string then = About(stored.about, file, "model_sha256");
+  const std::string codes = About(stored.about, file, "codes_sha256");
   OpenedModel opened = OpenModel(name);
-  if (opened.model->Fingerprint() != fingerprint) {
+  const std::string now = opened.model->Fingerprint();
+  if (now != then) {
     throw Error(file + ": was made of another model than '" + name + "' is now (sha256 " +
-                fingerprint.substr(0, 16) + " then, " + opened.model->Fingerprint().substr(0, 16) +
-                " now)");
+                then.substr(0, 16) + " then, " + now.substr(0, 16) + " now)");
   }
   QuantizedModel model = Ordered(std::move(stored), opened.model->description(), file);
   if (model.CodesSha256() != codes) throw Error(file + ": is damaged: its codes_sha256 differs");
@@ -81,7 +95,7 @@ OpenedModel OpenModel(const std::string& name) {
     return random;
   }
   const std::string path = ResolveModel(name);
-  if (fs::exists(path + "/run.json")) return OpenRun(path);
+  if (IsRun(path)) return OpenRun(path);
   OpenedModel opened;
   opened.original = std::make_shared<ModelFiles>(path);
   opened.model = opened.original;
@@ -92,9 +106,15 @@ OpenedModel OpenModel(const std::string& name) {
 std::string TokenizerOf(const std::string& name) {
   if (name.starts_with(kRandom)) return ConfigFolder() + "/lab/model";  // any ids will do
   const std::string path = ResolveModel(name);
-  if (!fs::exists(path + "/run.json")) return path;
-  const std::string file = path + "/" + kWeights;
-  return TokenizerOf(About(LoadWeights(file), file, "model"));
+  return IsRun(path) ? TokenizerOf(RoundedBy(path)) : path;
+}
+
+ModelDescription DescribeModel(const std::string& name) {
+  if (!name.starts_with(kRandom)) {
+    const std::string path = ResolveModel(name);
+    if (IsRun(path)) return DescribeModel(RoundedBy(path));
+  }
+  return OpenModel(name).model->description();
 }
 
 void LeaveWeights(const std::string& folder, const QuantizedModel& rounded, const std::string& name,

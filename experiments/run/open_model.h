@@ -26,6 +26,10 @@ OpenedModel OpenModel(const std::string& name);
 /// Folder or file whose tokenizer belongs to `name`; looks at no weights.
 std::string TokenizerOf(const std::string& name);
 
+/// What OpenModel's model looks like; a file's weights are not read, only whether it is whole.
+/// Throws Error for what is missing or cut off.
+ModelDescription DescribeModel(const std::string& name);
+
 /// Writes weights.safetensors into a run's folder. name, fingerprint: of the model that was
 /// rounded.
 void LeaveWeights(const std::string& folder, const QuantizedModel& rounded, const std::string& name,

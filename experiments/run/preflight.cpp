@@ -73,9 +73,8 @@ class Preflight {
     const auto [place, added] = models_.try_emplace(name);
     if (!added) return place->second;
     Try([&, &model = place->second] {
-      const OpenedModel opened = OpenModel(name);
-      model.description = opened.model->description();
-      model.tokenizer = LoadTokenizer(opened.tokenizer);
+      model.description = DescribeModel(name);
+      model.tokenizer = LoadTokenizer(TokenizerOf(name));
     });
     return place->second;
   }

@@ -209,7 +209,7 @@ void RoundStage::TuneBlocks(UnitWork* work) const {
     const auto place = std::find(all.begin(), all.end(), unit.slots[i]) - all.begin();
     DescribeLayer(contexts[i], *layers[i], result.weights[i],
                   inputs[static_cast<std::size_t>(place)], work->sink());
-    work->Keep(unit.slots[i], std::move(result.weights[i]));
+    work->KeepInstalled(unit.slots[i], std::move(result.weights[i]));
   }
   if (!unit.slots.empty()) work->Changed(*unit.slots.front());
 }
@@ -245,7 +245,7 @@ void RoundStage::TuneLinears(UnitWork* work) const {
     Report(unit, result, work);
     DescribeLayer(context, *layers.front(), result.weights.front(), SampleOf(data.inputs),
                   work->sink());
-    work->Keep(slot, std::move(result.weights.front()));
+    work->KeepInstalled(slot, std::move(result.weights.front()));
     work->Changed(*slot);
   }
 }
