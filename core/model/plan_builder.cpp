@@ -31,6 +31,9 @@ PlanBuilder::PlanBuilder(const ModelDescription& description, std::int64_t block
   norm_.eps = d_.norm_eps;
 }
 
+PlanBuilder::PlanBuilder(const ModelDescription& description, std::int64_t block)
+    : PlanBuilder(description, block, "model.layers." + std::to_string(block) + ".") {}
+
 PlanBuilder& PlanBuilder::Norms(NormKind kind, double offset, bool bias) {
   norm_.kind = kind;
   norm_.offset = offset;
@@ -68,6 +71,15 @@ PlanBuilder& PlanBuilder::Attention(const std::vector<std::string>& names, bool 
   Linear(names.at(2), kv, d_.hidden, LinearRole::kValue, input, qkv_bias);
   Linear(names.at(3), d_.hidden, q, LinearRole::kAttentionOutput, inputs_++, output_bias);
   return *this;
+}
+
+PlanBuilder& PlanBuilder::LlamaAttention() {
+  Norm(NormPlace::kBeforeAttention, "input_layernorm");
+  Attention({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"},
+            d_.qkv_bias, d_.output_bias);
+  if (!d_.qk_norm) return *this;
+  Norm(NormPlace::kQuery, "self_attn.q_norm", d_.head_dim);
+  return Norm(NormPlace::kKey, "self_attn.k_norm", d_.head_dim);
 }
 
 PlanBuilder& PlanBuilder::FusedAttention(const std::string& qkv, const std::string& output,

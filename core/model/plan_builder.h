@@ -19,6 +19,8 @@ class PlanBuilder {
   /// `prefix`: of the block's names, "model.layers.3.". Heads, scale, window and rotary positions
   /// come from the description.
   PlanBuilder(const ModelDescription& description, std::int64_t block, std::string prefix);
+  /// Prefix "model.layers.3.".
+  PlanBuilder(const ModelDescription& description, std::int64_t block);
 
   /// What all norms of the block are like; RMS without offset where not called.
   PlanBuilder& Norms(NormKind kind, double offset = 0, bool bias = false);
@@ -27,6 +29,9 @@ class PlanBuilder {
   PlanBuilder& Norm(NormPlace place, const std::string& name, std::int64_t width,
                     std::int64_t split = 0);
 
+  /// What most families call input_layernorm and self_attn.q_proj, k_proj, v_proj and o_proj, with
+  /// biases and norms over each head of q and k (q_norm, k_norm) as the description has them.
+  PlanBuilder& LlamaAttention();
   /// q, k, v and output projection.
   PlanBuilder& Attention(const std::vector<std::string>& names, bool qkv_bias, bool output_bias);
   PlanBuilder& FusedAttention(const std::string& qkv, const std::string& output, FusedLayout layout,

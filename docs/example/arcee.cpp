@@ -8,10 +8,8 @@ namespace roundlab {
 namespace {
 
 BlockPlan ArceeBlock(const ModelDescription& d, std::int64_t block) {
-  PlanBuilder b(d, block, "model.layers." + std::to_string(block) + ".");
-  b.Norm(NormPlace::kBeforeAttention, "input_layernorm");
-  b.Attention({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"},
-              d.qkv_bias, d.output_bias);
+  PlanBuilder b(d, block);
+  b.LlamaAttention();
   b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
   b.PlainMlp("mlp.up_proj", "mlp.down_proj", d.mlp_bias);
   return b.Done();

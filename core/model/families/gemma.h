@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/model/common_config.h"
 #include "core/model/config_reader.h"
 #include "core/model/description.h"
 
@@ -10,9 +11,21 @@ namespace roundlab {
 ModelDescription DescribeGemma(const ConfigReader& config);
 /// Norms before and on both branches, soft caps, every other layer slides.
 ModelDescription DescribeGemma2(const ConfigReader& config);
-/// gemma3_text: RMSNorm of q and k, sliding layers have a rope of their own.
-ModelDescription DescribeGemma3(const ConfigReader& config);
-/// gemma3: the language model of one that also sees; its text_config.
-ModelDescription DescribeGemma3Multimodal(const ConfigReader& config);
+
+// What Gemma 3 shares.
+
+/// How a Gemma differs from the first.
+struct GemmaTraits {
+  bool sandwich = false;   ///< norms on both branches too
+  double query_scale = 0;  ///< query_pre_attn_scalar; 0: head_dim
+  double soft_cap = 0;
+  bool local_rope = false;  ///< of layers that slide
+};
+
+/// Lays out block and ends.
+void LayGemma(const GemmaTraits& traits, double logit_soft_cap, ModelDescription* d);
+ConfigDefaults GemmaDefaults(const char* activation, std::int64_t kv_heads);
+/// Absent: what the class has; null: none.
+double GemmaSoftCap(const ConfigReader& config, const char* key, double absent);
 
 }  // namespace roundlab

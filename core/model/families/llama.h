@@ -9,9 +9,6 @@ namespace roundlab {
 
 ModelDescription DescribeLlama(const ConfigReader& config);
 ModelDescription DescribeMistral(const ConfigReader& config);
-ModelDescription DescribeQwen2(const ConfigReader& config);
-/// RMSNorm over each head of q and k.
-ModelDescription DescribeQwen3(const ConfigReader& config);
 
 /// A block as ModelDescription's qkv_bias, output_bias, mlp_bias and qk_norm have it.
 BlockPlan LlamaBlock(const ModelDescription& d, std::int64_t block);

@@ -8,7 +8,7 @@ namespace roundlab {
 namespace {
 
 BlockPlan Olmo2Block(const ModelDescription& d, std::int64_t block) {
-  PlanBuilder b(d, block, "model.layers." + std::to_string(block) + ".");
+  PlanBuilder b(d, block);
   b.Attention({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"},
               d.qkv_bias, d.output_bias);
   b.Norm(NormPlace::kQuery, "self_attn.q_norm", d.heads * d.head_dim);

@@ -1,14 +1,13 @@
 #include "core/model/families/phi.h"
 
 #include "core/model/common_config.h"
-#include "core/model/families/llama.h"
 #include "core/model/plan_builder.h"
 
 namespace roundlab {
 namespace {
 
 BlockPlan PhiBlock(const ModelDescription& d, std::int64_t block) {
-  PlanBuilder b(d, block, "model.layers." + std::to_string(block) + ".");
+  PlanBuilder b(d, block);
   b.plan.parallel = true;
   b.Norms(NormKind::kLayer, 0, true);
   b.Norm(NormPlace::kBeforeAttention, "input_layernorm");
@@ -29,15 +28,6 @@ EndsPlan PhiEnds(const ModelDescription& d) {
   return ends;
 }
 
-BlockPlan Phi3Block(const ModelDescription& d, std::int64_t block) {
-  PlanBuilder b(d, block, "model.layers." + std::to_string(block) + ".");
-  b.Norm(NormPlace::kBeforeAttention, "input_layernorm");
-  b.FusedAttention("self_attn.qkv_proj", "self_attn.o_proj", FusedLayout::kBlocks, false, false);
-  b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
-  b.GatedMlp({"mlp.gate_up_proj", "mlp.down_proj"}, false);
-  return b.Done();
-}
-
 }  // namespace
 
 ModelDescription DescribePhi(const ConfigReader& config) {
@@ -51,22 +41,6 @@ ModelDescription DescribePhi(const ConfigReader& config) {
   d.qk_norm = config.BoolOr("qk_layernorm", false);
   d.block_plan = PhiBlock;
   d.ends_plan = PhiEnds;
-  return d;
-}
-
-ModelDescription DescribePhi3(const ConfigReader& config) {
-  ConfigDefaults defaults;
-  defaults.eps = 1e-5;
-  defaults.rope.may_be_partial = true;
-  defaults.rope.long_names = true;
-  defaults.rope.original_positions = 4096;
-  ModelDescription d = ReadCommon(config, defaults);
-  if (d.rope.type != RopeType::kDefault && d.rope.type != RopeType::kLongRope) {
-    config.Fail("rope_scaling: phi3 has rope types default and longrope only");
-  }
-  ReadWindow(config, 0, &d);
-  d.block_plan = Phi3Block;
-  d.ends_plan = LlamaEnds;
   return d;
 }
 

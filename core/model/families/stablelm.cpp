@@ -7,7 +7,7 @@ namespace roundlab {
 namespace {
 
 BlockPlan StableLmBlock(const ModelDescription& d, std::int64_t block, bool parallel) {
-  PlanBuilder b(d, block, "model.layers." + std::to_string(block) + ".");
+  PlanBuilder b(d, block);
   b.plan.parallel = parallel;
   b.Norms(NormKind::kLayer, 0, true);
   b.Norm(NormPlace::kBeforeAttention, "input_layernorm");

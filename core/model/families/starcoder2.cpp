@@ -7,11 +7,9 @@ namespace roundlab {
 namespace {
 
 BlockPlan Starcoder2Block(const ModelDescription& d, std::int64_t block) {
-  PlanBuilder b(d, block, "model.layers." + std::to_string(block) + ".");
+  PlanBuilder b(d, block);
   b.Norms(NormKind::kLayer, 0, true);
-  b.Norm(NormPlace::kBeforeAttention, "input_layernorm");
-  b.Attention({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"},
-              d.qkv_bias, d.output_bias);
+  b.LlamaAttention();
   b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
   b.PlainMlp("mlp.c_fc", "mlp.c_proj", d.mlp_bias);
   return b.Done();
