@@ -14,6 +14,14 @@ using testing::ProgramResult;
 using testing::RunProgram;
 using testing::TempFolder;
 
+/// Whether `told` is `error` and a line's end. A "*" in it stands for the names of all parts of a
+/// kind, which become more.
+bool Tells(const std::string& told, const std::string& error) {
+  const std::size_t star = error.find('*');
+  if (star == std::string::npos) return told == error + "\n";
+  return told.starts_with(error.substr(0, star)) && told.ends_with(error.substr(star + 1) + "\n");
+}
+
 /// A config that is wrong whatever models and data there are, and what the program says of it.
 struct BadConfig {
   const char* name;
@@ -29,7 +37,7 @@ TEST_P(BadConfigTest, IsToldWithPlaceAndExitCode2AndNothingIsWritten) {
   const TempFolder folder;
   folder.Write("c.yaml", GetParam().yaml);
   const ProgramResult run = RunProgram(folder.path(), {"run", "c.yaml", "--out", "out"});
-  EXPECT_EQ(run.err, std::string(GetParam().error) + "\n");
+  EXPECT_TRUE(Tells(run.err, GetParam().error)) << run.err;
   EXPECT_EQ(run.code, 2);
   EXPECT_EQ(run.out, "");
   EXPECT_FALSE(std::filesystem::exists(folder / "out"));
@@ -58,12 +66,9 @@ const BadConfig kBadConfigs[] = {
      "c.yaml:2:47: quant.overrides.0.bits: 9 is out of range [2, 8]"},
     {"UnknownScheme", "model: m/\npipeline: [{type: round, scheme: {type: signrund}}]\n",
      "c.yaml:2:41: pipeline.0.scheme.type: unknown rounding scheme 'signrund'; did you mean "
-     "'signround'? "
-     "(known: adaround, aquant, easyquant, flexround, gptq, hqq, lrq, omniquant, rtn, signround, "
-     "signround_v2, squeezellm, stochastic, tesseraq)"},
+     "'signround'? (known: *)"},
     {"UnknownStage", "model: m/\npipeline: [{type: rond}]\n",
-     "c.yaml:2:19: pipeline.0.type: unknown stage 'rond'; did you mean 'round'? (known: "
-     "awq_scale, bias_correction, lorc, round, scale_refit)"},
+     "c.yaml:2:19: pipeline.0.type: unknown stage 'rond'; did you mean 'round'? (known: *)"},
     {"UnknownOptimizer",
      "model: m/\npipeline:\n  - {type: round, scheme: {type: rtn}, optimizer: {type: adan}}\n",
      "c.yaml:3:58: pipeline.0.optimizer.type: unknown optimizer 'adan'; did you mean 'adam'? "
@@ -241,7 +246,7 @@ TEST_P(BadCommandTest, IsToldWithExitCode2) {
   const TempFolder folder;
   folder.Write("c.yaml", "model: m/\n");
   const ProgramResult run = RunProgram(folder.path(), GetParam().words);
-  EXPECT_EQ(run.err, std::string(GetParam().error) + "\n");
+  EXPECT_TRUE(Tells(run.err, GetParam().error)) << run.err;
   EXPECT_EQ(run.code, 2);
   EXPECT_EQ(run.out, "");
   EXPECT_FALSE(std::filesystem::exists(folder / "results"));
@@ -323,8 +328,7 @@ const BadCommand kBadCommands[] = {
      "scheme, stage)"},
     {"UnknownPart",
      {"describe", "scheme", "rnt"},
-     "unknown scheme 'rnt'; did you mean 'rtn'? (known: adaround, aquant, easyquant, flexround, "
-     "gptq, hqq, lrq, omniquant, rtn, signround, signround_v2, squeezellm, stochastic, tesseraq)"},
+     "unknown scheme 'rnt'; did you mean 'rtn'? (known: *)"},
     {"ScoreWithoutModel", {"score", "--text", "x"}, "usage: roundlab score --model MODEL ..."},
     {"ScoreOfNothing",
      {"score", "--model", "tinystories-656k"},
