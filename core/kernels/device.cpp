@@ -70,7 +70,8 @@ std::string DeviceProblem(const at::Device& device, std::int64_t count) {
 
 std::string DeviceText(const WantedDevice& wanted) { return wanted ? wanted->str() : "auto"; }
 
-at::Device FindDevice(const WantedDevice& wanted) {
+at::Device FindDevice(const WantedDevice& wanted,
+                      const std::function<std::int64_t(std::int64_t)>& choose) {
   at::Device device = wanted.value_or(at::Device(at::kCUDA));
   if (device.is_cpu()) return device;
   const std::string problem = cuda::LoadLibtorch();
@@ -78,8 +79,11 @@ at::Device FindDevice(const WantedDevice& wanted) {
     if (!wanted) return at::kCPU;
     throw Error("device " + DeviceText(wanted) + ": " + problem);
   }
-  if (device.index() < 0) device.set_index(0);
-  const std::string missing = DeviceProblem(device, at::detail::getCUDAHooks().deviceCount());
+  const std::int64_t count = at::detail::getCUDAHooks().deviceCount();
+  if (device.index() < 0) {
+    device.set_index(static_cast<at::DeviceIndex>(choose ? choose(count) : 0));
+  }
+  const std::string missing = DeviceProblem(device, count);
   if (!missing.empty()) throw Error(missing);
   MakeDeterministic();
   Guard(device).setDevice(device);

@@ -4,6 +4,7 @@
 #include <c10/core/ScalarType.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,8 +15,8 @@ namespace roundlab {
 // Where tensors live and products are made. One program serves both kinds of machine: it is linked
 // to libtorch's CPU part, and the CUDA part is opened at run time, when a GPU is asked for.
 
-/// A device as it is asked for: nullopt is auto (the first GPU where there are a driver and
-/// libtorch's CUDA part, else the CPU), a GPU without an index the first one.
+/// A device as it is asked for: nullopt is auto (a GPU where there are a driver and libtorch's CUDA
+/// part, else the CPU), a GPU without an index any.
 using WantedDevice = std::optional<at::Device>;
 /// Reads auto, cpu, cuda or cuda:N without looking at the machine. Throws Error naming these.
 WantedDevice ParseDevice(const std::string& name);
@@ -24,8 +25,10 @@ std::string DeviceText(const WantedDevice& wanted);
 
 /// The device that is meant. Opens libtorch's CUDA part for a GPU and makes its operations
 /// deterministic. To be called before anything else of libtorch is used, since that looks for GPUs
-/// once. Throws Error naming what is missing and the command that gets it.
-at::Device FindDevice(const WantedDevice& wanted);
+/// once. choose: which of so many GPUs where that is open; by default the first. Throws Error
+/// naming what is missing and the command that gets it.
+at::Device FindDevice(const WantedDevice& wanted,
+                      const std::function<std::int64_t(std::int64_t)>& choose = {});
 
 /// Throws Error where the device's products can't be made in `dtype` (a GPU older than sm_80 has no
 /// bfloat16).

@@ -82,8 +82,8 @@ DecoderBlock RandomBlock(const ModelDescription& m, at::Generator& generator) {
   return block;
 }
 
-/// Seconds of the shorter of two steps of the run's stage, after one that warms up. Throws Diverged
-/// where its learning rate is too large for random weights.
+/// Seconds of the shorter of two steps of the run's stage, after one that warms up. Throws Error
+/// where its learning rate is too large for random weights, or where it can't do without inputs.
 double StepSeconds(const RunConfig& run, const ModelDescription& m, std::int64_t rows,
                    std::int64_t seqlen) {
   at::Generator generator = at::detail::createCPUGenerator(0);
@@ -91,11 +91,10 @@ double StepSeconds(const RunConfig& run, const ModelDescription& m, std::int64_t
   const RopeTable rope = MakeRopeTable(m, seqlen);
   const RoundOptions round = *RoundOptionsOf(run.pipeline);
   const auto scheme = round.scheme.make();
-  const auto range = run.quant->range.make();
   std::vector<std::unique_ptr<LayerRounding>> layers;
   for (LinearSlot* slot : block.Linears()) {
     LayerContext context{slot->name, slot->weight, run.quant->spec, {}, 0};
-    context.range = range->Estimate(context);
+    context.range = MinMaxRange(context.Layout().Split(slot->weight));  // any will do
     layers.push_back(scheme->Begin(context));
   }
   UnitData data;
@@ -125,7 +124,7 @@ double TuneFactor(const RunConfig& run, const ModelDescription& model, const Har
   const double computed = Seconds(StepWork(block, tokens, static_cast<double>(seqlen)), machine);
   try {
     return StepSeconds(run, block, rows, seqlen) / computed;
-  } catch (const Diverged&) {
+  } catch (const Error&) {
     return 1;
   }
 }

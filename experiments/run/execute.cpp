@@ -18,11 +18,11 @@
 #include "core/metrics/memory.h"
 #include "core/metrics/run_record.h"
 #include "core/metrics/tensorboard_file.h"
-#include "core/model/catalogue.h"
 #include "core/model/model.h"
 #include "core/text/tokenizer/load_tokenizer.h"
 #include "experiments/run/calibration_cache.h"
 #include "experiments/run/commit.h"
+#include "experiments/run/device_claim.h"
 #include "experiments/run/judged_model.h"
 #include "experiments/run/made_of.h"
 #include "experiments/run/open_model.h"
@@ -99,14 +99,15 @@ class Execution {
   }
 
   RunResult Run() {
-    device_ = FindDevice(config_.compute.device);
+    device_ =
+        FindDevice(config_.compute.device, [this](std::int64_t count) { return gpu_.Take(count); });
     CheckDtype(device_, config_.model.dtype);
     const auto begun = ReadMadeOf(Checkpoint());
     if (begun) spent_.Resume();
     at::set_num_threads(static_cast<int>(Threads(begun)));
     opened_ = OpenModel(config_.model.path);
     const ModelSource& source = *opened_.model;
-    log_.Write("run " + result_.id + ": model " + ResolveModel(config_.model.path));
+    log_.Write("run " + result_.id + ": model " + source.path());
     CheckAgainstModel(config_, source.description());
     for (const std::string& name : source.Unused()) {
       log_.Write("tensor '" + name + "' has no place in the model and is not used");
@@ -260,6 +261,7 @@ class Execution {
 
   const RunConfig config_;
   const std::string folder_;
+  DeviceClaim gpu_{std::filesystem::temp_directory_path().string()};
   at::Device device_ = at::kCPU;
   const std::int64_t memory_bytes_;
   const ContentCache cache_;
