@@ -158,6 +158,9 @@ void UnitWork::Keep(LinearSlot* slot, QuantizedWeight weight) {
 }
 
 void UnitWork::KeepInstalled(LinearSlot* slot, QuantizedWeight weight) {
+  for (const QuantizedWeight::Part& part : weight.Parts()) {
+    if (part.tensor->defined()) *part.tensor = part.tensor->contiguous();  // as hashed and stored
+  }
   const std::string problem = WeightProblem(weight, slot->effective);
   if (!problem.empty()) throw Diverged(slot->name + ": " + problem);
   slot->effective_bias = weight.bias;

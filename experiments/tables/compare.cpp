@@ -114,6 +114,7 @@ class RunComparer {
     for (const char* key : {"tokens_sha256", "documents_sha256"}) {
       if (!SameData(name, key)) return;
     }
+    if (a_.arrays.at(name).count("kl") != 0) return Refuse(name, "a divergence is not paired");
     bool any = false;
     if (BothHave(name, "nll", &any)) CompareNll(name);
     for (const DocumentArray& array : kDocumentArrays) {

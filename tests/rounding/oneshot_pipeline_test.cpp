@@ -44,7 +44,10 @@ class OneShotPipelineTest : public ::testing::Test {
     for (const std::string& text : stages) pipeline.push_back(Stages().FromText(text));
     RunRecord none;
     Log log("", true);
-    return QuantizeModel(inputs_, quant_, pipeline, record != nullptr ? record : &none, &log);
+    QuantizedModel made =
+        QuantizeModel(inputs_, quant_, pipeline, record != nullptr ? record : &none, &log);
+    EXPECT_EQ(made.CodesSha256().size(), 64U);  // whatever a stage makes can be hashed and stored
+    return made;
   }
   at::Tensor Hidden(const std::function<void(DecoderBlock*)>& change) {
     return LanguageModel(*files_, at::kFloat, change).Hidden(inputs_.tokens);

@@ -251,6 +251,8 @@ TEST_F(CompareTest, WhatCannotBePairedIsSaid) {
     }
     if (first) run->Add("eval/h/correct_norm", {1, 0});
     run->Add("eval/i/kl", {0.5});
+    run->Add("eval/j/kl", {0.5});
+    run->Add("eval/j/nll", {1});
     run->Add("layers/x/correct", {1});
     auto& provenance = run->summary["provenance"];
     provenance["eval/f/documents_sha256"] = first ? "00112233445566778899" : "ff112233445566778899";
@@ -273,7 +275,7 @@ TEST_F(CompareTest, WhatCannotBePairedIsSaid) {
           "f: different data: documents_sha256 is 0011223344556677 in A, ff11223344556677 in B",
           "g: different data: tokens_sha256 is 0011 in A, not recorded in B",
           "h/correct_norm: only in A",
-          "i: has none of the arrays nll, correct, correct_norm, mc2"));
+          "i: a divergence is not paired", "j: a divergence is not paired"));
 }
 
 TEST_F(CompareTest, TheTextHasARowAFigureAndWhatDiffersInTheConfigs) {
