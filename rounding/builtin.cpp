@@ -5,6 +5,7 @@
 #include "rounding/ranges/scale_search.h"
 #include "rounding/scheme.h"
 #include "rounding/schemes/adaround.h"
+#include "rounding/schemes/aqlm.h"
 #include "rounding/schemes/aquant.h"
 #include "rounding/schemes/easyquant.h"
 #include "rounding/schemes/flexround.h"
@@ -32,6 +33,7 @@ RoundingRegistry& RoundingSchemes() {
     r.Add<AQuant>("aquant", "learned border between up and down, straight-through gradient");
     r.Add<EasyQuant>("easyquant", "nearest on a fitted scale, outliers kept apart; no data");
     r.Add<FlexRound>("flexround", "learned element-wise division, straight-through gradient");
+    r.Add<Aqlm>("aqlm", "sums of vectors from codebooks, found by search and tuning");
     r.Add<Gptq>("gptq", "errors handed on by the inverse of the inputs' second moment");
     r.Add<Hqq>("hqq", "half-quadratic search of real zero points, without data");
     r.Add<Lrq>("lrq", "learned division of low rank, straight-through gradient");

@@ -52,7 +52,16 @@ TEST_F(WeightsFileTest, GivesBackAllParts) {
   all.outlier_index = at::tensor({5}, at::kInt);
   all.outlier_value = at::tensor({9.0F});
   all.bias = RandomTensor({2}, 5);
-  const StoredWeights stored{{{"a.b", Weight()}, {"c", all}},
+  QuantizedWeight additive;
+  additive.spec = Weight().spec;
+  additive.codes = at::arange(12, at::kByte).view({2, 3, 2});
+  additive.codebooks = RandomTensor({2, 12, 2}, 7);
+  additive.scale = RandomTensor({2, 1}, 8);
+  QuantizedWeight mixed = Weight();
+  mixed.row_signs = at::ones({2}, at::kByte);
+  mixed.column_signs = at::zeros({6}, at::kByte);
+  mixed.column_scale = RandomTensor({6}, 9).exp();
+  const StoredWeights stored{{{"a.b", Weight()}, {"c", all}, {"d", additive}, {"e", mixed}},
                              {{"norm.weight", RandomTensor({3}, 6)}},
                              {{"model", "m with spaces"}}};
   SaveWeights(file_, stored);
@@ -82,6 +91,20 @@ TEST_F(WeightsFileTest, PartsThatDoNotFitTogetherAreTold) {
   EXPECT_EQ(ErrorOf({{{"a", high}}, {}, {}}), "layer 'a': a code is above 2^bits - 1");
 }
 
+  QuantizedWeight additive = Weight();
+  additive.codebooks = RandomTensor({2, 16, 2}, 1);
+  EXPECT_EQ(ErrorOf({{{"a", additive}}, {}, {}}),
+            "layer 'a': codes have another shape than their codebooks");
+  additive.codes = additive.codes.view({2, 3, 2});
+  EXPECT_EQ(ErrorOf({{{"a", additive}}, {}, {}}),
+            "layer 'a': scale has another shape than the rows");
+  additive.codebooks = RandomTensor({2, 8, 2}, 1);
+  EXPECT_EQ(ErrorOf({{{"a", additive}}, {}, {}}), "layer 'a': a code is beyond its codebook");
+  QuantizedWeight mixed = Weight();
+  mixed.row_signs = at::ones({3}, at::kByte);
+  mixed.column_signs = at::ones({6}, at::kByte);
+  EXPECT_EQ(ErrorOf({{{"a", mixed}}, {}, {}}),
+            "layer 'a': signs or column scales have another shape than the weight");
 TEST_F(WeightsFileTest, ACutOffFileIsTold) {
   SaveWeights(file_, {{{"a", Weight()}}, {}, {}});
   std::filesystem::resize_file(file_, std::filesystem::file_size(file_) - 8);
