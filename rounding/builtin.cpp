@@ -15,6 +15,7 @@
 #include "rounding/schemes/omniquant.h"
 #include "rounding/schemes/rtn.h"
 #include "rounding/schemes/signround.h"
+#include "rounding/schemes/quip.h"
 #include "rounding/schemes/signround_v2.h"
 #include "rounding/schemes/squeezellm.h"
 #include "rounding/schemes/tesseraq.h"
@@ -42,6 +43,7 @@ RoundingRegistry& RoundingSchemes() {
     r.Add<SignRound>("signround", "learned offset and range, straight-through gradient");
     r.Add<SignRoundV2>("signround_v2", "learned offset, and scale from a searched one");
     r.Add<SqueezeLlm>("squeezellm", "a table of values a row by weighted k-means, outliers apart");
+    r.Add<Quip>("quip", "errors handed on in a basis where no weight stands out");
     r.Add<StochasticRounding>("stochastic", "up with the probability of the fraction");
     r.Add<TesseraQ>("tesseraq", "learned up or down, hardened stage by stage");
     return r;

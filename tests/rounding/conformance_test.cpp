@@ -67,7 +67,7 @@ TEST_P(SchemeConformanceTest, CodesAreWholeAndInRange) {
         const GroupLayout layout = GroupLayout::For(8, in, spec.group_size);
         ASSERT_EQ(weight.scale.sizes(), (at::IntArrayRef{layout.scale_rows, layout.per_row}));
         ASSERT_EQ(weight.zero.sizes(), weight.scale.sizes());
-        if (spec.grid != GridKind::kFloatZero) {
+        if (spec.grid != GridKind::kFloatZero && !Is("quip")) {  // whose zero point is Q / 2
           ASSERT_TRUE(at::equal(weight.zero, weight.zero.round()));
         }
       }
@@ -200,6 +200,7 @@ TEST_P(SchemeConformanceTest, PermutingRowsPermutesCodes) {
   if (drawn || Is("stochastic") || Is("aqlm")) GTEST_SKIP() << "its draws stay in place";
   const at::Tensor order = at::tensor({3, 0, 7, 1, 6, 2, 5, 4}, at::kLong);
   if (Is("hqq")) GTEST_SKIP() << "it stops by a mean over all rows";
+  if (Is("quip")) GTEST_SKIP() << "it mixes rows, and its products round one by its place";
   if (GetParam().find("block_size") != std::string::npos) {
     GTEST_SKIP()
         << "its updates beyond a block are matrix products, which round a row by its place";
