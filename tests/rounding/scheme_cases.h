@@ -30,6 +30,8 @@ inline std::vector<std::string> SchemeRecipes() {
   recipes.emplace_back("type: aquant\nquadratic: false");
   recipes.emplace_back("type: easyquant\noutliers: 1.5\nsteps: 3");
   recipes.emplace_back("type: flexround\ntune_scale: false\ntune_row: false");
+  recipes.emplace_back("type: llm_int8\nthreshold: 1.5");
+  recipes.emplace_back("type: llm_int8\ncolumns: codes");
   recipes.emplace_back("type: lrq\nrank: 3\ntune_row: false\ntune_column: false");
   recipes.emplace_back("type: omniquant\ninit: 2\nown_range: false");
   recipes.emplace_back(

@@ -51,6 +51,8 @@ TEST_F(WeightsFileTest, GivesBackAllParts) {
   all.right = RandomTensor({1, 6}, 4);
   all.outlier_index = at::tensor({5}, at::kInt);
   all.outlier_value = at::tensor({9.0F});
+  all.kept_columns = at::tensor({1, 4}, at::kInt);
+  all.kept_values = RandomTensor({2, 2}, 10);
   all.bias = RandomTensor({2}, 5);
   QuantizedWeight additive;
   additive.spec = Weight().spec;
@@ -68,10 +70,10 @@ TEST_F(WeightsFileTest, GivesBackAllParts) {
   const StoredWeights again = LoadWeights(file_);
   EXPECT_EQ(again.about, stored.about);
   EXPECT_TRUE(at::equal(again.tensors.at("norm.weight"), stored.tensors.at("norm.weight")));
-  ASSERT_EQ(again.layers.size(), 2U);
+  ASSERT_EQ(again.layers.size(), 4U);
   QuantizedModel before;
   QuantizedModel after;
-  for (const char* name : {"a.b", "c"}) {
+  for (const char* name : {"a.b", "c", "d", "e"}) {
     before.Add(name, stored.layers.at(name));
     after.Add(name, again.layers.at(name));
     EXPECT_TRUE(at::equal(stored.layers.at(name).Dequantize(), again.layers.at(name).Dequantize()));
@@ -89,8 +91,6 @@ TEST_F(WeightsFileTest, PartsThatDoNotFitTogetherAreTold) {
   QuantizedWeight high = Weight();
   high.spec.bits = 3;
   EXPECT_EQ(ErrorOf({{{"a", high}}, {}, {}}), "layer 'a': a code is above 2^bits - 1");
-}
-
   QuantizedWeight additive = Weight();
   additive.codebooks = RandomTensor({2, 16, 2}, 1);
   EXPECT_EQ(ErrorOf({{{"a", additive}}, {}, {}}),
@@ -105,6 +105,8 @@ TEST_F(WeightsFileTest, PartsThatDoNotFitTogetherAreTold) {
   mixed.column_signs = at::ones({6}, at::kByte);
   EXPECT_EQ(ErrorOf({{{"a", mixed}}, {}, {}}),
             "layer 'a': signs or column scales have another shape than the weight");
+}
+
 TEST_F(WeightsFileTest, ACutOffFileIsTold) {
   SaveWeights(file_, {{{"a", Weight()}}, {}, {}});
   std::filesystem::resize_file(file_, std::filesystem::file_size(file_) - 8);
