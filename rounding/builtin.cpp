@@ -11,6 +11,8 @@
 #include "rounding/schemes/flexround.h"
 #include "rounding/schemes/gptq.h"
 #include "rounding/schemes/hqq.h"
+#include "rounding/schemes/llm_int8.h"
+#include "rounding/schemes/llm_qat.h"
 #include "rounding/schemes/lrq.h"
 #include "rounding/schemes/omniquant.h"
 #include "rounding/schemes/rtn.h"
@@ -37,6 +39,8 @@ RoundingRegistry& RoundingSchemes() {
     r.Add<Aqlm>("aqlm", "sums of vectors from codebooks, found by search and tuning");
     r.Add<Gptq>("gptq", "errors handed on by the inverse of the inputs' second moment");
     r.Add<Hqq>("hqq", "half-quadratic search of real zero points, without data");
+    r.Add<LlmInt8>("llm_int8", "by the largest magnitude, outlier channels in 16 bits");
+    r.Add<LlmQat>("llm_qat", "the weights themselves are trained, on min-max grids");
     r.Add<Lrq>("lrq", "learned division of low rank, straight-through gradient");
     r.Add<OmniQuant>("omniquant", "learned clipping of the range, straight-through gradient");
     r.Add<RtnRounding>("rtn", "round to nearest");
