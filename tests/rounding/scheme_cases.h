@@ -38,10 +38,10 @@ inline std::vector<std::string> SchemeRecipes() {
       "type: signround\noscillation: {momentum: 0.5, freeze: 0.3, start: 0, dampen: 0.1}");
   recipes.emplace_back("type: signround_v2\nown_range: false");
   recipes.emplace_back("type: signround_v2\ntune_offset: false");
-  recipes.emplace_back("type: squeezellm\nsolver: exact");
-  recipes.emplace_back("type: squeezellm\nsensitivity: inputs\noutlier_range: 1\niterations: 3");
   recipes.emplace_back("type: quip\nbasis: own\nin_double: true");
   recipes.emplace_back("type: quip\nbasis: mixed\nspreads: [1.5, 2.4]");
+  recipes.emplace_back("type: squeezellm\nsolver: exact");
+  recipes.emplace_back("type: squeezellm\nsensitivity: inputs\noutlier_range: 1\niterations: 3");
   recipes.emplace_back("type: squeezellm\nsensitivity: none\nsensitive_share: 0.1\nsolver: exact");
   recipes.emplace_back("type: tesseraq\ntune_scale: false");
   recipes.emplace_back("type: tesseraq\nthresholds: [0.5]\nown_range: false");
