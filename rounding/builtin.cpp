@@ -5,13 +5,17 @@
 #include "rounding/ranges/scale_search.h"
 #include "rounding/scheme.h"
 #include "rounding/schemes/adaround.h"
+#include "rounding/schemes/aqlm.h"
 #include "rounding/schemes/aquant.h"
 #include "rounding/schemes/easyquant.h"
 #include "rounding/schemes/flexround.h"
 #include "rounding/schemes/gptq.h"
 #include "rounding/schemes/hqq.h"
+#include "rounding/schemes/llm_int8.h"
+#include "rounding/schemes/llm_qat.h"
 #include "rounding/schemes/lrq.h"
 #include "rounding/schemes/omniquant.h"
+#include "rounding/schemes/quip.h"
 #include "rounding/schemes/rtn.h"
 #include "rounding/schemes/signround.h"
 #include "rounding/schemes/signround_v2.h"
@@ -29,13 +33,17 @@ RoundingRegistry& RoundingSchemes() {
   static RoundingRegistry registry = [] {
     RoundingRegistry r("rounding scheme");
     r.Add<AdaRound>("adaround", "learned up or down, rectified sigmoid with a penalty");
+    r.Add<Aqlm>("aqlm", "sums of vectors from codebooks, found by search and tuning");
     r.Add<AQuant>("aquant", "learned border between up and down, straight-through gradient");
     r.Add<EasyQuant>("easyquant", "nearest on a fitted scale, outliers kept apart; no data");
     r.Add<FlexRound>("flexround", "learned element-wise division, straight-through gradient");
     r.Add<Gptq>("gptq", "errors handed on by the inverse of the inputs' second moment");
     r.Add<Hqq>("hqq", "half-quadratic search of real zero points, without data");
+    r.Add<LlmInt8>("llm_int8", "by the largest magnitude, outlier channels in 16 bits");
+    r.Add<LlmQat>("llm_qat", "the weights themselves are trained, on min-max grids");
     r.Add<Lrq>("lrq", "learned division of low rank, straight-through gradient");
     r.Add<OmniQuant>("omniquant", "learned clipping of the range, straight-through gradient");
+    r.Add<Quip>("quip", "errors handed on in a basis where no weight stands out");
     r.Add<RtnRounding>("rtn", "round to nearest");
     r.Add<SignRound>("signround", "learned offset and range, straight-through gradient");
     r.Add<SignRoundV2>("signround_v2", "learned offset, and scale from a searched one");

@@ -64,6 +64,7 @@ struct LayerNeeds {
   /// sequential order); otherwise all of a unit's inputs are measured with its unrounded weights.
   bool sequential = false;
   bool fisher = false;  ///< LayerContext::fisher, of the model before any stage
+  bool start = false;   ///< LayerContext::start is begun from where it is there
 };
 
 }  // namespace roundlab

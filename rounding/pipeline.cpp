@@ -55,6 +55,7 @@ class Pipeline {
       throw Error("pipeline." + std::to_string(i) + ": " + pipeline[i].type +
                   " does not run on a GPU yet (compute.device: cpu)");
     }
+    setting_.source = in_.source;
     setting_.quant = &quant_;
     setting_.range = range_.get();
     setting_.seed = in_.seed;

@@ -74,8 +74,8 @@ class RoundingScheme {
 using RoundingRegistry = Registry<RoundingScheme>;
 using RoundingRecipe = Recipe<RoundingScheme>;
 
-/// adaround, aquant, easyquant, flexround, gptq, hqq, lrq, omniquant, rtn, signround, signround_v2,
-/// squeezellm, stochastic, tesseraq.
+/// adaround, aqlm, aquant, easyquant, flexround, gptq, hqq, llm_int8, llm_qat, lrq, omniquant,
+/// quip, rtn, signround, signround_v2, squeezellm, stochastic, tesseraq.
 RoundingRegistry& RoundingSchemes();
 
 }  // namespace roundlab

@@ -29,6 +29,7 @@ struct WorkSetting {
   StageNeeds needs;  ///< of all stages
   /// By layer; null where no stage needs it.
   const FisherDiagonal* fisher = nullptr;
+  const ModelSource* source = nullptr;
   Log* log = nullptr;
   std::function<void()> on_step;  ///< after each step of a stage; may throw Interrupted
 };
@@ -42,8 +43,11 @@ class UnitWork {
            MetricSink* sink);
 
   const Unit& unit() const { return unit_; }
+  const ModelSource& source() const { return *setting_.source; }
   Log& log() const { return *setting_.log; }
   MetricSink* sink() const { return sink_; }
+  /// Measurements go to `sink` from now on; where they went before comes back.
+  MetricSink* ExchangeSink(MetricSink* sink) { return std::exchange(sink_, sink); }
   /// Of this seed's random draws in the stage and unit or layer that `stream` names.
   std::uint64_t Seed(const std::string& stream) const;
   void Step() const { setting_.on_step(); }

@@ -69,6 +69,20 @@ AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec) {
   return {scale, zero};
 }
 
+GroupRange RangeOfGrid(const AffineGrid& grid, const QuantSpec& spec) {
+  const at::Tensor scale = grid.scale.to(at::kFloat);
+  if (spec.grid == GridKind::kSym) {
+    const at::Tensor reach = scale * (spec.CodeMax() / 2);
+    return {-reach, reach};
+  }
+  if (spec.grid == GridKind::kSymFull) {
+    const at::Tensor reach = scale * static_cast<double>(std::int64_t{1} << (spec.bits - 1));
+    return {(-reach).clamp_max(0), (-reach).clamp_min(0)};
+  }
+  ROUNDLAB_CHECK(spec.grid == GridKind::kAsym, "a grid with an integer zero point");
+  return {-scale * grid.zero, scale * (spec.CodeMax() - grid.zero)};
+}
+
 std::string GridProblem(const AffineGrid& grid, const GroupRange& range, const QuantSpec& spec) {
   for (const auto& [name, values] :
        {std::pair{"scale", grid.scale}, std::pair{"zero point", grid.zero}}) {

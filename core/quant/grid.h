@@ -41,6 +41,10 @@ at::ScalarType TorchType(ScaleType type);
 /// scale is added up in 16 bits, as auto-round's is.
 AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec);
 
+/// The range that MakeGrid makes `grid` of, up to a rounding of the scale: float32 [groups]. Not of
+/// a float_zero grid.
+GroupRange RangeOfGrid(const AffineGrid& grid, const QuantSpec& spec);
+
 /// The magnitudes that a scale may have. A smaller one is raised to `floor`; one above `ceiling`
 /// can't be stored: it becomes infinite, and CheckGrid tells it.
 struct ScaleLimits {

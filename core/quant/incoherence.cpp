@@ -37,10 +37,10 @@ at::Tensor Mixed(const at::Tensor& x) {
   ROUNDLAB_CHECK(n > 0 && x.is_floating_point(), "real numbers to mix");
   const std::int64_t power = n & -n;
   const std::int64_t odd = n / power;
-  at::Tensor y = x.reshape({-1, power, odd});
-  if (odd > 1) y = at::matmul(y, Hartley(odd, x.options()));
+  at::Tensor y = x.reshape({-1, odd, power});
+  if (odd > 1) y = at::matmul(Hartley(odd, x.options()), y);
   for (std::int64_t half = 1; half < power; half *= 2) {
-    const at::Tensor pairs = y.reshape({-1, power / (2 * half), 2, half * odd});
+    const at::Tensor pairs = y.reshape({-1, power / (2 * half), 2, half});
     const at::Tensor a = pairs.select(2, 0);
     const at::Tensor b = pairs.select(2, 1);
     y = at::stack({a + b, a - b}, 2);

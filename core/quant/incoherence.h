@@ -8,11 +8,10 @@ namespace roundlab {
 
 /// T x along the last dimension of x, in its dtype. T is orthonormal and symmetric, hence its own
 /// inverse, and its entries are of like size, at most sqrt(2 / n): with n = 2^k m, m odd,
-///   T = H (x) F / sqrt(n),   H Sylvester's Hadamard matrix of 2^k, F_ij = cos(2 pi i j / m) +
-///   sin(2 pi i j / m)
-/// Hartley's matrix (1 for m = 1). With random signs before it, T spreads what lies in few places
-/// over all (QuIP#, arXiv 2402.04396, section 3, whose Fourier variant this is where n is no power
-/// of two).
+///   T = F (x) H / sqrt(n),   F_ij = cos(2 pi i j / m) + sin(2 pi i j / m), H Sylvester's Hadamard
+/// matrix of 2^k; F is Hartley's matrix (1 for m = 1). With random signs before it, T spreads what
+/// lies in few places over all (QuIP#, arXiv 2402.04396, section 3, whose Fourier variant this is
+/// where n is no power of two).
 at::Tensor Mixed(const at::Tensor& x);
 
 /// A basis in which weights are incoherent: rows and columns with random signs, mixed by T.

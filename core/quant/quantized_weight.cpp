@@ -43,6 +43,7 @@ at::Tensor QuantizedWeight::Dequantize() const {
     weight = weight.contiguous();
     weight.view({-1}).index_copy_(0, outlier_index.to(at::kLong), outlier_value);
   }
+  if (kept_columns.defined()) weight.index_copy_(1, kept_columns.to(at::kLong), kept_values);
   return weight;
 }
 
@@ -65,6 +66,8 @@ std::vector<QuantizedWeight::Part> QuantizedWeight::Parts() {
           {"right", &right, at::kFloat, 16},
           {"outlier_index", &outlier_index, at::kInt, 32},
           {"outlier_value", &outlier_value, at::kFloat, 16},
+          {"kept_columns", &kept_columns, at::kInt, 32},
+          {"kept_values", &kept_values, at::kFloat, 16},
           {"bias", &bias, at::kFloat, 0}};
 }
 

@@ -32,6 +32,8 @@ struct QuantizedWeight {
   at::Tensor right{};          ///< [rank, in] float32
   at::Tensor outlier_index{};  ///< [n] int32: row * in + column of weights that are kept apart
   at::Tensor outlier_value{};  ///< [n] float32: their values, in place of what the codes say
+  at::Tensor kept_columns{};   ///< [k] int32: columns that are kept apart
+  at::Tensor kept_values{};    ///< [out, k] float32: their values, in place of what the codes say
   at::Tensor bias{};           ///< [out] float32: takes the place of the layer's bias
 
   std::int64_t Rows() const { return codes.size(0); }
@@ -50,8 +52,8 @@ struct QuantizedWeight {
   /// decode.
   at::Tensor Dequantize() const;
   /// Bits a weight, everything counted: codes, scales and zero points as spec stores them, g_idx
-  /// at 32 bits a column, codebooks, low-rank pair, column scales and outlier values at 16, outlier
-  /// places at 32, signs at 1. A bias is no weight.
+  /// at 32 bits a column, codebooks, low-rank pair, column scales and values that are kept apart at
+  /// 16, their places at 32, signs at 1. A bias is no weight.
   double BitsPerWeight() const;
 
   /// A tensor that it is made of. Hash, file and size go through this one list.

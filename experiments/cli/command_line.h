@@ -26,15 +26,16 @@ struct CommandLine {
   std::string text;
   std::string file;
   std::string ids;
-  std::string program;                ///< file of this program
-  std::int64_t seed = 0;              ///< of the bootstrap of `compare`, of the world of `world`
-  std::int64_t jobs = 1;              ///< runs at a time
-  double max_memory = 0;              ///< GiB; 0: what the machine has left
-  double line_seconds = 20;           ///< of `execute`: between progress lines
+  std::string program;       ///< file of this program
+  std::int64_t seed = 0;     ///< of `compare`'s bootstrap, `world`'s world, `sample`'s draws
+  std::int64_t jobs = 1;     ///< runs at a time
+  double max_memory = 0;     ///< GiB; 0: what the machine has left
+  double line_seconds = 20;  ///< of `execute`: between progress lines
   std::optional<TableFormat> format;  ///< of tables; not given: Markdown, or a terminal's width
   std::string hardware;  ///< of `plan`: NAME of configs/hardware or a file; empty: this machine
   std::string split;     ///< of `world`
-  std::int64_t documents = 3;  ///< of `world`
+  std::int64_t documents = 3;  ///< of `world` and `sample`
+  std::int64_t tokens = 128;   ///< of `sample`: of a document
   bool json = false;
   bool quiet = false;
   bool no_special = false;

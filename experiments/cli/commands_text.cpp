@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -10,6 +11,7 @@
 #include "core/formats/json.h"
 #include "core/model/catalogue.h"
 #include "core/model/model.h"
+#include "core/model/sample.h"
 #include "core/text/data/dataset.h"
 #include "core/text/tokenizer/load_tokenizer.h"
 #include "experiments/cli/commands.h"
@@ -113,6 +115,31 @@ int ScoreCommand(const CommandLine& line) {
     scored.push_back({{"ids", ids}, {"nll", std::move(values)}});
   }
   if (line.json) std::printf("%s\n", json({{"sequences", scored}}).dump().c_str());
+  return 0;
+}
+
+int SampleCommand(const CommandLine& line) {
+  RequireArguments(line, 0, "--model MODEL [--documents N] [--tokens N] [--seed N]");
+  const OpenedModel opened = OpenModel(RequireModel(line));
+  const auto tokenizer = LoadTokenizer(opened.tokenizer);
+  const LanguageModel model(*opened.model, at::kFloat);
+  SampleOptions options;
+  options.tokens = line.tokens;
+  options.seed = static_cast<std::uint64_t>(line.seed);
+  if (line.documents < 1) throw Error("sample: --documents must be at least 1");
+  constexpr std::int64_t kAtATime = 16;
+  for (std::int64_t first = 0; first < line.documents; first += kAtATime) {
+    options.first = first;
+    options.documents = std::min(kAtATime, line.documents - first);
+    const at::Tensor ids = SampleTokens(model, options).to(at::kInt);
+    for (std::int64_t i = 0; i < ids.size(0); ++i) {
+      const std::int32_t* row = ids[i].const_data_ptr<std::int32_t>();
+      const std::string text = tokenizer->Decode({row, row + ids.size(1)});
+      std::printf(
+          "%s\n",
+          json({{"text", text}}).dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+    }
+  }
   return 0;
 }
 

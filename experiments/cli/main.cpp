@@ -72,6 +72,11 @@ const std::map<std::string, Command>& Commands() {
         "bench [SHAPE]...",
         "a tuning step and a forward pass of a block, beside their bare matrix products",
         {"set", "device", "json", "quiet"}}},
+      {"sample",
+       {SampleCommand,
+        "sample --model M",
+        "text from the model itself, a JSON line a document: --documents, --tokens, --seed",
+        {"model", "documents", "tokens", "seed"}}},
       {"score",
        {ScoreCommand,
         "score --model M",
@@ -144,7 +149,9 @@ po::options_description Options(CommandLine* line) {
       "ids", po::value(&line->ids), "JSON file with an array of arrays of token ids")(
       "seed", po::value(&line->seed), "of the bootstrap of `compare`, default 0, or of `world`, 1")(
       "split", po::value(&line->split), "train, calibration, test or a task's name; default train")(
-      "documents", po::value(&line->documents), "so many documents of `world`; default 3")(
+      "documents", po::value(&line->documents),
+      "so many documents of `world` or `sample`; default 3")(
+      "tokens", po::value(&line->tokens), "of a document of `sample`; default 128")(
       "no-special", po::bool_switch(&line->no_special), "without the tokenizer's special tokens")(
       "plugin", po::value(&line->plugins)->composing(),
       "shared library with parts of your own (docs/plugins.md); repeatable")(

@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "rounding/range.h"
 #include "rounding/schemes/rtn.h"
+#include "rounding/schemes/starting_point.h"
 
 namespace roundlab {
 namespace {
@@ -39,6 +40,25 @@ void SetMoments(const InputStatistics& inputs, bool asymmetric, GptqProblem* pro
   if (asymmetric && inputs.cross_moment.defined()) {
     problem->cross = (inputs.cross_moment * per_token).to(options);
   }
+}
+
+/// e H e^T of each row's error, in the weight's dtype.
+at::Tensor RowLosses(const GptqProblem& problem, const QuantizedWeight& rounded) {
+  const at::Tensor error = problem.weight - rounded.Dequantize();
+  return (at::mm(error, problem.hessian) * error).sum(1);
+}
+
+/// Rows of the start where error feedback finds nothing better; how many are told.
+QuantizedWeight BetterRows(const GptqProblem& problem, const GptqSolution& solution,
+                           const QuantizedWeight& found, const QuantizedWeight& start,
+                           std::int64_t* kept) {
+  const at::Tensor keep = solution.fallback
+                              ? at::ones({found.Rows()}, at::kBool)
+                              : RowLosses(problem, found) >= RowLosses(problem, start);
+  *kept = keep.sum().item<std::int64_t>();
+  QuantizedWeight best = start;
+  best.codes = at::where(keep.unsqueeze(1), start.codes, found.codes);
+  return best;
 }
 
 QuantizedWeight ToWeight(const GptqSolution& solution, const LayerContext& layer) {
@@ -85,6 +105,7 @@ LayerNeeds Gptq::Uses() const {
   needs.inputs.cross_moment = options_.asymmetric;
   needs.inputs.in_double = options_.in_double;
   needs.sequential = options_.true_sequential;
+  needs.start = !options_.asymmetric;
   return needs;
 }
 
@@ -104,17 +125,31 @@ std::unique_ptr<LayerRounding> Gptq::Begin(const LayerContext& layer) const {
     return GridOf(layer, weights, columns);
   };
   GptqSettings settings = options_.settings;
+  if (layer.start) {
+    RequirePlainStart(layer);
+    settings.static_groups = true;
+    problem.grid = [&](const at::Tensor& /*weights*/, const at::Tensor& columns) {
+      const std::int64_t group = columns[0].item<std::int64_t>() / layer.Layout().width;
+      return AffineGrid{layer.start->scale.select(1, group), layer.start->zero.select(1, group)};
+    };
+  }
   settings.group_size = layer.spec.group_size;
   settings.code_max = layer.spec.CodeMax();
   const GptqSolution solution = SolveGptq(problem, settings);
   if (solution.fallback && layer.tell) {
     layer.tell(layer.name + ": rounded to nearest, since " + solution.reason);
   }
-  return FixedRounding(ToWeight(solution, layer),
-                       {{"column_loss", {solution.losses.sum().item<double>()}},
-                        {"damp", {solution.damp}},
-                        {"dead_columns", {static_cast<double>(solution.dead)}},
-                        {"fallback", {solution.fallback ? 1.0 : 0.0}}});
+  QuantizedWeight rounded = ToWeight(solution, layer);
+  Diagnostics told = {{"column_loss", {solution.losses.sum().item<double>()}},
+                      {"damp", {solution.damp}},
+                      {"dead_columns", {static_cast<double>(solution.dead)}},
+                      {"fallback", {solution.fallback ? 1.0 : 0.0}}};
+  if (layer.start) {
+    std::int64_t kept = 0;
+    rounded = BetterRows(problem, solution, rounded, *layer.start, &kept);
+    told["start_rows"] = {static_cast<double>(kept) / static_cast<double>(rounded.Rows())};
+  }
+  return FixedRounding(std::move(rounded), std::move(told));
 }
 
 }  // namespace roundlab

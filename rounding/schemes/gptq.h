@@ -14,12 +14,17 @@ namespace roundlab {
 /// An expert that was sent other tokens than in the unquantized model has no difference to match:
 /// it is calibrated symmetrically, which is told.
 ///
+/// With a start its grids are kept, and so are its codes in each row where error feedback does not
+/// find codes of less e H e^T (rows do not depend on one another). Not for the asymmetric method,
+/// whose target is another.
+///
 /// A layer without statistics for a factor (no token reached it, H is not finite, or no damping
 /// helps) is rounded to nearest; that is told and counted. Weights that are not finite are an
 /// Error.
 ///
 /// Diagnoses: column_loss (sum over columns of the losses of the paper's equation 2 per token),
-/// damp, dead_columns, fallback (0 or 1).
+/// damp, dead_columns, fallback (0 or 1); with a start start_rows (part of the rows that keep its
+/// codes).
 class Gptq : public RoundingScheme {
  public:
   struct Options {

@@ -9,6 +9,7 @@
 #include "core/kernels/ops.h"
 #include "rounding/backward_stepper.h"
 #include "rounding/schemes/histogram.h"
+#include "rounding/schemes/starting_point.h"
 
 namespace roundlab {
 namespace {
@@ -24,7 +25,13 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
         options_(options),
         products_(layer.products),
         groups_(layout_.Split(layer.weight)) {
-    if (options_.tune_offset) offset_ = at::zeros_like(groups_).requires_grad_(true);
+    if (options_.tune_offset) offset_ = at::zeros_like(groups_);
+    if (layer.start) {
+      StartingPoint start = StartingPointOf(layer);
+      range_ = std::move(start.range);
+      offset_ = std::move(start.offset);
+    }
+    if (options_.tune_offset) offset_.requires_grad_(true);
     if (options_.tune_range) {
       low_factor_ = at::ones_like(range_.low).requires_grad_(true);
       high_factor_ = at::ones_like(range_.high).requires_grad_(true);
@@ -170,6 +177,12 @@ void SignRound::Options::Fields(FieldVisitor& f) {
 }
 
 SignRound::SignRound(const Options& options) : options_(options) {}
+
+LayerNeeds SignRound::Uses() const {
+  LayerNeeds needs;
+  needs.start = options_.tune_offset && options_.offset_clamp == 0;
+  return needs;
+}
 
 std::unique_ptr<LayerRounding> SignRound::Begin(const LayerContext& layer) const {
   return std::make_unique<SignRoundLayer>(layer, options_);

@@ -19,7 +19,8 @@ inline constexpr double kOffsetHistogramTop = 0.55;
 /// Meant for sign_sgd with lr = 1 / steps, which alone bounds |V| by 0.5; `offset_clamp` adds the
 /// box of the paper's text. With `oscillation`, codes that go up and down are frozen: those weights
 /// run and finish as s (fixed code - z); and the distance of (w + s V), clipped to the grid, from
-/// w^ is added to the loss, with gradient to V alone.
+/// w^ is added to the loss, with gradient to V alone. With a start (StartingPointOf) its grid is
+/// the range and its codes are the first ones; that needs V, without a box.
 class SignRound : public RoundingScheme {
  public:
   struct Options {
@@ -34,6 +35,7 @@ class SignRound : public RoundingScheme {
   bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool Tunable() const override { return options_.tune_offset || options_.tune_range; }
+  LayerNeeds Uses() const override;
 
  private:
   Options options_;

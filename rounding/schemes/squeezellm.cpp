@@ -154,7 +154,8 @@ LayerNeeds SqueezeLlm::Uses() const {
 
 std::unique_ptr<LayerRounding> SqueezeLlm::Begin(const LayerContext& layer) const {
   CheckLayer(layer);
-  const at::Tensor sensitivity = SensitivityOf(layer, options_.sensitivity);
+  at::Tensor sensitivity = SensitivityOf(layer, options_.sensitivity);
+  if (!sensitivity.isfinite().all().item<bool>()) sensitivity = at::zeros_like(sensitivity);
   const at::Tensor kept =
       SqueezeOutliers(layer.weight, sensitivity, options_.outlier_range, options_.sensitive_share);
   const at::Tensor dense = layer.weight.masked_fill(kept, 0).contiguous();

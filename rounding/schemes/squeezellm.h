@@ -30,7 +30,8 @@ enum class TableSolver { kKMeans, kExact };
 /// paper removes 0.05 % and 0.4 %.
 ///
 /// A row without any sensitivity (an expert that no token was sent to, channels that are never
-/// active) has its weights count alike; such rows are counted and told. Errors: a table larger than
+/// active) has its weights count alike, and so has every row where one is not finite (infinite
+/// inputs); such rows are counted and told. Errors: a table larger than
 /// a row, weights that are not finite.
 ///
 /// Diagnoses: outliers (part of the weights), unweighted_rows, weighted_error (the sum above),

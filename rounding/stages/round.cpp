@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/config/part_field.h"
+#include "core/config/value_fields.h"
+#include "core/metrics/metric_sink.h"
 #include "rounding/diagnostics.h"
 #include "rounding/range.h"
 #include "rounding/tuner/tuner.h"
@@ -55,6 +58,56 @@ void AddNeeds(const LayerNeeds& layer, StageNeeds* needs) {
   kinds = kinds | layer.inputs;
 }
 
+/// hidden [rows, seq, hidden] -> [rows, seq, vocab], differentiable.
+at::Tensor LogitsOf(const at::Tensor& hidden, const ModelEnds& ends) {
+  return ends.head().Logits(ends.Final(hidden.to(at::kFloat)));
+}
+
+at::Tensor AllLogits(const at::Tensor& hidden, const ModelEnds& ends) {
+  std::vector<at::Tensor> logits;
+  ForRows(hidden, [&](const at::Tensor& rows, std::int64_t /*first*/) {
+    logits.push_back(LogitsOf(rows, ends));
+  });
+  return at::cat(logits);
+}
+
+/// Measurements of a start, by the same names below start/.
+class StartSink : public MetricSink {
+ public:
+  explicit StartSink(MetricSink* sink) : sink_(sink) {}
+  void Record(std::string_view series, std::int64_t step, double value) override {
+    sink_->Record(kPrefix + std::string(series), step, value);
+  }
+  void Array(std::string_view name, std::vector<std::int64_t> shape,
+             std::vector<double> values) override {
+    sink_->Array(kPrefix + std::string(name), std::move(shape), std::move(values));
+  }
+
+  static constexpr const char* kPrefix = "start/";
+
+ private:
+  MetricSink* sink_;
+};
+
+/// Why a stage of these options can't begin from its start, or "".
+std::string StartProblem(const RoundOptions& options) {
+  if (!options.start || !options.start->scheme.make || !options.scheme.make) return "";
+  const auto scheme = options.scheme.make();
+  if (!scheme->Uses().start) {
+    std::vector<std::string> known;
+    for (const std::string& name : RoundingSchemes().Names()) {
+      if (RoundingSchemes().FromText("type: " + name).make()->Uses().start) known.push_back(name);
+    }
+    return "start: scheme '" + options.scheme.type + "' can't begin from other codes" +
+           SuggestionSuffix(options.scheme.type, known);
+  }
+  const bool both = scheme->Tunable() && options.start->scheme.make()->Tunable();
+  if (both && options.tune.unit_blocks != options.start->tune.unit_blocks) {
+    return "start.unit must be the stage's own unit";
+  }
+  return "";
+}
+
 TuneOptions TuningOf(const RoundingRecipe& scheme) {
   TuneOptions tune;
   const std::string text = scheme.make ? scheme.make()->Tuning() : "";
@@ -68,7 +121,7 @@ TuneOptions TuningOf(const RoundingRecipe& scheme) {
 /// Comes before the options of tuning: their defaults are the scheme's.
 class SchemeField : public PartField<RoundingScheme> {
  public:
-  explicit SchemeField(RoundOptions* options)
+  explicit SchemeField(SchemeOptions* options)
       : PartField(&options->scheme, RoundingSchemes()), options_(options) {}
   void Read(const ConfigNode& node, const std::string& path,
             std::vector<Diagnostic>* diagnostics) override {
@@ -77,14 +130,29 @@ class SchemeField : public PartField<RoundingScheme> {
   }
 
  private:
-  RoundOptions* options_;
+  SchemeOptions* options_;
 };
 
 }  // namespace
 
-RoundOptions RoundOptions::Defaults() const { return {{}, TuningOf(scheme)}; }
+SchemeOptions SchemeOptions::Defaults() const { return {{}, TuningOf(scheme)}; }
+
+RoundOptions RoundOptions::Defaults() const { return {SchemeOptions::Defaults(), {}}; }
 
 void RoundOptions::Fields(FieldVisitor& f) {
+  SchemeOptions::Fields(f);
+  OptionalSection<SchemeOptions> start_field(&start);
+  f.Value("start", start_field, "a scheme, and its tuning, whose codes and scales are begun from");
+  f.Rule([this] { return StartProblem(*this); });
+}
+
+RoundOptions RoundOptions::Used() const {
+  RoundOptions used{SchemeOptions::Used(), start};
+  if (start) used.start = start->Used();
+  return used;
+}
+
+void SchemeOptions::Fields(FieldVisitor& f) {
   SchemeField scheme_field(this);
   f.Value("scheme", scheme_field, "how codes are chosen", Presence::kRequired);
   tune.Fields(f);
@@ -98,8 +166,8 @@ void RoundOptions::Fields(FieldVisitor& f) {
   });
 }
 
-RoundOptions RoundOptions::Used() const {
-  RoundOptions used = *this;
+SchemeOptions SchemeOptions::Used() const {
+  SchemeOptions used = *this;
   if (scheme.make && !scheme.make()->Tunable()) used.tune = TuneOptions();
   return used;
 }
@@ -107,6 +175,9 @@ RoundOptions RoundOptions::Used() const {
 RoundStage::RoundStage(const Options& options) : options_(options), scheme_(options.scheme.make()) {
   if (!options_.tune.select) {
     options_.tune.select = scheme_->StraightThrough() ? Select::kBestMinibatch : Select::kLast;
+  }
+  if (options_.start) {
+    start_ = std::make_shared<const RoundStage>(RoundOptions{*options_.start, std::nullopt});
   }
 }
 
@@ -121,21 +192,29 @@ StageNeeds RoundStage::Needs(const QuantOptions& quant) const {
   }
   AddNeeds(scheme_->Uses(), &needs);
   if (quant.range.make) AddNeeds(quant.range.make()->Uses(), &needs);
-  return needs;
+  return start_ ? needs | start_->Needs(quant) : needs;
 }
 
 std::int64_t RoundStage::UnitBlocks() const {
-  return std::max<std::int64_t>(scheme_->Tunable() ? options_.tune.unit_blocks : 1, 1);
+  const std::int64_t own =
+      std::max<std::int64_t>(scheme_->Tunable() ? options_.tune.unit_blocks : 1, 1);
+  return start_ ? std::max(own, start_->UnitBlocks()) : own;
 }
 
 std::int64_t RoundStage::Steps(std::int64_t linears) const {
-  if (!scheme_->Tunable()) return 1;
-  return options_.tune.steps * (options_.tune.unit_blocks == 0 ? linears : 1);
+  const std::int64_t before = start_ ? start_->Steps(linears) : 0;
+  if (!scheme_->Tunable()) return before + 1;
+  return before + options_.tune.steps * (options_.tune.unit_blocks == 0 ? linears : 1);
 }
 
 std::vector<std::string> RoundStage::Series(const std::string& unit,
                                             const std::vector<std::string>& linears) const {
   std::vector<std::string> names;
+  if (start_) {
+    for (const std::string& name : start_->Series(unit, linears)) {
+      names.push_back(StartSink::kPrefix + name);
+    }
+  }
   if (!scheme_->Tunable()) return names;
   const std::vector<std::string> units =
       options_.tune.unit_blocks == 0 ? linears : std::vector<std::string>{unit};
@@ -146,12 +225,39 @@ std::vector<std::string> RoundStage::Series(const std::string& unit,
 }
 
 void RoundStage::Apply(UnitWork* work) const {
-  if (!scheme_->Tunable()) return RoundOneShot(work);
-  if (options_.tune.unit_blocks == 0) return TuneLinears(work);
-  TuneBlocks(work);
+  const Started started = MakeStart(work);
+  if (!scheme_->Tunable()) return RoundOneShot(work, started);
+  if (options_.tune.unit_blocks == 0) return TuneLinears(work, started);
+  TuneBlocks(work, started);
 }
 
-void RoundStage::RoundOneShot(UnitWork* work) const {
+RoundStage::Started RoundStage::MakeStart(UnitWork* work) const {
+  if (!start_) return {};
+  // The start's targets must leave the inputs that this stage may want.
+  const auto needs = Needs({});
+  if (needs.original && needs.tunes) work->Targets(true);
+  StartSink sink(work->sink());
+  MetricSink* const own = work->ExchangeSink(&sink);
+  const bool last = std::exchange(work->last_stage, false);
+  start_->Apply(work);
+  work->last_stage = last;
+  work->ExchangeSink(own);
+  Started started;
+  for (const auto& [name, weight] : work->weights()) {
+    started[name] = std::make_shared<const QuantizedWeight>(weight);
+  }
+  return started;
+}
+
+LayerContext RoundStage::Context(UnitWork* work, const LinearSlot& slot,
+                                 const Started& started) const {
+  LayerContext context = work->Context(slot, scheme_->Uses());
+  const auto found = started.find(slot.name);
+  if (found != started.end()) context.start = found->second;
+  return context;
+}
+
+void RoundStage::RoundOneShot(UnitWork* work, const Started& started) const {
   const LayerNeeds needs = scheme_->Uses();
   const bool sequential = needs.inputs.Any() && needs.sequential;
   std::vector<std::vector<LinearSlot*>> groups = {work->Slots()};
@@ -160,7 +266,7 @@ void RoundStage::RoundOneShot(UnitWork* work) const {
     if (sequential) work->Measure(group, needs.chain);
     std::vector<LayerContext> contexts;  // all before any: one pass measures their inputs
     for (LinearSlot* slot : group) {
-      const LayerContext context = work->Context(*slot, needs);
+      const LayerContext context = Context(work, *slot, started);
       contexts.push_back(scheme_->AnyDevice() ? context : context.To(at::kCPU));
     }
     for (std::size_t i = 0; i < group.size(); ++i) {
@@ -176,14 +282,17 @@ void RoundStage::RoundOneShot(UnitWork* work) const {
   work->Step();
 }
 
-void RoundStage::TuneBlocks(UnitWork* work) const {
+void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
   const Unit& blocks = work->unit();
-  const Reconstruction unit{blocks.name(), work->Slots(),
-                            [&](const at::Tensor& x) { return blocks.Forward(x); }};
+  const auto head = HeadFor(*work);
+  const Reconstruction unit{blocks.name(), work->Slots(), [&](const at::Tensor& x) {
+                              const at::Tensor hidden = blocks.Forward(x);
+                              return head ? LogitsOf(hidden, *head) : hidden;
+                            }};
   std::vector<LayerContext> contexts;
   std::vector<std::unique_ptr<LayerRounding>> layers;
   for (LinearSlot* slot : unit.slots) {
-    contexts.push_back(work->Context(*slot, scheme_->Uses()));
+    contexts.push_back(Context(work, *slot, started));
     layers.push_back(scheme_->Begin(contexts.back()));
   }
   UnitData data;
@@ -191,7 +300,7 @@ void RoundStage::TuneBlocks(UnitWork* work) const {
   if (options_.tune.inputs == UnitInputs::kQuantized) {
     data.targets = work->Targets();
     data.inputs = work->Inputs(Chain::kQuantized);
-    if (work->last_stage) {
+    if (work->last_stage && !head) {
       hooks.outputs = data.inputs;
       work->OutputsAreMade();
     }
@@ -199,6 +308,7 @@ void RoundStage::TuneBlocks(UnitWork* work) const {
     data.targets = work->Targets(true);
     data.inputs = work->Inputs(Chain::kOriginal);
   }
+  if (head) data.targets = AllLogits(data.targets, *head);
   const at::Tensor sample = SampleOf(data.inputs).clone();
   UnitResult result =
       TuneUnit(unit, data, layers, options_.tune, work->Seed("tune/" + unit.name), hooks);
@@ -214,8 +324,21 @@ void RoundStage::TuneBlocks(UnitWork* work) const {
   if (!unit.slots.empty()) work->Changed(*unit.slots.front());
 }
 
+std::optional<ModelEnds> RoundStage::HeadFor(const UnitWork& work) const {
+  if (!options_.tune.loss.make()->OfLogits()) return std::nullopt;
+  const std::int64_t layers = work.source().description().layers;
+  if (static_cast<std::int64_t>(work.unit().blocks().size()) != layers) {
+    throw Error("loss '" + options_.tune.loss.type + "' is of the model's logits and needs unit: " +
+                "{blocks: " + std::to_string(layers) + "}, the whole model");
+  }
+  ModelEnds ends = work.source().LoadEnds();
+  ends.To(work.unit().blocks().front()->Slot(0).weight.device());
+  return ends;
+}
+
 /// Layer by layer in forward order, each fed by what is rounded so far (AdaRound's protocol).
-void RoundStage::TuneLinears(UnitWork* work) const {
+void RoundStage::TuneLinears(UnitWork* work, const Started& started) const {
+  HeadFor(*work);
   const Unit& blocks = work->unit();
   for (LinearSlot* slot : work->Slots()) {
     if (slot->expert >= 0) {
@@ -237,7 +360,7 @@ void RoundStage::TuneLinears(UnitWork* work) const {
     original.reset();
     const Reconstruction unit{
         slot->name, {slot}, [slot](const at::Tensor& x) { return slot->Forward(x); }};
-    const LayerContext context = work->Context(*slot, scheme_->Uses());
+    const LayerContext context = Context(work, *slot, started);
     std::vector<std::unique_ptr<LayerRounding>> layers;
     layers.push_back(scheme_->Begin(context));
     UnitResult result = TuneUnit(unit, data, layers, options_.tune,

@@ -1,29 +1,44 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/model/ends.h"
 #include "rounding/scheme.h"
 #include "rounding/stage.h"
 #include "rounding/tuner/tune_options.h"
 
 namespace roundlab {
 
+struct LinearSlot;
+
 /// A scheme and how it is tuned.
-struct RoundOptions {
+struct SchemeOptions {
   RoundingRecipe scheme;
   TuneOptions tune;
   void Fields(FieldVisitor& f);
   /// Of this scheme: see RoundingScheme::Tuning.
-  RoundOptions Defaults() const;
+  SchemeOptions Defaults() const;
   /// Without what the scheme has no use for: how a scheme without parameters would be tuned.
+  SchemeOptions Used() const;
+};
+
+struct RoundOptions : SchemeOptions {
+  /// What is made of a unit before: the scheme begins from its codes and scales
+  /// (LayerContext::start).
+  std::optional<SchemeOptions> start;
+  void Fields(FieldVisitor& f);
+  RoundOptions Defaults() const;
   RoundOptions Used() const;
 };
 
 /// Makes codes of weights. A scheme with parameters is tuned so that a unit (tune.unit_blocks)
-/// reproduces what the unquantized one puts out; others round layer by layer.
+/// reproduces what the unquantized one puts out; others round layer by layer. A `start` is made of
+/// the whole unit first, and its measurements lie below start/; layers are fed by what is behind
+/// the started ones until they are rounded themselves.
 class RoundStage : public Stage {
  public:
   using Options = RoundOptions;
@@ -35,18 +50,26 @@ class RoundStage : public Stage {
   std::int64_t Steps(std::int64_t linears) const override;
   std::vector<std::string> Series(const std::string& unit,
                                   const std::vector<std::string>& linears) const override;
-  bool AnyDevice() const override { return !scheme_->Tunable() || scheme_->AnyDevice(); }
+  bool AnyDevice() const override {
+    return (!scheme_->Tunable() || scheme_->AnyDevice()) && (!start_ || start_->AnyDevice());
+  }
   void Apply(UnitWork* work) const override;
   /// With `select` decided.
   const Options& options() const { return options_; }
 
  private:
-  void RoundOneShot(UnitWork* work) const;
-  void TuneLinears(UnitWork* work) const;
-  void TuneBlocks(UnitWork* work) const;
+  using Started = std::map<std::string, std::shared_ptr<const QuantizedWeight>>;
+  Started MakeStart(UnitWork* work) const;
+  LayerContext Context(UnitWork* work, const LinearSlot& slot, const Started& started) const;
+  /// The model's ends where the loss is of logits. Throws Error unless the unit is the model.
+  std::optional<ModelEnds> HeadFor(const UnitWork& work) const;
+  void RoundOneShot(UnitWork* work, const Started& started) const;
+  void TuneLinears(UnitWork* work, const Started& started) const;
+  void TuneBlocks(UnitWork* work, const Started& started) const;
 
   Options options_;
   std::shared_ptr<const RoundingScheme> scheme_;
+  std::shared_ptr<const RoundStage> start_;  // null where there is none
 };
 
 /// The options of a pipeline's round stage; none where it has none.

@@ -22,6 +22,15 @@ at::Tensor MseLoss::Of(const at::Tensor& outputs, const at::Tensor& targets) con
   return MeanSquaredError(outputs, targets);
 }
 
+void SoftLabelsLoss::Options::Fields(FieldVisitor& /*f*/) {}
+SoftLabelsLoss::SoftLabelsLoss(const Options& /*options*/) {}
+
+at::Tensor SoftLabelsLoss::Of(const at::Tensor& outputs, const at::Tensor& targets) const {
+  const at::Tensor student = outputs.to(at::kFloat).log_softmax(-1);
+  const at::Tensor teacher = targets.to(at::kFloat).log_softmax(-1);
+  return (teacher.exp() * (teacher - student)).sum(-1).mean();
+}
+
 void SumSquaresLoss::Options::Fields(FieldVisitor& /*f*/) {}
 SumSquaresLoss::SumSquaresLoss(const Options& /*options*/) {}
 
@@ -53,6 +62,8 @@ LossRegistry& Losses() {
   static LossRegistry registry = [] {
     LossRegistry r("loss");
     r.Add<MseLoss>("mse", "mean of squares");
+    r.Add<SoftLabelsLoss>("soft_labels",
+                          "divergence from the model's own next-token distributions");
     r.Add<SumSquaresLoss>("sum_squares", "squares summed over features, mean over tokens");
     r.Add<SumTokensLoss>("sum_tokens", "squares summed over positions, mean over features");
     r.Add<TrimmedMseLoss>("trimmed_mse", "mean of squares without the largest");

@@ -13,12 +13,14 @@ class Loss {
   /// outputs, targets: [rows, seq, features], any dtype -> scalar float32, differentiable in
   /// outputs.
   virtual at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const = 0;
+  /// Whether outputs are the model's logits: then the whole model must be one unit.
+  virtual bool OfLogits() const { return false; }
 };
 
 using LossRegistry = Registry<Loss>;
 using LossRecipe = Recipe<Loss>;
 
-/// mse, sum_squares, sum_tokens, trimmed_mse.
+/// mse, soft_labels, sum_squares, sum_tokens, trimmed_mse.
 LossRegistry& Losses();
 
 /// Mean of squared differences (SignRound, arXiv 2309.05516).
@@ -29,6 +31,19 @@ class MseLoss : public Loss {
   };
   explicit MseLoss(const Options& options);
   at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const override;
+};
+
+/// Kullback-Leibler divergence of the targets' next-token distributions from those of the outputs,
+/// in nats, mean over tokens: the gradient of the cross-entropy with soft labels (LLM-QAT, arXiv
+/// 2305.17888, section 2.3). outputs, targets: [rows, seq, vocab] logits.
+class SoftLabelsLoss : public Loss {
+ public:
+  struct Options {
+    void Fields(FieldVisitor& f);
+  };
+  explicit SoftLabelsLoss(const Options& options);
+  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const override;
+  bool OfLogits() const override { return true; }
 };
 
 /// Squared differences summed over features, mean over rows and positions (AdaRound, TesseraQ).

@@ -13,6 +13,7 @@
 #include "core/model/model.h"
 #include "rounding/stages/scale_refit.h"
 #include "rounding/unit_work.h"
+#include "tests/rounding/scheme_cases.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
 #include "tests/support/tiny_model.h"
@@ -97,7 +98,8 @@ TEST_F(PipelineTest, EverySchemeRoundsAModelOnEveryGrid) {
       SCOPED_TRACE(scheme + " " + EnumName(grid, GridNames()));
       quant_.spec.grid = grid;
       const QuantizedModel model =
-          Run({"type: round\nscheme: {type: " + scheme + "}\nsteps: 3\nbatch: 4"});
+          Run({"type: round\nscheme:\n" + Indent(testing::SmallRecipe(scheme) + "\n", 2) +
+               "\nsteps: 3\nbatch: 4"});
       EXPECT_EQ(model.layers().size(), 14U);
       for (const auto& [name, weight] : model.layers())
         EXPECT_EQ(WeightProblem(weight, weight.Dequantize()), "") << name;

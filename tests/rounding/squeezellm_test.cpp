@@ -140,6 +140,10 @@ TEST(SqueezeLlmTest, RowsWithoutSensitivityAreTold) {
   layer.inputs = std::make_shared<InputStatistics>();
   RoundingSchemes().FromText("type: squeezellm\nsensitivity: inputs").make()->Begin(layer);
   EXPECT_EQ(told, "layer: 4 rows have no sensitivity: their weights count alike");
+  told.clear();
+  layer.fisher[2][3] = std::numeric_limits<float>::infinity();
+  RoundingSchemes().FromText("type: squeezellm").make()->Begin(layer);
+  EXPECT_EQ(told, "layer: 4 rows have no sensitivity: their weights count alike");
 }
 
 TEST(SqueezeLlmTest, ErrorsAreExact) {

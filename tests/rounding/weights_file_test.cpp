@@ -51,18 +51,29 @@ TEST_F(WeightsFileTest, GivesBackAllParts) {
   all.right = RandomTensor({1, 6}, 4);
   all.outlier_index = at::tensor({5}, at::kInt);
   all.outlier_value = at::tensor({9.0F});
+  all.kept_columns = at::tensor({1, 4}, at::kInt);
+  all.kept_values = RandomTensor({2, 2}, 10);
   all.bias = RandomTensor({2}, 5);
-  const StoredWeights stored{{{"a.b", Weight()}, {"c", all}},
+  QuantizedWeight additive;
+  additive.spec = Weight().spec;
+  additive.codes = at::arange(12, at::kByte).view({2, 3, 2});
+  additive.codebooks = RandomTensor({2, 12, 2}, 7);
+  additive.scale = RandomTensor({2, 1}, 8);
+  QuantizedWeight mixed = Weight();
+  mixed.row_signs = at::ones({2}, at::kByte);
+  mixed.column_signs = at::zeros({6}, at::kByte);
+  mixed.column_scale = RandomTensor({6}, 9).exp();
+  const StoredWeights stored{{{"a.b", Weight()}, {"c", all}, {"d", additive}, {"e", mixed}},
                              {{"norm.weight", RandomTensor({3}, 6)}},
                              {{"model", "m with spaces"}}};
   SaveWeights(file_, stored);
   const StoredWeights again = LoadWeights(file_);
   EXPECT_EQ(again.about, stored.about);
   EXPECT_TRUE(at::equal(again.tensors.at("norm.weight"), stored.tensors.at("norm.weight")));
-  ASSERT_EQ(again.layers.size(), 2U);
+  ASSERT_EQ(again.layers.size(), 4U);
   QuantizedModel before;
   QuantizedModel after;
-  for (const char* name : {"a.b", "c"}) {
+  for (const char* name : {"a.b", "c", "d", "e"}) {
     before.Add(name, stored.layers.at(name));
     after.Add(name, again.layers.at(name));
     EXPECT_TRUE(at::equal(stored.layers.at(name).Dequantize(), again.layers.at(name).Dequantize()));
@@ -80,6 +91,20 @@ TEST_F(WeightsFileTest, PartsThatDoNotFitTogetherAreTold) {
   QuantizedWeight high = Weight();
   high.spec.bits = 3;
   EXPECT_EQ(ErrorOf({{{"a", high}}, {}, {}}), "layer 'a': a code is above 2^bits - 1");
+  QuantizedWeight additive = Weight();
+  additive.codebooks = RandomTensor({2, 16, 2}, 1);
+  EXPECT_EQ(ErrorOf({{{"a", additive}}, {}, {}}),
+            "layer 'a': codes have another shape than their codebooks");
+  additive.codes = additive.codes.view({2, 3, 2});
+  EXPECT_EQ(ErrorOf({{{"a", additive}}, {}, {}}),
+            "layer 'a': scale has another shape than the rows");
+  additive.codebooks = RandomTensor({2, 8, 2}, 1);
+  EXPECT_EQ(ErrorOf({{{"a", additive}}, {}, {}}), "layer 'a': a code is beyond its codebook");
+  QuantizedWeight mixed = Weight();
+  mixed.row_signs = at::ones({3}, at::kByte);
+  mixed.column_signs = at::ones({6}, at::kByte);
+  EXPECT_EQ(ErrorOf({{{"a", mixed}}, {}, {}}),
+            "layer 'a': signs or column scales have another shape than the weight");
 }
 
 TEST_F(WeightsFileTest, ACutOffFileIsTold) {

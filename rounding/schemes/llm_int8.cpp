@@ -1,0 +1,73 @@
+#include "rounding/schemes/llm_int8.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/config/enum_field.h"
+#include "rounding/schemes/rtn.h"
+
+namespace roundlab {
+namespace {
+
+const EnumNames<OutlierColumns> kColumns = {{OutlierColumns::kFloat16, "float16"},
+                                            {OutlierColumns::kCodes, "codes"}};
+
+}  // namespace
+
+void LlmInt8::Options::Fields(FieldVisitor& f) {
+  f.Real("threshold", &threshold, AtLeast(0),
+         "magnitude of inputs that makes their channel an outlier; 0: there are none");
+  EnumField<OutlierColumns> columns_field(&columns, kColumns);
+  f.Value("columns", columns_field,
+          "weights of outlier channels: kept in float16, or coded as all others");
+}
+
+at::Tensor AbsmaxCodes(const at::Tensor& values, double top, at::Tensor* largest) {
+  *largest = values.abs().amax(1);
+  const at::Tensor one = at::where(*largest > 0, *largest, at::ones_like(*largest));
+  return (values * (one.reciprocal() * top).unsqueeze(1)).round();
+}
+
+LayerNeeds LlmInt8::Uses() const {
+  LayerNeeds needs;
+  needs.inputs.channel = Splits();
+  return needs;
+}
+
+std::unique_ptr<LayerRounding> LlmInt8::Begin(const LayerContext& layer) const {
+  if (!layer.weight.isfinite().all().item<bool>()) {
+    throw Error(layer.name + ": a weight is not finite");
+  }
+  if (Splits() && !layer.inputs) {
+    throw Error(layer.name + ": scheme 'llm_int8' needs calibration data");
+  }
+  at::Tensor outliers = at::zeros({layer.weight.size(1)}, at::kBool);
+  double unknown = 0;
+  if (Splits() && layer.inputs->tokens > 0) {
+    const at::Tensor& seen = layer.inputs->absolute_max;
+    outliers = seen >= options_.threshold;
+    unknown = seen.isnan().sum().item<double>();
+  }
+  const GroupLayout layout = layer.Layout();
+  const double middle = static_cast<double>(std::int64_t{1} << (layer.spec.bits - 1));
+  at::Tensor largest;
+  const at::Tensor codes =
+      AbsmaxCodes(layout.Split(layer.weight.masked_fill(outliers, 0)), middle - 1, &largest);
+  const at::Tensor scale = CastScale(largest / (middle - 1), layer.spec);
+  const AffineGrid grid{scale.masked_fill(largest == 0, 0), at::full({layout.Count()}, middle)};
+  QuantizedWeight rounded = FromCodes(codes + middle, grid, layout, layer.spec);
+  rounded.spec.grid = GridKind::kSym;  // the zero point needs no storage
+  const at::Tensor columns = outliers.nonzero().flatten();
+  if (columns.numel() > 0) {
+    rounded.kept_columns = columns.to(at::kInt);
+    rounded.kept_values =
+        layer.weight.index_select(1, columns).to(at::kHalf).to(at::kFloat).contiguous();
+  }
+  return FixedRounding(
+      std::move(rounded),
+      {{"outlier_columns", {static_cast<double>(columns.numel())}}, {"nan_columns", {unknown}}});
+}
+
+}  // namespace roundlab
