@@ -11,7 +11,9 @@
 #include "rounding/schemes/gptq.h"
 #include "rounding/schemes/hqq.h"
 #include "rounding/schemes/lrq.h"
+#include "rounding/schemes/nupes.h"
 #include "rounding/schemes/omniquant.h"
+#include "rounding/schemes/powerquant.h"
 #include "rounding/schemes/rtn.h"
 #include "rounding/schemes/signround.h"
 #include "rounding/schemes/signround_v2.h"
@@ -35,7 +37,9 @@ RoundingRegistry& RoundingSchemes() {
     r.Add<Gptq>("gptq", "errors handed on by the inverse of the inputs' second moment");
     r.Add<Hqq>("hqq", "half-quadratic search of real zero points, without data");
     r.Add<Lrq>("lrq", "learned division of low rank, straight-through gradient");
+    r.Add<Nupes>("nupes", "learned offsets over all codes of a power grid, exponent too");
     r.Add<OmniQuant>("omniquant", "learned clipping of the range, straight-through gradient");
+    r.Add<PowerQuant>("powerquant", "nearest on a power grid, its exponent searched; no data");
     r.Add<RtnRounding>("rtn", "round to nearest");
     r.Add<SignRound>("signround", "learned offset and range, straight-through gradient");
     r.Add<SignRoundV2>("signround_v2", "learned offset, and scale from a searched one");

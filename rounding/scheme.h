@@ -59,7 +59,9 @@ class RoundingScheme {
   /// Whether there is something to tune, hence calibration data are needed.
   virtual bool Tunable() const { return true; }
   /// Whether the scheme can put weights on such a grid; Begin is not called with another.
-  virtual bool Takes(GridKind grid) const { return grid != GridKind::kFloatZero; }
+  virtual bool Takes(GridKind grid) const {
+    return grid != GridKind::kFloatZero && grid != GridKind::kPower;
+  }
   /// How its authors tune it, as options of a round stage in YAML ("steps: 2500\n..."): what a
   /// config leaves out is taken from here, and what this leaves out is the stage's own default.
   virtual const char* Tuning() const { return ""; }
@@ -74,8 +76,8 @@ class RoundingScheme {
 using RoundingRegistry = Registry<RoundingScheme>;
 using RoundingRecipe = Recipe<RoundingScheme>;
 
-/// adaround, aquant, easyquant, flexround, gptq, hqq, lrq, omniquant, rtn, signround, signround_v2,
-/// squeezellm, stochastic, tesseraq.
+/// adaround, aquant, easyquant, flexround, gptq, hqq, lrq, nupes, omniquant, powerquant, rtn,
+/// signround, signround_v2, squeezellm, stochastic, tesseraq.
 RoundingRegistry& RoundingSchemes();
 
 }  // namespace roundlab

@@ -102,6 +102,9 @@ std::string ShapeProblem(const QuantizedWeight& w) {
   if (w.codebook.defined()) return w.codebook.dim() == 2 ? "" : "the codebook is no matrix";
   if (w.scale.sizes() != at::IntArrayRef(groups)) return "scale has another shape than its groups";
   if (w.zero.sizes() != w.scale.sizes()) return "zero has another shape than scale";
+  if (w.exponent.defined() && (w.exponent.numel() != 1 || !(w.exponent.item<double>() > 0))) {
+    return "the exponent is no number above 0";
+  }
   return "";
 }
 

@@ -33,6 +33,8 @@ struct QuantizedWeight {
   at::Tensor outlier_index{};  ///< [n] int32: row * in + column of weights that are kept apart
   at::Tensor outlier_value{};  ///< [n] float32: their values, in place of what the codes say
   at::Tensor bias{};           ///< [out] float32: takes the place of the layer's bias
+  /// [1] float32, > 0: codes stand for the PowerValues of this exponent, not for code - zero.
+  at::Tensor exponent{};
 
   std::int64_t Rows() const { return codes.size(0); }
   std::int64_t Columns() const {
@@ -43,6 +45,9 @@ struct QuantizedWeight {
   bool OnGrid() const {
     return !codebook.defined() && !codebooks.defined() && !row_signs.defined();
   }
+  /// What codes [...] with zero points that broadcast to them stand for in units of the scale,
+  /// float32: code - zero, or a power grid's values.
+  at::Tensor Steps(const at::Tensor& some_codes, const at::Tensor& their_zero) const;
   /// Values that a code can have.
   std::int64_t CodeCount() const;
   /// scale (code - zero), codebook[code] or scale times a sum of vectors, brought back from the
@@ -51,7 +56,7 @@ struct QuantizedWeight {
   at::Tensor Dequantize() const;
   /// Bits a weight, everything counted: codes, scales and zero points as spec stores them, g_idx
   /// at 32 bits a column, codebooks, low-rank pair, column scales and outlier values at 16, outlier
-  /// places at 32, signs at 1. A bias is no weight.
+  /// places and an exponent at 32, signs at 1. A bias is no weight.
   double BitsPerWeight() const;
 
   /// A tensor that it is made of. Hash, file and size go through this one list.

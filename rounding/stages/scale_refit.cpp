@@ -93,7 +93,7 @@ void ScaleRefit::Apply(UnitWork* work) const {
         if (inputs->tokens > 0 && !whole) moments = BlocksOf(inputs->second_moment, layout);
       }
       const at::Tensor zero = weight.zero.reshape({-1, 1});
-      const at::Tensor distance = layout.Split(weight.codes.to(at::kFloat)) - zero;
+      const at::Tensor distance = weight.Steps(layout.Split(weight.codes.to(at::kFloat)), zero);
       const at::Tensor scale = weight.scale.flatten();
       const at::Tensor fitted = RefitScales(layout.Split(slot->weight), distance, scale, moments,
                                             weight.spec.scale_dtype);

@@ -66,6 +66,7 @@ TEST_P(SchemeConformanceTest, CodesAreWholeAndInRange) {
           ASSERT_TRUE(at::equal(weight.zero, weight.zero.round()));
         }
       }
+      ASSERT_EQ(weight.exponent.defined(), spec.grid == GridKind::kPower);
       ASSERT_TRUE(weight.Dequantize().isfinite().all().item<bool>());
     }
   });
@@ -97,7 +98,9 @@ TEST_P(SchemeConformanceTest, StraightThroughSchemesRunWithWhatTheyFinish) {
       } else {
         // A soft scheme is nowhere further from its codes than one step of the grid.
         const GroupLayout layout = GroupLayout::For(8, in, spec.group_size);
-        const at::Tensor step = layer->Finish().scale.abs().reshape({-1, 1});
+        const QuantizedWeight weight = layer->Finish();
+        const double widest = testing::WidestStep(weight);
+        const at::Tensor step = weight.scale.abs().reshape({-1, 1}) * widest;
         const at::Tensor gap = layout.Split((soft.detach() - hard).abs());
         ASSERT_TRUE((gap <= step * (1 + 1e-5)).all().item<bool>());
       }
@@ -231,8 +234,8 @@ TEST_P(SchemeConformanceTest, ZerosAndConstantsGiveFiniteResults) {
 TEST(SchemesTest, AllAreDescribed) {
   EXPECT_THAT(RoundingSchemes().Names(),
               ::testing::ElementsAre("adaround", "aquant", "easyquant", "flexround", "gptq", "hqq",
-                                     "lrq", "omniquant", "rtn", "signround", "signround_v2",
-                                     "squeezellm", "stochastic", "tesseraq"));
+                                     "lrq", "nupes", "omniquant", "powerquant", "rtn", "signround",
+                                     "signround_v2", "squeezellm", "stochastic", "tesseraq"));
   for (const std::string& name : RoundingSchemes().Names()) {
     EXPECT_THAT(RoundingSchemes().Describe(name), ::testing::StartsWith(name + ": ")) << name;
     EXPECT_GT(RoundingSchemes().Describe(name).size(), name.size() + 10);

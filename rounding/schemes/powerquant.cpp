@@ -1,0 +1,88 @@
+#include "rounding/schemes/powerquant.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+#include <limits>
+
+#include "core/quant/power_grid.h"
+#include "rounding/schemes/rtn.h"
+
+namespace roundlab {
+namespace {
+
+constexpr double kLeastExponent = 0.2;
+
+/// |w| / max|w| of each weight in logarithms, and what its square counts: an exponent then costs an
+/// exponential and no power.
+struct LogWeights {
+  at::Tensor part;       // [groups, width] float64, |w| / (top scale)
+  at::Tensor logarithm;  // of part; -inf for 0
+  at::Tensor size;       // [groups, 1] float64, top scale
+};
+
+LogWeights Logarithms(const at::Tensor& groups, const at::Tensor& scale, std::int64_t bits) {
+  LogWeights w;
+  w.size = (scale.to(at::kDouble) * PowerTop(bits)).unsqueeze(1);
+  w.part = (groups.to(at::kDouble) / w.size).abs_();
+  w.logarithm = w.part.log();
+  return w;
+}
+
+double ErrorOf(const LogWeights& w, double exponent, std::int64_t bits) {
+  const double top = PowerTop(bits);
+  const at::Tensor codes = (w.logarithm * exponent).exp_().mul_(top).round_().clamp_max_(top);
+  const at::Tensor back = codes.div_(top).pow_(1 / exponent);
+  return back.sub_(w.part).mul_(w.size).square_().sum().item<double>();
+}
+
+}  // namespace
+
+void PowerQuant::Options::Fields(FieldVisitor& f) {
+  f.Real("exponent", &exponent, Between(0, 4),
+         "of each layer's power grid; 0: that of least rounding error");
+}
+
+double PowerError(const at::Tensor& groups, const at::Tensor& scale, double exponent,
+                  std::int64_t bits) {
+  return ErrorOf(Logarithms(groups, scale, bits), exponent, bits);
+}
+
+double BestExponent(const at::Tensor& groups, const at::Tensor& scale, std::int64_t bits) {
+  const LogWeights weights = Logarithms(groups, scale, bits);
+  double best = 1;
+  double least = std::numeric_limits<double>::infinity();
+  const auto look = [&](double exponent) {
+    const double error = ErrorOf(weights, exponent, bits);
+    if (!(error < least)) return;
+    least = error;
+    best = exponent;
+  };
+  for (int i = 0; i <= 32; ++i) look(kLeastExponent + i / 40.0);
+  for (const double step : {1 / 400.0, 1 / 4000.0}) {
+    const double middle = best;
+    for (int i = -9; i <= 9; ++i) look(middle + i * step);
+  }
+  return best;
+}
+
+std::unique_ptr<LayerRounding> PowerQuant::Begin(const LayerContext& layer) const {
+  const at::NoGradGuard no_grad;
+  const GroupLayout layout = layer.Layout();
+  const std::int64_t bits = layer.spec.bits;
+  AffineGrid grid = MakeGrid(layer.range, layer.spec);
+  grid.scale = grid.scale.to(at::kFloat);
+  const at::Tensor groups = layout.Split(layer.weight);
+  // Stored in float32: what is decoded has that exponent.
+  const auto exponent = static_cast<float>(
+      options_.exponent > 0 ? options_.exponent : BestExponent(groups, grid.scale, bits));
+  const double top = PowerTop(bits);
+  const at::Tensor codes =
+      PowerPositions(groups, grid.scale, exponent, bits).round_().clamp_(-top, top);
+  QuantizedWeight rounded = FromCodes(codes + (top + 1), grid, layout, layer.spec);
+  rounded.exponent = at::full({1}, exponent);
+  return FixedRounding(std::move(rounded), {{"exponent", {exponent}}});
+}
+
+}  // namespace roundlab
