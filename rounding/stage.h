@@ -67,7 +67,8 @@ StageRegistry& Stages();
 /// changes them.
 std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>& pipeline);
 
-/// The union of all stages' needs; those of a stage that draws or tunes included.
+/// The union of all stages' needs, those of a stage that draws or tunes included, and the tokens
+/// that a budget of bits is spent by.
 StageNeeds NeedsOf(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant);
 
 }  // namespace roundlab

@@ -20,6 +20,10 @@ const EnumNames<ScaleType>& ScaleTypeNames() {
 
 void QuantSpec::Fields(FieldVisitor& f) {
   f.Int("bits", &bits, Between(2, 8), "bits per weight", Presence::kRequired);
+  FieldsButBits(f);
+}
+
+void QuantSpec::FieldsButBits(FieldVisitor& f) {
   f.Int("group_size", &group_size, AtLeast(-1),
         "weights that share one scale along the input; -1 a row, 0 the whole tensor");
   EnumField grid_field(&grid, GridNames());

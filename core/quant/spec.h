@@ -25,6 +25,7 @@ struct QuantSpec {
   bool gptq_sym_quirk = false;
 
   void Fields(FieldVisitor& f);
+  void FieldsButBits(FieldVisitor& f);
   double CodeMax() const;  ///< 2^bits - 1
   /// Bits that a stored scale takes: 16 or 32.
   double ScaleBits() const;

@@ -157,6 +157,7 @@ void RunConfig::Fields(FieldVisitor& f) {
       return "pipeline." + std::to_string(i) + ": " + StageText(pipeline[i]) +
              " needs the section 'calibration'";
     }
+    if (quant->budget && !calibration) return "quant.budget needs the section 'calibration'";
     return UnfitGrid(pipeline, *quant);
   });
 }

@@ -12,7 +12,7 @@
 namespace roundlab {
 namespace {
 
-constexpr double kLeastExponent = 0.2;
+constexpr double kFirstExponent = 0.2;
 
 /// |w| / max|w| of each weight in logarithms, and what its square counts: an exponent then costs an
 /// exponential and no power.
@@ -59,7 +59,7 @@ double BestExponent(const at::Tensor& groups, const at::Tensor& scale, std::int6
     least = error;
     best = exponent;
   };
-  for (int i = 0; i <= 32; ++i) look(kLeastExponent + i / 40.0);
+  for (int i = 0; i <= 32; ++i) look(kFirstExponent + i / 40.0);
   for (const double step : {1 / 400.0, 1 / 4000.0}) {
     const double middle = best;
     for (int i = -9; i <= 9; ++i) look(middle + i * step);

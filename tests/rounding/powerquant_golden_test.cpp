@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/quant/power_grid.h"
+#include "rounding/schemes/nupes.h"
 #include "rounding/schemes/powerquant.h"
 #include "tests/rounding/golden_cases.h"
 
