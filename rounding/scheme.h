@@ -24,6 +24,15 @@ struct ParameterGroup {
 /// Named numbers or histograms of a layer after rounding: "offset_histogram" -> counts.
 using Diagnostics = std::map<std::string, std::vector<double>>;
 
+/// What a straight-through layer rounds: code = clamp(round(position), 0, code_max), w^ = scale
+/// (code
+/// - zero). Differentiable in its parameters.
+struct Latent {
+  at::Tensor position;  ///< [groups, width] float32, zero point included; undefined: not told
+  AffineGrid grid;
+  double code_max = 0;
+};
+
 /// The state of rounding one weight [out, in]: what can be tuned, and what it rounds to. All state
 /// that tuning changes is in Parameters() and State(), so that a copy of those is a snapshot.
 class LayerRounding {
@@ -43,6 +52,8 @@ class LayerRounding {
   /// Tensors without gradient that Project changes besides Parameters(), in a fixed order.
   virtual std::vector<at::Tensor> State() { return {}; }
   virtual Diagnostics Diagnose() const { return {}; }
+  /// Of straight-through schemes: what stages that watch or hold codes need (oscillation).
+  virtual Latent Latents() const { return {}; }
   /// The codes chosen so far. Does not change the state.
   virtual QuantizedWeight Finish() const = 0;
 };

@@ -43,6 +43,10 @@ class DivisionLayer : public LayerRounding {
     return layout_.Join(FakeQuant(zeros_, Position(), Scale(), zero_, spec_.CodeMax()));
   }
 
+  Latent Latents() const override {
+    return {Position() + zero_.unsqueeze(1), {Scale(), zero_}, spec_.CodeMax()};
+  }
+
   Diagnostics Diagnose() const override {
     const at::NoGradGuard no_grad;
     const at::Tensor exponent = exponent_.add(at::zeros({layout_.out, layout_.in}));

@@ -10,8 +10,10 @@
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/config/part_field.h"
+#include "core/config/value_fields.h"
 #include "rounding/diagnostics.h"
 #include "rounding/range.h"
+#include "rounding/schemes/oscillation_layer.h"
 #include "rounding/tuner/tuner.h"
 #include "rounding/unit_work.h"
 
@@ -88,6 +90,17 @@ void RoundOptions::Fields(FieldVisitor& f) {
   SchemeField scheme_field(this);
   f.Value("scheme", scheme_field, "how codes are chosen", Presence::kRequired);
   tune.Fields(f);
+  OptionalSection<OscillationOptions> oscillation_field(&oscillation);
+  f.Value("oscillation", oscillation_field,
+          "what is done about codes that go up and down while a straight-through scheme is tuned; "
+          "nothing where absent");
+  f.Rule([this]() -> std::string {
+    if (!oscillation || !scheme.make) return "";
+    const auto made = scheme.make();
+    if (made->Tunable() && made->StraightThrough()) return "";
+    return "oscillation is for straight-through schemes that are tuned, which scheme '" +
+           scheme.type + "' is not";
+  });
   f.Rule([this]() -> std::string {
     const bool soft = scheme.make && !scheme.make()->StraightThrough();
     return soft && tune.select == Select::kBestMinibatch
@@ -100,7 +113,10 @@ void RoundOptions::Fields(FieldVisitor& f) {
 
 RoundOptions RoundOptions::Used() const {
   RoundOptions used = *this;
-  if (scheme.make && !scheme.make()->Tunable()) used.tune = TuneOptions();
+  if (scheme.make && !scheme.make()->Tunable()) {
+    used.tune = TuneOptions();
+    used.oscillation.reset();
+  }
   return used;
 }
 
@@ -176,6 +192,12 @@ void RoundStage::RoundOneShot(UnitWork* work) const {
   work->Step();
 }
 
+std::unique_ptr<LayerRounding> RoundStage::BeginTuned(const LayerContext& layer) const {
+  auto state = scheme_->Begin(layer);
+  return options_.oscillation ? WithOscillation(std::move(state), *options_.oscillation)
+                              : std::move(state);
+}
+
 void RoundStage::TuneBlocks(UnitWork* work) const {
   const Unit& blocks = work->unit();
   const Reconstruction unit{blocks.name(), work->Slots(),
@@ -184,7 +206,7 @@ void RoundStage::TuneBlocks(UnitWork* work) const {
   std::vector<std::unique_ptr<LayerRounding>> layers;
   for (LinearSlot* slot : unit.slots) {
     contexts.push_back(work->Context(*slot, scheme_->Uses()));
-    layers.push_back(scheme_->Begin(contexts.back()));
+    layers.push_back(BeginTuned(contexts.back()));
   }
   UnitData data;
   TunerHooks hooks = HooksOf(work);
@@ -239,7 +261,7 @@ void RoundStage::TuneLinears(UnitWork* work) const {
         slot->name, {slot}, [slot](const at::Tensor& x) { return slot->Forward(x); }};
     const LayerContext context = work->Context(*slot, scheme_->Uses());
     std::vector<std::unique_ptr<LayerRounding>> layers;
-    layers.push_back(scheme_->Begin(context));
+    layers.push_back(BeginTuned(context));
     UnitResult result = TuneUnit(unit, data, layers, options_.tune,
                                  work->Seed("tune/" + slot->name), HooksOf(work));
     Report(unit, result, work);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "rounding/scheme.h"
+#include "rounding/schemes/oscillation.h"
 #include "rounding/stage.h"
 #include "rounding/tuner/tune_options.h"
 
@@ -15,6 +16,7 @@ namespace roundlab {
 struct RoundOptions {
   RoundingRecipe scheme;
   TuneOptions tune;
+  std::optional<OscillationOptions> oscillation;  ///< of straight-through schemes that are tuned
   void Fields(FieldVisitor& f);
   /// Of this scheme: see RoundingScheme::Tuning.
   RoundOptions Defaults() const;
@@ -44,6 +46,7 @@ class RoundStage : public Stage {
   void RoundOneShot(UnitWork* work) const;
   void TuneLinears(UnitWork* work) const;
   void TuneBlocks(UnitWork* work) const;
+  std::unique_ptr<LayerRounding> BeginTuned(const LayerContext& layer) const;
 
   Options options_;
   std::shared_ptr<const RoundingScheme> scheme_;

@@ -151,16 +151,7 @@ TEST_P(SchemeConformanceTest, ParametersAndStateAreAllThatChanges) {
   const auto layer = scheme_->Begin(context);
   RandomSteps(layer.get(), 9, 3);
   const auto copy = scheme_->Begin(context);
-  const c10::NoGradGuard no_grad;
-  const auto from = layer->Parameters();
-  const auto to = copy->Parameters();
-  for (std::size_t g = 0; g < from.size(); ++g) {
-    for (std::size_t i = 0; i < from[g].tensors.size(); ++i) {
-      to[g].tensors[i].copy_(from[g].tensors[i]);
-    }
-  }
-  const auto state = layer->State();
-  for (std::size_t i = 0; i < state.size(); ++i) copy->State()[i].copy_(state[i]);
+  testing::CopyState(*layer, copy.get());
   EXPECT_TRUE(SameWeights(layer->Finish(), copy->Finish()));
   EXPECT_TRUE(SameBits(layer->SoftWeight(), copy->SoftWeight()));
 }

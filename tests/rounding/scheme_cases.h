@@ -24,8 +24,6 @@ inline std::vector<std::string> SchemeRecipes() {
   recipes.emplace_back("type: nupes\ntune_offset: false");
   recipes.emplace_back("type: omniquant\ninit: 2\nown_range: false");
   recipes.emplace_back("type: powerquant\nexponent: 0.5");
-  recipes.emplace_back(
-      "type: signround\noscillation: {momentum: 0.5, freeze: 0.3, start: 0, dampen: 0.1}");
   recipes.emplace_back("type: signround_v2\nown_range: false");
   recipes.emplace_back("type: signround_v2\ntune_offset: false");
   recipes.emplace_back("type: squeezellm\nsolver: exact");
@@ -40,6 +38,20 @@ inline std::vector<std::string> SchemeRecipes() {
   recipes.emplace_back("type: gptq\nasymmetric: true");
   recipes.emplace_back("type: hqq\nround_zero: always\nearly_stop: false");
   return recipes;
+}
+
+/// Makes `to` what `from` is.
+inline void CopyState(LayerRounding& from, LayerRounding* to) {
+  const c10::NoGradGuard no_grad;
+  const auto source = from.Parameters();
+  const auto target = to->Parameters();
+  for (std::size_t g = 0; g < source.size(); ++g) {
+    for (std::size_t i = 0; i < source[g].tensors.size(); ++i) {
+      target[g].tensors[i].copy_(source[g].tensors[i]);
+    }
+  }
+  const auto state = from.State();
+  for (std::size_t i = 0; i < state.size(); ++i) to->State()[i].copy_(state[i]);
 }
 
 inline std::string ToString(const QuantSpec& spec) {
