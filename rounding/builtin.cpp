@@ -21,6 +21,7 @@
 #include "rounding/schemes/tesseraq.h"
 #include "rounding/stages/awq_scale.h"
 #include "rounding/stages/bias_correction.h"
+#include "rounding/stages/let.h"
 #include "rounding/stages/lorc.h"
 #include "rounding/stages/round.h"
 #include "rounding/stages/scale_refit.h"
@@ -70,6 +71,7 @@ StageRegistry& Stages() {
     r.Add<AwqScale>("awq_scale",
                     "input channels scaled by their activity, folded into what is before");
     r.Add<BiasCorrection>("bias_correction", "expected output errors go into biases");
+    r.Add<Let>("let", "learned scales and shifts of inputs, folded into what is before");
     r.Add<Lorc>("lorc", "largest singular vectors of the rounding error are added back");
     r.Add<RoundStage>("round", "weights become codes");
     r.Add<ScaleRefit>("scale_refit", "least-squares scales for the codes chosen");

@@ -59,7 +59,7 @@ class Stage {
 using StageRegistry = Registry<Stage>;
 using StageRecipe = Recipe<Stage>;
 
-/// round; the transform awq_scale; the repairs bias_correction, lorc and scale_refit.
+/// round; the transforms awq_scale and let; the repairs bias_correction, lorc and scale_refit.
 StageRegistry& Stages();
 
 /// What is wrong with the order of a pipeline's stages, by place; only recipes that can be made are

@@ -4,7 +4,6 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 
 #include "core/base/error.h"
@@ -14,33 +13,12 @@
 #include "rounding/diagnostics.h"
 #include "rounding/range.h"
 #include "rounding/schemes/oscillation_layer.h"
+#include "rounding/stages/tuning_report.h"
 #include "rounding/tuner/tuner.h"
 #include "rounding/unit_work.h"
 
 namespace roundlab {
 namespace {
-
-const char* const kSeries[] = {"loss", "lr", "penalty", "full_loss"};
-
-TunerHooks HooksOf(UnitWork* work) {
-  TunerHooks hooks;
-  hooks.sink = work->sink();
-  hooks.on_step = [work] { work->Step(); };
-  return hooks;
-}
-
-void Report(const Reconstruction& unit, const UnitResult& result, UnitWork* work) {
-  const std::string prefix = "units/" + unit.name + "/";
-  MetricSink* sink = work->sink();
-  sink->Array(prefix + "loss_before", {1}, {result.loss_before});
-  sink->Array(prefix + "loss_after", {1}, {result.loss_after});
-  sink->Array(prefix + "chosen_step", {1}, {static_cast<double>(result.chosen_step)});
-  sink->Array(prefix + "nan_events", {1}, {static_cast<double>(result.events.size())});
-  for (const std::string& event : result.events) work->log().Write(event);
-  char text[96];
-  std::snprintf(text, sizeof(text), ": loss %.6g -> %.6g", result.loss_before, result.loss_after);
-  work->log().Write(unit.name + text);
-}
 
 at::Tensor SampleOf(const at::Tensor& inputs) {
   return inputs.narrow(0, 0, std::min(kSampleRows, inputs.size(0)));
@@ -156,7 +134,7 @@ std::vector<std::string> RoundStage::Series(const std::string& unit,
   const std::vector<std::string> units =
       options_.tune.unit_blocks == 0 ? linears : std::vector<std::string>{unit};
   for (const std::string& name : units) {
-    for (const char* series : kSeries) names.push_back("tune/" + name + "/" + series);
+    for (std::string& series : TuningSeries(name)) names.push_back(std::move(series));
   }
   return names;
 }
@@ -209,7 +187,7 @@ void RoundStage::TuneBlocks(UnitWork* work) const {
     layers.push_back(BeginTuned(contexts.back()));
   }
   UnitData data;
-  TunerHooks hooks = HooksOf(work);
+  TunerHooks hooks = TuningHooks(work);
   if (options_.tune.inputs == UnitInputs::kQuantized) {
     data.targets = work->Targets();
     data.inputs = work->Inputs(Chain::kQuantized);
@@ -224,7 +202,7 @@ void RoundStage::TuneBlocks(UnitWork* work) const {
   const at::Tensor sample = SampleOf(data.inputs).clone();
   UnitResult result =
       TuneUnit(unit, data, layers, options_.tune, work->Seed("tune/" + unit.name), hooks);
-  Report(unit, result, work);
+  TellTuning(unit.name, result, work);
   const std::vector<at::Tensor> inputs = blocks.CaptureAllInputs(sample);
   const std::vector<LinearSlot*> all = blocks.Slots();
   for (std::size_t i = 0; i < unit.slots.size(); ++i) {
@@ -263,8 +241,8 @@ void RoundStage::TuneLinears(UnitWork* work) const {
     std::vector<std::unique_ptr<LayerRounding>> layers;
     layers.push_back(BeginTuned(context));
     UnitResult result = TuneUnit(unit, data, layers, options_.tune,
-                                 work->Seed("tune/" + slot->name), HooksOf(work));
-    Report(unit, result, work);
+                                 work->Seed("tune/" + slot->name), TuningHooks(work));
+    TellTuning(unit.name, result, work);
     DescribeLayer(context, *layers.front(), result.weights.front(), SampleOf(data.inputs),
                   work->sink());
     work->KeepInstalled(slot, std::move(result.weights.front()));
