@@ -76,6 +76,8 @@ class RoundingScheme {
   /// How its authors tune it, as options of a round stage in YAML ("steps: 2500\n..."): what a
   /// config leaves out is taken from here, and what this leaves out is the stage's own default.
   virtual const char* Tuning() const { return ""; }
+  /// Whether it makes its own ranges on such a grid and passes over LayerContext::range.
+  virtual bool OwnRange(GridKind /*grid*/) const { return false; }
   /// What Begin needs to find in LayerContext::inputs; anything but nothing needs calibration data.
   virtual LayerNeeds Uses() const { return {}; }
   /// Whether its states can live on a GPU. One-shot schemes that can't get their layers on the CPU.

@@ -158,7 +158,8 @@ void RunConfig::Fields(FieldVisitor& f) {
              " needs the section 'calibration'";
     }
     if (quant->budget && !calibration) return "quant.budget needs the section 'calibration'";
-    return UnfitGrid(pipeline, *quant);
+    const std::string unfit = UnfitGrid(pipeline, *quant);
+    return unfit.empty() ? UnusedRange(pipeline, *quant) : unfit;
   });
 }
 

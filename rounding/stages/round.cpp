@@ -60,9 +60,16 @@ class SchemeField : public PartField<RoundingScheme> {
   RoundOptions* options_;
 };
 
+/// That `quant` asks for.
+std::vector<GridKind> GridsOf(const QuantOptions& quant) {
+  std::vector<GridKind> asked = {quant.spec.grid};
+  for (const LayerOverride& o : quant.overrides) asked.push_back(o.grid.value_or(quant.spec.grid));
+  return asked;
+}
+
 }  // namespace
 
-RoundOptions RoundOptions::Defaults() const { return {{}, TuningOf(scheme)}; }
+RoundOptions RoundOptions::Defaults() const { return {{}, TuningOf(scheme), {}}; }
 
 void RoundOptions::Fields(FieldVisitor& f) {
   SchemeField scheme_field(this);
@@ -263,9 +270,7 @@ std::string UnfitGrid(const std::vector<StageRecipe>& pipeline, const QuantOptio
   const auto round = RoundOptionsOf(pipeline);
   if (!round) return "";
   const auto scheme = round->scheme.make();
-  std::vector<GridKind> asked = {quant.spec.grid};
-  for (const LayerOverride& o : quant.overrides) asked.push_back(o.grid.value_or(quant.spec.grid));
-  for (const GridKind grid : asked) {
+  for (const GridKind grid : GridsOf(quant)) {
     if (scheme->Takes(grid)) continue;
     std::vector<std::string> known;
     for (const auto& [kind, name] : GridNames()) {
@@ -274,6 +279,19 @@ std::string UnfitGrid(const std::vector<StageRecipe>& pipeline, const QuantOptio
     const std::string got = EnumName(grid, GridNames());
     return "scheme '" + round->scheme.type + "' does not take quant.grid '" + got + "'" +
            SuggestionSuffix(got, known);
+  }
+  return "";
+}
+
+std::string UnusedRange(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant) {
+  const auto round = RoundOptionsOf(pipeline);
+  if (!round || quant.range.type == "minmax") return "";
+  const auto scheme = round->scheme.make();
+  for (const GridKind grid : GridsOf(quant)) {
+    if (!scheme->OwnRange(grid)) continue;
+    return "scheme '" + round->scheme.type + "' makes its own ranges on grid '" +
+           EnumName(grid, GridNames()) + "' and would pass over quant.range '" + quant.range.type +
+           "': leave quant.range out (or, where the scheme has it, set own_range: false)";
   }
   return "";
 }

@@ -58,6 +58,10 @@ std::optional<RoundOptions> RoundOptionsOf(const std::vector<StageRecipe>& pipel
 /// What is wrong with the grids that `quant` asks for, given the pipeline's scheme, or "".
 std::string UnfitGrid(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant);
 
+/// What is wrong with a range other than the default, minmax, where the pipeline's scheme makes its
+/// own, or "".
+std::string UnusedRange(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant);
+
 /// Sequences that a layer's output error is measured on.
 constexpr std::int64_t kSampleRows = 4;
 
