@@ -40,7 +40,10 @@ struct QuantizedWeight {
   std::int64_t Columns() const {
     return codebooks.defined() ? codes.size(1) * codebooks.size(2) : codes.size(1);
   }
-  GroupLayout Layout() const { return GroupLayout::For(Rows(), Columns(), spec.group_size); }
+  GroupLayout Layout() const {
+    return spec.axis == 0 ? GroupLayout::Down(Rows(), Columns(), spec.group_size)
+                          : GroupLayout::For(Rows(), Columns(), spec.group_size);
+  }
   /// Whether a code is a step of its group's grid, in the basis of the weight itself.
   bool OnGrid() const {
     return !codebook.defined() && !codebooks.defined() && !row_signs.defined();

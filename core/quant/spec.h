@@ -23,6 +23,8 @@ struct QuantSpec {
   /// sym only: a group without negative values keeps the half range of the GPTQ code
   /// (IST-DASLab/gptq quant.py), which clips its largest weights.
   bool gptq_sym_quirk = false;
+  /// 0: groups go down the columns (GroupLayout::Down). No option of its own: a scheme sets it.
+  std::int64_t axis = 1;
 
   void Fields(FieldVisitor& f);
   void FieldsButBits(FieldVisitor& f);

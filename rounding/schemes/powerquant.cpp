@@ -14,25 +14,20 @@ namespace {
 
 constexpr double kFirstExponent = 0.2;
 
-/// |w| / max|w| of each weight in logarithms, and what its square counts: an exponent then costs an
-/// exponential and no power.
-struct LogWeights {
-  at::Tensor part;       // [groups, width] float64, |w| / (top scale)
-  at::Tensor logarithm;  // of part; -inf for 0
-  at::Tensor size;       // [groups, 1] float64, top scale
+/// Each weight's part of its group's largest, and what that counts.
+struct Parts {
+  at::Tensor part;  // [groups, width] float64, |w| / (top scale)
+  at::Tensor size;  // [groups, 1] float64, top scale
 };
 
-LogWeights Logarithms(const at::Tensor& groups, const at::Tensor& scale, std::int64_t bits) {
-  LogWeights w;
-  w.size = (scale.to(at::kDouble) * PowerTop(bits)).unsqueeze(1);
-  w.part = (groups.to(at::kDouble) / w.size).abs_();
-  w.logarithm = w.part.log();
-  return w;
+Parts PartsOf(const at::Tensor& groups, const at::Tensor& scale, std::int64_t bits) {
+  const at::Tensor size = (scale.to(at::kDouble) * PowerTop(bits)).unsqueeze(1);
+  return {(groups.to(at::kDouble) / size).abs_(), size};
 }
 
-double ErrorOf(const LogWeights& w, double exponent, std::int64_t bits) {
+double ErrorOf(const Parts& w, double exponent, std::int64_t bits) {
   const double top = PowerTop(bits);
-  const at::Tensor codes = (w.logarithm * exponent).exp_().mul_(top).round_().clamp_max_(top);
+  const at::Tensor codes = w.part.pow(exponent).mul_(top).round_().clamp_max_(top);
   const at::Tensor back = codes.div_(top).pow_(1 / exponent);
   return back.sub_(w.part).mul_(w.size).square_().sum().item<double>();
 }
@@ -46,11 +41,11 @@ void PowerQuant::Options::Fields(FieldVisitor& f) {
 
 double PowerError(const at::Tensor& groups, const at::Tensor& scale, double exponent,
                   std::int64_t bits) {
-  return ErrorOf(Logarithms(groups, scale, bits), exponent, bits);
+  return ErrorOf(PartsOf(groups, scale, bits), exponent, bits);
 }
 
 double BestExponent(const at::Tensor& groups, const at::Tensor& scale, std::int64_t bits) {
-  const LogWeights weights = Logarithms(groups, scale, bits);
+  const Parts weights = PartsOf(groups, scale, bits);
   double best = 1;
   double least = std::numeric_limits<double>::infinity();
   const auto look = [&](double exponent) {

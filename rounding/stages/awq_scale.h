@@ -17,8 +17,8 @@ namespace roundlab {
 /// group that can't be folded (grouped-query attention, fused q, k and v, experts, another
 /// activation, a norm with other readers) keeps its weights, which is told.
 ///
-/// The search runs on all calibration sequences, as upstream's; `sequences` above 0: on so many, mean
-/// |x| too.
+/// The search runs on all calibration sequences, as upstream's; `sequences` above 0: on so many,
+/// mean |x| too.
 ///
 /// Records layers/<name>/awq_ratio for each scaled layer and units/<first layer>/awq_loss.
 class AwqScale : public Stage {

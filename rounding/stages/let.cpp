@@ -15,7 +15,7 @@ namespace roundlab {
 namespace {
 
 constexpr double kLeastStart = 1e-5;
-constexpr double kLeastScale = 1e-2;
+constexpr double kLeastFactor = 1e-2;
 
 /// Least and largest value of each channel, [in].
 struct ChannelRange {
@@ -50,7 +50,7 @@ at::Tensor FirstScale(const ScaleGroup& group, const ChannelRange& range, double
   }
   const at::Tensor input = at::maximum(range.high.abs(), range.low.abs()).clamp_min(kLeastStart);
   const at::Tensor scale = input.pow(alpha) / weight.clamp_min(kLeastStart).pow(1 - alpha);
-  return scale.clamp_min(kLeastStart).clamp_min(kLeastScale);
+  return scale.clamp_min(kLeastFactor);  // 1e-5 at first, in the reference, and 1e-2 from then on
 }
 
 /// The groups that a unit's blocks allow; what it does not is told.
@@ -159,22 +159,24 @@ void Let::Apply(UnitWork* work) const {
   LearnedTransform::Options learned;
   learned.clip = options_.clip;
   learned.clip_lr_factor = options_.clip_lr_factor;
-  learned.least = kLeastScale;
+  learned.least = kLeastFactor;
   LearnedTransform transform(
       std::move(parameters), work->Slots(),
       [work](const LinearSlot& slot) { return work->Spec(slot); }, learned);
 
   const std::string name = unit.name() + "_let";
   const Reconstruction reconstructed{name, work->Slots(),
-                                         [&](const at::Tensor& x) { return unit.Forward(x); }};
+                                     [&](const at::Tensor& x) { return unit.Forward(x); }};
   UnitData data;
   data.targets = work->Targets(/*keep_inputs=*/true);
   data.inputs = work->Inputs(options_.tune.inputs == UnitInputs::kQuantized ? Chain::kQuantized
                                                                             : Chain::kOriginal);
-  const UnitResult result = TuneUnit(reconstructed, data, &transform, options_.tune,
-                                     work->Seed("tune/" + name), TuningHooks(work));
-  TellTuning(name, result, work);
-  transform.Clear();
+  if (!work->Slots().empty()) {  // else no loss depends on what is learned
+    const UnitResult result = TuneUnit(reconstructed, data, &transform, options_.tune,
+                                       work->Seed("tune/" + name), TuningHooks(work));
+    TellTuning(name, result, work);
+    transform.Clear();
+  }
 
   const at::NoGradGuard no_grad;
   for (const TransformParameters::Input& input : transform.parameters().inputs) {

@@ -47,7 +47,9 @@ TEST(BitBudgetTest, ShortAndLongForm) {
   EXPECT_EQ(full.budget->score, BudgetScore::kFisher);
   EXPECT_EQ(full.budget->sequences, 0);
   const std::string text = WriteFields(FieldsOf(&full));
-  EXPECT_EQ(text, "budget:\n  bits: 3.25\n  choices: [2, 4]\n  score: fisher\n  sequences: 0\n");
+  EXPECT_EQ(
+      text,
+      "budget:\n  bits: 3.25\n  choices: [2, 4]\n  score: fisher\n  sequences: 0\nbits: null\n");
   QuantOptions again = ParseBudget(text);
   EXPECT_EQ(WriteFields(FieldsOf(&again)), text);
   EXPECT_FALSE(ParseBudget("budget: null\nbits: 4\n").budget.has_value());

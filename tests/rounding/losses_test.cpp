@@ -52,7 +52,7 @@ TEST(ReconstructionLossTest, MaskedTokensCountAsEqualAndMeansAreOverAll) {
   // The largest difference is that of a masked token: it is the one that is left out.
   const auto trimmed = Losses().FromText("type: trimmed_mse").make();
   const at::Tensor two = at::tensor({9.0F, 2.0F}).view({1, 2, 1});
-  const at::Tensor second = at::tensor({false, true}).view({1, 2});
+  const at::Tensor second = (at::tensor({0, 1}) != 0).view({1, 2});
   EXPECT_EQ(trimmed->Of(two, at::zeros_like(two), second).item<float>(), 4.0F / 2);
 }
 

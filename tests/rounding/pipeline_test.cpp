@@ -11,6 +11,7 @@
 
 #include "core/base/diverged.h"
 #include "core/model/model.h"
+#include "rounding/scheme.h"
 #include "rounding/stages/scale_refit.h"
 #include "rounding/unit_work.h"
 #include "tests/support/random_tensor.h"

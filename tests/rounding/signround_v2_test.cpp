@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "rounding/range.h"
 #include "tests/rounding/scheme_cases.h"
 #include "tests/support/tensor_matchers.h"
 

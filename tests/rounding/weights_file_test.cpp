@@ -52,17 +52,23 @@ TEST_F(WeightsFileTest, GivesBackAllParts) {
   all.outlier_index = at::tensor({5}, at::kInt);
   all.outlier_value = at::tensor({9.0F});
   all.bias = RandomTensor({2}, 5);
-  const StoredWeights stored{{{"a.b", Weight()}, {"c", all}},
+  QuantizedWeight down = Weight();
+  down.spec.axis = 0;
+  down.spec.grid = GridKind::kPower;
+  down.scale = RandomTensor({1, 4}, 7);
+  down.zero = at::full({1, 4}, 8.0F);
+  down.exponent = at::full({1}, 0.5F);
+  const StoredWeights stored{{{"a.b", Weight()}, {"c", all}, {"d", down}},
                              {{"norm.weight", RandomTensor({3}, 6)}},
                              {{"model", "m with spaces"}}};
   SaveWeights(file_, stored);
   const StoredWeights again = LoadWeights(file_);
   EXPECT_EQ(again.about, stored.about);
   EXPECT_TRUE(at::equal(again.tensors.at("norm.weight"), stored.tensors.at("norm.weight")));
-  ASSERT_EQ(again.layers.size(), 2U);
+  ASSERT_EQ(again.layers.size(), 3U);
   QuantizedModel before;
   QuantizedModel after;
-  for (const char* name : {"a.b", "c"}) {
+  for (const char* name : {"a.b", "c", "d"}) {
     before.Add(name, stored.layers.at(name));
     after.Add(name, again.layers.at(name));
     EXPECT_TRUE(at::equal(stored.layers.at(name).Dequantize(), again.layers.at(name).Dequantize()));
