@@ -60,6 +60,12 @@ std::int64_t StoredBits(std::int64_t out, std::int64_t in, const QuantSpec& spec
   return out * in * spec.bits + layout.Count() * (16 + spec.bits);
 }
 
+std::int64_t GridBits(std::int64_t out, std::int64_t in, const QuantSpec& spec) {
+  const GroupLayout layout = GroupLayout::For(out, in, spec.group_size);
+  return out * in * spec.bits +
+         layout.Count() * static_cast<std::int64_t>(spec.ScaleBits() + spec.ZeroBits());
+}
+
 std::optional<BitAllocation> AllocateBits(const std::vector<std::vector<BitOption>>& layers,
                                           std::int64_t budget, std::size_t most_states) {
   std::vector<Front> fronts{{Spending{}}};

@@ -13,6 +13,10 @@ namespace roundlab {
 /// which the reference counts for sym grids too.
 std::int64_t StoredBits(std::int64_t out, std::int64_t in, const QuantSpec& spec);
 
+/// The same as QuantizedWeight::BitsPerWeight counts it: scales and zero points as `spec` stores
+/// them.
+std::int64_t GridBits(std::int64_t out, std::int64_t in, const QuantSpec& spec);
+
 /// One way to round a layer.
 struct BitOption {
   std::int64_t bits = 0;  ///< of the whole layer

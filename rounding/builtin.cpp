@@ -14,7 +14,9 @@
 #include "rounding/schemes/llm_int8.h"
 #include "rounding/schemes/llm_qat.h"
 #include "rounding/schemes/lrq.h"
+#include "rounding/schemes/nupes.h"
 #include "rounding/schemes/omniquant.h"
+#include "rounding/schemes/powerquant.h"
 #include "rounding/schemes/quip.h"
 #include "rounding/schemes/rtn.h"
 #include "rounding/schemes/signround.h"
@@ -23,6 +25,7 @@
 #include "rounding/schemes/tesseraq.h"
 #include "rounding/stages/awq_scale.h"
 #include "rounding/stages/bias_correction.h"
+#include "rounding/stages/let.h"
 #include "rounding/stages/lorc.h"
 #include "rounding/stages/round.h"
 #include "rounding/stages/scale_refit.h"
@@ -42,7 +45,9 @@ RoundingRegistry& RoundingSchemes() {
     r.Add<LlmInt8>("llm_int8", "by the largest magnitude, outlier channels in 16 bits");
     r.Add<LlmQat>("llm_qat", "the weights themselves are trained, on min-max grids");
     r.Add<Lrq>("lrq", "learned division of low rank, straight-through gradient");
+    r.Add<Nupes>("nupes", "learned offsets over all codes of a power grid, exponent too");
     r.Add<OmniQuant>("omniquant", "learned clipping of the range, straight-through gradient");
+    r.Add<PowerQuant>("powerquant", "nearest on a power grid, its exponent searched; no data");
     r.Add<Quip>("quip", "errors handed on in a basis where no weight stands out");
     r.Add<RtnRounding>("rtn", "round to nearest");
     r.Add<SignRound>("signround", "learned offset and range, straight-through gradient");
@@ -74,6 +79,7 @@ StageRegistry& Stages() {
     r.Add<AwqScale>("awq_scale",
                     "input channels scaled by their activity, folded into what is before");
     r.Add<BiasCorrection>("bias_correction", "expected output errors go into biases");
+    r.Add<Let>("let", "learned scales and shifts of inputs, folded into what is before");
     r.Add<Lorc>("lorc", "largest singular vectors of the rounding error are added back");
     r.Add<RoundStage>("round", "weights become codes");
     r.Add<ScaleRefit>("scale_refit", "least-squares scales for the codes chosen");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "core/base/error.h"
@@ -11,6 +12,7 @@
 #include "core/model/model.h"
 #include "rounding/progress_store.h"
 #include "rounding/range.h"
+#include "rounding/spend_budget.h"
 #include "rounding/unit.h"
 #include "rounding/unit_work.h"
 
@@ -70,6 +72,7 @@ class Pipeline {
 
   QuantizedModel Run() {
     ProgressStore::State state = store_->Load();
+    SpendBits();
     StartChains(&state);
     if (setting_.needs.fisher) TakeGradients();
     const auto count = static_cast<std::int64_t>(units_.size());
@@ -96,6 +99,19 @@ class Pipeline {
   const UnitPlan& PlanAt(std::int64_t unit) const { return units_[static_cast<std::size_t>(unit)]; }
   /// What takes long is kept for a resume.
   bool Resumable() const { return setting_.needs.tokens; }
+
+  /// Once a run: what was decided is kept beside the finished units.
+  void SpendBits() {
+    if (!quant_.budget) return;
+    if (!in_.tokens.defined()) throw Error("quant.budget needs calibration data");
+    std::optional<RunRecord> spent = store_->Budget();
+    if (!spent) {
+      spent = SpendBudget(*in_.source, in_.tokens, quant_, log_);
+      store_->SaveBudget(*spent);
+    }
+    spent->Replay(record_);
+    quant_.spent = SpentBits(*spent);
+  }
 
   std::int64_t StepsOf(std::int64_t unit) const {
     const auto linears =
@@ -170,7 +186,7 @@ class Pipeline {
   }
 
   const PipelineInputs in_;
-  const QuantOptions quant_;
+  QuantOptions quant_;
   const StageList stages_;
   const std::unique_ptr<RangeEstimator> range_;
   MetricSink* record_;

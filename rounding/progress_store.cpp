@@ -93,6 +93,16 @@ void ProgressStore::SaveFisher(const FisherDiagonal& fisher) {
   if (!folder_.empty()) SaveWeights(folder_ + "/fisher", {{}, fisher, {}});
 }
 
+std::optional<RunRecord> ProgressStore::Budget() const {
+  const std::string file = folder_ + "/budget";
+  if (folder_.empty() || !std::filesystem::exists(file)) return std::nullopt;
+  return RunRecord::Parse(ReadFile(file), file);
+}
+
+void ProgressStore::SaveBudget(const RunRecord& budget) {
+  if (!folder_.empty()) WriteFileAtomically(folder_ + "/budget", budget.Serialize());
+}
+
 void ProgressStore::Remove() {
   if (folder_.empty()) return;
   std::error_code none;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "core/metrics/run_record.h"
@@ -37,6 +38,9 @@ class ProgressStore {
   /// Statistics of the whole model, taken once before its units; empty where there are none.
   FisherDiagonal Fisher() const;
   void SaveFisher(const FisherDiagonal& fisher);
+  /// How the bits of quant.budget were spent (SpendBudget), where that is kept.
+  std::optional<RunRecord> Budget() const;
+  void SaveBudget(const RunRecord& budget);
   void Remove();  ///< the whole folder, when the run is done
 
  private:

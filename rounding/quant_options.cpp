@@ -33,6 +33,28 @@ void RequireMatch(const std::string& what, const std::string& pattern,
               "', the last '" + layers.back() + "'");
 }
 
+/// quant.bits beside a budget.
+class NoBits : public ValueField {
+ public:
+  void Read(const ConfigNode& node, const std::string& path,
+            std::vector<Diagnostic>* diagnostics) override {
+    if (node.kind == ConfigNode::Kind::kNull) return;
+    diagnostics->push_back(
+        {node.where, path + ": quant.budget decides the bits of each layer: leave this one out "
+                            "(null where it is inherited)"});
+  }
+  std::string Write() const override { return ""; }
+  std::string Type() const override { return "nothing"; }
+};
+
+const LayerOverride* FirstMatch(const std::vector<LayerOverride>& overrides,
+                                const std::string& name) {
+  for (const LayerOverride& change : overrides) {
+    if (Matches(change.match, name)) return &change;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void LayerOverride::Fields(FieldVisitor& f) {
@@ -49,7 +71,17 @@ void LayerOverride::Fields(FieldVisitor& f) {
 QuantOptions::QuantOptions() : range(RangeEstimators().FromText("type: minmax")) {}
 
 void QuantOptions::Fields(FieldVisitor& f) {
-  spec.Fields(f);
+  BudgetField budget_field(&budget);
+  f.Value("budget", budget_field,
+          "bits a weight on average, spent over the layers where they matter most, in place of "
+          "bits");
+  if (budget) {
+    NoBits none;
+    f.Value("bits", none, "");
+    spec.FieldsButBits(f);
+  } else {
+    spec.Fields(f);
+  }
   PartField range_field(&range, RangeEstimators());
   f.Value("range", range_field, "the range that each group's grid covers");
   ListOf<LayerOverride> override_field(&overrides);
@@ -70,14 +102,18 @@ std::optional<QuantSpec> QuantOptions::For(const std::string& name) const {
     if (Matches(pattern, name)) return std::nullopt;
   }
   QuantSpec own = spec;
-  for (const LayerOverride& change : overrides) {
-    if (!Matches(change.match, name)) continue;
-    own.bits = change.bits.value_or(own.bits);
-    own.group_size = change.group_size.value_or(own.group_size);
-    own.grid = change.grid.value_or(own.grid);
-    break;
+  if (const auto found = spent.find(name); found != spent.end()) own.bits = found->second;
+  if (const LayerOverride* change = FirstMatch(overrides, name)) {
+    own.bits = change->bits.value_or(own.bits);
+    own.group_size = change->group_size.value_or(own.group_size);
+    own.grid = change->grid.value_or(own.grid);
   }
   return own;
+}
+
+bool QuantOptions::HasBits(const std::string& name) const {
+  const LayerOverride* change = FirstMatch(overrides, name);
+  return change != nullptr && change->bits.has_value();
 }
 
 void QuantOptions::CheckAgainst(const std::vector<std::string>& layers) const {

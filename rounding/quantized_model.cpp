@@ -36,7 +36,7 @@ std::string QuantizedModel::CodesSha256() const {
     QuantizedWeight w = layers_.at(name);
     hash.Update(name + " " + std::to_string(w.codes.size(0)) + " " +
                 std::to_string(w.codes.size(1)) + " " + std::to_string(w.spec.bits) + " " +
-                std::to_string(w.spec.group_size) + "\n");
+                std::to_string(w.spec.group_size) + (w.spec.axis == 0 ? " down\n" : "\n"));
     for (const QuantizedWeight::Part& part : w.Parts()) {
       if (!part.tensor->defined()) continue;
       const bool always =

@@ -24,6 +24,15 @@ struct ParameterGroup {
 /// Named numbers or histograms of a layer after rounding: "offset_histogram" -> counts.
 using Diagnostics = std::map<std::string, std::vector<double>>;
 
+/// What a straight-through layer rounds: code = clamp(round(position), 0, code_max), w^ = scale
+/// (code
+/// - zero). Differentiable in its parameters.
+struct Latent {
+  at::Tensor position;  ///< [groups, width] float32, zero point included; undefined: not told
+  AffineGrid grid;
+  double code_max = 0;
+};
+
 /// The state of rounding one weight [out, in]: what can be tuned, and what it rounds to. All state
 /// that tuning changes is in Parameters() and State(), so that a copy of those is a snapshot.
 class LayerRounding {
@@ -43,6 +52,8 @@ class LayerRounding {
   /// Tensors without gradient that Project changes besides Parameters(), in a fixed order.
   virtual std::vector<at::Tensor> State() { return {}; }
   virtual Diagnostics Diagnose() const { return {}; }
+  /// Of straight-through schemes: what stages that watch or hold codes need (oscillation).
+  virtual Latent Latents() const { return {}; }
   /// The codes chosen so far. Does not change the state.
   virtual QuantizedWeight Finish() const = 0;
 };
@@ -59,10 +70,14 @@ class RoundingScheme {
   /// Whether there is something to tune, hence calibration data are needed.
   virtual bool Tunable() const { return true; }
   /// Whether the scheme can put weights on such a grid; Begin is not called with another.
-  virtual bool Takes(GridKind grid) const { return grid != GridKind::kFloatZero; }
+  virtual bool Takes(GridKind grid) const {
+    return grid != GridKind::kFloatZero && grid != GridKind::kPower;
+  }
   /// How its authors tune it, as options of a round stage in YAML ("steps: 2500\n..."): what a
   /// config leaves out is taken from here, and what this leaves out is the stage's own default.
   virtual const char* Tuning() const { return ""; }
+  /// Whether it makes its own ranges on such a grid and passes over LayerContext::range.
+  virtual bool OwnRange(GridKind /*grid*/) const { return false; }
   /// What Begin needs to find in LayerContext::inputs; anything but nothing needs calibration data.
   virtual LayerNeeds Uses() const { return {}; }
   /// Whether its states can live on a GPU. One-shot schemes that can't get their layers on the CPU.
@@ -74,8 +89,8 @@ class RoundingScheme {
 using RoundingRegistry = Registry<RoundingScheme>;
 using RoundingRecipe = Recipe<RoundingScheme>;
 
-/// adaround, aqlm, aquant, easyquant, flexround, gptq, hqq, llm_int8, llm_qat, lrq, omniquant,
-/// quip, rtn, signround, signround_v2, squeezellm, stochastic, tesseraq.
+/// adaround, aqlm, aquant, easyquant, flexround, gptq, hqq, llm_int8, llm_qat, lrq, nupes,
+/// omniquant, powerquant, quip, rtn, signround, signround_v2, squeezellm, stochastic, tesseraq.
 RoundingRegistry& RoundingSchemes();
 
 }  // namespace roundlab

@@ -45,6 +45,7 @@ std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>&
 
 StageNeeds NeedsOf(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant) {
   StageNeeds needs;
+  needs.tokens = quant.budget.has_value() && !pipeline.empty();
   for (const StageRecipe& recipe : pipeline) {
     if (recipe.make) needs = needs | recipe.make()->Needs(quant);
   }

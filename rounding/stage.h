@@ -59,7 +59,7 @@ class Stage {
 using StageRegistry = Registry<Stage>;
 using StageRecipe = Recipe<Stage>;
 
-/// round; the transform awq_scale; the repairs bias_correction, lorc and scale_refit.
+/// round; the transforms awq_scale and let; the repairs bias_correction, lorc and scale_refit.
 StageRegistry& Stages();
 
 /// What is wrong with the order of a pipeline's stages, by place; only recipes that can be made are
@@ -67,7 +67,8 @@ StageRegistry& Stages();
 /// changes them.
 std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>& pipeline);
 
-/// The union of all stages' needs; those of a stage that draws or tunes included.
+/// The union of all stages' needs, those of a stage that draws or tunes included, and the tokens
+/// that a budget of bits is spent by.
 StageNeeds NeedsOf(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant);
 
 }  // namespace roundlab

@@ -26,7 +26,7 @@ ElementType StoredType(at::ScalarType type) {
 std::string SpecText(const QuantSpec& spec) {
   return std::to_string(spec.bits) + " " + std::to_string(spec.group_size) + " " +
          EnumName(spec.grid, GridNames()) + " " + EnumName(spec.scale_dtype, ScaleTypeNames()) +
-         (spec.gptq_sym_quirk ? " gptq_sym_quirk" : "");
+         (spec.gptq_sym_quirk ? " gptq_sym_quirk" : "") + (spec.axis == 0 ? " axis_0" : "");
 }
 
 template <class E>
@@ -44,10 +44,12 @@ QuantSpec ReadSpec(const std::string& text, const std::string& place) {
   QuantSpec spec;
   std::string grid;
   std::string scale;
-  std::string quirk;
+  std::string flag;
   const bool read = static_cast<bool>(in >> spec.bits >> spec.group_size >> grid >> scale);
-  in >> quirk;
-  spec.gptq_sym_quirk = quirk == "gptq_sym_quirk";
+  while (in >> flag) {
+    if (flag == "gptq_sym_quirk") spec.gptq_sym_quirk = true;
+    if (flag == "axis_0") spec.axis = 0;
+  }
   if (!read || spec.bits < 1 || spec.bits > 8 || spec.group_size < -1 ||
       !ReadName(grid, GridNames(), &spec.grid) ||
       !ReadName(scale, ScaleTypeNames(), &spec.scale_dtype)) {
@@ -97,11 +99,17 @@ std::string ShapeProblem(const QuantizedWeight& w) {
   if (additive) {
     return HasShape(w.scale, {w.Rows(), 1}) ? "" : "scale has another shape than the rows";
   }
+  if (w.spec.axis == 0 && w.spec.group_size > 0 && w.codes.numel() % w.spec.group_size != 0) {
+    return "groups do not fill the matrix";
+  }
   const GroupLayout layout = w.Layout();
   const std::vector<std::int64_t> groups = {layout.scale_rows, layout.per_row};
   if (w.codebook.defined()) return w.codebook.dim() == 2 ? "" : "the codebook is no matrix";
   if (w.scale.sizes() != at::IntArrayRef(groups)) return "scale has another shape than its groups";
   if (w.zero.sizes() != w.scale.sizes()) return "zero has another shape than scale";
+  if (w.exponent.defined() && (w.exponent.numel() != 1 || !(w.exponent.item<double>() > 0))) {
+    return "the exponent is no number above 0";
+  }
   return "";
 }
 

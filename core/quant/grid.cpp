@@ -21,6 +21,8 @@ AffineGrid Symmetric(const GroupRange& range, const QuantSpec& spec) {
     const at::Tensor span =
         spec.gptq_sym_quirk ? at::where(range.low < 0, 2 * largest, range.high) : 2 * largest;
     scale = CastScale(reference::Divided(span, spec.CodeMax()), spec);
+  } else if (spec.grid == GridKind::kPower) {
+    scale = CastScale(reference::Divided(largest, middle - 1), spec);
   } else {
     const at::Tensor magnitude = CastScale(largest / middle, spec);
     scale = at::where(-range.low > range.high, magnitude, -magnitude);
@@ -60,7 +62,9 @@ GroupRange MinMaxRange(const at::Tensor& groups) {
 }
 
 AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec) {
-  if (spec.grid == GridKind::kSym || spec.grid == GridKind::kSymFull) return Symmetric(range, spec);
+  if (spec.grid != GridKind::kAsym && spec.grid != GridKind::kFloatZero) {
+    return Symmetric(range, spec);
+  }
   const auto [scale, zero] =
       reference::RangeGrid(range.low, range.high, spec.CodeMax(), TorchType(spec.scale_dtype));
   if (spec.grid == GridKind::kFloatZero) {

@@ -35,6 +35,7 @@ at::ScalarType TorchType(ScaleType type);
 ///             weight of largest magnitude lands on code 0          (auto-round int_sym, ggml Q4_0)
 ///   float_zero  as asym, zero = -low / scale, rounded to scale_dtype and to no integer: a code is
 ///             round(w / scale + zero), clamped
+///   power     scale = m / (2^(bits-1) - 1), zero = 2^(bits-1), see core/quant/power_grid.h
 /// scale is cast by CastScale first; zero is taken from the cast scale (auto-round
 /// data_type/int.py) and kept in [0, Q], which a scale that was rounded down may else leave.
 /// Differentiable in `range`, with a straight-through gradient for round; the gradient of a 16-bit

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/quant/incoherence.h"
+#include "core/quant/power_grid.h"
 
 namespace roundlab {
 
@@ -26,14 +27,21 @@ at::Tensor DecodeCodes(const QuantizedWeight& w) {
   if (w.codebook.defined()) return w.codebook.gather(1, w.codes.to(at::kLong));
   if (w.g_idx.defined()) {
     return w.scale.index_select(1, w.g_idx) *
-           (w.codes.to(at::kFloat) - w.zero.index_select(1, w.g_idx));
+           w.Steps(w.codes.to(at::kFloat), w.zero.index_select(1, w.g_idx));
   }
   const GroupLayout layout = w.Layout();
   const at::Tensor groups = layout.Split(w.codes.to(at::kFloat));
-  return layout.Join(w.scale.reshape({-1, 1}) * (groups - w.zero.reshape({-1, 1})));
+  return layout.Join(w.scale.reshape({-1, 1}) * w.Steps(groups, w.zero.reshape({-1, 1})));
 }
 
 }  // namespace
+
+at::Tensor QuantizedWeight::Steps(const at::Tensor& some_codes,
+                                  const at::Tensor& their_zero) const {
+  if (!exponent.defined()) return some_codes - their_zero;
+  const at::Tensor values = PowerValues(spec.bits, exponent.item<double>()).to(codes.device());
+  return values.index_select(0, some_codes.to(at::kLong).flatten()).view(some_codes.sizes());
+}
 
 at::Tensor QuantizedWeight::Dequantize() const {
   at::Tensor weight = DecodeCodes(*this);
@@ -68,7 +76,8 @@ std::vector<QuantizedWeight::Part> QuantizedWeight::Parts() {
           {"outlier_value", &outlier_value, at::kFloat, 16},
           {"kept_columns", &kept_columns, at::kInt, 32},
           {"kept_values", &kept_values, at::kFloat, 16},
-          {"bias", &bias, at::kFloat, 0}};
+          {"bias", &bias, at::kFloat, 0},
+          {"exponent", &exponent, at::kFloat, 32}};
 }
 
 double QuantizedWeight::BitsPerWeight() const {

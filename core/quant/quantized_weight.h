@@ -35,16 +35,24 @@ struct QuantizedWeight {
   at::Tensor kept_columns{};   ///< [k] int32: columns that are kept apart
   at::Tensor kept_values{};    ///< [out, k] float32: their values, in place of what the codes say
   at::Tensor bias{};           ///< [out] float32: takes the place of the layer's bias
+  /// [1] float32, > 0: codes stand for the PowerValues of this exponent, not for code - zero.
+  at::Tensor exponent{};
 
   std::int64_t Rows() const { return codes.size(0); }
   std::int64_t Columns() const {
     return codebooks.defined() ? codes.size(1) * codebooks.size(2) : codes.size(1);
   }
-  GroupLayout Layout() const { return GroupLayout::For(Rows(), Columns(), spec.group_size); }
+  GroupLayout Layout() const {
+    return spec.axis == 0 ? GroupLayout::Down(Rows(), Columns(), spec.group_size)
+                          : GroupLayout::For(Rows(), Columns(), spec.group_size);
+  }
   /// Whether a code is a step of its group's grid, in the basis of the weight itself.
   bool OnGrid() const {
     return !codebook.defined() && !codebooks.defined() && !row_signs.defined();
   }
+  /// What codes [...] with zero points that broadcast to them stand for in units of the scale,
+  /// float32: code - zero, or a power grid's values.
+  at::Tensor Steps(const at::Tensor& some_codes, const at::Tensor& their_zero) const;
   /// Values that a code can have.
   std::int64_t CodeCount() const;
   /// scale (code - zero), codebook[code] or scale times a sum of vectors, brought back from the
@@ -53,7 +61,7 @@ struct QuantizedWeight {
   at::Tensor Dequantize() const;
   /// Bits a weight, everything counted: codes, scales and zero points as spec stores them, g_idx
   /// at 32 bits a column, codebooks, low-rank pair, column scales and values that are kept apart at
-  /// 16, their places at 32, signs at 1. A bias is no weight.
+  /// 16, their places and an exponent at 32, signs at 1. A bias is no weight.
   double BitsPerWeight() const;
 
   /// A tensor that it is made of. Hash, file and size go through this one list.

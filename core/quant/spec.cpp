@@ -6,7 +6,8 @@ const EnumNames<GridKind>& GridNames() {
   static const EnumNames<GridKind> kNames = {{GridKind::kAsym, "asym"},
                                              {GridKind::kSym, "sym"},
                                              {GridKind::kSymFull, "sym_full"},
-                                             {GridKind::kFloatZero, "float_zero"}};
+                                             {GridKind::kFloatZero, "float_zero"},
+                                             {GridKind::kPower, "power"}};
   return kNames;
 }
 
@@ -19,6 +20,10 @@ const EnumNames<ScaleType>& ScaleTypeNames() {
 
 void QuantSpec::Fields(FieldVisitor& f) {
   f.Int("bits", &bits, Between(2, 8), "bits per weight", Presence::kRequired);
+  FieldsButBits(f);
+}
+
+void QuantSpec::FieldsButBits(FieldVisitor& f) {
   f.Int("group_size", &group_size, AtLeast(-1),
         "weights that share one scale along the input; -1 a row, 0 the whole tensor");
   EnumField grid_field(&grid, GridNames());
@@ -26,7 +31,8 @@ void QuantSpec::Fields(FieldVisitor& f) {
       "grid", grid_field,
       "asym: min to max with an integer zero point; sym: +-max, zero in the middle; "
       "sym_full: the largest weight lands on the lowest code; float_zero: min to max with a real "
-      "zero point (scheme hqq)");
+      "zero point (scheme hqq); power: codes of sign(w)|w|^a, a an exponent of the layer (schemes "
+      "powerquant, nupes)");
   EnumField scale_field(&scale_dtype, ScaleTypeNames());
   f.Value("scale_dtype", scale_field,
           "scales are rounded to it before weights are divided by them");

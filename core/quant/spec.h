@@ -7,7 +7,7 @@
 namespace roundlab {
 
 /// How codes stand for values, see MakeGrid.
-enum class GridKind { kAsym, kSym, kSymFull, kFloatZero };
+enum class GridKind { kAsym, kSym, kSymFull, kFloatZero, kPower };
 /// What scales are rounded to where the references cast.
 enum class ScaleType { kFloat32, kFloat16, kBFloat16 };
 
@@ -23,8 +23,11 @@ struct QuantSpec {
   /// sym only: a group without negative values keeps the half range of the GPTQ code
   /// (IST-DASLab/gptq quant.py), which clips its largest weights.
   bool gptq_sym_quirk = false;
+  /// 0: groups go down the columns (GroupLayout::Down). No option of its own: a scheme sets it.
+  std::int64_t axis = 1;
 
   void Fields(FieldVisitor& f);
+  void FieldsButBits(FieldVisitor& f);
   double CodeMax() const;  ///< 2^bits - 1
   /// Bits that a stored scale takes: 16 or 32.
   double ScaleBits() const;

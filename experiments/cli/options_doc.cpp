@@ -107,7 +107,7 @@ std::string OptionsMarkdown() {
   text += Section("`data` of calibration and evaluators", DataSource());
   text += Section("`quant`", QuantOptions());
   text += Section("An entry of `quant.overrides`", LayerOverride());
-  text += Section("`oscillation` of scheme `signround`", OscillationOptions());
+  text += Section("`oscillation` of stage `round`", OscillationOptions());
   text += Section("An entry of `tables`", TableSpec());
   text += Section("An entry of `plots`", PlotSpec());
   text += Section("A training (`roundlab train`)", TrainConfig());

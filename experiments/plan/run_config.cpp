@@ -157,7 +157,9 @@ void RunConfig::Fields(FieldVisitor& f) {
       return "pipeline." + std::to_string(i) + ": " + StageText(pipeline[i]) +
              " needs the section 'calibration'";
     }
-    return UnfitGrid(pipeline, *quant);
+    if (quant->budget && !calibration) return "quant.budget needs the section 'calibration'";
+    const std::string unfit = UnfitGrid(pipeline, *quant);
+    return unfit.empty() ? UnusedRange(pipeline, *quant) : unfit;
   });
 }
 

@@ -105,13 +105,14 @@ bool IsDetail(const std::string& name) {
   if (name.rfind("tune/", 0) == 0) return name.ends_with("/loss");
   if (name.rfind("layers/", 0) != 0) return false;
   return name.ends_with("/flip_rate") || name.ends_with("/output_snr_db") ||
-         name.ends_with("/offset_histogram");
+         name.ends_with("/offset_histogram") || name.ends_with("/budget_bits");
 }
 
 Details MeanDetails(const std::vector<RunRecord>& runs) {
   std::map<std::string, std::map<std::int64_t, Sum>, NaturalOrder> losses;
   Sums flips;
   Sums snrs;
+  Sums bits;
   Details details;
   for (const RunRecord& run : runs) {
     for (const auto& [name, series] : run.series()) {
@@ -128,6 +129,7 @@ Details MeanDetails(const std::vector<RunRecord>& runs) {
       const std::string what = name.substr(slash + 1);
       if (what == "flip_rate") flips[place.kind][place.block].Add(array.values[0]);
       if (what == "output_snr_db") snrs[place.kind][place.block].Add(array.values[0]);
+      if (what == "budget_bits") bits[place.kind][place.block].Add(array.values[0]);
       if (what == "offset_histogram") AddBins(array.values, &details.offsets[place.kind]);
     }
   }
@@ -141,6 +143,7 @@ Details MeanDetails(const std::vector<RunRecord>& runs) {
   }
   details.flip_rate = Means(flips);
   details.output_snr_db = Means(snrs);
+  details.budget_bits = Means(bits);
   return details;
 }
 

@@ -31,6 +31,7 @@ struct Details {
   std::vector<UnitCurve> losses;  ///< of tune/<unit>/loss; block_2 comes before block_10
   LayerValues flip_rate;
   LayerValues output_snr_db;
+  LayerValues budget_bits;  ///< what quant.budget gave
   /// Kind of layer -> weights in each bin of |V|, all its blocks together.
   std::map<std::string, std::vector<double>> offsets;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <map>
 #include <set>
 
@@ -32,6 +33,52 @@ std::string Places(const ReportRun& run) {
   return text;
 }
 
+std::string BitsText(double bits) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.4g", bits);
+  return text;
+}
+
+/// What a point's budget of bits was spent on: layers of each kind by their bits, and the bits of
+/// each in the order of blocks.
+TextTable BudgetTable(const ReportPoint& point) {
+  std::set<double> choices;
+  for (const auto& [kind, blocks] : point.details.budget_bits) {
+    for (const auto& [block, bits] : blocks) choices.insert(bits);
+  }
+  TextTable table;
+  table.title = "Bits by layer" + (point.label.empty() ? "" : ": " + point.label);
+  table.header = {"layer"};
+  for (const double bits : choices) table.header.push_back(BitsText(bits) + " bits");
+  table.header.insert(table.header.end(), {"mean", "block by block"});
+  for (const auto& [kind, blocks] : point.details.budget_bits) {
+    std::map<double, std::size_t> counts;
+    double sum = 0;
+    std::string all;
+    for (const auto& [block, bits] : blocks) {
+      ++counts[bits];
+      sum += bits;
+      all += (all.empty() ? "" : " ") + BitsText(bits);
+    }
+    auto& row = table.rows.emplace_back();
+    row = {kind};
+    for (const double bits : choices) row.push_back(std::to_string(counts[bits]));
+    row.push_back(BitsText(sum / static_cast<double>(blocks.size())));
+    row.push_back(all);
+  }
+  table.notes = {
+      "Of the layers whose bits quant.budget decided; scales and zero points come on top."};
+  return table;
+}
+
+std::vector<TextTable> BudgetTables(const ReportData& data) {
+  std::vector<TextTable> tables;
+  for (const ReportPoint& point : data.points) {
+    if (!point.details.budget_bits.empty()) tables.push_back(BudgetTable(point));
+  }
+  return tables;
+}
+
 }  // namespace
 
 std::vector<TextTable> ResultTables(const ReportData& data) {
@@ -51,6 +98,7 @@ std::vector<TextTable> ResultTables(const ReportData& data) {
   tables.push_back(MakeOverview(data.experiment, outcomes));
   if (tables.back().title.empty()) tables.back().title = "Overview";
   add(MakeProtocolTables(data.experiment, outcomes));
+  add(BudgetTables(data));
   return tables;
 }
 

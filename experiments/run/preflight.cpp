@@ -11,6 +11,7 @@
 #include "core/text/data/calibration.h"
 #include "core/text/tokenizer/load_tokenizer.h"
 #include "experiments/run/open_model.h"
+#include "rounding/spend_budget.h"
 
 namespace roundlab {
 namespace {
@@ -99,7 +100,10 @@ void CheckInputs(const std::vector<RunConfig>& runs) {
 }
 
 void CheckAgainstModel(const RunConfig& run, const ModelDescription& model) {
-  if (!run.pipeline.empty()) run.quant->CheckAgainst(LayerNames(model));
+  if (!run.pipeline.empty()) {
+    run.quant->CheckAgainst(LayerNames(model));
+    CheckBudget(*run.quant, model);
+  }
   if (run.Needs().tokens && run.calibration->seqlen > model.max_positions) {
     throw Error("calibration.seqlen " + std::to_string(run.calibration->seqlen) +
                 " is longer than the model's context of " + std::to_string(model.max_positions));

@@ -35,6 +35,11 @@ class BorderLayer : public LayerRounding {
     return layout_.Join(FakeQuant(zeros_, rounded, grid_.scale, grid_.zero, spec_.CodeMax()));
   }
 
+  /// Up is what is above the border, so half a step further.
+  Latent Latents() const override {
+    return {position_ - Border() + 0.5 + grid_.zero.unsqueeze(1), grid_, spec_.CodeMax()};
+  }
+
   Diagnostics Diagnose() const override {
     const at::NoGradGuard no_grad;
     return {{"border_histogram", Histogram(Border(), 0, 1, 20)}};

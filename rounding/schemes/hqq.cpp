@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <string>
+#include <utility>
+
 #include "core/base/error.h"
 #include "rounding/schemes/rtn.h"
 
@@ -39,6 +42,29 @@ HqqPart SolveColumns(const LayerContext& layer, std::int64_t begin, std::int64_t
           solution.zero.view({out, -1})};
 }
 
+/// Whole groups of a layout, whatever it is.
+std::unique_ptr<LayerRounding> SolveGroups(const LayerContext& layer, const GroupLayout& layout,
+                                           const HqqSettings& settings) {
+  const HqqSolution solution = SolveHqq(layout.Split(layer.weight), settings);
+  QuantizedWeight weight =
+      FromCodes(solution.codes, {solution.scale, solution.zero}, layout, layer.spec);
+  if (layout.down) weight.spec.axis = 0;
+  return FixedRounding(std::move(weight), {{"mean_error", solution.errors}});
+}
+
+/// Groups down the columns.
+GroupLayout ColumnGroups(const LayerContext& layer) {
+  const std::int64_t out = layer.weight.size(0);
+  const std::int64_t in = layer.weight.size(1);
+  const std::int64_t size = layer.spec.group_size;
+  if (size > 0 && out * in % size != 0) {
+    throw Error(layer.name + ": scheme 'hqq' with axis 0 needs a group_size that divides the " +
+                std::to_string(out) + " x " + std::to_string(in) + " weights, got " +
+                std::to_string(size));
+  }
+  return GroupLayout::Down(out, in, size);
+}
+
 }  // namespace
 
 void Hqq::Options::Fields(FieldVisitor& f) {
@@ -49,6 +75,8 @@ void Hqq::Options::Fields(FieldVisitor& f) {
   f.Bool("early_stop", &settings.early_stop, "stop once the layer's mean |w - w^| falls no more");
   EnumField<RoundZero> field(&round_zero, RoundZeroNames());
   f.Value("round_zero", field, "when iterations start from integer zero points");
+  f.Int("axis", &axis, Between(0, 1),
+        "along which weights share a scale: 1 the input, 0 the output (groups go down columns)");
 }
 
 std::unique_ptr<LayerRounding> Hqq::Begin(const LayerContext& layer) const {
@@ -62,17 +90,11 @@ std::unique_ptr<LayerRounding> Hqq::Begin(const LayerContext& layer) const {
   settings.round_zero = options_.round_zero == RoundZero::kAlways ||
                         (options_.round_zero == RoundZero::kAtFourBits && layer.spec.bits == 4);
   const GroupLayout layout = layer.Layout();
+  if (options_.axis == 0) return SolveGroups(layer, ColumnGroups(layer), settings);
+  if (layer.spec.group_size == 0) return SolveGroups(layer, layout, settings);
   QuantizedWeight weight;
   weight.spec = layer.spec;
   Diagnostics diagnostics;
-  if (layer.spec.group_size == 0) {
-    const HqqSolution whole = SolveHqq(layer.weight.reshape({1, -1}).contiguous(), settings);
-    diagnostics["mean_error"] = whole.errors;
-    weight.codes = whole.codes.view({layout.out, layout.in});
-    weight.scale = whole.scale.view({1, 1});
-    weight.zero = whole.zero.view({1, 1});
-    return FixedRounding(std::move(weight), std::move(diagnostics));
-  }
   const std::int64_t even = layout.in / layout.width * layout.width;
   HqqPart part = SolveColumns(layer, 0, even, layout.width, settings, &diagnostics);
   if (even < layout.in) {

@@ -13,6 +13,11 @@ namespace {
 
 constexpr double kDivisionHistogramTop = 0.1;
 
+/// exp and log of float32, rounded once: in float32 their last bit is the machine's, and with
+/// weights of few bits, which lie on ties of the grid, it decides codes.
+at::Tensor Exp(const at::Tensor& x) { return x.to(at::kDouble).exp().to(at::kFloat); }
+at::Tensor Log(const at::Tensor& x) { return x.to(at::kDouble).log().to(at::kFloat); }
+
 class DivisionLayer : public LayerRounding {
  public:
   DivisionLayer(const LayerContext& layer, bool tune_scale, DivisionExponent exponent)
@@ -26,7 +31,7 @@ class DivisionLayer : public LayerRounding {
     const at::Tensor scale = grid.scale.to(at::kFloat);
     sign_ = scale.sign();
     zero_ = grid.zero;
-    first_log_scale_ = scale.abs().log();
+    first_log_scale_ = Log(scale.abs());
     log_scale_ = first_log_scale_.clone();
     if (tune_scale_) log_scale_.requires_grad_(true);
   }
@@ -41,6 +46,10 @@ class DivisionLayer : public LayerRounding {
   at::Tensor SoftWeight() override {
     // The position is not w / s, so it comes in as the offset of weights that are zero.
     return layout_.Join(FakeQuant(zeros_, Position(), Scale(), zero_, spec_.CodeMax()));
+  }
+
+  Latent Latents() const override {
+    return {Position() + zero_.unsqueeze(1), {Scale(), zero_}, spec_.CodeMax()};
   }
 
   Diagnostics Diagnose() const override {
@@ -62,10 +71,10 @@ class DivisionLayer : public LayerRounding {
 
  private:
   /// s1 of the formula, as spec.scale_dtype has it.
-  at::Tensor Scale() const { return sign_ * CastScale(log_scale_.exp(), spec_).to(at::kFloat); }
+  at::Tensor Scale() const { return sign_ * CastScale(Exp(log_scale_), spec_).to(at::kFloat); }
   at::Tensor Position() const {
     const at::Tensor start = layout_.Join(log_scale_.unsqueeze(1).expand_as(groups_));
-    return groups_ / (sign_.unsqueeze(1) * layout_.Split(exponent_.add(start)).exp());
+    return groups_ / (sign_.unsqueeze(1) * Exp(layout_.Split(exponent_.add(start))));
   }
 
   QuantSpec spec_;

@@ -29,6 +29,9 @@ class OmniQuant : public RoundingScheme {
     return "optimizer: {type: adamw, lr: 0.01, weight_decay: 0}\nschedule: constant\nsteps: 2560\n"
            "batch: 1\nsampler: cyclic\nselect: last\n";
   }
+  bool OwnRange(GridKind grid) const override {
+    return options_.own_range && grid == GridKind::kAsym;
+  }
 
  private:
   Options options_;

@@ -14,8 +14,6 @@
 namespace roundlab {
 namespace {
 
-constexpr double kOscillating = 0.005;  // frequency above which the paper counts a weight
-
 class SignRoundLayer : public LayerRounding, public BackwardStepper {
  public:
   SignRoundLayer(const LayerContext& layer, const SignRound::Options& options)
@@ -36,7 +34,6 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
       low_factor_ = at::ones_like(range_.low).requires_grad_(true);
       high_factor_ = at::ones_like(range_.high).requires_grad_(true);
     }
-    if (options_.oscillation) tracker_.emplace(*options_.oscillation, groups_);
   }
 
   std::vector<ParameterGroup> Parameters() override {
@@ -49,23 +46,19 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
   }
 
   at::Tensor SoftWeight() override {
-    if (spec_.grid == GridKind::kAsym && !tracker_) {
+    if (spec_.grid == GridKind::kAsym) {
       return layout_.Join(
           RangeFakeQuant({groups_, offset_, range_.low, range_.high, low_factor_, high_factor_,
                           spec_.CodeMax(), TorchType(spec_.scale_dtype)},
                          products_, std::exchange(steps_, {})));
     }
     const AffineGrid grid = Grid();
-    const at::Tensor soft =
-        FakeQuant(groups_, offset_, grid.scale, grid.zero, spec_.CodeMax(), products_);
-    if (!tracker_) return layout_.Join(soft);
-    const at::Tensor fixed =
-        grid.scale.to(at::kFloat).unsqueeze(1) * (tracker_->FrozenCodes() - grid.zero.unsqueeze(1));
-    return layout_.Join(at::where(tracker_->Frozen(), fixed.to(products_), soft));
+    return layout_.Join(
+        FakeQuant(groups_, offset_, grid.scale, grid.zero, spec_.CodeMax(), products_));
   }
 
   bool StepsInBackward() const override {
-    return spec_.grid == GridKind::kAsym && !tracker_ && TakesSignSteps(groups_);
+    return spec_.grid == GridKind::kAsym && TakesSignSteps(groups_);
   }
 
   void PlanSteps(const std::vector<double>& lrs) override {
@@ -76,19 +69,7 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
     steps_.offset_bound = options_.offset_clamp;
   }
 
-  at::Tensor Penalty(double progress) override {
-    const double weight = tracker_ ? options_.oscillation->DampenWeight(progress) : 0;
-    if (weight == 0 || !options_.tune_offset) return {};
-    const AffineGrid grid = Grid();
-    const at::Tensor scale = grid.scale.detach().to(at::kFloat).unsqueeze(1);
-    const at::Tensor zero = grid.zero.detach().unsqueeze(1);
-    const at::Tensor latent = (groups_ / scale + offset_ + zero).clamp(0, spec_.CodeMax());
-    const at::Tensor rounded = scale * (FixedCodes(grid) - zero);
-    return weight * DampeningLoss(layout_.Join(scale * (latent - zero)), layout_.Join(rounded),
-                                  options_.oscillation->dampen_reduction);
-  }
-
-  bool Project(double progress) override {
+  bool Project(double /*progress*/) override {
     const at::NoGradGuard no_grad;
     if (options_.tune_range) {
       low_factor_.clamp_(0, 1);
@@ -97,22 +78,18 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
     if (options_.tune_offset && options_.offset_clamp > 0) {
       offset_.clamp_(-options_.offset_clamp, options_.offset_clamp);
     }
-    if (tracker_) {
-      tracker_->Track(FixedCodes(Grid()), options_.oscillation->FreezeThreshold(progress));
-    }
     return false;
   }
 
-  std::vector<at::Tensor> State() override {
-    return tracker_ ? tracker_->State() : std::vector<at::Tensor>();
+  Latent Latents() const override {
+    const AffineGrid grid = Grid();
+    at::Tensor position = groups_ / grid.scale.to(at::kFloat).unsqueeze(1);
+    if (options_.tune_offset) position = position + offset_;
+    return {position + grid.zero.unsqueeze(1), grid, spec_.CodeMax()};
   }
 
   Diagnostics Diagnose() const override {
     Diagnostics d;
-    if (tracker_) {
-      d["oscillating"] = {Part(tracker_->Frequency() > kOscillating)};
-      d["frozen"] = {Part(tracker_->Frozen())};
-    }
     if (options_.tune_offset) {
       d["offset_histogram"] = Histogram(offset_.detach().abs(), 0, kOffsetHistogramTop, 22);
       d["offset_mean_abs"] = {offset_.detach().abs().mean().item<double>()};
@@ -128,22 +105,10 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
 
   QuantizedWeight Finish() const override {
     const at::NoGradGuard no_grad;
-    const AffineGrid grid = Grid();
-    if (tracker_) return FromCodes(FixedCodes(grid), grid, layout_, spec_);
-    return QuantizeAffine(groups_, offset_, grid, layout_, spec_);
+    return QuantizeAffine(groups_, offset_, Grid(), layout_, spec_);
   }
 
  private:
-  static double Part(const at::Tensor& mask) { return mask.to(at::kDouble).mean().item<double>(); }
-
-  /// Codes [groups, width] as they run: rounded ones, or what frozen ones are fixed at.
-  at::Tensor FixedCodes(const AffineGrid& grid) const {
-    const at::NoGradGuard no_grad;
-    at::Tensor position = groups_ / grid.scale.unsqueeze(1);
-    if (options_.tune_offset) position.add_(offset_);
-    position.round_().add_(grid.zero.unsqueeze(1)).clamp_(0, spec_.CodeMax());
-    return tracker_->Fix(position);
-  }
   AffineGrid Grid() const {
     if (!options_.tune_range) return MakeGrid(range_, spec_);
     return MakeGrid({range_.low * low_factor_, range_.high * high_factor_}, spec_);
@@ -159,7 +124,6 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
   at::Tensor offset_;       // [groups, width], V of the paper
   at::Tensor low_factor_;   // [groups], beta of the paper
   at::Tensor high_factor_;  // [groups], alpha of the paper
-  std::optional<OscillationTracker> tracker_;
 };
 
 }  // namespace
@@ -171,9 +135,6 @@ void SignRound::Options::Fields(FieldVisitor& f) {
          "keep |V| at most this; 0 leaves the bound to the step sizes, as the reference does");
   f.Real("range_lr_factor", &range_lr_factor, Above(0),
          "learning rate of the range factors, as a multiple of the stage's");
-  OptionalSection<OscillationOptions> oscillation_field(&oscillation);
-  f.Value("oscillation", oscillation_field,
-          "what is done about codes that go up and down; nothing where absent");
 }
 
 SignRound::SignRound(const Options& options) : options_(options) {}

@@ -1,9 +1,6 @@
 #pragma once
 
-#include <optional>
-
 #include "rounding/scheme.h"
-#include "rounding/schemes/oscillation.h"
 
 namespace roundlab {
 
@@ -17,10 +14,8 @@ inline constexpr double kOffsetHistogramTop = 0.55;
 ///   1)
 /// Gradients pass straight through both rounds, so they reach V and, through s and z, alpha.
 /// Meant for sign_sgd with lr = 1 / steps, which alone bounds |V| by 0.5; `offset_clamp` adds the
-/// box of the paper's text. With `oscillation`, codes that go up and down are frozen: those weights
-/// run and finish as s (fixed code - z); and the distance of (w + s V), clipped to the grid, from
-/// w^ is added to the loss, with gradient to V alone. With a start (StartingPointOf) its grid is
-/// the range and its codes are the first ones; that needs V, without a box.
+/// box of the paper's text. With a start (StartingPointOf) its grid is the range and its codes are
+/// the first ones; that needs V, without a box.
 class SignRound : public RoundingScheme {
  public:
   struct Options {
@@ -28,7 +23,6 @@ class SignRound : public RoundingScheme {
     bool tune_range = true;
     double offset_clamp = 0;
     double range_lr_factor = 1;
-    std::optional<OscillationOptions> oscillation;
     void Fields(FieldVisitor& f);
   };
   explicit SignRound(const Options& options);

@@ -43,6 +43,13 @@ class SignRoundV2Layer : public LayerRounding {
     return false;
   }
 
+  Latent Latents() const override {
+    const AffineGrid grid = Grid();
+    at::Tensor position = groups_ / grid.scale.to(at::kFloat).unsqueeze(1);
+    if (options_.tune_offset) position = position + offset_;
+    return {position + grid.zero.unsqueeze(1), grid, spec_.CodeMax()};
+  }
+
   Diagnostics Diagnose() const override {
     Diagnostics d;
     if (options_.tune_offset) {

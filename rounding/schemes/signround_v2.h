@@ -25,6 +25,9 @@ class SignRoundV2 : public RoundingScheme {
   explicit SignRoundV2(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   const char* Tuning() const override { return "lr_times_steps: 1\n"; }
+  bool OwnRange(GridKind grid) const override {
+    return options_.own_range && grid == GridKind::kSymFull;
+  }
   bool Tunable() const override { return options_.tune_offset || options_.tune_scale; }
   LayerNeeds Uses() const override;
 

@@ -37,6 +37,9 @@ class TesseraQ : public RoundingScheme {
     return "optimizer: {type: adam, lr: 0.0005}\nschedule: constant\nloss: sum_squares\n"
            "loss_scale: 1\nsteps: 2500\nbatch: 2\nselect: last\n";
   }
+  bool OwnRange(GridKind grid) const override {
+    return options_.own_range && grid == GridKind::kAsym;
+  }
   bool StraightThrough() const override { return false; }
 
  private:

@@ -17,15 +17,15 @@ namespace roundlab {
 /// group that can't be folded (grouped-query attention, fused q, k and v, experts, another
 /// activation, a norm with other readers) keeps its weights, which is told.
 ///
-/// Where we differ: the search runs on the first `sequences` calibration sequences, mean |x| too
-/// (upstream: on all; 0 is all).
+/// The search runs on all calibration sequences, as upstream's; `sequences` above 0: on so many,
+/// mean |x| too.
 ///
 /// Records layers/<name>/awq_ratio for each scaled layer and units/<first layer>/awq_loss.
 class AwqScale : public Stage {
  public:
   struct Options {
     std::int64_t ratios = 20;
-    std::int64_t sequences = 8;
+    std::int64_t sequences = 0;
     bool scale_norms = true;
     bool scale_output = true;
     bool scale_down = true;

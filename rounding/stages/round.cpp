@@ -4,7 +4,6 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <utility>
 
@@ -15,33 +14,13 @@
 #include "core/metrics/metric_sink.h"
 #include "rounding/diagnostics.h"
 #include "rounding/range.h"
+#include "rounding/schemes/oscillation_layer.h"
+#include "rounding/stages/tuning_report.h"
 #include "rounding/tuner/tuner.h"
 #include "rounding/unit_work.h"
 
 namespace roundlab {
 namespace {
-
-const char* const kSeries[] = {"loss", "lr", "penalty", "full_loss"};
-
-TunerHooks HooksOf(UnitWork* work) {
-  TunerHooks hooks;
-  hooks.sink = work->sink();
-  hooks.on_step = [work] { work->Step(); };
-  return hooks;
-}
-
-void Report(const Reconstruction& unit, const UnitResult& result, UnitWork* work) {
-  const std::string prefix = "units/" + unit.name + "/";
-  MetricSink* sink = work->sink();
-  sink->Array(prefix + "loss_before", {1}, {result.loss_before});
-  sink->Array(prefix + "loss_after", {1}, {result.loss_after});
-  sink->Array(prefix + "chosen_step", {1}, {static_cast<double>(result.chosen_step)});
-  sink->Array(prefix + "nan_events", {1}, {static_cast<double>(result.events.size())});
-  for (const std::string& event : result.events) work->log().Write(event);
-  char text[96];
-  std::snprintf(text, sizeof(text), ": loss %.6g -> %.6g", result.loss_before, result.loss_after);
-  work->log().Write(unit.name + text);
-}
 
 at::Tensor SampleOf(const at::Tensor& inputs) {
   return inputs.narrow(0, 0, std::min(kSampleRows, inputs.size(0)));
@@ -133,9 +112,16 @@ class SchemeField : public PartField<RoundingScheme> {
   SchemeOptions* options_;
 };
 
+/// That `quant` asks for.
+std::vector<GridKind> GridsOf(const QuantOptions& quant) {
+  std::vector<GridKind> asked = {quant.spec.grid};
+  for (const LayerOverride& o : quant.overrides) asked.push_back(o.grid.value_or(quant.spec.grid));
+  return asked;
+}
+
 }  // namespace
 
-SchemeOptions SchemeOptions::Defaults() const { return {{}, TuningOf(scheme)}; }
+SchemeOptions SchemeOptions::Defaults() const { return {{}, TuningOf(scheme), {}}; }
 
 RoundOptions RoundOptions::Defaults() const { return {SchemeOptions::Defaults(), {}}; }
 
@@ -156,6 +142,17 @@ void SchemeOptions::Fields(FieldVisitor& f) {
   SchemeField scheme_field(this);
   f.Value("scheme", scheme_field, "how codes are chosen", Presence::kRequired);
   tune.Fields(f);
+  OptionalSection<OscillationOptions> oscillation_field(&oscillation);
+  f.Value("oscillation", oscillation_field,
+          "what is done about codes that go up and down while a straight-through scheme is tuned; "
+          "nothing where absent");
+  f.Rule([this]() -> std::string {
+    if (!oscillation || !scheme.make) return "";
+    const auto made = scheme.make();
+    if (made->Tunable() && made->StraightThrough()) return "";
+    return "oscillation is for straight-through schemes that are tuned, which scheme '" +
+           scheme.type + "' is not";
+  });
   f.Rule([this]() -> std::string {
     const bool soft = scheme.make && !scheme.make()->StraightThrough();
     return soft && tune.select == Select::kBestMinibatch
@@ -168,7 +165,10 @@ void SchemeOptions::Fields(FieldVisitor& f) {
 
 SchemeOptions SchemeOptions::Used() const {
   SchemeOptions used = *this;
-  if (scheme.make && !scheme.make()->Tunable()) used.tune = TuneOptions();
+  if (scheme.make && !scheme.make()->Tunable()) {
+    used.tune = TuneOptions();
+    used.oscillation.reset();
+  }
   return used;
 }
 
@@ -219,7 +219,7 @@ std::vector<std::string> RoundStage::Series(const std::string& unit,
   const std::vector<std::string> units =
       options_.tune.unit_blocks == 0 ? linears : std::vector<std::string>{unit};
   for (const std::string& name : units) {
-    for (const char* series : kSeries) names.push_back("tune/" + name + "/" + series);
+    for (std::string& series : TuningSeries(name)) names.push_back(std::move(series));
   }
   return names;
 }
@@ -282,6 +282,12 @@ void RoundStage::RoundOneShot(UnitWork* work, const Started& started) const {
   work->Step();
 }
 
+std::unique_ptr<LayerRounding> RoundStage::BeginTuned(const LayerContext& layer) const {
+  auto state = scheme_->Begin(layer);
+  return options_.oscillation ? WithOscillation(std::move(state), *options_.oscillation)
+                              : std::move(state);
+}
+
 void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
   const Unit& blocks = work->unit();
   const auto head = HeadFor(*work);
@@ -293,10 +299,10 @@ void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
   std::vector<std::unique_ptr<LayerRounding>> layers;
   for (LinearSlot* slot : unit.slots) {
     contexts.push_back(Context(work, *slot, started));
-    layers.push_back(scheme_->Begin(contexts.back()));
+    layers.push_back(BeginTuned(contexts.back()));
   }
   UnitData data;
-  TunerHooks hooks = HooksOf(work);
+  TunerHooks hooks = TuningHooks(work);
   if (options_.tune.inputs == UnitInputs::kQuantized) {
     data.targets = work->Targets();
     data.inputs = work->Inputs(Chain::kQuantized);
@@ -312,7 +318,7 @@ void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
   const at::Tensor sample = SampleOf(data.inputs).clone();
   UnitResult result =
       TuneUnit(unit, data, layers, options_.tune, work->Seed("tune/" + unit.name), hooks);
-  Report(unit, result, work);
+  TellTuning(unit.name, result, work);
   const std::vector<at::Tensor> inputs = blocks.CaptureAllInputs(sample);
   const std::vector<LinearSlot*> all = blocks.Slots();
   for (std::size_t i = 0; i < unit.slots.size(); ++i) {
@@ -362,10 +368,10 @@ void RoundStage::TuneLinears(UnitWork* work, const Started& started) const {
         slot->name, {slot}, [slot](const at::Tensor& x) { return slot->Forward(x); }};
     const LayerContext context = Context(work, *slot, started);
     std::vector<std::unique_ptr<LayerRounding>> layers;
-    layers.push_back(scheme_->Begin(context));
+    layers.push_back(BeginTuned(context));
     UnitResult result = TuneUnit(unit, data, layers, options_.tune,
-                                 work->Seed("tune/" + slot->name), HooksOf(work));
-    Report(unit, result, work);
+                                 work->Seed("tune/" + slot->name), TuningHooks(work));
+    TellTuning(unit.name, result, work);
     DescribeLayer(context, *layers.front(), result.weights.front(), SampleOf(data.inputs),
                   work->sink());
     work->KeepInstalled(slot, std::move(result.weights.front()));
@@ -386,9 +392,7 @@ std::string UnfitGrid(const std::vector<StageRecipe>& pipeline, const QuantOptio
   const auto round = RoundOptionsOf(pipeline);
   if (!round) return "";
   const auto scheme = round->scheme.make();
-  std::vector<GridKind> asked = {quant.spec.grid};
-  for (const LayerOverride& o : quant.overrides) asked.push_back(o.grid.value_or(quant.spec.grid));
-  for (const GridKind grid : asked) {
+  for (const GridKind grid : GridsOf(quant)) {
     if (scheme->Takes(grid)) continue;
     std::vector<std::string> known;
     for (const auto& [kind, name] : GridNames()) {
@@ -397,6 +401,19 @@ std::string UnfitGrid(const std::vector<StageRecipe>& pipeline, const QuantOptio
     const std::string got = EnumName(grid, GridNames());
     return "scheme '" + round->scheme.type + "' does not take quant.grid '" + got + "'" +
            SuggestionSuffix(got, known);
+  }
+  return "";
+}
+
+std::string UnusedRange(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant) {
+  const auto round = RoundOptionsOf(pipeline);
+  if (!round || quant.range.type == "minmax") return "";
+  const auto scheme = round->scheme.make();
+  for (const GridKind grid : GridsOf(quant)) {
+    if (!scheme->OwnRange(grid)) continue;
+    return "scheme '" + round->scheme.type + "' makes its own ranges on grid '" +
+           EnumName(grid, GridNames()) + "' and would pass over quant.range '" + quant.range.type +
+           "': leave quant.range out (or, where the scheme has it, set own_range: false)";
   }
   return "";
 }

@@ -8,6 +8,7 @@
 
 #include "core/model/ends.h"
 #include "rounding/scheme.h"
+#include "rounding/schemes/oscillation.h"
 #include "rounding/stage.h"
 #include "rounding/tuner/tune_options.h"
 
@@ -19,6 +20,7 @@ struct LinearSlot;
 struct SchemeOptions {
   RoundingRecipe scheme;
   TuneOptions tune;
+  std::optional<OscillationOptions> oscillation;  ///< of straight-through schemes that are tuned
   void Fields(FieldVisitor& f);
   /// Of this scheme: see RoundingScheme::Tuning.
   SchemeOptions Defaults() const;
@@ -66,6 +68,7 @@ class RoundStage : public Stage {
   void RoundOneShot(UnitWork* work, const Started& started) const;
   void TuneLinears(UnitWork* work, const Started& started) const;
   void TuneBlocks(UnitWork* work, const Started& started) const;
+  std::unique_ptr<LayerRounding> BeginTuned(const LayerContext& layer) const;
 
   Options options_;
   std::shared_ptr<const RoundingScheme> scheme_;
@@ -77,6 +80,10 @@ std::optional<RoundOptions> RoundOptionsOf(const std::vector<StageRecipe>& pipel
 
 /// What is wrong with the grids that `quant` asks for, given the pipeline's scheme, or "".
 std::string UnfitGrid(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant);
+
+/// What is wrong with a range other than the default, minmax, where the pipeline's scheme makes its
+/// own, or "".
+std::string UnusedRange(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant);
 
 /// Sequences that a layer's output error is measured on.
 constexpr std::int64_t kSampleRows = 4;

@@ -59,6 +59,9 @@ std::vector<ScaleGroup> NormGroups(DecoderBlock* block) {
     if (attention) group.watched.push_back(Find(block, LinearRole::kAttentionOutput));
     if (mlp) group.watched.push_back(Find(block, LinearRole::kDown));
     group.divide_input = [norm](const at::Tensor& s) { DivideNorm(norm, s); };
+    if (norm->bias.defined()) {
+      group.shift_input = [norm](const at::Tensor& d) { norm->bias = norm->bias - d; };
+    }
     groups.push_back(std::move(group));
   }
   return groups;
@@ -77,6 +80,11 @@ std::vector<ScaleGroup> OutputGroups(DecoderBlock* block) {
     group.obstacle = "v has other channels (grouped-query attention)";
   }
   group.divide_input = [value](const at::Tensor& s) { DivideRows(value, 0, s); };
+  // Attention's weights sum to 1: what v loses, the output layer's input loses.
+  if (value != nullptr && value->bias.defined()) {
+    group.shift_input = [value](const at::Tensor& d) { value->bias = value->bias - d; };
+  }
+  group.made_by = value;
   return {std::move(group)};
 }
 
@@ -97,7 +105,49 @@ std::vector<ScaleGroup> DownGroups(DecoderBlock* block) {
     group.obstacle = "its activation does not pass a factor on";
   }
   group.divide_input = [up, first](const at::Tensor& s) { DivideRows(up, first, s); };
+  group.made_by = up;
+  group.first_row = first;
   return {std::move(group)};
+}
+
+std::vector<QueryKeyGroup> QueryKeyGroups(DecoderBlock* block) {
+  if (Find(block, LinearRole::kAttentionOutput) == nullptr) return {};
+  const AttentionPlan& a = block->plan().attention;
+  QueryKeyGroup group;
+  group.query = Find(block, LinearRole::kQuery);
+  group.key = Find(block, LinearRole::kKey);
+  if (group.query == nullptr || group.key == nullptr) {
+    group.obstacle = "q and k are stored in one matrix";
+    return {std::move(group)};
+  }
+  for (const NormPlace place : {NormPlace::kQuery, NormPlace::kKey}) {
+    if (block->plan().Norm(place) != nullptr) group.obstacle = "q and k are normalized";
+  }
+  const std::int64_t turned = a.rotary == RotaryStyle::kNone ? 0 : a.rotary_dim;
+  const at::Tensor dims = at::arange(a.head_dim, at::kLong);
+  const at::Tensor pair = a.rotary == RotaryStyle::kPair
+                              ? dims.floor_divide(2)
+                              : dims.remainder(std::max(turned / 2, std::int64_t{1}));
+  const at::Tensor factor = at::where(dims < turned, pair, dims - turned / 2);
+  const std::int64_t free = a.head_dim - turned / 2;
+  const at::Tensor heads = at::arange(a.kv_heads, at::kLong).unsqueeze(1) * free + factor;
+  group.factors = a.kv_heads * free;
+  group.of_key = heads.flatten();
+  group.of_query = heads.repeat_interleave(a.heads / a.kv_heads, 0).flatten();
+  return {std::move(group)};
+}
+
+void Fold(const QueryKeyGroup& group, const at::Tensor& t) {
+  DivideRows(group.query, 0, t.index_select(0, group.of_query.to(t.device())));
+  DivideRows(group.key, 0, t.reciprocal().index_select(0, group.of_key.to(t.device())));
+}
+
+void Shift(const ScaleGroup& group, const at::Tensor& d) {
+  group.shift_input(d);
+  for (LinearSlot* slot : group.slots) {
+    const at::Tensor change = at::mv(slot->weight, d);
+    slot->bias = slot->bias.defined() ? slot->bias + change : change;
+  }
 }
 
 void Fold(const ScaleGroup& group, const at::Tensor& s) {

@@ -18,7 +18,34 @@ struct ScaleGroup {
   std::string obstacle;              ///< why the input can't be scaled, or ""
   /// Divides the input by s [in] where it comes from.
   std::function<void(const at::Tensor& s)> divide_input;
+  /// Takes d [in] from the input where it comes from; empty where that has no place for it (a norm
+  /// without a bias).
+  std::function<void(const at::Tensor& d)> shift_input;
+  LinearSlot* made_by = nullptr;  ///< whose rows divide_input divides, from `first_row` on
+  std::int64_t first_row = 0;
 };
+
+/// Rows of q and k whose product attention takes: q / t and k t leave it as it is.
+struct QueryKeyGroup {
+  LinearSlot* query = nullptr;
+  LinearSlot* key = nullptr;
+  std::string obstacle;      ///< why rows can't be scaled, or ""
+  std::int64_t factors = 0;  ///< that are free
+  at::Tensor of_query;       ///< [rows of q] int64: the factor of each row, as of_key
+  at::Tensor of_key;
+};
+
+/// That of the block's attention: a factor for each key head and dimension, one for both of two
+/// dimensions that rotary positions turn into each other; query heads that share a key head share
+/// its factors. Empty where there is no attention.
+std::vector<QueryKeyGroup> QueryKeyGroups(DecoderBlock* block);
+
+/// q / t and k t, biases too. t: [factors] float32, not 0.
+void Fold(const QueryKeyGroup& group, const at::Tensor& t);
+
+/// d is taken from the group's input and given back by the biases of its linears. d: [in] float32;
+/// shift_input is there.
+void Shift(const ScaleGroup& group, const at::Tensor& d);
 
 /// The inputs that norms give: of q, k and v, of gate and up, or of all in parallel blocks.
 std::vector<ScaleGroup> NormGroups(DecoderBlock* block);

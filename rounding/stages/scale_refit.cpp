@@ -89,11 +89,16 @@ void ScaleRefit::Apply(UnitWork* work) const {
       at::Tensor moments;
       if (weighted) {
         const auto inputs = work->Statistics(*slot, Chain::kQuantized);
-        const bool whole = layout.scale_rows == 1;
-        if (inputs->tokens > 0 && !whole) moments = BlocksOf(inputs->second_moment, layout);
+        const bool runs = layout.scale_rows == layout.out;
+        if (!runs) {
+          work->log().Write(slot->name +
+                            ": refitted without its inputs (its groups are no runs of a "
+                            "row)");
+        }
+        if (inputs->tokens > 0 && runs) moments = BlocksOf(inputs->second_moment, layout);
       }
       const at::Tensor zero = weight.zero.reshape({-1, 1});
-      const at::Tensor distance = layout.Split(weight.codes.to(at::kFloat)) - zero;
+      const at::Tensor distance = weight.Steps(layout.Split(weight.codes.to(at::kFloat)), zero);
       const at::Tensor scale = weight.scale.flatten();
       const at::Tensor fitted = RefitScales(layout.Split(slot->weight), distance, scale, moments,
                                             weight.spec.scale_dtype);

@@ -10,7 +10,8 @@ enum class RefitWeights {
   kInputs,  ///< by the second moment of the layer's inputs, within each group
 };
 
-/// Least-squares scales for codes that are chosen: with d = code - zero of a group,
+/// Least-squares scales for codes that are chosen: with d = code - zero of a group (on a power
+/// grid, what its codes stand for),
 ///   s = <w, d>_H / <d, d>_H,   <a, b>_H = a^T H b
 /// H the identity or the group's own block of sum x x^T (GPTQ's error, what groups say to each
 /// other left out). Codes and zero points stay. Groups whose d or H is 0 keep their scale. Scales

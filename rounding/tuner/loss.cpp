@@ -9,8 +9,10 @@
 namespace roundlab {
 namespace {
 
-at::Tensor Squares(const at::Tensor& outputs, const at::Tensor& targets) {
-  return (outputs.to(at::kFloat) - targets.to(at::kFloat)).square();
+at::Tensor Squares(const at::Tensor& outputs, const at::Tensor& targets,
+                   const at::Tensor& mask = {}) {
+  const at::Tensor squares = (outputs.to(at::kFloat) - targets.to(at::kFloat)).square();
+  return mask.defined() ? squares * mask.unsqueeze(-1) : squares;
 }
 
 }  // namespace
@@ -18,44 +20,53 @@ at::Tensor Squares(const at::Tensor& outputs, const at::Tensor& targets) {
 void MseLoss::Options::Fields(FieldVisitor& /*f*/) {}
 MseLoss::MseLoss(const Options& /*options*/) {}
 
-at::Tensor MseLoss::Of(const at::Tensor& outputs, const at::Tensor& targets) const {
+at::Tensor MseLoss::Of(const at::Tensor& outputs, const at::Tensor& targets,
+                       const at::Tensor& mask) const {
+  if (mask.defined()) return Squares(outputs, targets, mask).mean();
   return MeanSquaredError(outputs, targets);
 }
 
 void SoftLabelsLoss::Options::Fields(FieldVisitor& /*f*/) {}
 SoftLabelsLoss::SoftLabelsLoss(const Options& /*options*/) {}
 
-at::Tensor SoftLabelsLoss::Of(const at::Tensor& outputs, const at::Tensor& targets) const {
+at::Tensor SoftLabelsLoss::Of(const at::Tensor& outputs, const at::Tensor& targets,
+                              const at::Tensor& mask) const {
   const at::Tensor student = outputs.to(at::kFloat).log_softmax(-1);
   const at::Tensor teacher = targets.to(at::kFloat).log_softmax(-1);
-  return (teacher.exp() * (teacher - student)).sum(-1).mean();
+  const at::Tensor divergence = (teacher.exp() * (teacher - student)).sum(-1);
+  return (mask.defined() ? divergence * mask : divergence).mean();
 }
 
 void SumSquaresLoss::Options::Fields(FieldVisitor& /*f*/) {}
 SumSquaresLoss::SumSquaresLoss(const Options& /*options*/) {}
 
-at::Tensor SumSquaresLoss::Of(const at::Tensor& outputs, const at::Tensor& targets) const {
-  return Squares(outputs, targets).sum(-1).mean();
+at::Tensor SumSquaresLoss::Of(const at::Tensor& outputs, const at::Tensor& targets,
+                              const at::Tensor& mask) const {
+  return Squares(outputs, targets, mask).sum(-1).mean();
 }
 
 void SumTokensLoss::Options::Fields(FieldVisitor& /*f*/) {}
 SumTokensLoss::SumTokensLoss(const Options& /*options*/) {}
 
-at::Tensor SumTokensLoss::Of(const at::Tensor& outputs, const at::Tensor& targets) const {
-  return Squares(outputs, targets).sum(1).mean();
+at::Tensor SumTokensLoss::Of(const at::Tensor& outputs, const at::Tensor& targets,
+                             const at::Tensor& mask) const {
+  return Squares(outputs, targets, mask).sum(1).mean();
 }
 
 void TrimmedMseLoss::Options::Fields(FieldVisitor& f) {
   f.Real("trim", &trim, Between(0, 0.5), "part of the largest differences that is left out");
 }
 
-at::Tensor TrimmedMseLoss::Of(const at::Tensor& outputs, const at::Tensor& targets) const {
+at::Tensor TrimmedMseLoss::Of(const at::Tensor& outputs, const at::Tensor& targets,
+                              const at::Tensor& mask) const {
+  if (options_.trim == 0) return Squares(outputs, targets, mask).mean();
   const at::Tensor flat = Squares(outputs, targets).flatten();
-  if (options_.trim == 0) return flat.mean();
   const auto part = static_cast<std::int64_t>(static_cast<double>(flat.numel()) * options_.trim);
   const std::int64_t dropped = std::max<std::int64_t>(part, 1);
   const at::Tensor largest = std::get<1>(at::topk(flat.detach(), dropped, 0, true, false));
-  return flat.index_fill(0, largest, 0).mean();
+  const at::Tensor rest = flat.index_fill(0, largest, 0);
+  if (!mask.defined()) return rest.mean();
+  return (rest.view(outputs.sizes()) * mask.unsqueeze(-1)).mean();
 }
 
 LossRegistry& Losses() {

@@ -10,9 +10,14 @@ namespace roundlab {
 class Loss {
  public:
   virtual ~Loss() = default;
-  /// outputs, targets: [rows, seq, features], any dtype -> scalar float32, differentiable in
-  /// outputs.
-  virtual at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const = 0;
+  /// outputs, targets: [rows, seq, features], any dtype; mask: bool [rows, seq], the tokens that
+  /// count, or undefined: all -> scalar float32, differentiable in outputs. The differences of
+  /// other tokens are 0; means are over all (auto-round 0.16.1).
+  virtual at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
+                        const at::Tensor& mask) const = 0;
+  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const {
+    return Of(outputs, targets, {});
+  }
   /// Whether outputs are the model's logits: then the whole model must be one unit.
   virtual bool OfLogits() const { return false; }
 };
@@ -30,7 +35,8 @@ class MseLoss : public Loss {
     void Fields(FieldVisitor& f);
   };
   explicit MseLoss(const Options& options);
-  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const override;
+  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
+                const at::Tensor& mask) const override;
 };
 
 /// Kullback-Leibler divergence of the targets' next-token distributions from those of the outputs,
@@ -42,7 +48,8 @@ class SoftLabelsLoss : public Loss {
     void Fields(FieldVisitor& f);
   };
   explicit SoftLabelsLoss(const Options& options);
-  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const override;
+  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
+                const at::Tensor& mask) const override;
   bool OfLogits() const override { return true; }
 };
 
@@ -53,7 +60,8 @@ class SumSquaresLoss : public Loss {
     void Fields(FieldVisitor& f);
   };
   explicit SumSquaresLoss(const Options& options);
-  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const override;
+  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
+                const at::Tensor& mask) const override;
 };
 
 /// Squared differences summed over positions, mean over rows and features (FlexRound, LRQ:
@@ -64,11 +72,13 @@ class SumTokensLoss : public Loss {
     void Fields(FieldVisitor& f);
   };
   explicit SumTokensLoss(const Options& options);
-  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const override;
+  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
+                const at::Tensor& mask) const override;
 };
 
 /// Sum without the largest squares, floor(trim n) of them and at least one, over n (SignRound v2:
-/// auto-round's enable_alg_ext). trim 0 leaves none out.
+/// auto-round's enable_alg_ext). They are picked among all tokens, masked ones too. trim 0 leaves
+/// none out.
 class TrimmedMseLoss : public Loss {
  public:
   struct Options {
@@ -76,7 +86,8 @@ class TrimmedMseLoss : public Loss {
     void Fields(FieldVisitor& f);
   };
   explicit TrimmedMseLoss(const Options& options) : options_(options) {}
-  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const override;
+  at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
+                const at::Tensor& mask) const override;
 
  private:
   Options options_;

@@ -138,7 +138,8 @@ class Tuning {
       const at::Tensor outputs = unit_.forward(data_.inputs.index_select(0, part));
       // Sums over micro-batches, not means of means: any split gives the whole batch's gradient.
       const double share = static_cast<double>(part.numel()) / static_cast<double>(rows.numel());
-      at::Tensor loss = loss_->Of(outputs, data_.targets.index_select(0, part)) * share;
+      const at::Tensor mask = data_.mask.defined() ? data_.mask.index_select(0, part) : data_.mask;
+      at::Tensor loss = loss_->Of(outputs, data_.targets.index_select(0, part), mask) * share;
       const at::Tensor value = loss.detach().to(at::kDouble);
       sum = sum.defined() ? sum + value : value;
       if (penalty.defined()) loss = loss + penalty * share;
@@ -271,7 +272,8 @@ double FullLoss(const Reconstruction& unit, const UnitData& data, const TuneOpti
   for (std::int64_t first = 0; first < rows; first += options.batch) {
     const std::int64_t count = std::min(options.batch, rows - first);
     const at::Tensor y = unit.forward(data.inputs.narrow(0, first, count));
-    sum += loss->Of(y, data.targets.narrow(0, first, count)).to(at::kDouble) *
+    const at::Tensor mask = data.mask.defined() ? data.mask.narrow(0, first, count) : data.mask;
+    sum += loss->Of(y, data.targets.narrow(0, first, count), mask).to(at::kDouble) *
            static_cast<double>(count);
     if (outputs.defined()) outputs.narrow(0, first, count).copy_(y);
   }

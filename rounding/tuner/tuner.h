@@ -28,6 +28,7 @@ struct Reconstruction {
 struct UnitData {
   at::Tensor inputs;   ///< [rows, seq, in]
   at::Tensor targets;  ///< [rows, seq, out]: what the unquantized unit puts out
+  at::Tensor mask{};   ///< bool [rows, seq]: tokens that count; undefined: all
 };
 
 struct UnitResult {

@@ -71,6 +71,7 @@ TEST_P(SchemeConformanceTest, CodesAreWholeAndInRange) {
           ASSERT_TRUE(at::equal(weight.zero, weight.zero.round()));
         }
       }
+      ASSERT_EQ(weight.exponent.defined(), spec.grid == GridKind::kPower);
       ASSERT_TRUE(weight.Dequantize().isfinite().all().item<bool>());
     }
   });
@@ -102,7 +103,9 @@ TEST_P(SchemeConformanceTest, StraightThroughSchemesRunWithWhatTheyFinish) {
       } else {
         // A soft scheme is nowhere further from its codes than one step of the grid.
         const GroupLayout layout = GroupLayout::For(8, in, spec.group_size);
-        const at::Tensor step = layer->Finish().scale.abs().reshape({-1, 1});
+        const QuantizedWeight weight = layer->Finish();
+        const double widest = testing::WidestStep(weight);
+        const at::Tensor step = weight.scale.abs().reshape({-1, 1}) * widest;
         const at::Tensor gap = layout.Split((soft.detach() - hard).abs());
         ASSERT_TRUE((gap <= step * (1 + 1e-5)).all().item<bool>());
       }
@@ -153,16 +156,7 @@ TEST_P(SchemeConformanceTest, ParametersAndStateAreAllThatChanges) {
   const auto layer = scheme_->Begin(context);
   RandomSteps(layer.get(), 9, 3);
   const auto copy = scheme_->Begin(context);
-  const c10::NoGradGuard no_grad;
-  const auto from = layer->Parameters();
-  const auto to = copy->Parameters();
-  for (std::size_t g = 0; g < from.size(); ++g) {
-    for (std::size_t i = 0; i < from[g].tensors.size(); ++i) {
-      to[g].tensors[i].copy_(from[g].tensors[i]);
-    }
-  }
-  const auto state = layer->State();
-  for (std::size_t i = 0; i < state.size(); ++i) copy->State()[i].copy_(state[i]);
+  testing::CopyState(*layer, copy.get());
   EXPECT_TRUE(SameWeights(layer->Finish(), copy->Finish()));
   EXPECT_TRUE(SameBits(layer->SoftWeight(), copy->SoftWeight()));
 }
@@ -237,11 +231,11 @@ TEST_P(SchemeConformanceTest, ZerosAndConstantsGiveFiniteResults) {
 }
 
 TEST(SchemesTest, AllAreDescribed) {
-  EXPECT_THAT(
-      RoundingSchemes().Names(),
-      ::testing::ElementsAre("adaround", "aqlm", "aquant", "easyquant", "flexround", "gptq", "hqq",
-                             "llm_int8", "llm_qat", "lrq", "omniquant", "quip", "rtn", "signround",
-                             "signround_v2", "squeezellm", "stochastic", "tesseraq"));
+  EXPECT_THAT(RoundingSchemes().Names(),
+              ::testing::ElementsAre("adaround", "aqlm", "aquant", "easyquant", "flexround", "gptq",
+                                     "hqq", "llm_int8", "llm_qat", "lrq", "nupes", "omniquant",
+                                     "powerquant", "quip", "rtn", "signround", "signround_v2",
+                                     "squeezellm", "stochastic", "tesseraq"));
   for (const std::string& name : RoundingSchemes().Names()) {
     EXPECT_THAT(RoundingSchemes().Describe(name), ::testing::StartsWith(name + ": ")) << name;
     EXPECT_GT(RoundingSchemes().Describe(name).size(), name.size() + 10);

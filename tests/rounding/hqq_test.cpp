@@ -90,6 +90,38 @@ TEST(HqqSchemeTest, NarrowerLastGroupsAreSolvedByThemselves) {
   EXPECT_TRUE(TensorNear(all.zero.narrow(1, 4, 1), part(96, 4).zero, 0, 0));
 }
 
+/// The package: W.reshape(group_size, -1), a scale and zero point for each of its columns.
+TEST(HqqSchemeTest, Axis0SolvesTheColumnsOfTheReshapedMatrix) {
+  const at::Tensor weight = RandomWeight(8, 60, 1);
+  for (const std::int64_t group : {std::int64_t{4}, std::int64_t{24}, std::int64_t{-1}}) {
+    SCOPED_TRACE(group);
+    const QuantSpec spec{3, group, GridKind::kFloatZero, ScaleType::kFloat32};
+    const QuantizedWeight w = FinishHqq("type: hqq\naxis: 0", MakeLayer(weight, spec));
+    const std::int64_t rows = group == -1 ? 8 : group;
+    const at::Tensor columns = weight.reshape({rows, -1});
+    HqqSettings settings;
+    settings.code_max = 7;
+    const HqqSolution plain = SolveHqq(columns.t().contiguous(), settings);
+    EXPECT_TRUE(at::equal(w.codes.reshape({rows, -1}), plain.codes.t()));
+    const at::Tensor decoded = plain.scale * (plain.codes.t().to(at::kFloat) - plain.zero);
+    EXPECT_TRUE(at::equal(w.Dequantize(), decoded.reshape({8, 60})));
+    EXPECT_EQ(w.scale.sizes(), (at::IntArrayRef{1, 480 / rows}));
+    EXPECT_DOUBLE_EQ(w.BitsPerWeight(), 3 + 64.0 / static_cast<double>(rows));
+  }
+}
+
+TEST(HqqSchemeTest, Axis0NeedsGroupsThatFillTheMatrix) {
+  const QuantSpec spec{3, 25, GridKind::kFloatZero, ScaleType::kFloat32};
+  try {
+    FinishHqq("type: hqq\naxis: 0", MakeLayer(RandomWeight(8, 60, 1), spec));
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(),
+                 "layer: scheme 'hqq' with axis 0 needs a group_size that divides the 8 x 60 "
+                 "weights, got 25");
+  }
+}
+
 TEST(HqqSchemeTest, RefusesOtherRangesAndBadWeights) {
   LayerContext layer =
       MakeLayer(RandomWeight(8, 64, 1), {3, 32, GridKind::kFloatZero, ScaleType::kFloat32});

@@ -38,6 +38,24 @@ TEST(ReconstructionLossTest, SumOfSquaresIsTheMeanTimesTheFeatures) {
   EXPECT_NEAR(Loss("sum_squares", y, t).item<double>(), 7 * Loss("mse", y, t).item<double>(), 1e-5);
 }
 
+TEST(ReconstructionLossTest, MaskedTokensCountAsEqualAndMeansAreOverAll) {
+  const at::Tensor y = RandomTensor({4, 3, 7}, 1);
+  const at::Tensor t = RandomTensor({4, 3, 7}, 2);
+  const at::Tensor mask = RandomTensor({4, 3}, 3) > 0;
+  const at::Tensor same = at::where(mask.unsqueeze(2), y, t);
+  for (const char* kind : {"mse", "sum_squares", "sum_tokens"}) {
+    const auto loss = Losses().FromText(std::string("type: ") + kind).make();
+    const double expected = loss->Of(same, t).item<double>();
+    EXPECT_NEAR(loss->Of(y, t, mask).item<double>(), expected, 1e-6 * expected) << kind;
+    EXPECT_LT(expected, loss->Of(y, t).item<double>());
+  }
+  // The largest difference is that of a masked token: it is the one that is left out.
+  const auto trimmed = Losses().FromText("type: trimmed_mse").make();
+  const at::Tensor two = at::tensor({9.0F, 2.0F}).view({1, 2, 1});
+  const at::Tensor second = (at::tensor({0, 1}) != 0).view({1, 2});
+  EXPECT_EQ(trimmed->Of(two, at::zeros_like(two), second).item<float>(), 4.0F / 2);
+}
+
 TEST(ReconstructionLossTest, IsFloat32WhateverTheComputeType) {
   const at::Tensor y = RandomTensor({2, 3, 4}, 1).to(at::kBFloat16);
   for (const char* kind : {"mse", "sum_squares", "trimmed_mse"}) {

@@ -8,6 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
+#include "rounding/schemes/oscillation_layer.h"
+#include "rounding/stage.h"
+#include "tests/core/formats/format_files.h"
 #include "tests/rounding/scheme_cases.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -75,15 +79,22 @@ TEST(OscillationTest, DampeningReductions) {
             (5 + 1) / 2.0);
 }
 
-std::unique_ptr<LayerRounding> SignRoundLayerWith(const std::string& oscillation) {
-  return RoundingSchemes()
-      .FromText("type: signround\noscillation: {" + oscillation + "}")
-      .make()
-      ->Begin(MakeLayer(RandomWeight(8, 64, 3), {3, 32, GridKind::kAsym, ScaleType::kFloat32}));
+const QuantSpec kThree{3, 32, GridKind::kAsym, ScaleType::kFloat32};
+const std::vector<std::string> kStraightThrough = {"signround",    "signround_v2", "flexround",
+                                                   "lrq\nrank: 4", "omniquant",    "aquant"};
+
+std::unique_ptr<LayerRounding> Watched(const std::string& scheme, const std::string& oscillation,
+                                       const QuantSpec& spec = kThree) {
+  OscillationOptions options;
+  std::vector<Diagnostic> diagnostics;
+  ReadFields(ParseYaml(oscillation, "o.yaml"), "", FieldsOf(&options), &diagnostics);
+  ROUNDLAB_CHECK(diagnostics.empty(), "options that can be read");
+  auto layer = testing::BeginLayer("type: " + scheme, MakeLayer(RandomWeight(8, 64, 3), spec));
+  return WithOscillation(std::move(layer), options);
 }
 
-TEST(OscillationTest, SignRoundHoldsAFrozenCode) {
-  const auto layer = SignRoundLayerWith("momentum: 1, freeze: 0.5, start: 0");
+TEST(OscillationTest, AFrozenCodeIsHeld) {
+  const auto layer = Watched("signround", "momentum: 1\nfreeze: 0.5\nstart: 0\n");
   const at::Tensor offset = layer->Parameters()[0].tensors[0];
   const at::Tensor first = layer->Finish().codes.clone();
   layer->Project(0);
@@ -104,19 +115,71 @@ TEST(OscillationTest, SignRoundHoldsAFrozenCode) {
   const QuantizedWeight held = layer->Finish();
   EXPECT_LE((held.codes != up).to(at::kDouble).mean().item<double>(), 1 - frozen);
   EXPECT_TRUE(TensorNear(layer->SoftWeight(), held.Dequantize(), 0, 0));
-  // And gets no gradient.
+  // And gets no gradient, but for what it says of its scale.
   layer->SoftWeight().square().sum().backward();
   EXPECT_LE((offset.grad() != 0).to(at::kDouble).mean().item<double>(), 1 - frozen);
+  EXPECT_GT(layer->Parameters()[1].tensors[0].grad().abs().max().item<double>(), 0);
 }
 
-TEST(OscillationTest, SignRoundAddsTheDampeningLoss) {
-  const auto layer = SignRoundLayerWith("dampen: 0.5, start: 0, dampen_reduction: sum");
+TEST(OscillationTest, EveryStraightThroughSchemeRunsWithWhatItFinishes) {
+  for (const std::string& scheme : kStraightThrough) {
+    for (const std::int64_t bits : {2, 4}) {
+      for (const std::int64_t group : {24, -1}) {
+        SCOPED_TRACE(scheme + " " + std::to_string(bits) + " " + std::to_string(group));
+        const QuantSpec spec{bits, group,
+                             scheme == "signround_v2" ? GridKind::kSymFull : GridKind::kAsym,
+                             ScaleType::kFloat32};
+        const std::string options = "momentum: 0.7\nfreeze: 0.3\nstart: 0\n";
+        const auto layer = Watched(scheme, options, spec);
+        testing::RandomSteps(layer.get(), 5, 12);
+        EXPECT_GT(layer->Diagnose().at("frozen")[0], 0);
+        EXPECT_TRUE(testing::SameBits(layer->SoftWeight(), layer->Finish().Dequantize()));
+        EXPECT_LT(layer->Finish().codes.max().item<std::int64_t>(), 1 << bits);
+        // Parameters and state are all that changes.
+        const auto copy = Watched(scheme, options, spec);
+        testing::CopyState(*layer, copy.get());
+        EXPECT_TRUE(testing::SameWeights(copy->Finish(), layer->Finish()));
+      }
+    }
+  }
+}
+
+TEST(OscillationTest, WithoutThresholdOrDampeningNothingChanges) {
+  for (const std::string& scheme : kStraightThrough) {
+    SCOPED_TRACE(scheme);
+    const auto watched = Watched(scheme, "start: 0\n");
+    const auto plain =
+        testing::BeginLayer("type: " + scheme, MakeLayer(RandomWeight(8, 64, 3), kThree));
+    testing::RandomSteps(watched.get(), 5, 3);
+    testing::RandomSteps(plain.get(), 5, 3);
+    EXPECT_TRUE(testing::SameWeights(watched->Finish(), plain->Finish()));
+    EXPECT_TRUE(testing::SameBits(watched->SoftWeight(), plain->SoftWeight()));
+    EXPECT_FALSE(watched->Penalty(0.5).defined());
+  }
+}
+
+/// What a layer says that it rounds is what it rounds.
+TEST(OscillationTest, LatentsRoundToTheCodes) {
+  for (const std::string& scheme : kStraightThrough) {
+    SCOPED_TRACE(scheme);
+    const auto layer =
+        testing::BeginLayer("type: " + scheme, MakeLayer(RandomWeight(8, 64, 3), kThree));
+    testing::RandomSteps(layer.get(), 5, 2);
+    const Latent latent = layer->Latents();
+    const at::Tensor codes = latent.position.detach().round().clamp(0, latent.code_max);
+    const at::Tensor finished =
+        layer->Finish().Layout().Split(layer->Finish().codes.to(at::kFloat));
+    EXPECT_LE((codes != finished).to(at::kDouble).mean().item<double>(), 0.002);  // ties
+  }
+}
+
+TEST(OscillationTest, DampeningPullsTheLatentWeightToItsCode) {
+  const auto layer = Watched("signround", "dampen: 0.5\nstart: 0\ndampen_reduction: sum\n");
   EXPECT_FALSE(layer->Penalty(0).defined());
   const at::Tensor offset = layer->Parameters()[0].tensors[0];
   const at::Tensor penalty = layer->Penalty(1);
   penalty.backward();
-  const LayerContext context =
-      MakeLayer(RandomWeight(8, 64, 3), {3, 32, GridKind::kAsym, ScaleType::kFloat32});
+  const LayerContext context = MakeLayer(RandomWeight(8, 64, 3), kThree);
   const AffineGrid grid = MakeGrid(context.range, context.spec);
   const at::Tensor scale = grid.scale.unsqueeze(1);
   const at::Tensor position = context.Layout().Split(context.weight) / scale;
@@ -125,6 +188,25 @@ TEST(OscillationTest, SignRoundAddsTheDampeningLoss) {
   const at::Tensor gap = latent - ((position.round() + zero).clamp(0, 7));
   EXPECT_NEAR(penalty.item<double>(), 0.5 * (scale * gap).square().sum().item<double>(), 1e-5);
   EXPECT_TRUE(TensorNear(offset.grad(), scale.square() * gap, 1e-6, 1e-5));
+}
+
+TEST(OscillationTest, SchemesThatAreSoftOrDoNotTellAreRefused) {
+  const auto problem = [](const std::string& scheme) {
+    std::vector<Diagnostic> diagnostics;
+    Stages().Parse(ParseYaml("type: round\nscheme: " + scheme + "\noscillation: {}\n", "a.yaml"),
+                   "pipeline.0", &diagnostics);
+    return diagnostics.empty() ? "" : diagnostics[0].message;
+  };
+  EXPECT_EQ(problem("adaround"),
+            "pipeline.0: oscillation is for straight-through schemes that are tuned, which scheme "
+            "'adaround' is not");
+  EXPECT_EQ(problem("rtn"),
+            "pipeline.0: oscillation is for straight-through schemes that are tuned, which scheme "
+            "'rtn' is not");
+  EXPECT_EQ(problem("flexround"), "");
+  EXPECT_EQ(testing::ErrorOf([] { Watched("rtn", "start: 0\n"); }),
+            "oscillation: the scheme does not say what it rounds (LayerRounding::Latents), so that "
+            "its codes can't be held");
 }
 
 }  // namespace

@@ -33,9 +33,10 @@ inline std::vector<std::string> SchemeRecipes() {
   recipes.emplace_back("type: llm_int8\nthreshold: 1.5");
   recipes.emplace_back("type: llm_int8\ncolumns: codes");
   recipes.emplace_back("type: lrq\nrank: 3\ntune_row: false\ntune_column: false");
+  recipes.emplace_back("type: nupes\ntune_exponent: false\nsharpness: 10");
+  recipes.emplace_back("type: nupes\ntune_offset: false");
   recipes.emplace_back("type: omniquant\ninit: 2\nown_range: false");
-  recipes.emplace_back(
-      "type: signround\noscillation: {momentum: 0.5, freeze: 0.3, start: 0, dampen: 0.1}");
+  recipes.emplace_back("type: powerquant\nexponent: 0.5");
   recipes.emplace_back("type: signround_v2\nown_range: false");
   recipes.emplace_back("type: signround_v2\ntune_offset: false");
   recipes.emplace_back("type: quip\nbasis: own\nin_double: true");
@@ -54,9 +55,30 @@ inline std::vector<std::string> SchemeRecipes() {
   return recipes;
 }
 
+/// Makes `to` what `from` is.
+inline void CopyState(LayerRounding& from, LayerRounding* to) {
+  const c10::NoGradGuard no_grad;
+  const auto source = from.Parameters();
+  const auto target = to->Parameters();
+  for (std::size_t g = 0; g < source.size(); ++g) {
+    for (std::size_t i = 0; i < source[g].tensors.size(); ++i) {
+      target[g].tensors[i].copy_(source[g].tensors[i]);
+    }
+  }
+  const auto state = from.State();
+  for (std::size_t i = 0; i < state.size(); ++i) to->State()[i].copy_(state[i]);
+}
+
 inline std::string ToString(const QuantSpec& spec) {
   return "bits " + std::to_string(spec.bits) + " group " + std::to_string(spec.group_size) + " " +
          EnumName(spec.grid, GridNames()) + " " + EnumName(spec.scale_dtype, ScaleTypeNames());
+}
+
+/// Between neighboring codes, in units of the scale.
+inline double WidestStep(const QuantizedWeight& weight) {
+  const at::Tensor codes = at::arange(1, std::int64_t{1} << weight.spec.bits, at::kFloat);
+  const at::Tensor values = weight.Steps(codes, at::zeros({1}));
+  return (values.slice(0, 1) - values.slice(0, 0, -1)).max().item<double>();
 }
 
 inline const std::vector<GridKind> kIntegerGrids = {GridKind::kAsym, GridKind::kSym,

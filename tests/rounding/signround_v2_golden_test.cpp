@@ -176,6 +176,22 @@ TEST_F(SignRoundV2GoldenTest, TrimmedLossAndItsGradient) {
   }
 }
 
+TEST_F(SignRoundV2GoldenTest, TrimmedLossOfSomeTokens) {
+  ROUNDLAB_GOLDENS_OR_SKIP(files, "signround_v2_golden");
+  for (const std::string& path : files) {
+    SCOPED_TRACE(path);
+    const SafetensorsFile file(path);
+    const at::Tensor loss =
+        Losses()
+            .FromText("type: trimmed_mse")
+            .make()
+            ->Of(GoldenTensor(file, "trim.pred"), GoldenTensor(file, "trim.ref"),
+                 GoldenTensor(file, "trim.mask") != 0);
+    const double expected = GoldenDoubles(file, "trim.masked_loss").item<double>();
+    EXPECT_NEAR(loss.item<double>(), expected, 1e-6 * expected);
+  }
+}
+
 /// Compares one allocation with {"loss": ..., "choice": [...]}, null where nothing fits.
 void ExpectAllocation(const std::optional<BitAllocation>& ours, const nlohmann::json& golden) {
   ASSERT_EQ(ours.has_value(), !golden.at("choice").is_null());

@@ -63,17 +63,24 @@ TEST_F(WeightsFileTest, GivesBackAllParts) {
   mixed.row_signs = at::ones({2}, at::kByte);
   mixed.column_signs = at::zeros({6}, at::kByte);
   mixed.column_scale = RandomTensor({6}, 9).exp();
-  const StoredWeights stored{{{"a.b", Weight()}, {"c", all}, {"d", additive}, {"e", mixed}},
+  QuantizedWeight down = Weight();
+  down.spec.axis = 0;
+  down.spec.grid = GridKind::kPower;
+  down.scale = RandomTensor({1, 4}, 7);
+  down.zero = at::full({1, 4}, 8.0F);
+  down.exponent = at::full({1}, 0.5F);
+  const StoredWeights stored{{{"a.b", Weight()}, {"c", all}, {"d", additive}, {"e", mixed},
+                              {"f", down}},
                              {{"norm.weight", RandomTensor({3}, 6)}},
                              {{"model", "m with spaces"}}};
   SaveWeights(file_, stored);
   const StoredWeights again = LoadWeights(file_);
   EXPECT_EQ(again.about, stored.about);
   EXPECT_TRUE(at::equal(again.tensors.at("norm.weight"), stored.tensors.at("norm.weight")));
-  ASSERT_EQ(again.layers.size(), 4U);
+  ASSERT_EQ(again.layers.size(), 5U);
   QuantizedModel before;
   QuantizedModel after;
-  for (const char* name : {"a.b", "c", "d", "e"}) {
+  for (const char* name : {"a.b", "c", "d", "e", "f"}) {
     before.Add(name, stored.layers.at(name));
     after.Add(name, again.layers.at(name));
     EXPECT_TRUE(at::equal(stored.layers.at(name).Dequantize(), again.layers.at(name).Dequantize()));

@@ -191,7 +191,7 @@ TEST(QuantSpecTest, RejectsWhatIsOutOfRange) {
             "a.yaml:2:13: quant.group_size: -2 is out of range [-1, inf)");
   EXPECT_EQ(SpecErrors("bits: 4\ngrid: asymm\n"),
             "a.yaml:2:7: quant.grid: unknown value 'asymm'; did you mean 'asym'? "
-            "(known: asym, float_zero, sym, sym_full)");
+            "(known: asym, float_zero, power, sym, sym_full)");
   EXPECT_EQ(SpecErrors("bits: 4\nscale_dtype: fp16\n"),
             "a.yaml:2:14: quant.scale_dtype: unknown value 'fp16' "
             "(known: bfloat16, float16, float32)");

@@ -22,6 +22,21 @@ struct LayoutCase {
   std::int64_t width, per_row, scale_rows;
 };
 
+TEST(GroupLayoutTest, GroupsDownTheColumns) {
+  const at::Tensor w = at::arange(12, at::kFloat).view({4, 3});
+  const GroupLayout column = GroupLayout::Down(4, 3, -1);
+  EXPECT_EQ(column.Count(), 3);
+  EXPECT_TRUE(at::equal(column.Split(w)[1], at::tensor({1.0F, 4.0F, 7.0F, 10.0F})));
+  // Two of four rows: the first and the third of a column, the second and the fourth.
+  const GroupLayout half = GroupLayout::Down(4, 3, 2);
+  EXPECT_EQ(half.Count(), 6);
+  EXPECT_TRUE(at::equal(half.Split(w)[4], at::tensor({4.0F, 10.0F})));
+  for (const GroupLayout& layout : {column, half, GroupLayout::Down(4, 3, 6)}) {
+    EXPECT_FALSE(layout.Padded());
+    EXPECT_TRUE(at::equal(layout.Join(layout.Split(w)), w));
+  }
+}
+
 TEST(GroupLayoutTest, CutsRowsAndJoinsThemAgain) {
   for (const LayoutCase& c : {LayoutCase{3, 8, 4, 4, 2, 3},
                               {3, 8, -1, 8, 1, 3},

@@ -78,7 +78,7 @@ const BadConfig kBadConfigs[] = {
      "divergence, perplexity, zero_shot)"},
     {"UnknownChoice", "model: m/\nquant: {bits: 4, grid: asymm}\n",
      "c.yaml:2:24: quant.grid: unknown value 'asymm'; did you mean 'asym'? (known: asym, "
-     "float_zero, sym, sym_full)"},
+     "float_zero, power, sym, sym_full)"},
     {"UnknownDataName", "model: m/\neval: [{type: perplexity, data: wikitext3}]\n",
      "c.yaml:2:33: eval.0.data: unknown data 'wikitext3'; did you mean 'wikitext2'? (known: "
      "arc_challenge, arc_easy, boolq, c4, hellaswag, lab, lambada_openai, mmlu, openbookqa, pile, "
@@ -120,6 +120,16 @@ const BadConfig kBadConfigs[] = {
      "model: m/\nquant: {bits: 4, grid: float_zero, overrides: [{match: a, grid: sym}]}\n"
      "pipeline: [{type: round, scheme: hqq}]\n",
      "c.yaml:1:1: scheme 'hqq' does not take quant.grid 'sym' (known: float_zero)"},
+    {"RangePassedOver",
+     "model: m/\nquant: {bits: 4, range: mse}\n"
+     "calibration: {data: {path: t}}\n"
+     "pipeline: [{type: round, scheme: omniquant}]\n",
+     "c.yaml:1:1: scheme 'omniquant' makes its own ranges on grid 'asym' and would pass over "
+     "quant.range 'mse': leave quant.range out (or, where the scheme has it, set own_range: "
+     "false)"},
+    {"BudgetWithoutCalibration",
+     "model: m/\nquant: {budget: 3}\npipeline: [{type: round, scheme: rtn}]\n",
+     "c.yaml:1:1: quant.budget needs the section 'calibration'"},
     {"UnknownAxisInTable",
      "model: m/\naxes: [{key: seed, values: [1, 2]}]\n"
      "tables: [{rows: sead, value: cost/seconds}]\n",

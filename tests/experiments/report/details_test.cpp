@@ -46,6 +46,7 @@ RunRecord TunedRun(double add) {
     run.Array(layer + "flip_rate", {1}, {0.25 + add});
     run.Array(layer + "output_snr_db", {1}, {20 + add});
     run.Array(layer + "offset_histogram", {2}, {3, 1});
+    run.Array(layer + "budget_bits", {1}, {block == 2 ? 3.0 : 4.0});
   }
   return run;
 }
@@ -57,6 +58,7 @@ TEST(DetailsTest, AreMeansOverRunsInNaturalOrder) {
   EXPECT_EQ(details.losses[1].unit, "block_10");
   EXPECT_EQ(details.losses[0].loss.steps, (Values{0, 1, 2}));
   EXPECT_EQ(details.losses[0].loss.values, (Values{8.25, 4.25, 2.25}));
+  EXPECT_EQ(details.budget_bits, (LayerValues{{"up_proj", {{2, 3}, {10, 4}}}}));
   EXPECT_EQ(details.flip_rate, (LayerValues{{"up_proj", {{2, 0.5}, {10, 0.5}}}}));
   EXPECT_EQ(details.output_snr_db, (LayerValues{{"up_proj", {{2, 20.25}, {10, 20.25}}}}));
   EXPECT_EQ(details.offsets.at("up_proj"), (Values{12, 4}));

@@ -324,6 +324,23 @@ TEST_F(ReportTest, ManyPointsAreCutAndThatIsSaid) {
               HasSubstr(" The first 60 of 62 points of the plan are drawn; run.h5 has all."));
 }
 
+TEST(ReportBudgetTest, ATableTellsWhatGotHowManyBits) {
+  ReportData data;
+  ReportPoint& point = data.points.emplace_back();
+  point.label = "2.5 bits";
+  point.details.budget_bits = {{"down_proj", {{0, 4}, {1, 3}, {2, 4}}},
+                               {"q_proj", {{0, 2}, {1, 2}, {2, 2}}}};
+  data.points.emplace_back();  // without a budget
+  const TextTable table = ResultTables(data).back();
+  EXPECT_EQ(table.title, "Bits by layer: 2.5 bits");
+  EXPECT_EQ(table.header, (std::vector<std::string>{"layer", "2 bits", "3 bits", "4 bits", "mean",
+                                                    "block by block"}));
+  ASSERT_EQ(table.rows.size(), 2U);
+  EXPECT_EQ(table.rows[0],
+            (std::vector<std::string>{"down_proj", "0", "1", "2", "3.667", "4 3 4"}));
+  EXPECT_EQ(table.rows[1], (std::vector<std::string>{"q_proj", "3", "0", "0", "2", "2 2 2"}));
+}
+
 TEST(ReportAblationTest, ComponentsAreRankedByTheDamageOfGoingWithout) {
   const TempFolder folder;
   folder.Write("experiment.yaml",

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "rounding/scheme.h"
+
+namespace roundlab {
+
+/// NUPES (arXiv 2308.05600): a power grid (core/quant/power_grid.h) whose codes and exponent a are
+/// learned. With p the position of a weight on the grid, d = clamp(p + V, -top, top) and V any
+/// offset, so that a weight may reach every code and not two of them only,
+///   soft code = floor(d) + step(d - floor(d)),
+///   step(f) = (sigma(t (f - 1/2)) - sigma(-t/2)) / (sigma(t/2) - sigma(-t/2))
+/// decoded by sign(c) top (|c| / top)^(1/a). The step's sharpness t grows from `sharpness` to
+/// `sharpness_end` geometrically over the steps; in the end codes are round(d). V starts at 0, ln a
+/// at that of PowerQuant's search.
+///
+/// There is no public code, and the paper leaves the soft step's form open: this one is ours.
+/// Takes the grid power only. Diagnoses: exponent, offset_histogram, unconverged (part of the codes
+/// whose step is between 0.1 and 0.9).
+class Nupes : public RoundingScheme {
+ public:
+  struct Options {
+    bool tune_offset = true;
+    bool tune_exponent = true;
+    double exponent_lr_factor = 1;
+    double sharpness = 4;
+    double sharpness_end = 100;
+    void Fields(FieldVisitor& f);
+  };
+  explicit Nupes(const Options& options) : options_(options) {}
+  std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  bool StraightThrough() const override { return false; }
+  bool Tunable() const override { return options_.tune_offset || options_.tune_exponent; }
+  bool Takes(GridKind grid) const override { return grid == GridKind::kPower; }
+
+ private:
+  Options options_;
+};
+
+/// step(f) of the formula: 0 at 0, 1/2 at 1/2, 1 at 1. sharpness: a scalar tensor, > 0.
+at::Tensor SoftStep(const at::Tensor& fraction, const at::Tensor& sharpness);
+
+/// sign(x) |x|^power with a gradient to both that is finite everywhere; 0 where |x| is below 1e-6.
+/// |x| is 1 at the most, power a scalar tensor.
+at::Tensor SignedPower(const at::Tensor& x, const at::Tensor& power);
+
+}  // namespace roundlab

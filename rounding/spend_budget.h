@@ -1,0 +1,42 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "core/base/log.h"
+#include "core/metrics/run_record.h"
+#include "core/model/source.h"
+#include "rounding/quant_options.h"
+
+namespace roundlab {
+
+/// Throws Error where quant.budget leaves nothing to decide, or where even the fewest bits that it
+/// may give to each layer are too many ("quant.budget.bits: 2 can't be met: ...").
+void CheckBudget(const QuantOptions& quant, const ModelDescription& model);
+
+/// Decides the bits of the layers that quant.budget is spent on: those that are rounded and whose
+/// bits no override says. For each layer and each of the choices a score is made, which rounding
+/// to nearest on the layer's grid stands for (a uniform one for a power grid), on the range of its
+/// weights:
+///   delta_loss  sum |g (W - W^)|, see DeltaLoss; all layers are rounded to that choice at once,
+///               those with bits of their own to these     (auto-round 0.16.1, auto_scheme)
+///   fisher      1/2 sum F (W - W^)^2, F the sum over sequences of the squared gradient of the
+///               unrounded model's loss: the diagonal Fisher matrix's estimate of the loss
+///   output_snr  tr(E H E^T) / tr(W H W^T), E = W - W^, H the second moment of the layer's inputs
+///               in the unrounded model: the inverse of the output's signal to noise
+/// and AllocateBits takes those of least sum within the budget, which all rounded layers share.
+/// tokens: int64 [rows, seq]. For the scores by gradient all of the model is in memory, in float32.
+///
+/// Tells the log what got how many, and answers layers/<name>/budget_bits [1] and budget_scores
+/// [choices] of each, budget/choices, budget/bits_per_weight and budget/score. Throws what
+/// CheckBudget throws, and Diverged where a score is not finite.
+RunRecord SpendBudget(const ModelSource& source, const at::Tensor& tokens,
+                      const QuantOptions& quant, Log* log);
+
+/// Layer -> bits, from what SpendBudget answered.
+std::map<std::string, std::int64_t> SpentBits(const RunRecord& budget);
+
+}  // namespace roundlab

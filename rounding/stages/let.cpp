@@ -1,0 +1,196 @@
+#include "rounding/stages/let.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/error.h"
+#include "rounding/stages/learned_transform.h"
+#include "rounding/stages/tuning_report.h"
+#include "rounding/unit_work.h"
+
+namespace roundlab {
+namespace {
+
+constexpr double kLeastStart = 1e-5;
+constexpr double kLeastFactor = 1e-2;
+
+/// Least and largest value of each channel, [in].
+struct ChannelRange {
+  at::Tensor low;
+  at::Tensor high;
+};
+
+/// What these slots are fed when the original chain goes through the unit.
+std::vector<ChannelRange> RangesOf(const Unit& unit, const std::vector<LinearSlot*>& slots,
+                                   const at::Tensor& chain) {
+  std::vector<ChannelRange> ranges(slots.size());
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    slots[i]->on_input = [&ranges, i](const at::Tensor& x) {
+      const at::Tensor flat = x.detach().reshape({-1, x.size(-1)}).to(at::kFloat);
+      const at::Tensor low = flat.amin(0);
+      const at::Tensor high = flat.amax(0);
+      ChannelRange& range = ranges[i];
+      range.low = range.low.defined() ? at::minimum(range.low, low) : low;
+      range.high = range.high.defined() ? at::maximum(range.high, high) : high;
+    };
+  }
+  ForRows(chain, [&](const at::Tensor& rows, std::int64_t /*first*/) { unit.Forward(rows); });
+  for (LinearSlot* slot : slots) slot->on_input = {};
+  return ranges;
+}
+
+at::Tensor FirstScale(const ScaleGroup& group, const ChannelRange& range, double alpha) {
+  at::Tensor weight;
+  for (const LinearSlot* slot : group.slots) {
+    const at::Tensor largest = slot->weight.abs().amax(0);
+    weight = weight.defined() ? at::maximum(weight, largest) : largest;
+  }
+  const at::Tensor input = at::maximum(range.high.abs(), range.low.abs()).clamp_min(kLeastStart);
+  const at::Tensor scale = input.pow(alpha) / weight.clamp_min(kLeastStart).pow(1 - alpha);
+  return scale.clamp_min(kLeastFactor);  // 1e-5 at first, in the reference, and 1e-2 from then on
+}
+
+/// The groups that a unit's blocks allow; what it does not is told.
+class Groups {
+ public:
+  explicit Groups(UnitWork* work) : work_(work) {}
+
+  template <class Group>
+  void Take(bool wanted, std::vector<Group> found, std::vector<Group>* into) {
+    if (!wanted) return;
+    for (Group& group : found) {
+      if (group.obstacle.empty()) {
+        into->push_back(std::move(group));
+        continue;
+      }
+      const std::string text = NameOf(group) + ": not transformed, since " + group.obstacle;
+      work_->log().Write(text);
+      told_ += (told_.empty() ? "" : "; ") + text;
+    }
+  }
+  const std::string& told() const { return told_; }
+
+ private:
+  static std::string NameOf(const ScaleGroup& group) { return group.slots[0]->name; }
+  static std::string NameOf(const QueryKeyGroup& group) {
+    return group.query != nullptr ? group.query->name + " with k" : "q with k";
+  }
+  UnitWork* work_;
+  std::string told_;
+};
+
+}  // namespace
+
+Let::Options::Options() {
+  tune.optimizer = Optimizers().FromText("type: adamw\nlr: 0.005\nweight_decay: 0");
+  tune.schedule = Schedules().FromText("type: constant");
+  tune.steps = 2560;
+  tune.batch = 1;
+  tune.loss_scale = 1;
+  tune.sampler = SamplerKind::kCyclic;
+  tune.select = Select::kLast;
+}
+
+void Let::Options::Fields(FieldVisitor& f) {
+  f.Real("alpha", &alpha, Between(0, 1), "share of the inputs in the scales that it starts from");
+  f.Bool("scale_norms", &scale_norms, "transform what norms feed: q, k, v, an MLP's first layers");
+  f.Bool("scale_output", &scale_output, "transform the attention's output layer, folded into v");
+  f.Bool("scale_query_key", &scale_query_key, "scale q against k");
+  f.Bool("shift", &shift, "shift inputs too, where the norm or v has a bias");
+  f.Bool("clip", &clip, "learn to clip the weights' ranges beside");
+  f.Real("clip_lr_factor", &clip_lr_factor, Above(0),
+         "learning rate of the clipping, as a multiple of the others'");
+  tune.Fields(f);
+  f.Rule([this]() -> std::string {
+    return tune.unit_blocks == 1 ? "" : "unit: let is tuned block by block (known: block)";
+  });
+}
+
+StageNeeds Let::Needs(const QuantOptions& /*quant*/) const {
+  StageNeeds needs;
+  needs.tokens = true;
+  needs.original = true;
+  needs.quantized = options_.tune.inputs == UnitInputs::kQuantized;
+  needs.tunes = true;
+  needs.seed = true;
+  return needs;
+}
+
+std::int64_t Let::Steps(std::int64_t /*linears*/) const { return options_.tune.steps; }
+
+std::vector<std::string> Let::Series(const std::string& unit,
+                                     const std::vector<std::string>& /*linears*/) const {
+  return TuningSeries(unit + "_let");
+}
+
+void Let::Apply(UnitWork* work) const {
+  const Unit& unit = work->unit();
+  std::vector<ScaleGroup> inputs;
+  std::vector<QueryKeyGroup> query_keys;
+  Groups groups(work);
+  for (const auto& block : unit.blocks()) {
+    groups.Take(options_.scale_norms, NormGroups(block.get()), &inputs);
+    groups.Take(options_.scale_output, OutputGroups(block.get()), &inputs);
+    groups.Take(options_.scale_query_key, QueryKeyGroups(block.get()), &query_keys);
+  }
+  if (inputs.empty() && query_keys.empty()) {
+    throw Error("let: " + unit.name() + " has nothing that can be transformed: " + groups.told());
+  }
+  std::vector<LinearSlot*> readers;
+  for (const ScaleGroup& group : inputs) readers.push_back(group.slots[0]);
+  const std::vector<ChannelRange> ranges = RangesOf(unit, readers, work->Inputs(Chain::kOriginal));
+  TransformParameters parameters;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    TransformParameters::Input input{
+        inputs[i], FirstScale(inputs[i], ranges[i], options_.alpha), {}};
+    input.scale.requires_grad_(true);
+    if (options_.shift && input.group.shift_input) {
+      input.shift = ((ranges[i].low + ranges[i].high) / 2).requires_grad_(true);
+    }
+    parameters.inputs.push_back(std::move(input));
+  }
+  for (QueryKeyGroup& group : query_keys) {
+    const at::Tensor factor = at::ones({group.factors}, group.query->weight.options());
+    parameters.query_keys.push_back({std::move(group), factor.requires_grad_(true)});
+  }
+  LearnedTransform::Options learned;
+  learned.clip = options_.clip;
+  learned.clip_lr_factor = options_.clip_lr_factor;
+  learned.least = kLeastFactor;
+  LearnedTransform transform(
+      std::move(parameters), work->Slots(),
+      [work](const LinearSlot& slot) { return work->Spec(slot); }, learned);
+
+  const std::string name = unit.name() + "_let";
+  const Reconstruction reconstructed{name, work->Slots(),
+                                     [&](const at::Tensor& x) { return unit.Forward(x); }};
+  UnitData data;
+  data.targets = work->Targets(/*keep_inputs=*/true);
+  data.inputs = work->Inputs(options_.tune.inputs == UnitInputs::kQuantized ? Chain::kQuantized
+                                                                            : Chain::kOriginal);
+  if (!work->Slots().empty()) {  // else no loss depends on what is learned
+    const UnitResult result = TuneUnit(reconstructed, data, &transform, options_.tune,
+                                       work->Seed("tune/" + name), TuningHooks(work));
+    TellTuning(name, result, work);
+    transform.Clear();
+  }
+
+  const at::NoGradGuard no_grad;
+  for (const TransformParameters::Input& input : transform.parameters().inputs) {
+    const at::Tensor scale = input.scale.detach();
+    for (const LinearSlot* slot : input.group.slots) {
+      work->sink()->Array("layers/" + slot->name + "/let_scale", {2},
+                          {scale.min().item<double>(), scale.max().item<double>()});
+    }
+    if (input.shift.defined()) Shift(input.group, input.shift.detach());
+    Fold(input.group, scale);
+  }
+  for (const TransformParameters::QueryKey& pair : transform.parameters().query_keys) {
+    Fold(pair.group, pair.factor.detach());
+  }
+}
+
+}  // namespace roundlab

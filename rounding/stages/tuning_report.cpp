@@ -1,0 +1,32 @@
+#include "rounding/stages/tuning_report.h"
+
+#include <cstdio>
+
+namespace roundlab {
+
+TunerHooks TuningHooks(UnitWork* work) {
+  TunerHooks hooks;
+  hooks.sink = work->sink();
+  hooks.on_step = [work] { work->Step(); };
+  return hooks;
+}
+
+std::vector<std::string> TuningSeries(const std::string& unit) {
+  const std::string prefix = "tune/" + unit + "/";
+  return {prefix + "loss", prefix + "lr", prefix + "penalty", prefix + "full_loss"};
+}
+
+void TellTuning(const std::string& unit, const UnitResult& result, UnitWork* work) {
+  const std::string prefix = "units/" + unit + "/";
+  MetricSink* sink = work->sink();
+  sink->Array(prefix + "loss_before", {1}, {result.loss_before});
+  sink->Array(prefix + "loss_after", {1}, {result.loss_after});
+  sink->Array(prefix + "chosen_step", {1}, {static_cast<double>(result.chosen_step)});
+  sink->Array(prefix + "nan_events", {1}, {static_cast<double>(result.events.size())});
+  for (const std::string& event : result.events) work->log().Write(event);
+  char text[96];
+  std::snprintf(text, sizeof(text), ": loss %.6g -> %.6g", result.loss_before, result.loss_after);
+  work->log().Write(unit + text);
+}
+
+}  // namespace roundlab

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "rounding/tuner/tuner.h"
+#include "rounding/unit_work.h"
+
+namespace roundlab {
+
+/// Records to the work's sink, and counts steps as the work's.
+TunerHooks TuningHooks(UnitWork* work);
+
+/// Names of the series that TuneUnit records for a unit: tune/<unit>/loss, lr, penalty, full_loss.
+std::vector<std::string> TuningSeries(const std::string& unit);
+
+/// Records units/<unit>/loss_before, loss_after, chosen_step and nan_events, and tells the log.
+void TellTuning(const std::string& unit, const UnitResult& result, UnitWork* work);
+
+}  // namespace roundlab

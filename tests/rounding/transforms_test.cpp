@@ -1,0 +1,247 @@
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/kernels/reference.h"
+#include "core/model/families.h"
+#include "core/model/families/builtin.h"
+#include "core/model/model.h"
+#include "core/model/random_source.h"
+#include "rounding/pipeline.h"
+#include "rounding/stages/learned_transform.h"
+#include "tests/core/formats/format_files.h"
+#include "tests/support/random_tensor.h"
+#include "tests/support/tensor_matchers.h"
+
+namespace roundlab {
+namespace {
+
+using nlohmann::json;
+using testing::RandomTensor;
+using testing::TensorNear;
+
+/// A small model of a family, of random weights. The keys of all families at once.
+RandomSource Small(const std::string& family, const json& change = json::object()) {
+  json config = {{"model_type", family},
+                 {"hidden_size", 32},
+                 {"n_embd", 32},
+                 {"intermediate_size", 48},
+                 {"ffn_dim", 48},
+                 {"num_hidden_layers", 2},
+                 {"n_layer", 2},
+                 {"num_attention_heads", 4},
+                 {"n_head", 4},
+                 {"vocab_size", 50},
+                 {"n_positions", 16},
+                 {"max_position_embeddings", 16},
+                 {"head_dim", 8},
+                 {"rotary_dim", 4},
+                 {"num_local_experts", 3},
+                 {"num_experts", 3},
+                 {"num_experts_per_tok", 2},
+                 {"moe_intermediate_size", 24},
+                 {"word_embed_proj_dim", 32},
+                 {"query_pre_attn_scalar", 8}};
+  config.update(change);
+  return RandomSource(DescribeHuggingFace(config.dump(), "config.json"), "random:" + family, 1);
+}
+
+std::vector<std::string> TextFamilies() {
+  std::vector<std::string> names;
+  for (const auto& [name, describe] : BuiltinFamilies()) {
+    if (name != "gemma3") names.push_back(name);  // its config nests the text model's
+  }
+  return names;
+}
+
+at::Tensor LogitsOf(const ModelSource& source, const LanguageModel::BlockHook& hook) {
+  const at::Tensor tokens = at::arange(24, at::kLong).view({2, 12});
+  return LanguageModel(source, at::kFloat, hook).Logits(tokens);
+}
+
+at::Tensor RandomScale(std::int64_t count, unsigned seed) {
+  return (RandomTensor({count}, seed) * 0.7).exp();
+}
+
+/// Every transform that a block allows, by random numbers. Answers how many there were.
+int TransformAll(DecoderBlock* block) {
+  int folded = 0;
+  unsigned seed = 5;
+  for (const auto& groups : {NormGroups(block), OutputGroups(block), DownGroups(block)}) {
+    for (const ScaleGroup& group : groups) {
+      if (!group.obstacle.empty()) continue;
+      const std::int64_t in = group.slots[0]->weight.size(1);
+      if (group.shift_input) Shift(group, RandomTensor({in}, ++seed));
+      Fold(group, RandomScale(in, ++seed));
+      ++folded;
+    }
+  }
+  for (const QueryKeyGroup& group : QueryKeyGroups(block)) {
+    if (!group.obstacle.empty()) continue;
+    Fold(group, RandomScale(group.factors, ++seed));
+    ++folded;
+  }
+  return folded;
+}
+
+class FamilyTransformsTest : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(All, FamilyTransformsTest, ::testing::ValuesIn(TextFamilies()),
+                         [](const auto& of) { return of.param; });
+
+TEST_P(FamilyTransformsTest, LeaveTheLogits) {
+  const RandomSource source = Small(GetParam());
+  const at::Tensor before = LogitsOf(source, {});
+  int folded = 0;
+  const at::Tensor after =
+      LogitsOf(source, [&](DecoderBlock* block) { folded += TransformAll(block); });
+  const double size = before.abs().max().item<double>();
+  EXPECT_TRUE(TensorNear(after, before, 2e-4 * size, 0));
+  if (GetParam() == "olmo2") return;  // its norms are behind the branches
+  EXPECT_GT(folded, 0);
+}
+
+TEST(QueryKeyGroupsTest, SharedHeadsAndRotaryPairsShareFactors) {
+  const auto group_of = [](const std::string& family, const json& change) {
+    const auto block = Small(family, change).LoadBlock(0);
+    return QueryKeyGroups(block.get())[0];
+  };
+  const QueryKeyGroup half = group_of("llama", {{"num_key_value_heads", 2}});
+  EXPECT_EQ(half.factors, 2 * 4);
+  EXPECT_TRUE(at::equal(half.of_key,
+                        at::tensor({0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7}, at::kLong)));
+  EXPECT_TRUE(at::equal(half.of_query.narrow(0, 0, 16),
+                        at::tensor({0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3}, at::kLong)));
+  EXPECT_EQ(half.of_query.size(0), 32);
+  // gptj turns 2k with 2k + 1 and leaves the last four alone.
+  const QueryKeyGroup pair = group_of("gptj", json::object());
+  EXPECT_TRUE(
+      at::equal(pair.of_key.narrow(0, 0, 8), at::tensor({0, 0, 1, 1, 2, 3, 4, 5}, at::kLong)));
+  EXPECT_EQ(group_of("opt", json::object()).factors, 4 * 8);
+  EXPECT_EQ(group_of("qwen3", json::object()).obstacle, "q and k are normalized");
+  EXPECT_EQ(group_of("gpt2", json::object()).obstacle, "q and k are stored in one matrix");
+}
+
+/// Parameters of all groups that a block allows, at random.
+TransformParameters RandomParameters(DecoderBlock* block) {
+  TransformParameters all;
+  unsigned seed = 50;
+  for (const auto& groups : {NormGroups(block), OutputGroups(block), DownGroups(block)}) {
+    for (const ScaleGroup& group : groups) {
+      if (!group.obstacle.empty()) continue;
+      const std::int64_t in = group.slots[0]->weight.size(1);
+      TransformParameters::Input input{group, RandomScale(in, ++seed).requires_grad_(true), {}};
+      if (group.shift_input) input.shift = RandomTensor({in}, ++seed).requires_grad_(true);
+      all.inputs.push_back(std::move(input));
+    }
+  }
+  for (const QueryKeyGroup& group : QueryKeyGroups(block)) {
+    if (!group.obstacle.empty()) continue;
+    all.query_keys.push_back({group, RandomScale(group.factors, ++seed).requires_grad_(true)});
+  }
+  return all;
+}
+
+/// What runs while it is learned is what the transformed block, rounded, computes.
+TEST_P(FamilyTransformsTest, LearnedAsTheTransformedBlockRuns) {
+  const RandomSource source = Small(GetParam());
+  const auto block = source.LoadBlock(0);
+  const RopeTable rope = source.LoadEnds().Rope(12);
+  const at::Tensor hidden = RandomTensor({2, 12, 32}, 3);
+  const QuantSpec spec{3, 16, GridKind::kAsym, ScaleType::kFloat32};
+  LearnedTransform::Options options;
+  options.clip = false;
+  LearnedTransform learned(
+      RandomParameters(block.get()), block->Linears(),
+      [&](const LinearSlot&) { return std::optional<QuantSpec>(spec); }, options);
+  learned.Install(Hardness::kHard);
+  at::Tensor untransformed;
+  {
+    const c10::NoGradGuard no_grad;
+    untransformed = block->Forward(hidden, rope);
+  }
+  learned.Install(Hardness::kSoft);
+  {
+    const c10::NoGradGuard no_grad;  // attention that is differentiated takes another way
+    EXPECT_TRUE(at::equal(block->Forward(hidden, rope), untransformed));
+  }
+  learned.Clear();
+  for (const TransformParameters::Input& input : learned.parameters().inputs) {
+    if (input.shift.defined()) Shift(input.group, input.shift.detach());
+    Fold(input.group, input.scale.detach());
+  }
+  for (const TransformParameters::QueryKey& pair : learned.parameters().query_keys) {
+    Fold(pair.group, pair.factor.detach());
+  }
+  for (LinearSlot* slot : block->Linears()) {
+    const GroupLayout layout = GroupLayout::For(slot->weight.size(0), slot->weight.size(1), 16);
+    const at::Tensor groups = layout.Split(slot->weight);
+    const AffineGrid grid = MakeGrid(MinMaxRange(groups), spec);
+    slot->effective = QuantizeAffine(groups, {}, grid, layout, spec).Dequantize();
+  }
+  const at::Tensor transformed = block->Forward(hidden, rope);
+  // A weight on a tie may fall either way.
+  const at::Tensor gap = (transformed - untransformed).abs();
+  EXPECT_LT(gap.mean().item<double>(), 1e-3 * untransformed.abs().mean().item<double>());
+}
+
+TEST(LetTest, LosesLessThanNearestCodesAndLeavesTheModelTheRest) {
+  for (const std::string family : {"llama", "opt"}) {
+    SCOPED_TRACE(family);
+    const RandomSource source = Small(family);
+    PipelineInputs inputs;
+    inputs.source = &source;
+    inputs.tokens = at::randint(0, 50, {16, 12}, at::TensorOptions(at::kLong));
+    QuantOptions quant;
+    quant.spec.bits = 3;
+    quant.spec.group_size = -1;
+    Log log("", true);
+    RunRecord record;
+    const auto run = [&](const std::vector<std::string>& stages) {
+      std::vector<StageRecipe> pipeline;
+      for (const std::string& text : stages) pipeline.push_back(Stages().FromText(text));
+      record = {};
+      return QuantizeModel(inputs, quant, pipeline, &record, &log);
+    };
+    const auto error = [&](const QuantizedModel& model) {
+      const at::Tensor gap = LogitsOf(source, [&](DecoderBlock* block) { model.ApplyTo(block); }) -
+                             LogitsOf(source, {});
+      return gap.square().mean(at::kDouble).item<double>();
+    };
+    const std::string let = "type: let\nsteps: 120\nbatch: 4";
+    const std::string nearest = "type: round\nscheme: {type: rtn}";
+    const QuantizedModel learned = run({let, nearest});
+    for (const char* unit : {"units/block_0_let", "units/block_1_let"}) {
+      const std::string prefix = unit;
+      EXPECT_LT(record.arrays().at(prefix + "/loss_after").values[0],
+                record.arrays().at(prefix + "/loss_before").values[0]);
+    }
+    EXPECT_LT(error(learned), error(run({nearest})));
+    EXPECT_EQ(learned.CodesSha256(), run({let, nearest}).CodesSha256());
+  }
+}
+
+TEST(LetTest, ABlockThatAllowsNothingIsRefusedWithTheReasons) {
+  const RandomSource source = Small("gpt2");
+  PipelineInputs inputs;
+  inputs.source = &source;
+  inputs.tokens = at::zeros({2, 12}, at::kLong);
+  QuantOptions quant;
+  Log log("", true);
+  RunRecord unused;
+  const std::vector<StageRecipe> pipeline = {
+      Stages().FromText("type: let\nsteps: 1\nscale_norms: false"),
+      Stages().FromText("type: round\nscheme: {type: rtn}")};
+  EXPECT_EQ(testing::ErrorOf([&] { QuantizeModel(inputs, quant, pipeline, &unused, &log); }),
+            "let: block_0 has nothing that can be transformed: transformer.h.0.attn.c_proj: not "
+            "transformed, "
+            "since v is stored in one matrix with q and k; q with k: not transformed, since q and "
+            "k are stored in one matrix");
+}
+
+}  // namespace
+}  // namespace roundlab
