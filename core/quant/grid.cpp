@@ -17,7 +17,9 @@ AffineGrid Symmetric(const GroupRange& range, const QuantSpec& spec) {
   const double middle = static_cast<double>(std::int64_t{1} << (spec.bits - 1));
   const at::Tensor largest = at::maximum(-range.low, range.high);
   at::Tensor scale;
-  if (spec.grid == GridKind::kSym) {
+  if (spec.grid == GridKind::kSymRestricted) {
+    scale = CastScale(reference::Divided(largest, middle - 1), spec);
+  } else if (spec.grid == GridKind::kSym) {
     const at::Tensor span =
         spec.gptq_sym_quirk ? at::where(range.low < 0, 2 * largest, range.high) : 2 * largest;
     scale = CastScale(reference::Divided(span, spec.CodeMax()), spec);
@@ -60,7 +62,9 @@ GroupRange MinMaxRange(const at::Tensor& groups) {
 }
 
 AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec) {
-  if (spec.grid == GridKind::kSym || spec.grid == GridKind::kSymFull) return Symmetric(range, spec);
+  if (spec.grid != GridKind::kAsym && spec.grid != GridKind::kFloatZero) {
+    return Symmetric(range, spec);
+  }
   const auto [scale, zero] =
       reference::RangeGrid(range.low, range.high, spec.CodeMax(), TorchType(spec.scale_dtype));
   if (spec.grid == GridKind::kFloatZero) {

@@ -6,6 +6,7 @@ const EnumNames<GridKind>& GridNames() {
   static const EnumNames<GridKind> kNames = {{GridKind::kAsym, "asym"},
                                              {GridKind::kSym, "sym"},
                                              {GridKind::kSymFull, "sym_full"},
+                                             {GridKind::kSymRestricted, "sym_restricted"},
                                              {GridKind::kFloatZero, "float_zero"}};
   return kNames;
 }
@@ -22,11 +23,12 @@ void QuantSpec::Fields(FieldVisitor& f) {
   f.Int("group_size", &group_size, AtLeast(-1),
         "weights that share one scale along the input; -1 a row, 0 the whole tensor");
   EnumField grid_field(&grid, GridNames());
-  f.Value(
-      "grid", grid_field,
-      "asym: min to max with an integer zero point; sym: +-max, zero in the middle; "
-      "sym_full: the largest weight lands on the lowest code; float_zero: min to max with a real "
-      "zero point (scheme hqq)");
+  f.Value("grid", grid_field,
+          "asym: min to max with an integer zero point; sym: +-max, zero in the middle; "
+          "sym_full: the largest weight lands on the lowest code; sym_restricted: +-max on all "
+          "codes but "
+          "the lowest; float_zero: min to max with a real "
+          "zero point (scheme hqq)");
   EnumField scale_field(&scale_dtype, ScaleTypeNames());
   f.Value("scale_dtype", scale_field,
           "scales are rounded to it before weights are divided by them");

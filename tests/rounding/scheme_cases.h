@@ -45,7 +45,7 @@ inline std::string ToString(const QuantSpec& spec) {
 }
 
 inline const std::vector<GridKind> kIntegerGrids = {GridKind::kAsym, GridKind::kSym,
-                                                    GridKind::kSymFull};
+                                                    GridKind::kSymFull, GridKind::kSymRestricted};
 
 /// The grids that a scheme takes.
 inline std::vector<GridKind> GridsOf(const RoundingScheme& scheme) {
