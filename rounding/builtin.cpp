@@ -24,7 +24,9 @@
 #include "rounding/stages/lorc.h"
 #include "rounding/stages/round.h"
 #include "rounding/stages/scale_refit.h"
+#include "rounding/stages/smoothquant.h"
 #include "rounding/stages/spiq.h"
+#include "rounding/stages/teq.h"
 
 namespace roundlab {
 
@@ -74,8 +76,11 @@ StageRegistry& Stages() {
     r.Add<Lorc>("lorc", "largest singular vectors of the rounding error are added back");
     r.Add<RoundStage>("round", "weights become codes");
     r.Add<ScaleRefit>("scale_refit", "least-squares scales for the codes chosen");
+    r.Add<SmoothQuant>("smoothquant",
+                       "large input channels made smaller, folded into the norm before");
     r.Add<Spiq>("spiq",
                 "input channels scaled to one range by the norm's parameters, without data");
+    r.Add<Teq>("teq", "trained scales of input channels, folded into the norm before");
     return r;
   }();
   return registry;
