@@ -109,11 +109,12 @@ TEST_F(KeptWeightsTest, ARunsFolderSaysHowItsModelWasTurned) {
                                       "quant: {bits: 3, group_size: 16}\npipeline: [{type: round, "
                                       "scheme: rtn}, {type: activations, bits: 4}]\n");
   ASSERT_FALSE(first.empty()) << result_.err;
-  const json again = Run("again", "model: {path: " + run_ + "}\n");
+  const std::string kept = run_;
+  const json again = Run("again", "model: {path: " + kept + "}\n");
   ASSERT_FALSE(again.empty()) << result_.err;
   EXPECT_EQ(again["metrics"]["d/kl_mean"], first["metrics"]["d/kl_mean"]);
   EXPECT_GT(first["metrics"]["d/kl_mean"].get<double>(), 1e-3);
-  EXPECT_TRUE(Run("twice", "model: {path: " + run_ + ", rotate: {}}\n").empty());
+  EXPECT_TRUE(Run("twice", "model: {path: " + kept + ", rotate: {}}\n").empty());
   EXPECT_EQ(result_.code, 2);
   EXPECT_NE(result_.err.find("has quantized can't be turned"), std::string::npos) << result_.err;
 }
