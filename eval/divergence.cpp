@@ -114,8 +114,8 @@ class Comparison {
       const auto& [begin, length, scored, document] = windows_.list[batch[i]];
       const std::int64_t first = length - 1 - scored;
       LogitDivergence own;
-      AppendDivergence(original.hidden[row].narrow(0, first, scored),
-                       states.hidden[row].narrow(0, first, scored), context_.model->head(),
+      AppendDivergence({original.hidden[row].narrow(0, first, scored), context_.original->head()},
+                       {states.hidden[row].narrow(0, first, scored), context_.model->head()},
                        tokens[row].narrow(0, first + 1, scored), &own);
       const std::string place = "window " + std::to_string(batch[i]);
       const bool base_good = CheckWindow({place + " of the original", length, own.nll_base,

@@ -46,6 +46,8 @@ class Evaluator {
   virtual void Check(const ModelDescription* model, const Tokenizer* tokenizer) const = 0;
   /// Tokens that its forward passes take, about: for estimates. Throws as Check.
   virtual std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const = 0;
+  /// Whether it scores texts packed, those that begin alike sharing rows (PackedTokens).
+  virtual bool Packs() const { return false; }
   virtual std::vector<EvalResult> Evaluate(const EvalContext& context) const = 0;
 };
 

@@ -40,20 +40,22 @@ RowDivergence CompareRow(const float* p, const float* q, std::int64_t vocab, std
 
 }  // namespace
 
-void AppendDivergence(const at::Tensor& base, const at::Tensor& hidden, const LogitHead& head,
-                      const at::Tensor& targets, LogitDivergence* out, std::int64_t chunk_rows) {
-  ROUNDLAB_CHECK(base.sizes() == hidden.sizes() && base.size(0) == targets.numel(),
-                 "base and hidden must be [tokens, d] with one target a token");
+void AppendDivergence(const HeadInputs& base, const HeadInputs& other, const at::Tensor& targets,
+                      LogitDivergence* out, std::int64_t chunk_rows) {
+  const std::int64_t vocab = base.head.weight.size(0);
+  ROUNDLAB_CHECK(base.hidden.size(0) == targets.numel() &&
+                     other.hidden.size(0) == targets.numel() && other.head.weight.size(0) == vocab,
+                 "both must be [tokens, d] with one target a token, and of one vocabulary");
   const at::Tensor ids = targets.cpu().contiguous();
-  const auto logits = [&](const at::Tensor& rows, std::int64_t first, std::int64_t count) {
-    return head.Logits(rows.narrow(0, first, count).to(head.weight.device())).cpu().contiguous();
+  const auto logits = [](const HeadInputs& of, std::int64_t first, std::int64_t count) {
+    const at::Tensor rows = of.hidden.narrow(0, first, count).to(of.head.weight.device());
+    return of.head.Logits(rows).cpu().contiguous();
   };
   const auto* target = ids.const_data_ptr<std::int64_t>();
   for (std::int64_t first = 0; first < ids.numel(); first += chunk_rows) {
     const std::int64_t count = std::min(chunk_rows, ids.numel() - first);
     const at::Tensor logits_p = logits(base, first, count);
-    const at::Tensor logits_q = logits(hidden, first, count);
-    const std::int64_t vocab = head.weight.size(0);
+    const at::Tensor logits_q = logits(other, first, count);
     const auto* p = logits_p.const_data_ptr<float>();
     const auto* q = logits_q.const_data_ptr<float>();
     std::vector<RowDivergence> rows(static_cast<std::size_t>(count));

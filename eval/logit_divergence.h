@@ -17,11 +17,16 @@ struct LogitDivergence {
   std::vector<double> nll;       ///< -log q of the target
 };
 
-/// Appends a value a token. base, hidden: [tokens, d] float32, inputs of `head`;
-/// targets: int64 [tokens]. Logits are made `chunk_rows` tokens at a time; sums run in double, so
-/// that equal rows have a divergence of exactly 0.
-void AppendDivergence(const at::Tensor& base, const at::Tensor& hidden, const LogitHead& head,
-                      const at::Tensor& targets, LogitDivergence* out,
-                      std::int64_t chunk_rows = 128);
+/// Hidden states [tokens, d] float32 and the head that makes logits of them.
+struct HeadInputs {
+  at::Tensor hidden;
+  const LogitHead& head;
+};
+
+/// Appends a value a token. base, other: of one vocabulary, each with a head of its own (a turned
+/// model's differs from the original's); targets: int64 [tokens]. Logits are made `chunk_rows`
+/// tokens at a time; sums run in double, so that equal rows have a divergence of exactly 0.
+void AppendDivergence(const HeadInputs& base, const HeadInputs& other, const at::Tensor& targets,
+                      LogitDivergence* out, std::int64_t chunk_rows = 128);
 
 }  // namespace roundlab

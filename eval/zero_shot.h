@@ -49,6 +49,7 @@ class ZeroShot : public Evaluator {
   std::vector<std::string> MetricNames() const override;
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
   std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const override;
+  bool Packs() const override { return true; }
   std::vector<EvalResult> Evaluate(const EvalContext& context) const override;
 
  private:

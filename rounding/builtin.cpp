@@ -23,12 +23,17 @@
 #include "rounding/schemes/signround_v2.h"
 #include "rounding/schemes/squeezellm.h"
 #include "rounding/schemes/tesseraq.h"
+#include "rounding/stages/activations.h"
 #include "rounding/stages/awq_scale.h"
 #include "rounding/stages/bias_correction.h"
+#include "rounding/stages/kv_cache.h"
 #include "rounding/stages/let.h"
 #include "rounding/stages/lorc.h"
 #include "rounding/stages/round.h"
 #include "rounding/stages/scale_refit.h"
+#include "rounding/stages/smoothquant.h"
+#include "rounding/stages/spiq.h"
+#include "rounding/stages/teq.h"
 
 namespace roundlab {
 
@@ -76,13 +81,20 @@ RangeRegistry& RangeEstimators() {
 StageRegistry& Stages() {
   static StageRegistry registry = [] {
     StageRegistry r("stage");
+    r.Add<Activations>("activations", "what layers are fed becomes integers");
     r.Add<AwqScale>("awq_scale",
                     "input channels scaled by their activity, folded into what is before");
     r.Add<BiasCorrection>("bias_correction", "expected output errors go into biases");
     r.Add<Let>("let", "learned scales and shifts of inputs, folded into what is before");
+    r.Add<KvCache>("kv_cache", "keys and values become integers");
     r.Add<Lorc>("lorc", "largest singular vectors of the rounding error are added back");
     r.Add<RoundStage>("round", "weights become codes");
     r.Add<ScaleRefit>("scale_refit", "least-squares scales for the codes chosen");
+    r.Add<SmoothQuant>("smoothquant",
+                       "large input channels made smaller, folded into the norm before");
+    r.Add<Spiq>("spiq",
+                "input channels scaled to one range by the norm's parameters, without data");
+    r.Add<Teq>("teq", "trained scales of input channels, folded into the norm before");
     return r;
   }();
   return registry;

@@ -117,6 +117,8 @@ std::string KindName(StageKind kind) {
       return "round";
     case StageKind::kRepair:
       return "repair";
+    case StageKind::kActivations:
+      return "activations";
   }
   ROUNDLAB_CHECK(false, "a stage of no kind");
 }

@@ -57,6 +57,7 @@ class Pipeline {
       throw Error("pipeline." + std::to_string(i) + ": " + pipeline[i].type +
                   " does not run on a GPU yet (compute.device: cpu)");
     }
+    CheckStages(pipeline, in_.source->description(), quant_);
     setting_.source = in_.source;
     setting_.quant = &quant_;
     setting_.range = range_.get();
@@ -163,7 +164,7 @@ class Pipeline {
     for (std::size_t i = 0; i < stages_.size(); ++i) {
       work.last_stage = i + 1 == stages_.size();
       stages_[i]->Apply(&work);
-      if (stages_[i]->Kind() == StageKind::kTransform) work.KeepTransformed();
+      if (stages_[i]->Kind() == StageKind::kTransform) work.Transformed();
     }
     work.Finish();
     original_ = work.original();
@@ -171,6 +172,7 @@ class Pipeline {
     StoredWeights made;
     for (const auto& [name, weight] : work.weights()) made.layers[name] = weight.To(at::kCPU);
     for (const auto& [name, tensor] : work.tensors()) made.tensors[name] = tensor.cpu();
+    for (const auto& block : unit.blocks()) made.quantizers.merge(QuantizersOf(block.get()));
     store_->Save(index, made, own, original_, quantized_);
     if (Resumable() && in_.unit_kept) in_.unit_kept();
     Keep(made, index);
@@ -183,6 +185,7 @@ class Pipeline {
       if (found != made.layers.end()) model_.Add(name, found->second);
     }
     for (const auto& [name, tensor] : made.tensors) model_.AddTensor(name, tensor);
+    for (const auto& [name, quantizer] : made.quantizers) model_.AddQuantizer(name, quantizer);
   }
 
   const PipelineInputs in_;

@@ -1,37 +1,15 @@
 #include "rounding/quant_options.h"
 
 #include <algorithm>
-#include <regex>
 
 #include "core/base/error.h"
 #include "core/config/optional_field.h"
 #include "core/config/part_field.h"
 #include "core/config/value_fields.h"
+#include "rounding/layer_pattern.h"
 
 namespace roundlab {
 namespace {
-
-bool Matches(const std::string& pattern, const std::string& name) {
-  return std::regex_match(name, std::regex(pattern));
-}
-
-std::string PatternProblem(const std::string& pattern) {
-  try {
-    const std::regex compiled(pattern);
-    return "";
-  } catch (const std::regex_error& e) {
-    return "'" + pattern + "' is no regular expression: " + e.what();
-  }
-}
-
-void RequireMatch(const std::string& what, const std::string& pattern,
-                  const std::vector<std::string>& layers) {
-  for (const std::string& layer : layers) {
-    if (Matches(pattern, layer)) return;
-  }
-  throw Error(what + ": '" + pattern + "' matches no layer; the first is '" + layers.front() +
-              "', the last '" + layers.back() + "'");
-}
 
 /// quant.bits beside a budget.
 class NoBits : public ValueField {
@@ -50,7 +28,7 @@ class NoBits : public ValueField {
 const LayerOverride* FirstMatch(const std::vector<LayerOverride>& overrides,
                                 const std::string& name) {
   for (const LayerOverride& change : overrides) {
-    if (Matches(change.match, name)) return &change;
+    if (MatchesLayer(change.match, name)) return &change;
   }
   return nullptr;
 }
@@ -99,7 +77,7 @@ void QuantOptions::Fields(FieldVisitor& f) {
 
 std::optional<QuantSpec> QuantOptions::For(const std::string& name) const {
   for (const std::string& pattern : skip) {
-    if (Matches(pattern, name)) return std::nullopt;
+    if (MatchesLayer(pattern, name)) return std::nullopt;
   }
   QuantSpec own = spec;
   if (const auto found = spent.find(name); found != spent.end()) own.bits = found->second;

@@ -18,7 +18,32 @@ std::span<const std::byte> Bytes(const at::Tensor& t) {
   return {static_cast<const std::byte*>(t.const_data_ptr()), t.nbytes()};
 }
 
+std::string CacheName(std::int64_t block, const char* what) {
+  return "blocks." + std::to_string(block) + "." + what;
+}
+
+constexpr const char* kKeys = "keys";
+constexpr const char* kKeysBeforeRotary = "keys_before_rotary";
+constexpr const char* kValues = "values";
+
 }  // namespace
+
+std::map<std::string, ActivationQuantizer> QuantizersOf(DecoderBlock* block) {
+  std::map<std::string, ActivationQuantizer> found;
+  const auto add = [&](const std::string& name,
+                       const std::shared_ptr<const ActivationQuantizer>& quantizer) {
+    if (quantizer != nullptr) found[name] = quantizer->To(at::kCPU);
+  };
+  for (const LinearSlot* slot : block->Linears()) add(slot->name, slot->quantizer);
+  const CacheSlot& cache = block->cache;
+  add(CacheName(block->index, cache.before_rotary ? kKeysBeforeRotary : kKeys), cache.keys);
+  add(CacheName(block->index, kValues), cache.values);
+  return found;
+}
+
+std::vector<std::string> CacheNames(std::int64_t block) {
+  return {CacheName(block, kKeys), CacheName(block, kKeysBeforeRotary), CacheName(block, kValues)};
+}
 
 void QuantizedModel::Add(const std::string& name, QuantizedWeight weight) {
   order_.push_back(name);
@@ -28,6 +53,10 @@ void QuantizedModel::Add(const std::string& name, QuantizedWeight weight) {
 
 void QuantizedModel::AddTensor(const std::string& name, at::Tensor tensor) {
   tensors_.insert_or_assign(name, std::move(tensor));
+}
+
+void QuantizedModel::AddQuantizer(const std::string& name, ActivationQuantizer quantizer) {
+  quantizers_.insert_or_assign(name, std::move(quantizer));
 }
 
 std::string QuantizedModel::CodesSha256() const {
@@ -49,6 +78,13 @@ std::string QuantizedModel::CodesSha256() const {
     hash.Update(name + "\n");
     hash.Update(Bytes(tensor));
   }
+  for (const auto& [name, quantizer] : quantizers_) {
+    hash.Update("quantizer " + name + " " + SpecText(quantizer.spec) + "\n");
+    ActivationQuantizer all = quantizer;
+    for (const ActivationQuantizer::Part& part : all.Parts()) {
+      if (part.tensor->defined()) hash.Update(Bytes(*part.tensor));
+    }
+  }
   return hash.HexDigest();
 }
 
@@ -68,6 +104,18 @@ void QuantizedModel::ApplyTo(DecoderBlock* block) const {
     const auto found = tensors_.find(name);
     if (found != tensors_.end()) *tensor = found->second;
   };
+  const auto give = [this](const std::string& name,
+                           std::shared_ptr<const ActivationQuantizer>* quantizer) {
+    const auto found = quantizers_.find(name);
+    if (found == quantizers_.end()) return false;
+    *quantizer = std::make_shared<const ActivationQuantizer>(found->second);
+    return true;
+  };
+  if (give(CacheName(block->index, kKeys), &block->cache.keys)) block->cache.before_rotary = false;
+  if (give(CacheName(block->index, kKeysBeforeRotary), &block->cache.keys)) {
+    block->cache.before_rotary = true;
+  }
+  give(CacheName(block->index, kValues), &block->cache.values);
   for (NormSlot* norm : block->Norms()) {
     replace(norm->name + ".weight", &norm->weight);
     replace(norm->name + ".bias", &norm->bias);
@@ -75,6 +123,7 @@ void QuantizedModel::ApplyTo(DecoderBlock* block) const {
   for (LinearSlot* slot : block->Linears()) {
     replace(slot->name + ".weight", &slot->weight);
     replace(slot->name + ".bias", &slot->bias);
+    give(slot->name, &slot->quantizer);
     const auto found = layers_.find(slot->name);
     if (found == layers_.end()) continue;
     slot->weight = found->second.Dequantize();

@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "core/base/error.h"
+
 namespace roundlab {
 
 StageNeeds StageNeeds::operator|(const StageNeeds& other) const {
@@ -21,6 +23,7 @@ std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>&
   std::map<std::size_t, std::string> problems;
   std::optional<std::size_t> rounded;
   std::optional<std::size_t> transformed;
+  std::optional<std::size_t> watched;
   for (std::size_t i = 0; i < pipeline.size(); ++i) {
     if (!pipeline[i].make) continue;
     const auto stage = pipeline[i].make();
@@ -31,6 +34,9 @@ std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>&
       problems[i] = "the weights are rounded by " + by + " already: one round stage at the most";
     } else if (kind == StageKind::kTransform && rounded) {
       problems[i] = type + " transforms weights and must come before they are rounded (" + by + ")";
+    } else if (kind == StageKind::kTransform && watched) {
+      problems[i] = type + " transforms what layers are fed and must come before pipeline." +
+                    std::to_string(*watched) + ", which quantizes that";
     } else if (kind == StageKind::kRepair && !rounded) {
       problems[i] = type + " repairs what rounding did and must come after a round stage";
     } else if (transformed && stage->Needs({}).fisher) {
@@ -39,8 +45,20 @@ std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>&
     }
     if (kind == StageKind::kTransform && !transformed) transformed = i;
     if (kind == StageKind::kRound && !rounded) rounded = i;
+    if (kind == StageKind::kActivations && !watched) watched = i;
   }
   return problems;
+}
+
+void CheckStages(const std::vector<StageRecipe>& pipeline, const ModelDescription& model,
+                 const QuantOptions& quant) {
+  for (std::size_t i = 0; i < pipeline.size(); ++i) {
+    try {
+      if (pipeline[i].make) pipeline[i].make()->Check(model, quant);
+    } catch (const Error& e) {
+      throw Error("pipeline." + std::to_string(i) + ": " + e.what());
+    }
+  }
 }
 
 StageNeeds NeedsOf(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant) {

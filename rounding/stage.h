@@ -13,12 +13,14 @@
 namespace roundlab {
 
 class UnitWork;
+struct TuneOptions;
 
 /// What a stage does to a unit, which decides where it may stand in a pipeline.
 enum class StageKind {
-  kTransform,  ///< changes weights and norms, leaves the unit's function: before rounding
-  kRound,      ///< weights become codes: once
-  kRepair,     ///< mends what rounding did: after it
+  kTransform,    ///< changes weights and norms, leaves the unit's function: before rounding
+  kRound,        ///< weights become codes: once
+  kRepair,       ///< mends what rounding did: after it
+  kActivations,  ///< puts quantizers on inputs of layers, keys and values: after transforms
 };
 
 /// What a stage needs of a run. The pipeline serves the union of all stages' needs.
@@ -51,21 +53,33 @@ class Stage {
                                           const std::vector<std::string>& /*linears*/) const {
     return {};
   }
+  /// How it takes optimizer steps; null where it takes none.
+  virtual const TuneOptions* Tuning() const { return nullptr; }
   /// Whether units may be on a GPU.
   virtual bool AnyDevice() const { return false; }
+  /// Whether what it makes of a token depends on other tokens of its text, besides those before it
+  /// that attention sees: then texts can't be scored packed.
+  virtual bool SpansTokens() const { return false; }
+  /// Throws Error for options that do not fit this model.
+  virtual void Check(const ModelDescription& /*model*/, const QuantOptions& /*quant*/) const {}
   virtual void Apply(UnitWork* work) const = 0;
 };
 
 using StageRegistry = Registry<Stage>;
 using StageRecipe = Recipe<Stage>;
 
-/// round; the transforms awq_scale and let; the repairs bias_correction, lorc and scale_refit.
+/// round; activations and kv_cache; the transforms awq_scale, let, smoothquant, spiq and teq; the
+/// repairs bias_correction, lorc and scale_refit.
 StageRegistry& Stages();
 
 /// What is wrong with the order of a pipeline's stages, by place; only recipes that can be made are
 /// looked at. A stage that needs the Fisher information of the weights can't follow one that
 /// changes them.
 std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>& pipeline);
+
+/// Throws Error, beginning with "pipeline.2: ", for the first stage that does not fit the model.
+void CheckStages(const std::vector<StageRecipe>& pipeline, const ModelDescription& model,
+                 const QuantOptions& quant);
 
 /// The union of all stages' needs, those of a stage that draws or tunes included, and the tokens
 /// that a budget of bits is spent by.

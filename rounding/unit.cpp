@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/diverged.h"
 #include "core/base/interrupt.h"
@@ -61,17 +62,28 @@ std::vector<LinearSlot*> Unit::Slots() const {
 }
 
 void Unit::WithOriginalWeights(const std::function<void()>& work) const {
-  std::vector<std::pair<at::Tensor, at::Tensor>> chosen;
+  struct Chosen {
+    at::Tensor weight;
+    at::Tensor bias;
+    std::shared_ptr<const ActivationQuantizer> quantizer;
+  };
+  std::vector<Chosen> chosen;
+  std::vector<CacheSlot> caches;
   for (LinearSlot* slot : Slots()) {
-    chosen.emplace_back(std::move(slot->effective), std::move(slot->effective_bias));
-    slot->effective.reset();
-    slot->effective_bias.reset();
+    chosen.push_back({std::exchange(slot->effective, {}), std::exchange(slot->effective_bias, {}),
+                      std::exchange(slot->quantizer, nullptr)});
   }
+  for (const auto& block : blocks_) caches.push_back(std::exchange(block->cache, {}));
   work();
   std::size_t i = 0;
   for (LinearSlot* slot : Slots()) {
-    std::tie(slot->effective, slot->effective_bias) = std::move(chosen[i++]);
+    Chosen& own = chosen[i++];
+    slot->effective = std::move(own.weight);
+    slot->effective_bias = std::move(own.bias);
+    slot->quantizer = std::move(own.quantizer);
   }
+  i = 0;
+  for (const auto& block : blocks_) block->cache = std::move(caches[i++]);
 }
 
 void Unit::Advance(const at::Tensor& chain, const std::string& what) const {
@@ -108,7 +120,9 @@ std::vector<at::Tensor> Unit::CaptureAllInputs(const at::Tensor& rows) const {
   const std::vector<LinearSlot*> slots = Slots();
   std::vector<at::Tensor> seen(slots.size());
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    slots[i]->on_input = [&seen, i](const at::Tensor& x) { seen[i] = x.detach(); };
+    slots[i]->on_input = [&seen, &slots, i](const at::Tensor& x) {
+      seen[i] = slots[i]->Quantized(x).detach();
+    };
   }
   Forward(rows);
   for (LinearSlot* slot : slots) slot->on_input = {};

@@ -35,7 +35,8 @@ class Unit {
   std::vector<LinearSlot*> Slots() const;
   const std::vector<std::unique_ptr<DecoderBlock>>& blocks() const { return blocks_; }
 
-  /// Runs `work` with the original weights in all slots, then puts the chosen ones back.
+  /// Runs `work` with the original weights in all slots and without quantizers of activations, then
+  /// puts the chosen ones back.
   void WithOriginalWeights(const std::function<void()>& work) const;
 
   /// chain [rows, seq, hidden] <- Forward(chain), a few rows at a time, in the same memory. May
@@ -43,10 +44,11 @@ class Unit {
   /// output is not finite.
   void Advance(const at::Tensor& chain, const std::string& what) const;
 
-  /// What `slot` is fed when the unit runs over `chain`: [rows, seq, in]. Runs no further than it.
+  /// What `slot` is fed when the unit runs over `chain`, for LinearSlot::Multiply: [rows, seq, in].
+  /// Runs no further than it.
   at::Tensor CaptureInputs(const at::Tensor& chain, LinearSlot* slot) const;
 
-  /// The same for all slots at once, over a few rows.
+  /// What each slot's weight multiplies, over a few rows.
   std::vector<at::Tensor> CaptureAllInputs(const at::Tensor& rows) const;
 
  private:

@@ -116,8 +116,8 @@ void UnitWork::Pass(const std::map<Key, LinearSlot*>& wanted, Chain chain) {
                            const std::function<void(const Key&, const at::Tensor&)>& see) {
     reached = 0;
     for (const auto& [key, slot] : wanted) {
-      slot->on_input = [&, key = key](const at::Tensor& x) {
-        see(key, x);
+      slot->on_input = [&, key = key, slot = slot](const at::Tensor& x) {
+        see(key, slot->Quantized(x));
         if (++reached == wanted.size()) throw ForwardReached();
       };
     }
@@ -167,8 +167,12 @@ void UnitWork::KeepInstalled(LinearSlot* slot, QuantizedWeight weight) {
   weights_.insert_or_assign(slot->name, std::move(weight));
 }
 
-void UnitWork::KeepTransformed() {
+void UnitWork::Transformed() {
   statistics_.clear();
+  transformed_ = true;
+}
+
+void UnitWork::KeepTransformed() {
   const auto keep = [this](const std::string& name, const at::Tensor& tensor) {
     if (tensor.defined()) tensors_[name] = tensor.contiguous();
   };
@@ -179,7 +183,7 @@ void UnitWork::KeepTransformed() {
     }
     for (LinearSlot* slot : block->Linears()) {
       keep(slot->name + ".bias", slot->bias);
-      if (!setting_.quant->For(slot->name)) keep(slot->name + ".weight", slot->weight);
+      if (weights_.count(slot->name) == 0) keep(slot->name + ".weight", slot->weight);
     }
   }
 }
@@ -190,6 +194,7 @@ void UnitWork::Changed(const LinearSlot& slot) {
 }
 
 void UnitWork::Finish() {
+  if (transformed_) KeepTransformed();
   if (original_.defined() && !targets_.defined()) Targets();
   if (quantized_.defined() && !advanced_) unit_.Advance(quantized_, "the quantized model");
 }

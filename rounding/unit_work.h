@@ -77,9 +77,9 @@ class UnitWork {
   void KeepInstalled(LinearSlot* slot, QuantizedWeight weight);
   /// Made so far, by layer.
   std::map<std::string, QuantizedWeight>& weights() { return weights_; }
-  /// After a transform: what is known of inputs no longer holds, and all norms, biases and
-  /// weights of skipped layers are kept as tensors of the model.
-  void KeepTransformed();
+  /// After a transform: what is known of inputs no longer holds, and in the end all norms, biases
+  /// and weights of layers that are not rounded are kept as tensors of the model.
+  void Transformed();
   /// Changed tensors of the unit, see QuantizedModel::AddTensor.
   std::map<std::string, at::Tensor>& tensors() { return tensors_; }
   /// What is known of inputs behind `slot` no longer holds.
@@ -97,6 +97,7 @@ class UnitWork {
  private:
   using Key = std::pair<std::size_t, std::size_t>;  // block of the unit, its input
   Key KeyOf(const LinearSlot& slot) const { return keys_.at(&slot); }
+  void KeepTransformed();
   void Pass(const std::map<Key, LinearSlot*>& wanted, Chain chain);
 
   const WorkSetting& setting_;
@@ -105,6 +106,7 @@ class UnitWork {
   at::Tensor quantized_;
   at::Tensor targets_;
   bool advanced_ = false;
+  bool transformed_ = false;
   MetricSink* sink_;
   std::vector<LinearSlot*> slots_;
   std::map<const LinearSlot*, Key> keys_;

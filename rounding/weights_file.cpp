@@ -12,9 +12,11 @@
 namespace roundlab {
 namespace {
 
-constexpr const char* kSpec = "spec ";      // in front of a layer's name in the metadata
-constexpr const char* kTensor = "tensor ";  // in front of a changed tensor's name
-constexpr const char* kAbout = "about ";    // in front of a key of StoredWeights::about
+constexpr const char* kSpec = "spec ";            // in front of a layer's name in the metadata
+constexpr const char* kTensor = "tensor ";        // in front of a changed tensor's name
+constexpr const char* kQuantizer = "quantizer ";  // in front of a quantizer's name
+constexpr const char* kParts = ".activations.";   // between its name and those of its parts
+constexpr const char* kAbout = "about ";          // in front of a key of StoredWeights::about
 
 ElementType StoredType(at::ScalarType type) {
   if (type == at::kByte) return ElementType::kU8;
@@ -121,6 +123,31 @@ std::map<std::string, std::string> AboutOf(const SafetensorsFile& file) {
   return about;
 }
 
+TensorToWrite Written(const std::string& name, const at::Tensor& t) {
+  ROUNDLAB_CHECK(t.is_contiguous() && t.scalar_type() == at::kFloat, "float32");
+  return {name,
+          ElementType::kF32,
+          t.sizes().vec(),
+          {static_cast<const std::byte*>(t.const_data_ptr()), t.nbytes()}};
+}
+
+ActivationQuantizer ReadQuantizer(const SafetensorsFile& file, const std::string& name,
+                                  const std::string& text, const std::string& place) {
+  ActivationQuantizer quantizer;
+  quantizer.spec = ReadActivationSpec(text, place);
+  for (const ActivationQuantizer::Part& part : quantizer.Parts()) {
+    const TensorView* view = file.Find(name + kParts + part.name);
+    if (view != nullptr) *part.tensor = ReadPart(*view, at::kFloat);
+  }
+  const at::Tensor& scale = quantizer.scale;
+  const at::Tensor& zero = quantizer.zero;
+  if (scale.defined() != zero.defined() ||
+      (scale.defined() && (scale.dim() != 2 || scale.sizes() != zero.sizes()))) {
+    throw Error(place + ": scale and zero point of its range do not fit together");
+  }
+  return quantizer;
+}
+
 }  // namespace
 
 void SaveWeights(const std::string& path, const StoredWeights& weights) {
@@ -128,12 +155,16 @@ void SaveWeights(const std::string& path, const StoredWeights& weights) {
   std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : weights.about) metadata[kAbout + key] = text;
   for (const auto& [name, tensor] : weights.tensors) {
-    ROUNDLAB_CHECK(tensor.is_contiguous() && tensor.scalar_type() == at::kFloat, "float32");
     metadata[kTensor + name] = "float32";
-    tensors.push_back({name,
-                       ElementType::kF32,
-                       tensor.sizes().vec(),
-                       {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
+    tensors.push_back(Written(name, tensor));
+  }
+  for (const auto& [name, quantizer] : weights.quantizers) {
+    metadata[kQuantizer + name] = SpecText(quantizer.spec);
+    ActivationQuantizer all = quantizer;
+    for (const ActivationQuantizer::Part& part : all.Parts()) {
+      if (part.tensor->defined())
+        tensors.push_back(Written(name + kParts + part.name, *part.tensor));
+    }
   }
   for (const auto& [name, weight] : weights.layers) {
     metadata[kSpec + name] = SpecText(weight.spec);
@@ -165,6 +196,11 @@ StoredWeights LoadWeights(const std::string& path) {
       const TensorView* view = file.Find(name);
       if (view == nullptr) throw Error(path + ": tensor '" + name + "' is missing");
       stored.tensors[name] = ReadPart(*view, at::kFloat);
+    }
+    if (key.starts_with(kQuantizer)) {
+      const std::string name = key.substr(std::strlen(kQuantizer));
+      const std::string place = path + ": quantizer '" + name + "'";
+      stored.quantizers[name] = ReadQuantizer(file, name, text, place);
     }
     if (!key.starts_with(kSpec)) continue;
     const std::string name = key.substr(std::strlen(kSpec));

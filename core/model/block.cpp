@@ -6,11 +6,31 @@
 
 #include "core/base/error.h"
 #include "core/kernels/ops.h"
+#include "core/quant/activation_quantizer.h"
+#include "core/quant/incoherence.h"
 
 namespace roundlab {
+namespace {
+
+void Move(const at::Device& device, std::shared_ptr<const ActivationQuantizer>* quantizer) {
+  if (*quantizer == nullptr || (*quantizer)->Dynamic()) return;
+  *quantizer = std::make_shared<const ActivationQuantizer>((*quantizer)->To(device));
+}
+
+}  // namespace
 
 at::Tensor LinearSlot::Forward(const at::Tensor& x) const {
-  if (on_input) on_input(x);
+  const at::Tensor turned = signs.defined() ? Mixed(x * signs.to(x.scalar_type())) : x;
+  if (on_input) on_input(turned);
+  return Multiply(turned);
+}
+
+at::Tensor LinearSlot::Quantized(const at::Tensor& turned) const {
+  return quantizer == nullptr ? turned : quantizer->Apply(turned);
+}
+
+at::Tensor LinearSlot::Multiply(const at::Tensor& turned) const {
+  const at::Tensor x = Quantized(turned);
   const at::Tensor w = Current().to(x.scalar_type());
   const at::Tensor& b = effective_bias.defined() ? effective_bias : bias;
   return at::linear(x, w, b.defined() ? b.to(x.scalar_type()) : b);
@@ -56,11 +76,15 @@ void NormSlot::To(const at::Device& device) {
 
 void DecoderBlock::To(const at::Device& device) {
   for (LinearSlot& slot : slots_) {
-    for (at::Tensor* t : {&slot.weight, &slot.bias, &slot.effective, &slot.effective_bias}) {
+    for (at::Tensor* t :
+         {&slot.weight, &slot.bias, &slot.effective, &slot.effective_bias, &slot.signs}) {
       if (t->defined()) *t = t->to(device);
     }
+    Move(device, &slot.quantizer);
   }
   for (NormSlot& norm : norms_) norm.To(device);
+  Move(device, &cache.keys);
+  Move(device, &cache.values);
   if (router.defined()) router = router.to(device);
 }
 
@@ -131,8 +155,23 @@ at::Tensor DecoderBlock::Forward(const at::Tensor& hidden, const RopeTable& rope
   return Run(hidden, rope, nullptr);
 }
 
+/// Texts that begin alike share rows of packed tokens, so that a row can have but one value.
+void DecoderBlock::CheckPackable() const {
+  const auto check = [](const std::string& what,
+                        const std::shared_ptr<const ActivationQuantizer>& quantizer) {
+    if (quantizer == nullptr || !quantizer->SpansTokens()) return;
+    throw Error(what + " are quantized per " + EnumName(quantizer->spec.per, RangePerNames()) +
+                " with ranges of each text: texts can't be scored packed then (use per token or "
+                "group, or static ranges)");
+  };
+  for (const LinearSlot& slot : slots_) check("inputs of " + slot.name, slot.quantizer);
+  check("keys of block " + std::to_string(index), cache.keys);
+  check("values of block " + std::to_string(index), cache.values);
+}
+
 at::Tensor DecoderBlock::ForwardPacked(const at::Tensor& hidden, const RopeTable& rope,
                                        const Segments& segments) const {
+  CheckPackable();
   return Run(hidden, rope, &segments);
 }
 

@@ -14,22 +14,39 @@
 
 namespace roundlab {
 
+struct ActivationQuantizer;
+
 /// One linear layer, seen by the code that rounds it. The block runs with `effective` where it is
-/// defined and with `weight` otherwise; `weight` never changes.
+/// defined and with `weight` otherwise; `weight` never changes but by transforms.
 struct LinearSlot {
   std::string name;           ///< Hugging Face name without ".weight": "model.layers.0.mlp.up_proj"
   at::Tensor weight;          ///< [out, in] float32; of a Conv1D the transpose of what is stored
   at::Tensor bias;            ///< [out] float32 or undefined
   at::Tensor effective;       ///< [out, in] or undefined; may require grad
   at::Tensor effective_bias;  ///< [out] float32 or undefined: takes the place of bias
-  std::function<void(const at::Tensor&)> on_input;  ///< sees each input [..., in] where set
-  /// Slots of a block with the same number see the same tensor.
-  std::size_t input = 0;
+  at::Tensor signs;           ///< [in] +-1 or undefined: the weight multiplies Mixed(signs x)
+  std::function<void(const at::Tensor&)> on_input;  ///< sees each input [..., in] where set, turned
+  std::shared_ptr<const ActivationQuantizer> quantizer;  ///< of that input; may be null
+  std::size_t input = 0;  ///< slots of a block with the same number see the same tensor
   LinearRole role = LinearRole::kUp;
   std::int64_t expert = -1;  ///< of a mixture: it sees [rows, in], of the tokens sent to it
 
   const at::Tensor& Current() const { return effective.defined() ? effective : weight; }
-  at::Tensor Forward(const at::Tensor& x) const;
+  at::Tensor Forward(const at::Tensor& x) const;  ///< x [..., in] -> [..., out] of its dtype
+  /// The same of an input that on_input has seen, and what the weight multiplies of it.
+  at::Tensor Multiply(const at::Tensor& turned) const;
+  at::Tensor Quantized(const at::Tensor& turned) const;
+};
+
+/// What a block does to its keys and values [batch, tokens, kv_heads, head_dim] before they are
+/// kept in the cache, hence before a token's own query sees them.
+struct CacheSlot {
+  std::shared_ptr<const ActivationQuantizer> keys;    ///< may be null
+  std::shared_ptr<const ActivationQuantizer> values;  ///< may be null
+  bool before_rotary = false;                         ///< keys are quantized before rotary
+  bool turned = false;  ///< queries and keys are turned (Mixed) after rotary: products stay
+  /// Sees both where set, as the quantizers would get them.
+  std::function<void(const at::Tensor& keys, const at::Tensor& values)> on_cache;
 };
 
 /// A norm of a block, seen by transforms that fold factors into it.
@@ -53,7 +70,7 @@ class DecoderBlock {
   /// Differentiable in the slots' `effective`, and in `hidden` where that requires grad.
   at::Tensor Forward(const at::Tensor& hidden, const RopeTable& rope) const;
   /// The same for packed tokens: hidden [1, rows, hidden], rope of each row's own position. No
-  /// gradient.
+  /// gradient. Throws Error where a quantizer's ranges span the tokens of a text.
   at::Tensor ForwardPacked(const at::Tensor& hidden, const RopeTable& rope,
                            const std::vector<Segment>& segments) const;
 
@@ -67,6 +84,7 @@ class DecoderBlock {
   NormSlot& Norm(NormPlace place);
 
   std::int64_t index = 0;  ///< place in the model
+  CacheSlot cache;
   /// [experts, hidden] float32 where the MLP has experts. A factor that is folded into the norm
   /// before the MLP must be taken out here too.
   at::Tensor router;
@@ -80,6 +98,7 @@ class DecoderBlock {
   at::Tensor Run(const at::Tensor& hidden, const RopeTable& rope, const Segments* segments) const;
   Heads Project(const at::Tensor& x) const;
   at::Tensor Rotate(const at::Tensor& x, const RopeTable& rope) const;
+  void CheckPackable() const;
   at::Tensor Attention(const at::Tensor& x, const RopeTable& rope, const Segments* segments) const;
   at::Tensor Mlp(const at::Tensor& x) const;
   at::Tensor DenseMlp(const at::Tensor& x, std::int64_t expert) const;

@@ -3,6 +3,8 @@
 #include "core/base/error.h"
 #include "core/kernels/ops.h"
 #include "core/model/block.h"
+#include "core/quant/activation_quantizer.h"
+#include "core/quant/incoherence.h"
 
 namespace roundlab {
 
@@ -73,15 +75,27 @@ at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
   };
   at::Tensor q = normed(NormPlace::kQuery, heads.q);
   at::Tensor k = normed(NormPlace::kKey, heads.k);
+  at::Tensor v = heads.v;
+  const auto keep = [&] {
+    if (cache.on_cache) cache.on_cache(k, v);
+    if (cache.keys != nullptr) k = cache.keys->Apply(k);
+    if (cache.values != nullptr) v = cache.values->Apply(v);
+  };
+  if (cache.before_rotary) keep();
   if (a.rotary != RotaryStyle::kNone) {
     q = Rotate(q, rope);
     k = Rotate(k, rope);
   }
+  if (cache.turned) {
+    q = Mixed(q);
+    k = Mixed(k);
+  }
+  if (!cache.before_rotary) keep();
   at::Tensor mixed;
   if (segments == nullptr) {
-    mixed = CausalAttention(q, k, heads.v, mixing_);
+    mixed = CausalAttention(q, k, v, mixing_);
   } else {
-    mixed = PackedAttention(q.squeeze(0), k.squeeze(0), heads.v.squeeze(0), *segments, mixing_);
+    mixed = PackedAttention(q.squeeze(0), k.squeeze(0), v.squeeze(0), *segments, mixing_);
   }
   return Role(LinearRole::kAttentionOutput)
       .Forward(mixed.reshape({x.size(0), x.size(1), a.heads * a.head_dim}));

@@ -17,7 +17,9 @@ AffineGrid Symmetric(const GroupRange& range, const QuantSpec& spec) {
   const double middle = static_cast<double>(std::int64_t{1} << (spec.bits - 1));
   const at::Tensor largest = at::maximum(-range.low, range.high);
   at::Tensor scale;
-  if (spec.grid == GridKind::kSym) {
+  if (spec.grid == GridKind::kSymRestricted) {
+    scale = CastScale(reference::Divided(largest, middle - 1), spec);
+  } else if (spec.grid == GridKind::kSym) {
     const at::Tensor span =
         spec.gptq_sym_quirk ? at::where(range.low < 0, 2 * largest, range.high) : 2 * largest;
     scale = CastScale(reference::Divided(span, spec.CodeMax()), spec);

@@ -33,6 +33,9 @@ at::ScalarType TorchType(ScaleType type);
 ///   sym       scale = 2 m / Q, zero = 2^(bits-1)                        (IST-DASLab/gptq quant.py)
 ///   sym_full  scale = m / 2^(bits-1), negative unless -low is the larger, zero = 2^(bits-1): the
 ///             weight of largest magnitude lands on code 0          (auto-round int_sym, ggml Q4_0)
+///   sym_restricted  scale = m / (2^(bits-1) - 1), zero = 2^(bits-1): the weight of largest
+///   magnitude
+///             lands on the last code but one from its end  (LLM-QAT, mit-han-lab/smoothquant)
 ///   float_zero  as asym, zero = -low / scale, rounded to scale_dtype and to no integer: a code is
 ///             round(w / scale + zero), clamped
 ///   power     scale = m / (2^(bits-1) - 1), zero = 2^(bits-1), see core/quant/power_grid.h

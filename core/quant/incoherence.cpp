@@ -35,6 +35,7 @@ at::Tensor ColumnFactors(const IncoherentBasis& basis, const at::Tensor& like) {
 at::Tensor Mixed(const at::Tensor& x) {
   const std::int64_t n = x.size(-1);
   ROUNDLAB_CHECK(n > 0 && x.is_floating_point(), "real numbers to mix");
+  if (x.element_size() < 4) return Mixed(x.to(at::kFloat)).to(x.scalar_type());
   const std::int64_t power = n & -n;
   const std::int64_t odd = n / power;
   at::Tensor y = x.reshape({-1, odd, power});

@@ -6,7 +6,8 @@
 
 namespace roundlab {
 
-/// T x along the last dimension of x, in its dtype. T is orthonormal and symmetric, hence its own
+/// T x along the last dimension of x, in its dtype (sums of 16 bits in float32).
+/// T is orthonormal and symmetric, hence its own
 /// inverse, and its entries are of like size, at most sqrt(2 / n): with n = 2^k m, m odd,
 ///   T = F (x) H / sqrt(n),   F_ij = cos(2 pi i j / m) + sin(2 pi i j / m), H Sylvester's Hadamard
 /// matrix of 2^k; F is Hartley's matrix (1 for m = 1). With random signs before it, T spreads what

@@ -6,6 +6,7 @@ const EnumNames<GridKind>& GridNames() {
   static const EnumNames<GridKind> kNames = {{GridKind::kAsym, "asym"},
                                              {GridKind::kSym, "sym"},
                                              {GridKind::kSymFull, "sym_full"},
+                                             {GridKind::kSymRestricted, "sym_restricted"},
                                              {GridKind::kFloatZero, "float_zero"},
                                              {GridKind::kPower, "power"}};
   return kNames;
@@ -30,9 +31,9 @@ void QuantSpec::FieldsButBits(FieldVisitor& f) {
   f.Value(
       "grid", grid_field,
       "asym: min to max with an integer zero point; sym: +-max, zero in the middle; "
-      "sym_full: the largest weight lands on the lowest code; float_zero: min to max with a real "
-      "zero point (scheme hqq); power: codes of sign(w)|w|^a, a an exponent of the layer (schemes "
-      "powerquant, nupes)");
+      "sym_full: the largest weight lands on the lowest code; sym_restricted: +-max on all codes "
+      "but the lowest; float_zero: min to max with a real zero point (scheme hqq); power: codes of "
+      "sign(w)|w|^a, a an exponent of the layer (schemes powerquant, nupes)");
   EnumField scale_field(&scale_dtype, ScaleTypeNames());
   f.Value("scale_dtype", scale_field,
           "scales are rounded to it before weights are divided by them");

@@ -7,7 +7,7 @@
 namespace roundlab {
 
 /// How codes stand for values, see MakeGrid.
-enum class GridKind { kAsym, kSym, kSymFull, kFloatZero, kPower };
+enum class GridKind { kAsym, kSym, kSymFull, kSymRestricted, kFloatZero, kPower };
 /// What scales are rounded to where the references cast.
 enum class ScaleType { kFloat32, kFloat16, kBFloat16 };
 

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/base/folders.h"
 #include "core/base/suggest.h"
 #include "rounding/stages/round.h"
+#include "rounding/tuner/tune_options.h"
 
 namespace roundlab {
 namespace {
@@ -61,6 +63,16 @@ Work LinearSteps(const ModelDescription& m, double tokens) {
   return 2 * ForwardLinears(m, tokens) + MoveWeights(m);
 }
 
+/// How the run's stages take steps, those that do.
+std::vector<TuneOptions> TuningOf(const RunConfig& run) {
+  std::vector<TuneOptions> all;
+  for (const StageRecipe& recipe : run.pipeline) {
+    const auto stage = recipe.make();
+    if (const TuneOptions* tune = stage->Tuning()) all.push_back(*tune);
+  }
+  return all;
+}
+
 Work TuneWork(const RunConfig& run, const ModelDescription& m) {
   if (run.pipeline.empty()) return {};
   const auto layers = static_cast<double>(m.layers);
@@ -79,18 +91,22 @@ Work TuneWork(const RunConfig& run, const ModelDescription& m) {
     const double passes = 1 + (needs.original ? 1 : 0) + (needs.quantized ? 1 : 0);
     return layers * passes * pass + once;
   }
-  const TuneOptions tune = RoundOptionsOf(run.pipeline)->tune;
-  const auto steps = static_cast<double>(tune.steps);
-  if (tune.unit_blocks == 0) {
-    // Each of the seven layers: inputs of both chains are captured by a pass each, then it runs
-    // alone.
-    const Work alone = samples / batch * ForwardLinears(m, batch * seqlen);
-    const Work steps_alone = steps * LinearSteps(m, batch * seqlen);
-    return layers * (steps_alone + 16 * pass + 3 * alone) + once;
+  Work sum = once;
+  for (const TuneOptions& tune : TuningOf(run)) {
+    const auto steps = static_cast<double>(tune.steps);
+    if (tune.unit_blocks == 0) {
+      // Each of the seven layers: inputs of both chains are captured by a pass each, then it runs
+      // alone.
+      const Work alone = samples / batch * ForwardLinears(m, batch * seqlen);
+      const Work steps_alone = steps * LinearSteps(m, batch * seqlen);
+      sum = sum + layers * (steps_alone + 16 * pass + 3 * alone);
+      continue;
+    }
+    const Work step = StepWork(m, batch * seqlen, seqlen);
+    const double described = std::min(samples, static_cast<double>(kSampleRows)) * seqlen;
+    sum = sum + layers * (steps * step + 3 * pass + 3 * ForwardBlock(m, described, seqlen));
   }
-  const Work step = StepWork(m, batch * seqlen, seqlen);
-  const double described = std::min(samples, static_cast<double>(kSampleRows)) * seqlen;
-  return layers * (steps * step + 3 * pass + 3 * ForwardBlock(m, described, seqlen)) + once;
+  return sum;
 }
 
 Work EvaluateWork(const ModelDescription& m, double tokens) {
@@ -107,18 +123,20 @@ Work EvaluateWork(const ModelDescription& m, double tokens) {
 /// those of the widest layer (of a 7B model, down_proj: over 100 GB). Inputs of both chains and a
 /// copy while the parts of one are joined, or inputs of both and targets.
 double CapturedBytes(const RunConfig& run, const ModelDescription& m, double bytes_per_value) {
-  if (!run.Needs().tunes) return 0;
-  const TuneOptions tune = RoundOptionsOf(run.pipeline)->tune;
-  if (tune.unit_blocks != 0) return 0;
-  const auto tokens = static_cast<double>(run.calibration->samples * run.calibration->seqlen);
-  const double chains = tune.inputs == UnitInputs::kQuantized ? 2 : 1;
-  double widest = 0;
-  for (const auto& shape : m.LinearShapes(0)) {
-    const auto out = static_cast<double>(shape[0]);
-    const auto in = static_cast<double>(shape[1]);
-    widest = std::max(widest, chains * in + std::max(in, out));
+  double most = 0;
+  for (const TuneOptions& tune : TuningOf(run)) {
+    if (tune.unit_blocks != 0) continue;
+    const auto tokens = static_cast<double>(run.calibration->samples * run.calibration->seqlen);
+    const double chains = tune.inputs == UnitInputs::kQuantized ? 2 : 1;
+    double widest = 0;
+    for (const auto& shape : m.LinearShapes(0)) {
+      const auto out = static_cast<double>(shape[0]);
+      const auto in = static_cast<double>(shape[1]);
+      widest = std::max(widest, chains * in + std::max(in, out));
+    }
+    most = std::max(most, tokens * widest * bytes_per_value);
   }
-  return tokens * widest * bytes_per_value;
+  return most;
 }
 
 /// What tuning and evaluation hold adds up: memory that one frees is kept, and seldom fits what the
@@ -186,11 +204,16 @@ RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t
   return cost;
 }
 
+bool RoundingTunes(const RunConfig& run) {
+  const auto round = RoundOptionsOf(run.pipeline);
+  return round && round->scheme.make()->Tunable();
+}
+
 std::int64_t StepRows(const RunConfig& run) {
   constexpr std::int64_t kMeasuredRows = 8;  // that a pass without gradients takes
-  const auto round = RoundOptionsOf(run.pipeline);
-  const std::int64_t batch = round && run.Needs().tunes ? round->tune.batch : kMeasuredRows;
-  return std::min(run.calibration->samples, batch);
+  std::int64_t batch = 0;
+  for (const TuneOptions& tune : TuningOf(run)) batch = std::max(batch, tune.batch);
+  return std::min(run.calibration->samples, batch > 0 ? batch : kMeasuredRows);
 }
 
 Work StepWork(const ModelDescription& m, double tokens, double seqlen) {

@@ -51,6 +51,9 @@ struct RunCost {
 RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens,
                double bytes_per_value);
 
+/// Whether the round stage takes optimizer steps: those that a machine is probed with.
+bool RoundingTunes(const RunConfig& run);
+
 /// Sequences that an optimizer step of a run that tunes takes.
 std::int64_t StepRows(const RunConfig& run);
 

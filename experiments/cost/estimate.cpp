@@ -75,7 +75,7 @@ std::optional<std::int64_t> Estimator::EvalTokens(const RunConfig& run) {
 const Hardware& Estimator::Machine(const RunConfig& run, const ModelDescription& model) {
   if (hardware_) return *hardware_;
   std::string kind = run.model.path + " " + std::to_string(run.compute.threads);
-  if (run.Needs().tunes) {
+  if (RoundingTunes(run)) {
     const RoundOptions round = *RoundOptionsOf(run.pipeline);
     kind += " " + EnumName(run.model.dtype, DtypeNames()) + " " + round.scheme.type + " " +
             round.tune.optimizer.type;

@@ -149,7 +149,7 @@ Hardware ProbeMachine(const RunConfig& run, const ModelDescription& model) {
                            }) /
                            1000;
   }
-  if (run.Needs().tunes) found.tune_factor = TuneFactor(run, model, found);
+  if (RoundingTunes(run)) found.tune_factor = TuneFactor(run, model, found);
   at::set_num_threads(before);
   return found;
 }

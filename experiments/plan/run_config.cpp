@@ -27,7 +27,7 @@ class ModelField : public ValueField {
     }
   }
   std::string Write() const override { return WriteFields(FieldsOf(model_)); }
-  std::string Type() const override { return "name or path, or {path, dtype}"; }
+  std::string Type() const override { return "name or path, or {path, dtype, rotate}"; }
 
  private:
   ModelOptions* model_;
@@ -106,6 +106,23 @@ std::string StageText(const StageRecipe& stage) {
   return round ? "scheme '" + round->scheme.type + "'" : "stage '" + stage.type + "'";
 }
 
+/// What is wrong with a pipeline beside these evaluators, or "".
+std::string PackingProblem(const std::vector<StageRecipe>& pipeline,
+                           const std::vector<EvaluatorRecipe>& eval) {
+  for (std::size_t i = 0; i < pipeline.size(); ++i) {
+    if (!pipeline[i].make || !pipeline[i].make()->SpansTokens()) continue;
+    for (std::size_t k = 0; k < eval.size(); ++k) {
+      if (!eval[k].make || !eval[k].make()->Packs()) continue;
+      return "eval." + std::to_string(k) + ": " + eval[k].type +
+             " scores texts that share their beginnings, but pipeline." + std::to_string(i) +
+             " ('" + pipeline[i].type +
+             "') quantizes with ranges over all tokens of a text (use per token "
+             "or group, or ranges: static)";
+    }
+  }
+  return "";
+}
+
 /// Keys that files may have at the top, as they did before there was `compute`.
 constexpr const char* kOfCompute[] = {"threads", "keep_weights"};
 
@@ -133,6 +150,9 @@ void ModelOptions::Fields(FieldVisitor& f) {
   EnumField dtype_field(&dtype, DtypeNames());
   f.Value("dtype", dtype_field,
           "of matrix products and hidden states; weights, scales and losses stay float32");
+  OptionalSection<RotationOptions> rotate_field(&rotate);
+  f.Value("rotate", rotate_field,
+          "turn residual stream, heads and down inputs by orthogonal matrices; the function stays");
 }
 
 void RunConfig::Fields(FieldVisitor& f) {
@@ -158,8 +178,11 @@ void RunConfig::Fields(FieldVisitor& f) {
              " needs the section 'calibration'";
     }
     if (quant->budget && !calibration) return "quant.budget needs the section 'calibration'";
-    const std::string unfit = UnfitGrid(pipeline, *quant);
-    return unfit.empty() ? UnusedRange(pipeline, *quant) : unfit;
+    for (const std::string& problem :
+         {UnfitGrid(pipeline, *quant), UnusedRange(pipeline, *quant)}) {
+      if (!problem.empty()) return problem;
+    }
+    return PackingProblem(pipeline, eval);
   });
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/config/fields.h"
+#include "core/model/rotation.h"
 #include "core/text/data/calibration.h"
 #include "eval/evaluator.h"
 #include "experiments/plan/compute.h"
@@ -20,6 +21,7 @@ namespace roundlab {
 struct ModelOptions {
   std::string path;
   c10::ScalarType dtype = c10::ScalarType::Float;  ///< of products and hidden states
+  std::optional<RotationOptions> rotate;           ///< turned before anything else is done to it
   void Fields(FieldVisitor& f);
 };
 

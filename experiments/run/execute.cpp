@@ -105,7 +105,7 @@ class Execution {
     const auto begun = ReadMadeOf(Checkpoint());
     if (begun) spent_.Resume();
     at::set_num_threads(static_cast<int>(Threads(begun)));
-    opened_ = OpenModel(config_.model.path);
+    opened_ = OpenModel(config_.model.path, config_.model.rotate);
     const ModelSource& source = *opened_.model;
     log_.Write("run " + result_.id + ": model " + source.path());
     CheckAgainstModel(config_, source.description());
@@ -197,7 +197,9 @@ class Execution {
     TeeSink sink(&record_, &live_sinks);
     QuantizedModel model = QuantizeModel(inputs, *config_.quant, config_.pipeline, &sink, &log_);
     result_.timing["quantize"] = spent_.Seconds() - before;
-    result_.metrics["model/bits_per_weight"] = model.BitsPerWeight();
+    if (!model.layers().empty()) {
+      result_.metrics["model/bits_per_weight"] = model.BitsPerWeight();
+    }
     result_.codes_sha256 = model.CodesSha256();
     return model;
   }
@@ -248,9 +250,12 @@ class Execution {
     }
     Provenance attributes = result_.provenance;
     attributes["status"] = "complete";
-    if (!quantized.layers().empty()) attributes["codes_sha256"] = result_.codes_sha256;
-    const bool leave = config_.compute.keep_weights && !quantized.layers().empty();
-    if (leave) LeaveWeights(folder_, quantized, config_.model.path, Told("model_sha256"));
+    if (!quantized.Empty()) attributes["codes_sha256"] = result_.codes_sha256;
+    const bool leave = config_.compute.keep_weights && !quantized.Empty();
+    if (leave) {
+      LeaveWeights(folder_, quantized, config_.model.path, config_.model.rotate,
+                   Told("model_sha256"));
+    }
     WriteRunFile(folder_ + "/run.h5", record_, attributes);
     WriteRunResult(folder_ + "/run.json", result_);
     std::error_code none;

@@ -3,10 +3,12 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "core/base/error.h"
 #include "core/base/folders.h"
+#include "core/config/fields.h"
 #include "core/model/catalogue.h"
 #include "core/model/loader.h"
 #include "core/model/random_source.h"
@@ -18,8 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kRandom = "random:";
 constexpr const char* kWeights = "weights.safetensors";
+constexpr const char* kRandom = "random:";  // in front of a shape's name
+constexpr const char* kRotate = "rotate";   // a key of what it says of itself
 
 const std::string& About(const std::map<std::string, std::string>& about, const std::string& file,
                          const char* key) {
@@ -28,6 +31,20 @@ const std::string& About(const std::map<std::string, std::string>& about, const 
     throw Error(file + ": does not say its '" + key + "': it was not left by a run");
   }
   return found->second;
+}
+
+/// Throws Error for a quantizer of something that the model has not.
+void CheckQuantizers(const StoredWeights& stored, const ModelDescription& description,
+                     const std::string& file) {
+  std::set<std::string> known;
+  for (std::int64_t i = 0; i < description.layers; ++i) {
+    for (const std::string& name : description.LinearNames(i)) known.insert(name);
+    for (const std::string& name : CacheNames(i)) known.insert(name);
+  }
+  for (const auto& [name, quantizer] : stored.quantizers) {
+    if (known.count(name) > 0) continue;
+    throw Error(file + ": quantizer '" + name + "' is of nothing that its model has");
+  }
 }
 
 /// In the order of the model's layers.
@@ -46,11 +63,31 @@ QuantizedModel Ordered(StoredWeights stored, const ModelDescription& description
     throw Error(file + ": layer '" + stored.layers.begin()->first + "' is not one of its model");
   }
   for (auto& [name, tensor] : stored.tensors) model.AddTensor(name, std::move(tensor));
+  CheckQuantizers(stored, description, file);
+  for (auto& [name, q] : stored.quantizers) model.AddQuantizer(name, std::move(q));
   return model;
 }
 
+std::shared_ptr<const ModelSource> Turned(const std::shared_ptr<const ModelSource>& source,
+                                          const std::optional<RotationOptions>& rotate) {
+  if (!rotate) return source;
+  return std::make_shared<RotatedSource>(source, *rotate);
+}
+
+/// How the model was turned that a run has quantized.
+std::optional<RotationOptions> RotationOf(const std::map<std::string, std::string>& about,
+                                          const std::string& file) {
+  const auto text = about.find(kRotate);
+  if (text == about.end()) return std::nullopt;
+  RotationOptions options;
+  std::vector<Diagnostic> problems;
+  ReadFields(ParseYaml(text->second, file), kRotate, FieldsOf(&options), &problems);
+  if (!problems.empty()) throw ConfigError(std::move(problems));
+  return options;
+}
+
 /// Whether `path` is the folder of a run.
-bool IsRun(const std::string& path) { return fs::exists(path + "/run.json"); }
+bool IsRunFolder(const std::string& path) { return fs::exists(path + "/run.json"); }
 
 /// The weights that a run has left in its folder.
 std::string WeightsOf(const std::string& folder) {
@@ -72,7 +109,7 @@ OpenedModel OpenRun(const std::string& folder) {
   const std::string name = About(stored.about, file, "model");
   const std::string then = About(stored.about, file, "model_sha256");
   const std::string codes = About(stored.about, file, "codes_sha256");
-  OpenedModel opened = OpenModel(name);
+  OpenedModel opened = OpenModel(name, RotationOf(stored.about, file));
   const std::string now = opened.model->Fingerprint();
   if (now != then) {
     throw Error(file + ": was made of another model than '" + name + "' is now (sha256 " +
@@ -86,46 +123,58 @@ OpenedModel OpenRun(const std::string& folder) {
 
 }  // namespace
 
-OpenedModel OpenModel(const std::string& name) {
+OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptions>& rotate) {
   if (name.starts_with(kRandom)) {
     OpenedModel random;
     random.original = std::make_shared<RandomSource>(name.substr(std::strlen(kRandom)), 0);
-    random.model = random.original;
+    random.model = Turned(random.original, rotate);
     random.tokenizer = TokenizerOf(name);
     return random;
   }
   const std::string path = ResolveModel(name);
-  if (IsRun(path)) return OpenRun(path);
+  if (IsRunFolder(path)) {
+    if (!rotate) return OpenRun(path);
+    throw Error(path + ": what a run has quantized can't be turned (model.rotate)");
+  }
   OpenedModel opened;
   opened.original = std::make_shared<ModelFiles>(path);
-  opened.model = opened.original;
+  opened.model = Turned(opened.original, rotate);
   opened.tokenizer = path;
   return opened;
+}
+
+bool IsRun(const std::string& name) {
+  return !name.starts_with(kRandom) && IsRunFolder(ResolveModel(name));
 }
 
 std::string TokenizerOf(const std::string& name) {
   if (name.starts_with(kRandom)) return ConfigFolder() + "/lab/model";  // any ids will do
   const std::string path = ResolveModel(name);
-  return IsRun(path) ? TokenizerOf(RoundedBy(path)) : path;
+  return IsRunFolder(path) ? TokenizerOf(RoundedBy(path)) : path;
 }
 
 ModelDescription DescribeModel(const std::string& name) {
   if (!name.starts_with(kRandom)) {
     const std::string path = ResolveModel(name);
-    if (IsRun(path)) return DescribeModel(RoundedBy(path));
+    if (IsRunFolder(path)) return DescribeModel(RoundedBy(path));
   }
   return OpenModel(name).model->description();
 }
 
 void LeaveWeights(const std::string& folder, const QuantizedModel& rounded, const std::string& name,
-                  const std::string& fingerprint) {
+                  std::optional<RotationOptions> rotate, const std::string& fingerprint) {
   StoredWeights stored;
   stored.layers = rounded.layers();
   stored.tensors = rounded.tensors();
+  stored.quantizers = rounded.quantizers();
   stored.about = {{"format", "roundlab weights 1"},
                   {"model", name},
                   {"model_sha256", fingerprint},
                   {"codes_sha256", rounded.CodesSha256()}};
+  if (rotate) {
+    const std::string text = WriteFields(FieldsOf(&*rotate));
+    stored.about[kRotate] = text.empty() ? "{}" : text;
+  }
   SaveWeights(folder + "/" + kWeights, stored);
 }
 

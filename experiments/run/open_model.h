@@ -1,8 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "core/model/rotation.h"
 #include "core/model/source.h"
 #include "rounding/quantized_model.h"
 
@@ -19,9 +21,12 @@ struct OpenedModel {
 
 /// name: of the catalogue, a folder or file, or the folder of a complete run, which has left
 /// weights.safetensors, or "random:SHAPE" for random weights of a published shape (NamedShapes),
-/// whose texts the built-in tokenizer reads. Throws Error for what is missing, broken, or, of a
-/// run, made of other weights than its model has now.
-OpenedModel OpenModel(const std::string& name);
+/// whose texts the built-in tokenizer reads; turned where `rotate` says so. Throws Error for what
+/// is missing, broken, can't be turned, or, of a run, made of other weights than its model has now.
+OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptions>& rotate = {});
+
+/// Whether `name` is the folder of a run; throws Error where no such model is.
+bool IsRun(const std::string& name);
 
 /// Folder or file whose tokenizer belongs to `name`; looks at no weights.
 std::string TokenizerOf(const std::string& name);
@@ -30,9 +35,9 @@ std::string TokenizerOf(const std::string& name);
 /// Throws Error for what is missing or cut off.
 ModelDescription DescribeModel(const std::string& name);
 
-/// Writes weights.safetensors into a run's folder. name, fingerprint: of the model that was
+/// Writes weights.safetensors into a run's folder. name, rotate, fingerprint: of the model that was
 /// rounded.
 void LeaveWeights(const std::string& folder, const QuantizedModel& rounded, const std::string& name,
-                  const std::string& fingerprint);
+                  std::optional<RotationOptions> rotate, const std::string& fingerprint);
 
 }  // namespace roundlab

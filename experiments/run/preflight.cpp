@@ -100,9 +100,17 @@ void CheckInputs(const std::vector<RunConfig>& runs) {
 }
 
 void CheckAgainstModel(const RunConfig& run, const ModelDescription& model) {
+  if (run.model.rotate) {
+    if (IsRun(run.model.path)) {
+      throw Error("model.rotate: what run '" + run.model.path + "' has quantized can't be turned");
+    }
+    const std::string problem = RotationProblem(model, *run.model.rotate);
+    if (!problem.empty()) throw Error("model.rotate: " + problem);
+  }
   if (!run.pipeline.empty()) {
     run.quant->CheckAgainst(LayerNames(model));
     CheckBudget(*run.quant, model);
+    CheckStages(run.pipeline, model, *run.quant);
   }
   if (run.Needs().tokens && run.calibration->seqlen > model.max_positions) {
     throw Error("calibration.seqlen " + std::to_string(run.calibration->seqlen) +

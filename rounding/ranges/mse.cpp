@@ -31,6 +31,8 @@ void MseEstimator::Options::Fields(FieldVisitor& f) {
   f.Int("steps", &steps, AtLeast(1), "candidates in the unit interval");
   f.Real("shrink", &shrink, Between(0, 1), "largest part of the range to take away");
   f.Real("norm", &norm, Above(0), "exponent of the rounding error");
+  f.Int("patience", &patience, AtLeast(0),
+        "stop after so many steps that made no group of the tensor better; 0: never");
   f.Bool("weight_by_inputs", &weight_by_inputs, "count each error by E[x^2] of its column");
 }
 MseEstimator::MseEstimator(const Options& options) : options_(options) {}
@@ -49,6 +51,7 @@ GroupRange MseEstimator::Estimate(const LayerContext& layer) const {
   GroupRange best = whole;
   const at::Tensor importance = options_.weight_by_inputs ? Importance(layer) : at::Tensor();
   at::Tensor least;
+  std::int64_t idle = 0;  // steps in a row
   const auto count =
       static_cast<std::int64_t>(options_.shrink * static_cast<double>(options_.steps));
   for (std::int64_t i = 0; i < std::max<std::int64_t>(count, 1); ++i) {
@@ -64,6 +67,10 @@ GroupRange MseEstimator::Estimate(const LayerContext& layer) const {
       continue;
     }
     const at::Tensor better = error < least;
+    if (options_.patience > 0) {
+      idle = better.any().item<bool>() ? 0 : idle + 1;
+      if (idle == options_.patience) break;
+    }
     least = at::where(better, error, least);
     best.low = at::where(better, candidate.low, best.low);
     best.high = at::where(better, candidate.high, best.high);

@@ -353,19 +353,18 @@ void RoundStage::TuneLinears(UnitWork* work, const Started& started) const {
                   "with what is rounded (use unit: block)");
     }
     at::Tensor original;
-    blocks.WithOriginalWeights(
-        [&] { original = blocks.CaptureInputs(work->Inputs(Chain::kOriginal), slot); });
     UnitData data;
+    blocks.WithOriginalWeights([&] {
+      const at::NoGradGuard no_grad;
+      original = blocks.CaptureInputs(work->Inputs(Chain::kOriginal), slot);
+      data.targets = slot->Multiply(original);
+    });
     data.inputs = options_.tune.inputs == UnitInputs::kQuantized
                       ? blocks.CaptureInputs(work->Inputs(Chain::kQuantized), slot)
                       : original;
-    {
-      const at::NoGradGuard no_grad;
-      data.targets = slot->Forward(original);
-    }
     original.reset();
     const Reconstruction unit{
-        slot->name, {slot}, [slot](const at::Tensor& x) { return slot->Forward(x); }};
+        slot->name, {slot}, [slot](const at::Tensor& x) { return slot->Multiply(x); }};
     const LayerContext context = Context(work, *slot, started);
     std::vector<std::unique_ptr<LayerRounding>> layers;
     layers.push_back(BeginTuned(context));

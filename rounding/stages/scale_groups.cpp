@@ -49,6 +49,7 @@ std::vector<ScaleGroup> NormGroups(DecoderBlock* block) {
     if (norm->plan.place == NormPlace::kQuery || norm->plan.place == NormPlace::kKey) continue;
     ScaleGroup group;
     group.slots = Readers(block, norm->plan.feeds);
+    group.norm = norm;
     if (group.slots.empty()) continue;
     bool attention = false;
     bool mlp = false;
@@ -104,6 +105,7 @@ std::vector<ScaleGroup> DownGroups(DecoderBlock* block) {
   if (!mlp.gated && mlp.activation != Activation::kRelu) {
     group.obstacle = "its activation does not pass a factor on";
   }
+  if (down->signs.defined()) group.obstacle = "what it is fed is turned (model.rotate)";
   group.divide_input = [up, first](const at::Tensor& s) { DivideRows(up, first, s); };
   group.made_by = up;
   group.first_row = first;

@@ -16,6 +16,7 @@ struct ScaleGroup {
   std::vector<LinearSlot*> slots;    ///< all that read the input
   std::vector<LinearSlot*> watched;  ///< whose outputs tell what rounding `slots` does
   std::string obstacle;              ///< why the input can't be scaled, or ""
+  NormSlot* norm = nullptr;          ///< that gives the input, where one does
   /// Divides the input by s [in] where it comes from.
   std::function<void(const at::Tensor& s)> divide_input;
   /// Takes d [in] from the input where it comes from; empty where that has no place for it (a norm

@@ -18,7 +18,7 @@ TEST(LogitDivergenceTest, OfTwoTokensIsThatOfACoin) {
   const at::Tensor base = at::log(at::tensor({1.0F, 3.0F})).view({2, 1});     // p = 1/2, 3/4
   const at::Tensor hidden = at::log(at::tensor({3.0F, 0.25F})).view({2, 1});  // q = 3/4, 1/5
   LogitDivergence found;
-  AppendDivergence(base, hidden, head, at::tensor({1, 0}, at::kLong), &found);
+  AppendDivergence({base, head}, {hidden, head}, at::tensor({1, 0}, at::kLong), &found);
   ASSERT_EQ(found.kl.size(), 2U);
   EXPECT_NEAR(found.kl[0], std::log(2 / std::sqrt(3.0)), 1e-7);
   EXPECT_NEAR(found.kl[1], 0.75 * std::log(3.75) + 0.25 * std::log(0.3125), 1e-7);
@@ -44,7 +44,7 @@ TEST(LogitDivergenceTest, IsThatOfWholeLogitsWhateverTheChunks) {
   EXPECT_LT(same.sum().item<double>(), 37);
   for (const std::int64_t chunk : {1, 10, 64}) {
     LogitDivergence found;
-    AppendDivergence(base, hidden, head, targets, &found, chunk);
+    AppendDivergence({base, head}, {hidden, head}, targets, &found, chunk);
     ASSERT_EQ(found.kl.size(), 37U);
     for (std::int64_t i = 0; i < 37; ++i) {
       const auto at = static_cast<std::size_t>(i);
@@ -65,7 +65,7 @@ TEST(LogitDivergenceTest, SmallOnesAreNotLostInRounding) {
   const at::Tensor log_q = at::log_softmax(hidden.to(at::kDouble), 1);
   const at::Tensor kl = (log_p.exp() * (log_p - log_q)).sum(1);
   LogitDivergence found;
-  AppendDivergence(base, hidden, head, at::zeros({5}, at::kLong), &found);
+  AppendDivergence({base, head}, {hidden, head}, at::zeros({5}, at::kLong), &found);
   for (std::int64_t i = 0; i < 5; ++i) {
     const auto expected = kl[i].item<double>();
     EXPECT_NEAR(found.kl[static_cast<std::size_t>(i)], expected, 6e-8);
@@ -77,9 +77,20 @@ TEST(LogitDivergenceTest, OfEqualRowsIsZero) {
   const at::Tensor head = RandomTensor({1000, 16}, 6);
   const at::Tensor base = 4 * RandomTensor({20, 16}, 7);
   LogitDivergence found;
-  AppendDivergence(base, base.clone(), head, at::zeros({20}, at::kLong), &found, 7);
+  AppendDivergence({base, head}, {base.clone(), head}, at::zeros({20}, at::kLong), &found, 7);
   EXPECT_EQ(found.kl, std::vector<double>(20, 0.0));
   EXPECT_EQ(found.same_top, std::vector<double>(20, 1.0));
+  EXPECT_EQ(found.nll, found.nll_base);
+}
+
+/// States and head of a turned model: q = p.
+TEST(LogitDivergenceTest, EachHasItsOwnHead) {
+  const LogitHead head = RandomTensor({10, 16}, 1);
+  const at::Tensor base = 3 * RandomTensor({6, 16}, 2);
+  const LogitHead twice = head.weight * 2;
+  LogitDivergence found;
+  AppendDivergence({base, head}, {base / 2, twice}, at::zeros({6}, at::kLong), &found);
+  EXPECT_EQ(found.kl, std::vector<double>(6, 0.0));
   EXPECT_EQ(found.nll, found.nll_base);
 }
 

@@ -90,6 +90,19 @@ inline double Differing(const at::Tensor& a, const at::Tensor& b) {
   return (a != b).to(at::kDouble).mean().item<double>();
 }
 
+/// Codes are equal but where `position`, the value in steps, lies on a tie: there float32's last
+/// bit decides.
+inline ::testing::AssertionResult SameCodes(const at::Tensor& codes, const at::Tensor& golden,
+                                            const at::Tensor& position) {
+  const at::Tensor off = (codes.to(at::kLong) - golden).abs();
+  const at::Tensor place = position.to(at::kDouble);
+  const at::Tensor tie = (place - place.floor() - 0.5).abs() < 1e-4;
+  const at::Tensor bad = (off > tie.to(at::kLong));
+  if (!bad.any().item<bool>()) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure()
+         << bad.sum().item<std::int64_t>() << " of " << golden.numel() << " codes differ";
+}
+
 inline LayerContext GoldenLayer(const at::Tensor& weight, const QuantSpec& spec,
                                 const std::string& range = "minmax") {
   LayerContext context{"layer", weight, spec, {}, 0};

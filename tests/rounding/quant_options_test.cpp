@@ -88,7 +88,7 @@ TEST(QuantOptionsTest, OverridesAreCheckedLikeTheSection) {
             "a.yaml:2:13: missing required key 'quant.overrides.0.match'");
   EXPECT_EQ(OptionsError("bits: 4\noverrides: [{match: '.*', grid: symm}]\n"),
             "a.yaml:2:33: quant.overrides.0.grid: unknown value 'symm'; did you mean 'sym'? "
-            "(known: asym, float_zero, power, sym, sym_full)");
+            "(known: asym, float_zero, power, sym, sym_full, sym_restricted)");
 }
 
 TEST(QuantOptionsTest, WritesWhatItReads) {

@@ -82,7 +82,7 @@ inline double WidestStep(const QuantizedWeight& weight) {
 }
 
 inline const std::vector<GridKind> kIntegerGrids = {GridKind::kAsym, GridKind::kSym,
-                                                    GridKind::kSymFull};
+                                                    GridKind::kSymFull, GridKind::kSymRestricted};
 
 /// The grids that a scheme takes.
 inline std::vector<GridKind> GridsOf(const RoundingScheme& scheme) {

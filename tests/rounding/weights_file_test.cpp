@@ -69,10 +69,10 @@ TEST_F(WeightsFileTest, GivesBackAllParts) {
   down.scale = RandomTensor({1, 4}, 7);
   down.zero = at::full({1, 4}, 8.0F);
   down.exponent = at::full({1}, 0.5F);
-  const StoredWeights stored{{{"a.b", Weight()}, {"c", all}, {"d", additive}, {"e", mixed},
-                              {"f", down}},
-                             {{"norm.weight", RandomTensor({3}, 6)}},
-                             {{"model", "m with spaces"}}};
+  const StoredWeights stored{
+      {{"a.b", Weight()}, {"c", all}, {"d", additive}, {"e", mixed}, {"f", down}},
+      {{"norm.weight", RandomTensor({3}, 6)}},
+      {{"model", "m with spaces"}}};
   SaveWeights(file_, stored);
   const StoredWeights again = LoadWeights(file_);
   EXPECT_EQ(again.about, stored.about);
@@ -89,6 +89,29 @@ TEST_F(WeightsFileTest, GivesBackAllParts) {
   EXPECT_EQ(before.BitsPerWeight(), after.BitsPerWeight());
   EXPECT_EQ(again.layers.at("a.b").spec.scale_dtype, ScaleType::kBFloat16);
   EXPECT_TRUE(again.layers.at("a.b").spec.gptq_sym_quirk);
+}
+
+TEST_F(WeightsFileTest, GivesBackQuantizers) {
+  StoredWeights stored;
+  stored.quantizers["a"] = {{4, CodeKind::kAsym, RangePer::kGroup, 32}};
+  stored.quantizers["blocks.0.keys"] = {
+      {8, CodeKind::kCentered, RangePer::kHead}, RandomTensor({4, 1}, 1), RandomTensor({4, 1}, 2)};
+  SaveWeights(file_, stored);
+  StoredWeights again = LoadWeights(file_);
+  ASSERT_EQ(again.quantizers.size(), 2U);
+  QuantizedModel before;
+  QuantizedModel after;
+  for (const auto& [name, quantizer] : stored.quantizers) {
+    EXPECT_EQ(again.quantizers.at(name).spec, quantizer.spec) << name;
+    before.AddQuantizer(name, quantizer);
+    after.AddQuantizer(name, again.quantizers.at(name));
+  }
+  EXPECT_TRUE(again.quantizers.at("a").Dynamic());
+  EXPECT_EQ(before.CodesSha256(), after.CodesSha256());
+  EXPECT_NE(before.CodesSha256(), QuantizedModel().CodesSha256());
+  stored.quantizers["blocks.0.keys"].zero.reset();
+  EXPECT_EQ(ErrorOf(stored),
+            "quantizer 'blocks.0.keys': scale and zero point of its range do not fit together");
 }
 
 TEST_F(WeightsFileTest, PartsThatDoNotFitTogetherAreTold) {

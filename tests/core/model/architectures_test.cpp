@@ -1,56 +1,29 @@
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cctype>
-#include <filesystem>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "core/base/files.h"
 #include "core/formats/safetensors.h"
-#include "core/model/families.h"
 #include "core/model/model.h"
+#include "tests/support/family_folders.h"
 #include "tests/support/golden_tensors.h"
-#include "tests/support/shared_data.h"
 #include "tests/support/tensor_matchers.h"
 
 namespace roundlab {
 namespace {
 
+using testing::FamilyIsSupported;
 using testing::GoldenTensor;
 using testing::TensorNear;
 
 // golden/archs/README.md: "Expect max |logit difference| <= 2e-4 in float32".
 constexpr double kTolerance = 2e-4;
 
-/// Folders with a golden.safetensors, whatever they are called: those of this repository, and where
-/// the material is there those of golden/archs.
-std::vector<std::string> Folders() {
-  namespace fs = std::filesystem;
-  std::vector<std::string> folders;
-  for (const std::string& root : {testing::SourceFolder() + "/tests/golden/families",
-                                  testing::SharedFolder() + "/golden/archs"}) {
-    if (!fs::exists(root)) continue;
-    for (const auto& entry : fs::directory_iterator(root)) {
-      if (fs::exists(entry.path() / "golden.safetensors")) folders.push_back(entry.path());
-    }
-  }
-  std::sort(folders.begin(), folders.end());
-  return folders;
-}
-
-bool Supported(const std::string& folder) {
-  const auto config = nlohmann::json::parse(ReadFile(folder + "/config.json"));
-  const auto known = SupportedFamilies();
-  return std::count(known.begin(), known.end(), config.value("model_type", "")) > 0;
-}
-
 class ArchitectureGoldenTest : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(ArchitectureGoldenTest, HiddenStatesLogitsAndNllEqualTransformers) {
   const std::string& folder = GetParam();
-  if (!Supported(folder)) GTEST_SKIP() << "a family that is not supported";
+  if (!FamilyIsSupported(folder)) GTEST_SKIP() << "a family that is not supported";
   const SafetensorsFile golden(folder + "/golden.safetensors");
   const LanguageModel model(ModelFiles(folder), at::kFloat);
   const at::Tensor ids = GoldenTensor(golden, "input_ids");
@@ -72,7 +45,7 @@ TEST_P(ArchitectureGoldenTest, HiddenStatesLogitsAndNllEqualTransformers) {
 /// Both texts packed, the second beginning as the first does for some tokens.
 TEST_P(ArchitectureGoldenTest, PackedTextsHaveTheHiddenStatesOfEachAlone) {
   const std::string& folder = GetParam();
-  if (!Supported(folder)) GTEST_SKIP() << "a family that is not supported";
+  if (!FamilyIsSupported(folder)) GTEST_SKIP() << "a family that is not supported";
   const SafetensorsFile golden(folder + "/golden.safetensors");
   const LanguageModel model(ModelFiles(folder), at::kFloat);
   const at::Tensor ids = GoldenTensor(golden, "input_ids").clone();
@@ -97,16 +70,9 @@ TEST_P(ArchitectureGoldenTest, PackedTextsHaveTheHiddenStatesOfEachAlone) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, ArchitectureGoldenTest, ::testing::ValuesIn(Folders()),
-                         [](const auto& test) {
-                           const std::filesystem::path path = test.param;
-                           std::string name = path.parent_path().filename().string() + "_" +
-                                              path.filename().string();
-                           for (char& c : name) {
-                             if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-                           }
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Families, ArchitectureGoldenTest,
+                         ::testing::ValuesIn(testing::FamilyFolders()),
+                         [](const auto& test) { return testing::FamilyName(test.param); });
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ArchitectureGoldenTest);
 
 }  // namespace

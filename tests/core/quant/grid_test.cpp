@@ -52,6 +52,11 @@ TEST(GridTest, SymmetricPutsZeroInTheMiddle) {
   ExpectGrid(Grid({-3, -1}, {1, 3}, {2, 32, GridKind::kSym, ScaleType::kFloat32}), {2, 2}, {2, 2});
 }
 
+TEST(GridTest, RestrictedSymmetricLeavesTheLowestCodeOut) {
+  const QuantSpec spec{4, 32, GridKind::kSymRestricted, ScaleType::kFloat32};
+  ExpectGrid(Grid({-7, -3, 0}, {3, 7, 7}, spec), {1, 1, 1}, {8, 8, 8});
+}
+
 TEST(GridTest, GptqQuirkKeepsHalfTheRangeOfGroupsWithoutNegatives) {
   // IST-DASLab/gptq quant.py: only where xmin < 0 does xmin become -xmax; then (xmax - xmin) / Q.
   const QuantSpec quirk{4, 32, GridKind::kSym, ScaleType::kFloat32, true};
@@ -191,7 +196,7 @@ TEST(QuantSpecTest, RejectsWhatIsOutOfRange) {
             "a.yaml:2:13: quant.group_size: -2 is out of range [-1, inf)");
   EXPECT_EQ(SpecErrors("bits: 4\ngrid: asymm\n"),
             "a.yaml:2:7: quant.grid: unknown value 'asymm'; did you mean 'asym'? "
-            "(known: asym, float_zero, power, sym, sym_full)");
+            "(known: asym, float_zero, power, sym, sym_full, sym_restricted)");
   EXPECT_EQ(SpecErrors("bits: 4\nscale_dtype: fp16\n"),
             "a.yaml:2:14: quant.scale_dtype: unknown value 'fp16' "
             "(known: bfloat16, float16, float32)");

@@ -118,6 +118,30 @@ TEST(CostModelTest, LayerByLayerKeepsTheInputsOfTheWidestLayer) {
   EXPECT_NEAR(peak("linear") - peak("block"), 512.0 * 2048 * 3 * 11008 * 4, 1e6);
 }
 
+TEST(CostModelTest, TransformsThatAreTrainedCountWithTheirSteps) {
+  ModelDescription m;
+  UseLlamaPlans(&m);
+  m.layers = 2;
+  m.hidden = 64;
+  m.intermediate = 128;
+  m.heads = m.kv_heads = 4;
+  m.head_dim = 16;
+  m.windows = {0, 0};
+  const auto run = [](const std::string& first, const std::string& scheme) {
+    return LoadRun(
+        "model: m/\nthreads: 1\nquant: {bits: 4, group_size: 32}\n"
+        "calibration: {data: {path: x}, samples: 4, seqlen: 32}\npipeline: [" +
+        first + "{type: round, scheme: " + scheme + ", steps: 100, batch: 2}]\n");
+  };
+  const std::string teq = "{type: teq, steps: 100, batch: 2}, ";
+  const auto flops = [&](const RunConfig& config) { return CostOf(config, m, 0, 4).tune.flops; };
+  const double tuned = flops(run("", "signround"));
+  EXPECT_EQ(flops(run("", "rtn")), 0);
+  EXPECT_DOUBLE_EQ(flops(run(teq, "rtn")), tuned);
+  EXPECT_DOUBLE_EQ(flops(run(teq, "signround")), 2 * tuned);
+  EXPECT_EQ(ProbeMachine(run(teq, "rtn"), m).tune_factor, 1);
+}
+
 TEST(CostModelTest, TheProbeFindsThisMachine) {
   ModelDescription m;
   UseLlamaPlans(&m);

@@ -78,7 +78,7 @@ const BadConfig kBadConfigs[] = {
      "divergence, perplexity, zero_shot)"},
     {"UnknownChoice", "model: m/\nquant: {bits: 4, grid: asymm}\n",
      "c.yaml:2:24: quant.grid: unknown value 'asymm'; did you mean 'asym'? (known: asym, "
-     "float_zero, power, sym, sym_full)"},
+     "float_zero, power, sym, sym_full, sym_restricted)"},
     {"UnknownDataName", "model: m/\neval: [{type: perplexity, data: wikitext3}]\n",
      "c.yaml:2:33: eval.0.data: unknown data 'wikitext3'; did you mean 'wikitext2'? (known: "
      "arc_challenge, arc_easy, boolq, c4, hellaswag, lab, lambada_openai, mmlu, openbookqa, pile, "
@@ -115,7 +115,7 @@ const BadConfig kBadConfigs[] = {
      "model: m/\nquant: {bits: 4, grid: float_zero}\n"
      "pipeline: [{type: round, scheme: stochastic}]\n",
      "c.yaml:1:1: scheme 'stochastic' does not take quant.grid 'float_zero' (known: asym, sym, "
-     "sym_full)"},
+     "sym_full, sym_restricted)"},
     {"OverriddenGridThatTheSchemeDoesNotTake",
      "model: m/\nquant: {bits: 4, grid: float_zero, overrides: [{match: a, grid: sym}]}\n"
      "pipeline: [{type: round, scheme: hqq}]\n",

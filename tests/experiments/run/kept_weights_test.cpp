@@ -23,9 +23,12 @@ class KeptWeightsTest : public ::testing::Test {
     folder_.Write("text.txt", testing::RandomText(6000, 3));
   }
   /// The run.json of the one run of `config`, with its folder; empty where it failed.
-  json Run(const std::string& name, const std::string& config) {
+  json Run(const std::string& name, const std::string& config,
+           const std::vector<std::string>& flags = {}) {
     folder_.Write(name + ".yaml", "name: " + name + "\n" + config + kEval);
-    result_ = RunProgram(folder_.path(), {"run", name + ".yaml", "--out", "out"});
+    std::vector<std::string> words = {"run", name + ".yaml", "--out", "out"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    result_ = RunProgram(folder_.path(), words);
     const auto out = std::filesystem::path(folder_ / "out") / name;
     if (result_.code != 0 || !std::filesystem::exists(out)) return {};
     for (const auto& entry : std::filesystem::directory_iterator(out)) {
@@ -60,6 +63,60 @@ TEST_F(KeptWeightsTest, ARunsFolderIsAModelWithTheSameMetricsToTheLastBit) {
     EXPECT_EQ(again["metrics"][name], value) << name;
   }
   EXPECT_GT(first["metrics"]["d/kl_mean"].get<double>(), 0);  // against the original
+}
+
+/// Also where the model goes through memory block by block.
+TEST_F(KeptWeightsTest, QuantizersOfActivationsAndCachesAreKeptToo) {
+  const std::string kQuantized =
+      "model: m\nquant: {bits: 4, group_size: 16}\ncalibration: {data: {path: text.txt}, protocol: "
+      "plain, samples: 4, seqlen: 16}\npipeline: [{type: activations, bits: 4, per: group, "
+      "group_size: 16, ranges: static}, {type: round, scheme: rtn}, {type: kv_cache, bits: 2, "
+      "keys: "
+      "channel, before_rotary: true}]\n";
+  const json first = Run("first", kQuantized);
+  ASSERT_FALSE(first.empty()) << result_.err;
+  const json again = Run("again", "model: {path: " + run_ + "}\n");
+  ASSERT_FALSE(again.empty()) << result_.err;
+  const json streamed = Run("streamed", kQuantized, {"--max-memory", "0.00001"});
+  ASSERT_FALSE(streamed.empty()) << result_.err;
+  const json plain = Run("plain", kRounded);
+  for (const auto& [name, value] : first["metrics"].items()) {
+    if (name.starts_with("model/")) continue;
+    EXPECT_EQ(again["metrics"][name], value) << name;
+    EXPECT_EQ(streamed["metrics"][name], value) << name;
+  }
+  EXPECT_EQ(streamed["codes_sha256"], first["codes_sha256"]);
+  EXPECT_GT(first["metrics"]["d/kl_mean"].get<double>(), plain["metrics"]["d/kl_mean"]);
+}
+
+TEST_F(KeptWeightsTest, QuantizersAloneAreKeptToo) {
+  const json first =
+      Run("first", "model: m\nquant: {bits: 4}\npipeline: [{type: kv_cache, bits: 2}]\n");
+  ASSERT_FALSE(first.empty()) << result_.err;
+  EXPECT_EQ(first["metrics"].count("model/bits_per_weight"), 0U);
+  const json again = Run("again", "model: {path: " + run_ + "}\n");
+  ASSERT_FALSE(again.empty()) << result_.err;
+  EXPECT_EQ(again["metrics"]["d/kl_mean"], first["metrics"]["d/kl_mean"]);
+  EXPECT_GT(first["metrics"]["d/kl_mean"].get<double>(), 0);
+}
+
+TEST_F(KeptWeightsTest, ARunsFolderSaysHowItsModelWasTurned) {
+  const std::string turned = "model: {path: m, rotate: {residual: random, seed: 3}}\n";
+  const json same = Run("same", turned);
+  ASSERT_FALSE(same.empty()) << result_.err;
+  EXPECT_LT(same["metrics"]["d/kl_mean"].get<double>(), 1e-6);
+  const json first = Run("first", turned +
+                                      "quant: {bits: 3, group_size: 16}\npipeline: [{type: round, "
+                                      "scheme: rtn}, {type: activations, bits: 4}]\n");
+  ASSERT_FALSE(first.empty()) << result_.err;
+  const std::string kept = run_;
+  const json again = Run("again", "model: {path: " + kept + "}\n");
+  ASSERT_FALSE(again.empty()) << result_.err;
+  EXPECT_EQ(again["metrics"]["d/kl_mean"], first["metrics"]["d/kl_mean"]);
+  EXPECT_GT(first["metrics"]["d/kl_mean"].get<double>(), 1e-3);
+  EXPECT_TRUE(Run("twice", "model: {path: " + kept + ", rotate: {}}\n").empty());
+  EXPECT_EQ(result_.code, 2);
+  EXPECT_NE(result_.err.find("has quantized can't be turned"), std::string::npos) << result_.err;
 }
 
 TEST_F(KeptWeightsTest, TheyCanBeLeftOut) {

@@ -274,8 +274,8 @@ TEST_F(CompareTest, WhatCannotBePairedIsSaid) {
           "e/nll: 2 windows in A, 1 in B",
           "f: different data: documents_sha256 is 0011223344556677 in A, ff11223344556677 in B",
           "g: different data: tokens_sha256 is 0011 in A, not recorded in B",
-          "h/correct_norm: only in A",
-          "i: a divergence is not paired", "j: a divergence is not paired"));
+          "h/correct_norm: only in A", "i: a divergence is not paired",
+          "j: a divergence is not paired"));
 }
 
 TEST_F(CompareTest, TheTextHasARowAFigureAndWhatDiffersInTheConfigs) {

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/config/fields.h"
+#include "core/model/source.h"
+
+namespace roundlab {
+
+/// Orthogonal matrices that the residual stream may be turned by.
+enum class ResidualTurn {
+  kNone,
+  kHadamard,        ///< Walsh-Hadamard for a power of two, else see Mixed
+  kRandomHadamard,  ///< the same after random signs
+  kRandom,          ///< drawn evenly from all orthogonal matrices
+};
+
+/// [size, size] float64, orthonormal. Hadamard: T of Mixed, after random signs or without.
+at::Tensor RotationMatrix(ResidualTurn turn, std::int64_t size, std::uint64_t seed);
+
+/// How a model is turned before it is quantized.
+struct RotationOptions {
+  ResidualTurn residual = ResidualTurn::kRandomHadamard;
+  bool heads = true;
+  bool down = true;
+  bool keys = true;
+  std::int64_t seed = 0;
+  void Fields(FieldVisitor& f);
+};
+
+/// Why a model can't be turned so, or "".
+std::string RotationProblem(const ModelDescription& model, const RotationOptions& options);
+
+/// A model with the function of another, whose activations have their outliers spread over many
+/// channels (QuaRot, arXiv 2404.00456; SpinQuant, arXiv 2405.16406).
+///
+/// Residual: x becomes Q^T x. Factors and biases of norms go into the layers that read them; those
+/// layers become W Q, those that write to the stream Q^T W, embedding and head likewise. Norms that
+/// subtract the mean become RMS norms of a stream whose mean is taken out of all that writes to it
+/// (SliceGPT, arXiv 2401.15024, section 3.2). A tied head is one of its own then.
+/// Heads: each head's values are turned by T of Mixed in v, and back in the attention's output
+/// layer; nothing is left to do when the model runs.
+/// Down: what down is fed is turned when the model runs (LinearSlot::signs), and down's weight.
+/// Keys: they and the queries are turned after rotary when the model runs; their products stay.
+///
+/// Throws Error where RotationProblem has something to say.
+class RotatedSource : public ModelSource {
+ public:
+  RotatedSource(std::shared_ptr<const ModelSource> original, const RotationOptions& options);
+
+  const ModelDescription& description() const override { return description_; }
+  const std::string& path() const override { return original_->path(); }
+  std::string Fingerprint() const override;
+  std::unique_ptr<DecoderBlock> LoadBlock(std::int64_t index) const override;
+  ModelEnds LoadEnds() const override;
+  std::vector<std::string> Unused() const override { return original_->Unused(); }
+
+ private:
+  void TurnResidual(DecoderBlock* block) const;
+  at::Tensor Written(const at::Tensor& columns) const;
+
+  std::shared_ptr<const ModelSource> original_;
+  RotationOptions options_;
+  ModelDescription description_;
+  at::Tensor turn_;        ///< [hidden, hidden] float64, or undefined
+  bool centered_ = false;  ///< the stream's mean is taken out
+};
+
+}  // namespace roundlab

@@ -1,0 +1,196 @@
+#include "core/quant/activation_quantizer.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <limits>
+#include <sstream>
+
+#include "core/base/error.h"
+#include "core/kernels/reference.h"
+
+namespace roundlab {
+namespace {
+
+constexpr double kRestrictedFloor = 1e-5;  // of the largest magnitude
+constexpr double kCenteredFloor = 1e-4;    // of the scale
+
+/// x / s + z on the grid of integers, clamped.
+at::Tensor Rounded(const at::Tensor& view, const AffineGrid& grid, const ActivationSpec& spec) {
+  at::Tensor codes = view / grid.scale;
+  // compressed-tensors adds the zero point before it rounds, RPTQ after.
+  if (spec.grid == CodeKind::kCentered) codes.round_();
+  if (spec.grid == CodeKind::kAsym || spec.grid == CodeKind::kCentered) codes.add_(grid.zero);
+  return codes.round_().clamp_(spec.LowestCode(), spec.HighestCode());
+}
+
+template <class E>
+bool FindName(const std::string& text, const EnumNames<E>& names, E* value) {
+  for (const auto& [known, name] : names) {
+    if (text != name) continue;
+    *value = known;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+const EnumNames<CodeKind>& CodeKindNames() {
+  static const EnumNames<CodeKind> kNames = {{CodeKind::kAsym, "asym"},
+                                             {CodeKind::kSym, "sym"},
+                                             {CodeKind::kSymRestricted, "sym_restricted"},
+                                             {CodeKind::kCentered, "centered"}};
+  return kNames;
+}
+
+const EnumNames<RangePer>& RangePerNames() {
+  static const EnumNames<RangePer> kNames = {
+      {RangePer::kTensor, "tensor"},   {RangePer::kToken, "token"},
+      {RangePer::kGroup, "group"},     {RangePer::kHead, "head"},
+      {RangePer::kChannel, "channel"}, {RangePer::kCluster, "cluster"}};
+  return kNames;
+}
+
+double ActivationSpec::HighestCode() const {
+  return static_cast<double>((std::int64_t{1} << (bits - 1)) - 1);
+}
+
+double ActivationSpec::LowestCode() const {
+  return grid == CodeKind::kSymRestricted ? -HighestCode() : -HighestCode() - 1;
+}
+
+AffineGrid ActivationGrid(const GroupRange& range, const ActivationSpec& spec) {
+  using reference::Divided;
+  const double steps = spec.HighestCode() - spec.LowestCode();
+  const double epsilon = std::numeric_limits<float>::epsilon();
+  const at::Tensor none = at::zeros_like(range.low);
+  if (spec.grid == CodeKind::kCentered) {
+    const at::Tensor scale = Divided(range.high - range.low, steps + 1).clamp_min(kCenteredFloor);
+    return {scale, -((range.high + range.low) / (2 * scale)).round()};
+  }
+  if (spec.grid == CodeKind::kAsym) {
+    const at::Tensor low = range.low.clamp_max(0);
+    const at::Tensor scale = Divided(range.high.clamp_min(0) - low, steps);
+    const at::Tensor zero =
+        (spec.LowestCode() - low / scale).clamp(spec.LowestCode(), spec.HighestCode()).round();
+    const at::Tensor flat = scale == 0;
+    return {scale.masked_fill(flat, epsilon), zero.masked_fill(flat, 0)};
+  }
+  const at::Tensor largest = at::maximum(range.low.abs(), range.high.abs());
+  if (spec.grid == CodeKind::kSymRestricted) {
+    return {Divided(largest.clamp_min(kRestrictedFloor), spec.HighestCode()), none};
+  }
+  const at::Tensor scale = Divided(largest, steps / 2);
+  return {scale.masked_fill(scale == 0, epsilon), none};
+}
+
+at::Tensor ActivationView(const at::Tensor& x, const ActivationSpec& spec) {
+  ROUNDLAB_CHECK(x.dim() >= 2 && x.dim() <= 4, "activations must have 2, 3 or 4 dimensions");
+  const at::Tensor view = x.dim() == 2   ? x.unsqueeze(0).unsqueeze(2)
+                          : x.dim() == 3 ? x.unsqueeze(2)
+                                         : x;
+  if (spec.per != RangePer::kGroup) return view;
+  const std::int64_t channels = view.size(2) * view.size(3);
+  ROUNDLAB_CHECK(spec.group_size > 0 && channels % spec.group_size == 0,
+                 "groups must divide the channels");
+  return view.reshape({view.size(0), view.size(1), channels / spec.group_size, spec.group_size});
+}
+
+std::vector<std::int64_t> RangeDims(RangePer per, bool over_texts) {
+  std::vector<std::int64_t> dims;
+  if (over_texts) dims = {0};
+  switch (per) {
+    case RangePer::kTensor:
+      dims.insert(dims.end(), {1, 2, 3});
+      break;
+    case RangePer::kHead:
+      dims.insert(dims.end(), {1, 3});
+      break;
+    case RangePer::kChannel:
+    case RangePer::kCluster:
+      dims.push_back(1);
+      break;
+    case RangePer::kToken:
+    case RangePer::kGroup:
+      if (over_texts) dims.push_back(1);
+      dims.push_back(3);
+      break;
+  }
+  return dims;
+}
+
+GroupRange ActivationRange(const at::Tensor& view, RangePer per, bool over_texts) {
+  const std::vector<std::int64_t> dims = RangeDims(per, over_texts);
+  return {view.amin(dims, true), view.amax(dims, true)};
+}
+
+bool ActivationQuantizer::SpansTokens() const {
+  return Dynamic() && spec.per != RangePer::kToken && spec.per != RangePer::kGroup;
+}
+
+AffineGrid ActivationQuantizer::GridOf(const at::Tensor& view) const {
+  if (!Dynamic()) return {scale, zero};
+  return ActivationGrid(ActivationRange(view, spec.per, false), spec);
+}
+
+at::Tensor ActivationQuantizer::Codes(const at::Tensor& x) const {
+  if (x.numel() == 0) return x.to(at::kFloat);
+  const at::NoGradGuard no_grad;
+  const at::Tensor view = ActivationView(x.detach().to(at::kFloat), spec);
+  return Rounded(view, GridOf(view), spec).reshape(x.sizes());
+}
+
+at::Tensor ActivationQuantizer::ApplyToView(const at::Tensor& view) const {
+  const at::NoGradGuard no_grad;
+  const AffineGrid grid = GridOf(view);
+  return Rounded(view, grid, spec).sub_(grid.zero).mul_(grid.scale);
+}
+
+at::Tensor ActivationQuantizer::Apply(const at::Tensor& x) const {
+  if (x.numel() == 0) return x;
+  const at::Tensor wide = ActivationView(x.detach().to(at::kFloat), spec);
+  const at::Tensor decoded = ApplyToView(wide).reshape(x.sizes()).to(x.scalar_type());
+  if (!at::GradMode::is_enabled() || !x.requires_grad()) return decoded;
+  at::Tensor inside = x;
+  if (!Dynamic()) {  // a dynamic range leaves nothing outside
+    const at::Tensor low = (spec.LowestCode() - 0.5 - zero) * scale;
+    const at::Tensor high = (spec.HighestCode() + 0.5 - zero) * scale;
+    const at::Tensor view = ActivationView(x, spec);
+    inside =
+        at::where((view >= low).logical_and(view <= high), view, view.detach()).reshape(x.sizes());
+  }
+  return decoded + (inside - inside.detach());  // a difference of 0 that has x's gradient
+}
+
+std::vector<ActivationQuantizer::Part> ActivationQuantizer::Parts() {
+  return {{"scale", &scale}, {"zero", &zero}};
+}
+
+ActivationQuantizer ActivationQuantizer::To(const at::Device& device) const {
+  ActivationQuantizer moved = *this;
+  for (const Part& part : moved.Parts()) {
+    if (part.tensor->defined()) *part.tensor = part.tensor->to(device);
+  }
+  return moved;
+}
+
+std::string SpecText(const ActivationSpec& spec) {
+  return std::to_string(spec.bits) + " " + EnumName(spec.grid, CodeKindNames()) + " " +
+         EnumName(spec.per, RangePerNames()) + " " + std::to_string(spec.group_size);
+}
+
+ActivationSpec ReadActivationSpec(const std::string& text, const std::string& place) {
+  std::istringstream in(text);
+  ActivationSpec spec;
+  std::string grid;
+  std::string per;
+  if (!(in >> spec.bits >> grid >> per >> spec.group_size) || spec.bits < 1 || spec.bits > 16 ||
+      spec.group_size < 1 || !FindName(grid, CodeKindNames(), &spec.grid) ||
+      !FindName(per, RangePerNames(), &spec.per)) {
+    throw Error(place + ": bad activation spec '" + text + "'");
+  }
+  return spec;
+}
+
+}  // namespace roundlab

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/model/block.h"
+#include "rounding/stages/quantizer_options.h"
+
+namespace roundlab {
+
+/// Puts a quantizer on what linear layers are fed (ActivationQuantizer), the same on all layers
+/// that one tensor feeds. Before a round stage, weights are rounded and tuned for quantized inputs,
+/// with a straight-through gradient; after it, inputs are quantized in what was rounded.
+///
+/// Static ranges are measured behind all that is quantized before this stage, the unit's own inputs
+/// still as they are; a batch of an observer is one calibration sequence (of an expert: its tokens
+/// of a few). Clusters of channels: see ClusterChannels.
+class Activations : public Stage {
+ public:
+  struct Options {
+    QuantizerOptions quantizer;
+    RangePer per = RangePer::kToken;
+    std::int64_t clusters = 8;
+    std::int64_t head_clusters = 4;
+    void Fields(FieldVisitor& f);
+  };
+  explicit Activations(const Options& options) : options_(options) {}
+
+  StageKind Kind() const override { return StageKind::kActivations; }
+  StageNeeds Needs(const QuantOptions& quant) const override;
+  bool AnyDevice() const override { return true; }
+  bool SpansTokens() const override { return options_.quantizer.SpansTokens(options_.per); }
+  void Check(const ModelDescription& model, const QuantOptions& quant) const override;
+  void Apply(UnitWork* work) const override;
+
+ private:
+  using Quantizer = std::shared_ptr<const ActivationQuantizer>;
+  using Layers = std::vector<LinearSlot*>;
+  std::vector<Quantizer> Measured(UnitWork* work, const std::vector<Layers>& groups) const;
+  ActivationQuantizer Clustered(const GroupRange& range, const LinearSlot& slot,
+                                UnitWork* work) const;
+  void CheckBlock(const BlockPlan& plan, const QuantOptions& quant) const;
+
+  Options options_;
+};
+
+}  // namespace roundlab

@@ -1,0 +1,72 @@
+#include "rounding/stages/smoothquant.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <utility>
+
+#include "rounding/stages/scale_groups.h"
+#include "rounding/unit_work.h"
+
+namespace roundlab {
+namespace {
+
+constexpr double kLeast = 1e-5;
+
+}  // namespace
+
+at::Tensor SmoothScale(const at::Tensor& largest, const std::vector<at::Tensor>& weights,
+                       double alpha) {
+  at::Tensor of_weights;
+  for (const at::Tensor& weight : weights) {
+    const at::Tensor own = weight.abs().amax(0);
+    of_weights = of_weights.defined() ? at::maximum(of_weights, own) : own;
+  }
+  return (largest.pow(alpha) / of_weights.clamp_min(kLeast).pow(1 - alpha)).clamp_min(kLeast);
+}
+
+void SmoothQuant::Options::Fields(FieldVisitor& f) {
+  f.Real("alpha", &alpha, Between(0, 1), "0: all difficulty to the activations, 1: to the weights");
+}
+
+StageNeeds SmoothQuant::Needs(const QuantOptions& /*quant*/) const {
+  StageNeeds needs;
+  needs.tokens = true;
+  needs.original = true;
+  needs.of_original.channel = true;
+  return needs;
+}
+
+void SmoothQuant::Apply(UnitWork* work) const {
+  const at::NoGradGuard no_grad;
+  std::vector<ScaleGroup> groups;
+  std::vector<LinearSlot*> readers;  // one of each input
+  for (const auto& block : work->unit().blocks()) {
+    for (ScaleGroup& group : NormGroups(block.get())) {
+      if (group.obstacle.empty()) {
+        readers.push_back(group.slots.front());
+        groups.push_back(std::move(group));
+      } else {
+        work->log().Write(group.slots.front()->name + ": not smoothed, since " + group.obstacle);
+      }
+    }
+  }
+  work->Measure(readers, Chain::kOriginal);
+  std::vector<at::Tensor> scales;  // all before one is folded
+  for (const ScaleGroup& group : groups) {
+    std::vector<at::Tensor> weights;
+    for (const LinearSlot* slot : group.slots) weights.push_back(slot->weight);
+    const auto inputs = work->Statistics(*group.slots.front(), Chain::kOriginal);
+    const at::Tensor& scale =
+        scales.emplace_back(SmoothScale(inputs->absolute_max, weights, options_.alpha));
+    for (const LinearSlot* slot : group.slots) {
+      work->sink()->Array(
+          "layers/" + slot->name + "/smooth_scale", {3},
+          {scale.min().item<double>(), scale.mean().item<double>(), scale.max().item<double>()});
+    }
+  }
+  for (std::size_t i = 0; i < groups.size(); ++i) Fold(groups[i], scales[i]);
+  work->Step();
+}
+
+}  // namespace roundlab

@@ -1,0 +1,154 @@
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rounding/stages/teq.h"
+#include "tests/rounding/golden_cases.h"
+#include "tests/rounding/golden_norm_block.h"
+
+namespace roundlab {
+namespace {
+
+using testing::CasesOf;
+using testing::GoldenDoubles;
+using testing::GoldenNormBlock;
+using testing::GoldenTensor;
+using testing::TensorNear;
+
+constexpr double kTeqTolerance = 1e-5;    // golden README
+constexpr double kAlphaTolerance = 1e-4;  // after 20 steps
+
+/// Scales of one norm's readers, trained on a file's rows.
+class TeqReplay {
+ public:
+  TeqReplay(const SafetensorsFile& file, const std::string& name)
+      : file_(file), block_(file, "W.", "norm") {
+    QuantSpec spec = testing::SpecOf(name);
+    if (spec.grid == GridKind::kSym) spec.grid = GridKind::kSymRestricted;
+    inputs_ = GoldenTensor(file, "x_normalised") * block_.Norm().weight;
+    for (const at::Tensor& weight : block_.Weights())
+      targets_.push_back(at::linear(inputs_, weight));
+    TrainedScales::Specs specs(1);
+    specs[0].assign(block_.Group().slots.size(), spec);
+    scales_ = std::make_unique<TrainedScales>(std::vector<ScaleGroup>{block_.Group()},
+                                              std::move(specs), TeqStart::kOnes);
+    ParamGroups groups;
+    groups.emplace_back(scales_->Parameters().at(0).tensors);
+    optimizer_ = Optimizers()
+                     .FromText("type: adam\nlr: 0.001\nbeta1: 0.9\nbeta2: 0.9")
+                     .make(std::move(groups));
+  }
+
+  at::Tensor Alpha() { return scales_->Parameters().at(0).tensors.at(0); }
+  /// Sum of the readers' mean squared errors over some rows.
+  at::Tensor Loss(const at::Tensor& rows) {
+    scales_->Install(Hardness::kSoft);
+    at::Tensor sum = at::zeros({});
+    for (std::size_t i = 0; i < targets_.size(); ++i) {
+      const at::Tensor y = block_.Group().slots[i]->Forward(inputs_.index_select(0, rows));
+      sum = sum + at::mse_loss(y, targets_[i].index_select(0, rows));
+    }
+    return sum;
+  }
+  double Step(std::int64_t step, double lr) {
+    optimizer_->zero_grad();
+    const at::Tensor loss = Loss(testing::RowsOfStep(file_, inputs_.size(0), step));
+    loss.backward();
+    for (auto& group : optimizer_->param_groups()) group.options().set_lr(lr);
+    optimizer_->step();
+    return loss.item<double>();
+  }
+  /// The reader that a file calls "k", ...
+  LinearSlot& Slot(const std::string& own) {
+    for (LinearSlot* slot : block_.Group().slots) {
+      if (block_.NameOf(*slot) == own) return *slot;
+    }
+    ROUNDLAB_CHECK(false, "no reader " + own);
+  }
+  at::Tensor Inputs() const { return inputs_; }
+  GoldenNormBlock& Block() { return block_; }
+  TrainedScales& Scales() { return *scales_; }
+
+ private:
+  const SafetensorsFile& file_;
+  GoldenNormBlock block_;
+  at::Tensor inputs_;
+  std::vector<at::Tensor> targets_;
+  std::unique_ptr<TrainedScales> scales_;
+  std::unique_ptr<torch::optim::Optimizer> optimizer_;
+};
+
+class TeqGoldenTest : public testing::GoldenTest {};
+
+TEST_F(TeqGoldenTest, OutputsAndGradientsAreTheOriginals) {
+  ROUNDLAB_GOLDENS_OR_SKIP(files, "teq_golden");
+  for (const std::string& path : files) {
+    const SafetensorsFile file(path);
+    for (const std::string& name : CasesOf(file, R"((.+)\.fg\.alpha)")) {
+      SCOPED_TRACE(name);
+      TeqReplay replay(file, name);
+      {
+        const at::NoGradGuard no_grad;
+        replay.Alpha().copy_(GoldenTensor(file, name + ".fg.alpha"));
+      }
+      const at::Tensor loss = replay.Loss(at::arange(replay.Inputs().size(0), at::kLong));
+      loss.backward();
+      EXPECT_NEAR(loss.item<double>(), GoldenDoubles(file, name + ".fg.loss").item<double>(),
+                  kTeqTolerance * loss.item<double>());
+      const at::Tensor gradient = GoldenTensor(file, name + ".fg.grad");
+      EXPECT_TRUE(TensorNear(replay.Alpha().grad(), gradient,
+                             kTeqTolerance * gradient.abs().max().item<double>(), 0));
+      const std::regex form(name + R"(\.fg\.Y(\w+))");
+      for (const TensorView& view : file.tensors()) {
+        std::smatch m;
+        const std::string tensor(view.name);
+        if (!std::regex_match(tensor, m, form)) continue;
+        const at::Tensor y = GoldenTensor(file, tensor);
+        const at::Tensor own = replay.Slot(m[1]).Forward(replay.Inputs().narrow(0, 0, y.size(0)));
+        EXPECT_TRUE(TensorNear(own, y, kTeqTolerance * y.abs().max().item<double>(), 0)) << tensor;
+      }
+    }
+  }
+}
+
+TEST_F(TeqGoldenTest, TwentyStepsAndTheFoldAreTheOriginals) {
+  ROUNDLAB_GOLDENS_OR_SKIP(files, "teq_golden");
+  for (const std::string& path : files) {
+    const SafetensorsFile file(path);
+    for (const std::string& name : CasesOf(file, R"((.+)\.lr)")) {
+      SCOPED_TRACE(name);
+      TeqReplay replay(file, name);
+      const at::Tensor losses = GoldenDoubles(file, name + ".loss");
+      const at::Tensor lrs = GoldenDoubles(file, name + ".lr");
+      for (std::int64_t step = 0; step < losses.numel(); ++step) {
+        const double loss = losses[step].item<double>();
+        EXPECT_NEAR(replay.Step(step, lrs[step].item<double>()), loss, 1e-4 * loss) << step;
+        const std::string state = name + ".step" + std::to_string(step + 1) + ".alpha";
+        if (!testing::Has(file, state)) continue;
+        EXPECT_TRUE(
+            TensorNear(replay.Alpha().detach(), GoldenTensor(file, state), kAlphaTolerance, 0))
+            << step;
+      }
+      replay.Scales().FoldAll();
+      EXPECT_TRUE(TensorNear(replay.Block().Norm().weight,
+                             GoldenTensor(file, name + ".folded_norm"), 0, kAlphaTolerance));
+      const std::regex form(name + R"(\.folded_W(\w+))");
+      for (const TensorView& view : file.tensors()) {
+        std::smatch m;
+        const std::string tensor(view.name);
+        if (!std::regex_match(tensor, m, form)) continue;
+        EXPECT_TRUE(
+            TensorNear(replay.Slot(m[1]).weight, GoldenTensor(file, tensor), 0, kAlphaTolerance))
+            << tensor;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace roundlab
