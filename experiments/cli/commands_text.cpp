@@ -126,7 +126,12 @@ int SampleCommand(const CommandLine& line) {
   SampleOptions options;
   options.tokens = line.tokens;
   options.seed = static_cast<std::uint64_t>(line.seed);
-  if (line.documents < 1) throw Error("sample: --documents must be at least 1");
+  if (line.documents < 1) {
+    throw Error("--documents: expected a number from 1, got " + std::to_string(line.documents));
+  }
+  if (line.seed < 0) {
+    throw Error("--seed: expected a number from 0, got " + std::to_string(line.seed));
+  }
   constexpr std::int64_t kAtATime = 16;
   for (std::int64_t first = 0; first < line.documents; first += kAtATime) {
     options.first = first;

@@ -131,7 +131,7 @@ TEST(TuneOptionsTest, Messages) {
             "a.yaml:1:1: stage: accumulate 5 is more than batch 4");
   EXPECT_EQ(OptionErrors("loss: mae\n"),
             "a.yaml:1:7: stage.loss.type: unknown loss 'mae'; did you mean 'mse'? "
-            "(known: mse, sum_squares, sum_tokens, trimmed_mse)");
+            "(known: mse, soft_labels, sum_squares, sum_tokens, trimmed_mse)");
   EXPECT_EQ(OptionErrors("loss: {type: trimmed_mse, trim: 0.6}\n"),
             "a.yaml:1:33: stage.loss.trim: 0.6 is out of range [0, 0.5]");
   EXPECT_EQ(OptionErrors("steps: -1\n"), "a.yaml:1:8: stage.steps: -1 is out of range [0, inf)");

@@ -136,8 +136,9 @@ TEST(CompareCommandTest, BadCommandLinesAreRefused) {
   EXPECT_EQ(error({"compare", "a"}), "usage: roundlab compare A B [--seed N] [--json]\n");
   EXPECT_EQ(error({"compare", "a", "b"}), "a: no such folder\n");
   EXPECT_EQ(error({"compare", "a", "b", "--seed=-1"}), "--seed -1 is out of range [0, inf)\n");
-  EXPECT_EQ(error({"run", "c.yaml", "--seed", "1"}),
-            "command line: --seed belongs to compare and world; a run's seed is --set seed=N\n");
+  EXPECT_EQ(
+      error({"run", "c.yaml", "--seed", "1"}),
+      "command line: --seed belongs to compare, sample and world; a run's seed is --set seed=N\n");
 }
 
 TEST_F(PlanAndRunTest, PerplexitiesOfOneTextEndInATableOfProtocols) {

@@ -77,6 +77,24 @@ TEST(TokenizeTest, AFolderWithNothingButATokenizerIsEnough) {
   EXPECT_EQ(run.out, "97 98\n");
 }
 
+TEST(SampleTest, WritesALineADocument) {
+  const TempFolder folder;
+  TinyModel().Write(folder / "m");
+  const auto sample = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"sample", "--model", "m/"});
+    return RunProgram(folder.path(), words);
+  };
+  const ProgramResult two = sample({"--documents", "2", "--tokens", "6"});
+  ASSERT_EQ(two.code, 0) << two.err;
+  const std::string first = two.out.substr(0, two.out.find('\n') + 1);
+  EXPECT_FALSE(json::parse(first).at("text").get<std::string>().empty());
+  EXPECT_EQ(sample({"--documents", "1", "--tokens", "6"}).out, first);
+  EXPECT_NE(sample({"--documents", "1", "--tokens", "6", "--seed", "1"}).out, first);
+  EXPECT_EQ(sample({"--tokens", "100"}).err,
+            "sample: 100 tokens a document; the model's context is 64\n");
+  EXPECT_EQ(sample({"--documents", "0"}).err, "--documents: expected a number from 1, got 0\n");
+}
+
 TEST(WorldTest, PrintsTextsAndRows) {
   const TempFolder folder;
   const auto world = [&](std::vector<std::string> words) {
@@ -113,7 +131,7 @@ TEST(WorldTest, BadInputIsTold) {
             "--documents: expected a number from 1, got -1\n");
   EXPECT_EQ(error({"world", "--seed", "-1"}), "--seed: expected a number from 0, got -1\n");
   EXPECT_EQ(error({"plan", "x.yaml", "--documents", "2"}),
-            "command line: --documents belongs to world\n");
+            "command line: --documents belongs to sample and world\n");
   EXPECT_EQ(error({"score", "--model", "builtin:lap", "--text", "x"}),
             "model: unknown built-in model 'builtin:lap'; did you mean 'builtin:lab'? (known: "
             "builtin:lab)\n");

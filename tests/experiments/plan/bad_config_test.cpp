@@ -266,7 +266,7 @@ const BadCommand kBadCommands[] = {
     {"UnknownCommand",
      {"rum", "c.yaml"},
      "unknown command 'rum'; did you mean 'run'? (known: bench, compare, describe, execute, list, "
-     "plan, quickstart, report, reproduce, run, score, slurm-task, table, tokenize, train, "
+     "plan, quickstart, report, reproduce, run, sample, score, slurm-task, table, tokenize, train, "
      "validate, world)"},
     {"UnknownFlag", {"run", "c.yaml", "--owt", "x"}, "command line: unrecognised option '--owt'"},
     {"FlagWithoutValue",
