@@ -125,7 +125,20 @@ GroupRange ActivationRange(const at::Tensor& view, RangePer per, bool over_texts
   return {view.amin(dims, true), view.amax(dims, true)};
 }
 
+OutlierSplit SplitOutliers(const at::Tensor& view, const ActivationSpec& spec) {
+  const at::Tensor half = view.to(at::kHalf).to(at::kFloat);
+  const at::Tensor outlier = half.abs() >= spec.threshold;
+  OutlierSplit split;
+  split.columns = outlier.any(1, true);
+  split.largest = half.masked_fill(outlier, 0).abs().amax({2, 3}, true);
+  const at::Tensor one = split.largest.masked_fill(split.largest == 0, 1);
+  split.codes = (half * (one.reciprocal() * spec.HighestCode())).round();
+  split.codes.masked_fill_(split.columns, 0);
+  return split;
+}
+
 bool ActivationQuantizer::SpansTokens() const {
+  if (spec.threshold > 0) return true;
   return Dynamic() && spec.per != RangePer::kToken && spec.per != RangePer::kGroup;
 }
 
@@ -138,11 +151,16 @@ at::Tensor ActivationQuantizer::Codes(const at::Tensor& x) const {
   if (x.numel() == 0) return x.to(at::kFloat);
   const at::NoGradGuard no_grad;
   const at::Tensor view = ActivationView(x.detach().to(at::kFloat), spec);
+  if (spec.threshold > 0) return SplitOutliers(view, spec).codes.reshape(x.sizes());
   return Rounded(view, GridOf(view), spec).reshape(x.sizes());
 }
 
 at::Tensor ActivationQuantizer::ApplyToView(const at::Tensor& view) const {
   const at::NoGradGuard no_grad;
+  if (spec.threshold > 0) {
+    const OutlierSplit split = SplitOutliers(view, spec);
+    return at::where(split.columns, view, split.codes * (split.largest / spec.HighestCode()));
+  }
   const AffineGrid grid = GridOf(view);
   return Rounded(view, grid, spec).sub_(grid.zero).mul_(grid.scale);
 }
@@ -177,7 +195,8 @@ ActivationQuantizer ActivationQuantizer::To(const at::Device& device) const {
 
 std::string SpecText(const ActivationSpec& spec) {
   return std::to_string(spec.bits) + " " + EnumName(spec.grid, CodeKindNames()) + " " +
-         EnumName(spec.per, RangePerNames()) + " " + std::to_string(spec.group_size);
+         EnumName(spec.per, RangePerNames()) + " " + std::to_string(spec.group_size) +
+         (spec.threshold > 0 ? " " + std::to_string(spec.threshold) : "");
 }
 
 ActivationSpec ReadActivationSpec(const std::string& text, const std::string& place) {
@@ -190,6 +209,7 @@ ActivationSpec ReadActivationSpec(const std::string& text, const std::string& pl
       !FindName(per, RangePerNames(), &spec.per)) {
     throw Error(place + ": bad activation spec '" + text + "'");
   }
+  if (!(in >> spec.threshold)) spec.threshold = 0;
   return spec;
 }
 

@@ -32,6 +32,7 @@ struct ActivationSpec {
   CodeKind grid = CodeKind::kSym;
   RangePer per = RangePer::kToken;
   std::int64_t group_size = 128;  ///< of kGroup
+  double threshold = 0;           ///< above 0: see SplitOutliers
 
   double LowestCode() const;
   double HighestCode() const;
@@ -84,6 +85,17 @@ struct ActivationQuantizer {
   ActivationQuantizer To(const at::Device& device) const;
 };
 
+/// What LLM.int8() does to a view (arXiv 2208.07339; bitsandbytes 0.50): a channel is an outlier
+/// where one of its values in the text has |x| >= threshold, x rounded to float16. It stays as it
+/// is; of the other values of a token, with m the largest |x| below the threshold,
+///   code = round(x (1 / m) T),   x^ = code m / T,   T = 2^(bits-1) - 1
+struct OutlierSplit {
+  at::Tensor columns;  ///< [batch, 1, groups, width] bool
+  at::Tensor codes;    ///< as the view, float32, 0 in those columns
+  at::Tensor largest;  ///< m: [batch, tokens, 1, 1] float32
+};
+OutlierSplit SplitOutliers(const at::Tensor& view, const ActivationSpec& spec);
+
 /// x as [batch, tokens, groups, width], the values of a token that share a range in one group: what
 /// ranges are measured on.
 at::Tensor ActivationView(const at::Tensor& x, const ActivationSpec& spec);
@@ -93,7 +105,8 @@ std::vector<std::int64_t> RangeDims(RangePer per, bool over_texts);
 /// Min and max of a view over those, kept as dimensions of 1.
 GroupRange ActivationRange(const at::Tensor& view, RangePer per, bool over_texts);
 
-/// "8 asym group 32": bits, grid, per, group size; what a file says of a quantizer.
+/// "8 asym group 32": bits, grid, per, group size, and a threshold where there is one; what a file
+/// says of a quantizer.
 std::string SpecText(const ActivationSpec& spec);
 /// Throws Error, beginning with `place`, for another text.
 ActivationSpec ReadActivationSpec(const std::string& text, const std::string& place);

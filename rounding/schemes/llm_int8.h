@@ -17,7 +17,7 @@ enum class OutlierColumns {
 ///   q = round(w (1 / max|w|) T),   w^ = q max|w| / T,   T = 2^(bits-1) - 1
 /// in float32, quant.bits 8 in the paper. Channels j whose calibration inputs reach |x_j| >=
 /// threshold anywhere are outliers. quant.grid and range have no say. What the layer is fed is the
-/// business of the stage `activations`.
+/// business of the stage `activations` (grid: sym_restricted, threshold: 6).
 ///
 /// Weights that are not finite are an Error; a channel of infinite inputs is an outlier, one whose
 /// inputs are no numbers is none, and is counted.

@@ -85,6 +85,10 @@ void Activations::CheckBlock(const BlockPlan& plan, const QuantOptions& quant) c
       throw Error("per: tensor needs ranges: static for experts ('" + linear.name +
                   "'): the tokens that they are sent are of many texts");
     }
+    if (options_.quantizer.threshold > 0 && linear.expert >= 0) {
+      throw Error("threshold is not for experts ('" + linear.name +
+                  "'): the tokens that they are sent are of many texts");
+    }
     if (options_.quantizer.ranges == RangeSource::kNorm && !ReadsNorm(plan, linear)) {
       throw Error("ranges: norm: no norm gives what '" + linear.name +
                   "' is fed, or others read it too (match: the layers that norms feed)");

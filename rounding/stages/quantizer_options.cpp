@@ -28,7 +28,12 @@ void QuantizerOptions::Fields(FieldVisitor& f, bool with_norms) {
           with_norms ? "dynamic: of the tensor itself; static: of the calibration sequences; norm: "
                        "|bias| + spread |weight| of the norm before it, without data"
                      : "dynamic: of the tensor itself; static: of the calibration sequences");
-  if (with_norms) f.Real("spread", &spread, Above(0), "ranges: norm: of what is normalised");
+  if (with_norms) {
+    f.Real("spread", &spread, Above(0), "ranges: norm: of what is normalised");
+    f.Real("threshold", &threshold, AtLeast(0),
+           "channels that reach it in a text stay as they are, as LLM.int8() has it (there: 6); 0: "
+           "none");
+  }
   observer.Fields(f);
   f.String("match", &match, "regular expression of whole layer names; empty: all that are rounded");
   f.Rule([this] { return PatternProblem(match); });
@@ -43,11 +48,16 @@ ActivationSpec QuantizerOptions::Spec(RangePer per) const {
   spec.bits = bits;
   spec.grid = grid;
   spec.per = per;
+  spec.threshold = threshold;
   if (per == RangePer::kGroup) spec.group_size = group_size;
   return spec;
 }
 
 std::string QuantizerOptions::RangeProblem(RangePer per) const {
+  const bool plain = grid == CodeKind::kSymRestricted && per == RangePer::kToken && !Static();
+  if (threshold > 0 && !plain) {
+    return "threshold needs grid: sym_restricted, per: token and ranges: dynamic";
+  }
   return Static() && per == RangePer::kToken
              ? "per: token needs ranges: dynamic: a token's range is its own"
              : "";

@@ -21,8 +21,9 @@ struct QuantizerOptions {
   std::int64_t group_size = 128;
   RangeSource ranges = RangeSource::kDynamic;
   ObserverOptions observer;
-  double spread = 6;  ///< of kNorm
-  std::string match;  ///< regular expression of whole layer names; empty: all
+  double spread = 6;     ///< of kNorm
+  double threshold = 0;  ///< of inputs of layers: see SplitOutliers
+  std::string match;     ///< regular expression of whole layer names; empty: all
 
   /// with_norms: ranges may be those of norms.
   void Fields(FieldVisitor& f, bool with_norms);

@@ -171,7 +171,6 @@ TEST_F(AqlmGoldenTest, TheWholeLoopLosesAsLittle) {
           (at::mm(gap, c.moment) * gap).sum().item<double>() / static_cast<double>(gap.size(0));
       EXPECT_NEAR(loss, state->Diagnose().at("loss_after")[0], 5e-3 * loss);  // 16 bits
       best = std::min(best, loss);
-    
     }
     EXPECT_LE(best, 1.02 * c.Loss("loop"));
   });

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "rounding/stage.h"
 #include "tests/core/formats/format_files.h"
 #include "tests/rounding/scheme_cases.h"
 #include "tests/support/tensor_matchers.h"
@@ -56,6 +57,9 @@ TEST(LlmInt8Test, CodesOfAllColumnsNeedNoData) {
             0);
   EXPECT_EQ(testing::ErrorOf([&] { BeginLayer("type: llm_int8", layer); }),
             "layer: scheme 'llm_int8' needs calibration data");
+  EXPECT_EQ(testing::ErrorOf([] { Stages().FromText("type: activations\nthreshold: 6"); }),
+            "builtin:1:1: stage: threshold needs grid: sym_restricted, per: token and ranges: "
+            "dynamic");
 }
 
 }  // namespace

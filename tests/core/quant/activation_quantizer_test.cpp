@@ -120,5 +120,22 @@ TEST(ActivationQuantizerTest, SpecsAreReadBack) {
   }
 }
 
+TEST(ActivationQuantizerTest, OutlierChannelsStayAndOthersDoNotKnowOfThem) {
+  ActivationSpec spec = SpecOf(CodeKind::kSymRestricted, RangePer::kToken, 8);
+  spec.threshold = 6;
+  at::Tensor x = RandomTensor({2, 5, 8}, 3);
+  const at::Tensor plain = ActivationQuantizer{spec}.Apply(x);
+  x[0][2][3] = -6;  // an outlier channel of the first text alone
+  x[0][4][3] = 100;
+  const at::Tensor y = ActivationQuantizer{spec}.Apply(x);
+  EXPECT_TRUE(at::equal(y[0].select(1, 3), x[0].select(1, 3)));
+  EXPECT_TRUE(at::equal(y[1], plain[1]));
+  EXPECT_TRUE(TensorNear(y[0].narrow(1, 4, 4), x[0].narrow(1, 4, 4), 4.0 / 127, 0));
+  EXPECT_TRUE(ActivationQuantizer{spec}.SpansTokens());
+  EXPECT_EQ(ReadActivationSpec(SpecText(spec), "file"), spec);
+  // A token of zeros has codes of 0.
+  EXPECT_EQ(ActivationQuantizer{spec}.Apply(at::zeros({2, 4})).abs().max().item<double>(), 0);
+}
+
 }  // namespace
 }  // namespace roundlab
