@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include <iterator>
@@ -209,7 +210,7 @@ TEST_F(SignRoundGoldenTest, TheBestStateFinishesAsAutoRoundPacksIt) {
     for (const std::size_t i : kKept) {
       SCOPED_TRACE(golden.model + " " + Name(i));
       {
-        const c10::NoGradGuard no_grad;
+        const at::NoGradGuard no_grad;
         const auto best = [&](const std::string& key) {
           return Golden(file, golden, "best." + key + "." + Name(i)).to(at::kFloat) / 400;
         };

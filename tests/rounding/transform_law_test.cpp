@@ -18,13 +18,13 @@ using testing::TensorNear;
 /// A transform leaves the model's function: logits of random models of every family are the same
 /// when a transform alone has gone through them. Where a family has no place to fold a factor into,
 /// the stage says so and leaves that layer.
-class TransformLawTest : public ::testing::TestWithParam<std::string> {};
+class TransformLogitsTest : public ::testing::TestWithParam<std::string> {};
 
 constexpr const char* kTransforms[] = {
     "type: smoothquant\nalpha: 0.7", "type: awq_scale\nratios: 4", "type: spiq",
     "type: teq\nsteps: 3\nbatch: 1\nstart: weights\noptimizer: {type: adam, lr: 0.05}"};
 
-TEST_P(TransformLawTest, LogitsStayTheModels) {
+TEST_P(TransformLogitsTest, LogitsStayTheModels) {
   if (!testing::FamilyIsSupported(GetParam())) GTEST_SKIP() << "a family that is not supported";
   const ModelFiles files(GetParam());
   const SafetensorsFile golden(GetParam() + "/golden.safetensors");
@@ -54,9 +54,10 @@ TEST_P(TransformLawTest, LogitsStayTheModels) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, TransformLawTest, ::testing::ValuesIn(testing::FamilyFolders()),
+INSTANTIATE_TEST_SUITE_P(Families, TransformLogitsTest,
+                         ::testing::ValuesIn(testing::FamilyFolders()),
                          [](const auto& test) { return testing::FamilyName(test.param); });
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TransformLawTest);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TransformLogitsTest);
 
 }  // namespace
 }  // namespace roundlab
