@@ -29,7 +29,11 @@ void FakeQuantStep(benchmark::State& state, FakeQuantOp op) {
   }
   state.SetItemsProcessed(state.iterations() * w.numel());
 }
-BENCHMARK_CAPTURE(FakeQuantStep, fused, FakeQuant)->UseRealTime();
+at::Tensor InFloat(const at::Tensor& w, const at::Tensor& v, const at::Tensor& scale,
+                   const at::Tensor& zero, double code_max) {
+  return FakeQuant(w, v, scale, zero, code_max);
+}
+BENCHMARK_CAPTURE(FakeQuantStep, fused, InFloat)->UseRealTime();
 BENCHMARK_CAPTURE(FakeQuantStep, aten, reference::FakeQuant)->UseRealTime();
 
 void RmsNormStep(benchmark::State& state,
