@@ -81,8 +81,13 @@ GroupRange RangeOfGrid(const AffineGrid& grid, const QuantSpec& spec) {
     const at::Tensor reach = scale * (spec.CodeMax() / 2);
     return {-reach, reach};
   }
+  const auto middle = static_cast<double>(std::int64_t{1} << (spec.bits - 1));
+  if (spec.grid == GridKind::kSymRestricted) {
+    const at::Tensor reach = scale * (middle - 1);
+    return {-reach, reach};
+  }
   if (spec.grid == GridKind::kSymFull) {
-    const at::Tensor reach = scale * static_cast<double>(std::int64_t{1} << (spec.bits - 1));
+    const at::Tensor reach = scale * middle;
     return {(-reach).clamp_max(0), (-reach).clamp_min(0)};
   }
   ROUNDLAB_CHECK(spec.grid == GridKind::kAsym, "a grid with an integer zero point");

@@ -46,7 +46,7 @@ at::ScalarType TorchType(ScaleType type);
 AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec);
 
 /// The range that MakeGrid makes `grid` of, up to a rounding of the scale: float32 [groups]. Not of
-/// a float_zero grid.
+/// a float_zero or power grid.
 GroupRange RangeOfGrid(const AffineGrid& grid, const QuantSpec& spec);
 
 /// The magnitudes that a scale may have. A smaller one is raised to `floor`; one above `ceiling`

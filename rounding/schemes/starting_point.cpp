@@ -19,8 +19,10 @@ StartingPoint StartingPointOf(const LayerContext& layer) {
   RequirePlainStart(layer);
   const GroupLayout layout = layer.Layout();
   const AffineGrid theirs{layer.start->scale.flatten(), layer.start->zero.flatten()};
-  if (layer.spec.grid == GridKind::kFloatZero) {
-    throw Error(layer.name + ": quant.grid float_zero can't be begun from");
+  const GridKind kind = layer.spec.grid;
+  if (kind == GridKind::kFloatZero || kind == GridKind::kPower) {
+    throw Error(layer.name + ": quant.grid " + EnumName(kind, GridNames()) +
+                " can't be begun from");
   }
   StartingPoint point{RangeOfGrid(theirs, layer.spec), {}};
   const AffineGrid grid = MakeGrid(point.range, layer.spec);
