@@ -164,6 +164,7 @@ void UnitWork::KeepInstalled(LinearSlot* slot, QuantizedWeight weight) {
   const std::string problem = WeightProblem(weight, slot->effective);
   if (!problem.empty()) throw Diverged(slot->name + ": " + problem);
   slot->effective_bias = weight.bias;
+  if (weight.bias.defined()) tensors_.erase(slot->name + ".bias");  // what a transform left there
   weights_.insert_or_assign(slot->name, std::move(weight));
 }
 

@@ -126,6 +126,32 @@ TEST(QueryKeyGroupsTest, SharedHeadsAndRotaryPairsShareFactors) {
   EXPECT_EQ(group_of("gpt2", json::object()).obstacle, "q and k are stored in one matrix");
 }
 
+TEST(TransformPipelineTest, ARepairedBiasTakesThePlaceOfTheTransformedOne) {
+  const RandomSource source = Small("opt");
+  const testing::TempFolder folder;
+  PipelineInputs inputs;
+  inputs.source = &source;
+  inputs.tokens = at::arange(48, at::kLong).view({4, 12});
+  inputs.progress_folder = folder.path();
+  QuantOptions quant;
+  quant.spec.bits = 3;
+  quant.spec.group_size = 16;
+  std::vector<StageRecipe> pipeline;
+  for (const char* stage :
+       {"type: smoothquant", "type: round\nscheme: rtn", "type: bias_correction"}) {
+    pipeline.push_back(Stages().FromText(stage));
+  }
+  RunRecord record;
+  Log log("", true);
+  const auto make = [&] { return QuantizeModel(inputs, quant, pipeline, &record, &log); };
+  const QuantizedModel made = make();
+  EXPECT_EQ(make().CodesSha256(), made.CodesSha256());  // all units are taken from the folder
+  for (const auto& [name, weight] : made.layers()) {
+    EXPECT_TRUE(weight.bias.defined()) << name;
+    EXPECT_EQ(made.tensors().count(name + ".bias"), 0U) << name;
+  }
+}
+
 /// Parameters of all groups that a block allows, at random.
 TransformParameters RandomParameters(DecoderBlock* block) {
   TransformParameters all;
