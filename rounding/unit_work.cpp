@@ -164,7 +164,6 @@ void UnitWork::KeepInstalled(LinearSlot* slot, QuantizedWeight weight) {
   const std::string problem = WeightProblem(weight, slot->effective);
   if (!problem.empty()) throw Diverged(slot->name + ": " + problem);
   slot->effective_bias = weight.bias;
-  if (weight.bias.defined()) tensors_.erase(slot->name + ".bias");  // what a transform left there
   weights_.insert_or_assign(slot->name, std::move(weight));
 }
 
@@ -183,8 +182,11 @@ void UnitWork::KeepTransformed() {
       keep(norm->name + ".bias", norm->bias);
     }
     for (LinearSlot* slot : block->Linears()) {
-      keep(slot->name + ".bias", slot->bias);
-      if (weights_.count(slot->name) == 0) keep(slot->name + ".weight", slot->weight);
+      const auto made = weights_.find(slot->name);
+      if (made == weights_.end()) keep(slot->name + ".weight", slot->weight);
+      if (made == weights_.end() || !made->second.bias.defined()) {
+        keep(slot->name + ".bias", slot->bias);  // else a repair has given another
+      }
     }
   }
 }

@@ -141,9 +141,11 @@ TEST(TransformPipelineTest, ARepairedBiasTakesThePlaceOfTheTransformedOne) {
        {"type: smoothquant", "type: round\nscheme: rtn", "type: bias_correction"}) {
     pipeline.push_back(Stages().FromText(stage));
   }
-  RunRecord record;
   Log log("", true);
-  const auto make = [&] { return QuantizeModel(inputs, quant, pipeline, &record, &log); };
+  const auto make = [&] {
+    RunRecord record;
+    return QuantizeModel(inputs, quant, pipeline, &record, &log);
+  };
   const QuantizedModel made = make();
   EXPECT_EQ(make().CodesSha256(), made.CodesSha256());  // all units are taken from the folder
   for (const auto& [name, weight] : made.layers()) {

@@ -51,7 +51,7 @@ const BadConfig kBadConfigs[] = {
      "seeds, "
      "tables, targets, threads, where)"},
     {"MisspeltKey", "model: m/\nquant: {bits: 4, grup_size: 128}\n",
-     "c.yaml:2:18: unknown key 'quant.grup_size'; did you mean 'group_size'? (known: bits, "
+     "c.yaml:2:18: unknown key 'quant.grup_size'; did you mean 'group_size'? (known: bits, budget, "
      "gptq_sym_quirk, grid, group_size, overrides, range, scale_dtype, skip)"},
     {"MissingModel", "threads: 1\n", "c.yaml:1:1: missing required key 'model'"},
     {"WrongType", "model: m/\nquant: {bits: four}\n",
@@ -142,8 +142,8 @@ const BadConfig kBadConfigs[] = {
      "  - {name: b, values: {x: {quant: {bits: 3}}}}\n",
      "c.yaml:4:35: axes 'quant.bits' and 'b' both set 'quant.bits' and 'quant'"},
     {"AxisKeyNotThere", "model: m/\nquant: {bits: 4}\naxes: [{key: quant.bit, values: [4]}]\n",
-     "c.yaml:3:34: unknown key 'quant.bit'; did you mean 'bits'? (known: bits, gptq_sym_quirk, "
-     "grid, "
+     "c.yaml:3:34: unknown key 'quant.bit'; did you mean 'bits'? (known: bits, budget, "
+     "gptq_sym_quirk, grid, "
      "group_size, overrides, range, scale_dtype, skip)"},
     {"ZipOfUnequalLengths", "model: m/\naxes: [{name: s, zip: {seed: [1, 2], threads: [1]}}]\n",
      "c.yaml:2:47: axes.0.zip.threads: has 1 values, 'seed' has 2"},
@@ -282,7 +282,7 @@ const BadCommand kBadCommands[] = {
      "command line: --jobs belongs to quickstart, reproduce and run"},
     {"SeedOfARun",
      {"validate", "c.yaml", "--seed", "1"},
-     "command line: --seed belongs to compare and world; a run's seed is --set seed=N"},
+     "command line: --seed belongs to compare, sample and world; a run's seed is --set seed=N"},
     {"NoJobs", {"run", "c.yaml", "--jobs", "0"}, "command line: --jobs 0 is below 1"},
     {"UnknownEngine",
      {"run", "c.yaml", "--engine", "slrum"},
