@@ -149,7 +149,7 @@ class SlurmRunner {
 
   void Submit(const std::vector<std::size_t>& places) {
     std::string ids;
-    std::int64_t threads = 1;
+    SlurmNeeds needs;
     tasks_.clear();
     for (const std::size_t place : places) {
       const std::string folder = Folder(place);
@@ -159,13 +159,15 @@ class SlurmRunner {
       fs::remove(StoppedFile(folder_, tasks_.size()));
       tasks_[static_cast<int>(tasks_.size())] = {place};
       ids += plan_[place]->id + "\n";
-      threads = std::max(threads, plan_[place]->config.compute.threads);
+      const ComputeOptions& compute = plan_[place]->config.compute;
+      needs.threads = std::max(needs.threads, compute.threads);
+      needs.gpu = needs.gpu || (compute.device && compute.device->is_cuda());
     }
     fs::remove(folder_ + "/job.txt");
     WriteFileAtomically(folder_ + "/runs.txt", ids);
     WriteFileAtomically(folder_ + "/job.sh", SlurmScript(folder_, options_));
     since_ = fs::last_write_time(folder_ + "/runs.txt");
-    job_ = SubmitSlurmJob(SlurmWords(folder_, experiment_.name, places.size(), threads, slurm_));
+    job_ = SubmitSlurmJob(SlurmWords(folder_, experiment_.name, places.size(), needs, slurm_));
     WriteFileAtomically(folder_ + "/job.txt", job_ + "\n");
     display_.Say("Slurm job " + job_ + ": " + std::to_string(places.size()) + " runs");
   }
@@ -333,12 +335,13 @@ std::string SlurmScript(const std::string& folder, const RunnerOptions& options)
 }
 
 std::vector<std::string> SlurmWords(const std::string& folder, const std::string& name,
-                                    std::size_t runs, std::int64_t threads,
+                                    std::size_t runs, const SlurmNeeds& needs,
                                     const SlurmOptions& slurm) {
   std::string log;  // % stands for something in sbatch's file names
   for (const char c : folder) log += c == '%' ? std::string("%%") : std::string(1, c);
   std::vector<std::string> words = {"--job-name=" + name, "--requeue", "--ntasks=1",
-                                    "--cpus-per-task=" + std::to_string(threads)};
+                                    "--cpus-per-task=" + std::to_string(needs.threads)};
+  if (needs.gpu) words.emplace_back("--gres=gpu:1");
   words.insert(words.end(), slurm.words.begin(), slurm.words.end());
   words.insert(words.end(), {"--output=" + log + "/%A_%a.log", "--open-mode=append",
                              "--array=0-" + std::to_string(runs - 1) +

@@ -25,9 +25,15 @@ std::string SlurmFolder(const std::string& out, const Experiment& experiment);
 /// job.sh: a task of the array does the run in its line of FOLDER/runs.txt.
 std::string SlurmScript(const std::string& folder, const RunnerOptions& options);
 
-/// sbatch's words for the first `runs` lines of FOLDER/runs.txt, of `threads` threads each.
+/// What a task of an array needs.
+struct SlurmNeeds {
+  std::int64_t threads = 1;
+  bool gpu = false;  ///< `--gres=gpu:1`, which --slurm-options may say otherwise
+};
+
+/// sbatch's words for the first `runs` lines of FOLDER/runs.txt.
 std::vector<std::string> SlurmWords(const std::string& folder, const std::string& name,
-                                    std::size_t runs, std::int64_t threads,
+                                    std::size_t runs, const SlurmNeeds& needs,
                                     const SlurmOptions& slurm);
 
 /// RunAll by Slurm: each run that is not complete is a task of a job array, claims and leaves its

@@ -112,12 +112,16 @@ TEST(SlurmScriptTest, QuotesPaths) {
 TEST(SlurmWordsTest, TheArrayComesLastAndPercentSignsAreDoubled) {
   SlurmOptions slurm;
   slurm.words = {"--partition=long", "--mem=8G"};
-  EXPECT_THAT(SlurmWords("/a 100%/slurm", "sweep", 7, 4, slurm),
+  EXPECT_THAT(SlurmWords("/a 100%/slurm", "sweep", 7, {4, false}, slurm),
               ElementsAre("--job-name=sweep", "--requeue", "--ntasks=1", "--cpus-per-task=4",
                           "--partition=long", "--mem=8G", "--output=/a 100%%/slurm/%A_%a.log",
                           "--open-mode=append", "--array=0-6", "/a 100%/slurm/job.sh"));
   slurm.jobs = 3;
-  EXPECT_EQ(SlurmWords("/a", "s", 1, 1, slurm)[8], "--array=0-0%3");
+  EXPECT_EQ(SlurmWords("/a", "s", 1, {}, slurm)[8], "--array=0-0%3");
+  slurm.words = {"--gres=gpu:a100:1"};  // the later of two counts for sbatch
+  const auto gpu = SlurmWords("/a", "s", 1, {1, true}, slurm);
+  EXPECT_EQ(gpu[4], "--gres=gpu:1");
+  EXPECT_EQ(gpu[5], "--gres=gpu:a100:1");
 }
 
 TEST(SlurmOptionsTest, AreSplitAtSpacesAndChecked) {
