@@ -68,50 +68,6 @@ class StartSink : public MetricSink {
   MetricSink* sink_;
 };
 
-/// Why a stage of these options can't begin from its start, or "".
-std::string StartProblem(const RoundOptions& options) {
-  if (!options.start || !options.start->scheme.make || !options.scheme.make) return "";
-  const auto scheme = options.scheme.make();
-  if (!scheme->Uses().start) {
-    std::vector<std::string> known;
-    for (const std::string& name : RoundingSchemes().Names()) {
-      if (RoundingSchemes().FromText("type: " + name).make()->Uses().start) known.push_back(name);
-    }
-    return "start: scheme '" + options.scheme.type + "' can't begin from other codes" +
-           SuggestionSuffix(options.scheme.type, known);
-  }
-  const bool both = scheme->Tunable() && options.start->scheme.make()->Tunable();
-  if (both && options.tune.unit_blocks != options.start->tune.unit_blocks) {
-    return "start.unit must be the stage's own unit";
-  }
-  return "";
-}
-
-TuneOptions TuningOf(const RoundingRecipe& scheme) {
-  TuneOptions tune;
-  const std::string text = scheme.make ? scheme.make()->Tuning() : "";
-  if (text.empty()) return tune;
-  std::vector<Diagnostic> diagnostics;
-  ReadFields(ParseYaml(text, "builtin"), scheme.type, FieldsOf(&tune), &diagnostics);
-  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
-  return tune;
-}
-
-/// Comes before the options of tuning: their defaults are the scheme's.
-class SchemeField : public PartField<RoundingScheme> {
- public:
-  explicit SchemeField(SchemeOptions* options)
-      : PartField(&options->scheme, RoundingSchemes()), options_(options) {}
-  void Read(const ConfigNode& node, const std::string& path,
-            std::vector<Diagnostic>* diagnostics) override {
-    PartField::Read(node, path, diagnostics);
-    options_->tune = TuningOf(options_->scheme);
-  }
-
- private:
-  SchemeOptions* options_;
-};
-
 /// That `quant` asks for.
 std::vector<GridKind> GridsOf(const QuantOptions& quant) {
   std::vector<GridKind> asked = {quant.spec.grid};
@@ -120,57 +76,6 @@ std::vector<GridKind> GridsOf(const QuantOptions& quant) {
 }
 
 }  // namespace
-
-SchemeOptions SchemeOptions::Defaults() const { return {{}, TuningOf(scheme), {}}; }
-
-RoundOptions RoundOptions::Defaults() const { return {SchemeOptions::Defaults(), {}}; }
-
-void RoundOptions::Fields(FieldVisitor& f) {
-  SchemeOptions::Fields(f);
-  OptionalSection<SchemeOptions> start_field(&start);
-  f.Value("start", start_field, "a scheme, and its tuning, whose codes and scales are begun from");
-  f.Rule([this] { return StartProblem(*this); });
-}
-
-RoundOptions RoundOptions::Used() const {
-  RoundOptions used{SchemeOptions::Used(), start};
-  if (start) used.start = start->Used();
-  return used;
-}
-
-void SchemeOptions::Fields(FieldVisitor& f) {
-  SchemeField scheme_field(this);
-  f.Value("scheme", scheme_field, "how codes are chosen", Presence::kRequired);
-  tune.Fields(f);
-  OptionalSection<OscillationOptions> oscillation_field(&oscillation);
-  f.Value("oscillation", oscillation_field,
-          "what is done about codes that go up and down while a straight-through scheme is tuned; "
-          "nothing where absent");
-  f.Rule([this]() -> std::string {
-    if (!oscillation || !scheme.make) return "";
-    const auto made = scheme.make();
-    if (made->Tunable() && made->StraightThrough()) return "";
-    return "oscillation is for straight-through schemes that are tuned, which scheme '" +
-           scheme.type + "' is not";
-  });
-  f.Rule([this]() -> std::string {
-    const bool soft = scheme.make && !scheme.make()->StraightThrough();
-    return soft && tune.select == Select::kBestMinibatch
-               ? "select: best_minibatch is not for scheme '" + scheme.type +
-                     "': it is soft while it is tuned, and its least loss is that of weights that "
-                     "are hardly rounded (known: last, best_full)"
-               : "";
-  });
-}
-
-SchemeOptions SchemeOptions::Used() const {
-  SchemeOptions used = *this;
-  if (scheme.make && !scheme.make()->Tunable()) {
-    used.tune = TuneOptions();
-    used.oscillation.reset();
-  }
-  return used;
-}
 
 RoundStage::RoundStage(const Options& options) : options_(options), scheme_(options.scheme.make()) {
   if (!options_.tune.select) {

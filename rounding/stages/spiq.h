@@ -6,6 +6,8 @@
 
 namespace roundlab {
 
+struct NormSlot;
+
 /// What each channel of a norm's output stays within, [width] float32, from the norm's own
 /// parameters, no data: r_j = |beta_j| + spread |gamma_j| (arXiv 2203.14642: what is normalised is
 /// within +- spread nearly always).
