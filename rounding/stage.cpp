@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "core/base/error.h"
+#include "rounding/tuner/tune_options.h"
 
 namespace roundlab {
 
@@ -17,6 +18,11 @@ StageNeeds StageNeeds::operator|(const StageNeeds& other) const {
   all.of_original = of_original | other.of_original;
   all.of_quantized = of_quantized | other.of_quantized;
   return all;
+}
+
+std::int64_t Stage::Steps(std::int64_t /*linears*/) const {
+  const TuneOptions* tune = Tuning();
+  return tune == nullptr ? 1 : tune->steps;
 }
 
 std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>& pipeline) {

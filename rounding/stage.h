@@ -46,8 +46,9 @@ class Stage {
   virtual StageNeeds Needs(const QuantOptions& quant) const = 0;
   /// Consecutive blocks that it wants as a unit.
   virtual std::int64_t UnitBlocks() const { return 1; }
-  /// What its progress counts in a unit of so many linear layers.
-  virtual std::int64_t Steps(std::int64_t /*linears*/) const { return 1; }
+  /// What its progress counts in a unit of so many linear layers: the steps of its Tuning(),
+  /// else 1.
+  virtual std::int64_t Steps(std::int64_t linears) const;
   /// Names of the per-step series it records for a unit of these layers.
   virtual std::vector<std::string> Series(const std::string& /*unit*/,
                                           const std::vector<std::string>& /*linears*/) const {

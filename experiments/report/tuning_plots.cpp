@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "experiments/report/plots.h"
-#include "rounding/schemes/signround.h"
+#include "rounding/schemes/offset.h"
 
 namespace roundlab {
 namespace {

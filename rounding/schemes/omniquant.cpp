@@ -5,6 +5,7 @@
 
 #include "core/kernels/ops.h"
 #include "rounding/schemes/histogram.h"
+#include "rounding/schemes/offset.h"
 
 namespace roundlab {
 namespace {
@@ -32,11 +33,7 @@ class ClippingLayer : public LayerRounding {
     return layout_.Join(FakeQuant(groups_, {}, grid.scale, grid.zero, spec_.CodeMax()));
   }
 
-  Latent Latents() const override {
-    const AffineGrid grid = Grid();
-    const at::Tensor position = groups_ / grid.scale.to(at::kFloat).unsqueeze(1);
-    return {position + grid.zero.unsqueeze(1), grid, spec_.CodeMax()};
-  }
+  Latent Latents() const override { return OffsetLatent(groups_, {}, Grid(), spec_.CodeMax()); }
 
   Diagnostics Diagnose() const override {
     const at::Tensor low = low_logit_.detach().sigmoid();

@@ -9,6 +9,7 @@
 #include "core/kernels/ops.h"
 #include "rounding/backward_stepper.h"
 #include "rounding/schemes/histogram.h"
+#include "rounding/schemes/offset.h"
 #include "rounding/schemes/starting_point.h"
 
 namespace roundlab {
@@ -82,18 +83,12 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
   }
 
   Latent Latents() const override {
-    const AffineGrid grid = Grid();
-    at::Tensor position = groups_ / grid.scale.to(at::kFloat).unsqueeze(1);
-    if (options_.tune_offset) position = position + offset_;
-    return {position + grid.zero.unsqueeze(1), grid, spec_.CodeMax()};
+    return OffsetLatent(groups_, offset_, Grid(), spec_.CodeMax());
   }
 
   Diagnostics Diagnose() const override {
     Diagnostics d;
-    if (options_.tune_offset) {
-      d["offset_histogram"] = Histogram(offset_.detach().abs(), 0, kOffsetHistogramTop, 22);
-      d["offset_mean_abs"] = {offset_.detach().abs().mean().item<double>()};
-    }
+    DescribeOffset(offset_, &d);
     if (options_.tune_range) {
       d["range_low_factor_histogram"] = Histogram(low_factor_.detach(), 0, 1, 20);
       d["range_high_factor_histogram"] = Histogram(high_factor_.detach(), 0, 1, 20);

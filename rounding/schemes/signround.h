@@ -4,9 +4,6 @@
 
 namespace roundlab {
 
-/// `offset_histogram` of SignRound's diagnostics covers |V| from 0 to here.
-inline constexpr double kOffsetHistogramTop = 0.55;
-
 /// SignRound (arXiv 2309.05516, equations 2 to 4; intel/auto-round at cfc4169e9). With the group's
 /// range (low, high) and tuned factors alpha_low, alpha_high in [0, 1] and offsets V, all starting
 /// at round to nearest (V = 0, alpha = 1):

@@ -6,6 +6,7 @@
 #include "core/kernels/ops.h"
 #include "rounding/ranges/scale_search.h"
 #include "rounding/schemes/histogram.h"
+#include "rounding/schemes/offset.h"
 #include "rounding/schemes/signround.h"
 
 namespace roundlab {
@@ -44,18 +45,12 @@ class SignRoundV2Layer : public LayerRounding {
   }
 
   Latent Latents() const override {
-    const AffineGrid grid = Grid();
-    at::Tensor position = groups_ / grid.scale.to(at::kFloat).unsqueeze(1);
-    if (options_.tune_offset) position = position + offset_;
-    return {position + grid.zero.unsqueeze(1), grid, spec_.CodeMax()};
+    return OffsetLatent(groups_, offset_, Grid(), spec_.CodeMax());
   }
 
   Diagnostics Diagnose() const override {
     Diagnostics d;
-    if (options_.tune_offset) {
-      d["offset_histogram"] = Histogram(offset_.detach().abs(), 0, kOffsetHistogramTop, 22);
-      d["offset_mean_abs"] = {offset_.detach().abs().mean().item<double>()};
-    }
+    DescribeOffset(offset_, &d);
     if (options_.tune_scale) {
       d["scale_factor_histogram"] = Histogram(factor_.detach(), 0, kMostScaleFactor, 20);
     }

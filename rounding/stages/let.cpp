@@ -119,8 +119,6 @@ StageNeeds Let::Needs(const QuantOptions& /*quant*/) const {
   return needs;
 }
 
-std::int64_t Let::Steps(std::int64_t /*linears*/) const { return options_.tune.steps; }
-
 std::vector<std::string> Let::Series(const std::string& unit,
                                      const std::vector<std::string>& /*linears*/) const {
   return TuningSeries(unit + "_let");

@@ -49,9 +49,9 @@ class Let : public Stage {
 
   StageKind Kind() const override { return StageKind::kTransform; }
   StageNeeds Needs(const QuantOptions& quant) const override;
-  std::int64_t Steps(std::int64_t linears) const override;
   std::vector<std::string> Series(const std::string& unit,
                                   const std::vector<std::string>& linears) const override;
+  const TuneOptions* Tuning() const override { return &options_.tune; }
   void Apply(UnitWork* work) const override;
 
  private:

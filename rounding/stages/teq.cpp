@@ -7,7 +7,7 @@
 
 #include "core/config/enum_field.h"
 #include "core/quant/quantized_weight.h"
-#include "rounding/tuner/tuner.h"
+#include "rounding/stages/tuning_report.h"
 #include "rounding/unit_work.h"
 
 namespace roundlab {
@@ -136,12 +136,9 @@ void Teq::Apply(UnitWork* work) const {
   data.targets = work->Targets(true);
   data.inputs = work->Inputs(options_.tune.inputs == UnitInputs::kQuantized ? Chain::kQuantized
                                                                             : Chain::kOriginal);
-  TunerHooks hooks;
-  hooks.sink = work->sink();
-  hooks.on_step = [work] { work->Step(); };
   TrainedScales scales(std::move(groups), std::move(specs), options_.start);
-  const UnitResult result =
-      TuneUnit(unit, data, &scales, options_.tune, work->Seed("tune/" + unit.name), hooks);
+  const UnitResult result = TuneUnit(unit, data, &scales, options_.tune,
+                                     work->Seed("tune/" + unit.name), TuningHooks(work));
   for (const std::string& event : result.events) work->log().Write(event);
   const std::string prefix = "units/" + blocks.name() + "/teq_";
   work->sink()->Array(prefix + "loss_before", {1}, {result.loss_before});

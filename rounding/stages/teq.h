@@ -61,7 +61,6 @@ class Teq : public Stage {
   StageKind Kind() const override { return StageKind::kTransform; }
   StageNeeds Needs(const QuantOptions& quant) const override;
   std::int64_t UnitBlocks() const override { return options_.tune.unit_blocks; }
-  std::int64_t Steps(std::int64_t /*linears*/) const override { return options_.tune.steps; }
   std::vector<std::string> Series(const std::string& unit,
                                   const std::vector<std::string>& linears) const override;
   const TuneOptions* Tuning() const override { return &options_.tune; }
