@@ -1,10 +1,7 @@
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,8 +10,8 @@
 #include "core/base/error.h"
 #include "core/model/model.h"
 #include "rounding/pipeline.h"
+#include "tests/rounding/pipeline_fixture.h"
 #include "tests/support/tensor_matchers.h"
-#include "tests/support/tiny_model.h"
 
 namespace roundlab {
 namespace {
@@ -22,27 +19,14 @@ namespace {
 using testing::TensorNear;
 
 /// Stages `activations` and `kv_cache` on a tiny model: 14 layers, 8 tensors that feed them.
-class ActivationsTest : public ::testing::Test {
+class ActivationsTest : public testing::PipelineFixture {
  protected:
-  ActivationsTest() : folder_(::testing::TempDir() + "/acts_" + std::to_string(::getpid())) {
-    testing::TinyModel().Write(folder_);
-    files_ = std::make_unique<ModelFiles>(folder_);
-    at::Generator generator = at::detail::createCPUGenerator(3);
-    inputs_.source = files_.get();
-    inputs_.tokens = at::randint(0, 256, {12, 10}, generator, at::TensorOptions(at::kLong));
+  ActivationsTest() : PipelineFixture(12, 10) {
     inputs_.seed = 1;
     quant_.spec.bits = 8;
     quant_.spec.group_size = 16;
   }
-  ~ActivationsTest() override { std::filesystem::remove_all(folder_); }
 
-  QuantizedModel Run(const std::vector<std::string>& stages, RunRecord* record = nullptr) {
-    std::vector<StageRecipe> pipeline;
-    for (const std::string& text : stages) pipeline.push_back(Stages().FromText(text));
-    RunRecord none;
-    Log log("", true);
-    return QuantizeModel(inputs_, quant_, pipeline, record != nullptr ? record : &none, &log);
-  }
   std::string ErrorOf(const std::vector<std::string>& stages) {
     try {
       Run(stages);
@@ -51,20 +35,6 @@ class ActivationsTest : public ::testing::Test {
     }
     return "";
   }
-  LanguageModel With(const QuantizedModel& model) {
-    return {*files_, at::kFloat, [&](DecoderBlock* block) { model.ApplyTo(block); }};
-  }
-  /// Mean squared error of the last hidden states.
-  double Error(const QuantizedModel& model) {
-    const at::Tensor gap = With(model).Hidden(inputs_.tokens) -
-                           LanguageModel(*files_, at::kFloat).Hidden(inputs_.tokens);
-    return gap.square().mean(at::kDouble).item<double>();
-  }
-
-  std::string folder_;
-  std::unique_ptr<ModelFiles> files_;
-  PipelineInputs inputs_;
-  QuantOptions quant_;
 };
 
 constexpr const char* kRtnStage = "type: round\nscheme: {type: rtn}";

@@ -1,9 +1,7 @@
 #include "rounding/fisher.h"
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <memory>
@@ -13,38 +11,21 @@
 #include "core/base/interrupt.h"
 #include "core/model/loader.h"
 #include "rounding/pipeline.h"
+#include "tests/rounding/pipeline_fixture.h"
 #include "tests/support/tensor_matchers.h"
-#include "tests/support/tiny_model.h"
 
 namespace roundlab {
 namespace {
 
 using testing::TensorNear;
 
-class FisherTest : public ::testing::Test {
+class FisherTest : public testing::PipelineFixture {
  protected:
-  FisherTest() : folder_(::testing::TempDir() + "/fisher_" + std::to_string(::getpid())) {
-    testing::TinyModel().Write(folder_);
-    files_ = std::make_unique<ModelFiles>(folder_);
-    at::Generator generator = at::detail::createCPUGenerator(3);
-    inputs_.source = files_.get();
-    inputs_.tokens = at::randint(0, 256, {6, 12}, generator, at::TensorOptions(at::kLong));
+  FisherTest() : PipelineFixture(6, 12) {
     quant_.spec.bits = 2;
     quant_.spec.group_size = -1;
   }
-  ~FisherTest() override { std::filesystem::remove_all(folder_); }
-
-  QuantizedModel Run(const std::string& stage) {
-    RunRecord none;
-    Log log("", true);
-    return QuantizeModel(inputs_, quant_, {Stages().FromText(stage)}, &none, &log);
-  }
-
-  std::string folder_;
-  std::unique_ptr<ModelFiles> files_;
-  PipelineInputs inputs_;
-  QuantOptions quant_;
-  Log log_{"", true};
+  QuantizedModel Run(const std::string& stage) { return PipelineFixture::Run({stage}); }
 };
 
 constexpr const char* kSqueeze = "type: round\nscheme: {type: squeezellm}";
@@ -75,7 +56,7 @@ TEST_F(FisherTest, APipelineServesItAndAResumeFindsIt) {
   quant_.spec.bits = 3;
   EXPECT_NE(Run(kSqueeze).CodesSha256(), whole);
   quant_.spec.bits = 2;
-  inputs_.progress_folder = folder_ + "/progress";
+  inputs_.progress_folder = folder_ / "progress";
   inputs_.unit_kept = [] { throw Interrupted(); };
   EXPECT_THROW(Run(kSqueeze), Interrupted);
   inputs_.unit_kept = {};

@@ -5,13 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <regex>
-#include <set>
 #include <string>
-#include <vector>
 
 #include "core/base/error.h"
 #include "rounding/range.h"
 #include "rounding/scheme.h"
+#include "tests/rounding/golden_matches.h"
 #include "tests/rounding/linear_replay.h"
 #include "tests/support/golden_tensors.h"
 #include "tests/support/shared_data.h"
@@ -44,19 +43,6 @@ inline QuantSpec SpecOf(const std::string& name) {
                   ? GridKind::kSym
                   : GridKind::kAsym;
   return spec;
-}
-
-/// The first group of `pattern` over the names of all tensors that match it whole; each once.
-inline std::vector<std::string> CasesOf(const SafetensorsFile& file, const std::string& pattern) {
-  std::set<std::string> cases;
-  const std::regex compiled(pattern);
-  std::smatch match;
-  for (const TensorView& view : file.tensors()) {
-    const std::string name(view.name);
-    if (std::regex_match(name, match, compiled)) cases.insert(match[1]);
-  }
-  EXPECT_FALSE(cases.empty()) << "no case of " << pattern;
-  return {cases.begin(), cases.end()};
 }
 
 inline bool Has(const SafetensorsFile& file, const std::string& name) {

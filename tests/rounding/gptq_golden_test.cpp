@@ -9,12 +9,16 @@
 #include <vector>
 
 #include "rounding/solvers/gptq.h"
+#include "tests/rounding/golden_matches.h"
 #include "tests/support/golden_tensors.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/tensor_matchers.h"
 
 namespace roundlab {
 namespace {
+
+using testing::GoldenMatch;
+using testing::MatchesOf;
 
 using testing::GoldenDoubles;
 using testing::GoldenTensor;
@@ -29,11 +33,9 @@ struct GptqCase {
 };
 
 std::vector<GptqCase> Cases(const SafetensorsFile& file) {
-  const std::regex form(R"((.+)\.gptq\.w(\d+)\.(row|g(\d+))((?:_[a-z]+)*)\.codes)");
   std::vector<GptqCase> cases;
-  for (const TensorView& tensor : file.tensors()) {
-    std::smatch m;
-    if (!std::regex_match(tensor.name, m, form)) continue;
+  for (const GoldenMatch& m :
+       MatchesOf(file, R"((.+)\.gptq\.w(\d+)\.(row|g(\d+))((?:_[a-z]+)*)\.codes)")) {
     GptqCase c{m.str(0).substr(0, m.str(0).size() - 6), m.str(1), std::stoll(m.str(2)), {}};
     c.settings.group_size = m.str(3) == "row" ? -1 : std::stoll(m.str(4));
     c.settings.code_max = static_cast<double>((1 << c.bits) - 1);

@@ -1,10 +1,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include <regex>
 #include <string>
 
 #include "rounding/solvers/hqq.h"
+#include "tests/rounding/golden_matches.h"
 #include "tests/support/golden_tensors.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/tensor_matchers.h"
@@ -12,19 +12,17 @@
 namespace roundlab {
 namespace {
 
+using testing::GoldenMatch;
+using testing::MatchesOf;
+
 using testing::GoldenTensor;
 using testing::TensorNear;
 
 TEST(HqqGoldenTest, CodesGridsAndDecodedWeightsAreThePackages) {
   ROUNDLAB_SHARED_OR_SKIP(path, "golden/methods/oneshot_golden.safetensors");
   const SafetensorsFile file(path);
-  const std::regex form(R"((.+)\.hqq\.w(\d+)\.g(\d+)\.codes)");
-  int cases = 0;
-  for (const TensorView& tensor : file.tensors()) {
-    std::smatch m;
-    if (!std::regex_match(tensor.name, m, form)) continue;
-    ++cases;
-    const std::string name = tensor.name.substr(0, tensor.name.size() - 6);
+  for (const GoldenMatch& m : MatchesOf(file, R"((.+)\.hqq\.w(\d+)\.g(\d+)\.codes)")) {
+    const std::string name = m.name.substr(0, m.name.size() - 6);
     SCOPED_TRACE(name);
     HqqSettings settings;
     settings.code_max = static_cast<double>((1 << std::stoi(m.str(2))) - 1);
@@ -48,7 +46,6 @@ TEST(HqqGoldenTest, CodesGridsAndDecodedWeightsAreThePackages) {
     };
     EXPECT_NEAR(error(decoded), error(golden), 1e-4 * error(golden));
   }
-  EXPECT_GT(cases, 0);
 }
 
 }  // namespace

@@ -1,10 +1,7 @@
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,9 +11,9 @@
 #include "rounding/pipeline.h"
 #include "rounding/range.h"
 #include "rounding/stages/scale_groups.h"
+#include "tests/rounding/pipeline_fixture.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
-#include "tests/support/tiny_model.h"
 
 namespace roundlab {
 namespace {
@@ -25,44 +22,16 @@ using testing::RandomTensor;
 using testing::TensorNear;
 
 /// One-shot methods on a tiny model, from calibration tokens to the weights that are kept.
-class OneShotPipelineTest : public ::testing::Test {
+class OneShotPipelineTest : public testing::PipelineFixture {
  protected:
-  OneShotPipelineTest() : folder_(::testing::TempDir() + "/oneshot_" + std::to_string(::getpid())) {
-    testing::TinyModel().Write(folder_);
-    files_ = std::make_unique<ModelFiles>(folder_);
-    at::Generator generator = at::detail::createCPUGenerator(3);
-    inputs_.source = files_.get();
-    inputs_.tokens = at::randint(0, 256, {24, 16}, generator, at::TensorOptions(at::kLong));
+  OneShotPipelineTest() : PipelineFixture(24, 16) {
     inputs_.seed = 1;
     quant_.spec.bits = 3;
     quant_.spec.group_size = 16;
   }
-  ~OneShotPipelineTest() override { std::filesystem::remove_all(folder_); }
-
-  QuantizedModel Run(const std::vector<std::string>& stages, RunRecord* record = nullptr) {
-    std::vector<StageRecipe> pipeline;
-    for (const std::string& text : stages) pipeline.push_back(Stages().FromText(text));
-    RunRecord none;
-    Log log("", true);
-    QuantizedModel made =
-        QuantizeModel(inputs_, quant_, pipeline, record != nullptr ? record : &none, &log);
-    EXPECT_EQ(made.CodesSha256().size(), 64U);  // whatever a stage makes can be hashed and stored
-    return made;
-  }
   at::Tensor Hidden(const std::function<void(DecoderBlock*)>& change) {
     return LanguageModel(*files_, at::kFloat, change).Hidden(inputs_.tokens);
   }
-  /// Mean squared error of the last hidden states.
-  double Error(const QuantizedModel& model) {
-    const at::Tensor gap = Hidden([&](DecoderBlock* block) { model.ApplyTo(block); }) -
-                           Hidden([](DecoderBlock* /*block*/) {});
-    return gap.square().mean(at::kDouble).item<double>();
-  }
-
-  std::string folder_;
-  std::unique_ptr<ModelFiles> files_;
-  PipelineInputs inputs_;
-  QuantOptions quant_;
 };
 
 constexpr const char* kNearest = "type: round\nscheme: {type: rtn}";

@@ -1,11 +1,8 @@
 #include "rounding/pipeline.h"
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <map>
 #include <string>
 
@@ -14,6 +11,7 @@
 #include "rounding/scheme.h"
 #include "rounding/stages/scale_refit.h"
 #include "rounding/unit_work.h"
+#include "tests/rounding/pipeline_fixture.h"
 #include "tests/rounding/scheme_cases.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
@@ -26,27 +24,13 @@ using testing::RandomTensor;
 using testing::TensorNear;
 using testing::TinyModel;
 
-class PipelineTest : public ::testing::Test {
+class PipelineTest : public testing::PipelineFixture {
  protected:
-  PipelineTest() : folder_(::testing::TempDir() + "/pipeline_" + std::to_string(::getpid())) {
-    TinyModel().Write(folder_);
-    files_ = std::make_unique<ModelFiles>(folder_);
-    at::Generator generator = at::detail::createCPUGenerator(3);
-    inputs_.source = files_.get();
-    inputs_.tokens = at::randint(0, 256, {11, 10}, generator, at::TensorOptions(at::kLong));
+  PipelineTest() : PipelineFixture(11, 10) {
     inputs_.seed = 1;
     quant_.spec.bits = 3;
     quant_.spec.group_size = 16;
     quant_.spec.scale_dtype = ScaleType::kFloat32;
-  }
-  ~PipelineTest() override { std::filesystem::remove_all(folder_); }
-
-  QuantizedModel Run(const std::vector<std::string>& stages, RunRecord* record = nullptr) {
-    std::vector<StageRecipe> pipeline;
-    for (const std::string& text : stages) pipeline.push_back(Stages().FromText(text));
-    RunRecord none;
-    Log log("", true);
-    return QuantizeModel(inputs_, quant_, pipeline, record != nullptr ? record : &none, &log);
   }
 
   /// Mean over tokens of what a layer is fed in a model of these weights.
@@ -64,11 +48,6 @@ class PipelineTest : public ::testing::Test {
     language.Hidden(inputs_.tokens);
     return sum;
   }
-
-  std::string folder_;
-  std::unique_ptr<ModelFiles> files_;
-  PipelineInputs inputs_;
-  QuantOptions quant_;
 };
 
 constexpr const char* kRtn = "type: round\nscheme: {type: rtn}";
@@ -145,8 +124,8 @@ TEST_F(PipelineTest, AScaleBeyondFloat16NamesTheLayer) {
   quant_.spec.scale_dtype = ScaleType::kFloat16;
   TinyModel large;
   large.largest = 1e7F;
-  large.Write(folder_);
-  files_ = std::make_unique<ModelFiles>(folder_);
+  large.Write(folder_.path());
+  files_ = std::make_unique<ModelFiles>(folder_.path());
   inputs_.source = files_.get();
   for (const std::string scheme : {"rtn", "signround"}) {
     try {

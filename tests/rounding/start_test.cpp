@@ -1,9 +1,6 @@
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,8 +10,8 @@
 #include "rounding/pipeline.h"
 #include "rounding/schemes/starting_point.h"
 #include "tests/core/formats/format_files.h"
+#include "tests/rounding/pipeline_fixture.h"
 #include "tests/rounding/scheme_cases.h"
-#include "tests/support/tiny_model.h"
 
 namespace roundlab {
 namespace {
@@ -89,30 +86,17 @@ TEST(StartingPointTest, WhatIsMoreThanCodesOnAGridIsRefused) {
       "layer: its start can't be begun from: its zero points are not those of quant.grid sym");
 }
 
-class StartStageTest : public ::testing::Test {
+class StartStageTest : public testing::PipelineFixture {
  protected:
-  StartStageTest() : folder_(::testing::TempDir() + "/start_" + std::to_string(::getpid())) {
-    testing::TinyModel().Write(folder_);
-    files_ = std::make_unique<ModelFiles>(folder_);
-    at::Generator generator = at::detail::createCPUGenerator(3);
-    inputs_.source = files_.get();
-    inputs_.tokens = at::randint(0, 256, {8, 12}, generator, at::TensorOptions(at::kLong));
+  StartStageTest() : PipelineFixture(8, 12) {
     quant_.spec.bits = 3;
     quant_.spec.group_size = 16;
   }
-  ~StartStageTest() override { std::filesystem::remove_all(folder_); }
-
   QuantizedModel Run(const std::string& stage) {
     record_ = {};
-    Log log("", true);
-    return QuantizeModel(inputs_, quant_, {Stages().FromText("type: round\n" + stage)}, &record_,
-                         &log);
+    return PipelineFixture::Run({"type: round\n" + stage}, &record_);
   }
 
-  std::string folder_;
-  std::unique_ptr<ModelFiles> files_;
-  PipelineInputs inputs_;
-  QuantOptions quant_;
   RunRecord record_;
 };
 
