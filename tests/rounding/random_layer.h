@@ -4,8 +4,10 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <c10/core/GradMode.h>
 
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "core/base/error.h"
 #include "rounding/scheme.h"
@@ -22,8 +24,7 @@ inline at::Tensor RandomWeight(std::int64_t out, std::int64_t in, std::uint64_t 
   return weight;
 }
 
-/// What 50 tokens of `in` channels say, the sizes of which differ and which lean on each other.
-inline std::shared_ptr<const InputStatistics> RandomInputs(std::int64_t in, std::uint64_t seed) {
+inline std::shared_ptr<const InputStatistics> MakeInputs(std::int64_t in, std::uint64_t seed) {
   at::Generator generator = at::detail::createCPUGenerator(seed);
   const auto normal = [&](at::IntArrayRef shape) {
     return at::randn(shape, generator, at::TensorOptions(at::kFloat));
@@ -39,6 +40,16 @@ inline std::shared_ptr<const InputStatistics> RandomInputs(std::int64_t in, std:
   inputs->second_moment = at::mm(x.t(), x);
   inputs->cross_moment = at::mm(normal({50, in}).t(), x) * 0.1;
   inputs->sample = x;
+  return inputs;
+}
+
+/// What 50 tokens of `in` channels say, the sizes of which differ and which lean on each other.
+/// Made once: laws ask for the same ones thousands of times.
+inline std::shared_ptr<const InputStatistics> RandomInputs(std::int64_t in, std::uint64_t seed) {
+  static std::map<std::pair<std::int64_t, std::uint64_t>, std::shared_ptr<const InputStatistics>>
+      made;
+  auto& inputs = made[{in, seed}];
+  if (!inputs) inputs = MakeInputs(in, seed);
   return inputs;
 }
 
