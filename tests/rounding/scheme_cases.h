@@ -16,6 +16,14 @@ inline std::string SmallRecipe(const std::string& name) {
          (large ? "\ngroup: 4\ncode_bits: 4\nepochs: 0\nkmeans_iterations: 3" : "");
 }
 
+/// YAML of several lines as what stands between braces.
+inline std::string InOneLine(std::string recipe) {
+  for (std::size_t at = 0; (at = recipe.find('\n', at)) != std::string::npos;) {
+    recipe.replace(at, 1, ", ");
+  }
+  return recipe;
+}
+
 /// Every registered scheme with its defaults, and variants whose state differs.
 inline std::vector<std::string> SchemeRecipes() {
   std::vector<std::string> recipes;
