@@ -82,6 +82,48 @@ class Groups {
   std::string told_;
 };
 
+/// Where a unit's transformation starts: each group's scale from its ranges and weights, the shift
+/// in the middle of a range.
+TransformParameters Start(const UnitWork& work, const Let::Options& options,
+                          std::vector<ScaleGroup> inputs, std::vector<QueryKeyGroup> query_keys) {
+  std::vector<LinearSlot*> readers;
+  for (const ScaleGroup& group : inputs) readers.push_back(group.slots[0]);
+  const std::vector<ChannelRange> ranges =
+      RangesOf(work.unit(), readers, work.Inputs(Chain::kOriginal));
+  TransformParameters parameters;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    TransformParameters::Input input{std::move(inputs[i]), {}, {}};
+    input.scale = FirstScale(input.group, ranges[i], options.alpha).requires_grad_(true);
+    if (options.shift && input.group.shift_input) {
+      input.shift = ((ranges[i].low + ranges[i].high) / 2).requires_grad_(true);
+    }
+    parameters.inputs.push_back(std::move(input));
+  }
+  for (QueryKeyGroup& group : query_keys) {
+    const at::Tensor factor = at::ones({group.factors}, group.query->weight.options());
+    parameters.query_keys.push_back({std::move(group), factor.requires_grad_(true)});
+  }
+  return parameters;
+}
+
+/// Puts what was learned into the blocks' own weights, and records the least and largest scale of
+/// each layer.
+void FoldAll(const TransformParameters& learned, MetricSink* sink) {
+  const at::NoGradGuard no_grad;
+  for (const TransformParameters::Input& input : learned.inputs) {
+    const at::Tensor scale = input.scale.detach();
+    for (const LinearSlot* slot : input.group.slots) {
+      sink->Array("layers/" + slot->name + "/let_scale", {2},
+                  {scale.min().item<double>(), scale.max().item<double>()});
+    }
+    if (input.shift.defined()) Shift(input.group, input.shift.detach());
+    Fold(input.group, scale);
+  }
+  for (const TransformParameters::QueryKey& pair : learned.query_keys) {
+    Fold(pair.group, pair.factor.detach());
+  }
+}
+
 }  // namespace
 
 Let::Options::Options() {
@@ -137,58 +179,19 @@ void Let::Apply(UnitWork* work) const {
   if (inputs.empty() && query_keys.empty()) {
     throw Error("let: " + unit.name() + " has nothing that can be transformed: " + groups.told());
   }
-  std::vector<LinearSlot*> readers;
-  for (const ScaleGroup& group : inputs) readers.push_back(group.slots[0]);
-  const std::vector<ChannelRange> ranges = RangesOf(unit, readers, work->Inputs(Chain::kOriginal));
-  TransformParameters parameters;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    TransformParameters::Input input{
-        inputs[i], FirstScale(inputs[i], ranges[i], options_.alpha), {}};
-    input.scale.requires_grad_(true);
-    if (options_.shift && input.group.shift_input) {
-      input.shift = ((ranges[i].low + ranges[i].high) / 2).requires_grad_(true);
-    }
-    parameters.inputs.push_back(std::move(input));
-  }
-  for (QueryKeyGroup& group : query_keys) {
-    const at::Tensor factor = at::ones({group.factors}, group.query->weight.options());
-    parameters.query_keys.push_back({std::move(group), factor.requires_grad_(true)});
-  }
   LearnedTransform::Options learned;
   learned.clip = options_.clip;
   learned.clip_lr_factor = options_.clip_lr_factor;
   learned.least = kLeastFactor;
   LearnedTransform transform(
-      std::move(parameters), work->Slots(),
+      Start(*work, options_, std::move(inputs), std::move(query_keys)), work->Slots(),
       [work](const LinearSlot& slot) { return work->Spec(slot); }, learned);
 
-  const std::string name = unit.name() + "_let";
-  const Reconstruction reconstructed{name, work->Slots(),
-                                     [&](const at::Tensor& x) { return unit.Forward(x); }};
-  UnitData data;
-  data.targets = work->Targets(/*keep_inputs=*/true);
-  data.inputs = work->Inputs(options_.tune.inputs == UnitInputs::kQuantized ? Chain::kQuantized
-                                                                            : Chain::kOriginal);
   if (!work->Slots().empty()) {  // else no loss depends on what is learned
-    const UnitResult result = TuneUnit(reconstructed, data, &transform, options_.tune,
-                                       work->Seed("tune/" + name), TuningHooks(work));
-    TellTuning(name, result, work);
+    TuneTransform("let", work->Slots(), options_.tune, &transform, work);
     transform.Clear();
   }
-
-  const at::NoGradGuard no_grad;
-  for (const TransformParameters::Input& input : transform.parameters().inputs) {
-    const at::Tensor scale = input.scale.detach();
-    for (const LinearSlot* slot : input.group.slots) {
-      work->sink()->Array("layers/" + slot->name + "/let_scale", {2},
-                          {scale.min().item<double>(), scale.max().item<double>()});
-    }
-    if (input.shift.defined()) Shift(input.group, input.shift.detach());
-    Fold(input.group, scale);
-  }
-  for (const TransformParameters::QueryKey& pair : transform.parameters().query_keys) {
-    Fold(pair.group, pair.factor.detach());
-  }
+  FoldAll(transform.parameters(), work->sink());
 }
 
 }  // namespace roundlab

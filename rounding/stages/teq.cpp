@@ -103,21 +103,14 @@ StageNeeds Teq::Needs(const QuantOptions& /*quant*/) const {
 
 std::vector<std::string> Teq::Series(const std::string& unit,
                                      const std::vector<std::string>& /*linears*/) const {
-  std::vector<std::string> names;
-  for (const char* series : {"loss", "lr", "full_loss"}) {
-    names.push_back("tune/teq/" + unit + "/" + series);
-  }
-  return names;
+  return TuningSeries(unit + "_teq");
 }
 
 void Teq::Apply(UnitWork* work) const {
-  const Unit& blocks = work->unit();
   std::vector<ScaleGroup> groups;
   TrainedScales::Specs specs;
-  Reconstruction unit;
-  unit.name = "teq/" + blocks.name();
-  unit.forward = [&](const at::Tensor& x) { return blocks.Forward(x); };
-  for (const auto& block : blocks.blocks()) {
+  std::vector<LinearSlot*> slots;
+  for (const auto& block : work->unit().blocks()) {
     for (ScaleGroup& group : NormGroups(block.get())) {
       if (!group.obstacle.empty()) {
         work->log().Write(group.slots.front()->name + ": not scaled, since " + group.obstacle);
@@ -126,23 +119,14 @@ void Teq::Apply(UnitWork* work) const {
       specs.emplace_back();
       for (LinearSlot* slot : group.slots) {
         specs.back().push_back(work->Spec(*slot));
-        unit.slots.push_back(slot);
+        slots.push_back(slot);
       }
       groups.push_back(std::move(group));
     }
   }
   if (groups.empty()) return;
-  UnitData data;
-  data.targets = work->Targets(true);
-  data.inputs = work->Inputs(options_.tune.inputs == UnitInputs::kQuantized ? Chain::kQuantized
-                                                                            : Chain::kOriginal);
   TrainedScales scales(std::move(groups), std::move(specs), options_.start);
-  const UnitResult result = TuneUnit(unit, data, &scales, options_.tune,
-                                     work->Seed("tune/" + unit.name), TuningHooks(work));
-  for (const std::string& event : result.events) work->log().Write(event);
-  const std::string prefix = "units/" + blocks.name() + "/teq_";
-  work->sink()->Array(prefix + "loss_before", {1}, {result.loss_before});
-  work->sink()->Array(prefix + "loss_after", {1}, {result.loss_after});
+  TuneTransform("teq", slots, options_.tune, &scales, work);
   scales.FoldAll();
 }
 

@@ -29,4 +29,20 @@ void TellTuning(const std::string& unit, const UnitResult& result, UnitWork* wor
   work->log().Write(unit + text);
 }
 
+void TuneTransform(const std::string& stage, const std::vector<LinearSlot*>& slots,
+                   const TuneOptions& options, Tuned* tuned, UnitWork* work) {
+  const Unit& unit = work->unit();
+  const std::string name = unit.name() + "_" + stage;
+  const Reconstruction reconstructed{name, slots,
+                                     [&](const at::Tensor& x) { return unit.Forward(x); }};
+  UnitData data;
+  data.targets = work->Targets(/*keep_inputs=*/true);
+  data.inputs =
+      work->Inputs(options.inputs == UnitInputs::kQuantized ? Chain::kQuantized : Chain::kOriginal);
+  TellTuning(
+      name,
+      TuneUnit(reconstructed, data, tuned, options, work->Seed("tune/" + name), TuningHooks(work)),
+      work);
+}
+
 }  // namespace roundlab
