@@ -7,6 +7,7 @@ builds, as the benchmarks), and of each source the names that it defines for its
 namespace, or static. Two files of a target may share one only where it is an overload or an equal alias.
 """
 
+import os
 import pathlib
 import re
 import sys
@@ -15,11 +16,17 @@ COMMAND = re.compile(r"\b(roundlab_library|roundlab_test|add_executable|add_libr
 SOURCE = re.compile(r"[\w./${}-]+\.cpp\b")
 
 
+def lists(root):
+    """The CMakeLists.txt below root. Not in build folders, where other tests make and remove files meanwhile."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if name != "build" and not name.startswith("."))
+        if "CMakeLists.txt" in files:
+            yield pathlib.Path(folder) / "CMakeLists.txt"
+
+
 def targets(root):
     """Pairs of a target's name and its sources."""
-    for file in sorted(root.rglob("CMakeLists.txt")):
-        if "build" in file.relative_to(root).parts:
-            continue
+    for file in lists(root):
         text = re.sub(r"#[^\n]*", "", file.read_text())
         text = re.sub(r"\$<[^<>]*>", "", text)
         for _, name, body in COMMAND.findall(text):
