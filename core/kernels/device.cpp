@@ -1,5 +1,6 @@
 #include "core/kernels/device.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/CachingDeviceAllocator.h>
@@ -113,6 +114,15 @@ std::string DeviceName(const at::Device& device) {
   char text[256] = {};
   ROUNDLAB_CHECK(get != nullptr && get(text, 255, device.index()) == 0, "cuDeviceGetName");
   return text;
+}
+
+at::Generator MakeGenerator(const at::Device& device, std::uint64_t seed) {
+  if (device.is_cpu()) return at::detail::createCPUGenerator(seed);
+  at::Generator generator = at::globalContext()
+                                .getAcceleratorHooksInterface(device.type())
+                                .getNewGenerator(device.index());
+  generator.set_current_seed(seed);
+  return generator;
 }
 
 void Synchronize(const at::Device& device) {

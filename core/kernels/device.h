@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
@@ -36,6 +37,9 @@ void CheckDtype(const at::Device& device, at::ScalarType dtype);
 
 /// "NVIDIA H100 80GB HBM3", or "cpu".
 std::string DeviceName(const at::Device& device);
+
+/// A stream of random numbers of the device's own kind: a GPU draws others than the CPU does.
+at::Generator MakeGenerator(const at::Device& device, std::uint64_t seed);
 
 /// Waits until all work that was given to the device is done. Nothing on the CPU.
 void Synchronize(const at::Device& device);

@@ -1,7 +1,6 @@
 #include "core/model/random_source.h"
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +8,7 @@
 
 #include "core/base/hash.h"
 #include "core/base/random.h"
+#include "core/kernels/device.h"
 #include "core/model/shapes.h"
 #include "core/model/stored_names.h"
 
@@ -22,11 +22,12 @@ double Gain(std::int64_t in) { return 1 / std::sqrt(static_cast<double>(in)); }
 
 }  // namespace
 
-RandomSource::RandomSource(ModelDescription description, std::string name, std::uint64_t seed)
-    : description_(std::move(description)), name_(std::move(name)), seed_(seed) {}
+RandomSource::RandomSource(ModelDescription description, std::string name, std::uint64_t seed,
+                           const at::Device& device)
+    : description_(std::move(description)), name_(std::move(name)), seed_(seed), device_(device) {}
 
-RandomSource::RandomSource(const std::string& shape, std::uint64_t seed)
-    : RandomSource(DescribeShape(shape), "random:" + shape, seed) {}
+RandomSource::RandomSource(const std::string& shape, std::uint64_t seed, const at::Device& device)
+    : RandomSource(DescribeShape(shape), "random:" + shape, seed, device) {}
 
 std::string RandomSource::Fingerprint() const {
   Sha256 hash;
@@ -41,13 +42,14 @@ std::string RandomSource::Fingerprint() const {
     }
   }
   for (const std::string& name : TensorNames(description_)) hash.Update(name + "\n");
+  if (device_.is_cuda()) hash.Update("drawn on a GPU\n");
   return hash.HexDigest();
 }
 
 at::Tensor RandomSource::Draw(const std::string& name, const std::vector<std::int64_t>& shape,
                               double deviation) const {
-  at::Generator generator = at::detail::createCPUGenerator(StreamSeed(seed_, "random/" + name));
-  return at::empty(shape, at::kFloat).normal_(0, deviation, generator);
+  return at::empty(shape, at::TensorOptions(device_).dtype(at::kFloat))
+      .normal_(0, deviation, MakeGenerator(device_, StreamSeed(seed_, "random/" + name)));
 }
 
 void RandomSource::FillNorm(NormSlot* norm) const {

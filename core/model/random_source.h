@@ -15,16 +15,20 @@ namespace roundlab {
 class RandomSource : public ModelSource {
  public:
   /// `description`: of any family; `name`: for messages, "random:llama2-7b".
-  RandomSource(ModelDescription description, std::string name, std::uint64_t seed);
+  /// Weights are drawn on `device`, where they then are: others on a GPU than on the CPU.
+  RandomSource(ModelDescription description, std::string name, std::uint64_t seed,
+               const at::Device& device = at::kCPU);
   /// One of NamedShapes().
-  RandomSource(const std::string& shape, std::uint64_t seed);
+  RandomSource(const std::string& shape, std::uint64_t seed, const at::Device& device = at::kCPU);
 
   const ModelDescription& description() const override { return description_; }
   const std::string& path() const override { return name_; }
-  /// SHA-256 of what the weights follow from: names and shapes of all tensors, and the seed.
+  /// SHA-256 of what the weights follow from: names and shapes of all tensors, the seed, and the
+  /// kind of device.
   std::string Fingerprint() const override;
   std::unique_ptr<DecoderBlock> LoadBlock(std::int64_t index) const override;
   ModelEnds LoadEnds() const override;
+  at::Device device() const override { return device_; }
 
  private:
   /// Matrices are normal with standard deviation 1 / sqrt(in), so that activations keep their size;
@@ -37,6 +41,7 @@ class RandomSource : public ModelSource {
   ModelDescription description_;
   std::string name_;
   std::uint64_t seed_;
+  at::Device device_;
 };
 
 }  // namespace roundlab

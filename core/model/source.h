@@ -23,6 +23,8 @@ class ModelSource {
   virtual std::string Fingerprint() const = 0;
   virtual std::unique_ptr<DecoderBlock> LoadBlock(std::int64_t index) const = 0;
   virtual ModelEnds LoadEnds() const = 0;
+  /// Where the weights of loaded blocks and ends lie.
+  virtual at::Device device() const { return at::kCPU; }
   /// Tensors that are stored but have no place in the model, sorted.
   virtual std::vector<std::string> Unused() const { return {}; }
 };

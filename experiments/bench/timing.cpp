@@ -1,7 +1,6 @@
 #include "experiments/bench/timing.h"
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -35,13 +34,8 @@ at::ScalarType TorchType(BenchProducts products) {
 
 at::Tensor RandomTensor(const BenchOptions& options, at::IntArrayRef shape, std::uint64_t seed,
                         at::ScalarType dtype) {
-  const at::Device& device = options.device;
-  at::Generator generator = device.is_cpu() ? at::detail::createCPUGenerator(seed)
-                                            : at::globalContext()
-                                                  .getAcceleratorHooksInterface(device.type())
-                                                  .getNewGenerator(device.index());
-  generator.set_current_seed(seed);
-  return at::randn(shape, generator, at::TensorOptions(device).dtype(dtype));
+  return at::randn(shape, MakeGenerator(options.device, seed),
+                   at::TensorOptions(options.device).dtype(dtype));
 }
 
 std::int64_t GroupSize(const BlockPlan& plan, const std::string& shape) {
