@@ -9,11 +9,13 @@
 
 #include "core/base/error.h"
 #include "core/base/interrupt.h"
+#include "core/kernels/out_of_memory.h"
 #include "core/model/model.h"
 #include "rounding/progress_store.h"
 #include "rounding/range.h"
 #include "rounding/spend_budget.h"
 #include "rounding/unit.h"
+#include "rounding/unit_loader.h"
 #include "rounding/unit_work.h"
 
 namespace roundlab {
@@ -92,7 +94,11 @@ class Pipeline {
       log_->Write("continuing after " + std::to_string(state.finished) + " of " +
                   std::to_string(count) + " units");
     }
-    for (std::int64_t i = state.finished; i < count; ++i) RunUnit(i);
+    loader_ = std::make_unique<UnitLoader>(
+        *in_.source, std::vector(units_.begin() + state.finished, units_.end()), in_.device);
+    for (std::int64_t i = state.finished; i < count; ++i) {
+      WithinMemory(PlanAt(i).name, kMemoryRemedy, [&] { RunUnit(i); });
+    }
     return std::move(model_);
   }
 
@@ -122,9 +128,10 @@ class Pipeline {
     return steps;
   }
 
-  at::Tensor OnDevice(const at::Tensor& chain) const {
-    return chain.defined() ? chain.to(in_.device) : chain;
+  HiddenStates Stored(const at::Tensor& chain) const {
+    return chain.defined() ? HiddenStates(Store(), chain) : HiddenStates();
   }
+  ChainStore Store() const { return {in_.device, in_.chain_place, in_.chain_folder}; }
 
   void StartChains(ProgressStore::State* state) {
     if (!setting_.needs.tokens) return;
@@ -132,13 +139,18 @@ class Pipeline {
     const ModelEnds ends = in_.source->LoadEnds();
     rope_ = ends.Rope(in_.tokens.size(1)).To(in_.device);
     if (state->finished > 0) {
-      original_ = OnDevice(std::exchange(state->fp_chain, {}));
-      quantized_ = OnDevice(std::exchange(state->q_chain, {}));
+      original_ = Stored(std::exchange(state->fp_chain, {}));
+      quantized_ = Stored(std::exchange(state->q_chain, {}));
       return;
     }
-    const at::Tensor start = OnDevice(ends.Embed(in_.tokens).to(in_.dtype));
+    const HiddenStates start(
+        Store(), {in_.tokens.size(0), in_.tokens.size(1), in_.source->description().hidden},
+        in_.dtype);
+    ForRows(in_.tokens, [&](const at::Tensor& tokens, std::int64_t first) {
+      start.Write(first, ends.Embed(tokens));
+    });
     if (setting_.needs.original) original_ = start;
-    if (setting_.needs.quantized) quantized_ = original_.defined() ? start.clone() : start;
+    if (setting_.needs.quantized) quantized_ = original_.defined() ? start.Clone() : start;
   }
 
   void TakeGradients() {
@@ -157,7 +169,7 @@ class Pipeline {
 
   void RunUnit(std::int64_t index) {
     CheckInterrupt();
-    const Unit unit(*in_.source, PlanAt(index), rope_, in_.device);
+    const Unit unit(PlanAt(index).name, loader_->Next(), rope_);
     RunRecord own;
     TeeSink sink(&own, record_);
     UnitWork work(setting_, unit, std::move(original_), std::move(quantized_), &sink);
@@ -173,7 +185,7 @@ class Pipeline {
     for (const auto& [name, weight] : work.weights()) made.layers[name] = weight.To(at::kCPU);
     for (const auto& [name, tensor] : work.tensors()) made.tensors[name] = tensor.cpu();
     for (const auto& block : unit.blocks()) made.quantizers.merge(QuantizersOf(block.get()));
-    store_->Save(index, made, own, original_, quantized_);
+    store_->Save(index, made, own, original_.values(), quantized_.values());
     if (Resumable() && in_.unit_kept) in_.unit_kept();
     Keep(made, index);
   }
@@ -188,6 +200,10 @@ class Pipeline {
     for (const auto& [name, quantizer] : made.quantizers) model_.AddQuantizer(name, quantizer);
   }
 
+  static constexpr const char* kMemoryRemedy =
+      "set a smaller batch or, for the same codes, a larger accumulate (pipeline), or a smaller "
+      "compute.memory_limit, which keeps the hidden states of all samples off the device";
+
   const PipelineInputs in_;
   QuantOptions quant_;
   const StageList stages_;
@@ -197,12 +213,13 @@ class Pipeline {
   const std::vector<UnitPlan> units_;
   WorkSetting setting_;
   std::unique_ptr<ProgressStore> store_;
+  std::unique_ptr<UnitLoader> loader_;
   std::unique_ptr<Progress> progress_;
   QuantizedModel model_;
   FisherDiagonal fisher_;
   RopeTable rope_;
-  at::Tensor original_;
-  at::Tensor quantized_;
+  HiddenStates original_;
+  HiddenStates quantized_;
 };
 
 }  // namespace

@@ -2,8 +2,9 @@
 
 #include <ATen/ATen.h>
 
-#include <cstring>
+#include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <utility>
 
 #include "core/base/error.h"
@@ -21,15 +22,15 @@ ElementType TypeOf(const at::Tensor& t) {
   return ElementType::kBF16;
 }
 
-at::Tensor ReadChain(const SafetensorsFile& file, const char* name) {
-  const TensorView* view = file.Find(name);
+/// In the file's own memory.
+at::Tensor ReadChain(const std::shared_ptr<const SafetensorsFile>& file, const char* name) {
+  const TensorView* view = file->Find(name);
   if (view == nullptr) return {};
   const auto dtype = view->type == ElementType::kF32   ? at::kFloat
                      : view->type == ElementType::kF16 ? at::kHalf
                                                        : at::kBFloat16;
-  at::Tensor chain = at::empty(view->shape, dtype);
-  std::memcpy(chain.mutable_data_ptr(), view->bytes.data(), view->bytes.size());
-  return chain;
+  return at::from_blob(
+      const_cast<std::byte*>(view->bytes.data()), view->shape, [file](void* /*data*/) {}, dtype);
 }
 
 }  // namespace
@@ -47,7 +48,7 @@ ProgressStore::State ProgressStore::Load() const {
   if (folder_.empty()) return state;
   while (std::filesystem::exists(File("record", state.finished))) ++state.finished;
   if (state.finished == 0) return state;
-  const SafetensorsFile chains(File("chains", state.finished - 1));
+  const auto chains = std::make_shared<const SafetensorsFile>(File("chains", state.finished - 1));
   state.fp_chain = ReadChain(chains, "fp");
   state.q_chain = ReadChain(chains, "q");
   return state;

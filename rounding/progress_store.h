@@ -21,8 +21,10 @@ class ProgressStore {
   /// What is on disk after a number of finished units.
   struct State {
     std::int64_t finished = 0;  ///< units
-    at::Tensor fp_chain;        ///< input of the next unit in the unquantized model
-    at::Tensor q_chain;         ///< input of the next unit in the rounded model; may be undefined
+    /// Input of the next unit in the unquantized model, and in the rounded one; either may be
+    /// undefined. Read-only, mapped from the file.
+    at::Tensor fp_chain;
+    at::Tensor q_chain;
   };
 
   /// An empty folder name keeps nothing. Makes the folder.

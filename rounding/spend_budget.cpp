@@ -169,7 +169,7 @@ class LayerScores {
     setting.needs.of_original.second_moment = true;
     Log quiet("", true);  // of skipped layers the pipeline tells
     setting.log = &quiet;
-    at::Tensor hidden = ends.Embed(tokens_);
+    HiddenStates hidden = ends.Embed(tokens_);
     RunRecord unused;
     for (const UnitPlan& plan : PlanUnits(source_.description().layers, 1)) {
       const Unit unit(source_, plan, rope);

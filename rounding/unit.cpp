@@ -3,49 +3,16 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "core/base/diverged.h"
-#include "core/base/interrupt.h"
 
 namespace roundlab {
-namespace {
+Unit::Unit(std::string name, UnitBlocks blocks, const RopeTable& rope)
+    : name_(std::move(name)), blocks_(std::move(blocks)), rope_(rope) {}
 
-constexpr std::int64_t kRows = 8;  // sequences a forward pass takes
-
-}  // namespace
-
-void ForRows(const at::Tensor& chain,
-             const std::function<void(const at::Tensor& rows, std::int64_t first)>& work) {
-  const at::NoGradGuard no_grad;
-  for (std::int64_t row = 0; row < chain.size(0); row += kRows) {
-    work(chain.narrow(0, row, std::min(kRows, chain.size(0) - row)), row);
-    CheckInterrupt();
-  }
-}
-
-std::vector<UnitPlan> PlanUnits(std::int64_t layers, std::int64_t blocks) {
-  const std::int64_t size = std::max<std::int64_t>(blocks, 1);
-  std::vector<UnitPlan> plan;
-  for (std::int64_t first = 0; first < layers; first += size) {
-    const std::int64_t last = std::min(layers, first + size) - 1;
-    const std::string name = first == last
-                                 ? "block_" + std::to_string(first)
-                                 : "blocks_" + std::to_string(first) + "-" + std::to_string(last);
-    plan.push_back({first, last, name});
-  }
-  return plan;
-}
-
-Unit::Unit(const ModelSource& source, const UnitPlan& plan, const RopeTable& rope,
-           const at::Device& device)
-    : name_(plan.name), rope_(rope) {
-  for (std::int64_t i = plan.first; i <= plan.last; ++i) {
-    blocks_.push_back(source.LoadBlock(i));
-    blocks_.back()->To(device);
-  }
-}
+Unit::Unit(const ModelSource& source, const UnitPlan& plan, const RopeTable& rope)
+    : Unit(plan.name, LoadBlocks(source, plan, at::kCPU), rope) {}
 
 at::Tensor Unit::Forward(const at::Tensor& hidden) const {
   at::Tensor x = hidden;
@@ -86,11 +53,12 @@ void Unit::WithOriginalWeights(const std::function<void()>& work) const {
   for (const auto& block : blocks_) block->cache = std::move(caches[i++]);
 }
 
-void Unit::Advance(const at::Tensor& chain, const std::string& what) const {
+void Unit::Advance(const HiddenStates& chain, const std::string& what) const {
   std::vector<at::Tensor> finite;
-  ForRows(chain, [&](const at::Tensor& rows, std::int64_t /*first*/) {
-    rows.copy_(Forward(rows));
-    finite.push_back(rows.isfinite().flatten(1).all(1));
+  ForRows(chain, [&](const at::Tensor& rows, std::int64_t first) {
+    const at::Tensor outputs = Forward(rows);
+    chain.Write(first, outputs);
+    finite.push_back(outputs.isfinite().flatten(1).all(1));
   });
   const at::Tensor all = at::cat(finite);
   if (all.all().item<bool>()) return;
@@ -99,20 +67,21 @@ void Unit::Advance(const at::Tensor& chain, const std::string& what) const {
                  std::to_string(row));
 }
 
-at::Tensor Unit::CaptureInputs(const at::Tensor& chain, LinearSlot* slot) const {
-  std::vector<at::Tensor> seen;
+HiddenStates Unit::CaptureInputs(const HiddenStates& chain, LinearSlot* slot) const {
+  at::Tensor seen;
   slot->on_input = [&](const at::Tensor& x) {
-    seen.push_back(x.detach());
+    seen = x.detach();
     throw ForwardReached();
   };
-  ForRows(chain, [this](const at::Tensor& rows, std::int64_t /*first*/) {
+  HiddenStates inputs = chain.Map([&](const at::Tensor& rows) {
     try {
       Forward(rows);
     } catch (const ForwardReached&) {
     }
+    return seen;
   });
   slot->on_input = {};
-  return at::cat(seen, 0);
+  return inputs;
 }
 
 std::vector<at::Tensor> Unit::CaptureAllInputs(const at::Tensor& rows) const {

@@ -11,8 +11,8 @@
 
 namespace roundlab {
 
-UnitWork::UnitWork(const WorkSetting& setting, const Unit& unit, at::Tensor original,
-                   at::Tensor quantized, MetricSink* sink)
+UnitWork::UnitWork(const WorkSetting& setting, const Unit& unit, HiddenStates original,
+                   HiddenStates quantized, MetricSink* sink)
     : setting_(setting),
       unit_(unit),
       original_(std::move(original)),
@@ -52,8 +52,8 @@ LayerContext UnitWork::Context(const LinearSlot& slot, const LayerNeeds& needs) 
   context.weight = slot.weight;
   context.spec = *setting_.quant->For(slot.name);
   context.seed = Seed(slot.name);
-  for (const at::Tensor& chain : {original_, quantized_}) {
-    if (chain.defined()) context.products = chain.scalar_type();
+  for (const HiddenStates& chain : {original_, quantized_}) {
+    if (chain.defined()) context.products = chain.dtype();
   }
   const LayerNeeds range = setting_.range->Uses();
   if (range.inputs.Any()) context.inputs = Statistics(slot, range.chain);
@@ -73,20 +73,20 @@ LayerContext UnitWork::Context(const LinearSlot& slot, const LayerNeeds& needs) 
   return context;
 }
 
-const at::Tensor& UnitWork::Inputs(Chain chain) const {
-  const at::Tensor& inputs = chain == Chain::kOriginal ? original_ : quantized_;
+const HiddenStates& UnitWork::Inputs(Chain chain) const {
+  const HiddenStates& inputs = chain == Chain::kOriginal ? original_ : quantized_;
   ROUNDLAB_CHECK(inputs.defined(), "a stage must say which chain it needs, and take it in time");
   return inputs;
 }
 
-const at::Tensor& UnitWork::Targets(bool keep_inputs) {
+const HiddenStates& UnitWork::Targets(bool keep_inputs) {
   if (targets_.defined()) return targets_;
   // Nobody can look at the original inputs later.
   if (setting_.needs.of_original.Any()) Measure(slots_, Chain::kOriginal);
-  at::Tensor chain = keep_inputs ? Inputs(Chain::kOriginal).clone() : Inputs(Chain::kOriginal);
+  HiddenStates chain = keep_inputs ? Inputs(Chain::kOriginal).Clone() : Inputs(Chain::kOriginal);
   unit_.WithOriginalWeights([&] { unit_.Advance(chain, "the unquantized model"); });
   targets_ = std::move(chain);
-  if (!keep_inputs) original_.reset();
+  if (!keep_inputs) original_ = {};
   return targets_;
 }
 
@@ -106,8 +106,8 @@ void UnitWork::Measure(const std::vector<LinearSlot*>& slots, Chain chain) {
 void UnitWork::Pass(const std::map<Key, LinearSlot*>& wanted, Chain chain) {
   const StatisticsKinds kinds =
       chain == Chain::kQuantized ? setting_.needs.of_quantized : setting_.needs.of_original;
-  const at::Tensor& inputs = Inputs(chain);
-  const std::int64_t tokens = inputs.size(0) * inputs.size(1);
+  const HiddenStates& inputs = Inputs(chain);
+  const std::int64_t tokens = inputs.rows() * inputs.values().size(1);
   std::map<Key, InputAccumulator> sums;
   for (const auto& [key, slot] : wanted) sums.emplace(key, InputAccumulator(kinds, tokens));
   std::map<Key, at::Tensor> others;  // of the unquantized model, same rows
@@ -129,7 +129,7 @@ void UnitWork::Pass(const std::map<Key, LinearSlot*>& wanted, Chain chain) {
   };
   ForRows(inputs, [&](const at::Tensor& rows, std::int64_t first) {
     if (kinds.cross_moment) {
-      const at::Tensor fp = Inputs(Chain::kOriginal).narrow(0, first, rows.size(0));
+      const at::Tensor fp = Inputs(Chain::kOriginal).Narrow(first, rows.size(0));
       unit_.WithOriginalWeights([&] {
         forward(fp, [&](const Key& key, const at::Tensor& x) { others[key] = x.detach(); });
       });

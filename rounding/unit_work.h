@@ -14,6 +14,7 @@
 #include "core/metrics/metric_sink.h"
 #include "core/quant/quantized_weight.h"
 #include "rounding/fisher.h"
+#include "rounding/hidden_states.h"
 #include "rounding/layer_context.h"
 #include "rounding/quant_options.h"
 #include "rounding/stage.h"
@@ -39,8 +40,8 @@ struct WorkSetting {
 /// them: that of the unquantized model and that of what is quantized.
 class UnitWork {
  public:
-  UnitWork(const WorkSetting& setting, const Unit& unit, at::Tensor original, at::Tensor quantized,
-           MetricSink* sink);
+  UnitWork(const WorkSetting& setting, const Unit& unit, HiddenStates original,
+           HiddenStates quantized, MetricSink* sink);
 
   const Unit& unit() const { return unit_; }
   const ModelSource& source() const { return *setting_.source; }
@@ -63,9 +64,9 @@ class UnitWork {
   LayerContext Context(const LinearSlot& slot, const LayerNeeds& needs);
 
   /// The hidden states that flow into the unit; those of the original chain until Targets().
-  const at::Tensor& Inputs(Chain chain) const;
+  const HiddenStates& Inputs(Chain chain) const;
   /// What the unquantized unit puts out, in the memory of the original chain unless `keep_inputs`.
-  const at::Tensor& Targets(bool keep_inputs = false);
+  const HiddenStates& Targets(bool keep_inputs = false);
   /// Of the inputs of these layers, measured in one pass where they are not known. Empty
   /// statistics (no tokens) for an expert that no token was sent to.
   void Measure(const std::vector<LinearSlot*>& slots, Chain chain);
@@ -91,8 +92,8 @@ class UnitWork {
   void OutputsAreMade() { advanced_ = true; }
   /// Moves both chains behind the unit.
   void Finish();
-  at::Tensor original() const { return targets_.defined() ? targets_ : original_; }
-  at::Tensor quantized() const { return quantized_; }
+  HiddenStates original() const { return targets_.defined() ? targets_ : original_; }
+  HiddenStates quantized() const { return quantized_; }
 
  private:
   using Key = std::pair<std::size_t, std::size_t>;  // block of the unit, its input
@@ -102,9 +103,9 @@ class UnitWork {
 
   const WorkSetting& setting_;
   const Unit& unit_;
-  at::Tensor original_;
-  at::Tensor quantized_;
-  at::Tensor targets_;
+  HiddenStates original_;
+  HiddenStates quantized_;
+  HiddenStates targets_;
   bool advanced_ = false;
   bool transformed_ = false;
   MetricSink* sink_;

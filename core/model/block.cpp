@@ -74,18 +74,27 @@ void NormSlot::To(const at::Device& device) {
   }
 }
 
-void DecoderBlock::To(const at::Device& device) {
+std::vector<at::Tensor*> DecoderBlock::Weights() {
+  std::vector<at::Tensor*> all = {&router};
   for (LinearSlot& slot : slots_) {
-    for (at::Tensor* t :
-         {&slot.weight, &slot.bias, &slot.effective, &slot.effective_bias, &slot.signs}) {
-      if (t->defined()) *t = t->to(device);
-    }
-    Move(device, &slot.quantizer);
+    all.insert(all.end(),
+               {&slot.weight, &slot.bias, &slot.effective, &slot.effective_bias, &slot.signs});
   }
-  for (NormSlot& norm : norms_) norm.To(device);
+  for (NormSlot& norm : norms_) all.insert(all.end(), {&norm.weight, &norm.bias});
+  std::erase_if(all, [](const at::Tensor* t) { return !t->defined(); });
+  return all;
+}
+
+void DecoderBlock::To(const at::Device& device) {
+  // From pinned memory this only queues the copies.
+  for (at::Tensor* t : Weights()) *t = t->to(device, /*non_blocking=*/device.is_cuda());
+  for (LinearSlot& slot : slots_) Move(device, &slot.quantizer);
   Move(device, &cache.keys);
   Move(device, &cache.values);
-  if (router.defined()) router = router.to(device);
+}
+
+void DecoderBlock::Pin() {
+  for (at::Tensor* t : Weights()) *t = t->pin_memory();
 }
 
 std::vector<LinearSlot*> DecoderBlock::Linears() {

@@ -76,6 +76,8 @@ class DecoderBlock {
 
   /// Moves all weights there.
   void To(const at::Device& device);
+  /// Moves them from the CPU to pinned memory, which a GPU reads faster and beside its work.
+  void Pin();
 
   const BlockPlan& plan() const { return plan_; }
   std::vector<LinearSlot*> Linears();
@@ -106,6 +108,7 @@ class DecoderBlock {
   bool Watched(std::int64_t expert) const;
   at::Tensor Normed(NormPlace place, const at::Tensor& x) const;
   const NormSlot* FindNorm(NormPlace place) const;
+  std::vector<at::Tensor*> Weights();
   const LinearSlot& Role(LinearRole role, std::int64_t expert = -1) const;
   bool Has(LinearRole role) const;
 

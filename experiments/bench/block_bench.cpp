@@ -65,11 +65,7 @@ class BlockBench {
              [this](const at::Tensor& x) { return block_->Forward(x, rope_); }};
     data_.inputs =
         RandomTensor(options_, {2 * options_.batch, options_.seqlen, model_.hidden}, 1, Products());
-    data_.targets = at::empty_like(data_.inputs);
-    for (std::int64_t row = 0; row < 2 * options_.batch; row += options_.batch) {
-      data_.targets.narrow(0, row, options_.batch)
-          .copy_(unit_.forward(data_.inputs.narrow(0, row, options_.batch)));
-    }
+    data_.targets = data_.inputs.Map([&](const at::Tensor& rows) { return unit_.forward(rows); });
   }
 
   /// The tuner's own steps, marked after each.
@@ -138,7 +134,7 @@ class BlockBench {
     const at::NoGradGuard no_grad;
     Benchmark result{"evaluation/" + shape_};
     for (LinearSlot* slot : unit_.slots) slot->weight = slot->weight.to(Products());
-    const at::Tensor x = data_.inputs.narrow(0, 0, options_.batch);
+    const at::Tensor x = data_.inputs.Narrow(0, options_.batch);
     result.seconds = TimeWork(options_, [&] { unit_.forward(x); });
     result.floor_seconds = bare.linear_forward + bare.attention_forward;
     result.parts = {{"linear_forward", bare.linear_forward},

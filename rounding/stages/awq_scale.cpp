@@ -20,7 +20,7 @@ using Inputs = std::map<const LinearSlot*, at::Tensor>;
 
 /// What these slots are fed, [tokens, in] float32, when `rows` of hidden states go through the
 /// unit; no further than the last of them.
-Inputs Watch(const Unit& unit, const std::vector<LinearSlot*>& slots, const at::Tensor& rows) {
+Inputs Watch(const Unit& unit, const std::vector<LinearSlot*>& slots, const HiddenStates& rows) {
   std::map<const LinearSlot*, std::vector<at::Tensor>> seen;
   std::size_t left = 0;
   for (LinearSlot* slot : slots) {
@@ -47,7 +47,7 @@ Inputs Watch(const Unit& unit, const std::vector<LinearSlot*>& slots, const at::
 /// The search for one group's scales.
 class GroupSearch {
  public:
-  GroupSearch(UnitWork* work, const ScaleGroup& group, const at::Tensor& rows)
+  GroupSearch(UnitWork* work, const ScaleGroup& group, const HiddenStates& rows)
       : work_(work), group_(group), rows_(rows), alone_(group.watched == group.slots) {
     std::vector<LinearSlot*> all = group.watched;
     if (!alone_) all.push_back(group.slots[0]);
@@ -96,7 +96,7 @@ class GroupSearch {
 
   UnitWork* work_;
   const ScaleGroup& group_;
-  const at::Tensor rows_;
+  const HiddenStates rows_;
   const bool alone_;  // the group's own outputs are what is compared
   Inputs original_;
   std::vector<std::optional<QuantSpec>> specs_;
@@ -121,8 +121,8 @@ StageNeeds AwqScale::Needs(const QuantOptions& /*quant*/) const {
 
 void AwqScale::Apply(UnitWork* work) const {
   const at::NoGradGuard no_grad;
-  at::Tensor rows = work->Inputs(Chain::kOriginal);
-  if (options_.sequences > 0) rows = rows.narrow(0, 0, std::min(options_.sequences, rows.size(0)));
+  HiddenStates rows = work->Inputs(Chain::kOriginal);
+  if (options_.sequences > 0) rows = rows.First(options_.sequences);
   for (const auto& block : work->unit().blocks()) {
     std::vector<ScaleGroup> groups;
     const auto add = [&](bool wanted, std::vector<ScaleGroup> found) {

@@ -25,7 +25,7 @@ struct ChannelRange {
 
 /// What these slots are fed when the original chain goes through the unit.
 std::vector<ChannelRange> RangesOf(const Unit& unit, const std::vector<LinearSlot*>& slots,
-                                   const at::Tensor& chain) {
+                                   const HiddenStates& chain) {
   std::vector<ChannelRange> ranges(slots.size());
   for (std::size_t i = 0; i < slots.size(); ++i) {
     slots[i]->on_input = [&ranges, i](const at::Tensor& x) {

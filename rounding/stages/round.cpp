@@ -22,8 +22,8 @@
 namespace roundlab {
 namespace {
 
-at::Tensor SampleOf(const at::Tensor& inputs) {
-  return inputs.narrow(0, 0, std::min(kSampleRows, inputs.size(0)));
+at::Tensor SampleOf(const HiddenStates& inputs) {
+  return inputs.Narrow(0, std::min(kSampleRows, inputs.rows()));
 }
 
 void AddNeeds(const LayerNeeds& layer, StageNeeds* needs) {
@@ -42,12 +42,8 @@ at::Tensor LogitsOf(const at::Tensor& hidden, const ModelEnds& ends) {
   return ends.head().Logits(ends.Final(hidden.to(at::kFloat)));
 }
 
-at::Tensor AllLogits(const at::Tensor& hidden, const ModelEnds& ends) {
-  std::vector<at::Tensor> logits;
-  ForRows(hidden, [&](const at::Tensor& rows, std::int64_t /*first*/) {
-    logits.push_back(LogitsOf(rows, ends));
-  });
-  return at::cat(logits);
+HiddenStates AllLogits(const HiddenStates& hidden, const ModelEnds& ends) {
+  return hidden.Map([&](const at::Tensor& rows) { return LogitsOf(rows, ends); });
 }
 
 /// Measurements of a start, by the same names below start/.
@@ -257,17 +253,16 @@ void RoundStage::TuneLinears(UnitWork* work, const Started& started) const {
                   ": an expert can't be tuned by itself: the tokens it is sent change "
                   "with what is rounded (use unit: block)");
     }
-    at::Tensor original;
+    HiddenStates original;
     UnitData data;
     blocks.WithOriginalWeights([&] {
-      const at::NoGradGuard no_grad;
       original = blocks.CaptureInputs(work->Inputs(Chain::kOriginal), slot);
-      data.targets = slot->Multiply(original);
+      data.targets = original.Map([&](const at::Tensor& x) { return slot->Multiply(x); });
     });
     data.inputs = options_.tune.inputs == UnitInputs::kQuantized
                       ? blocks.CaptureInputs(work->Inputs(Chain::kQuantized), slot)
                       : original;
-    original.reset();
+    original = {};
     const Reconstruction unit{
         slot->name, {slot}, [slot](const at::Tensor& x) { return slot->Multiply(x); }};
     const LayerContext context = Context(work, *slot, started);

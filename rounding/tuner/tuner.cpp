@@ -48,7 +48,7 @@ class Tuning {
         options_(options),
         select_(options.select.value_or(Select::kBestMinibatch)),
         hooks_(hooks),
-        sampler_(data.inputs.size(0), options, seed),
+        sampler_(data.inputs.rows(), options, seed),
         schedule_(options.schedule.make()),
         loss_(options.loss.make()) {
     for (const ParameterGroup& group : tuned_.Parameters()) {
@@ -127,7 +127,8 @@ class Tuning {
     SetLearningRates(optimizer_.get(), base_lrs_, LrFactor(step));
     if (stepper_ != nullptr) stepper_->PlanSteps(LearningRates(*optimizer_));
     const at::Tensor drawn = hooks_.rows ? hooks_.rows(step) : sampler_.Next();
-    const at::Tensor rows = drawn.to(data_.inputs.device(), at::kLong, /*non_blocking=*/true);
+    const at::Tensor rows =
+        drawn.to(data_.inputs.values().device(), at::kLong, /*non_blocking=*/true);
     const double progress = static_cast<double>(step) / static_cast<double>(options_.steps);
     tuned_.Install(Hardness::kSoft);  // once a step: parts of a batch share the weights' graph
     const at::Tensor penalty = tuned_.Penalty(progress);
@@ -135,11 +136,11 @@ class Tuning {
     at::Tensor sum;
     for (std::size_t i = 0; i < parts.size(); ++i) {
       const at::Tensor& part = parts[i];
-      const at::Tensor outputs = unit_.forward(data_.inputs.index_select(0, part));
+      const at::Tensor outputs = unit_.forward(data_.inputs.Select(part));
       // Sums over micro-batches, not means of means: any split gives the whole batch's gradient.
       const double share = static_cast<double>(part.numel()) / static_cast<double>(rows.numel());
       const at::Tensor mask = data_.mask.defined() ? data_.mask.index_select(0, part) : data_.mask;
-      at::Tensor loss = loss_->Of(outputs, data_.targets.index_select(0, part), mask) * share;
+      at::Tensor loss = loss_->Of(outputs, data_.targets.Select(part), mask) * share;
       const at::Tensor value = loss.detach().to(at::kDouble);
       sum = sum.defined() ? sum + value : value;
       if (penalty.defined()) loss = loss + penalty * share;
@@ -256,7 +257,7 @@ class Tuning {
 
 /// The weights chosen, installed, and what they lose over all rows.
 double Harden(const Reconstruction& unit, const UnitData& data, Tuned* tuned,
-              const TuneOptions& options, const at::Tensor& outputs) {
+              const TuneOptions& options, const HiddenStates& outputs) {
   tuned->Install(Hardness::kHard);
   return FullLoss(unit, data, options, outputs);
 }
@@ -264,18 +265,18 @@ double Harden(const Reconstruction& unit, const UnitData& data, Tuned* tuned,
 }  // namespace
 
 double FullLoss(const Reconstruction& unit, const UnitData& data, const TuneOptions& options,
-                const at::Tensor& outputs) {
+                const HiddenStates& outputs) {
   const at::NoGradGuard no_grad;
   const auto loss = options.loss.make();
-  const std::int64_t rows = data.inputs.size(0);
-  at::Tensor sum = at::zeros({}, data.inputs.options().dtype(at::kDouble));
+  const std::int64_t rows = data.inputs.rows();
+  at::Tensor sum = at::zeros({}, at::TensorOptions(data.inputs.device()).dtype(at::kDouble));
   for (std::int64_t first = 0; first < rows; first += options.batch) {
     const std::int64_t count = std::min(options.batch, rows - first);
-    const at::Tensor y = unit.forward(data.inputs.narrow(0, first, count));
+    const at::Tensor y = unit.forward(data.inputs.Narrow(first, count));
     const at::Tensor mask = data.mask.defined() ? data.mask.narrow(0, first, count) : data.mask;
-    sum += loss->Of(y, data.targets.narrow(0, first, count), mask).to(at::kDouble) *
+    sum += loss->Of(y, data.targets.Narrow(first, count), mask).to(at::kDouble) *
            static_cast<double>(count);
-    if (outputs.defined()) outputs.narrow(0, first, count).copy_(y);
+    if (outputs.defined()) outputs.Write(first, y);
   }
   return sum.item<double>() / static_cast<double>(rows);
 }
@@ -293,7 +294,7 @@ UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tun
   // left for a better one.
   const bool can_retreat = options.on_nan != NanPolicy::kStop;
   result.loss_after =
-      Harden(unit, data, tuned, options, can_retreat ? at::Tensor() : hooks.outputs);
+      Harden(unit, data, tuned, options, can_retreat ? HiddenStates() : hooks.outputs);
   if (!std::isfinite(result.loss_after)) {
     const std::string what = LossText(unit, result.loss_after) + " after tuning";
     if (!can_retreat) throw Diverged(what);

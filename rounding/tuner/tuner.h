@@ -11,6 +11,7 @@
 #include "core/base/diverged.h"
 #include "core/metrics/metric_sink.h"
 #include "core/model/block.h"
+#include "rounding/hidden_states.h"
 #include "rounding/scheme.h"
 #include "rounding/tuner/tune_options.h"
 #include "rounding/tuner/tuned.h"
@@ -26,9 +27,9 @@ struct Reconstruction {
 
 /// What a unit is tuned on; rows are calibration sequences.
 struct UnitData {
-  at::Tensor inputs;   ///< [rows, seq, in]
-  at::Tensor targets;  ///< [rows, seq, out]: what the unquantized unit puts out
-  at::Tensor mask{};   ///< bool [rows, seq]: tokens that count; undefined: all
+  HiddenStates inputs;   ///< [rows, seq, in]
+  HiddenStates targets;  ///< [rows, seq, out]: what the unquantized unit puts out
+  at::Tensor mask{};     ///< bool [rows, seq]: tokens that count; undefined: all
 };
 
 struct UnitResult {
@@ -46,7 +47,7 @@ struct TunerHooks {
   std::function<at::Tensor(std::int64_t step)> rows;
   /// Where set, gets the unit's outputs with the codes chosen; may be UnitData::inputs, which is
   /// then overwritten row by row.
-  at::Tensor outputs;
+  HiddenStates outputs;
 };
 
 /// Tunes `tuned` so that the unit's outputs stay near the targets, and leaves the hard weights of
@@ -64,6 +65,6 @@ UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data,
 /// Mean of the stage's loss over all rows, in portions of options.batch, with the slots as they
 /// are. `outputs`, where defined, gets what the unit puts out.
 double FullLoss(const Reconstruction& unit, const UnitData& data, const TuneOptions& options,
-                const at::Tensor& outputs = {});
+                const HiddenStates& outputs = {});
 
 }  // namespace roundlab

@@ -54,7 +54,7 @@ void SignRoundStep(benchmark::State& state) {
   UnitData data{testing::RandomTensor({kRows, kTuneSeq, d.hidden}, 3), {}};
   {
     const at::NoGradGuard no_grad;
-    data.targets = block->Forward(data.inputs, rope);
+    data.targets = block->Forward(data.inputs.values(), rope);
   }
   TuneOptions options;
   options.steps = 10;

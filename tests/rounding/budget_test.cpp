@@ -206,7 +206,7 @@ TEST_F(SpendBudgetTest, OutputSnrIsTheOutputErrorOverTheOutput) {
   const Unit unit(*files_, PlanUnits(2, 1)[0], rope);
   const at::Tensor hidden = ends.Embed(inputs_.tokens.narrow(0, 0, 3));
   for (LinearSlot* slot : unit.Slots()) {
-    const at::Tensor x = unit.CaptureInputs(hidden, slot).flatten(0, 1).to(at::kDouble);
+    const at::Tensor x = unit.CaptureInputs(hidden, slot).values().flatten(0, 1).to(at::kDouble);
     const QuantSpec spec{3, 16, GridKind::kAsym, ScaleType::kFloat16};
     const GroupLayout layout = GroupLayout::For(slot->weight.size(0), slot->weight.size(1), 16);
     const at::Tensor groups = layout.Split(slot->weight);

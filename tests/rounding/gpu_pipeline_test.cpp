@@ -10,6 +10,8 @@
 #include "core/metrics/run_record.h"
 #include "core/model/loader.h"
 #include "core/model/model.h"
+#include "core/model/random_source.h"
+#include "core/model/shapes.h"
 #include "rounding/pipeline.h"
 #include "tests/support/gpu.h"
 #include "tests/support/tensor_matchers.h"
@@ -44,7 +46,8 @@ class GpuPipelineTest : public ::testing::Test {
     QuantizedModel model;
     RunRecord record;
   };
-  Rounded Round(const std::string& stages, const at::Device& device, at::ScalarType dtype) const {
+  Rounded Round(const std::string& stages, const at::Device& device, at::ScalarType dtype,
+                ChainPlace place = ChainPlace::kDevice) const {
     const ModelFiles files(folder_);
     QuantOptions quant;
     quant.spec.bits = 3;
@@ -54,6 +57,8 @@ class GpuPipelineTest : public ::testing::Test {
     inputs.tokens = Tokens();
     inputs.dtype = dtype;
     inputs.device = device;
+    inputs.chain_place = place;
+    inputs.chain_folder = folder_;
     inputs.seed = 11;
     Log log("", true);
     Rounded made;
@@ -91,6 +96,31 @@ TEST_F(GpuPipelineTest, TuningGivesTheSameCodesEachTimeAndLeavesThemOnTheCpu) {
       }
     }
   }
+}
+
+TEST_F(GpuPipelineTest, CodesAreTheSameWhereverTheChainsLie) {
+  for (const char* unit : {"block", "linear"}) {
+    const std::string stage = std::string("type: round\nscheme: signround\nsteps: 20\nbatch: 4\n") +
+                              "accumulate: 2\nunit: " + unit + "\n";
+    const std::string codes = Round(stage, kGpu, at::kBFloat16).model.CodesSha256();
+    for (const ChainPlace place : {ChainPlace::kHost, ChainPlace::kFile}) {
+      EXPECT_EQ(Round(stage, kGpu, at::kBFloat16, place).model.CodesSha256(), codes) << unit;
+    }
+  }
+}
+
+TEST_F(GpuPipelineTest, RandomWeightsAreDrawnThere) {
+  ModelDescription small = DescribeShape("llama2-7b");
+  small.layers = 1;
+  small.vocab = 64;
+  const RandomSource source(small, "random", 3, kGpu);
+  const auto block = source.LoadBlock(0);
+  const at::Tensor weight = block->Slot(0).weight;
+  EXPECT_EQ(weight.device(), kGpu);
+  EXPECT_EQ(source.LoadEnds().embedding.device(), kGpu);
+  EXPECT_TRUE(at::equal(source.LoadBlock(0)->Slot(0).weight, weight));
+  EXPECT_NEAR(weight.std().item<double>(), 1 / 64.0, 1e-4);
+  EXPECT_NE(source.Fingerprint(), RandomSource(small, "random", 3).Fingerprint());
 }
 
 TEST_F(GpuPipelineTest, LikelihoodsAreThoseOfTheCpu) {

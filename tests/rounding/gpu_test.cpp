@@ -83,8 +83,8 @@ Tuned200 TuneOn(const at::Device& device, const std::string& recipe, at::ScalarT
   const at::Tensor mix = at::randn({128, 128}, g, options) * 0.3;
   const at::Tensor inputs = at::matmul(at::randn({16, 16, 128}, g, options), mix);
   LinearUnit unit(RandomWeight(64, 128, 1).to(device), inputs.to(device));
-  unit.data.inputs = unit.data.inputs.to(products);
-  unit.data.targets = unit.data.targets.to(products);
+  unit.data.inputs = unit.data.inputs.values().to(products);
+  unit.data.targets = unit.data.targets.values().to(products);
   Layers layers;
   layers.push_back(RoundingSchemes().FromText(recipe).make()->Begin(
       Layer(unit.slot().weight, kThreeBits, products)));

@@ -49,7 +49,7 @@ TEST(TunerTest, SignRoundLowersTheLoss) {
   const at::Tensor chosen = result.weights[0].Dequantize();
   EXPECT_TRUE(TensorNear(unit.slot().effective, chosen, 0, 0));
   const auto loss = [&](const at::Tensor& weight) {
-    return (at::linear(unit.data.inputs, weight) - unit.data.targets)
+    return (at::linear(unit.data.inputs.values(), weight) - unit.data.targets.values())
         .to(at::kDouble)
         .square()
         .mean()
@@ -285,13 +285,13 @@ TEST(TunerTest, ALayerThatAsksForItGetsANewOptimizer) {
 
 TEST(TunerTest, OutputsAreThoseOfTheCodesChosen) {
   LinearUnit unit(RandomWeight(64, 64, 1), Inputs(6, 64));
-  const at::Tensor inputs = unit.data.inputs.clone();
+  const at::Tensor inputs = unit.data.inputs.values().clone();
   TunerHooks hooks;
   hooks.outputs = unit.data.inputs;  // the chain is overwritten in place
   const UnitResult result =
       Tune(unit, OneLayer("type: signround", unit.slot().weight, kThreeBits), TuneSteps(5), hooks);
   const at::Tensor expected = at::linear(inputs, result.weights[0].Dequantize());
-  EXPECT_TRUE(TensorNear(unit.data.inputs, expected, 1e-5, 1e-5));
+  EXPECT_TRUE(TensorNear(unit.data.inputs.values(), expected, 1e-5, 1e-5));
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ class LinearUnit {
     slot_.name = "linear";
     slot_.weight = std::move(weight);
     data.inputs = std::move(inputs);
-    data.targets = at::linear(data.inputs, slot_.weight);
+    data.targets = at::linear(data.inputs.values(), slot_.weight);
     unit.name = "unit";
     unit.slots = {&slot_};
     unit.forward = [this](const at::Tensor& x) {

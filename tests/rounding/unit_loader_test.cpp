@@ -1,0 +1,106 @@
+#include "rounding/unit_loader.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "core/base/error.h"
+#include "core/model/loader.h"
+#include "tests/core/formats/format_files.h"
+#include "tests/support/tiny_model.h"
+
+namespace roundlab {
+namespace {
+
+using testing::ErrorOf;
+using testing::TempFolder;
+using testing::TinyModel;
+
+/// Counts the blocks that were read; one of them can't be.
+class WatchedSource : public ModelSource {
+ public:
+  explicit WatchedSource(const ModelSource* original, std::int64_t broken = -1)
+      : original_(*original), broken_(broken) {}
+  const ModelDescription& description() const override { return original_.description(); }
+  const std::string& path() const override { return original_.path(); }
+  std::string Fingerprint() const override { return original_.Fingerprint(); }
+  std::unique_ptr<DecoderBlock> LoadBlock(std::int64_t index) const override {
+    if (index == broken_) throw Error("block 2 of the file is torn");
+    auto block = original_.LoadBlock(index);
+    const std::lock_guard lock(mutex_);
+    ++read_;
+    changed_.notify_all();
+    return block;
+  }
+  ModelEnds LoadEnds() const override { return original_.LoadEnds(); }
+
+  void WaitFor(std::int64_t blocks) const {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return read_ >= blocks; });
+  }
+  std::int64_t read() const {
+    const std::lock_guard lock(mutex_);
+    return read_;
+  }
+
+ private:
+  const ModelSource& original_;
+  const std::int64_t broken_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  mutable std::int64_t read_ = 0;
+};
+
+class UnitLoaderTest : public ::testing::Test {
+ protected:
+  UnitLoaderTest() {
+    TinyModel{.layers = 5}.Write(folder_.path());
+    files_ = std::make_unique<ModelFiles>(folder_.path());
+  }
+
+  TempFolder folder_;
+  std::unique_ptr<ModelFiles> files_;
+};
+
+TEST_F(UnitLoaderTest, UnitsComeInOrderAndOneIsReadAhead) {
+  const WatchedSource source(files_.get());
+  {
+    UnitLoader loader(source, PlanUnits(5, 2), at::kCPU);
+    EXPECT_EQ(source.read(), 0);
+    std::int64_t next = 0;
+    for (const std::int64_t ahead : {4, 5, 5}) {
+      for (const auto& block : loader.Next()) {
+        const auto again = files_->LoadBlock(next);
+        EXPECT_EQ(block->index, next++);
+        EXPECT_TRUE(at::equal(block->Slot(3).weight, again->Slot(3).weight));
+      }
+      source.WaitFor(ahead);  // while the unit is worked on
+    }
+    EXPECT_EQ(next, 5);
+  }
+  EXPECT_EQ(source.read(), 5);
+}
+
+TEST_F(UnitLoaderTest, NeverMoreThanOneIsReadAhead) {
+  const WatchedSource source(files_.get());
+  {
+    UnitLoader loader(source, PlanUnits(5, 1), at::kCPU);
+    loader.Next();
+  }  // waits for what is being read
+  EXPECT_EQ(source.read(), 2);
+}
+
+TEST_F(UnitLoaderTest, WhatGoesWrongIsToldWhenTheUnitIsWanted) {
+  const WatchedSource source(files_.get(), 2);
+  UnitLoader loader(source, PlanUnits(5, 1), at::kCPU);
+  loader.Next();
+  loader.Next();
+  EXPECT_EQ(ErrorOf([&] { loader.Next(); }), "block 2 of the file is torn");
+}
+
+}  // namespace
+}  // namespace roundlab
