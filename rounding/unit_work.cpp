@@ -90,6 +90,12 @@ const HiddenStates& UnitWork::Targets(bool keep_inputs) {
   return targets_;
 }
 
+HiddenStates UnitWork::TargetsOfQuantized() const {
+  HiddenStates chain = Inputs(Chain::kQuantized).Clone();
+  unit_.WithOriginalWeights([&] { unit_.Advance(chain, "the unquantized unit"); });
+  return chain;
+}
+
 void UnitWork::Measure(const std::vector<LinearSlot*>& slots, Chain chain) {
   const auto& known = statistics_[chain];
   std::map<Key, LinearSlot*> wanted;

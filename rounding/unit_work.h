@@ -67,6 +67,8 @@ class UnitWork {
   const HiddenStates& Inputs(Chain chain) const;
   /// What the unquantized unit puts out, in the memory of the original chain unless `keep_inputs`.
   const HiddenStates& Targets(bool keep_inputs = false);
+  /// What the unquantized unit makes of the quantized chain.
+  HiddenStates TargetsOfQuantized() const;
   /// Of the inputs of these layers, measured in one pass where they are not known. Empty
   /// statistics (no tokens) for an expert that no token was sent to.
   void Measure(const std::vector<LinearSlot*>& slots, Chain chain);

@@ -207,6 +207,7 @@ void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
   if (options_.tune.inputs == UnitInputs::kQuantized) {
     data.targets = work->Targets();
     data.inputs = work->Inputs(Chain::kQuantized);
+    if (options_.tune.aug_loss) data.also = work->TargetsOfQuantized();
     if (work->last_stage && !head) {
       hooks.outputs = data.inputs;
       work->OutputsAreMade();
@@ -216,6 +217,7 @@ void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
     data.inputs = work->Inputs(Chain::kOriginal);
   }
   if (head) data.targets = AllLogits(data.targets, *head);
+  if (head && data.also.defined()) data.also = AllLogits(data.also, *head);
   const at::Tensor sample = SampleOf(data.inputs).clone();
   UnitResult result =
       TuneUnit(unit, data, layers, options_.tune, work->Seed("tune/" + unit.name), hooks);

@@ -39,6 +39,7 @@ void TuneTransform(const std::string& stage, const std::vector<LinearSlot*>& slo
   data.targets = work->Targets(/*keep_inputs=*/true);
   data.inputs =
       work->Inputs(options.inputs == UnitInputs::kQuantized ? Chain::kQuantized : Chain::kOriginal);
+  if (options.aug_loss) data.also = work->TargetsOfQuantized();
   TellTuning(
       name,
       TuneUnit(reconstructed, data, tuned, options, work->Seed("tune/" + name), TuningHooks(work)),

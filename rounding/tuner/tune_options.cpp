@@ -85,6 +85,10 @@ void TuneOptions::Fields(FieldVisitor& f) {
           "of least loss over all rows, looked at every check_every steps; absent: best_minibatch, "
           "or last where the scheme is soft while it is tuned");
   f.Int("check_every", &check_every, AtLeast(1), "best_full: steps between looks");
+  f.Bool(
+      "aug_loss", &aug_loss,
+      "adds the loss against what the unrounded unit makes of the inputs that the rounded one is "
+      "fed (OmniQuant's, for 2 bits)");
   EnumField nan_field(&on_nan, kNanPolicies);
   f.Value("on_nan", nan_field,
           "a loss that is not finite: fail the run; go back to the last good state at half the "
@@ -94,6 +98,11 @@ void TuneOptions::Fields(FieldVisitor& f) {
       return "accumulate " + std::to_string(accumulate) + " is more than batch " +
              std::to_string(batch);
     }
+    if (aug_loss && inputs == UnitInputs::kFp) {
+      return "aug_loss is for inputs: quantized; what it would add to inputs: fp is the loss "
+             "itself";
+    }
+    if (aug_loss && unit_blocks == 0) return "aug_loss is for blocks (unit: block or {blocks: N})";
     try {
       if (steps > 0) schedule.make()->Factor(0, steps);
     } catch (const Error& e) {

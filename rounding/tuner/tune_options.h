@@ -37,6 +37,7 @@ struct TuneOptions {
   /// loss is that of weights that are hardly rounded yet.
   std::optional<Select> select;
   std::int64_t check_every = 50;
+  bool aug_loss = false;
   NanPolicy on_nan = NanPolicy::kStop;
 
   TuneOptions();

@@ -141,6 +141,9 @@ class Tuning {
       const double share = static_cast<double>(part.numel()) / static_cast<double>(rows.numel());
       const at::Tensor mask = data_.mask.defined() ? data_.mask.index_select(0, part) : data_.mask;
       at::Tensor loss = loss_->Of(outputs, data_.targets.Select(part), mask) * share;
+      if (data_.also.defined()) {
+        loss = loss + loss_->Of(outputs, data_.also.Select(part), mask) * share;
+      }
       const at::Tensor value = loss.detach().to(at::kDouble);
       sum = sum.defined() ? sum + value : value;
       if (penalty.defined()) loss = loss + penalty * share;
@@ -274,8 +277,9 @@ double FullLoss(const Reconstruction& unit, const UnitData& data, const TuneOpti
     const std::int64_t count = std::min(options.batch, rows - first);
     const at::Tensor y = unit.forward(data.inputs.Narrow(first, count));
     const at::Tensor mask = data.mask.defined() ? data.mask.narrow(0, first, count) : data.mask;
-    sum += loss->Of(y, data.targets.Narrow(first, count), mask).to(at::kDouble) *
-           static_cast<double>(count);
+    at::Tensor of_rows = loss->Of(y, data.targets.Narrow(first, count), mask);
+    if (data.also.defined()) of_rows = of_rows + loss->Of(y, data.also.Narrow(first, count), mask);
+    sum += of_rows.to(at::kDouble) * static_cast<double>(count);
     if (outputs.defined()) outputs.Write(first, y);
   }
   return sum.item<double>() / static_cast<double>(rows);

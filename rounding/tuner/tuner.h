@@ -29,6 +29,7 @@ struct Reconstruction {
 struct UnitData {
   HiddenStates inputs;   ///< [rows, seq, in]
   HiddenStates targets;  ///< [rows, seq, out]: what the unquantized unit puts out
+  HiddenStates also{};   ///< further targets, the loss against which is added; undefined: none
   at::Tensor mask{};     ///< bool [rows, seq]: tokens that count; undefined: all
 };
 

@@ -120,6 +120,32 @@ TEST_F(PipelineTest, StagesFollowOneAnother) {
   for (const auto& [name, weight] : model.layers()) EXPECT_TRUE(weight.bias.defined()) << name;
 }
 
+TEST_F(PipelineTest, AugLossIsAgainstTheUnroundedUnitsOwnAnswerToo) {
+  const std::string zero_steps = "type: round\nscheme: signround\nsteps: 0\nselect: last\n";
+  RunRecord plain;
+  RunRecord augmented;
+  const QuantizedModel model = Run({zero_steps}, &plain);
+  Run({zero_steps + "aug_loss: true"}, &augmented);
+  const auto before = [](const RunRecord& record, const char* unit) {
+    return record.arrays().at(std::string("units/") + unit + "/loss_before").values[0];
+  };
+  // Both targets of the first block are the same.
+  EXPECT_DOUBLE_EQ(before(augmented, "block_0"), 2 * before(plain, "block_0"));
+  const ModelEnds ends = files_->LoadEnds();
+  const RopeTable rope = ends.Rope(inputs_.tokens.size(1));
+  const auto rounded = [&](std::int64_t index) {
+    auto block = files_->LoadBlock(index);
+    model.ApplyTo(block.get());
+    return block;
+  };
+  const c10::NoGradGuard no_grad;
+  const at::Tensor inputs = rounded(0)->Forward(ends.Embed(inputs_.tokens), rope);
+  const at::Tensor gap =
+      rounded(1)->Forward(inputs, rope) - files_->LoadBlock(1)->Forward(inputs, rope);
+  const double expected = gap.square().mean(at::kDouble).item<double>();
+  EXPECT_NEAR(before(augmented, "block_1") - before(plain, "block_1"), expected, 1e-4 * expected);
+}
+
 TEST_F(PipelineTest, AScaleBeyondFloat16NamesTheLayer) {
   quant_.spec.scale_dtype = ScaleType::kFloat16;
   TinyModel large;

@@ -53,6 +53,11 @@ const BadConfig kBadConfigs[] = {
     {"MisspeltKey", "model: m/\nquant: {bits: 4, grup_size: 128}\n",
      "c.yaml:2:18: unknown key 'quant.grup_size'; did you mean 'group_size'? (known: bits, budget, "
      "gptq_sym_quirk, grid, group_size, overrides, range, scale_dtype, skip)"},
+    {"AugLossOfFpInputs",
+     "model: m/\npipeline: [{type: round, scheme: signround, inputs: fp, aug_loss: true}]\n", "@"},
+    {"AugLossLayerByLayer",
+     "model: m/\npipeline: [{type: round, scheme: signround, unit: linear, aug_loss: true}]\n",
+     "c.yaml:2:12: pipeline.0: aug_loss is for blocks (unit: block or {blocks: N})"},
     {"MissingModel", "threads: 1\n", "c.yaml:1:1: missing required key 'model'"},
     {"WrongType", "model: m/\nquant: {bits: four}\n",
      "c.yaml:2:15: quant.bits: expected an integer, got 'four'"},
