@@ -27,17 +27,26 @@ std::optional<std::int64_t> NumberIn(const char* path) {
   return std::nullopt;
 }
 
-}  // namespace
-
-std::int64_t AvailableBytes() {
-  std::int64_t available = std::int64_t{sysconf(_SC_AVPHYS_PAGES)} * sysconf(_SC_PAGESIZE);
-  std::ifstream info("/proc/meminfo");
-  for (std::string line; std::getline(info, line);) {
+/// Of the line "NAME  123 kB" of a file.
+std::optional<std::int64_t> Kilobytes(const char* path, const std::string& wanted) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
     std::string name;
     std::int64_t kilobytes = 0;
-    if (words >> name >> kilobytes && name == "MemAvailable:") available = kilobytes * 1024;
+    if (words >> name >> kilobytes && name == wanted) return kilobytes;
   }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::int64_t HeldBytes() { return Kilobytes("/proc/self/status", "RssAnon:").value_or(0) * 1024; }
+
+std::int64_t AvailableBytes() {
+  const auto told = Kilobytes("/proc/meminfo", "MemAvailable:");
+  std::int64_t available =
+      told ? *told * 1024 : std::int64_t{sysconf(_SC_AVPHYS_PAGES)} * sysconf(_SC_PAGESIZE);
   const auto limit = NumberIn("/sys/fs/cgroup/memory.max");
   const auto used = NumberIn("/sys/fs/cgroup/memory.current");
   if (limit && used) available = std::min(available, std::max<std::int64_t>(0, *limit - *used));

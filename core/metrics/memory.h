@@ -7,6 +7,9 @@ namespace roundlab {
 /// The most memory this process has held resident so far, bytes (VmHWM).
 std::int64_t PeakResidentBytes();
 
+/// Memory that this process holds now, bytes: without pages of files, which can be read again.
+std::int64_t HeldBytes();
+
 /// Memory that a process could still take, bytes: what the machine has left, or what a control
 /// group leaves of its limit.
 std::int64_t AvailableBytes();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/config/fields.h"
+#include "rounding/hidden_states.h"
 
 namespace roundlab {
 
@@ -38,7 +39,8 @@ struct BenchOptions {
   std::int64_t blocks = 0;  ///< of BenchModel; 0: not run
   std::int64_t samples = 128;
   std::int64_t tune_steps = 200;
-  void Fields(FieldVisitor& f);  ///< all but the device
+  ChainPlace chains = ChainPlace::kDevice;  ///< of BenchModel
+  void Fields(FieldVisitor& f);             ///< all but the device
 };
 
 /// Options with KEY=VALUE assignments. Throws ConfigError with all that is wrong.

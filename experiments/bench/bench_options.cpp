@@ -11,6 +11,9 @@ const EnumNames<BenchProducts> kProducts = {{BenchProducts::kBFloat16, "bfloat16
                                             {BenchProducts::kFloat16, "float16"},
                                             {BenchProducts::kFloat32, "float32"}};
 
+const EnumNames<ChainPlace> kPlaces = {
+    {ChainPlace::kDevice, "device"}, {ChainPlace::kHost, "host"}, {ChainPlace::kFile, "file"}};
+
 }  // namespace
 
 void BenchOptions::Fields(FieldVisitor& f) {
@@ -22,6 +25,8 @@ void BenchOptions::Fields(FieldVisitor& f) {
   f.Int("blocks", &blocks, AtLeast(0), "blocks of a model to round, too; 0: none");
   f.Int("samples", &samples, AtLeast(1), "of that model's calibration, each seqlen tokens");
   f.Int("tune_steps", &tune_steps, AtLeast(1), "of each of its blocks");
+  EnumField chains_field(&chains, kPlaces);
+  f.Value("chains", chains_field, "where the hidden states of all its samples lie");
 }
 
 BenchOptions ReadBenchOptions(const std::vector<std::string>& assignments) {

@@ -2,6 +2,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "core/base/log.h"
 #include "core/kernels/device.h"
@@ -19,7 +20,7 @@ Benchmark BenchModel(const std::string& shape, const BenchOptions& options) {
   const BareProducts bare = TimeProducts(model, options);
   model.layers = options.blocks;
   model.vocab = std::min<std::int64_t>(model.vocab, 1024);  // the ends are not what is measured
-  const RandomSource source(model, "random:" + shape, 0);
+  const RandomSource source(model, "random:" + shape, 0, options.device);
   QuantOptions quant;
   quant.spec.bits = 4;
   quant.spec.group_size = GroupSize(model.Plan(0), shape);
@@ -30,6 +31,8 @@ Benchmark BenchModel(const std::string& shape, const BenchOptions& options) {
                               at::TensorOptions(at::kLong));
   inputs.dtype = TorchType(options.products);
   inputs.device = options.device;
+  inputs.chain_place = options.chains;
+  inputs.chain_folder = std::filesystem::temp_directory_path().string();
   DeviceTimer timer(options.device);
   inputs.unit_kept = [&] { timer.Mark(); };
   const std::string stage = "type: round\nscheme: signround\nlr_times_steps: 1\nsteps: " +

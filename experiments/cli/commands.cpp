@@ -108,7 +108,9 @@ void CheckMemory(const std::vector<RunConfig>& runs) {
     const double needed = limit > 0 ? estimator.PeakGib(run).value_or(0) : 0;
     if (needed <= limit) continue;
     throw Error("run " + run.Id() + " needs about " + FormatNumber(needed) +
-                " GiB of memory, and compute.memory_limit is " + FormatNumber(limit));
+                " GiB of memory, its hidden states not counted, and compute.memory_limit is " +
+                FormatNumber(limit) +
+                ": set a larger one, a smaller batch or, for the same codes, a larger accumulate");
   }
 }
 

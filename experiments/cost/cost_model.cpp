@@ -22,10 +22,6 @@ Work operator*(double factor, const Work& w) {
   return {factor * w.flops, factor * w.values, factor * w.ops};
 }
 
-double BlockWeights(const ModelDescription& m) {
-  return static_cast<double>(m.LinearWeights()) / static_cast<double>(m.layers);
-}
-
 /// One block's forward pass over `tokens` tokens in sequences of `seqlen`.
 Work ForwardBlock(const ModelDescription& m, double tokens, double seqlen) {
   // Softmax attention reaches about half the rate of plain products (results/evaluation.md).
@@ -61,16 +57,6 @@ Work MoveWeights(const ModelDescription& m) {
 /// A step of each linear layer on its own: no gradient to its inputs.
 Work LinearSteps(const ModelDescription& m, double tokens) {
   return 2 * ForwardLinears(m, tokens) + MoveWeights(m);
-}
-
-/// How the run's stages take steps, those that do.
-std::vector<TuneOptions> TuningOf(const RunConfig& run) {
-  std::vector<TuneOptions> all;
-  for (const StageRecipe& recipe : run.pipeline) {
-    const auto stage = recipe.make();
-    if (const TuneOptions* tune = stage->Tuning()) all.push_back(*tune);
-  }
-  return all;
 }
 
 Work TuneWork(const RunConfig& run, const ModelDescription& m) {
@@ -119,51 +105,6 @@ Work EvaluateWork(const ModelDescription& m, double tokens) {
   return tokens / kRows * pass;
 }
 
-/// Layer by layer each linear is tuned on its own inputs and targets, captured over all samples:
-/// those of the widest layer (of a 7B model, down_proj: over 100 GB). Inputs of both chains and a
-/// copy while the parts of one are joined, or inputs of both and targets.
-double CapturedBytes(const RunConfig& run, const ModelDescription& m, double bytes_per_value) {
-  double most = 0;
-  for (const TuneOptions& tune : TuningOf(run)) {
-    if (tune.unit_blocks != 0) continue;
-    const auto tokens = static_cast<double>(run.calibration->samples * run.calibration->seqlen);
-    const double chains = tune.inputs == UnitInputs::kQuantized ? 2 : 1;
-    double widest = 0;
-    for (const auto& shape : m.LinearShapes(0)) {
-      const auto out = static_cast<double>(shape[0]);
-      const auto in = static_cast<double>(shape[1]);
-      widest = std::max(widest, chains * in + std::max(in, out));
-    }
-    most = std::max(most, tokens * widest * bytes_per_value);
-  }
-  return most;
-}
-
-/// What tuning and evaluation hold adds up: memory that one frees is kept, and seldom fits what the
-/// other asks for.
-double PeakBytes(const RunConfig& run, const ModelDescription& m, double bytes_per_value) {
-  const auto hidden = static_cast<double>(m.hidden);
-  const auto linear = static_cast<double>(m.LinearWeights());
-  const auto ends = static_cast<double>(m.vocab * m.hidden) * (m.tied_head ? 1 : 2);
-  double bytes = 0.2 * kGib;  // the program
-  if (!run.eval.empty()) {
-    const double logits = 64.0 * 1024 * 1024;
-    bytes += logits + bytes_per_value * (linear + ends);
-  }
-  if (run.pipeline.empty()) return bytes;
-  bytes += linear;  // codes
-  if (!run.Needs().tokens) return bytes;
-  const auto seqlen = static_cast<double>(run.calibration->seqlen);
-  const auto samples = static_cast<double>(run.calibration->samples);
-  const double chains = 2 * samples * seqlen * hidden * bytes_per_value;
-  const double batch = static_cast<double>(StepRows(run)) * seqlen;
-  const double kept =
-      batch * bytes_per_value * (16 * hidden + 5 * static_cast<double>(m.intermediate));
-  const double captured = CapturedBytes(run, m, bytes_per_value);
-  const double weights = 7 * 4 * BlockWeights(m);  // W, V, gradients, rounded, best, moments
-  return bytes + chains + kept + weights + captured + bytes_per_value * ends;
-}
-
 }  // namespace
 
 void Hardware::Fields(FieldVisitor& f) {
@@ -173,6 +114,7 @@ void Hardware::Fields(FieldVisitor& f) {
   f.Real("seconds_per_op", &seconds_per_op, AtLeast(0), "start of one operation");
   f.Real("memory_gib", &memory_gib, AtLeast(0), "memory; 0: not known");
   f.Real("bytes_per_value", &bytes_per_value, Above(0), "of weights and activations");
+  f.Bool("gpu", &gpu, "its memory is that of a GPU");
 }
 
 Hardware LoadHardware(const std::string& name) {
@@ -193,27 +135,18 @@ Hardware LoadHardware(const std::string& name) {
   return hardware;
 }
 
-RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens,
-               double bytes_per_value) {
+RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens) {
   RunCost cost;
   cost.tune = TuneWork(run, model);
   cost.evaluate = EvaluateWork(model, static_cast<double>(eval_tokens));
   const double stages = (run.pipeline.empty() ? 0 : 1) + (run.eval.empty() ? 0 : 1);
   cost.load_bytes = stages * 4 * static_cast<double>(model.TotalWeights());
-  cost.peak_bytes = PeakBytes(run, model, bytes_per_value);
   return cost;
 }
 
 bool RoundingTunes(const RunConfig& run) {
   const auto round = RoundOptionsOf(run.pipeline);
   return round && round->scheme.make()->Tunable();
-}
-
-std::int64_t StepRows(const RunConfig& run) {
-  constexpr std::int64_t kMeasuredRows = 8;  // that a pass without gradients takes
-  std::int64_t batch = 0;
-  for (const TuneOptions& tune : TuningOf(run)) batch = std::max(batch, tune.batch);
-  return std::min(run.calibration->samples, batch > 0 ? batch : kMeasuredRows);
 }
 
 Work StepWork(const ModelDescription& m, double tokens, double seqlen) {

@@ -6,10 +6,9 @@
 #include "core/config/fields.h"
 #include "core/model/description.h"
 #include "experiments/plan/run_config.h"
+#include "experiments/plan/run_memory.h"
 
 namespace roundlab {
-
-constexpr double kGib = 1024.0 * 1024.0 * 1024.0;  ///< bytes
 
 /// A machine in figures: configs/hardware/NAME.yaml, or the one at hand (machine_probe.h).
 struct Hardware {
@@ -19,6 +18,7 @@ struct Hardware {
   double seconds_per_op = 0;   ///< start of one operation
   double memory_gib = 0;       ///< 0: not known
   double bytes_per_value = 4;  ///< of weights and activations in the compute dtype
+  bool gpu = false;            ///< its memory is that of a GPU
   double tune_factor = 1;      ///< of a tuning step: seconds measured / computed, see ProbeMachine
   void Fields(FieldVisitor& f);
 };
@@ -38,7 +38,6 @@ struct RunCost {
   Work tune;
   Work evaluate;
   double load_bytes = 0;  ///< of the checkpoint's weights, once a stage
-  double peak_bytes = 0;  ///< resident at the most
 };
 
 /// Work of a run. With P linear weights a block, T tokens and mean context S / 2 a forward pass is
@@ -48,14 +47,10 @@ struct RunCost {
 /// three times over kSampleRows of them for the layers' errors. Layer by layer a step runs the
 /// layer alone, and the block is run 16 times: twice a layer for its inputs, and for the next
 /// block. Evaluation: a forward pass over `eval_tokens` and the head.
-RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens,
-               double bytes_per_value);
+RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens);
 
 /// Whether the round stage takes optimizer steps: those that a machine is probed with.
 bool RoundingTunes(const RunConfig& run);
-
-/// Sequences that an optimizer step of a run that tunes takes.
-std::int64_t StepRows(const RunConfig& run);
 
 /// One optimizer step on a block, over `tokens` tokens in sequences of `seqlen`.
 Work StepWork(const ModelDescription& model, double tokens, double seqlen);

@@ -1,8 +1,11 @@
 #include "experiments/cost/estimate.h"
 
+#include <c10/core/ScalarType.h>
+
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/kernels/device.h"
 #include "core/model/catalogue.h"
 #include "core/model/shapes.h"
 #include "core/quant/dtype.h"
@@ -26,15 +29,33 @@ std::optional<Estimate> Estimator::Of(const RunConfig& run) {
   if (!model.description) return std::nullopt;
   const auto tokens = EvalTokens(run);
   const Hardware& machine = Machine(run, *model.description);
-  const RunCost cost = CostOf(run, *model.description, tokens.value_or(0), machine.bytes_per_value);
-  return Estimate{Seconds(cost, machine), cost.peak_bytes / kGib, tokens.has_value()};
+  const RunCost cost = CostOf(run, *model.description, tokens.value_or(0));
+  return Estimate{Seconds(cost, machine), Gib(run, *model.description), tokens.has_value()};
 }
 
 std::optional<double> Estimator::PeakGib(const RunConfig& run) {
   const Known& model = Model(run.model.path);
   if (!model.description) return std::nullopt;
-  const double bytes = (hardware_ ? *hardware_ : Hardware()).bytes_per_value;
-  return CostOf(run, *model.description, 0, bytes).peak_bytes / kGib;
+  return Gib(run, *model.description);
+}
+
+double Estimator::Gib(const RunConfig& run, const ModelDescription& model) {
+  const double value = hardware_ ? hardware_->bytes_per_value
+                                 : static_cast<double>(c10::elementSize(run.model.dtype));
+  MemoryRoom room;
+  room.gpu = OnGpu(run);
+  if (hardware_ && hardware_->memory_gib > 0) room.bytes = hardware_->memory_gib * kGib;
+  if (run.compute.memory_limit > 0) {
+    room.bytes = std::min(room.bytes, run.compute.memory_limit * kGib);
+  }
+  return PeakBytes(RunMemoryOf(run, model, value), room) / kGib;
+}
+
+bool Estimator::OnGpu(const RunConfig& run) {
+  if (run.compute.device) return run.compute.device->is_cuda();
+  if (hardware_) return hardware_->gpu;
+  if (!finds_gpu_) finds_gpu_ = FindDevice(std::nullopt).is_cuda();
+  return *finds_gpu_;
 }
 
 const Estimator::Known& Estimator::Model(const std::string& name) {

@@ -13,7 +13,7 @@ namespace roundlab {
 /// What a run will take, before it runs.
 struct Estimate {
   double seconds = 0;
-  double peak_gib = 0;
+  double peak_gib = 0;     ///< on the GPU where one computes
   bool evaluation = true;  ///< false: without it, its texts or the tokenizer are not here
 };
 
@@ -25,16 +25,21 @@ class Estimator {
   ~Estimator();
   /// nullopt where neither the model's files nor its sizes in the catalogue are known.
   std::optional<Estimate> Of(const RunConfig& run);
-  /// Its memory alone, which no machine has to be probed for; without `hardware` as of this one.
+  /// Its memory alone, which no machine has to be probed for: of the GPU where the run is for one
+  /// (compute.device, or auto where the hardware is one), else of the machine. Hidden states count
+  /// where they fit compute.memory_limit or the memory of the hardware that was given.
   std::optional<double> PeakGib(const RunConfig& run);
 
  private:
   struct Known;
   const Known& Model(const std::string& name);
   std::optional<std::int64_t> EvalTokens(const RunConfig& run);
+  double Gib(const RunConfig& run, const ModelDescription& model);
+  bool OnGpu(const RunConfig& run);
   const Hardware& Machine(const RunConfig& run, const ModelDescription& model);
 
   std::optional<Hardware> hardware_;
+  std::optional<bool> finds_gpu_;  ///< what `auto` finds here
   std::map<std::string, std::unique_ptr<Known>> models_;
   std::map<std::pair<std::string, std::string>, std::optional<std::int64_t>> tokens_;
   std::map<std::string, Hardware> probed_;  ///< by what a probe depends on

@@ -35,8 +35,10 @@ void ComputeOptions::Fields(FieldVisitor& f) {
           "where: auto is the first GPU where there is one, else the processor");
   f.Int("threads", &threads, Between(1, 1024),
         "threads of a run, at most; results depend on it in the last bits");
-  f.Real("memory_limit", &memory_limit, AtLeast(0),
-         "GiB; a run whose estimate is above it is refused; 0: no limit");
+  f.Real(
+      "memory_limit", &memory_limit, AtLeast(0),
+      "GiB of the device that computes: hidden states that do not fit lie in the machine's memory "
+      "or in a file, and a run that then needs more is refused; 0: what is left");
   f.Bool("keep_weights", &keep_weights,
          "leave weights.safetensors, which `model: FOLDER` of the run then opens");
 }

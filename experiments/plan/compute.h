@@ -13,7 +13,9 @@ namespace roundlab {
 struct ComputeOptions {
   WantedDevice device;
   std::int64_t threads = 2;  ///< of a run, at most
-  double memory_limit = 0;   ///< GiB that a run may take by its estimate; 0: no limit
+  /// GiB of the device that computes: hidden states and the evaluated model lie elsewhere where
+  /// they don't fit, and a run whose estimate is above it then is refused; 0: what is left.
+  double memory_limit = 0;
   bool keep_weights = true;  ///< leave weights.safetensors, which `model: FOLDER` then opens
   void Fields(FieldVisitor& f);
 };

@@ -14,12 +14,14 @@
 #include "core/base/files.h"
 #include "core/base/hash.h"
 #include "core/kernels/device.h"
+#include "core/kernels/out_of_memory.h"
 #include "core/metrics/hdf5_file.h"
 #include "core/metrics/memory.h"
 #include "core/metrics/run_record.h"
 #include "core/metrics/tensorboard_file.h"
 #include "core/model/model.h"
 #include "core/text/tokenizer/load_tokenizer.h"
+#include "experiments/plan/run_memory.h"
 #include "experiments/run/calibration_cache.h"
 #include "experiments/run/commit.h"
 #include "experiments/run/device_claim.h"
@@ -105,7 +107,7 @@ class Execution {
     const auto begun = ReadMadeOf(Checkpoint());
     if (begun) spent_.Resume();
     at::set_num_threads(static_cast<int>(Threads(begun)));
-    opened_ = OpenModel(config_.model.path, config_.model.rotate);
+    opened_ = OpenModel(config_.model.path, config_.model.rotate, WeightsDevice());
     const ModelSource& source = *opened_.model;
     log_.Write("run " + result_.id + ": model " + source.path());
     CheckAgainstModel(config_, source.description());
@@ -126,6 +128,12 @@ class Execution {
   /// Those that a checkpoint was begun with, else what the caller says.
   std::int64_t Threads(const std::optional<MadeOf>& begun) const {
     return begun && begun->threads > 0 ? begun->threads : config_.compute.threads;
+  }
+
+  /// Where random weights are made. What looks at the whole model before rounding runs on the CPU.
+  at::Device WeightsDevice() const {
+    const bool looks = config_.quant && (config_.quant->budget || config_.Needs().fisher);
+    return looks ? at::Device(at::kCPU) : device_;
   }
 
   void Describe(const ModelSource& source) {
@@ -184,7 +192,11 @@ class Execution {
     inputs.device = device_;
     inputs.seed = static_cast<std::uint64_t>(config_.seed);
     inputs.progress_folder = Checkpoint();
-    if (config_.Needs().tokens) inputs.tokens = Calibration(tokenizer);
+    if (config_.Needs().tokens) {
+      inputs.tokens = Calibration(tokenizer);
+      inputs.chain_place = PlaceOfChains(source.description());
+      inputs.chain_folder = folder_;
+    }
     BeginCheckpoint(Checkpoint(), MadeOfNow());
     const auto series = SeriesNames(source.description(), config_.pipeline);
     LiveRunFile live(folder_ + "/run.h5", series, result_.provenance);
@@ -211,14 +223,55 @@ class Execution {
            " threads" + (device_.is_cpu() ? "" : " " + DeviceName(device_));
   }
 
+  /// What the run may hold of the memory of the device that computes; 0: no limit is set.
+  std::int64_t Limit() const {
+    return static_cast<std::int64_t>(config_.compute.memory_limit * kGib);
+  }
+  std::int64_t HeldBytes() const {
+    return device_.is_cpu() ? roundlab::HeldBytes() : MemoryOf(device_).allocated;
+  }
   std::int64_t FreeBytes() const {
-    return device_.is_cpu() ? AvailableBytes() : MemoryOf(device_).free;
+    const std::int64_t free = device_.is_cpu() ? AvailableBytes() : MemoryOf(device_).free;
+    return Limit() > 0 ? std::min(free, Limit() - HeldBytes()) : free;
+  }
+
+  /// Throws Error where a unit alone does not fit. What a machine without a limit has left is no
+  /// reason to refuse: it may give up more.
+  ChainPlace PlaceOfChains(const ModelDescription& model) {
+    const RunMemory memory =
+        RunMemoryOf(config_, model, static_cast<double>(c10::elementSize(config_.model.dtype)));
+    MemoryRoom room;
+    room.gpu = device_.is_cuda();
+    room.bytes = static_cast<double>(FreeBytes() + HeldBytes());
+    if (memory_bytes_ > 0 && !room.gpu) {
+      room.bytes = std::min(room.bytes, static_cast<double>(memory_bytes_));
+    }
+    room.machine = static_cast<double>(memory_bytes_ > 0 ? memory_bytes_ : AvailableBytes());
+    const std::string problem = UnitProblem(memory, room);
+    if (!problem.empty() && (room.gpu || Limit() > 0)) throw Error(problem);
+    const ChainPlace place = PlaceChains(memory, room);
+    log_.Write("hidden states of all samples: " + GibText(memory.Chains()) + " " +
+               PlaceText(place, device_) +
+               (place == ChainPlace::kDevice
+                    ? ""
+                    : ", since they do not fit into " + GibText(room.bytes) + " beside a unit's " +
+                          GibText(memory.Unit())));
+    return place;
   }
 
   void Evaluate(const ModelSource& source, const Tokenizer& tokenizer,
                 const QuantizedModel& quantized) {
     if (config_.eval.empty()) return;
     const auto start = Clock::now();
+    WithinMemory("evaluation",
+                 "set a compute.memory_limit (GiB) below the model's size, so that its blocks are "
+                 "read one by one, or a smaller one",
+                 [&] { Judge(source, tokenizer, quantized); });
+    result_.timing["evaluate"] = SecondsSince(start);
+  }
+
+  void Judge(const ModelSource& source, const Tokenizer& tokenizer,
+             const QuantizedModel& quantized) {
     const at::ScalarType dtype = config_.model.dtype;
     const JudgedModel judged(source, *opened_.original,
                              {dtype, [&](DecoderBlock* block) { quantized.ApplyTo(block); },
@@ -237,7 +290,6 @@ class Execution {
         }
       }
     }
-    result_.timing["evaluate"] = SecondsSince(start);
   }
 
   void Finish(const QuantizedModel& quantized) {

@@ -1,19 +1,15 @@
 #include "experiments/run/judged_model.h"
 
 #include <algorithm>
-#include <cstdio>
+
+#include "experiments/plan/run_memory.h"
 
 namespace roundlab {
 namespace {
 
 constexpr std::int64_t kFloatBytes = 4;
 
-std::string Gib(std::int64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.3g GiB",
-                static_cast<double>(bytes) / (1024.0 * 1024.0 * 1024.0));
-  return text;
-}
+std::string Gib(std::int64_t bytes) { return GibText(static_cast<double>(bytes)); }
 
 std::int64_t EndBytes(const ModelDescription& model) {
   return (model.TotalWeights() - model.LinearWeights()) * kFloatBytes;

@@ -103,13 +103,13 @@ std::string RoundedBy(const std::string& folder) {
   return About(LoadAbout(file), file, "model");
 }
 
-OpenedModel OpenRun(const std::string& folder) {
+OpenedModel OpenRun(const std::string& folder, const at::Device& device) {
   const std::string file = WeightsOf(folder);
   StoredWeights stored = LoadWeights(file);
   const std::string name = About(stored.about, file, "model");
   const std::string then = About(stored.about, file, "model_sha256");
   const std::string codes = About(stored.about, file, "codes_sha256");
-  OpenedModel opened = OpenModel(name, RotationOf(stored.about, file));
+  OpenedModel opened = OpenModel(name, RotationOf(stored.about, file), device);
   const std::string now = opened.model->Fingerprint();
   if (now != then) {
     throw Error(file + ": was made of another model than '" + name + "' is now (sha256 " +
@@ -123,17 +123,20 @@ OpenedModel OpenRun(const std::string& folder) {
 
 }  // namespace
 
-OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptions>& rotate) {
+OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptions>& rotate,
+                      const at::Device& device) {
   if (name.starts_with(kRandom)) {
     OpenedModel random;
-    random.original = std::make_shared<RandomSource>(name.substr(std::strlen(kRandom)), 0);
+    // What is turned is turned on the CPU.
+    random.original = std::make_shared<RandomSource>(name.substr(std::strlen(kRandom)), 0,
+                                                     rotate ? at::Device(at::kCPU) : device);
     random.model = Turned(random.original, rotate);
     random.tokenizer = TokenizerOf(name);
     return random;
   }
   const std::string path = ResolveModel(name);
   if (IsRunFolder(path)) {
-    if (!rotate) return OpenRun(path);
+    if (!rotate) return OpenRun(path, device);
     throw Error(path + ": what a run has quantized can't be turned (model.rotate)");
   }
   OpenedModel opened;

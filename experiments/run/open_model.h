@@ -21,9 +21,11 @@ struct OpenedModel {
 
 /// name: of the catalogue, a folder or file, or the folder of a complete run, which has left
 /// weights.safetensors, or "random:SHAPE" for random weights of a published shape (NamedShapes),
-/// whose texts the built-in tokenizer reads; turned where `rotate` says so. Throws Error for what
-/// is missing, broken, can't be turned, or, of a run, made of other weights than its model has now.
-OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptions>& rotate = {});
+/// whose texts the built-in tokenizer reads, made on `device`; turned where `rotate` says so.
+/// Throws Error for what is missing, broken, can't be turned, or, of a run, made of other weights
+/// than its model has now.
+OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptions>& rotate = {},
+                      const at::Device& device = at::kCPU);
 
 /// Whether `name` is the folder of a run; throws Error where no such model is.
 bool IsRun(const std::string& name);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <random>
 #include <sstream>
@@ -154,6 +155,38 @@ TEST_F(ResumeTest, KilledAtRandomMomentsItEndsWithTheSameBits) {
   const ProgramResult end = RunProgram(folder_.path(), Words("killed"));
   ASSERT_EQ(end.code, 0) << end.err;
   ExpectSame(ResultOf("killed"), undisturbed);
+}
+
+TEST_F(ResumeTest, KilledWithItsHiddenStatesInAFileItEndsWithTheSameBits) {
+  const std::string config =
+      "model: m/\ncalibration: {data: {path: text.txt}, protocol: plain, samples: 80, seqlen: 64}\n"
+      "quant: {bits: 2, group_size: 16}\nthreads: 1\n"
+      "pipeline: [{type: round, scheme: signround, steps: 40, batch: 8}]\n";
+  folder_.Write("c.yaml", config);
+  ASSERT_EQ(RunProgram(folder_.path(), Words("plain")).code, 0);
+  const ProgramResult plan = RunProgram(folder_.path(), {"plan", "c.yaml", "--json"});
+  const double gib = nlohmann::json::parse(plan.out).at("runs").at(0).at("estimate").at("peak_gib");
+  const double chains = std::ldexp(2.0 * 80 * 64 * 32 * 4, -30);
+  folder_.Write("c.yaml",
+                config + "compute: {memory_limit: " + std::to_string(gib - chains / 2) + "}\n");
+  const auto next = [&] { return Has("file", "checkpoint/record_1"); };
+  EXPECT_TRUE(RunAndKill("file", next, {}));
+  const ProgramResult end = RunProgram(folder_.path(), Words("file"));
+  ASSERT_EQ(end.code, 0) << end.err;
+  ExpectSame(ResultOf("file"), ResultOf("plain"));
+  const std::string log = testing::ReadAll(FileOf("file", "log.txt"));
+  EXPECT_NE(log.find("hidden states of all samples: 0.00122 GiB in a file, since"),
+            std::string::npos)
+      << log;
+  folder_.Write("c.yaml", config + "compute: {memory_limit: 0.1}\n");
+  const ProgramResult refused = RunProgram(folder_.path(), Words("refused"));
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(
+      refused.err.find(
+          " GiB of memory, its hidden states not counted, and compute.memory_limit is 0.1: set "
+          "a larger one, a smaller batch or, for the same codes, a larger accumulate\n"),
+      std::string::npos)
+      << refused.err;
 }
 
 TEST_F(ResumeTest, CtrlCStopsWithCode130AndTheNextCallContinues) {

@@ -1,0 +1,209 @@
+#include "experiments/plan/run_memory.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "optimizers/optimizers.h"
+#include "rounding/stages/round.h"
+
+namespace roundlab {
+namespace {
+
+constexpr std::int64_t kPassRows = 8;  // sequences of a pass without gradients, see ForRows
+constexpr double kFloat = 4;           // bytes
+
+double Product(std::int64_t a, std::int64_t b) { return static_cast<double>(a * b); }
+
+/// Whether the backward pass takes the optimizer's steps, so that there are no gradients of what is
+/// learned (Tuning::MakeOptimizer, with the fused kernels).
+bool StepsInBackward(const RunConfig& run, const TuneOptions& tune) {
+  const auto round = RoundOptionsOf(run.pipeline);
+  if (!round || round->scheme.type != "signround" || run.quant->spec.grid != GridKind::kAsym) {
+    return false;
+  }
+  const auto optimizer = tune.optimizer.make({{{at::zeros({1})}}});
+  const auto* descent = dynamic_cast<const SignDescent*>(optimizer.get());
+  return descent != nullptr && descent->Plain() && tune.accumulate == 1 &&
+         tune.on_nan == NanPolicy::kStop;
+}
+
+/// Numbers that an optimizer keeps for one that it moves.
+double Moments(const TuneOptions& tune) {
+  const std::string& type = tune.optimizer.type;
+  if (type == "adam" || type == "adamw") return 2;
+  const auto optimizer = tune.optimizer.make({{{at::zeros({1})}}});
+  const auto* descent = dynamic_cast<const SignDescent*>(optimizer.get());
+  return descent != nullptr && descent->Plain() ? 0 : 1;
+}
+
+/// Of a unit that is tuned.
+void AddTuning(const RunConfig& run, const TuneOptions& tune, double weights, double value,
+               RunMemory* memory) {
+  const double gradient = StepsInBackward(run, tune) ? 0 : kFloat;
+  const double copies =
+      1 + (tune.select == Select::kLast ? 0 : 1) + (tune.on_nan == NanPolicy::kRollback ? 1 : 0);
+  memory->weights = std::max(memory->weights, weights * (kFloat + value));
+  memory->gradients = std::max(memory->gradients, weights * (value + gradient));
+  memory->learned = std::max(memory->learned, weights * kFloat * (1 + copies + Moments(tune)));
+}
+
+/// Values that a token has where a block's forward pass keeps what its backward pass needs.
+double KeptValues(const ModelDescription& m, const BlockPlan& plan) {
+  const double experts = plan.mlp.experts ? static_cast<double>(plan.mlp.experts->used) : 1;
+  return 6.0 * static_cast<double>(m.hidden) + 2 * Product(m.heads, m.head_dim) +
+         2 * Product(m.kv_heads, m.head_dim) +
+         (plan.mlp.gated ? 5 : 4) * experts * static_cast<double>(m.intermediate);
+}
+
+double Activations(const RunConfig& run, const ModelDescription& m, double blocks, double value) {
+  const BlockPlan plan = m.Plan(0);
+  const auto seqlen = static_cast<double>(run.calibration->seqlen);
+  const std::int64_t pass = std::min(run.calibration->samples, std::max(StepRows(run), kPassRows));
+  double most = static_cast<double>(pass) * seqlen *
+                static_cast<double>(4 * m.hidden + (plan.mlp.gated ? 3 : 2) * m.intermediate);
+  for (const TuneOptions& tune : TuningOf(run)) {
+    const std::int64_t rows = std::min(run.calibration->samples, tune.batch);
+    const std::int64_t part = (rows + tune.accumulate - 1) / tune.accumulate;
+    const double kept = static_cast<double>(part) * seqlen * KeptValues(m, plan);
+    most = std::max(most, (tune.unit_blocks == 0 ? 1 : blocks) * kept);
+  }
+  return most * value;
+}
+
+/// Chains that there are at a time: both, and targets beside the inputs where those are read too.
+double ChainCount(const RunConfig& run) {
+  const StageNeeds needs = run.Needs();
+  double count = (needs.original ? 1 : 0) + (needs.quantized ? 1 : 0);
+  bool beside = false;
+  for (const StageRecipe& recipe : run.pipeline) {
+    const auto stage = recipe.make();
+    const TuneOptions* tune = stage->Tuning();
+    if (tune == nullptr || tune->unit_blocks == 0) continue;
+    beside = beside || stage->Kind() == StageKind::kTransform || tune->inputs == UnitInputs::kFp;
+  }
+  const auto round = RoundOptionsOf(run.pipeline);
+  return count + (beside || (round && round->start) ? 1 : 0);
+}
+
+/// Layer by layer each linear is tuned on its own inputs and targets, captured over all samples:
+/// those of the widest layer (of a 7B model, down_proj: over 100 GB).
+double CapturedBytes(const RunConfig& run, const ModelDescription& m, double value) {
+  double most = 0;
+  for (const TuneOptions& tune : TuningOf(run)) {
+    if (tune.unit_blocks != 0) continue;
+    const double tokens = Product(run.calibration->samples, run.calibration->seqlen);
+    const double chains = tune.inputs == UnitInputs::kQuantized ? 2 : 1;
+    double widest = 0;
+    for (const auto& shape : m.LinearShapes(0)) {
+      widest =
+          std::max(widest, chains * static_cast<double>(shape[1]) + static_cast<double>(shape[0]));
+    }
+    most = std::max(most, tokens * widest * value);
+  }
+  return most;
+}
+
+/// Of the device that computes, without chains and evaluation.
+double Rounding(const RunMemory& m, const MemoryRoom& room) {
+  return m.Unit() + (room.gpu ? 0 : m.program + m.ends + m.codes + m.ahead);
+}
+
+bool ChainsFit(const RunMemory& m, const MemoryRoom& room) {
+  return Rounding(m, room) + m.Chains() <= room.bytes;
+}
+
+}  // namespace
+
+std::string GibText(double bytes) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.3g GiB", bytes / kGib);
+  return text;
+}
+
+std::string PlaceText(ChainPlace place, const at::Device& device) {
+  if (place == ChainPlace::kFile) return "in a file";
+  if (device.is_cpu()) return "in memory";
+  return place == ChainPlace::kHost ? "in pinned memory" : "on " + device.str();
+}
+
+std::vector<TuneOptions> TuningOf(const RunConfig& run) {
+  std::vector<TuneOptions> all;
+  for (const StageRecipe& recipe : run.pipeline) {
+    const auto stage = recipe.make();
+    if (const TuneOptions* tune = stage->Tuning()) all.push_back(*tune);
+  }
+  return all;
+}
+
+std::int64_t StepRows(const RunConfig& run) {
+  std::int64_t batch = 0;
+  for (const TuneOptions& tune : TuningOf(run)) batch = std::max(batch, tune.batch);
+  return std::min(run.calibration->samples, batch > 0 ? batch : kPassRows);
+}
+
+double BlockWeights(const ModelDescription& model) {
+  return static_cast<double>(model.LinearWeights()) / static_cast<double>(model.layers);
+}
+
+RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, double bytes_per_value) {
+  RunMemory memory;
+  const double value = bytes_per_value;
+  const auto linear = static_cast<double>(model.LinearWeights());
+  const double ends = Product(model.vocab, model.hidden) * (model.tied_head ? 1 : 2);
+  memory.program = 0.2 * kGib;
+  if (!run.eval.empty()) {
+    const double logits = 64.0 * 1024 * 1024;
+    memory.evaluated = logits + value * (linear + ends);
+    memory.streamed = logits + value * ends + 2 * kFloat * BlockWeights(model);
+  }
+  if (run.pipeline.empty()) return memory;
+  std::int64_t most = 1;
+  for (const StageRecipe& recipe : run.pipeline) most = std::max(most, recipe.make()->UnitBlocks());
+  const auto blocks = static_cast<double>(std::min(most, model.layers));
+  const double weights = blocks * BlockWeights(model);
+  memory.codes = linear;
+  memory.ahead = blocks < static_cast<double>(model.layers) ? kFloat * weights : 0;
+  memory.weights = 2 * kFloat * weights;
+  if (!run.Needs().tokens) return memory;
+  memory.ends = value * ends;
+  if (!TuningOf(run).empty()) memory.weights = 0;
+  for (const TuneOptions& tune : TuningOf(run)) AddTuning(run, tune, weights, value, &memory);
+  memory.activations = Activations(run, model, blocks, value);
+  const double tokens = Product(run.calibration->samples, run.calibration->seqlen);
+  memory.chains = ChainCount(run) * tokens * static_cast<double>(model.hidden) * value;
+  memory.captured = CapturedBytes(run, model, value);
+  return memory;
+}
+
+ChainPlace PlaceChains(const RunMemory& memory, const MemoryRoom& room) {
+  if (ChainsFit(memory, room)) return ChainPlace::kDevice;
+  if (!room.gpu) return ChainPlace::kFile;
+  // Pinned memory is handed out in powers of two.
+  const double chain = std::exp2(std::ceil(std::log2(std::max(memory.Chains() / 2, 1.0))));
+  const double beside = memory.program + memory.ends + memory.codes + memory.ahead;
+  return beside + 2 * chain <= room.machine ? ChainPlace::kHost : ChainPlace::kFile;
+}
+
+double PeakBytes(const RunMemory& memory, const MemoryRoom& room) {
+  const double rounding = Rounding(memory, room) + (ChainsFit(memory, room) ? memory.Chains() : 0);
+  if (room.gpu) {
+    return std::max(rounding, memory.evaluated <= room.bytes ? memory.evaluated : memory.streamed);
+  }
+  return rounding +
+         (rounding + memory.evaluated <= room.bytes ? memory.evaluated : memory.streamed);
+}
+
+std::string UnitProblem(const RunMemory& memory, const MemoryRoom& room) {
+  const double needed = Rounding(memory, room);
+  if (needed <= room.bytes) return "";
+  return "rounding a unit takes about " + GibText(needed) + " of memory" +
+         (room.gpu ? " on the GPU" : "") + ", its hidden states not counted, and there are " +
+         GibText(room.bytes) +
+         ": set a larger compute.memory_limit, a smaller batch or, for the same codes, a larger "
+         "accumulate";
+}
+
+}  // namespace roundlab

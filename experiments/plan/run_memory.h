@@ -1,0 +1,80 @@
+#pragma once
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "core/model/description.h"
+#include "experiments/plan/run_config.h"
+#include "rounding/hidden_states.h"
+#include "rounding/tuner/tune_options.h"
+
+namespace roundlab {
+
+constexpr double kGib = 1024.0 * 1024.0 * 1024.0;  ///< bytes
+std::string GibText(double bytes);                 ///< "12.5 GiB"
+
+/// How the run's stages take steps, those that do.
+std::vector<TuneOptions> TuningOf(const RunConfig& run);
+
+/// Sequences that an optimizer step of a run that tunes takes; of one that does not, those of a
+/// pass.
+std::int64_t StepRows(const RunConfig& run);
+
+/// Linear weights of a block, on average.
+double BlockWeights(const ModelDescription& model);
+
+/// What a run holds at the most, bytes, by what it is of. With P linear weights in a unit, E bytes
+/// a value of products and T tokens in a micro-batch; what a scheme learns is taken as one float32
+/// a weight.
+struct RunMemory {
+  double program = 0;  ///< this, ends, codes and ahead are in the machine's memory
+  double ends = 0;     ///< embeddings and head
+  double codes = 0;    ///< of all layers
+  double ahead = 0;    ///< weights of the next unit
+  /// 4 P as loaded and E P as rounded (4 P where nothing is tuned).
+  double weights = 0;
+  /// E P of the rounded weights, and 4 P of what is learned unless the backward pass steps.
+  double gradients = 0;
+  /// 4 P; as much for each copy (as it started, best so far, last known as good) and each moment of
+  /// the optimizer.
+  double learned = 0;
+  /// What the forward pass keeps of a micro-batch with the gradients of the backward pass, where
+  /// both are most, at the MLP's activation: E T (6 hidden + 2 heads head_dim + 2 kv_heads
+  /// head_dim + 5 intermediate), 4 without a gate; or what a pass without gradients takes, if that
+  /// is more.
+  double activations = 0;
+  double chains = 0;     ///< hidden states of all samples
+  double captured = 0;   ///< inputs and outputs of a layer that is tuned by itself, all samples
+  double evaluated = 0;  ///< the model that is evaluated, in memory as a whole
+  double streamed = 0;   ///< the same block by block
+
+  double Unit() const { return weights + gradients + learned + activations; }
+  double Chains() const { return chains + captured; }
+};
+
+/// bytes_per_value: E.
+RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, double bytes_per_value);
+
+/// Where a run's memory is counted and how much there is; by default without a bound.
+struct MemoryRoom {
+  bool gpu = false;                                          ///< that computes, else the CPU
+  double bytes = std::numeric_limits<double>::infinity();    ///< of what computes
+  double machine = std::numeric_limits<double>::infinity();  ///< beside a GPU
+};
+
+/// Where the chains lie: with what computes where they fit, else in the machine's memory, else in a
+/// file.
+ChainPlace PlaceChains(const RunMemory& memory, const MemoryRoom& room);
+
+/// "on cuda:0", "in memory", "in pinned memory", "in a file".
+std::string PlaceText(ChainPlace place, const at::Device& device);
+
+/// Of the device that computes, with the chains where PlaceChains says. What tuning and evaluation
+/// hold adds up on a CPU: memory that one frees is kept, and seldom fits what the other asks for.
+double PeakBytes(const RunMemory& memory, const MemoryRoom& room);
+
+/// What is wrong with a unit that does not fit by itself, and what to set, or "".
+std::string UnitProblem(const RunMemory& memory, const MemoryRoom& room);
+
+}  // namespace roundlab

@@ -1,0 +1,147 @@
+#include "experiments/plan/run_memory.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "core/model/families/llama.h"
+#include "core/model/shapes.h"
+#include "tests/experiments/load_run.h"
+
+namespace roundlab {
+namespace {
+
+using testing::LoadRun;
+
+ModelDescription Llama(std::int64_t layers, std::int64_t hidden, std::int64_t intermediate,
+                       std::int64_t heads, std::int64_t kv_heads, std::int64_t vocab) {
+  ModelDescription m;
+  UseLlamaPlans(&m);
+  m.layers = layers;
+  m.hidden = hidden;
+  m.intermediate = intermediate;
+  m.heads = heads;
+  m.kv_heads = kv_heads;
+  m.head_dim = hidden / heads;
+  m.vocab = vocab;
+  return m;
+}
+
+RunConfig Tuned(const std::string& stage, int samples = 4, int seqlen = 10) {
+  return LoadRun("model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}, samples: " +
+                 std::to_string(samples) + ", seqlen: " + std::to_string(seqlen) +
+                 "}\npipeline: [{type: round, " + stage + "}]\n");
+}
+
+TEST(RunMemoryTest, CountsByHand) {
+  // A block has 7 x 8 x 8 = 448 weights; a step takes 2 x 10 tokens.
+  const ModelDescription m = Llama(2, 8, 8, 2, 2, 16);
+  const RunMemory memory = RunMemoryOf(Tuned("scheme: signround, batch: 2"), m, 4);
+  EXPECT_EQ(memory.weights, 448 * 8);
+  EXPECT_EQ(memory.gradients, 448 * 4);
+  EXPECT_EQ(memory.learned, 448 * 12);  // now, as it started, the best
+  EXPECT_EQ(memory.activations, 20 * 4 * (6 * 8 + 2 * 8 + 2 * 8 + 5 * 8));
+  EXPECT_EQ(memory.Unit(), 20352);
+  EXPECT_EQ(memory.chains, 2 * 40 * 8 * 4);
+  EXPECT_EQ(memory.captured, 0);
+  EXPECT_EQ(memory.codes, 2 * 448);
+  EXPECT_EQ(memory.ahead, 448 * 4);
+  EXPECT_EQ(memory.ends, 2 * 16 * 8 * 4);
+  EXPECT_EQ(memory.evaluated, 0);
+}
+
+TEST(RunMemoryTest, WhatATuningKeepsCounts) {
+  const ModelDescription m = Llama(2, 8, 8, 2, 2, 16);
+  const auto of = [&](const std::string& stage) { return RunMemoryOf(Tuned(stage), m, 2); };
+  const RunMemory adam =
+      of("scheme: signround, batch: 4, accumulate: 2, optimizer: {type: adam, lr: 0.01}, "
+         "select: last, on_nan: rollback, inputs: fp");
+  EXPECT_EQ(adam.gradients, 448 * (2 + 4));
+  EXPECT_EQ(adam.learned, 448 * 4 * (1 + 2 + 2));
+  // Two sequences a micro-batch; a pass takes all four, without gradients.
+  EXPECT_EQ(adam.activations, 2 * std::max(20 * (6 + 2 + 2 + 5) * 8, 40 * (4 + 3) * 8));
+  EXPECT_EQ(adam.chains, 2 * 40 * 8 * 2);  // inputs, and targets beside them
+  EXPECT_EQ(of("scheme: signround, unit: {blocks: 2}, batch: 2").weights, 2 * 448 * 6);
+  EXPECT_EQ(of("scheme: signround, unit: {blocks: 2}, batch: 2").ahead, 0);
+  EXPECT_EQ(RunMemoryOf(LoadRun("model: m/\nquant: {bits: 4}\npipeline: [{type: round, scheme: "
+                                "rtn}]\n"),
+                        m, 4)
+                .Chains(),
+            0);
+}
+
+// results/gpu.md: peaks of a block on an H100, 8 x 2048 tokens a step, bfloat16 products, with 16
+// sequences of both chains.
+TEST(RunMemoryTest, ABlockOnAGpuIsWithinASeventhOfWhatWasMeasured) {
+  const RunConfig run = Tuned("scheme: signround, batch: 8", 16, 2048);
+  MemoryRoom gpu;
+  gpu.gpu = true;
+  const auto gib = [&](const char* shape) {
+    return PeakBytes(RunMemoryOf(run, DescribeShape(shape), 2), gpu) / kGib;
+  };
+  EXPECT_NEAR(gib("llama3-8b"), 7.5, 0.06 * 7.5);
+  EXPECT_NEAR(gib("llama2-70b"), 22.2, 0.06 * 22.2);
+}
+
+// SmolLM2-135M, 128 x 512 tokens, batch 8: 1.58 GiB; its evaluation alone 0.88 (results/).
+TEST(RunMemoryTest, OnTheCpuItIsWithinAQuarterOfWhatWasMeasured) {
+  ModelDescription m = Llama(30, 576, 1536, 9, 3, 49152);
+  m.tied_head = true;
+  const std::string head = "model: m/\neval: [{type: perplexity, data: {path: x}}]\n";
+  EXPECT_NEAR(PeakBytes(RunMemoryOf(LoadRun(head), m, 4), {}) / kGib, 0.88, 0.22);
+  const RunConfig tuned =
+      LoadRun(head +
+              "quant: {bits: 4}\ncalibration: {data: {path: x}, samples: 128, seqlen: 512}\n"
+              "pipeline: [{type: round, scheme: {type: signround}, batch: 8}]\n");
+  EXPECT_NEAR(PeakBytes(RunMemoryOf(tuned, m, 4), {}) / kGib, 1.58, 0.4);
+}
+
+TEST(RunMemoryTest, LayerByLayerKeepsTheInputsOfTheWidestLayer) {
+  const ModelDescription m = Llama(32, 4096, 11008, 32, 32, 32000);
+  const RunMemory memory = RunMemoryOf(Tuned("scheme: adaround, unit: linear", 512, 2048), m, 4);
+  // down_proj: inputs of both chains and its outputs.
+  EXPECT_EQ(memory.captured, 512.0 * 2048 * (2 * 11008 + 4096) * 4);
+}
+
+TEST(RunMemoryTest, ChainsLieWhereTheyFit) {
+  RunMemory m;
+  m.weights = 10 * kGib;
+  m.codes = kGib;
+  m.chains = 6 * kGib;
+  EXPECT_EQ(PlaceChains(m, {false, 17 * kGib}), ChainPlace::kDevice);
+  EXPECT_EQ(PlaceChains(m, {false, 16.9 * kGib}), ChainPlace::kFile);
+  EXPECT_EQ(PlaceChains(m, {true, 16 * kGib}), ChainPlace::kDevice);
+  EXPECT_EQ(PlaceChains(m, {true, 15.9 * kGib, 9 * kGib}), ChainPlace::kHost);  // 2 x 4 pinned
+  EXPECT_EQ(PlaceChains(m, {true, 15.9 * kGib, 8.9 * kGib}), ChainPlace::kFile);
+  EXPECT_EQ(PeakBytes(m, {true, 16 * kGib}), 16 * kGib);
+  EXPECT_EQ(PeakBytes(m, {true, 15.9 * kGib}), 10 * kGib);
+  EXPECT_EQ(PeakBytes(m, {false, 16.9 * kGib}), 11 * kGib);
+  m.evaluated = 12 * kGib;
+  m.streamed = kGib;
+  EXPECT_EQ(PeakBytes(m, {true, 15.9 * kGib}), 12 * kGib);
+  EXPECT_EQ(PeakBytes(m, {true, 11 * kGib}), 10 * kGib);
+  EXPECT_EQ(PeakBytes(m, {}), 29 * kGib);
+  EXPECT_EQ(PeakBytes(m, {false, 16.9 * kGib}), 12 * kGib);
+}
+
+TEST(RunMemoryTest, AUnitThatDoesNotFitSaysWhatToSet) {
+  RunMemory m;
+  m.weights = 10.25 * kGib;
+  m.chains = 6 * kGib;
+  EXPECT_EQ(UnitProblem(m, {true, 10.25 * kGib}), "");
+  EXPECT_EQ(UnitProblem(m, {true, 8 * kGib}),
+            "rounding a unit takes about 10.2 GiB of memory on the GPU, its hidden states not "
+            "counted, and there are 8 GiB: set a larger compute.memory_limit, a smaller batch or, "
+            "for the same codes, a larger accumulate");
+}
+
+TEST(RunMemoryTest, PlacesAreTold) {
+  const at::Device gpu(at::kCUDA, 1);
+  EXPECT_EQ(PlaceText(ChainPlace::kDevice, gpu), "on cuda:1");
+  EXPECT_EQ(PlaceText(ChainPlace::kHost, gpu), "in pinned memory");
+  EXPECT_EQ(PlaceText(ChainPlace::kFile, gpu), "in a file");
+  EXPECT_EQ(PlaceText(ChainPlace::kDevice, at::kCPU), "in memory");
+}
+
+}  // namespace
+}  // namespace roundlab
