@@ -83,6 +83,20 @@ std::string BasisProblem(const QuantizedWeight& w) {
   return "signs or column scales have another shape than the weight";
 }
 
+/// The same of low-rank pairs.
+std::string PairProblem(const QuantizedWeight& w) {
+  const auto fits = [&](const at::Tensor& left, const at::Tensor& right) {
+    if (!left.defined() && !right.defined()) return true;
+    const std::int64_t rank = left.defined() && left.dim() == 2 ? left.size(1) : 0;
+    return HasShape(left, {w.Rows(), rank}) && HasShape(right, {rank, w.Columns()});
+  };
+  const std::int64_t rank = w.left_codes.defined() ? w.left_codes.size(-1) : 0;
+  const bool scaled = !w.left_codes.defined() || HasShape(w.pair_scale, {rank});
+  return fits(w.left, w.right) && fits(w.left_codes, w.right_codes) && scaled
+             ? ""
+             : "the low-rank pair does not fit the weight";
+}
+
 /// What does not fit together in a weight, or "".
 std::string ShapeProblem(const QuantizedWeight& w) {
   const bool additive = w.codebooks.defined();
@@ -96,8 +110,9 @@ std::string ShapeProblem(const QuantizedWeight& w) {
   if (w.codes.max().item<std::int64_t>() >= w.CodeCount()) {
     return additive ? "a code is beyond its codebook" : "a code is above 2^bits - 1";
   }
-  const std::string problem = BasisProblem(w);
-  if (!problem.empty()) return problem;
+  for (const std::string& problem : {BasisProblem(w), PairProblem(w)}) {
+    if (!problem.empty()) return problem;
+  }
   if (additive) {
     return HasShape(w.scale, {w.Rows(), 1}) ? "" : "scale has another shape than the rows";
   }

@@ -11,6 +11,8 @@ namespace roundlab {
 
 namespace {
 
+constexpr double kPairZero = 128;  // of the codes of a low-rank pair
+
 at::Tensor DecodeAdditive(const QuantizedWeight& w) {
   at::Tensor sum;
   for (std::int64_t i = 0; i < w.codebooks.size(0); ++i) {
@@ -47,6 +49,10 @@ at::Tensor QuantizedWeight::Dequantize() const {
   at::Tensor weight = DecodeCodes(*this);
   if (row_signs.defined()) weight = FromIncoherent(weight, {row_signs, column_signs, column_scale});
   if (left.defined()) weight = weight + at::matmul(left, right);
+  if (left_codes.defined()) {
+    const at::Tensor scaled = (left_codes.to(at::kFloat) - kPairZero) * pair_scale;
+    weight = weight + at::matmul(scaled, right_codes.to(at::kFloat) - kPairZero);
+  }
   if (outlier_index.defined()) {
     weight = weight.contiguous();
     weight.view({-1}).index_copy_(0, outlier_index.to(at::kLong), outlier_value);
@@ -72,6 +78,9 @@ std::vector<QuantizedWeight::Part> QuantizedWeight::Parts() {
           {"column_scale", &column_scale, at::kFloat, 16},
           {"left", &left, at::kFloat, 16},
           {"right", &right, at::kFloat, 16},
+          {"left_codes", &left_codes, at::kByte, 8},
+          {"right_codes", &right_codes, at::kByte, 8},
+          {"pair_scale", &pair_scale, at::kFloat, 16},
           {"outlier_index", &outlier_index, at::kInt, 32},
           {"outlier_value", &outlier_value, at::kFloat, 16},
           {"kept_columns", &kept_columns, at::kInt, 32},

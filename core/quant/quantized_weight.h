@@ -28,8 +28,12 @@ struct QuantizedWeight {
   at::Tensor row_signs{};
   at::Tensor column_signs{};
   at::Tensor column_scale{};
-  at::Tensor left{};           ///< [out, rank] float32: left right is added to what the codes say
-  at::Tensor right{};          ///< [rank, in] float32
+  at::Tensor left{};   ///< [out, rank] float32: left right is added to what the codes say
+  at::Tensor right{};  ///< [rank, in] float32
+  /// The same in 8 bits: (left_codes - 128) diag(pair_scale) (right_codes - 128) is added.
+  at::Tensor left_codes{};     ///< [out, rank] uint8, 1 .. 255
+  at::Tensor right_codes{};    ///< [rank, in] uint8
+  at::Tensor pair_scale{};     ///< [rank] float32
   at::Tensor outlier_index{};  ///< [n] int32: row * in + column of weights that are kept apart
   at::Tensor outlier_value{};  ///< [n] float32: their values, in place of what the codes say
   at::Tensor kept_columns{};   ///< [k] int32: columns that are kept apart
@@ -61,7 +65,8 @@ struct QuantizedWeight {
   at::Tensor Dequantize() const;
   /// Bits a weight, everything counted: codes, scales and zero points as spec stores them, g_idx
   /// at 32 bits a column, codebooks, low-rank pair, column scales and values that are kept apart at
-  /// 16, their places and an exponent at 32, signs at 1. A bias is no weight.
+  /// 16 (codes of the pair at 8), their places and an exponent at 32, signs at 1. A bias is no
+  /// weight.
   double BitsPerWeight() const;
 
   /// A tensor that it is made of. Hash, file and size go through this one list.

@@ -9,7 +9,8 @@ namespace roundlab {
 void RequirePlainStart(const LayerContext& layer) {
   const QuantizedWeight& start = *layer.start;
   const bool plain = start.OnGrid() && !start.g_idx.defined() && !start.outlier_index.defined() &&
-                     !start.left.defined() && !start.kept_columns.defined();
+                     !start.left.defined() && !start.left_codes.defined() &&
+                     !start.kept_columns.defined();
   if (plain) return;
   throw Error(layer.name + ": its start can't be begun from: it is more than codes on a grid of " +
               "runs of columns");

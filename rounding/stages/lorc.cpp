@@ -7,9 +7,23 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/config/enum_field.h"
 #include "rounding/unit_work.h"
 
 namespace roundlab {
+namespace {
+
+constexpr double kMostCode = 127;
+const EnumNames<FactorBits> kFactorBits = {{FactorBits::k8, "8"}, {FactorBits::k16, "16"}};
+
+void DropPair(QuantizedWeight* weight) {
+  for (at::Tensor* part : {&weight->left, &weight->right, &weight->left_codes, &weight->right_codes,
+                           &weight->pair_scale}) {
+    part->reset();
+  }
+}
+
+}  // namespace
 
 LowRankPair LowRankOf(const at::Tensor& error, std::int64_t rank) {
   const at::NoGradGuard no_grad;
@@ -25,8 +39,29 @@ LowRankPair LowRankOf(const at::Tensor& error, std::int64_t rank) {
   return pair;
 }
 
+void AttachPair(const LowRankPair& pair, FactorBits bits, QuantizedWeight* weight) {
+  DropPair(weight);
+  if (bits == FactorBits::k16) {
+    weight->left = pair.left.to(at::kHalf).to(at::kFloat);
+    weight->right = pair.right.to(at::kHalf).to(at::kFloat);
+    return;
+  }
+  const auto codes = [](const at::Tensor& t, const at::Tensor& largest) {
+    const at::Tensor unit = at::where(largest > 0, largest, 1);
+    return (t / unit * kMostCode).round().add(kMostCode + 1).to(at::kByte);
+  };
+  const at::Tensor left = pair.left.abs().amax(0, true);
+  const at::Tensor right = pair.right.abs().amax(1, true);
+  weight->left_codes = codes(pair.left, left);
+  weight->right_codes = codes(pair.right, right);
+  const at::Tensor scale = left.flatten() * right.flatten() / (kMostCode * kMostCode);
+  weight->pair_scale = scale.to(at::kHalf).to(at::kFloat);
+}
+
 void Lorc::Options::Fields(FieldVisitor& f) {
   f.Int("rank", &rank, AtLeast(1), "singular vectors of the error that are kept");
+  EnumField bits_field(&factor_bits, kFactorBits);
+  f.Value("factor_bits", bits_field, "bits of each of their numbers: floats, or codes with scales");
 }
 
 void Lorc::Apply(UnitWork* work) const {
@@ -39,11 +74,9 @@ void Lorc::Apply(UnitWork* work) const {
                   " is more than the smaller side of its weight, " + std::to_string(side));
     }
     QuantizedWeight weight = found->second;
-    weight.left.reset();
-    weight.right.reset();
+    DropPair(&weight);
     const LowRankPair pair = LowRankOf(slot->weight - weight.Dequantize(), options_.rank);
-    weight.left = pair.left.to(at::kHalf).to(at::kFloat);
-    weight.right = pair.right.to(at::kHalf).to(at::kFloat);
+    AttachPair(pair, options_.factor_bits, &weight);
     work->sink()->Array("layers/" + slot->name + "/lorc_kept", {1}, {pair.kept_energy});
     work->Keep(slot, std::move(weight));
     work->Changed(*slot);

@@ -1,8 +1,16 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "core/quant/quantized_weight.h"
 #include "rounding/stage.h"
 
 namespace roundlab {
+
+/// How the numbers of a low-rank pair are kept.
+enum class FactorBits { k8, k16 };
 
 /// Two thin matrices whose product stands for a larger one.
 struct LowRankPair {
@@ -16,15 +24,22 @@ struct LowRankPair {
 /// in float64, of the given dtype. `rank` is at most the smaller side (checked).
 LowRankPair LowRankOf(const at::Tensor& error, std::int64_t rank);
 
+/// Puts the pair beside the codes, in place of an earlier one. 16 bits: both rounded to float16.
+/// 8 bits: column k of `left` and row k of `right` become round(127 v / max |v|), half to even,
+/// with one scale for both, max |left_k| max |right_k| / 127^2 rounded to float16.
+void AttachPair(const LowRankPair& pair, FactorBits bits, QuantizedWeight* weight);
+
 /// LoRC, low-rank compensation (ZeroQuant-V2, arXiv 2303.08302, section 5; no public code): the
 /// largest singular vectors of what rounding lost, W - W^, are added to the decoded weight. Valid
-/// after any rounding; what stands there already (an earlier pair) is replaced. Kept as float16.
+/// after any rounding; what stands there already (an earlier pair) is replaced. Kept as float16,
+/// or as the paper's 8-bit factors.
 ///
 /// Records layers/<name>/lorc_kept: the part of |W - W^|^2 that the pair holds.
 class Lorc : public Stage {
  public:
   struct Options {
     std::int64_t rank = 8;
+    FactorBits factor_bits = FactorBits::k16;
     void Fields(FieldVisitor& f);
   };
   explicit Lorc(const Options& options) : options_(options) {}

@@ -10,6 +10,7 @@
 #include "core/model/model.h"
 #include "rounding/pipeline.h"
 #include "rounding/range.h"
+#include "rounding/stages/lorc.h"
 #include "rounding/stages/scale_groups.h"
 #include "tests/rounding/pipeline_fixture.h"
 #include "tests/support/random_tensor.h"
@@ -84,6 +85,39 @@ TEST_F(OneShotPipelineTest, LorcMendsWhatRoundingLost) {
     EXPECT_GT(weight.BitsPerWeight(), plain.layers().at(name).BitsPerWeight());
   }
   EXPECT_THROW(Run({kNearest, "type: lorc\nrank: 1000"}), roundlab::Error);
+}
+
+TEST_F(OneShotPipelineTest, FactorsInEightBitsCostHalfAndLoseLittle) {
+  const QuantizedModel plain = Run({kNearest});
+  const QuantizedModel wide = Run({kNearest, "type: lorc\nrank: 4"});
+  const QuantizedModel narrow = Run({kNearest, "type: lorc\nrank: 4\nfactor_bits: 8"});
+  EXPECT_LT(Error(narrow), Error(plain));
+  EXPECT_NEAR(Error(narrow), Error(wide), 0.05 * Error(wide));
+  for (const auto& [name, weight] : narrow.layers()) {
+    EXPECT_FALSE(weight.left.defined());
+    const double in_full = wide.layers().at(name).BitsPerWeight();
+    const double codes = plain.layers().at(name).BitsPerWeight();
+    const double scales = 4 * 16.0 / static_cast<double>(weight.Rows() * weight.Columns());
+    EXPECT_NEAR(weight.BitsPerWeight(), codes + (in_full - codes) / 2 + scales, 1e-9);
+  }
+}
+
+TEST(LorcTest, CodesOfAPairAreNearest) {
+  LowRankPair pair{RandomTensor({5, 3}, 1), RandomTensor({3, 7}, 2)};
+  pair.left.select(1, 2).zero_();
+  QuantizedWeight weight;
+  weight.codes = at::zeros({5, 7}, at::kByte);
+  weight.scale = at::ones({5, 1});
+  weight.zero = at::zeros({5, 1});
+  AttachPair(pair, FactorBits::k16, &weight);
+  AttachPair(pair, FactorBits::k8, &weight);  // in place of the other
+  EXPECT_FALSE(weight.left.defined() || weight.right.defined());
+  const at::Tensor largest = pair.left.abs().amax(0) * pair.right.abs().amax(1);
+  // Half a code of each factor at the most, and float16's rounding of the scale.
+  const double bound = (largest.sum() * (1.0 / 127 + 1.0 / 1024)).item<double>();
+  EXPECT_TRUE(TensorNear(weight.Dequantize(), at::mm(pair.left, pair.right), bound, 0));
+  EXPECT_EQ(weight.left_codes.select(1, 2).eq(128).all().item<bool>(), true);
+  EXPECT_EQ(weight.left_codes.min().item<int>() >= 1, true);
 }
 
 TEST_F(OneShotPipelineTest, FoldedScalesLeaveTheModelAsItIs) {

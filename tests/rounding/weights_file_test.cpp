@@ -49,6 +49,9 @@ TEST_F(WeightsFileTest, GivesBackAllParts) {
   all.codebook = RandomTensor({2, 16}, 2);
   all.left = RandomTensor({2, 1}, 3);
   all.right = RandomTensor({1, 6}, 4);
+  all.left_codes = at::full({2, 1}, 7, at::kByte);
+  all.right_codes = at::full({1, 6}, 200, at::kByte);
+  all.pair_scale = at::full({1}, 0.5F);
   all.outlier_index = at::tensor({5}, at::kInt);
   all.outlier_value = at::tensor({9.0F});
   all.kept_columns = at::tensor({1, 4}, at::kInt);
@@ -127,6 +130,10 @@ TEST_F(WeightsFileTest, PartsThatDoNotFitTogetherAreTold) {
             "layer 'a': codes have another shape than their codebooks");
   additive.codes = additive.codes.view({2, 3, 2});
   EXPECT_EQ(ErrorOf({{{"a", additive}}, {}, {}}),
+  QuantizedWeight pair = Weight();
+  pair.left = RandomTensor({2, 1}, 3);
+  EXPECT_EQ(ErrorOf({{{"a", pair}}, {}, {}}),
+            "layer 'a': the low-rank pair does not fit the weight");
             "layer 'a': scale has another shape than the rows");
   additive.codebooks = RandomTensor({2, 8, 2}, 1);
   EXPECT_EQ(ErrorOf({{{"a", additive}}, {}, {}}), "layer 'a': a code is beyond its codebook");
