@@ -13,6 +13,7 @@
 #include "core/base/hash.h"
 #include "core/base/random.h"
 #include "core/config/enum_field.h"
+#include "core/config/value_fields.h"
 #include "core/quant/incoherence.h"
 
 namespace roundlab {
@@ -29,9 +30,6 @@ bool ReadsAttention(LinearRole role) {
 }
 bool ReadsMlp(LinearRole role) {
   return role == LinearRole::kGate || role == LinearRole::kUp || role == LinearRole::kGateUp;
-}
-bool WritesResidual(LinearRole role) {
-  return role == LinearRole::kAttentionOutput || role == LinearRole::kDown;
 }
 
 at::Tensor Wide(const at::Tensor& t) { return t.to(at::kDouble); }
@@ -124,6 +122,10 @@ bool SubtractsMean(const ModelDescription& model) {
 
 }  // namespace
 
+bool WritesResidual(LinearRole role) {
+  return role == LinearRole::kAttentionOutput || role == LinearRole::kDown;
+}
+
 at::Tensor RotationMatrix(ResidualTurn turn, std::int64_t size, std::uint64_t seed) {
   at::Generator generator = at::detail::createCPUGenerator(StreamSeed(seed, "rotation"));
   if (turn == ResidualTurn::kNone) return at::eye(size, at::kDouble);
@@ -137,6 +139,13 @@ at::Tensor RotationMatrix(ResidualTurn turn, std::int64_t size, std::uint64_t se
   return signs * matrix;
 }
 
+void RotationLearning::Fields(FieldVisitor& f) {
+  f.Int("steps", &steps, AtLeast(1), "steps on the orthogonal matrices");
+  f.Int("batch", &batch, AtLeast(1), "calibration sequences a step");
+  f.Real("lr", &lr, Above(0), "of the first step; it falls linearly, and no step goes too far");
+  f.Int("bits", &bits, Between(2, 16), "of what linear layers are fed while it is learned");
+}
+
 void RotationOptions::Fields(FieldVisitor& f) {
   EnumField residual_field(&residual, kTurns);
   f.Value("residual", residual_field, "what the residual stream is turned by");
@@ -144,6 +153,15 @@ void RotationOptions::Fields(FieldVisitor& f) {
   f.Bool("down", &down, "turn what down is fed while the model runs");
   f.Bool("keys", &keys, "turn queries and keys after rotary while the model runs");
   f.Int("seed", &seed, AtLeast(0), "of random matrices and signs");
+  OptionalSection<RotationLearning> learn_field(&learn);
+  f.Value("learn", learn_field,
+          "move the residual stream's matrix to where the model loses least with quantized "
+          "activations (SpinQuant); nothing where absent");
+  f.Rule([this]() -> std::string {
+    return learn && residual == ResidualTurn::kNone
+               ? "learn needs a matrix to start from, not residual: none"
+               : "";
+  });
 }
 
 std::string RotationProblem(const ModelDescription& model, const RotationOptions& options) {
@@ -166,9 +184,20 @@ RotatedSource::RotatedSource(std::shared_ptr<const ModelSource> original,
   description_.tied_head = false;
 }
 
+RotatedSource::RotatedSource(std::shared_ptr<const ModelSource> original,
+                             const RotationOptions& options, const at::Tensor& turn)
+    : RotatedSource(std::move(original), options) {
+  const std::int64_t n = description_.hidden;
+  ROUNDLAB_CHECK(turn_.defined() && turn.sizes() == at::IntArrayRef({n, n}),
+                 "a turn of the residual stream");
+  const at::Tensor narrow = Narrow(turn);
+  turn_ = Wide(narrow);
+  turn_sha256_ = Sha256Hex({static_cast<const char*>(narrow.const_data_ptr()), narrow.nbytes()});
+}
+
 std::string RotatedSource::Fingerprint() const {
   RotationOptions options = options_;
-  return Sha256Hex(original_->Fingerprint() + " " + WriteFields(FieldsOf(&options)));
+  return Sha256Hex(original_->Fingerprint() + " " + WriteFields(FieldsOf(&options)) + turn_sha256_);
 }
 
 /// What writes to the stream, [hidden, ...] float64, writes to the turned one.

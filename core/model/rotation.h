@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,15 @@ enum class ResidualTurn {
 /// [size, size] float64, orthonormal. Hadamard: T of Mixed, after random signs or without.
 at::Tensor RotationMatrix(ResidualTurn turn, std::int64_t size, std::uint64_t seed);
 
+/// How the residual stream's matrix is learned (rounding/tuner/turn.h).
+struct RotationLearning {
+  std::int64_t steps = 100;
+  std::int64_t batch = 8;
+  double lr = 1.5;
+  std::int64_t bits = 4;
+  void Fields(FieldVisitor& f);
+};
+
 /// How a model is turned before it is quantized.
 struct RotationOptions {
   ResidualTurn residual = ResidualTurn::kRandomHadamard;
@@ -30,11 +40,15 @@ struct RotationOptions {
   bool down = true;
   bool keys = true;
   std::int64_t seed = 0;
+  std::optional<RotationLearning> learn;
   void Fields(FieldVisitor& f);
 };
 
 /// Why a model can't be turned so, or "".
 std::string RotationProblem(const ModelDescription& model, const RotationOptions& options);
+
+/// Whether a layer of this role adds to the residual stream; others read it.
+bool WritesResidual(LinearRole role);
 
 /// A model with the function of another, whose activations have their outliers spread over many
 /// channels (QuaRot, arXiv 2404.00456; SpinQuant, arXiv 2405.16406).
@@ -52,6 +66,9 @@ std::string RotationProblem(const ModelDescription& model, const RotationOptions
 class RotatedSource : public ModelSource {
  public:
   RotatedSource(std::shared_ptr<const ModelSource> original, const RotationOptions& options);
+  /// The residual stream is turned by `turn`, an orthonormal [hidden, hidden] of float32 values.
+  RotatedSource(std::shared_ptr<const ModelSource> original, const RotationOptions& options,
+                const at::Tensor& turn);
 
   const ModelDescription& description() const override { return description_; }
   const std::string& path() const override { return original_->path(); }
@@ -59,6 +76,8 @@ class RotatedSource : public ModelSource {
   std::unique_ptr<DecoderBlock> LoadBlock(std::int64_t index) const override;
   ModelEnds LoadEnds() const override;
   std::vector<std::string> Unused() const override { return original_->Unused(); }
+  /// Of the residual stream: [hidden, hidden] float64, or undefined.
+  const at::Tensor& turn() const { return turn_; }
 
  private:
   void TurnResidual(DecoderBlock* block) const;
@@ -67,8 +86,9 @@ class RotatedSource : public ModelSource {
   std::shared_ptr<const ModelSource> original_;
   RotationOptions options_;
   ModelDescription description_;
-  at::Tensor turn_;        ///< [hidden, hidden] float64, or undefined
-  bool centered_ = false;  ///< the stream's mean is taken out
+  at::Tensor turn_;
+  std::string turn_sha256_;  ///< of a turn that was given; else ""
+  bool centered_ = false;    ///< the stream's mean is taken out
 };
 
 }  // namespace roundlab

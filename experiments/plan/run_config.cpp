@@ -170,6 +170,9 @@ void RunConfig::Fields(FieldVisitor& f) {
   f.Section(
       "compute", [this](FieldVisitor& c) { compute.Fields(c); }, "where and with what");
   f.Rule([this]() -> std::string {
+    return LearnsTurn() && !calibration ? "model.rotate.learn needs the section 'calibration'" : "";
+  });
+  f.Rule([this]() -> std::string {
     if (pipeline.empty()) return "";
     if (!quant) return "a pipeline needs the section 'quant'";
     for (std::size_t i = 0; i < pipeline.size() && !calibration; ++i) {
@@ -186,20 +189,21 @@ void RunConfig::Fields(FieldVisitor& f) {
   });
 }
 
-StageNeeds RunConfig::Needs() const { return quant ? NeedsOf(pipeline, *quant) : StageNeeds(); }
+bool RunConfig::LearnsTurn() const { return model.rotate && model.rotate->learn; }
+
+StageNeeds RunConfig::Needs() const {
+  StageNeeds needs = quant ? NeedsOf(pipeline, *quant) : StageNeeds();
+  needs.tokens = needs.tokens || LearnsTurn();
+  return needs;
+}
 
 std::string RunConfig::Canonical() const {
   RunConfig used = *this;
   used.compute = {};
-  if (pipeline.empty()) {
-    used.quant.reset();
-    used.calibration.reset();
-    used.seed = 0;
-  } else {
-    const StageNeeds needs = Needs();
-    if (!needs.tokens) used.calibration.reset();
-    if (!needs.seed) used.seed = 0;
-  }
+  if (pipeline.empty()) used.quant.reset();
+  const StageNeeds needs = used.Needs();
+  if (!needs.tokens) used.calibration.reset();
+  if (!needs.seed) used.seed = 0;
   return WriteFields(FieldsOf(&used));
 }
 

@@ -36,7 +36,9 @@ struct RunConfig {
   ComputeOptions compute;  ///< not in the canonical text
 
   void Fields(FieldVisitor& f);
-  /// What its pipeline needs.
+  /// Whether the matrix that turns the residual stream is learned.
+  bool LearnsTurn() const;
+  /// What its pipeline needs, and that matrix.
   StageNeeds Needs() const;
   /// YAML of all that matters and differs from its default; reads back to the same text. What a run
   /// does not use (calibration of a scheme without parameters, the seed of one that draws nothing)

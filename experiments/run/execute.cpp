@@ -31,6 +31,7 @@
 #include "experiments/run/plugins.h"
 #include "experiments/run/preflight.h"
 #include "experiments/run/program.h"
+#include "experiments/run/turn_cache.h"
 #include "rounding/pipeline.h"
 
 namespace roundlab {
@@ -107,14 +108,15 @@ class Execution {
     const auto begun = ReadMadeOf(Checkpoint());
     if (begun) spent_.Resume();
     at::set_num_threads(static_cast<int>(Threads(begun)));
-    opened_ = OpenModel(config_.model.path, config_.model.rotate, WeightsDevice());
-    const ModelSource& source = *opened_.model;
-    log_.Write("run " + result_.id + ": model " + source.path());
-    CheckAgainstModel(config_, source.description());
-    for (const std::string& name : source.Unused()) {
+    opened_ = OpenModel(config_.model.path, config_.model.rotate, {}, WeightsDevice());
+    log_.Write("run " + result_.id + ": model " + opened_.model->path());
+    CheckAgainstModel(config_, opened_.model->description());
+    for (const std::string& name : opened_.model->Unused()) {
       log_.Write("tensor '" + name + "' has no place in the model and is not used");
     }
     const auto tokenizer = LoadTokenizer(opened_.tokenizer);
+    if (config_.LearnsTurn()) LearnTurnOf(*tokenizer);
+    const ModelSource& source = *opened_.model;
     Describe(source);
     const QuantizedModel quantized = Quantize(source, *tokenizer);
     Evaluate(source, *tokenizer, quantized);
@@ -152,6 +154,21 @@ class Execution {
       std::string& all = result_.provenance["plugins"];
       all += (all.empty() ? "" : ", ") + file + " " + hash;
     }
+  }
+
+  /// Puts the learned turn of the residual stream in the place of its start.
+  void LearnTurnOf(const Tokenizer& tokenizer) {
+    const double before = spent_.HereSeconds();
+    const auto start = std::dynamic_pointer_cast<const RotatedSource>(opened_.model);
+    ROUNDLAB_CHECK(start != nullptr, "a model that is turned");
+    RotationTask task{start.get(), Calibration(tokenizer), *config_.model.rotate->learn, device_};
+    const std::string key = "turn 1\n" + start->Fingerprint() + "\n" + Told("calibration_sha256") +
+                            "\n" + DeviceName(device_) + "\n" +
+                            std::to_string(at::get_num_threads());
+    const at::Tensor turn = CachedTurn(task, key, cache_, &log_);
+    opened_ = OpenModel(config_.model.path, config_.model.rotate, turn);
+    opened_.turn = turn;
+    result_.timing["rotate"] = spent_.HereSeconds() - before;
   }
 
   at::Tensor Calibration(const Tokenizer& tokenizer) {
@@ -305,8 +322,8 @@ class Execution {
     if (!quantized.Empty()) attributes["codes_sha256"] = result_.codes_sha256;
     const bool leave = config_.compute.keep_weights && !quantized.Empty();
     if (leave) {
-      LeaveWeights(folder_, quantized, config_.model.path, config_.model.rotate,
-                   Told("model_sha256"));
+      LeaveWeights(folder_, quantized,
+                   {config_.model.path, config_.model.rotate, opened_.turn, Told("model_sha256")});
     }
     WriteRunFile(folder_ + "/run.h5", record_, attributes);
     WriteRunResult(folder_ + "/run.json", result_);

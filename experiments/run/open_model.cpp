@@ -21,8 +21,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kWeights = "weights.safetensors";
-constexpr const char* kRandom = "random:";  // in front of a shape's name
-constexpr const char* kRotate = "rotate";   // a key of what it says of itself
+constexpr const char* kRandom = "random:";    // in front of a shape's name
+constexpr const char* kRotate = "rotate";     // a key of what it says of itself
+constexpr const char* kTurn = "rotate.turn";  // a learned matrix among its tensors
 
 const std::string& About(const std::map<std::string, std::string>& about, const std::string& file,
                          const char* key) {
@@ -69,9 +70,11 @@ QuantizedModel Ordered(StoredWeights stored, const ModelDescription& description
 }
 
 std::shared_ptr<const ModelSource> Turned(const std::shared_ptr<const ModelSource>& source,
-                                          const std::optional<RotationOptions>& rotate) {
+                                          const std::optional<RotationOptions>& rotate,
+                                          const at::Tensor& turn) {
   if (!rotate) return source;
-  return std::make_shared<RotatedSource>(source, *rotate);
+  if (!turn.defined()) return std::make_shared<RotatedSource>(source, *rotate);
+  return std::make_shared<RotatedSource>(source, *rotate, turn);
 }
 
 /// How the model was turned that a run has quantized.
@@ -84,6 +87,18 @@ std::optional<RotationOptions> RotationOf(const std::map<std::string, std::strin
   ReadFields(ParseYaml(text->second, file), kRotate, FieldsOf(&options), &problems);
   if (!problems.empty()) throw ConfigError(std::move(problems));
   return options;
+}
+
+/// The matrix that it was turned by, where that was learned, taken out of `stored`.
+at::Tensor TurnOf(const std::optional<RotationOptions>& rotate, StoredWeights* stored,
+                  const std::string& model, const std::string& file) {
+  if (!rotate || !rotate->learn) return {};
+  const std::int64_t hidden = DescribeModel(model).hidden;
+  const auto found = stored->tensors.extract(kTurn);
+  if (!found.empty() && found.mapped().sizes() == at::IntArrayRef({hidden, hidden})) {
+    return found.mapped();
+  }
+  throw Error(file + ": its tensor '" + kTurn + "' is missing or of another size than its model");
 }
 
 /// Whether `path` is the folder of a run.
@@ -109,7 +124,9 @@ OpenedModel OpenRun(const std::string& folder, const at::Device& device) {
   const std::string name = About(stored.about, file, "model");
   const std::string then = About(stored.about, file, "model_sha256");
   const std::string codes = About(stored.about, file, "codes_sha256");
-  OpenedModel opened = OpenModel(name, RotationOf(stored.about, file), device);
+  const auto rotate = RotationOf(stored.about, file);
+  const at::Tensor turn = TurnOf(rotate, &stored, name, file);
+  OpenedModel opened = OpenModel(name, rotate, turn, device);
   const std::string now = opened.model->Fingerprint();
   if (now != then) {
     throw Error(file + ": was made of another model than '" + name + "' is now (sha256 " +
@@ -124,13 +141,13 @@ OpenedModel OpenRun(const std::string& folder, const at::Device& device) {
 }  // namespace
 
 OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptions>& rotate,
-                      const at::Device& device) {
+                      const at::Tensor& turn, const at::Device& device) {
   if (name.starts_with(kRandom)) {
     OpenedModel random;
     // What is turned is turned on the CPU.
     random.original = std::make_shared<RandomSource>(name.substr(std::strlen(kRandom)), 0,
                                                      rotate ? at::Device(at::kCPU) : device);
-    random.model = Turned(random.original, rotate);
+    random.model = Turned(random.original, rotate, turn);
     random.tokenizer = TokenizerOf(name);
     return random;
   }
@@ -141,7 +158,7 @@ OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptio
   }
   OpenedModel opened;
   opened.original = std::make_shared<ModelFiles>(path);
-  opened.model = Turned(opened.original, rotate);
+  opened.model = Turned(opened.original, rotate, turn);
   opened.tokenizer = path;
   return opened;
 }
@@ -164,20 +181,20 @@ ModelDescription DescribeModel(const std::string& name) {
   return OpenModel(name).model->description();
 }
 
-void LeaveWeights(const std::string& folder, const QuantizedModel& rounded, const std::string& name,
-                  std::optional<RotationOptions> rotate, const std::string& fingerprint) {
+void LeaveWeights(const std::string& folder, const QuantizedModel& rounded, RoundedFrom from) {
   StoredWeights stored;
   stored.layers = rounded.layers();
   stored.tensors = rounded.tensors();
   stored.quantizers = rounded.quantizers();
   stored.about = {{"format", "roundlab weights 1"},
-                  {"model", name},
-                  {"model_sha256", fingerprint},
+                  {"model", from.name},
+                  {"model_sha256", from.fingerprint},
                   {"codes_sha256", rounded.CodesSha256()}};
-  if (rotate) {
-    const std::string text = WriteFields(FieldsOf(&*rotate));
+  if (from.rotate) {
+    const std::string text = WriteFields(FieldsOf(&*from.rotate));
     stored.about[kRotate] = text.empty() ? "{}" : text;
   }
+  if (from.turn.defined()) stored.tensors[kTurn] = from.turn.to(at::kFloat).contiguous();
   SaveWeights(folder + "/" + kWeights, stored);
 }
 

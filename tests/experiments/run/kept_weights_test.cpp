@@ -119,6 +119,26 @@ TEST_F(KeptWeightsTest, ARunsFolderSaysHowItsModelWasTurned) {
   EXPECT_NE(result_.err.find("has quantized can't be turned"), std::string::npos) << result_.err;
 }
 
+TEST_F(KeptWeightsTest, ALearnedTurnIsKeptToo) {
+  const std::string turned =
+      "model: {path: m, rotate: {learn: {steps: 3, batch: 2}}}\ncalibration: {data: {path: "
+      "text.txt}, protocol: plain, samples: 4, seqlen: 16}\n";
+  const json same = Run("same", turned);
+  ASSERT_FALSE(same.empty()) << result_.err;
+  EXPECT_LT(same["metrics"]["d/kl_mean"].get<double>(), 1e-6);
+  const json first = Run("first", turned +
+                                      "quant: {bits: 3, group_size: 16}\npipeline: [{type: round, "
+                                      "scheme: rtn}, {type: activations, bits: 4}]\n");
+  ASSERT_FALSE(first.empty()) << result_.err;
+  const json again = Run("again", "model: {path: " + run_ + "}\n");
+  ASSERT_FALSE(again.empty()) << result_.err;
+  EXPECT_EQ(again["metrics"]["d/kl_mean"], first["metrics"]["d/kl_mean"]);
+  EXPECT_TRUE(Run("none", "model: {path: m, rotate: {learn: {}}}\n").empty());
+  EXPECT_NE(result_.err.find("model.rotate.learn needs the section 'calibration'"),
+            std::string::npos)
+      << result_.err;
+}
+
 TEST_F(KeptWeightsTest, TheyCanBeLeftOut) {
   ASSERT_FALSE(Run("first", std::string(kRounded) + "keep_weights: false\n").empty())
       << result_.err;
