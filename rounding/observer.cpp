@@ -13,7 +13,8 @@ namespace {
 
 const EnumNames<BatchRange> kRanges = {{BatchRange::kMinMax, "minmax"},
                                        {BatchRange::kMse, "mse"},
-                                       {BatchRange::kPercentile, "percentile"}};
+                                       {BatchRange::kPercentile, "percentile"},
+                                       {BatchRange::kLsq, "lsq"}};
 const EnumNames<BatchMerge> kMerges = {{BatchMerge::kExtremes, "extremes"},
                                        {BatchMerge::kAverage, "average"},
                                        {BatchMerge::kLast, "last"}};
@@ -63,6 +64,14 @@ GroupRange Percentile(const at::Tensor& view, RangePer per, double percentile) {
           values.select(1, values.size(1) - 1 - outside).reshape(whole.low.sizes())};
 }
 
+/// All steps of a grid around 0, as long as LSQ's first one.
+GroupRange FirstSteps(const at::Tensor& view, const ActivationSpec& spec) {
+  const at::Tensor mean = view.abs().mean(RangeDims(spec.per, true), true);
+  const double steps = spec.HighestCode() - spec.LowestCode();
+  const at::Tensor high = mean * (steps / std::sqrt(spec.HighestCode()));
+  return {-high, high};
+}
+
 }  // namespace
 
 void ObserverOptions::Fields(FieldVisitor& f) {
@@ -83,6 +92,8 @@ GroupRange RangeObserver::OfBatch(const at::Tensor& view) const {
       return LeastError(view, spec_);
     case BatchRange::kPercentile:
       return Percentile(view, spec_.per, options_.percentile);
+    case BatchRange::kLsq:
+      return FirstSteps(view, spec_);
     case BatchRange::kMinMax:
       break;
   }

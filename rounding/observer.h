@@ -12,6 +12,7 @@ enum class BatchRange {
   kMinMax,
   kMse,         ///< shrunk to the least rounding error
   kPercentile,  ///< of so much of the values
+  kLsq,         ///< whose step is LSQ's first
 };
 /// What the ranges of batches become.
 enum class BatchMerge {
@@ -39,6 +40,7 @@ struct ObserverOptions {
 ///               observers/mse.py)
 ///   percentile  from the (100 - percentile)-th to the percentile-th hundredth of the values, each
 ///               the nearest value outwards
+///   lsq         +-, with a step of 2 mean |x| / sqrt(highest code) (LSQ, arXiv 1902.08153)
 class RangeObserver {
  public:
   RangeObserver(const ObserverOptions& options, const ActivationSpec& spec);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "core/base/error.h"
@@ -227,11 +228,12 @@ class Pipeline {
 std::vector<std::string> SeriesNames(const ModelDescription& model,
                                      const std::vector<StageRecipe>& pipeline) {
   std::vector<std::string> names;
+  std::set<std::string> known;  // two stages of one type record to the same
   const StageList stages = MakeStages(pipeline);
   for (const UnitPlan& unit : PlanOf(model, stages)) {
     for (const auto& stage : stages) {
       for (std::string& name : stage->Series(unit.name, LinearsOf(model, unit))) {
-        names.push_back(std::move(name));
+        if (known.insert(name).second) names.push_back(std::move(name));
       }
     }
   }

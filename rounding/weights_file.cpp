@@ -160,6 +160,10 @@ ActivationQuantizer ReadQuantizer(const SafetensorsFile& file, const std::string
       (scale.defined() && (scale.dim() != 2 || scale.sizes() != zero.sizes()))) {
     throw Error(place + ": scale and zero point of its range do not fit together");
   }
+  const at::Tensor& border = quantizer.border;
+  if (border.defined() && (!scale.defined() || border.dim() != 2 || border.size(0) != 3)) {
+    throw Error(place + ": its border is not three numbers a channel of static ranges");
+  }
   return quantizer;
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/base/error.h"
 #include "core/kernels/reference.h"
+#include "core/quant/border.h"
 
 namespace roundlab {
 namespace {
@@ -15,13 +16,41 @@ namespace {
 constexpr double kRestrictedFloor = 1e-5;  // of the largest magnitude
 constexpr double kCenteredFloor = 1e-4;    // of the scale
 
+using Quantizer = ActivationQuantizer;
+
+/// The border at x / s, [..., groups, width].
+at::Tensor BorderAt(const at::Tensor& position, const Quantizer& q) {
+  const at::Tensor b = q.border.view({3, position.size(-2), position.size(-1)});
+  return QuadraticBorder(position / q.spec.HighestCode(), b[0], b[1], b[2]);
+}
+
 /// x / s + z on the grid of integers, clamped.
-at::Tensor Rounded(const at::Tensor& view, const AffineGrid& grid, const ActivationSpec& spec) {
+at::Tensor Rounded(const at::Tensor& view, const AffineGrid& grid, const Quantizer& q) {
+  const CodeKind kind = q.spec.grid;
   at::Tensor codes = view / grid.scale;
   // compressed-tensors adds the zero point before it rounds, RPTQ after.
-  if (spec.grid == CodeKind::kCentered) codes.round_();
-  if (spec.grid == CodeKind::kAsym || spec.grid == CodeKind::kCentered) codes.add_(grid.zero);
-  return codes.round_().clamp_(spec.LowestCode(), spec.HighestCode());
+  if (q.border.defined()) {
+    codes = (codes - BorderAt(codes, q)).ceil_();
+  } else if (kind == CodeKind::kCentered) {
+    codes.round_();
+  }
+  if (kind == CodeKind::kAsym || kind == CodeKind::kCentered) codes.add_(grid.zero);
+  return codes.round_().clamp_(q.spec.LowestCode(), q.spec.HighestCode());
+}
+
+/// What Apply gives, differentiable in scale and border too.
+at::Tensor Differentiable(const at::Tensor& x, const Quantizer& q) {
+  const at::Tensor view = ActivationView(x.to(at::kFloat), q.spec);
+  const at::Tensor p = view / q.scale;
+  const at::Tensor nearest = q.border.defined() ? p + 0.5 - BorderAt(p, q) : p;
+  const at::Tensor soft = (nearest + q.zero).clamp(q.spec.LowestCode(), q.spec.HighestCode());
+  at::Tensor codes;
+  {
+    const at::NoGradGuard no_grad;
+    codes = Rounded(view, {q.scale, q.zero}, q);
+  }
+  const at::Tensor through = codes + (soft - soft.detach());  // a difference of 0
+  return ((through - q.zero) * q.scale).reshape(x.sizes()).to(x.scalar_type());
 }
 
 template <class E>
@@ -152,7 +181,7 @@ at::Tensor ActivationQuantizer::Codes(const at::Tensor& x) const {
   const at::NoGradGuard no_grad;
   const at::Tensor view = ActivationView(x.detach().to(at::kFloat), spec);
   if (spec.threshold > 0) return SplitOutliers(view, spec).codes.reshape(x.sizes());
-  return Rounded(view, GridOf(view), spec).reshape(x.sizes());
+  return Rounded(view, GridOf(view), *this).reshape(x.sizes());
 }
 
 at::Tensor ActivationQuantizer::ApplyToView(const at::Tensor& view) const {
@@ -162,11 +191,14 @@ at::Tensor ActivationQuantizer::ApplyToView(const at::Tensor& view) const {
     return at::where(split.columns, view, split.codes * (split.largest / spec.HighestCode()));
   }
   const AffineGrid grid = GridOf(view);
-  return Rounded(view, grid, spec).sub_(grid.zero).mul_(grid.scale);
+  return Rounded(view, grid, *this).sub_(grid.zero).mul_(grid.scale);
 }
 
 at::Tensor ActivationQuantizer::Apply(const at::Tensor& x) const {
   if (x.numel() == 0) return x;
+  const auto moves = [](const at::Tensor& t) { return t.defined() && t.requires_grad(); };
+  if (at::GradMode::is_enabled() && (moves(scale) || moves(border)))
+    return Differentiable(x, *this);
   const at::Tensor wide = ActivationView(x.detach().to(at::kFloat), spec);
   const at::Tensor decoded = ApplyToView(wide).reshape(x.sizes()).to(x.scalar_type());
   if (!at::GradMode::is_enabled() || !x.requires_grad()) return decoded;
@@ -182,7 +214,7 @@ at::Tensor ActivationQuantizer::Apply(const at::Tensor& x) const {
 }
 
 std::vector<ActivationQuantizer::Part> ActivationQuantizer::Parts() {
-  return {{"scale", &scale}, {"zero", &zero}};
+  return {{"scale", &scale}, {"zero", &zero}, {"border", &border}};
 }
 
 ActivationQuantizer ActivationQuantizer::To(const at::Device& device) const {

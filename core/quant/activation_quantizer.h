@@ -62,13 +62,17 @@ struct ActivationQuantizer {
   /// tensor's last dimensions: [1, channels], of keys and values [heads, head_dim].
   at::Tensor scale = {};
   at::Tensor zero = {};
+  /// Static, or undefined for nearest: [3, channels] float32, b0, b1, b2 of a channel's border; a
+  /// code is ceil(p - sigmoid(b0 + b1 u + b2 u^2)) with p = x / scale, u = p / HighestCode().
+  at::Tensor border = {};
 
   bool Dynamic() const { return !scale.defined(); }
   /// Whether a token's values depend on other tokens of its text.
   bool SpansTokens() const;
   /// x: [rows, channels], [batch, tokens, channels], or keys and values [batch, tokens, heads,
   /// head_dim]; any floating dtype, which comes back. Straight-through gradient: 1 inside of what
-  /// the codes reach, else 0; none to scales.
+  /// the codes reach, else 0; where scale or border require grad (static), theirs is LSQ's (arXiv
+  /// 1902.08153, eq. 3): that of scale (clamp(p + 1/2 - border, codes) - zero), rounding as 1.
   at::Tensor Apply(const at::Tensor& x) const;
   /// The same of a view (ActivationView), float32, without gradient.
   at::Tensor ApplyToView(const at::Tensor& view) const;

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "core/kernels/ops.h"
+#include "core/quant/border.h"
 #include "rounding/schemes/histogram.h"
 
 namespace roundlab {
@@ -73,16 +74,6 @@ void AQuant::Options::Fields(FieldVisitor& f) {
 
 std::unique_ptr<LayerRounding> AQuant::Begin(const LayerContext& layer) const {
   return std::make_unique<BorderLayer>(layer, options_.quadratic);
-}
-
-at::Tensor QuadraticBorder(const at::Tensor& x, const at::Tensor& b0, const at::Tensor& b1,
-                           const at::Tensor& b2) {
-  return (b0 + b1 * x + b2 * x.square()).sigmoid();
-}
-
-at::Tensor RoundAtBorder(const at::Tensor& position, const at::Tensor& border) {
-  const at::Tensor above = position - border;
-  return above + (above.ceil() - above).detach();
 }
 
 }  // namespace roundlab

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include "rounding/scheme.h"
 
 namespace roundlab {
@@ -11,7 +9,8 @@ namespace roundlab {
 /// with x = w / s, in steps of the grid, and b0, b1, b2 of each group (a row, where a group is
 /// one), 0 at first: nearest, ties down. Gradients pass straight through ceil. The paper puts
 /// borders on activations, where they change the kernels, and learns AdaRound beside them; on
-/// weights they cost nothing once rounded. There is no public code of it.
+/// weights they cost nothing once rounded (activations': LearnedQuantizers). There is no public
+/// code of it.
 class AQuant : public RoundingScheme {
  public:
   struct Options {
@@ -24,12 +23,5 @@ class AQuant : public RoundingScheme {
  private:
   Options options_;
 };
-
-/// sigmoid(b0 + b1 x + b2 x^2); all broadcast to x.
-at::Tensor QuadraticBorder(const at::Tensor& x, const at::Tensor& b0, const at::Tensor& b1,
-                           const at::Tensor& b2);
-
-/// ceil(position - border) with a straight-through gradient: what rounds up and what down.
-at::Tensor RoundAtBorder(const at::Tensor& position, const at::Tensor& border);
 
 }  // namespace roundlab

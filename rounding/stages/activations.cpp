@@ -10,10 +10,13 @@
 
 #include "core/base/error.h"
 #include "core/config/enum_field.h"
+#include "core/config/value_fields.h"
 #include "rounding/channel_clusters.h"
 #include "rounding/layer_pattern.h"
 #include "rounding/stages/scale_groups.h"
 #include "rounding/stages/spiq.h"
+#include "rounding/stages/tuning_report.h"
+#include "rounding/tuner/tuner.h"
 #include "rounding/unit_work.h"
 
 namespace roundlab {
@@ -24,6 +27,8 @@ const EnumNames<RangePer> kPer = {{RangePer::kTensor, "tensor"},
                                   {RangePer::kGroup, "group"},
                                   {RangePer::kChannel, "channel"},
                                   {RangePer::kCluster, "cluster"}};
+
+constexpr const char* kTuned = "_activations";  // behind a unit's name
 
 /// The norm whose output the slot reads, or null.
 NormSlot* NormBefore(const UnitWork& work, const LinearSlot& slot) {
@@ -59,12 +64,39 @@ void Activations::Options::Fields(FieldVisitor& f) {
     }
     return quantizer.RangeProblem(per);
   });
+  OptionalSection<LearnOptions> learn_field(&learn);
+  f.Value("learn", learn_field,
+          "train static scales, or what rounds up and what down, by the unit's outputs; nothing "
+          "where absent");
+  f.Rule([this]() -> std::string {
+    if (!learn) return "";
+    if (quantizer.ranges != RangeSource::kStatic) {
+      return "learn needs ranges: static, which it starts from";
+    }
+    return per == RangePer::kCluster
+               ? "learn is not for per: cluster (known: tensor, group, channel)"
+               : "";
+  });
 }
 
 StageNeeds Activations::Needs(const QuantOptions& /*quant*/) const {
   StageNeeds needs = options_.quantizer.Needs();
-  needs.seed = options_.per == RangePer::kCluster;
+  needs.seed = options_.per == RangePer::kCluster || options_.learn;
+  needs.original = needs.tunes = options_.learn.has_value();
   return needs;
+}
+
+std::int64_t Activations::UnitBlocks() const {
+  return options_.learn ? options_.learn->tune.unit_blocks : 1;
+}
+
+std::vector<std::string> Activations::Series(const std::string& unit,
+                                             const std::vector<std::string>& /*linears*/) const {
+  return options_.learn ? TuningSeries(unit + kTuned) : std::vector<std::string>();
+}
+
+const TuneOptions* Activations::Tuning() const {
+  return options_.learn ? &options_.learn->tune : nullptr;
 }
 
 void Activations::CheckBlock(const BlockPlan& plan, const QuantOptions& quant) const {
@@ -170,6 +202,33 @@ ActivationQuantizer Activations::Clustered(const GroupRange& range, const Linear
   return ClusterQuantizer(channels, labels, options_.quantizer.Spec(options_.per));
 }
 
+/// Trains the quantizers that `groups` have got.
+void Activations::Learn(UnitWork* work, const std::vector<Layers>& groups) const {
+  std::vector<LearnedQuantizers::Input> inputs;
+  std::vector<LinearSlot*> slots;
+  for (const Layers& group : groups) {
+    if (group.front()->quantizer == nullptr) continue;
+    inputs.push_back({group, group.front()->quantizer});
+    slots.insert(slots.end(), group.begin(), group.end());
+  }
+  if (inputs.empty()) return;
+  const Unit& blocks = work->unit();
+  const std::string name = blocks.name() + kTuned;
+  const Reconstruction unit{name, slots, [&](const at::Tensor& x) { return blocks.Forward(x); }};
+  UnitData data;
+  data.targets = work->Targets(/*keep_inputs=*/true);
+  data.inputs = work->Inputs(Chain::kQuantized);
+  LearnedQuantizers learned(std::move(inputs), *options_.learn);
+  const UnitResult result = TuneUnit(unit, data, &learned, options_.learn->tune,
+                                     work->Seed("tune/" + name), TuningHooks(work));
+  TellTuning(name, result, work);
+  for (std::size_t i = 0; i < learned.inputs().size(); ++i) {
+    const at::Tensor factor = learned.Factor(i);
+    work->sink()->Array("layers/" + learned.inputs()[i].slots.front()->name + "/step_factor", {2},
+                        {factor.min().item<double>(), factor.max().item<double>()});
+  }
+}
+
 void Activations::Apply(UnitWork* work) const {
   const QuantizerOptions& how = options_.quantizer;
   std::vector<Layers> groups;  // by input
@@ -181,8 +240,9 @@ void Activations::Apply(UnitWork* work) const {
   for (std::size_t i = 0; i < groups.size(); ++i) {
     for (LinearSlot* slot : groups[i]) slot->quantizer = made[i];
   }
+  if (options_.learn) Learn(work, groups);
   if (!groups.empty()) work->Changed(*work->Slots().front());
-  work->Step();
+  if (!options_.learn) work->Step();
 }
 
 }  // namespace roundlab

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "rounding/schemes/aquant.h"
+#include "core/quant/border.h"
 #include "tests/rounding/golden_cases.h"
 
 namespace roundlab {

@@ -99,9 +99,13 @@ TEST_F(WeightsFileTest, GivesBackQuantizers) {
   stored.quantizers["a"] = {{4, CodeKind::kAsym, RangePer::kGroup, 32}};
   stored.quantizers["blocks.0.keys"] = {
       {8, CodeKind::kCentered, RangePer::kHead}, RandomTensor({4, 1}, 1), RandomTensor({4, 1}, 2)};
+  stored.quantizers["b"] = {{4, CodeKind::kSym, RangePer::kTensor},
+                            RandomTensor({1, 1}, 3),
+                            at::zeros({1, 1}),
+                            RandomTensor({3, 6}, 4)};
   SaveWeights(file_, stored);
   StoredWeights again = LoadWeights(file_);
-  ASSERT_EQ(again.quantizers.size(), 2U);
+  ASSERT_EQ(again.quantizers.size(), 3U);
   QuantizedModel before;
   QuantizedModel after;
   for (const auto& [name, quantizer] : stored.quantizers) {
@@ -112,6 +116,11 @@ TEST_F(WeightsFileTest, GivesBackQuantizers) {
   EXPECT_TRUE(again.quantizers.at("a").Dynamic());
   EXPECT_EQ(before.CodesSha256(), after.CodesSha256());
   EXPECT_NE(before.CodesSha256(), QuantizedModel().CodesSha256());
+  EXPECT_TRUE(at::equal(again.quantizers.at("b").border, stored.quantizers.at("b").border));
+  stored.quantizers["b"].border = RandomTensor({2, 6}, 4);
+  EXPECT_EQ(ErrorOf(stored),
+            "quantizer 'b': its border is not three numbers a channel of static ranges");
+  stored.quantizers.erase("b");
   stored.quantizers["blocks.0.keys"].zero.reset();
   EXPECT_EQ(ErrorOf(stored),
             "quantizer 'blocks.0.keys': scale and zero point of its range do not fit together");
@@ -121,6 +130,10 @@ TEST_F(WeightsFileTest, PartsThatDoNotFitTogetherAreTold) {
   QuantizedWeight wide = Weight();
   wide.spec.group_size = 2;
   EXPECT_EQ(ErrorOf({{{"a", wide}}, {}, {}}), "layer 'a': scale has another shape than its groups");
+  QuantizedWeight pair = Weight();
+  pair.left = RandomTensor({2, 1}, 3);
+  EXPECT_EQ(ErrorOf({{{"a", pair}}, {}, {}}),
+            "layer 'a': the low-rank pair does not fit the weight");
   QuantizedWeight high = Weight();
   high.spec.bits = 3;
   EXPECT_EQ(ErrorOf({{{"a", high}}, {}, {}}), "layer 'a': a code is above 2^bits - 1");
@@ -130,10 +143,6 @@ TEST_F(WeightsFileTest, PartsThatDoNotFitTogetherAreTold) {
             "layer 'a': codes have another shape than their codebooks");
   additive.codes = additive.codes.view({2, 3, 2});
   EXPECT_EQ(ErrorOf({{{"a", additive}}, {}, {}}),
-  QuantizedWeight pair = Weight();
-  pair.left = RandomTensor({2, 1}, 3);
-  EXPECT_EQ(ErrorOf({{{"a", pair}}, {}, {}}),
-            "layer 'a': the low-rank pair does not fit the weight");
             "layer 'a': scale has another shape than the rows");
   additive.codebooks = RandomTensor({2, 8, 2}, 1);
   EXPECT_EQ(ErrorOf({{{"a", additive}}, {}, {}}), "layer 'a': a code is beyond its codebook");
