@@ -21,8 +21,10 @@ StageNeeds StageNeeds::operator|(const StageNeeds& other) const {
 }
 
 std::int64_t Stage::Steps(std::int64_t /*linears*/) const {
-  const TuneOptions* tune = Tuning();
-  return tune == nullptr ? 1 : tune->steps;
+  const auto tunings = Tunings();
+  std::int64_t steps = tunings.empty() ? 1 : 0;
+  for (const TuneOptions* tune : tunings) steps += tune->steps;
+  return steps;
 }
 
 std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>& pipeline) {

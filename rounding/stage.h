@@ -46,7 +46,7 @@ class Stage {
   virtual StageNeeds Needs(const QuantOptions& quant) const = 0;
   /// Consecutive blocks that it wants as a unit.
   virtual std::int64_t UnitBlocks() const { return 1; }
-  /// What its progress counts in a unit of so many linear layers: the steps of its Tuning(),
+  /// What its progress counts in a unit of so many linear layers: the steps of its Tunings(),
   /// else 1.
   virtual std::int64_t Steps(std::int64_t linears) const;
   /// Names of the per-step series it records for a unit of these layers.
@@ -54,8 +54,8 @@ class Stage {
                                           const std::vector<std::string>& /*linears*/) const {
     return {};
   }
-  /// How it takes optimizer steps; null where it takes none.
-  virtual const TuneOptions* Tuning() const { return nullptr; }
+  /// How it takes optimizer steps, one after another; empty where it takes none.
+  virtual std::vector<const TuneOptions*> Tunings() const { return {}; }
   /// Whether units may be on a GPU.
   virtual bool AnyDevice() const { return false; }
   /// Whether what it makes of a token depends on other tokens of its text, besides those before it

@@ -59,6 +59,39 @@ Work LinearSteps(const ModelDescription& m, double tokens) {
   return 2 * ForwardLinears(m, tokens) + MoveWeights(m);
 }
 
+/// A forward and a backward pass of the whole model.
+Work ModelGradients(const ModelDescription& m, double tokens, double seqlen) {
+  Work work = 3 * static_cast<double>(m.layers) * ForwardBlock(m, tokens, seqlen);
+  work.flops += 3 * 2 * static_cast<double>(m.hidden * m.vocab) * tokens;
+  work.values += 6 * static_cast<double>(m.vocab) * tokens;
+  return work;
+}
+
+/// Scores of layers for quant.budget, see SpendBudget: each choice rounds all weights, delta_loss
+/// has its gradients each time, and second moments cost about a pass more.
+Work BudgetWork(const RunConfig& run, const ModelDescription& m) {
+  if (!run.quant->budget) return {};
+  const BitBudget& budget = *run.quant->budget;
+  const std::int64_t all = run.calibration->samples;
+  const std::int64_t rows = budget.sequences > 0 ? std::min(budget.sequences, all) : all;
+  const auto seqlen = static_cast<double>(run.calibration->seqlen);
+  const double tokens = static_cast<double>(rows) * seqlen;
+  const auto choices = static_cast<double>(budget.choices.size());
+  const auto layers = static_cast<double>(m.layers);
+  Work rounded;
+  rounded.values = choices * layers * 20 * BlockWeights(m);
+  rounded.ops = choices * layers * 100;
+  switch (budget.score) {
+    case BudgetScore::kDeltaLoss:
+      return choices * ModelGradients(m, tokens, seqlen) + rounded;
+    case BudgetScore::kFisher:
+      return ModelGradients(m, tokens, seqlen) + rounded;
+    case BudgetScore::kOutputSnr:
+      break;
+  }
+  return 2 * layers * ForwardBlock(m, tokens, seqlen) + rounded;
+}
+
 Work TuneWork(const RunConfig& run, const ModelDescription& m) {
   if (run.pipeline.empty()) return {};
   const auto layers = static_cast<double>(m.layers);
@@ -68,6 +101,7 @@ Work TuneWork(const RunConfig& run, const ModelDescription& m) {
   once.values = layers * 120 * BlockWeights(m);
   once.ops = layers * 400;
   if (!needs.tokens) return once;
+  once = once + BudgetWork(run, m);
   const auto seqlen = static_cast<double>(run.calibration->seqlen);
   const auto samples = static_cast<double>(run.calibration->samples);
   const auto batch = static_cast<double>(StepRows(run));

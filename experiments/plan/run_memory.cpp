@@ -73,19 +73,23 @@ double Activations(const RunConfig& run, const ModelDescription& m, double block
   return most * value;
 }
 
-/// Chains that there are at a time: both, and targets beside the inputs where those are read too.
+/// Chains that there are at a time: both, targets beside the inputs where those are read too, and
+/// the targets that aug_loss adds.
 double ChainCount(const RunConfig& run) {
   const StageNeeds needs = run.Needs();
   double count = (needs.original ? 1 : 0) + (needs.quantized ? 1 : 0);
   bool beside = false;
+  bool augmented = false;
   for (const StageRecipe& recipe : run.pipeline) {
     const auto stage = recipe.make();
-    const TuneOptions* tune = stage->Tuning();
-    if (tune == nullptr || tune->unit_blocks == 0) continue;
-    beside = beside || stage->Kind() == StageKind::kTransform || tune->inputs == UnitInputs::kFp;
+    for (const TuneOptions* tune : stage->Tunings()) {
+      if (tune->unit_blocks == 0) continue;
+      beside = beside || stage->Kind() == StageKind::kTransform || tune->inputs == UnitInputs::kFp;
+      augmented = augmented || tune->aug_loss;
+    }
   }
   const auto round = RoundOptionsOf(run.pipeline);
-  return count + (beside || (round && round->start) ? 1 : 0);
+  return count + (beside || (round && round->start) ? 1 : 0) + (augmented ? 1 : 0);
 }
 
 /// Layer by layer each linear is tuned on its own inputs and targets, captured over all samples:
@@ -133,7 +137,7 @@ std::vector<TuneOptions> TuningOf(const RunConfig& run) {
   std::vector<TuneOptions> all;
   for (const StageRecipe& recipe : run.pipeline) {
     const auto stage = recipe.make();
-    if (const TuneOptions* tune = stage->Tuning()) all.push_back(*tune);
+    for (const TuneOptions* tune : stage->Tunings()) all.push_back(*tune);
   }
   return all;
 }

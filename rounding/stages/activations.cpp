@@ -95,8 +95,9 @@ std::vector<std::string> Activations::Series(const std::string& unit,
   return options_.learn ? TuningSeries(unit + kTuned) : std::vector<std::string>();
 }
 
-const TuneOptions* Activations::Tuning() const {
-  return options_.learn ? &options_.learn->tune : nullptr;
+std::vector<const TuneOptions*> Activations::Tunings() const {
+  if (!options_.learn) return {};
+  return {&options_.learn->tune};
 }
 
 void Activations::CheckBlock(const BlockPlan& plan, const QuantOptions& quant) const {

@@ -36,7 +36,7 @@ class Activations : public Stage {
   std::int64_t UnitBlocks() const override;
   std::vector<std::string> Series(const std::string& unit,
                                   const std::vector<std::string>& linears) const override;
-  const TuneOptions* Tuning() const override;
+  std::vector<const TuneOptions*> Tunings() const override;
   bool AnyDevice() const override { return true; }
   bool SpansTokens() const override { return options_.quantizer.SpansTokens(options_.per); }
   void Check(const ModelDescription& model, const QuantOptions& quant) const override;

@@ -51,7 +51,7 @@ class Let : public Stage {
   StageNeeds Needs(const QuantOptions& quant) const override;
   std::vector<std::string> Series(const std::string& unit,
                                   const std::vector<std::string>& linears) const override;
-  const TuneOptions* Tuning() const override { return &options_.tune; }
+  std::vector<const TuneOptions*> Tunings() const override { return {&options_.tune}; }
   void Apply(UnitWork* work) const override;
 
  private:

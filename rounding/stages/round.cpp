@@ -102,6 +102,13 @@ std::int64_t RoundStage::UnitBlocks() const {
   return start_ ? std::max(own, start_->UnitBlocks()) : own;
 }
 
+std::vector<const TuneOptions*> RoundStage::Tunings() const {
+  std::vector<const TuneOptions*> tunings;
+  if (start_) tunings = start_->Tunings();
+  if (scheme_->Tunable()) tunings.push_back(&options_.tune);
+  return tunings;
+}
+
 std::int64_t RoundStage::Steps(std::int64_t linears) const {
   const std::int64_t before = start_ ? start_->Steps(linears) : 0;
   if (!scheme_->Tunable()) return before + 1;

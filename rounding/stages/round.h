@@ -52,9 +52,7 @@ class RoundStage : public Stage {
   std::int64_t Steps(std::int64_t linears) const override;
   std::vector<std::string> Series(const std::string& unit,
                                   const std::vector<std::string>& linears) const override;
-  const TuneOptions* Tuning() const override {
-    return scheme_->Tunable() ? &options_.tune : nullptr;
-  }
+  std::vector<const TuneOptions*> Tunings() const override;
   bool AnyDevice() const override {
     return (!scheme_->Tunable() || scheme_->AnyDevice()) && (!start_ || start_->AnyDevice());
   }

@@ -63,7 +63,7 @@ class Teq : public Stage {
   std::int64_t UnitBlocks() const override { return options_.tune.unit_blocks; }
   std::vector<std::string> Series(const std::string& unit,
                                   const std::vector<std::string>& linears) const override;
-  const TuneOptions* Tuning() const override { return &options_.tune; }
+  std::vector<const TuneOptions*> Tunings() const override { return {&options_.tune}; }
   bool AnyDevice() const override { return true; }
   void Apply(UnitWork* work) const override;
 
