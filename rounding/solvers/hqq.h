@@ -9,9 +9,9 @@ namespace roundlab {
 
 struct HqqSettings {
   double code_max = 15;
-  double norm = 0.7;    ///< p of the error |w - w^|^p
-  double beta = 10;     ///< weight of the quadratic term
-  double kappa = 1.01;  ///< its growth an iteration
+  double norm = 0.7;  ///< p of the error |w - w^|^p
+  double beta = 10;   ///< weight of the quadratic term
+  double kappa = 1;   ///< its growth an iteration; the package names 1.01, but does not apply it
   std::int64_t iterations = 20;
   bool early_stop = true;   ///< once the mean |w - w^| of the whole matrix no longer falls
   bool round_zero = false;  ///< the zero point that iterations start from is an integer
