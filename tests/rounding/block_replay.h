@@ -4,7 +4,6 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +12,7 @@
 
 namespace roundlab::testing {
 
-/// What a golden file's metadata say of its block, for a file that does not.
+/// What a block is beside its tensors.
 struct BlockShape {
   std::int64_t heads = 1;
   std::int64_t kv_heads = 1;
@@ -35,11 +34,11 @@ struct BlockSteps {
   /// squares over all samples in the unquantized block; GoldenLayer where empty.
   std::function<LayerContext(const at::Tensor&, const QuantSpec&, const at::Tensor&)> layer = {};
   std::function<at::Tensor(std::int64_t step)> rows = {};  ///< int64; RowsOfStep where empty
-  std::optional<BlockShape> shape = {};                    ///< the metadata's where empty
 };
 
 /// A golden file's block, built from its tensors and metadata, whose layers are tuned along the
-/// file's batches by our own block, optimizer, schedule and loss.
+/// file's batches by our own block, optimizer, schedule and loss. Where metadata don't tell the
+/// block's shape, it is the usual one that reproduces the file's outputs best.
 class BlockReplay {
  public:
   BlockReplay(const SafetensorsFile& file, BlockSteps how);
@@ -49,7 +48,7 @@ class BlockReplay {
 
   at::Tensor Targets() const { return targets_; }
   /// Of the original weights.
-  at::Tensor Outputs() const { return block_.Forward(inputs_, rope_); }
+  at::Tensor Outputs() const { return block_->Forward(inputs_, rope_); }
 
   /// Loss of step `step`, its gradients left in the parameters.
   double Backward(std::int64_t step);
@@ -61,14 +60,16 @@ class BlockReplay {
   std::vector<double> Tune(const std::function<void(std::int64_t step)>& after);
 
   LayerRounding& Layer(const std::string& linear) { return *layers_[Place(linear)]; }
-  at::Tensor Weight(const std::string& linear) { return block_.Slot(Place(linear)).weight; }
+  at::Tensor Weight(const std::string& linear) { return block_->Slot(Place(linear)).weight; }
   /// Tensor i of a parameter group of a layer.
   at::Tensor Parameter(const std::string& linear, const std::string& group, std::size_t i);
 
  private:
   static std::size_t Place(const std::string& linear);
-  BlockShape Shape() const;
-  ModelDescription Description() const;
+  ModelDescription Description(const BlockShape& shape) const;
+  void Build(const BlockShape& shape);
+  void BuildFromMetadata();
+  void BuildByOutputs();
   at::Tensor Rows(std::int64_t step) const;
   std::vector<at::Tensor> InputSquares();
 
@@ -76,7 +77,7 @@ class BlockReplay {
   BlockSteps how_;
   at::Tensor inputs_;
   at::Tensor targets_;
-  DecoderBlock block_;
+  std::unique_ptr<DecoderBlock> block_;
   RopeTable rope_;
   std::unique_ptr<Schedule> schedule_;
   std::unique_ptr<Loss> loss_;
