@@ -34,10 +34,11 @@ struct AwqScheme {
   GroupLayout Layout(const at::Tensor& weight) const {
     return GroupLayout::For(weight.size(0), weight.size(1), group_size);
   }
+  /// As upstream's: 0 need not lie between a group's weights.
   AffineGrid Grid(const at::Tensor& groups) const {
-    const GroupRange range = MinMaxRange(groups);
-    const at::Tensor scale = (range.high - range.low) / code_max;
-    return {scale, (-range.low / scale).round()};
+    const at::Tensor low = groups.amin(1);
+    const at::Tensor scale = (groups.amax(1) - low).clamp_min(1e-5) / code_max;
+    return {scale, (-(low / scale).round()).clamp(0, code_max)};
   }
   at::Tensor Codes(const at::Tensor& groups) const {
     const AffineGrid grid = Grid(groups);
@@ -160,13 +161,17 @@ std::pair<at::Tensor, at::Tensor> Folded(const SafetensorsFile& file, const std:
   const AwqGoldenBlock block(file);
   at::Tensor weight = block.Weight(linear);
   at::Tensor inputs = block.Input(linear);
-  if (linear == "mlp.up_proj") {
-    weight = weight / GoldenTensor(file, s + ".down.scales").unsqueeze(1);
+  const std::string readers = linear == "mlp.up_proj" ? "down" : "o";
+  const std::string reader_scale = s + "." + readers + ".scales";
+  const bool writes = linear == "mlp.up_proj" || linear == "self_attn.v_proj";
+  if (writes && file.Find(reader_scale) != nullptr) {  // none from v to o under grouped queries
+    weight = weight / GoldenTensor(file, reader_scale).unsqueeze(1);
   }
-  for (const std::string part : {"qkv", "gateup", "down"}) {
+  for (const std::string part : {"qkv", "o", "gateup", "down"}) {
     for (const std::string& name : AwqGoldenBlock::Linears(part)) {
-      if (name != linear) continue;
-      const at::Tensor scale = GoldenTensor(file, s + "." + part + ".scales");
+      const std::string key = s + "." + part + ".scales";
+      if (name != linear || file.Find(key) == nullptr) continue;
+      const at::Tensor scale = GoldenTensor(file, key);
       return {weight * scale, inputs / scale};
     }
   }
