@@ -79,6 +79,8 @@ class LinearReplay {
     for (const ParameterGroup& group : layer_->Parameters()) groups.emplace_back(group.tensors);
     optimizer_ = Optimizers().FromText(how_.optimizer).make(std::move(groups));
     base_lrs_ = LearningRates(*optimizer_);
+    std::size_t i = 0;
+    for (const ParameterGroup& group : layer_->Parameters()) base_lrs_[i++] *= group.lr_factor;
   }
 
   LinearSteps how_;
