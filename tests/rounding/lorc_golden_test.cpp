@@ -22,17 +22,17 @@ using testing::TensorNear;
 TEST(LorcGoldenTest, ProductsAreThoseOfTheRecomputation) {
   ROUNDLAB_SHARED_OR_SKIP(path, "golden/methods/lorc_golden.safetensors");
   const SafetensorsFile file(path);
-  for (const GoldenMatch& m : MatchesOf(file, R"(((.+)\.w\d+g(\d+))\.r(\d+)\.A)")) {
+  for (const GoldenMatch& m : MatchesOf(file, R"(((.+)\.w\d+g(\d+|row))\.r(\d+)\.A)")) {
     SCOPED_TRACE(m.name);
-    const std::int64_t group = std::stoll(m.str(3));
+    const at::Tensor weight = GoldenTensor(file, m.str(2) + ".W").to(at::kDouble);
+    const std::int64_t group = m.str(3) == "row" ? weight.size(1) : std::stoll(m.str(3));
     const auto spread = [&](const at::Tensor& t) {
-      return t.to(at::kDouble).repeat_interleave(group, 1);
+      return t.to(at::kDouble).repeat_interleave(group, 1).narrow(1, 0, weight.size(1));
     };
     const at::Tensor scale = spread(GoldenDoubles(file, m.str(1) + ".scale"));
     const at::Tensor zero = spread(GoldenTensor(file, m.str(1) + ".zero"));
     const at::Tensor codes = GoldenTensor(file, m.str(1) + ".codes").to(at::kDouble);
-    const at::Tensor error =
-        GoldenTensor(file, m.str(2) + ".W").to(at::kDouble) - scale * (codes - zero);
+    const at::Tensor error = weight - scale * (codes - zero);
     const at::Tensor a = GoldenDoubles(file, m.name);
     const at::Tensor b = GoldenDoubles(file, m.name.substr(0, m.name.size() - 1) + "B");
     const at::Tensor product = at::mm(a, b);
