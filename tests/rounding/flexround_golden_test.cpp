@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -85,11 +84,9 @@ class FlexRoundCase {
  private:
   at::Tensor Inputs() const { return GoldenTensor(file_, "X"); }
   testing::LinearSteps Steps() const {
-    std::ostringstream lr;
-    lr << Golden(".traj.lr")[0].item<double>();
     return {.inputs = Inputs(),
             .weight = GoldenTensor(file_, "W"),
-            .optimizer = "type: adam\nlr: " + lr.str(),
+            .optimizer = "type: adam\nlr: " + testing::Digits(Golden(".traj.lr")[0].item<double>()),
             .schedule = "type: cosine",
             .loss = "type: sum_tokens",
             .steps = StepCount()};

@@ -32,7 +32,7 @@ class PowerQuantGoldenTest : public testing::GoldenTest {
     return spec;
   }
   static QuantizedWeight Round(const at::Tensor& weight, const QuantSpec& spec, double exponent) {
-    const std::string recipe = "type: powerquant\nexponent: " + std::to_string(exponent);
+    const std::string recipe = "type: powerquant\nexponent: " + testing::Digits(exponent);
     return RoundingSchemes()
         .FromText(recipe)
         .make()

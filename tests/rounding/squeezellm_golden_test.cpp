@@ -102,8 +102,8 @@ TEST_F(SqueezeLlmGoldenTest, TablesLoseLittleMoreThanTheBestOnes) {
         layer.fisher = GoldenTensor(file, "fisher");
         const auto scheme =
             RoundingSchemes()
-                .FromText("type: squeezellm\noutlier_range: " + std::to_string(split.range) +
-                          "\nsensitive_share: " + std::to_string(split.share) +
+                .FromText("type: squeezellm\noutlier_range: " + testing::Digits(split.range) +
+                          "\nsensitive_share: " + testing::Digits(split.share) +
                           "\nsolver: " + solver)
                 .make();
         const auto state = scheme->Begin(layer);
