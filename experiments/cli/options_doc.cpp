@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
+#include "core/model/rotation.h"
 #include "eval/evaluator.h"
 #include "experiments/plan/experiment.h"
 #include "experiments/plan/run_config.h"
@@ -15,6 +16,7 @@
 #include "rounding/scheme.h"
 #include "rounding/schemes/oscillation.h"
 #include "rounding/stage.h"
+#include "rounding/stages/learned_quantizers.h"
 #include "rounding/tuner/loss.h"
 
 namespace roundlab {
@@ -103,11 +105,14 @@ std::string OptionsMarkdown() {
       "compares them.\n\n";
   text += Section("A run", RunConfig());
   text += Section("`model`", ModelOptions());
+  text += Section("`rotate` of `model`", RotationOptions());
+  text += Section("`learn` of `rotate`", RotationLearning());
   text += Section("`calibration`", CalibrationOptions());
   text += Section("`data` of calibration and evaluators", DataSource());
   text += Section("`quant`", QuantOptions());
   text += Section("An entry of `quant.overrides`", LayerOverride());
   text += Section("`oscillation` of stage `round`", OscillationOptions());
+  text += Section("`learn` of stage `activations`", LearnOptions());
   text += Section("An entry of `tables`", TableSpec());
   text += Section("An entry of `plots`", PlotSpec());
   text += Section("A training (`roundlab train`)", TrainConfig());
