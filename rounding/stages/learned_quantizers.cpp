@@ -20,7 +20,7 @@ at::Tensor WithGradient(const at::Tensor& t, double factor) {
 }  // namespace
 
 LearnOptions::LearnOptions() {
-  tune.optimizer = Optimizers().FromText("type: adam\nlr: 0.01");
+  tune.optimizer = Optimizers().FromText("type: adam\nlr: 0.03");
   tune.select = Select::kBestFull;
 }
 
