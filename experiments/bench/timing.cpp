@@ -90,7 +90,8 @@ BareProducts TimeProducts(const ModelDescription& model, const BenchOptions& opt
 }
 
 void TimeOperations(const ModelDescription& model, const BenchOptions& options, Benchmark* result) {
-  const AttentionPlan a = model.Plan(0).attention;
+  const BlockPlan plan = model.Plan(0);
+  const AttentionPlan& a = plan.attention;
   std::uint64_t seed = 1;
   const auto leaf = [&](std::int64_t width) {
     return RandomTensor(options, {options.batch, options.seqlen, width}, seed++,
@@ -114,10 +115,13 @@ void TimeOperations(const ModelDescription& model, const BenchOptions& options, 
       return CausalAttention(heads(q, a.heads), heads(k, a.kv_heads), heads(v, a.kv_heads), mixing);
     });
     const RopeTable rope = MakeRopeTable(model, options.seqlen).To(options.device);
-    add("rope_forward_backward", {q},
-        [&] { return ApplyRope(heads(q, a.heads), rope.cosine, rope.sine); });
+    if (a.rotary != RotaryStyle::kNone) {
+      add("rope_forward_backward", {q}, [&] {
+        return ApplyRope(heads(q, a.heads).narrow(3, 0, a.rotary_dim), rope.cosine, rope.sine);
+      });
+    }
   }
-  {
+  if (plan.mlp.gated) {
     const at::Tensor gate = leaf(model.intermediate);
     const at::Tensor up = leaf(model.intermediate);
     add("swiglu_forward_backward", {gate, up}, [&] { return SwiGlu(gate, up); });
