@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
-#include "core/kernels/device.h"
+#include "core/kernels/cuda/load.h"
 #include "core/model/catalogue.h"
 #include "core/model/shapes.h"
 #include "core/quant/dtype.h"
@@ -54,7 +54,8 @@ double Estimator::Gib(const RunConfig& run, const ModelDescription& model) {
 bool Estimator::OnGpu(const RunConfig& run) {
   if (run.compute.device) return run.compute.device->is_cuda();
   if (hardware_) return hardware_->gpu;
-  if (!finds_gpu_) finds_gpu_ = FindDevice(std::nullopt).is_cuda();
+  // Opened, but not used: a runner goes on to hold no memory of it.
+  if (!finds_gpu_) finds_gpu_ = cuda::LoadLibtorch().empty();
   return *finds_gpu_;
 }
 
