@@ -297,20 +297,5 @@ TEST_F(NotFiniteRunTest, AModelThatDoesNotFitIsStreamedWithTheSameNumbers) {
             "command line: --max-memory -1.0000 is out of range [0, 1000000) GiB\n");
 }
 
-TEST(BenchTest, TimesABlockWithoutRotaryAndWithoutAGate) {
-  const TempFolder folder;
-  std::vector<std::string> words = {"bench", "opt-125m", "--device", "cpu", "--json"};
-  for (const char* set : {"batch=1", "seqlen=8", "steps=3", "products=float32", "blocks=1",
-                          "samples=2", "tune_steps=1", "chains=file"}) {
-    words.insert(words.end(), {"--set", set});
-  }
-  const ProgramResult run = RunProgram(folder.path(), words);
-  ASSERT_EQ(run.code, 0) << run.err;
-  std::vector<std::string> names;
-  for (const json& b : json::parse(run.out).at("benchmarks")) names.push_back(b.at("name"));
-  EXPECT_EQ(names, (std::vector<std::string>{"signround_step/opt-125m", "evaluation/opt-125m",
-                                             "signround_block_of_model/opt-125m"}));
-}
-
 }  // namespace
 }  // namespace roundlab
