@@ -74,10 +74,8 @@ class DecoderBlock {
   at::Tensor ForwardPacked(const at::Tensor& hidden, const RopeTable& rope,
                            const std::vector<Segment>& segments) const;
 
-  /// Moves all weights there.
-  void To(const at::Device& device);
-  /// Moves them from the CPU to pinned memory, which a GPU reads faster and beside its work.
-  void Pin();
+  void To(const at::Device& device);  ///< moves all weights there
+  void Pin();  ///< from the CPU to pinned memory, which a GPU reads faster and beside its work
 
   const BlockPlan& plan() const { return plan_; }
   std::vector<LinearSlot*> Linears();
@@ -90,8 +88,7 @@ class DecoderBlock {
   /// [experts, hidden] float32 where the MLP has experts. A factor that is folded into the norm
   /// before the MLP must be taken out here too.
   at::Tensor router;
-  /// Tokens that each expert has seen in the forward passes so far; empty where there are none.
-  /// Shared by copies.
+  /// Tokens that each expert has seen in the forward passes so far, if any; shared by copies.
   const std::vector<std::int64_t>& ExpertTokens() const { return *expert_tokens_; }
 
  private:
