@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <utility>
 
 #include "rounding/schemes/rtn.h"
@@ -39,18 +40,16 @@ FittedScale FitScale(const at::Tensor& groups, std::int64_t bits, std::int64_t s
   const at::Tensor largest = wide.abs().amax(1);
   FittedScale fit;
   fit.last = at::where(largest > 0, largest / SignedTop(bits), 1);
+  fit.best = fit.last;
+  fit.best_error = at::full_like(largest, INFINITY);
   for (std::int64_t step = 0; step <= steps; ++step) {
     const at::Tensor codes = SignedCodes(wide, fit.last, bits);
     const at::Tensor error = fit.last.unsqueeze(1) * codes - wide;
     fit.last_error = error.square().sum(1);
-    if (step == 0) {
-      fit.best = fit.last;
-      fit.best_error = fit.last_error;
-    }
-    if (step == steps) break;
     const at::Tensor better = fit.last_error < fit.best_error;
     fit.best = at::where(better, fit.last, fit.best);
     fit.best_error = at::where(better, fit.last_error, fit.best_error);
+    if (step == steps) break;
     const at::Tensor power = codes.square().sum(1);
     const at::Tensor move = 0.5 * (error * codes).sum(1) / power;
     fit.last = at::where(power > 0, fit.last - move, fit.last);
