@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -96,6 +97,7 @@ TEST_F(SqueezeLlmGoldenTest, TablesLoseLittleMoreThanTheBestOnes) {
     for (const std::string& name : CasesOf(file, "(.+\\.w\\d+)\\.sse")) {
       const GoldenSplit split = SplitOf(file, name.substr(0, name.find('.')));
       const double best = GoldenDoubles(file, name + ".sse_optimal").sum().item<double>();
+      const double original = GoldenDoubles(file, name + ".sse").sum().item<double>();
       for (const char* solver : {"kmeans", "exact"}) {
         SCOPED_TRACE(path + " " + name + " " + solver);
         LayerContext layer = testing::GoldenLayer(weight, SpecOf(name));
@@ -109,7 +111,9 @@ TEST_F(SqueezeLlmGoldenTest, TablesLoseLittleMoreThanTheBestOnes) {
         const auto state = scheme->Begin(layer);
         const double error = state->Diagnose().at("weighted_error")[0];
         EXPECT_GE(error, best * (1 - 1e-5));
-        EXPECT_LE(error, best * (std::string(solver) == "exact" ? 1 + 1e-5 : 1.2));
+        // Drawn starts end up to a fifth above the optimum, or about where the original's did.
+        const double drawn = std::max(1.2 * best, 1.1 * original);
+        EXPECT_LE(error, std::string(solver) == "exact" ? best * (1 + 1e-5) : drawn);
         // What is stored is what was counted, but for float16.
         const at::Tensor gap = state->Finish().Dequantize() - weight;
         const at::Tensor kept = SqueezeOutliers(weight, layer.fisher, split.range, split.share);
