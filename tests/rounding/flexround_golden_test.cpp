@@ -2,6 +2,7 @@
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -34,16 +35,20 @@ const std::map<std::string, Place> kLrqDeltas = {{"delta2", {"low_rank", 0}},
                                                  {"delta4", {"log_row", 0}},
                                                  {"delta5", {"log_column", 0}}};
 
-/// A case "flexround.w4.asym.minmax" of a file, replayed.
+/// A case "flexround.w4.asym.minmax" of a file, replayed. With inputs times a `factor`, of no
+/// consequence to Adam, and scales off by an eps, it is the same path with other last bits.
 class FlexRoundCase {
  public:
-  FlexRoundCase(const SafetensorsFile& file, std::string name)
+  FlexRoundCase(const SafetensorsFile& file, std::string name, double factor = 1)
       : file_(file),
+        factor_(factor),
         name_(std::move(name)),
         lrq_(name_.rfind("lrq", 0) == 0),
         spec_(SpecOf(name_)),
         replay_(Steps(), Layer()) {
     if (lrq_) Set("delta3", ".traj.delta3_init");
+    const c10::NoGradGuard no_grad;
+    if (factor != 1) Parameter("delta1").mul_(1 + 1e-7);
   }
 
   at::Tensor Golden(const std::string& key) const { return GoldenTensor(file_, name_ + key); }
@@ -84,7 +89,7 @@ class FlexRoundCase {
  private:
   at::Tensor Inputs() const { return GoldenTensor(file_, "X"); }
   testing::LinearSteps Steps() const {
-    return {.inputs = Inputs(),
+    return {.inputs = Inputs() * factor_,
             .weight = GoldenTensor(file_, "W"),
             .optimizer = "type: adam\nlr: " + testing::Digits(Golden(".traj.lr")[0].item<double>()),
             .schedule = "type: cosine",
@@ -102,6 +107,7 @@ class FlexRoundCase {
   }
 
   const SafetensorsFile& file_;
+  double factor_;
   std::string name_;
   bool lrq_;
   QuantSpec spec_;
@@ -166,21 +172,30 @@ TEST_F(FlexRoundGoldenTest, TwentyStepsOfAdam) {
     for (const std::string& name : CasesOf(file, kFlexRoundCases)) {
       SCOPED_TRACE(path + " " + name);
       FlexRoundCase golden(file, name);
+      FlexRoundCase other(file, name, 3);
       const at::Tensor losses = golden.Golden(".traj.loss");
       const at::Tensor rates = golden.Golden(".traj.lr");
+      const double row = 1.0 / static_cast<double>(GoldenTensor(file, "W").size(0));
       for (std::int64_t step = 0; step < golden.StepCount(); ++step) {
         SCOPED_TRACE("step " + std::to_string(step + 1));
         const double expected = losses[step].item<double>();
         EXPECT_NEAR(golden.Replay().Backward(golden.RowsOf(step)), expected, 1e-2 * expected);
+        other.Replay().Backward(other.RowsOf(step));
         golden.Replay().Move(step);
+        other.Replay().Move(step);
         EXPECT_NEAR(golden.Replay().LearningRate(), rates[step].item<double>(), 1e-8);
         for (const std::string& delta : golden.Deltas()) {
           const std::string key = ".traj.step" + std::to_string(step + 1) + "." + delta;
           if (!golden.HasGolden(key)) continue;
-          // README: a tie may move single entries by steps of lr.
-          const at::Tensor off =
-              (golden.Get(delta) - golden.Golden(key)).abs() > 0.1 * rates[0].item<double>();
-          EXPECT_LE(off.to(at::kDouble).mean().item<double>(), 0.01) << delta;
+          // README: a tie may move single entries by steps of lr, and with them their rows.
+          const auto off = [&](const at::Tensor& there) {
+            return ((golden.Get(delta) - there).abs() > 0.1 * rates[0].item<double>())
+                .to(at::kDouble)
+                .mean()
+                .item<double>();
+          };
+          const double noise = off(other.Get(delta));
+          EXPECT_LE(off(golden.Golden(key)), std::max({0.01, row, 1.5 * noise})) << delta;
         }
       }
       EXPECT_LE(Differing(golden.SignedCodes(), golden.Golden(".traj.codes")), 0.01);
