@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 #include <iomanip>
 #include <memory>
@@ -26,6 +27,28 @@ using testing::Layers;
 using testing::Recorder;
 using testing::TensorNear;
 
+/// Size of `groups` groups a row: a power of two where they don't divide it.
+std::int64_t GroupSizeOf(std::int64_t in, std::int64_t groups) {
+  if (groups == 1) return -1;
+  if (in % groups == 0) return in / groups;
+  std::int64_t size = 1;
+  while ((in + size - 1) / size > groups) size *= 2;
+  return size;
+}
+
+/// Bits and group size of an asymmetric min-max grid, for a file that tells only its weight and
+/// scale [out, groups]: the range is 2^bits - 1 of its scales.
+QuantSpec SpecOfScale(const at::Tensor& weight, const at::Tensor& scale) {
+  QuantSpec spec;
+  spec.scale_dtype = ScaleType::kFloat32;
+  spec.group_size = GroupSizeOf(weight.size(1), scale.size(1));
+  const GroupLayout layout = GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);
+  const GroupRange range = MinMaxRange(layout.Split(weight));
+  const double steps = ((range.high - range.low) / scale.flatten()).median().item<double>();
+  spec.bits = std::llround(std::log2(steps + 1));
+  return spec;
+}
+
 /// The recipe of the file's Adam, whose first step moves every logit by its rate, known here to the
 /// eps of a logit.
 std::string AdamOf(const SafetensorsFile& file, const std::string& schedule) {
@@ -48,7 +71,7 @@ class AdaRoundReplay {
         weight_(GoldenTensor(file, "W")),
         targets_(at::mm(inputs_, weight_.t())),
         optimizer_recipe_(AdamOf(file, schedule)) {
-    const QuantSpec spec = testing::SpecOfScale(weight_, GoldenTensor(file, "scale"));
+    const QuantSpec spec = SpecOfScale(weight_, GoldenTensor(file, "scale"));
     const bool cosine = schedule.find("cosine") != std::string::npos;
     layer_ = RoundingSchemes()
                  .FromText(std::string("type: adaround\nbeta_schedule: ") +
@@ -146,7 +169,7 @@ void ExpectLogits(const at::Tensor& ours, const at::Tensor& golden, const Safete
   EXPECT_TRUE(TensorNear(ours.masked_select(sure), golden.masked_select(sure), 3e-6, 0));
 }
 
-void ExpectGradient(const at::Tensor& ours, const at::Tensor& golden) {
+void ExpectLogitGradient(const at::Tensor& ours, const at::Tensor& golden) {
   EXPECT_TRUE(TensorNear(ours, golden, 1e-5 * golden.abs().max().item<double>(), 0));
 }
 
@@ -166,7 +189,7 @@ TEST_F(AdaRoundGoldenTest, FirstGradient) {
   ForAllSchedules([](const SafetensorsFile& file, const std::string& schedule) {
     AdaRoundReplay replay(file, schedule);
     replay.Backward(0);
-    ExpectGradient(replay.Gradient(), GoldenTensor(file, "grad_alpha_step1"));
+    ExpectLogitGradient(replay.Gradient(), GoldenTensor(file, "grad_alpha_step1"));
   });
 }
 
@@ -198,7 +221,7 @@ TEST_F(AdaRoundGoldenTest, LossesLogitsAndCodes) {
       EXPECT_NEAR(reg, reg_golden, 1e-5 * reg_golden);
       const std::string after = "alpha_step" + std::to_string(step + 1);
       const std::string gradient = schedule + ".grad_" + after;
-      if (Has(file, gradient)) ExpectGradient(replay.Gradient(), GoldenTensor(file, gradient));
+      if (Has(file, gradient)) ExpectLogitGradient(replay.Gradient(), GoldenTensor(file, gradient));
       replay.Move();
       const std::string logit = schedule + "." + after;
       if (!Has(file, logit)) continue;

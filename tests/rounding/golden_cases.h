@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <iomanip>
 #include <limits>
 #include <regex>
@@ -46,28 +45,6 @@ inline QuantSpec SpecOf(const std::string& name) {
   spec.grid = name.find("sym") != std::string::npos && name.find("asym") == std::string::npos
                   ? GridKind::kSym
                   : GridKind::kAsym;
-  return spec;
-}
-
-/// Size of `groups` groups a row: a power of two where they don't divide it.
-inline std::int64_t GroupSizeOf(std::int64_t in, std::int64_t groups) {
-  if (groups == 1) return -1;
-  if (in % groups == 0) return in / groups;
-  std::int64_t size = 1;
-  while ((in + size - 1) / size > groups) size *= 2;
-  return size;
-}
-
-/// Bits and group size of an asymmetric min-max grid, for a file that tells only its weight and
-/// scale [out, groups]: the range is 2^bits - 1 of its scales.
-inline QuantSpec SpecOfScale(const at::Tensor& weight, const at::Tensor& scale) {
-  QuantSpec spec;
-  spec.scale_dtype = ScaleType::kFloat32;
-  spec.group_size = GroupSizeOf(weight.size(1), scale.size(1));
-  const GroupLayout layout = GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);
-  const GroupRange range = MinMaxRange(layout.Split(weight));
-  const double steps = ((range.high - range.low) / scale.flatten()).median().item<double>();
-  spec.bits = std::llround(std::log2(steps + 1));
   return spec;
 }
 

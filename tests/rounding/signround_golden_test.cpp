@@ -124,7 +124,7 @@ class SignRoundGoldenTest : public testing::GoldenTest {
 /// A part of the largest gradient to which sums in another order agree: about 100 eps.
 constexpr double kGradientNoise = 1e-5;
 
-void ExpectGradient(const at::Tensor& ours, const at::Tensor& golden) {
+void ExpectSignedGradient(const at::Tensor& ours, const at::Tensor& golden) {
   const double noise = kGradientNoise * golden.abs().max().item<double>();
   EXPECT_TRUE(TensorNear(ours, golden, noise, 0));
   const at::Tensor sure = golden.abs() > noise;
@@ -146,12 +146,12 @@ TEST_F(SignRoundGoldenTest, FirstGradientsAreThoseOfAutoRound) {
     replay.Backward(0);
     for (const std::string& linear : golden.Kept("grad1.min_scale")) {
       SCOPED_TRACE(linear);
-      ExpectGradient(replay.Low(linear).grad(), golden.Of("grad1.min_scale." + linear));
-      ExpectGradient(replay.High(linear).grad(), golden.Of("grad1.max_scale." + linear));
+      ExpectSignedGradient(replay.Low(linear).grad(), golden.Of("grad1.min_scale." + linear));
+      ExpectSignedGradient(replay.High(linear).grad(), golden.Of("grad1.max_scale." + linear));
     }
     for (const std::string& linear : golden.Kept("grad1.V")) {
       SCOPED_TRACE(linear);
-      ExpectGradient(replay.Offset(linear).grad(), golden.Of("grad1.V." + linear));
+      ExpectSignedGradient(replay.Offset(linear).grad(), golden.Of("grad1.V." + linear));
     }
   });
 }
