@@ -122,7 +122,7 @@ TEST(CostModelTest, AStartCountsWithItsStepsAndABudgetWithItsScores) {
   m.head_dim = 4;
   m.vocab = 16;
   const auto flops = [&](const std::string& quant, const std::string& round) {
-    return CostOf(LoadRun("model: m/\nquant: {bits: 4" + quant +
+    return CostOf(LoadRun("model: m/\nquant: {" + quant +
                           "}\ncalibration: {data: {path: x}, samples: 4, seqlen: 10}\npipeline: "
                           "[{type: round, " +
                           round + "}]\n"),
@@ -130,12 +130,12 @@ TEST(CostModelTest, AStartCountsWithItsStepsAndABudgetWithItsScores) {
         .tune.flops;
   };
   const std::string tuned = "scheme: signround, steps: 5, batch: 2";
-  const double once = flops("", tuned);
-  EXPECT_DOUBLE_EQ(flops("", tuned + ", start: {" + tuned + "}"), 2 * once);
-  EXPECT_DOUBLE_EQ(flops("", "scheme: gptq, start: {" + tuned + "}"), once);
+  const double once = flops("bits: 4", tuned);
+  EXPECT_DOUBLE_EQ(flops("bits: 4", tuned + ", start: {" + tuned + "}"), 2 * once);
+  EXPECT_DOUBLE_EQ(flops("bits: 4", "scheme: gptq, start: {" + tuned + "}"), once);
   // Two sequences of 10 tokens, forward and backward through 2 blocks and the head.
   const double pass = 20 * 3 * (2 * (2 * 448 + 2 * 4 * 8 * 5.0) + 2 * 8 * 16);
-  const std::string budget = ", budget: {bits: 3, choices: [2, 4, 8], sequences: 2, score: ";
+  const std::string budget = "budget: {bits: 3, choices: [2, 4, 8], sequences: 2, score: ";
   EXPECT_DOUBLE_EQ(flops(budget + "delta_loss}", tuned) - once, 3 * pass);
   EXPECT_DOUBLE_EQ(flops(budget + "fisher}", tuned) - once, pass);
 }

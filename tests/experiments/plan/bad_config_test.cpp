@@ -54,7 +54,9 @@ const BadConfig kBadConfigs[] = {
      "c.yaml:2:18: unknown key 'quant.grup_size'; did you mean 'group_size'? (known: bits, budget, "
      "gptq_sym_quirk, grid, group_size, overrides, range, scale_dtype, skip)"},
     {"AugLossOfFpInputs",
-     "model: m/\npipeline: [{type: round, scheme: signround, inputs: fp, aug_loss: true}]\n", "@"},
+     "model: m/\npipeline: [{type: round, scheme: signround, inputs: fp, aug_loss: true}]\n",
+     "c.yaml:2:12: pipeline.0: aug_loss is for inputs: quantized; what it would add to inputs: fp "
+     "is the loss itself"},
     {"AugLossLayerByLayer",
      "model: m/\npipeline: [{type: round, scheme: signround, unit: linear, aug_loss: true}]\n",
      "c.yaml:2:12: pipeline.0: aug_loss is for blocks (unit: block or {blocks: N})"},
