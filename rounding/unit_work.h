@@ -87,7 +87,6 @@ class UnitWork {
   std::map<std::string, at::Tensor>& tensors() { return tensors_; }
   /// What is known of inputs behind `slot` no longer holds.
   void Changed(const LinearSlot& slot);
-
   /// Whether a later stage will look at the unit's inputs.
   bool last_stage = false;
   /// The quantized chain's memory holds the unit's outputs already.
