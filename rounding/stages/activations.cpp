@@ -16,7 +16,6 @@
 #include "rounding/stages/scale_groups.h"
 #include "rounding/stages/spiq.h"
 #include "rounding/stages/tuning_report.h"
-#include "rounding/tuner/tuner.h"
 #include "rounding/unit_work.h"
 
 namespace roundlab {
@@ -27,8 +26,6 @@ const EnumNames<RangePer> kPer = {{RangePer::kTensor, "tensor"},
                                   {RangePer::kGroup, "group"},
                                   {RangePer::kChannel, "channel"},
                                   {RangePer::kCluster, "cluster"}};
-
-constexpr const char* kTuned = "_activations";  // behind a unit's name
 
 /// The norm whose output the slot reads, or null.
 NormSlot* NormBefore(const UnitWork& work, const LinearSlot& slot) {
@@ -92,7 +89,7 @@ std::int64_t Activations::UnitBlocks() const {
 
 std::vector<std::string> Activations::Series(const std::string& unit,
                                              const std::vector<std::string>& /*linears*/) const {
-  return options_.learn ? TuningSeries(unit + kTuned) : std::vector<std::string>();
+  return options_.learn ? TuningSeries(unit + "_activations") : std::vector<std::string>();
 }
 
 std::vector<const TuneOptions*> Activations::Tunings() const {
@@ -213,16 +210,8 @@ void Activations::Learn(UnitWork* work, const std::vector<Layers>& groups) const
     slots.insert(slots.end(), group.begin(), group.end());
   }
   if (inputs.empty()) return;
-  const Unit& blocks = work->unit();
-  const std::string name = blocks.name() + kTuned;
-  const Reconstruction unit{name, slots, [&](const at::Tensor& x) { return blocks.Forward(x); }};
-  UnitData data;
-  data.targets = work->Targets(/*keep_inputs=*/true);
-  data.inputs = work->Inputs(Chain::kQuantized);
   LearnedQuantizers learned(std::move(inputs), *options_.learn);
-  const UnitResult result = TuneUnit(unit, data, &learned, options_.learn->tune,
-                                     work->Seed("tune/" + name), TuningHooks(work));
-  TellTuning(name, result, work);
+  TuneStage("activations", slots, options_.learn->tune, &learned, work);
   for (std::size_t i = 0; i < learned.inputs().size(); ++i) {
     const at::Tensor factor = learned.Factor(i);
     work->sink()->Array("layers/" + learned.inputs()[i].slots.front()->name + "/step_factor", {2},

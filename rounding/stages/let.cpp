@@ -188,7 +188,7 @@ void Let::Apply(UnitWork* work) const {
       [work](const LinearSlot& slot) { return work->Spec(slot); }, learned);
 
   if (!work->Slots().empty()) {  // else no loss depends on what is learned
-    TuneTransform("let", work->Slots(), options_.tune, &transform, work);
+    TuneStage("let", work->Slots(), options_.tune, &transform, work);
     transform.Clear();
   }
   FoldAll(transform.parameters(), work->sink());

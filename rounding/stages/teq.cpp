@@ -126,7 +126,7 @@ void Teq::Apply(UnitWork* work) const {
   }
   if (groups.empty()) return;
   TrainedScales scales(std::move(groups), std::move(specs), options_.start);
-  TuneTransform("teq", slots, options_.tune, &scales, work);
+  TuneStage("teq", slots, options_.tune, &scales, work);
   scales.FoldAll();
 }
 

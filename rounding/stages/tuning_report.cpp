@@ -29,8 +29,8 @@ void TellTuning(const std::string& unit, const UnitResult& result, UnitWork* wor
   work->log().Write(unit + text);
 }
 
-void TuneTransform(const std::string& stage, const std::vector<LinearSlot*>& slots,
-                   const TuneOptions& options, Tuned* tuned, UnitWork* work) {
+void TuneStage(const std::string& stage, const std::vector<LinearSlot*>& slots,
+               const TuneOptions& options, Tuned* tuned, UnitWork* work) {
   const Unit& unit = work->unit();
   const std::string name = unit.name() + "_" + stage;
   const Reconstruction reconstructed{name, slots,

@@ -17,9 +17,10 @@ std::vector<std::string> TuningSeries(const std::string& unit);
 /// Records units/<unit>/loss_before, loss_after, chosen_step and nan_events, and tells the log.
 void TellTuning(const std::string& unit, const UnitResult& result, UnitWork* work);
 
-/// Tunes `tuned` so that the work's unit, rounded at `slots`, keeps near its targets: the steps of
-/// a transform. Recorded and told as unit <unit>_<stage>, whose name its draws have, too.
-void TuneTransform(const std::string& stage, const std::vector<LinearSlot*>& slots,
-                   const TuneOptions& options, Tuned* tuned, UnitWork* work);
+/// Tunes `tuned` so that the work's unit, with what it puts into `slots`, keeps near its targets:
+/// the steps of a stage that does not round. Recorded and told as unit <unit>_<stage>, whose name
+/// its draws have, too.
+void TuneStage(const std::string& stage, const std::vector<LinearSlot*>& slots,
+               const TuneOptions& options, Tuned* tuned, UnitWork* work);
 
 }  // namespace roundlab

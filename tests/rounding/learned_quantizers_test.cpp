@@ -63,6 +63,15 @@ TEST_F(LearnedQuantizersTest, AnAbsurdRateLeavesTheStart) {
   EXPECT_EQ(made.CodesSha256(), Run({std::string(kStart) + "per: tensor"}).CodesSha256());
 }
 
+TEST_F(LearnedQuantizersTest, AugLossCountsBothTargetsWhichAreOneInTheFirstBlock) {
+  RunRecord plain;
+  RunRecord augmented;
+  const std::string steps = std::string(kStart) + "per: tensor\nlearn: {steps: 0, batch: 4";
+  Run({steps + "}"}, &plain);
+  Run({steps + ", aug_loss: true}"}, &augmented);
+  EXPECT_DOUBLE_EQ(Loss(augmented, 0, "before"), 2 * Loss(plain, 0, "before"));
+}
+
 TEST_F(LearnedQuantizersTest, TheModelRunsWithWhatWasTrained) {
   const std::string stage =
       std::string(kStart) + "per: tensor\nrange: percentile\npercentile: 90\n";
