@@ -5,19 +5,18 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "core/base/error.h"
+#include "core/base/gib.h"
 
 namespace roundlab {
 namespace {
 
 [[noreturn]] void FailRoom(const std::string& folder, std::size_t bytes, int reason) {
-  char size[32];
-  std::snprintf(size, sizeof(size), "%.3g", static_cast<double>(bytes) / (1024.0 * 1024 * 1024));
-  throw Error(folder + ": no room for a file of " + size + " GiB: " + std::strerror(reason));
+  throw Error(folder + ": no room for a file of " + GibText(static_cast<double>(bytes)) + ": " +
+              std::strerror(reason));
 }
 
 }  // namespace

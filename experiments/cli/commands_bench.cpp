@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "core/base/gib.h"
 #include "core/kernels/cuda/load.h"
 #include "core/kernels/device.h"
 #include "core/model/shapes.h"
@@ -12,7 +13,6 @@ namespace {
 void Print(const Benchmark& b) {
   std::printf("%s: %.2f ms, products %.2f ms, ratio %.3f", b.name.c_str(), 1e3 * b.seconds,
               1e3 * b.floor_seconds, b.Ratio());
-  constexpr double kGib = 1 << 30;
   if (b.peak_bytes > 0) std::printf(", peak %.1f GiB", static_cast<double>(b.peak_bytes) / kGib);
   std::printf("\n");
   for (const auto& [name, seconds] : b.parts) {

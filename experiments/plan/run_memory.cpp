@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "optimizers/optimizers.h"
 #include "rounding/stages/round.h"
@@ -120,12 +119,6 @@ bool ChainsFit(const RunMemory& m, const MemoryRoom& room) {
 }
 
 }  // namespace
-
-std::string GibText(double bytes) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.3g GiB", bytes / kGib);
-  return text;
-}
 
 std::string PlaceText(ChainPlace place, const at::Device& device) {
   if (place == ChainPlace::kFile) return "in a file";

@@ -4,15 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "core/base/gib.h"
 #include "core/model/description.h"
 #include "experiments/plan/run_config.h"
 #include "rounding/hidden_states.h"
 #include "rounding/tuner/tune_options.h"
 
 namespace roundlab {
-
-constexpr double kGib = 1024.0 * 1024.0 * 1024.0;  ///< bytes
-std::string GibText(double bytes);                 ///< "12.5 GiB"
 
 /// How the run's stages take steps, those that do.
 std::vector<TuneOptions> TuningOf(const RunConfig& run);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "experiments/plan/run_memory.h"
+#include "core/base/gib.h"
 
 namespace roundlab {
 namespace {

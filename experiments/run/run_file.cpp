@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/gib.h"
 #include "core/base/statistics.h"
 #include "core/formats/json.h"
 #include "experiments/plan/table_spec.h"
@@ -60,7 +61,7 @@ std::optional<double> RunResult::Value(const std::string& name) const {
   if (name == "cost/tune_seconds") return in(timing, "quantize");
   if (name == "cost/peak_gib") {
     const auto bytes = in(memory, "peak_resident_bytes");
-    return bytes ? std::optional<double>(*bytes / (1024.0 * 1024.0 * 1024.0)) : std::nullopt;
+    return bytes ? std::optional<double>(*bytes / kGib) : std::nullopt;
   }
   return in(metrics, name);
 }

@@ -39,8 +39,7 @@ at::Tensor FarFromMean(const at::Tensor& weight, double sigmas);
 
 /// A scale of each group and the squared error that it leaves. float64 [groups].
 struct FittedScale {
-  at::Tensor
-      best;  ///< of least error among the first, all later ones and the last; the first of equal
+  at::Tensor best;  ///< of least error among all from the first to the last; the first of equal
   at::Tensor best_error;
   at::Tensor last;  ///< after all steps
   at::Tensor last_error;
