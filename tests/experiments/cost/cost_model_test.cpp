@@ -23,7 +23,7 @@ calibration: {data: {path: x}, samples: 512, seqlen: 2048}
 pipeline: [{type: round, scheme: {type: signround}, steps: 200, batch: 8}]
 )";
 
-TEST(CostModelTest, CountsProductsByHand) {
+ModelDescription TwoSmallBlocks() {
   ModelDescription m;
   UseLlamaPlans(&m);
   m.layers = 2;
@@ -31,6 +31,11 @@ TEST(CostModelTest, CountsProductsByHand) {
   m.heads = m.kv_heads = 2;
   m.head_dim = 4;
   m.vocab = 16;
+  return m;
+}
+
+TEST(CostModelTest, CountsProductsByHand) {
+  const ModelDescription m = TwoSmallBlocks();
   const RunConfig run = LoadRun(
       "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}, samples: 4, seqlen: 10}\n"
       "pipeline: [{type: round, scheme: {type: signround}, steps: 5, batch: 2}]\n");
@@ -114,13 +119,7 @@ TEST(CostModelTest, TransformsThatAreTrainedCountWithTheirSteps) {
 }
 
 TEST(CostModelTest, AStartCountsWithItsStepsAndABudgetWithItsScores) {
-  ModelDescription m;
-  UseLlamaPlans(&m);
-  m.layers = 2;
-  m.hidden = m.intermediate = 8;
-  m.heads = m.kv_heads = 2;
-  m.head_dim = 4;
-  m.vocab = 16;
+  const ModelDescription m = TwoSmallBlocks();
   const auto flops = [&](const std::string& quant, const std::string& round) {
     return CostOf(LoadRun("model: m/\nquant: {" + quant +
                           "}\ncalibration: {data: {path: x}, samples: 4, seqlen: 10}\npipeline: "

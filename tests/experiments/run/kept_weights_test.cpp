@@ -40,6 +40,24 @@ class KeptWeightsTest : public ::testing::Test {
     return {};
   }
 
+  /// A turned model is the same function; rounded, the folder of its run, `kept`, says how it was
+  /// turned.
+  void ExpectTurnIsKept(const std::string& turned, std::string* kept) {
+    const json same = Run("same", turned);
+    ASSERT_FALSE(same.empty()) << result_.err;
+    EXPECT_LT(same["metrics"]["d/kl_mean"].get<double>(), 1e-6);
+    const json first =
+        Run("first", turned +
+                         "quant: {bits: 3, group_size: 16}\npipeline: [{type: round, "
+                         "scheme: rtn}, {type: activations, bits: 4}]\n");
+    ASSERT_FALSE(first.empty()) << result_.err;
+    *kept = run_;
+    const json again = Run("again", "model: {path: " + *kept + "}\n");
+    ASSERT_FALSE(again.empty()) << result_.err;
+    EXPECT_EQ(again["metrics"]["d/kl_mean"], first["metrics"]["d/kl_mean"]);
+    EXPECT_GT(first["metrics"]["d/kl_mean"].get<double>(), 1e-3);
+  }
+
   static constexpr const char* kEval =
       "eval:\n  - {type: perplexity, data: {path: text.txt}, seqlen: 32, name: t}\n"
       "  - {type: divergence, data: {path: text.txt}, seqlen: 32, name: d}\n";
@@ -102,18 +120,8 @@ TEST_F(KeptWeightsTest, QuantizersAloneAreKeptToo) {
 
 TEST_F(KeptWeightsTest, ARunsFolderSaysHowItsModelWasTurned) {
   const std::string turned = "model: {path: m, rotate: {residual: random, seed: 3}}\n";
-  const json same = Run("same", turned);
-  ASSERT_FALSE(same.empty()) << result_.err;
-  EXPECT_LT(same["metrics"]["d/kl_mean"].get<double>(), 1e-6);
-  const json first = Run("first", turned +
-                                      "quant: {bits: 3, group_size: 16}\npipeline: [{type: round, "
-                                      "scheme: rtn}, {type: activations, bits: 4}]\n");
-  ASSERT_FALSE(first.empty()) << result_.err;
-  const std::string kept = run_;
-  const json again = Run("again", "model: {path: " + kept + "}\n");
-  ASSERT_FALSE(again.empty()) << result_.err;
-  EXPECT_EQ(again["metrics"]["d/kl_mean"], first["metrics"]["d/kl_mean"]);
-  EXPECT_GT(first["metrics"]["d/kl_mean"].get<double>(), 1e-3);
+  std::string kept;
+  ExpectTurnIsKept(turned, &kept);
   EXPECT_TRUE(Run("twice", "model: {path: " + kept + ", rotate: {}}\n").empty());
   EXPECT_EQ(result_.code, 2);
   EXPECT_NE(result_.err.find("has quantized can't be turned"), std::string::npos) << result_.err;
@@ -123,16 +131,8 @@ TEST_F(KeptWeightsTest, ALearnedTurnIsKeptToo) {
   const std::string turned =
       "model: {path: m, rotate: {learn: {steps: 3, batch: 2}}}\ncalibration: {data: {path: "
       "text.txt}, protocol: plain, samples: 4, seqlen: 16}\n";
-  const json same = Run("same", turned);
-  ASSERT_FALSE(same.empty()) << result_.err;
-  EXPECT_LT(same["metrics"]["d/kl_mean"].get<double>(), 1e-6);
-  const json first = Run("first", turned +
-                                      "quant: {bits: 3, group_size: 16}\npipeline: [{type: round, "
-                                      "scheme: rtn}, {type: activations, bits: 4}]\n");
-  ASSERT_FALSE(first.empty()) << result_.err;
-  const json again = Run("again", "model: {path: " + run_ + "}\n");
-  ASSERT_FALSE(again.empty()) << result_.err;
-  EXPECT_EQ(again["metrics"]["d/kl_mean"], first["metrics"]["d/kl_mean"]);
+  std::string kept;
+  ExpectTurnIsKept(turned, &kept);
   EXPECT_TRUE(Run("none", "model: {path: m, rotate: {learn: {}}}\n").empty());
   EXPECT_NE(result_.err.find("model.rotate.learn needs the section 'calibration'"),
             std::string::npos)
