@@ -8,6 +8,7 @@
 #include "core/base/diverged.h"
 
 namespace roundlab {
+
 Unit::Unit(std::string name, UnitBlocks blocks, const RopeTable& rope)
     : name_(std::move(name)), blocks_(std::move(blocks)), rope_(rope) {}
 
