@@ -6,6 +6,8 @@ target_compile_options(roundlab_options INTERFACE
   # g++ 12 reports these falsely in std::string code from C++20 on (GCC bug 105651); array-bounds even by
   # the length of the path that a macro holds. subobject-linkage takes the files of a unity build for headers.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds;-Wno-restrict;-Wno-maybe-uninitialized;-Wno-subobject-linkage>
+  # By itself g++ collects garbage from the first 128 MB on; libtorch's headers alone are 500 MB.
+  $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-heapsize=2000000>
   $<$<BOOL:${ROUNDLAB_WERROR}>:-Werror>)
 if(ROUNDLAB_SANITIZE)
   target_compile_options(roundlab_options INTERFACE -fsanitize=${ROUNDLAB_SANITIZE}

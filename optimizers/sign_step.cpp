@@ -5,31 +5,10 @@
 #include <sstream>
 
 #include "core/base/error.h"
+#include "optimizers/sign_run.h"
 
 namespace roundlab {
 namespace {
-
-template <class T>
-T Sign(T x) {
-  return static_cast<T>(static_cast<int>(x > 0) - static_cast<int>(x < 0));
-}
-
-/// One run of equally spaced elements: data[0] the parameter, data[1] the direction, strides in
-/// bytes.
-template <class T>
-void StepRun(char** data, const std::int64_t* strides, std::int64_t count, T step) {
-  constexpr std::int64_t kDense = sizeof(T);
-  if (strides[0] == kDense && strides[1] == kDense) {
-    T* parameter = reinterpret_cast<T*>(data[0]);
-    const T* direction = reinterpret_cast<const T*>(data[1]);
-    for (std::int64_t i = 0; i < count; ++i) parameter[i] += step * Sign(direction[i]);
-    return;
-  }
-  for (std::int64_t i = 0; i < count; ++i) {
-    T* parameter = reinterpret_cast<T*>(data[0] + i * strides[0]);
-    *parameter += step * Sign(*reinterpret_cast<const T*>(data[1] + i * strides[1]));
-  }
-}
 
 // ATen's own iterator, because at::parallel_for inlined here would need OpenMP in this build.
 template <class T>
@@ -41,7 +20,7 @@ void FusedStep(const at::Tensor& parameter, const at::Tensor& direction, double 
                       .build();
   const T step = static_cast<T>(-lr);
   iterator.for_each([step](char** data, const std::int64_t* strides, std::int64_t count) {
-    StepRun<T>(data, strides, count, step);
+    SignRun<T>(data, strides, count, step);
   });
   parameter.unsafeGetTensorImpl()->bump_version();
 }
