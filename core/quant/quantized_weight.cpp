@@ -45,14 +45,25 @@ at::Tensor QuantizedWeight::Steps(const at::Tensor& some_codes,
   return values.index_select(0, some_codes.to(at::kLong).flatten()).view(some_codes.sizes());
 }
 
+at::Tensor QuantizedWeight::LowRank() const {
+  if (left.defined()) return at::matmul(left, right);
+  if (!left_codes.defined()) return {};
+  const at::Tensor scaled = (left_codes.to(at::kFloat) - kPairZero) * pair_scale;
+  return at::matmul(scaled, right_codes.to(at::kFloat) - kPairZero);
+}
+
+at::Tensor QuantizedWeight::HeldByCodes() const {
+  at::Tensor held = at::ones({Rows(), Columns()}, scale.options());
+  if (outlier_index.defined()) held.view({-1}).index_fill_(0, outlier_index.to(at::kLong), 0);
+  if (kept_columns.defined()) held.index_fill_(1, kept_columns.to(at::kLong), 0);
+  return held;
+}
+
 at::Tensor QuantizedWeight::Dequantize() const {
   at::Tensor weight = DecodeCodes(*this);
   if (row_signs.defined()) weight = FromIncoherent(weight, {row_signs, column_signs, column_scale});
-  if (left.defined()) weight = weight + at::matmul(left, right);
-  if (left_codes.defined()) {
-    const at::Tensor scaled = (left_codes.to(at::kFloat) - kPairZero) * pair_scale;
-    weight = weight + at::matmul(scaled, right_codes.to(at::kFloat) - kPairZero);
-  }
+  const at::Tensor pair = LowRank();
+  if (pair.defined()) weight = weight + pair;
   if (outlier_index.defined()) {
     weight = weight.contiguous();
     weight.view({-1}).index_copy_(0, outlier_index.to(at::kLong), outlier_value);

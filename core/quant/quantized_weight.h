@@ -57,6 +57,10 @@ struct QuantizedWeight {
   /// What codes [...] with zero points that broadcast to them stand for in units of the scale,
   /// float32: code - zero, or a power grid's values.
   at::Tensor Steps(const at::Tensor& some_codes, const at::Tensor& their_zero) const;
+  /// The low-rank pair multiplied, [out, in] float32; undefined where there is none.
+  at::Tensor LowRank() const;
+  /// [out, in] float32: 0 where a weight is kept apart, 1 where its code says what it is.
+  at::Tensor HeldByCodes() const;
   /// Values that a code can have.
   std::int64_t CodeCount() const;
   /// scale (code - zero), codebook[code] or scale times a sum of vectors, brought back from the

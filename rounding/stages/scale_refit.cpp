@@ -34,6 +34,20 @@ at::Tensor BlocksOf(const at::Tensor& moment, const GroupLayout& layout) {
   return at::stack(blocks).to(at::kDouble);
 }
 
+/// What of a weight [out, in] its codes are to say.
+at::Tensor LeftToCodes(const at::Tensor& weight, const QuantizedWeight& rounded) {
+  const at::Tensor pair = rounded.LowRank();
+  return (pair.defined() ? weight - pair : weight) * rounded.HeldByCodes();
+}
+
+/// What the codes say in units of the scale, [groups, width]; 0 where they say nothing: in what a
+/// group is filled up with, and where a weight is kept apart.
+at::Tensor Distance(const QuantizedWeight& rounded) {
+  const GroupLayout layout = rounded.Layout();
+  const at::Tensor codes = layout.Split(rounded.codes.to(at::kFloat));
+  return rounded.Steps(codes, rounded.zero.reshape({-1, 1})) * layout.Split(rounded.HeldByCodes());
+}
+
 }  // namespace
 
 at::Tensor RefitScales(const at::Tensor& groups, const at::Tensor& distance,
@@ -97,11 +111,10 @@ void ScaleRefit::Apply(UnitWork* work) const {
         }
         if (inputs->tokens > 0 && runs) moments = BlocksOf(inputs->second_moment, layout);
       }
-      const at::Tensor zero = weight.zero.reshape({-1, 1});
-      const at::Tensor distance = weight.Steps(layout.Split(weight.codes.to(at::kFloat)), zero);
       const at::Tensor scale = weight.scale.flatten();
-      const at::Tensor fitted = RefitScales(layout.Split(slot->weight), distance, scale, moments,
-                                            weight.spec.scale_dtype);
+      const at::Tensor fitted =
+          RefitScales(layout.Split(LeftToCodes(slot->weight, weight)), Distance(weight), scale,
+                      moments, weight.spec.scale_dtype);
       work->sink()->Array("layers/" + slot->name + "/scales_refitted", {1},
                           {(fitted != scale).to(at::kDouble).mean().item<double>()});
       weight.scale = fitted.view_as(weight.scale).contiguous();

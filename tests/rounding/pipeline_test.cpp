@@ -113,6 +113,50 @@ TEST_F(PipelineTest, ScaleRefitNeverRaisesTheErrorOfAGroup) {
   EXPECT_EQ(better, 14);
 }
 
+/// Mean squared error of each layer's weight, by name.
+std::map<std::string, double> WeightErrors(const ModelFiles& files, const QuantizedModel& model) {
+  std::map<std::string, double> errors;
+  for (std::int64_t b = 0; b < 2; ++b) {
+    const auto block = files.LoadBlock(b);
+    for (LinearSlot* slot : block->Linears()) {
+      const at::Tensor gap = model.layers().at(slot->name).Dequantize() - slot->weight;
+      errors[slot->name] = gap.square().mean(at::kDouble).item<double>();
+    }
+  }
+  return errors;
+}
+
+TEST_F(PipelineTest, ScaleRefitHoldsForGroupsThatAreFilledUp) {
+  quant_.spec.group_size = 24;  // of 32 and 64 inputs
+  const auto lowers = [&](const std::string& scheme) {
+    SCOPED_TRACE(scheme + " " + EnumName(quant_.spec.grid, GridNames()));
+    const std::string round = "type: round\nscheme: " + scheme;
+    const auto before = WeightErrors(*files_, Run({round}));
+    for (const auto& [name, after] : WeightErrors(*files_, Run({round, "type: scale_refit"}))) {
+      EXPECT_LE(after, before.at(name) * (1 + 1e-6)) << name;
+    }
+  };
+  for (const auto& [grid, name] : GridNames()) {
+    quant_.spec.grid = grid;
+    if (RoundingSchemes().FromText("rtn").make()->Takes(grid)) lowers("rtn");
+    if (RoundingSchemes().FromText("powerquant").make()->Takes(grid)) lowers("powerquant");
+  }
+}
+
+TEST_F(PipelineTest, ScaleRefitLeavesToThePairWhatThePairSays) {
+  const auto before = WeightErrors(*files_, Run({kRtn, "type: lorc\nrank: 4"}));
+  const auto after = WeightErrors(*files_, Run({kRtn, "type: lorc\nrank: 4", "type: scale_refit"}));
+  for (const auto& [name, error] : after) EXPECT_LE(error, before.at(name) * (1 + 1e-6)) << name;
+}
+
+TEST_F(PipelineTest, ScaleRefitLooksPastWhatIsKeptApart) {
+  const std::string round = "type: round\nscheme: {type: easyquant}";
+  quant_.spec.grid = GridKind::kSym;
+  const auto before = WeightErrors(*files_, Run({round}));
+  const auto after = WeightErrors(*files_, Run({round, "type: scale_refit"}));
+  for (const auto& [name, error] : after) EXPECT_LE(error, before.at(name) * (1 + 1e-6)) << name;
+}
+
 TEST_F(PipelineTest, StagesFollowOneAnother) {
   const QuantizedModel model = Run({"type: round\nscheme: {type: signround}\nsteps: 3\nbatch: 4",
                                     "type: scale_refit\nweights: inputs", "type: bias_correction"});
