@@ -37,6 +37,25 @@ TEST(FlexRoundTest, FlexRoundAndLrqStartAtRoundToNearest) {
   });
 }
 
+// Losses that are sums over tokens give gradients beyond float16's largest number.
+TEST(FlexRoundTest, AGradientMayBeLargerThanTheScalesTypeHolds) {
+  for (const char* recipe : {"type: flexround", "type: lrq"}) {
+    SCOPED_TRACE(recipe);
+    const auto gradient = [&](ScaleType type) {
+      const LayerContext context =
+          MakeLayer(RandomWeight(8, 64, 3), {4, 32, GridKind::kAsym, type});
+      const auto layer = BeginLayer(recipe, context);
+      (layer->SoftWeight().square().sum() * 1e7).backward();
+      return ParameterOf(*layer, "log_scale").grad();
+    };
+    for (const auto type : {ScaleType::kFloat32, ScaleType::kFloat16, ScaleType::kBFloat16}) {
+      const at::Tensor made = gradient(type);
+      EXPECT_TRUE(made.isfinite().all().item<bool>());
+      EXPECT_GT(made.abs().max().item<double>(), 65504);
+    }
+  }
+}
+
 TEST(FlexRoundTest, OptionsChooseWhatIsTuned) {
   const LayerContext context =
       MakeLayer(RandomWeight(8, 64, 3), {4, 32, GridKind::kAsym, ScaleType::kFloat32});
