@@ -118,7 +118,12 @@ at::Tensor LogitHead::Logits(const at::Tensor& hidden) const {
 
 void LogitHead::Finish(std::int64_t first, at::Tensor* products) const {
   if (bias.defined()) products->add_(bias.narrow(0, first, products->size(-1)));
-  if (soft_cap > 0) products->div_(soft_cap).tanh_().mul_(soft_cap);
+  if (soft_cap <= 0) return;
+  if (products->requires_grad()) {  // tanh's gradient is made of what it put out
+    *products = (*products / soft_cap).tanh() * soft_cap;
+  } else {
+    products->div_(soft_cap).tanh_().mul_(soft_cap);
+  }
 }
 
 std::vector<TokenScore> ScoreTokens(const at::Tensor& hidden, const LogitHead& head,

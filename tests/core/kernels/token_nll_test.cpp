@@ -31,6 +31,19 @@ Problem Random(std::int64_t tokens, std::int64_t width, std::int64_t vocab) {
           at::randint(0, vocab, {tokens}, g, at::TensorOptions(at::kLong))};
 }
 
+TEST(LogitHeadTest, ASoftCapHasItsGradient) {
+  const Problem p = Random(5, 17, 31);
+  const at::Tensor hidden = p.hidden.clone().requires_grad_(true);
+  const LogitHead head(p.head, {}, 3.0);
+  const at::Tensor logits = head.Logits(hidden);
+  logits.square().sum().backward();
+  const at::Tensor capped = (at::mm(p.hidden, p.head.t()) / 3).tanh();
+  EXPECT_TRUE(TensorNear(logits.detach(), capped * 3, 1e-5, 1e-5));
+  // d/dz (3 tanh(z / 3))^2 = 6 tanh(z / 3) (1 - tanh(z / 3)^2)
+  const at::Tensor expected = at::mm(6 * capped * (1 - capped.square()), p.head);
+  EXPECT_TRUE(TensorNear(hidden.grad(), expected, 1e-4, 1e-4));
+}
+
 TEST(TokenNllTest, AsLogSoftmaxOfAllLogits) {
   for (const std::int64_t vocab : {1, 2, 31, 32, 33, 1000}) {
     for (const std::int64_t tokens : {1, 5, 67}) {
