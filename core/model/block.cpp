@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "core/kernels/linear.h"
 #include "core/kernels/ops.h"
 #include "core/quant/activation_quantizer.h"
 #include "core/quant/incoherence.h"
@@ -33,7 +34,7 @@ at::Tensor LinearSlot::Multiply(const at::Tensor& turned) const {
   const at::Tensor x = Quantized(turned);
   const at::Tensor w = Current().to(x.scalar_type());
   const at::Tensor& b = effective_bias.defined() ? effective_bias : bias;
-  return at::linear(x, w, b.defined() ? b.to(x.scalar_type()) : b);
+  return Linear(x, w, b.defined() ? b.to(x.scalar_type()) : b, gradient);
 }
 
 at::Tensor NormSlot::Forward(const at::Tensor& x) const {

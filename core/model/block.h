@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/kernels/linear.h"
 #include "core/kernels/packed_attention.h"
 #include "core/model/description.h"
 #include "core/model/rope.h"
@@ -26,7 +27,8 @@ struct LinearSlot {
   at::Tensor effective_bias;  ///< [out] float32 or undefined: takes the place of bias
   at::Tensor signs;           ///< [in] +-1 or undefined: the weight multiplies Mixed(signs x)
   std::function<void(const at::Tensor&)> on_input;  ///< sees each input [..., in] where set, turned
-  std::shared_ptr<const ActivationQuantizer> quantizer;  ///< of that input; may be null
+  std::shared_ptr<const ActivationQuantizer> quantizer;       ///< of that input; may be null
+  GradientPrecision gradient = GradientPrecision::kProducts;  ///< of that to `effective`
   std::size_t input = 0;  ///< slots of a block with the same number see the same tensor
   LinearRole role = LinearRole::kUp;
   std::int64_t expert = -1;  ///< of a mixture: it sees [rows, in], of the tokens sent to it

@@ -46,6 +46,10 @@ const EnumNames<UnitInputs> kInputs = {{UnitInputs::kQuantized, "quantized"},
 const EnumNames<Select> kSelects = {{Select::kBestMinibatch, "best_minibatch"},
                                     {Select::kLast, "last"},
                                     {Select::kBestFull, "best_full"}};
+const EnumNames<GradientPrecision> kPrecisions = {{GradientPrecision::kProducts, "products"},
+                                                  {GradientPrecision::kBFloat16, "bfloat16"},
+                                                  {GradientPrecision::kFloat8, "float8"},
+                                                  {GradientPrecision::kInt8, "int8"}};
 const EnumNames<NanPolicy> kNanPolicies = {
     {NanPolicy::kStop, "stop"}, {NanPolicy::kRollback, "rollback"}, {NanPolicy::kRtn, "rtn"}};
 
@@ -89,6 +93,11 @@ void TuneOptions::Fields(FieldVisitor& f) {
       "aug_loss", &aug_loss,
       "adds the loss against what the unrounded unit makes of the inputs that the rounded one is "
       "fed (OmniQuant's, for 2 bits)");
+  EnumField precision_field(&gradient_precision, kPrecisions);
+  f.Value(
+      "gradient_precision", precision_field,
+      "of the product that gives a weight's gradient, of which sign_sgd takes the sign: that of "
+      "the other products, or fewer bits (float8 is simulated)");
   EnumField nan_field(&on_nan, kNanPolicies);
   f.Value("on_nan", nan_field,
           "a loss that is not finite: fail the run; go back to the last good state at half the "

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/config/fields.h"
+#include "core/kernels/linear.h"
 #include "optimizers/optimizers.h"
 #include "optimizers/schedule.h"
 #include "rounding/tuner/loss.h"
@@ -38,6 +39,8 @@ struct TuneOptions {
   std::optional<Select> select;
   std::int64_t check_every = 50;
   bool aug_loss = false;
+  /// Of the gradients to the weights; with sign_sgd only their signs matter.
+  GradientPrecision gradient_precision = GradientPrecision::kProducts;
   NanPolicy on_nan = NanPolicy::kStop;
 
   TuneOptions();

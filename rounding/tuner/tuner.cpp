@@ -265,6 +265,22 @@ double Harden(const Reconstruction& unit, const UnitData& data, Tuned* tuned,
   return FullLoss(unit, data, options, outputs);
 }
 
+/// Lets the layers of a unit have their gradients at a precision for as long as it lives.
+class GradientsAt {
+ public:
+  GradientsAt(const std::vector<LinearSlot*>& slots, GradientPrecision precision) : slots_(slots) {
+    for (LinearSlot* slot : slots_) slot->gradient = precision;
+  }
+  ~GradientsAt() {
+    for (LinearSlot* slot : slots_) slot->gradient = GradientPrecision::kProducts;
+  }
+  GradientsAt(const GradientsAt&) = delete;
+  GradientsAt& operator=(const GradientsAt&) = delete;
+
+ private:
+  const std::vector<LinearSlot*>& slots_;
+};
+
 }  // namespace
 
 double FullLoss(const Reconstruction& unit, const UnitData& data, const TuneOptions& options,
@@ -292,6 +308,7 @@ UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tun
   if (!std::isfinite(result.loss_before)) {
     throw Diverged(LossText(unit, result.loss_before) + " before tuning");
   }
+  const GradientsAt precision(unit.slots, options.gradient_precision);
   Tuning tuning(unit, data, tuned, options, seed, hooks);
   tuning.Run(&result);
   // Outputs may overwrite the inputs: the loss is known to be finite first where a state could be

@@ -60,6 +60,27 @@ TEST(TunerTest, SignRoundLowersTheLoss) {
   EXPECT_THAT(result.events, ElementsAre());
 }
 
+TEST(TunerTest, GradientsOfFewerBitsLowerTheLossAsWell) {
+  const auto tuned = [](GradientPrecision precision) {
+    LinearUnit unit(RandomWeight(64, 64, 1), Inputs(64, 64));
+    TuneOptions options = TuneSteps(100);
+    options.gradient_precision = precision;
+    const UnitResult result =
+        Tune(unit, OneLayer("type: signround", unit.slot().weight, kThreeBits), options);
+    EXPECT_EQ(unit.slot().gradient, GradientPrecision::kProducts);  // only while it is tuned
+    return result;
+  };
+  const UnitResult whole = tuned(GradientPrecision::kProducts);
+  const double gain = whole.loss_before - whole.loss_after;
+  EXPECT_GT(gain, 0);
+  for (const GradientPrecision few :
+       {GradientPrecision::kBFloat16, GradientPrecision::kFloat8, GradientPrecision::kInt8}) {
+    const UnitResult result = tuned(few);
+    EXPECT_FALSE(at::equal(result.weights[0].codes, whole.weights[0].codes));
+    EXPECT_NEAR(result.loss_before - result.loss_after, gain, 0.3 * gain);
+  }
+}
+
 TEST(TunerTest, WithoutStepsOrParametersTheStartIsKept) {
   LinearUnit unit(RandomWeight(8, 64, 1), Inputs(6, 64));
   for (const char* recipe : {"type: signround", "type: rtn"}) {

@@ -1,0 +1,120 @@
+#include "core/kernels/linear.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+namespace roundlab {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+/// x [tokens, width] over a factor a column, which brings the column's largest value to `largest`.
+struct Scaled {
+  at::Tensor values;
+  at::Tensor factors;  // [width] float32
+};
+
+Scaled ScaledColumns(const at::Tensor& x, double largest) {
+  const at::Tensor wide = x.to(at::kFloat);
+  // A column of zeros has any scale; one with a NaN or an infinity has NaN, and so has its product.
+  at::Tensor factors = wide.abs().amax(0).div_(largest);
+  factors.masked_fill_(factors == 0, 1);
+  factors.masked_fill_(factors.isfinite().logical_not_(), std::numeric_limits<float>::quiet_NaN());
+  return {wide / factors, factors};
+}
+
+at::Tensor WithFactors(const at::Tensor& product, const Scaled& rows, const Scaled& columns) {
+  return product * rows.factors.unsqueeze(1) * columns.factors;
+}
+
+at::Tensor Float8Product(const at::Tensor& dy, const at::Tensor& x) {
+  constexpr double kLargestE5M2 = 57344;
+  constexpr double kLargestE4M3 = 448;
+  const Scaled left = ScaledColumns(dy, kLargestE5M2);
+  const Scaled right = ScaledColumns(x, kLargestE4M3);
+  const auto rounded = [](const Scaled& s, at::ScalarType narrow) {
+    return s.values.to(narrow).to(at::kFloat);
+  };
+  return WithFactors(
+      at::mm(rounded(left, at::kFloat8_e5m2).t(), rounded(right, at::kFloat8_e4m3fn)), left, right);
+}
+
+at::Tensor Int8Product(const at::Tensor& dy, const at::Tensor& x) {
+  constexpr double kLargest = 127;
+  const Scaled left = ScaledColumns(dy, kLargest);
+  const Scaled right = ScaledColumns(x, kLargest);
+  const auto codes = [](const Scaled& s) {
+    return at::nan_to_num(s.values).round_().to(at::kChar);
+  };
+  const at::Tensor a = codes(left).t().contiguous();
+  const at::Tensor b = codes(right);
+  constexpr std::int64_t kTokens = 1 << 17;  // 127^2 times as many is below 2^31
+  at::Tensor sum = at::zeros({a.size(0), b.size(1)}, b.options().dtype(at::kFloat));
+  for (std::int64_t first = 0; first < b.size(0); first += kTokens) {
+    const std::int64_t count = std::min(kTokens, b.size(0) - first);
+    sum += at::_int_mm(a.narrow(1, first, count), b.narrow(0, first, count));
+  }
+  return WithFactors(sum, left, right);
+}
+
+/// dy [tokens, out], x [tokens, in] -> dy^T x [out, in]
+at::Tensor WeightGradient(const at::Tensor& dy, const at::Tensor& x, GradientPrecision precision) {
+  switch (precision) {
+    case GradientPrecision::kBFloat16:
+      return at::mm(dy.to(at::kBFloat16).t(), x.to(at::kBFloat16));
+    case GradientPrecision::kFloat8:
+      return Float8Product(dy, x);
+    case GradientPrecision::kInt8:
+      return Int8Product(dy, x);
+    case GradientPrecision::kProducts:
+      break;
+  }
+  return at::mm(dy.t(), x);
+}
+
+struct LinearFunction : torch::autograd::Function<LinearFunction> {
+  static Variable forward(AutogradContext* ctx, const Variable& x, const Variable& weight,
+                          const std::optional<at::Tensor>& bias, GradientPrecision precision) {
+    ctx->save_for_backward({x, weight});
+    ctx->saved_data["precision"] = static_cast<std::int64_t>(precision);
+    ctx->saved_data["bias"] = bias.has_value();
+    return at::linear(x, weight, bias);
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor& x = saved[0];
+    const at::Tensor& weight = saved[1];
+    const at::Tensor dy = grads[0].reshape({-1, weight.size(0)});
+    at::Tensor dx;
+    at::Tensor d_weight;
+    at::Tensor d_bias;
+    if (ctx->needs_input_grad(0)) dx = at::mm(dy, weight).view(x.sizes());
+    if (ctx->needs_input_grad(1)) {
+      const auto precision = static_cast<GradientPrecision>(ctx->saved_data["precision"].toInt());
+      d_weight =
+          WeightGradient(dy, x.reshape({-1, x.size(-1)}), precision).to(weight.scalar_type());
+    }
+    if (ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(2)) d_bias = dy.sum(0);
+    return {dx, d_weight, d_bias, {}};
+  }
+};
+
+}  // namespace
+
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                  GradientPrecision precision) {
+  if (precision == GradientPrecision::kProducts || !weight.requires_grad()) {
+    return at::linear(x, weight, bias);
+  }
+  return LinearFunction::apply(x, weight, bias.defined() ? std::optional(bias) : std::nullopt,
+                               precision);
+}
+
+}  // namespace roundlab

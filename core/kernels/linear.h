@@ -1,0 +1,23 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace roundlab {
+
+/// How the gradient to a linear layer's weight is computed. It is one of three products of a tuning
+/// step, and SignSGD takes only its sign.
+enum class GradientPrecision {
+  kProducts,  ///< as the other two
+  kBFloat16,  ///< both factors rounded to bfloat16, sums in float32
+  kFloat8,    ///< outputs' gradients in e5m2, inputs in e4m3, each column at its own scale, sums in
+              ///< float32: what an 8-bit unit makes of them, but simulated, so no faster
+  kInt8,      ///< both in 8-bit integers at a scale a column, sums in int32
+};
+
+/// x [..., in], weight [out, in], bias [out] or undefined, all of one dtype -> [..., out]. Gradient
+/// to all three; to weight as `precision` says, in the weight's dtype. A gradient that is not
+/// finite leaves one that is not: no integer hides it.
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                  GradientPrecision precision);
+
+}  // namespace roundlab

@@ -1,0 +1,110 @@
+#include "core/kernels/linear.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <vector>
+
+#include "tests/support/random_tensor.h"
+#include "tests/support/tensor_matchers.h"
+
+namespace roundlab {
+namespace {
+
+using testing::RandomTensor;
+using testing::TensorNear;
+
+struct Gradients {
+  at::Tensor y;
+  at::Tensor x;
+  at::Tensor weight;
+  at::Tensor bias;
+};
+
+/// Of sum(y * direction).
+Gradients Of(GradientPrecision precision, const at::Tensor& x, const at::Tensor& weight,
+             const at::Tensor& bias, const at::Tensor& direction) {
+  const at::Tensor a = x.detach().clone().requires_grad_(true);
+  const at::Tensor w = weight.detach().clone().requires_grad_(true);
+  const at::Tensor b = bias.detach().clone().requires_grad_(true);
+  const at::Tensor y = Linear(a, w, b, precision);
+  (y * direction).sum().backward();
+  return {y.detach(), a.grad(), w.grad(), b.grad()};
+}
+
+const std::vector<GradientPrecision> kFewerBits = {
+    GradientPrecision::kBFloat16, GradientPrecision::kFloat8, GradientPrecision::kInt8};
+
+TEST(LinearTest, OnlyTheWeightsGradientChanges) {
+  const at::Tensor x = RandomTensor({2, 24, 16}, 1);
+  const at::Tensor weight = RandomTensor({32, 16}, 2);
+  const at::Tensor bias = RandomTensor({32}, 3);
+  const at::Tensor dy = RandomTensor({2, 24, 32}, 4);
+  const Gradients exact = Of(GradientPrecision::kProducts, x, weight, bias, dy);
+  for (const GradientPrecision precision : kFewerBits) {
+    SCOPED_TRACE(static_cast<int>(precision));
+    const Gradients made = Of(precision, x, weight, bias, dy);
+    EXPECT_TRUE(at::equal(made.y, exact.y));
+    EXPECT_TRUE(TensorNear(made.x, exact.x, 1e-5, 1e-5));
+    EXPECT_TRUE(TensorNear(made.bias, exact.bias, 1e-5, 1e-5));
+    EXPECT_FALSE(at::equal(made.weight, exact.weight));
+    const double error = ((made.weight - exact.weight).norm() / exact.weight.norm()).item<double>();
+    EXPECT_LT(error, precision == GradientPrecision::kFloat8 ? 0.1 : 0.02);
+  }
+}
+
+// Powers of two and small integers that all three hold: no rounding, the exact product.
+TEST(LinearTest, WhatFewBitsHoldIsExact) {
+  const at::Tensor x = at::tensor({1.0F, -2.0F, 0.0F, 4.0F, -4.0F, 2.0F}).view({3, 2});
+  const at::Tensor dy = at::tensor({1.0F, 0.0F, -1.0F, 0.0F, 1.0F, 0.0F}).view({3, 2});
+  const at::Tensor weight = at::ones({2, 2});
+  const at::Tensor by_hand = at::tensor({-3.0F, -4.0F, 0.0F, 0.0F}).view({2, 2});
+  for (const GradientPrecision precision :
+       {GradientPrecision::kProducts, GradientPrecision::kBFloat16, GradientPrecision::kFloat8}) {
+    SCOPED_TRACE(static_cast<int>(precision));
+    const Gradients made = Of(precision, x, weight, at::zeros({2}), dy);
+    EXPECT_TRUE(TensorNear(made.weight, by_hand, 1e-5, 0));
+  }
+}
+
+// By brute force: codes of +-127 a column, whole sums, both scales.
+TEST(LinearTest, Int8IsWholeNumbersAtAScaleAColumn) {
+  const at::Tensor x = RandomTensor({20, 16}, 5, 3.0);
+  const at::Tensor dy = RandomTensor({20, 16}, 6, 1e-4);
+  const Gradients made =
+      Of(GradientPrecision::kInt8, x, RandomTensor({16, 16}, 7), at::zeros({16}), dy);
+  const at::Tensor x_scale = x.abs().amax(0) / 127;
+  const at::Tensor y_scale = dy.abs().amax(0) / 127;
+  const at::Tensor x_codes = (x / x_scale).round().to(at::kDouble);
+  const at::Tensor y_codes = (dy / y_scale).round().to(at::kDouble);
+  at::Tensor sum = at::zeros({16, 16}, at::kDouble);
+  for (std::int64_t t = 0; t < 20; ++t) sum += at::outer(y_codes[t], x_codes[t]);
+  const at::Tensor expected = sum * at::outer(y_scale, x_scale).to(at::kDouble);
+  EXPECT_TRUE(TensorNear(made.weight, expected.to(at::kFloat), 0, 1e-5));
+}
+
+TEST(LinearTest, ABiasMayBeMissing) {
+  const at::Tensor x = RandomTensor({24, 16}, 11);
+  const at::Tensor weight = RandomTensor({16, 16}, 12).requires_grad_(true);
+  const at::Tensor y = Linear(x, weight, {}, GradientPrecision::kBFloat16);
+  EXPECT_TRUE(at::equal(y.detach(), at::linear(x, weight.detach())));
+  y.sum().backward();
+  EXPECT_TRUE(TensorNear(weight.grad(), x.sum(0).expand({16, 16}), 0.1, 0.02));
+}
+
+TEST(LinearTest, WhatIsNotFiniteStaysSo) {
+  const at::Tensor x = RandomTensor({24, 16}, 8);
+  at::Tensor dy = RandomTensor({24, 16}, 9);
+  dy[3][5] = std::numeric_limits<float>::quiet_NaN();
+  for (const GradientPrecision precision : kFewerBits) {
+    SCOPED_TRACE(static_cast<int>(precision));
+    const at::Tensor gradient =
+        Of(precision, x, RandomTensor({16, 16}, 10), at::zeros({16}), dy).weight;
+    EXPECT_TRUE(gradient[5].isnan().all().item<bool>());
+    EXPECT_TRUE(gradient[4].isfinite().all().item<bool>());
+  }
+}
+
+}  // namespace
+}  // namespace roundlab
