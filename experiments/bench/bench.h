@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/config/fields.h"
+#include "core/kernels/linear.h"
 #include "rounding/hidden_states.h"
 
 namespace roundlab {
@@ -39,8 +40,9 @@ struct BenchOptions {
   std::int64_t blocks = 0;  ///< of BenchModel; 0: not run
   std::int64_t samples = 128;
   std::int64_t tune_steps = 200;
-  ChainPlace chains = ChainPlace::kDevice;  ///< of BenchModel
-  void Fields(FieldVisitor& f);             ///< all but the device
+  GradientPrecision gradient_precision = GradientPrecision::kProducts;  ///< of BenchBlock's step
+  ChainPlace chains = ChainPlace::kDevice;                              ///< of BenchModel
+  void Fields(FieldVisitor& f);                                         ///< all but the device
 };
 
 /// Options with KEY=VALUE assignments. Throws ConfigError with all that is wrong.

@@ -3,6 +3,7 @@
 #include "core/config/enum_field.h"
 #include "core/config/node.h"
 #include "experiments/bench/bench.h"
+#include "rounding/tuner/tune_options.h"
 
 namespace roundlab {
 namespace {
@@ -25,6 +26,8 @@ void BenchOptions::Fields(FieldVisitor& f) {
   f.Int("blocks", &blocks, AtLeast(0), "blocks of a model to round, too; 0: none");
   f.Int("samples", &samples, AtLeast(1), "of that model's calibration, each seqlen tokens");
   f.Int("tune_steps", &tune_steps, AtLeast(1), "of each of its blocks");
+  EnumField gradient_field(&gradient_precision, GradientPrecisionNames());
+  f.Value("gradient_precision", gradient_field, "of the weights' gradients in a step");
   EnumField chains_field(&chains, kPlaces);
   f.Value("chains", chains_field, "where the hidden states of all its samples lie");
 }

@@ -46,14 +46,18 @@ const EnumNames<UnitInputs> kInputs = {{UnitInputs::kQuantized, "quantized"},
 const EnumNames<Select> kSelects = {{Select::kBestMinibatch, "best_minibatch"},
                                     {Select::kLast, "last"},
                                     {Select::kBestFull, "best_full"}};
-const EnumNames<GradientPrecision> kPrecisions = {{GradientPrecision::kProducts, "products"},
-                                                  {GradientPrecision::kBFloat16, "bfloat16"},
-                                                  {GradientPrecision::kFloat8, "float8"},
-                                                  {GradientPrecision::kInt8, "int8"}};
 const EnumNames<NanPolicy> kNanPolicies = {
     {NanPolicy::kStop, "stop"}, {NanPolicy::kRollback, "rollback"}, {NanPolicy::kRtn, "rtn"}};
 
 }  // namespace
+
+const EnumNames<GradientPrecision>& GradientPrecisionNames() {
+  static const EnumNames<GradientPrecision> kNames = {{GradientPrecision::kProducts, "products"},
+                                                      {GradientPrecision::kBFloat16, "bfloat16"},
+                                                      {GradientPrecision::kFloat8, "float8"},
+                                                      {GradientPrecision::kInt8, "int8"}};
+  return kNames;
+}
 
 TuneOptions::TuneOptions()
     : optimizer(Optimizers().FromText("type: sign_sgd")),
@@ -93,7 +97,7 @@ void TuneOptions::Fields(FieldVisitor& f) {
       "aug_loss", &aug_loss,
       "adds the loss against what the unrounded unit makes of the inputs that the rounded one is "
       "fed (OmniQuant's, for 2 bits)");
-  EnumField precision_field(&gradient_precision, kPrecisions);
+  EnumField precision_field(&gradient_precision, GradientPrecisionNames());
   f.Value(
       "gradient_precision", precision_field,
       "of the product that gives a weight's gradient, of which sign_sgd takes the sign: that of "

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/config/enum_field.h"
 #include "core/config/fields.h"
 #include "core/kernels/linear.h"
 #include "optimizers/optimizers.h"
@@ -46,5 +47,8 @@ struct TuneOptions {
   TuneOptions();
   void Fields(FieldVisitor& f);
 };
+
+/// As configs have them.
+const EnumNames<GradientPrecision>& GradientPrecisionNames();
 
 }  // namespace roundlab
