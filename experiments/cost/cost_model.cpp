@@ -92,6 +92,25 @@ Work BudgetWork(const RunConfig& run, const ModelDescription& m) {
   return 2 * layers * ForwardBlock(m, tokens, seqlen) + rounded;
 }
 
+/// A turn that is learned (LearnTurn): each step turns all weights, and has the gradient of that;
+/// before and after, the loss of all rows.
+Work TurnWork(const RunConfig& run, const ModelDescription& m) {
+  if (!run.LearnsTurn()) return {};
+  const RotationLearning& learn = *run.model.rotate->learn;
+  const auto seqlen = static_cast<double>(run.calibration->seqlen);
+  const double all = static_cast<double>(run.calibration->samples) * seqlen;
+  const double tokens = static_cast<double>(learn.batch) * seqlen;
+  const auto weights = static_cast<double>(m.LinearWeights());
+  Work turning;
+  turning.flops = 2 * 2 * weights * static_cast<double>(m.hidden);
+  turning.values = 6 * weights;
+  Work look = static_cast<double>(m.layers) * ForwardBlock(m, all, seqlen);
+  look.flops += 2 * static_cast<double>(m.hidden * m.vocab) * all;
+  look.values += 2 * static_cast<double>(m.vocab) * all;
+  return static_cast<double>(learn.steps) * (ModelGradients(m, tokens, seqlen) + turning) +
+         2 * look;
+}
+
 Work TuneWork(const RunConfig& run, const ModelDescription& m) {
   if (run.pipeline.empty()) return {};
   const auto layers = static_cast<double>(m.layers);
@@ -108,8 +127,8 @@ Work TuneWork(const RunConfig& run, const ModelDescription& m) {
   const Work pass = samples / batch * ForwardBlock(m, batch * seqlen, seqlen);
   if (!needs.tunes) {
     // Inputs are measured by a pass, and either chain moves on by one.
-    const double passes = 1 + (needs.original ? 1 : 0) + (needs.quantized ? 1 : 0);
-    return layers * passes * pass + once;
+    const double chains = (needs.original ? 1 : 0) + (needs.quantized ? 1 : 0);
+    return layers * (chains > 0 ? 1 + chains : 0) * pass + once;
   }
   Work sum = once;
   for (const TuneOptions& tune : TuningOf(run)) {
@@ -171,7 +190,7 @@ Hardware LoadHardware(const std::string& name) {
 
 RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens) {
   RunCost cost;
-  cost.tune = TuneWork(run, model);
+  cost.tune = TuneWork(run, model) + TurnWork(run, model);
   cost.evaluate = EvaluateWork(model, static_cast<double>(eval_tokens));
   const double stages = (run.pipeline.empty() ? 0 : 1) + (run.eval.empty() ? 0 : 1);
   cost.load_bytes = stages * 4 * static_cast<double>(model.TotalWeights());

@@ -57,6 +57,11 @@ double KeptValues(const ModelDescription& m, const BlockPlan& plan) {
          (plan.mlp.gated ? 5 : 4) * experts * static_cast<double>(m.intermediate);
 }
 
+/// A loss of logits keeps those of both models, their logarithms and two gradients, in float32.
+double LogitValues(const ModelDescription& m, double tokens, double value) {
+  return 6 * tokens * static_cast<double>(m.vocab) * kFloat / value;
+}
+
 double Activations(const RunConfig& run, const ModelDescription& m, double blocks, double value) {
   const BlockPlan plan = m.Plan(0);
   const auto seqlen = static_cast<double>(run.calibration->seqlen);
@@ -66,8 +71,10 @@ double Activations(const RunConfig& run, const ModelDescription& m, double block
   for (const TuneOptions& tune : TuningOf(run)) {
     const std::int64_t rows = std::min(run.calibration->samples, tune.batch);
     const std::int64_t part = (rows + tune.accumulate - 1) / tune.accumulate;
-    const double kept = static_cast<double>(part) * seqlen * KeptValues(m, plan);
-    most = std::max(most, (tune.unit_blocks == 0 ? 1 : blocks) * kept);
+    const double tokens = static_cast<double>(part) * seqlen;
+    const double of_blocks = (tune.unit_blocks == 0 ? 1 : blocks) * tokens * KeptValues(m, plan);
+    const bool logits = tune.loss.make()->OfLogits();
+    most = std::max(most, of_blocks + (logits ? LogitValues(m, tokens, value) : 0));
   }
   return most * value;
 }
@@ -107,6 +114,16 @@ double CapturedBytes(const RunConfig& run, const ModelDescription& m, double val
     most = std::max(most, tokens * widest * value);
   }
   return most;
+}
+
+/// A turn is learned on the whole model in float32: its weights as loaded and as turned, what its
+/// backward pass needs of all blocks, and logits with their logarithms and gradients.
+double TurnBytes(const RunConfig& run, const ModelDescription& m) {
+  const double tokens = Product(run.model.rotate->learn->batch, run.calibration->seqlen);
+  const double blocks = static_cast<double>(m.layers) * tokens * KeptValues(m, m.Plan(0));
+  const double ends = Product(m.vocab, m.hidden) * (m.tied_head ? 1 : 2);
+  return kFloat * (2 * static_cast<double>(m.LinearWeights()) + ends + blocks +
+                   4 * tokens * static_cast<double>(m.vocab));
 }
 
 /// Of the device that computes, without chains and evaluation.
@@ -156,6 +173,7 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
     memory.evaluated = logits + value * (linear + ends);
     memory.streamed = logits + value * ends + 2 * kFloat * BlockWeights(model);
   }
+  if (run.LearnsTurn()) memory.turned = TurnBytes(run, model);
   if (run.pipeline.empty()) return memory;
   std::int64_t most = 1;
   for (const StageRecipe& recipe : run.pipeline) most = std::max(most, recipe.make()->UnitBlocks());
@@ -185,7 +203,9 @@ ChainPlace PlaceChains(const RunMemory& memory, const MemoryRoom& room) {
 }
 
 double PeakBytes(const RunMemory& memory, const MemoryRoom& room) {
-  const double rounding = Rounding(memory, room) + (ChainsFit(memory, room) ? memory.Chains() : 0);
+  const double before = memory.turned + (room.gpu ? 0 : memory.program);
+  const double rounding =
+      std::max(before, Rounding(memory, room) + (ChainsFit(memory, room) ? memory.Chains() : 0));
   if (room.gpu) {
     return std::max(rounding, memory.evaluated <= room.bytes ? memory.evaluated : memory.streamed);
   }

@@ -44,6 +44,7 @@ struct RunMemory {
   double activations = 0;
   double chains = 0;     ///< hidden states of all samples
   double captured = 0;   ///< inputs and outputs of a layer that is tuned by itself, all samples
+  double turned = 0;     ///< while a turn of the whole model is learned, before all else
   double evaluated = 0;  ///< the model that is evaluated, in memory as a whole
   double streamed = 0;   ///< the same block by block
 

@@ -42,10 +42,6 @@ at::Tensor LogitsOf(const at::Tensor& hidden, const ModelEnds& ends) {
   return ends.head().Logits(ends.Final(hidden.to(at::kFloat)));
 }
 
-HiddenStates AllLogits(const HiddenStates& hidden, const ModelEnds& ends) {
-  return hidden.Map([&](const at::Tensor& rows) { return LogitsOf(rows, ends); });
-}
-
 /// Measurements of a start, by the same names below start/.
 class StartSink : public MetricSink {
  public:
@@ -199,10 +195,9 @@ std::unique_ptr<LayerRounding> RoundStage::BeginTuned(const LayerContext& layer)
 void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
   const Unit& blocks = work->unit();
   const auto head = HeadFor(*work);
-  const Reconstruction unit{blocks.name(), work->Slots(), [&](const at::Tensor& x) {
-                              const at::Tensor hidden = blocks.Forward(x);
-                              return head ? LogitsOf(hidden, *head) : hidden;
-                            }};
+  Reconstruction unit{blocks.name(), work->Slots(),
+                      [&](const at::Tensor& x) { return blocks.Forward(x); }};
+  if (head) unit.read = [&](const at::Tensor& hidden) { return LogitsOf(hidden, *head); };
   std::vector<LayerContext> contexts;
   std::vector<std::unique_ptr<LayerRounding>> layers;
   for (LinearSlot* slot : unit.slots) {
@@ -215,7 +210,7 @@ void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
     data.targets = work->Targets();
     data.inputs = work->Inputs(Chain::kQuantized);
     if (options_.tune.aug_loss) data.also = work->TargetsOfQuantized();
-    if (work->last_stage && !head) {
+    if (work->last_stage) {
       hooks.outputs = data.inputs;
       work->OutputsAreMade();
     }
@@ -223,8 +218,6 @@ void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
     data.targets = work->Targets(true);
     data.inputs = work->Inputs(Chain::kOriginal);
   }
-  if (head) data.targets = AllLogits(data.targets, *head);
-  if (head && data.also.defined()) data.also = AllLogits(data.also, *head);
   const at::Tensor sample = SampleOf(data.inputs).clone();
   UnitResult result =
       TuneUnit(unit, data, layers, options_.tune, work->Seed("tune/" + unit.name), hooks);

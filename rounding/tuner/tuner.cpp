@@ -37,6 +37,12 @@ std::string LossText(const Reconstruction& unit, double loss) {
   return unit.name + ": loss " + (std::isnan(loss) ? "nan" : std::to_string(loss));
 }
 
+at::Tensor Distance(const Reconstruction& unit, const Loss& loss, const at::Tensor& outputs,
+                    const at::Tensor& targets, const at::Tensor& mask) {
+  if (!unit.read) return loss.Of(outputs, targets, mask);
+  return loss.Of(unit.read(outputs), unit.read(targets), mask);
+}
+
 /// One unit being tuned: parameters, optimizer, best state.
 class Tuning {
  public:
@@ -140,9 +146,9 @@ class Tuning {
       // Sums over micro-batches, not means of means: any split gives the whole batch's gradient.
       const double share = static_cast<double>(part.numel()) / static_cast<double>(rows.numel());
       const at::Tensor mask = data_.mask.defined() ? data_.mask.index_select(0, part) : data_.mask;
-      at::Tensor loss = loss_->Of(outputs, data_.targets.Select(part), mask) * share;
+      at::Tensor loss = Distance(unit_, *loss_, outputs, data_.targets.Select(part), mask) * share;
       if (data_.also.defined()) {
-        loss = loss + loss_->Of(outputs, data_.also.Select(part), mask) * share;
+        loss = loss + Distance(unit_, *loss_, outputs, data_.also.Select(part), mask) * share;
       }
       const at::Tensor value = loss.detach().to(at::kDouble);
       sum = sum.defined() ? sum + value : value;
@@ -293,8 +299,10 @@ double FullLoss(const Reconstruction& unit, const UnitData& data, const TuneOpti
     const std::int64_t count = std::min(options.batch, rows - first);
     const at::Tensor y = unit.forward(data.inputs.Narrow(first, count));
     const at::Tensor mask = data.mask.defined() ? data.mask.narrow(0, first, count) : data.mask;
-    at::Tensor of_rows = loss->Of(y, data.targets.Narrow(first, count), mask);
-    if (data.also.defined()) of_rows = of_rows + loss->Of(y, data.also.Narrow(first, count), mask);
+    at::Tensor of_rows = Distance(unit, *loss, y, data.targets.Narrow(first, count), mask);
+    if (data.also.defined()) {
+      of_rows = of_rows + Distance(unit, *loss, y, data.also.Narrow(first, count), mask);
+    }
     sum += of_rows.to(at::kDouble) * static_cast<double>(count);
     if (outputs.defined()) outputs.Write(first, y);
   }

@@ -23,6 +23,8 @@ struct Reconstruction {
   std::string name;                ///< "block_3", "blocks_4-5", "model.layers.0.mlp.up_proj"
   std::vector<LinearSlot*> slots;  ///< the layers that are rounded
   std::function<at::Tensor(const at::Tensor&)> forward;  ///< inputs of some rows -> outputs
+  /// Where set, what the loss compares of outputs and of targets, as the model's logits.
+  std::function<at::Tensor(const at::Tensor&)> read = {};
 };
 
 /// What a unit is tuned on; rows are calibration sequences.

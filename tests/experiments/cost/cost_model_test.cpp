@@ -139,6 +139,19 @@ TEST(CostModelTest, AStartCountsWithItsStepsAndABudgetWithItsScores) {
   EXPECT_DOUBLE_EQ(flops(budget + "fisher}", tuned) - once, pass);
 }
 
+TEST(CostModelTest, ATurnThatIsLearnedCountsWithItsSteps) {
+  const ModelDescription m = TwoSmallBlocks();
+  const RunConfig run = LoadRun(
+      "model: {path: m/, rotate: {learn: {steps: 7, batch: 2}}}\nquant: {bits: 4}\n"
+      "calibration: {data: {path: x}, samples: 4, seqlen: 10}\npipeline: [{type: round, scheme: "
+      "rtn}]\n");
+  // 20 tokens a step, forward and backward through 2 blocks and the head; 896 weights are turned by
+  // an 8 x 8 matrix, which has its gradient; twice all 40 tokens forward.
+  const double a_token = 2 * (2 * 448 + 2 * 4 * 8 * 5.0) + 2 * 8 * 16;
+  EXPECT_DOUBLE_EQ(CostOf(run, m, 0).tune.flops,
+                   7 * (20 * 3 * a_token + 4 * 896 * 8) + 2 * 40 * a_token);
+}
+
 TEST(CostModelTest, TheProbeFindsThisMachine) {
   ModelDescription m;
   UseLlamaPlans(&m);

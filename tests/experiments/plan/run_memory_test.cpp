@@ -70,6 +70,23 @@ TEST(RunMemoryTest, WhatATuningKeepsCounts) {
             0);
 }
 
+TEST(RunMemoryTest, ALearnedTurnAndALossOfLogitsHoldTheWholeModel) {
+  const ModelDescription m = Llama(2, 8, 8, 2, 2, 16);
+  const RunMemory turned = RunMemoryOf(
+      LoadRun("model: {path: m/, rotate: {learn: {steps: 7, batch: 2}}}\nquant: {bits: 4}\n"
+              "calibration: {data: {path: x}, samples: 4, seqlen: 10}\npipeline: [{type: round, "
+              "scheme: rtn}]\n"),
+      m, 4);
+  // Two blocks of 448 weights, twice; embeddings and head; 20 tokens.
+  EXPECT_EQ(turned.turned, 4 * (2 * 896 + 2 * 16 * 8 + 2 * 20 * (6 + 2 + 2 + 5) * 8 + 4 * 20 * 16));
+  EXPECT_EQ(PeakBytes(turned, {true}), turned.turned);
+  const std::string whole = "scheme: signround, unit: {blocks: 2}, batch: 2";
+  const auto activations = [&](const std::string& stage) {
+    return RunMemoryOf(Tuned(stage), m, 2).activations;
+  };
+  EXPECT_EQ(activations(whole + ", loss: soft_labels") - activations(whole), 6 * 20 * 16 * 4);
+}
+
 // results/gpu.md: peaks of a block on an H100, 8 x 2048 tokens a step, bfloat16 products, with 16
 // sequences of both chains.
 TEST(RunMemoryTest, ABlockOnAGpuIsWithinASeventhOfWhatWasMeasured) {
