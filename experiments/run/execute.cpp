@@ -33,6 +33,7 @@
 #include "experiments/run/program.h"
 #include "experiments/run/turn_cache.h"
 #include "rounding/pipeline.h"
+#include "rounding/rounded_source.h"
 
 namespace roundlab {
 namespace {
@@ -200,8 +201,18 @@ class Execution {
             at::get_num_threads()};
   }
 
+  void TellBits(const QuantizedModel& model) {
+    if (model.layers().empty()) return;
+    result_.metrics["model/bits_per_weight"] = model.BitsPerWeight();
+  }
+
   QuantizedModel Quantize(const ModelSource& source, const Tokenizer& tokenizer) {
-    if (config_.pipeline.empty()) return {};
+    const auto* rounded = dynamic_cast<const RoundedSource*>(&source);
+    if (config_.pipeline.empty()) {
+      if (rounded != nullptr) TellBits(rounded->rounded());
+      return {};
+    }
+    if (rounded != nullptr) log_.Write("its weights are rounded already: this comes on top of it");
     const double before = spent_.HereSeconds();
     PipelineInputs inputs;
     inputs.source = &source;
@@ -226,9 +237,7 @@ class Execution {
     TeeSink sink(&record_, &live_sinks);
     QuantizedModel model = QuantizeModel(inputs, *config_.quant, config_.pipeline, &sink, &log_);
     result_.timing["quantize"] = spent_.Seconds() - before;
-    if (!model.layers().empty()) {
-      result_.metrics["model/bits_per_weight"] = model.BitsPerWeight();
-    }
+    TellBits(model);
     result_.codes_sha256 = model.CodesSha256();
     return model;
   }
