@@ -3,6 +3,7 @@
 #include <c10/core/ScalarType.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "core/base/error.h"
 #include "core/kernels/cuda/load.h"
@@ -15,6 +16,13 @@
 #include "rounding/stages/round.h"
 
 namespace roundlab {
+namespace {
+
+/// Seconds: a sweep over many models is answered while its user waits, and after this the figures
+/// of the model before do for those that follow.
+constexpr double kLongestProbing = 5;
+
+}  // namespace
 
 struct Estimator::Known {
   std::optional<ModelDescription> description;
@@ -96,8 +104,9 @@ std::optional<std::int64_t> Estimator::EvalTokens(const RunConfig& run) {
 
 const Hardware& Estimator::Machine(const RunConfig& run, const ModelDescription& model) {
   if (hardware_) return *hardware_;
+  const bool tunes = RoundingTunes(run);
   std::string kind = run.model.path + " " + std::to_string(run.compute.threads);
-  if (RoundingTunes(run)) {
+  if (tunes) {
     const RoundOptions round = *RoundOptionsOf(run.pipeline);
     kind += " " + EnumName(run.model.dtype, DtypeNames()) + " " + round.scheme.type + " " +
             round.tune.optimizer.type;
@@ -106,7 +115,13 @@ const Hardware& Estimator::Machine(const RunConfig& run, const ModelDescription&
     }
   }
   const auto [place, added] = probed_.try_emplace(kind);
-  if (added) place->second = ProbeMachine(run, model);
+  if (!added) return place->second;
+  const auto last = last_.find(tunes);
+  if (probed_for_ > kLongestProbing && last != last_.end()) return place->second = last->second;
+  const auto start = std::chrono::steady_clock::now();
+  place->second = last_[tunes] = ProbeMachine(run, model);
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+  probed_for_ += spent.count();
   return place->second;
 }
 

@@ -43,6 +43,8 @@ class Estimator {
   std::map<std::string, std::unique_ptr<Known>> models_;
   std::map<std::pair<std::string, std::string>, std::optional<std::int64_t>> tokens_;
   std::map<std::string, Hardware> probed_;  ///< by what a probe depends on
+  std::map<bool, Hardware> last_;           // probed, of runs that tune and that do not
+  double probed_for_ = 0;                   // seconds
 };
 
 }  // namespace roundlab
