@@ -27,6 +27,20 @@ std::int64_t Stage::Steps(std::int64_t /*linears*/) const {
   return steps;
 }
 
+namespace {
+
+/// The stage that makes stage `at` one too many of its type.
+std::optional<std::size_t> Twin(const std::vector<StageRecipe>& pipeline, std::size_t at) {
+  const std::string match = pipeline[at].make()->Match();
+  for (std::size_t i = 0; i < at; ++i) {
+    if (pipeline[i].type != pipeline[at].type || !pipeline[i].make) continue;
+    if (match.empty() || match == pipeline[i].make()->Match()) return i;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>& pipeline) {
   std::map<std::size_t, std::string> problems;
   std::optional<std::size_t> rounded;
@@ -40,6 +54,11 @@ std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>&
     const std::string by = rounded ? "pipeline." + std::to_string(*rounded) : "";
     if (kind == StageKind::kRound && rounded) {
       problems[i] = "the weights are rounded by " + by + " already: one round stage at the most";
+    } else if (const auto twin = Twin(pipeline, i)) {
+      problems[i] =
+          type + " is there already (pipeline." + std::to_string(*twin) + ")" +
+          (kind == StageKind::kActivations ? ": give this one a match of its own, or leave one out"
+                                           : "");
     } else if (kind == StageKind::kTransform && rounded) {
       problems[i] = type + " transforms weights and must come before they are rounded (" + by + ")";
     } else if (kind == StageKind::kTransform && watched) {

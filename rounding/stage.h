@@ -61,6 +61,9 @@ class Stage {
   /// Whether what it makes of a token depends on other tokens of its text, besides those before it
   /// that attention sees: then texts can't be scored packed.
   virtual bool SpansTokens() const { return false; }
+  /// Regular expression of the layers that it is for; empty: all. Of two stages of a type that may
+  /// stand in one pipeline, the later is an exception to the former.
+  virtual std::string Match() const { return ""; }
   /// Throws Error for options that do not fit this model.
   virtual void Check(const ModelDescription& /*model*/, const QuantOptions& /*quant*/) const {}
   virtual void Apply(UnitWork* work) const = 0;
@@ -75,7 +78,7 @@ StageRegistry& Stages();
 
 /// What is wrong with the order of a pipeline's stages, by place; only recipes that can be made are
 /// looked at. A stage that needs the Fisher information of the weights can't follow one that
-/// changes them.
+/// changes them, and none may be there twice, unless the second is for some layers only.
 std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>& pipeline);
 
 /// Throws Error, beginning with "pipeline.2: ", for the first stage that does not fit the model.

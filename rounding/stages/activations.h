@@ -39,6 +39,7 @@ class Activations : public Stage {
   std::vector<const TuneOptions*> Tunings() const override;
   bool AnyDevice() const override { return true; }
   bool SpansTokens() const override { return options_.quantizer.SpansTokens(options_.per); }
+  std::string Match() const override { return options_.quantizer.match; }
   void Check(const ModelDescription& model, const QuantOptions& quant) const override;
   void Apply(UnitWork* work) const override;
 

@@ -31,6 +31,7 @@ class KvCache : public Stage {
     const QuantizerOptions& how = options_.quantizer;
     return how.SpansTokens(options_.keys) || how.SpansTokens(options_.values);
   }
+  std::string Match() const override { return options_.quantizer.match; }
   void Check(const ModelDescription& model, const QuantOptions& quant) const override;
   void Apply(UnitWork* work) const override;
 

@@ -105,6 +105,13 @@ const BadConfig kBadConfigs[] = {
      "  - {type: round, scheme: {type: stochastic}}\n",
      "c.yaml:5:5: pipeline.1: the weights are rounded by pipeline.0 already: one round stage at "
      "the most"},
+    {"StageTwice",
+     "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: t}}\n"
+     "pipeline: [smoothquant, {type: smoothquant}, {type: round, scheme: rtn}]\n",
+     "c.yaml:4:25: pipeline.1: 'smoothquant' is there already (pipeline.0)"},
+    {"QuantizersTwice", "model: m/\nquant: {bits: 4}\npipeline: [kv_cache, {type: kv_cache}]\n",
+     "c.yaml:3:22: pipeline.1: 'kv_cache' is there already (pipeline.0): give this one a match of "
+     "its own, or leave one out"},
     {"RepairWithoutRound", "model: m/\nquant: {bits: 4}\npipeline: [{type: scale_refit}]\n",
      "c.yaml:3:12: pipeline.0: 'scale_refit' repairs what rounding did and must come after a round "
      "stage"},
