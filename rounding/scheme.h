@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -64,6 +65,8 @@ class RoundingScheme {
  public:
   virtual ~RoundingScheme() = default;
   virtual std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const = 0;
+  /// Whether its layers tell their Latents().
+  virtual bool TellsLatents() const { return false; }
   /// Whether SoftWeight() equals Finish().Dequantize() bit for bit at any time. A scheme that is
   /// soft while it tunes (AdaRound) says no.
   virtual bool StraightThrough() const { return true; }
@@ -92,5 +95,8 @@ using RoundingRecipe = Recipe<RoundingScheme>;
 /// adaround, aqlm, aquant, easyquant, flexround, gptq, hqq, llm_int8, llm_qat, lrq, nupes,
 /// omniquant, powerquant, quip, rtn, signround, signround_v2, squeezellm, stochastic, tesseraq.
 RoundingRegistry& RoundingSchemes();
+
+/// Names of those that, with their defaults, are so; for messages.
+std::vector<std::string> SchemesThat(const std::function<bool(const RoundingScheme&)>& are);
 
 }  // namespace roundlab

@@ -19,6 +19,7 @@ class AQuant : public RoundingScheme {
   };
   explicit AQuant(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  bool TellsLatents() const override { return true; }
 
  private:
   Options options_;

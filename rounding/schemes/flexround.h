@@ -22,6 +22,7 @@ class FlexRound : public RoundingScheme {
   };
   explicit FlexRound(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  bool TellsLatents() const override { return true; }
   /// That of Llama 2 7B.
   const char* Tuning() const override {
     return "optimizer: {type: adam, lr: 0.003}\nschedule: cosine\nloss: sum_tokens\nsteps: 5000\n"

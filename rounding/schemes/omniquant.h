@@ -24,6 +24,7 @@ class OmniQuant : public RoundingScheme {
   };
   explicit OmniQuant(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  bool TellsLatents() const override { return true; }
   /// 20 epochs of 128 rows (the reference takes 40 at 2 bits).
   const char* Tuning() const override {
     return "optimizer: {type: adamw, lr: 0.01, weight_decay: 0}\nschedule: constant\nsteps: 2560\n"

@@ -25,6 +25,7 @@ class SignRound : public RoundingScheme {
   explicit SignRound(const Options& options);
   bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  bool TellsLatents() const override { return true; }
   bool Tunable() const override { return options_.tune_offset || options_.tune_range; }
   LayerNeeds Uses() const override;
 

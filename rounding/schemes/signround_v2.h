@@ -24,6 +24,7 @@ class SignRoundV2 : public RoundingScheme {
   };
   explicit SignRoundV2(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  bool TellsLatents() const override { return true; }
   const char* Tuning() const override { return "lr_times_steps: 1\n"; }
   bool OwnRange(GridKind grid) const override {
     return options_.own_range && grid == GridKind::kSymFull;

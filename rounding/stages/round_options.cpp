@@ -18,10 +18,7 @@ std::string StartProblem(const RoundOptions& options) {
   if (!options.start || !options.start->scheme.make || !options.scheme.make) return "";
   const auto scheme = options.scheme.make();
   if (!scheme->Uses().start) {
-    std::vector<std::string> known;
-    for (const std::string& name : RoundingSchemes().Names()) {
-      if (RoundingSchemes().FromText("type: " + name).make()->Uses().start) known.push_back(name);
-    }
+    const auto known = SchemesThat([](const RoundingScheme& s) { return s.Uses().start; });
     return "start: scheme '" + options.scheme.type + "' can't begin from other codes" +
            SuggestionSuffix(options.scheme.type, known);
   }
@@ -87,9 +84,14 @@ void SchemeOptions::Fields(FieldVisitor& f) {
   f.Rule([this]() -> std::string {
     if (!oscillation || !scheme.make) return "";
     const auto made = scheme.make();
-    if (made->Tunable() && made->StraightThrough()) return "";
-    return "oscillation is for straight-through schemes that are tuned, which scheme '" +
-           scheme.type + "' is not";
+    if (!made->Tunable() || !made->StraightThrough()) {
+      return "oscillation is for straight-through schemes that are tuned, which scheme '" +
+             scheme.type + "' is not";
+    }
+    if (made->TellsLatents()) return "";
+    const auto known = SchemesThat([](const RoundingScheme& s) { return s.TellsLatents(); });
+    return "oscillation can't hold the codes of scheme '" + scheme.type +
+           "', which does not tell what it rounds" + SuggestionSuffix("", known);
   });
   f.Rule([this]() -> std::string {
     const bool soft = scheme.make && !scheme.make()->StraightThrough();

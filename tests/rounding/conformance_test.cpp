@@ -113,6 +113,14 @@ TEST_P(SchemeConformanceTest, StraightThroughSchemesRunWithWhatTheyFinish) {
   });
 }
 
+TEST_P(SchemeConformanceTest, TellsBeforehandWhatItsLayersAre) {
+  ForAllSpecs([&](const QuantSpec& spec, std::int64_t in) {
+    const LayerContext context = MakeLayer(RandomWeight(8, in, 1), spec);
+    const auto layer = scheme_->Begin(context);
+    ASSERT_EQ(layer->Latents().position.defined(), scheme_->TellsLatents());
+  });
+}
+
 TEST_P(SchemeConformanceTest, SameSeedSameCodes) {
   ForAllSpecs([&](const QuantSpec& spec, std::int64_t in) {
     const LayerContext context = MakeLayer(RandomWeight(8, in, 1), spec, 11);

@@ -203,6 +203,9 @@ TEST(OscillationTest, SchemesThatAreSoftOrDoNotTellAreRefused) {
   EXPECT_EQ(problem("rtn"),
             "pipeline.0: oscillation is for straight-through schemes that are tuned, which scheme "
             "'rtn' is not");
+  EXPECT_EQ(problem("llm_qat"),
+            "pipeline.0: oscillation can't hold the codes of scheme 'llm_qat', which does not tell "
+            "what it rounds (known: aquant, flexround, lrq, omniquant, signround, signround_v2)");
   EXPECT_EQ(problem("flexround"), "");
   EXPECT_EQ(testing::ErrorOf([] { Watched("rtn", "start: 0\n"); }),
             "oscillation: the scheme does not say what it rounds (LayerRounding::Latents), so that "

@@ -112,6 +112,12 @@ const BadConfig kBadConfigs[] = {
     {"QuantizersTwice", "model: m/\nquant: {bits: 4}\npipeline: [kv_cache, {type: kv_cache}]\n",
      "c.yaml:3:22: pipeline.1: 'kv_cache' is there already (pipeline.0): give this one a match of "
      "its own, or leave one out"},
+    {"OscillationOfASchemeThatDoesNotTell",
+     "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: t}}\n"
+     "pipeline: [{type: round, scheme: llm_qat, oscillation: {}}]\n",
+     "c.yaml:4:12: pipeline.0: oscillation can't hold the codes of scheme 'llm_qat', which does "
+     "not "
+     "tell what it rounds (known: aquant, flexround, lrq, omniquant, signround, signround_v2)"},
     {"RepairWithoutRound", "model: m/\nquant: {bits: 4}\npipeline: [{type: scale_refit}]\n",
      "c.yaml:3:12: pipeline.0: 'scale_refit' repairs what rounding did and must come after a round "
      "stage"},
