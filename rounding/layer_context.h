@@ -19,6 +19,14 @@ namespace roundlab {
 /// of a layer: float32 [rows].
 using ColumnRange = std::function<GroupRange(const at::Tensor& weights, const at::Tensor& columns)>;
 
+/// What is known of a layer before its weights are.
+struct LayerShape {
+  std::string name;  ///< "model.layers.0.mlp.up_proj"
+  std::int64_t out = 0;
+  std::int64_t in = 0;
+  QuantSpec spec;
+};
+
 /// What a scheme or a range estimator may know of the layer it works on. A struct, so that a part
 /// that needs more changes no other part.
 struct LayerContext {
@@ -51,6 +59,7 @@ struct LayerContext {
     return moved;
   }
 
+  LayerShape Shape() const { return {name, weight.size(0), weight.size(1), spec}; }
   GroupLayout Layout() const {
     return GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);
   }

@@ -65,6 +65,9 @@ class RoundingScheme {
  public:
   virtual ~RoundingScheme() = default;
   virtual std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const = 0;
+  /// Throws Error, beginning with the layer's name, for one that can't be rounded whatever its
+  /// weights are. Begin does so too.
+  virtual void Check(const LayerShape& /*layer*/) const {}
   /// Whether its layers tell their Latents().
   virtual bool TellsLatents() const { return false; }
   /// Whether SoftWeight() equals Finish().Dequantize() bit for bit at any time. A scheme that is

@@ -88,6 +88,20 @@ void CheckStages(const std::vector<StageRecipe>& pipeline, const ModelDescriptio
   }
 }
 
+std::vector<LayerShape> LayersToRound(const ModelDescription& model, const QuantOptions& quant) {
+  std::vector<LayerShape> layers;
+  for (std::int64_t block = 0; block < model.layers; ++block) {
+    for (const LinearPlan& linear : model.Plan(block).linears) {
+      auto spec = quant.For(linear.name);
+      if (!spec) continue;
+      const bool open = quant.budget && quant.spent.count(linear.name) == 0;
+      if (open && !quant.HasBits(linear.name)) spec->bits = quant.budget->choices.front();
+      layers.push_back({linear.name, linear.out, linear.in, *spec});
+    }
+  }
+  return layers;
+}
+
 StageNeeds NeedsOf(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant) {
   StageNeeds needs;
   needs.tokens = quant.budget.has_value() && !pipeline.empty();

@@ -7,6 +7,7 @@
 
 #include "core/config/registry.h"
 #include "core/model/description.h"
+#include "rounding/layer_context.h"
 #include "rounding/quant_options.h"
 #include "rounding/statistics.h"
 
@@ -84,6 +85,10 @@ std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>&
 /// Throws Error, beginning with "pipeline.2: ", for the first stage that does not fit the model.
 void CheckStages(const std::vector<StageRecipe>& pipeline, const ModelDescription& model,
                  const QuantOptions& quant);
+
+/// The layers of a model that `quant` has rounded, in order. What a budget has yet to decide has
+/// the fewest bits that it may get.
+std::vector<LayerShape> LayersToRound(const ModelDescription& model, const QuantOptions& quant);
 
 /// The union of all stages' needs, those of a stage that draws or tunes included, and the tokens
 /// that a budget of bits is spent by.

@@ -66,7 +66,7 @@ class AqlmLayer : public LayerRounding {
   Diagnostics diagnostics_;
 };
 
-AdditiveShape ShapeFor(const LayerContext& layer, const Aqlm::Options& options) {
+AdditiveShape ShapeFor(const LayerShape& layer, const Aqlm::Options& options) {
   const std::string place = layer.name + ": scheme 'aqlm'";
   const std::int64_t bits = layer.spec.bits * options.group;
   if (!options.codebooks && bits % options.code_bits != 0) {
@@ -76,16 +76,16 @@ AdditiveShape ShapeFor(const LayerContext& layer, const Aqlm::Options& options) 
   }
   const AdditiveShape shape = {options.codebooks.value_or(bits / options.code_bits),
                                std::int64_t{1} << options.code_bits, options.group};
-  if (layer.weight.size(1) % shape.width != 0) {
+  if (layer.in % shape.width != 0) {
     throw Error(place + ": groups of " + std::to_string(shape.width) + " don't fill a row of " +
-                std::to_string(layer.weight.size(1)) + " weights");
+                std::to_string(layer.in) + " weights");
   }
   const std::int64_t values = shape.count * shape.size * shape.width;
-  if (values > layer.weight.numel()) {
+  if (values > layer.out * layer.in) {
     throw Error(place + ": " + std::to_string(shape.count) + " codebooks of " +
                 std::to_string(shape.size) + " vectors of " + std::to_string(shape.width) +
                 " have more values (" + std::to_string(values) + ") than their matrix (" +
-                std::to_string(layer.weight.numel()) + ")");
+                std::to_string(layer.out * layer.in) + ")");
   }
   return shape;
 }
@@ -113,7 +113,7 @@ class AqlmFit {
       : layer_(layer), options_(options), random_(layer.seed) {}
 
   std::unique_ptr<LayerRounding> Run() {
-    const AdditiveShape shape = ShapeFor(layer_, options_);
+    const AdditiveShape shape = ShapeFor(layer_.Shape(), options_);
     const Moment moment = MomentOf(layer_);
     if (!moment.missing.empty() && layer_.tell) {
       layer_.tell(layer_.name + ": coded for the least error of weights, since " + moment.missing);
@@ -214,6 +214,8 @@ LayerNeeds Aqlm::Uses() const {
   needs.inputs.in_double = true;
   return needs;
 }
+
+void Aqlm::Check(const LayerShape& layer) const { ShapeFor(layer, options_); }
 
 std::unique_ptr<LayerRounding> Aqlm::Begin(const LayerContext& layer) const {
   if (!layer.weight.isfinite().all().item<bool>()) {

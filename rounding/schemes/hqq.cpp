@@ -52,19 +52,6 @@ std::unique_ptr<LayerRounding> SolveGroups(const LayerContext& layer, const Grou
   return FixedRounding(std::move(weight), {{"mean_error", solution.errors}});
 }
 
-/// Groups down the columns.
-GroupLayout ColumnGroups(const LayerContext& layer) {
-  const std::int64_t out = layer.weight.size(0);
-  const std::int64_t in = layer.weight.size(1);
-  const std::int64_t size = layer.spec.group_size;
-  if (size > 0 && out * in % size != 0) {
-    throw Error(layer.name + ": scheme 'hqq' with axis 0 needs a group_size that divides the " +
-                std::to_string(out) + " x " + std::to_string(in) + " weights, got " +
-                std::to_string(size));
-  }
-  return GroupLayout::Down(out, in, size);
-}
-
 }  // namespace
 
 void Hqq::Options::Fields(FieldVisitor& f) {
@@ -79,7 +66,16 @@ void Hqq::Options::Fields(FieldVisitor& f) {
         "along which weights share a scale: 1 the input, 0 the output (groups go down columns)");
 }
 
+void Hqq::Check(const LayerShape& layer) const {
+  const std::int64_t size = layer.spec.group_size;
+  if (options_.axis == 1 || size <= 0 || layer.out * layer.in % size == 0) return;
+  throw Error(layer.name + ": scheme 'hqq' with axis 0 needs a group_size that divides the " +
+              std::to_string(layer.out) + " x " + std::to_string(layer.in) + " weights, got " +
+              std::to_string(size));
+}
+
 std::unique_ptr<LayerRounding> Hqq::Begin(const LayerContext& layer) const {
+  Check(layer.Shape());
   if (!layer.weight.isfinite().all().item<bool>()) {
     throw Error(layer.name + ": a weight is not finite");
   }
@@ -90,7 +86,10 @@ std::unique_ptr<LayerRounding> Hqq::Begin(const LayerContext& layer) const {
   settings.round_zero = options_.round_zero == RoundZero::kAlways ||
                         (options_.round_zero == RoundZero::kAtFourBits && layer.spec.bits == 4);
   const GroupLayout layout = layer.Layout();
-  if (options_.axis == 0) return SolveGroups(layer, ColumnGroups(layer), settings);
+  if (options_.axis == 0) {
+    return SolveGroups(layer, GroupLayout::Down(layout.out, layout.in, layer.spec.group_size),
+                       settings);
+  }
   if (layer.spec.group_size == 0) return SolveGroups(layer, layout, settings);
   QuantizedWeight weight;
   weight.spec = layer.spec;

@@ -28,6 +28,7 @@ class Hqq : public RoundingScheme {
   };
   explicit Hqq(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  void Check(const LayerShape& layer) const override;
   bool OwnRange(GridKind /*grid*/) const override { return true; }
   bool Tunable() const override { return false; }
   bool Takes(GridKind grid) const override { return grid == GridKind::kFloatZero; }

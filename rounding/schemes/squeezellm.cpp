@@ -54,18 +54,6 @@ void SortTable(Clusters* row) {
   for (std::int64_t& label : row->labels) label = place[static_cast<std::size_t>(label)];
 }
 
-void CheckLayer(const LayerContext& layer) {
-  if (!layer.weight.isfinite().all().item<bool>()) {
-    throw Error(layer.name + ": a weight is not finite");
-  }
-  const std::int64_t values = std::int64_t{1} << layer.spec.bits;
-  const std::int64_t in = layer.weight.size(1);
-  if (values <= in) return;
-  throw Error(layer.name + ": scheme 'squeezellm' with quant.bits " +
-              std::to_string(layer.spec.bits) + ": a table of " + std::to_string(values) +
-              " values is larger than its row of " + std::to_string(in) + " weights");
-}
-
 /// Codes and tables of all rows; the sum of their errors.
 double FitTables(const at::Tensor& dense, const at::Tensor& weights,
                  const std::function<Clusters(const WeightedPoints&, std::int64_t row)>& solve,
@@ -152,8 +140,19 @@ LayerNeeds SqueezeLlm::Uses() const {
   return needs;
 }
 
+void SqueezeLlm::Check(const LayerShape& layer) const {
+  const std::int64_t values = std::int64_t{1} << layer.spec.bits;
+  if (values <= layer.in) return;
+  throw Error(layer.name + ": scheme 'squeezellm' with quant.bits " +
+              std::to_string(layer.spec.bits) + ": a table of " + std::to_string(values) +
+              " values is larger than its row of " + std::to_string(layer.in) + " weights");
+}
+
 std::unique_ptr<LayerRounding> SqueezeLlm::Begin(const LayerContext& layer) const {
-  CheckLayer(layer);
+  Check(layer.Shape());
+  if (!layer.weight.isfinite().all().item<bool>()) {
+    throw Error(layer.name + ": a weight is not finite");
+  }
   at::Tensor sensitivity = SensitivityOf(layer, options_.sensitivity);
   if (!sensitivity.isfinite().all().item<bool>()) sensitivity = at::zeros_like(sensitivity);
   const at::Tensor kept =

@@ -64,15 +64,19 @@ void Lorc::Options::Fields(FieldVisitor& f) {
   f.Value("factor_bits", bits_field, "bits of each of their numbers: floats, or codes with scales");
 }
 
+void Lorc::Check(const ModelDescription& model, const QuantOptions& quant) const {
+  for (const LayerShape& layer : LayersToRound(model, quant)) {
+    const std::int64_t side = std::min(layer.out, layer.in);
+    if (options_.rank <= side) continue;
+    throw Error(layer.name + ": lorc.rank " + std::to_string(options_.rank) +
+                " is more than the smaller side of its weight, " + std::to_string(side));
+  }
+}
+
 void Lorc::Apply(UnitWork* work) const {
   for (LinearSlot* slot : work->Slots()) {
     const auto found = work->weights().find(slot->name);
     if (found == work->weights().end()) continue;
-    const std::int64_t side = std::min(slot->weight.size(0), slot->weight.size(1));
-    if (options_.rank > side) {
-      throw Error(slot->name + ": lorc.rank " + std::to_string(options_.rank) +
-                  " is more than the smaller side of its weight, " + std::to_string(side));
-    }
     QuantizedWeight weight = found->second;
     DropPair(&weight);
     const LowRankPair pair = LowRankOf(slot->weight - weight.Dequantize(), options_.rank);

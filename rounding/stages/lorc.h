@@ -46,6 +46,7 @@ class Lorc : public Stage {
 
   StageKind Kind() const override { return StageKind::kRepair; }
   StageNeeds Needs(const QuantOptions& /*quant*/) const override { return {}; }
+  void Check(const ModelDescription& model, const QuantOptions& quant) const override;
   void Apply(UnitWork* work) const override;
 
  private:

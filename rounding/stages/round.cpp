@@ -105,6 +105,30 @@ std::vector<const TuneOptions*> RoundStage::Tunings() const {
   return tunings;
 }
 
+void RoundStage::CheckUnit(const ModelDescription& model, const QuantOptions& quant) const {
+  if (!scheme_->Tunable()) return;
+  const TuneOptions& tune = options_.tune;
+  if (tune.loss.make()->OfLogits() && tune.unit_blocks < model.layers) {
+    throw Error("loss '" + tune.loss.type + "' is of the model's logits and needs unit: {blocks: " +
+                std::to_string(model.layers) + "}, the whole model");
+  }
+  if (tune.unit_blocks != 0) return;
+  for (std::int64_t i = 0; i < model.layers; ++i) {
+    for (const LinearPlan& linear : model.Plan(i).linears) {
+      if (linear.expert < 0 || !quant.For(linear.name)) continue;
+      throw Error(linear.name +
+                  ": an expert can't be tuned by itself: the tokens it is sent change with what is "
+                  "rounded (use unit: block)");
+    }
+  }
+}
+
+void RoundStage::Check(const ModelDescription& model, const QuantOptions& quant) const {
+  CheckUnit(model, quant);
+  for (const LayerShape& layer : LayersToRound(model, quant)) scheme_->Check(layer);
+  if (start_) start_->Check(model, quant);
+}
+
 std::int64_t RoundStage::Steps(std::int64_t linears) const {
   const std::int64_t before = start_ ? start_->Steps(linears) : 0;
   if (!scheme_->Tunable()) return before + 1;
@@ -235,11 +259,6 @@ void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
 
 std::optional<ModelEnds> RoundStage::HeadFor(const UnitWork& work) const {
   if (!options_.tune.loss.make()->OfLogits()) return std::nullopt;
-  const std::int64_t layers = work.source().description().layers;
-  if (static_cast<std::int64_t>(work.unit().blocks().size()) != layers) {
-    throw Error("loss '" + options_.tune.loss.type + "' is of the model's logits and needs unit: " +
-                "{blocks: " + std::to_string(layers) + "}, the whole model");
-  }
   ModelEnds ends = work.source().LoadEnds();
   ends.To(work.unit().blocks().front()->Slot(0).weight.device());
   return ends;
@@ -247,14 +266,8 @@ std::optional<ModelEnds> RoundStage::HeadFor(const UnitWork& work) const {
 
 /// Layer by layer in forward order, each fed by what is rounded so far (AdaRound's protocol).
 void RoundStage::TuneLinears(UnitWork* work, const Started& started) const {
-  HeadFor(*work);
   const Unit& blocks = work->unit();
   for (LinearSlot* slot : work->Slots()) {
-    if (slot->expert >= 0) {
-      throw Error(slot->name +
-                  ": an expert can't be tuned by itself: the tokens it is sent change "
-                  "with what is rounded (use unit: block)");
-    }
     HiddenStates original;
     UnitData data;
     blocks.WithOriginalWeights([&] {

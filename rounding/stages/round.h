@@ -56,6 +56,7 @@ class RoundStage : public Stage {
   bool AnyDevice() const override {
     return (!scheme_->Tunable() || scheme_->AnyDevice()) && (!start_ || start_->AnyDevice());
   }
+  void Check(const ModelDescription& model, const QuantOptions& quant) const override;
   void Apply(UnitWork* work) const override;
   /// With `select` decided.
   const Options& options() const { return options_; }
@@ -64,7 +65,8 @@ class RoundStage : public Stage {
   using Started = std::map<std::string, std::shared_ptr<const QuantizedWeight>>;
   Started MakeStart(UnitWork* work) const;
   LayerContext Context(UnitWork* work, const LinearSlot& slot, const Started& started) const;
-  /// The model's ends where the loss is of logits. Throws Error unless the unit is the model.
+  void CheckUnit(const ModelDescription& model, const QuantOptions& quant) const;
+  /// The model's ends where the loss is of logits.
   std::optional<ModelEnds> HeadFor(const UnitWork& work) const;
   void RoundOneShot(UnitWork* work, const Started& started) const;
   void TuneLinears(UnitWork* work, const Started& started) const;

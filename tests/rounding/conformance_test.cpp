@@ -7,12 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
+#include "tests/core/formats/format_files.h"
 #include "tests/rounding/scheme_cases.h"
 #include "tests/support/tensor_matchers.h"
 
 namespace roundlab {
 namespace {
 
+using testing::ErrorOf;
 using testing::GridsOf;
 using testing::MakeLayer;
 using testing::RandomSteps;
@@ -116,6 +119,7 @@ TEST_P(SchemeConformanceTest, StraightThroughSchemesRunWithWhatTheyFinish) {
 TEST_P(SchemeConformanceTest, TellsBeforehandWhatItsLayersAre) {
   ForAllSpecs([&](const QuantSpec& spec, std::int64_t in) {
     const LayerContext context = MakeLayer(RandomWeight(8, in, 1), spec);
+    ASSERT_EQ(ErrorOf([&] { scheme_->Check(context.Shape()); }), "");
     const auto layer = scheme_->Begin(context);
     ASSERT_EQ(layer->Latents().position.defined(), scheme_->TellsLatents());
   });

@@ -90,7 +90,8 @@ TEST_F(LlmQatTest, TrainingTheWholeModelLowersTheDivergence) {
 
 TEST_F(LlmQatTest, LogitsNeedTheWholeModel) {
   const std::string needs =
-      "loss 'soft_labels' is of the model's logits and needs unit: {blocks: 2}, the whole model";
+      "pipeline.0: loss 'soft_labels' is of the model's logits and needs unit: {blocks: 2}, the "
+      "whole model";
   EXPECT_EQ(ErrorOf([&] { Run("scheme: llm_qat\nunit: block"); }), needs);
   EXPECT_EQ(ErrorOf([&] { Run("scheme: signround\nloss: soft_labels\nunit: linear"); }), needs);
 }
