@@ -68,6 +68,9 @@ class RoundingScheme {
   /// Throws Error, beginning with the layer's name, for one that can't be rounded whatever its
   /// weights are. Begin does so too.
   virtual void Check(const LayerShape& /*layer*/) const {}
+  /// Whether codes of such a layer are no more than RequirePlainStart takes, whatever its weights
+  /// and inputs are.
+  virtual bool PlainCodes(const LayerShape& /*layer*/) const { return true; }
   /// Whether its layers tell their Latents().
   virtual bool TellsLatents() const { return false; }
   /// Whether SoftWeight() equals Finish().Dequantize() bit for bit at any time. A scheme that is

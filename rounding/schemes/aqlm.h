@@ -46,6 +46,7 @@ class Aqlm : public RoundingScheme {
   explicit Aqlm(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   void Check(const LayerShape& layer) const override;
+  bool PlainCodes(const LayerShape& /*layer*/) const override { return false; }
   bool Tunable() const override { return options_.finetune; }
   bool UsesSeed() const override { return true; }
   /// Of `finetune`.

@@ -57,6 +57,11 @@ FittedScale FitScale(const at::Tensor& groups, std::int64_t bits, std::int64_t s
   return fit;
 }
 
+/// Of n numbers none is further than sqrt(n - 1) standard deviations from their mean.
+bool EasyQuant::PlainCodes(const LayerShape& layer) const {
+  return options_.outliers >= std::sqrt(static_cast<double>(layer.out * layer.in));
+}
+
 std::unique_ptr<LayerRounding> EasyQuant::Begin(const LayerContext& layer) const {
   const at::Tensor kept = FarFromMean(layer.weight, options_.outliers);
   const GroupLayout layout = layer.Layout();

@@ -26,6 +26,7 @@ class EasyQuant : public RoundingScheme {
   };
   explicit EasyQuant(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  bool PlainCodes(const LayerShape& layer) const override;
   bool OwnRange(GridKind /*grid*/) const override { return true; }
   bool Tunable() const override { return false; }
 

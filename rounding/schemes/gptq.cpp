@@ -109,6 +109,12 @@ LayerNeeds Gptq::Uses() const {
   return needs;
 }
 
+bool Gptq::PlainCodes(const LayerShape& layer) const {
+  const bool anew = options_.settings.order == GptqOrder::kActivation &&
+                    !options_.settings.static_groups && layer.spec.group_size > 0;
+  return !anew || layer.spec.group_size >= layer.in;
+}
+
 std::unique_ptr<LayerRounding> Gptq::Begin(const LayerContext& layer) const {
   if (!layer.inputs) throw Error(layer.name + ": scheme 'gptq' needs calibration data");
   if (!layer.weight.isfinite().all().item<bool>()) {

@@ -36,6 +36,7 @@ class Gptq : public RoundingScheme {
   };
   explicit Gptq(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  bool PlainCodes(const LayerShape& layer) const override;
   bool Tunable() const override { return false; }
   LayerNeeds Uses() const override;
 

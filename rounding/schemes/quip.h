@@ -43,6 +43,9 @@ class Quip : public RoundingScheme {
   };
   explicit Quip(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  bool PlainCodes(const LayerShape& /*layer*/) const override {
+    return options_.basis == QuipBasis::kOwn;
+  }
   bool Tunable() const override { return false; }
   bool UsesSeed() const override { return options_.basis != QuipBasis::kOwn; }
   LayerNeeds Uses() const override;

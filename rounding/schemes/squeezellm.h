@@ -49,6 +49,7 @@ class SqueezeLlm : public RoundingScheme {
   explicit SqueezeLlm(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   void Check(const LayerShape& layer) const override;
+  bool PlainCodes(const LayerShape& /*layer*/) const override { return false; }
   bool OwnRange(GridKind /*grid*/) const override { return true; }
   bool Tunable() const override { return false; }
   bool UsesSeed() const override { return options_.solver == TableSolver::kKMeans; }

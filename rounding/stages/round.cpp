@@ -67,6 +67,21 @@ std::vector<GridKind> GridsOf(const QuantOptions& quant) {
   return asked;
 }
 
+std::string GridProblem(const RoundingRecipe& recipe, const QuantOptions& quant) {
+  const auto scheme = recipe.make();
+  for (const GridKind grid : GridsOf(quant)) {
+    if (scheme->Takes(grid)) continue;
+    std::vector<std::string> known;
+    for (const auto& [kind, name] : GridNames()) {
+      if (scheme->Takes(kind)) known.emplace_back(name);
+    }
+    const std::string got = EnumName(grid, GridNames());
+    return "scheme '" + recipe.type + "' does not take quant.grid '" + got + "'" +
+           SuggestionSuffix(got, known);
+  }
+  return "";
+}
+
 }  // namespace
 
 RoundStage::RoundStage(const Options& options) : options_(options), scheme_(options.scheme.make()) {
@@ -123,9 +138,23 @@ void RoundStage::CheckUnit(const ModelDescription& model, const QuantOptions& qu
   }
 }
 
+void RoundStage::CheckStart(const LayerShape& layer) const {
+  if (start_->scheme_->PlainCodes(layer)) return;
+  const auto known = SchemesThat([&](const RoundingScheme& scheme) {
+    return scheme.PlainCodes(layer) && scheme.Takes(layer.spec.grid);
+  });
+  throw Error(layer.name + ": start: scheme '" + options_.start->scheme.type +
+              "', as its options are, makes more than codes on a grid of runs of columns, "
+              "from which '" +
+              options_.scheme.type + "' can't begin" + SuggestionSuffix("", known));
+}
+
 void RoundStage::Check(const ModelDescription& model, const QuantOptions& quant) const {
   CheckUnit(model, quant);
-  for (const LayerShape& layer : LayersToRound(model, quant)) scheme_->Check(layer);
+  for (const LayerShape& layer : LayersToRound(model, quant)) {
+    scheme_->Check(layer);
+    if (start_) CheckStart(layer);
+  }
   if (start_) start_->Check(model, quant);
 }
 
@@ -305,18 +334,10 @@ std::optional<RoundOptions> RoundOptionsOf(const std::vector<StageRecipe>& pipel
 std::string UnfitGrid(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant) {
   const auto round = RoundOptionsOf(pipeline);
   if (!round) return "";
-  const auto scheme = round->scheme.make();
-  for (const GridKind grid : GridsOf(quant)) {
-    if (scheme->Takes(grid)) continue;
-    std::vector<std::string> known;
-    for (const auto& [kind, name] : GridNames()) {
-      if (scheme->Takes(kind)) known.emplace_back(name);
-    }
-    const std::string got = EnumName(grid, GridNames());
-    return "scheme '" + round->scheme.type + "' does not take quant.grid '" + got + "'" +
-           SuggestionSuffix(got, known);
-  }
-  return "";
+  const std::string problem = GridProblem(round->scheme, quant);
+  if (!problem.empty() || !round->start) return problem;
+  const std::string of_start = GridProblem(round->start->scheme, quant);
+  return of_start.empty() ? "" : "start: " + of_start;
 }
 
 std::string UnusedRange(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant) {

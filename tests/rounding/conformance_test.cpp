@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "rounding/schemes/starting_point.h"
 #include "tests/core/formats/format_files.h"
 #include "tests/rounding/scheme_cases.h"
 #include "tests/support/tensor_matchers.h"
@@ -118,10 +119,13 @@ TEST_P(SchemeConformanceTest, StraightThroughSchemesRunWithWhatTheyFinish) {
 
 TEST_P(SchemeConformanceTest, TellsBeforehandWhatItsLayersAre) {
   ForAllSpecs([&](const QuantSpec& spec, std::int64_t in) {
-    const LayerContext context = MakeLayer(RandomWeight(8, in, 1), spec);
+    LayerContext context = MakeLayer(RandomWeight(8, in, 1), spec);
     ASSERT_EQ(ErrorOf([&] { scheme_->Check(context.Shape()); }), "");
     const auto layer = scheme_->Begin(context);
     ASSERT_EQ(layer->Latents().position.defined(), scheme_->TellsLatents());
+    if (!scheme_->PlainCodes(context.Shape())) return;
+    context.start = std::make_shared<const QuantizedWeight>(layer->Finish());
+    ASSERT_EQ(ErrorOf([&] { RequirePlainStart(context); }), "");
   });
 }
 

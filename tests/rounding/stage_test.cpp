@@ -117,6 +117,28 @@ TEST(StageCheckTest, WhatABudgetHasYetToDecideHasItsFewestBits) {
             "table of 64 values is larger than its row of 32 weights");
 }
 
+TEST(StageCheckTest, StartsThatAreMoreThanCodesOnAGrid) {
+  const auto misfit = [](const std::string& start, std::int64_t group_size = 16) {
+    return RoundMisfit("signround\nstart: {scheme: {type: " + start + "}}", Quant(2, group_size));
+  };
+  const auto refused = [](const std::string& type) {
+    return "pipeline.0: model.layers.0.self_attn.q_proj: start: scheme '" + type +
+           "', as its options are, makes more than codes on a grid of runs of columns, "
+           "from which 'signround' can't begin (known: adaround, aquant, flexround, gptq, llm_qat, "
+           "lrq, omniquant, rtn, signround, signround_v2, stochastic, tesseraq)";
+  };
+  for (const std::string type : {"aqlm", "easyquant", "llm_int8", "quip", "squeezellm"}) {
+    EXPECT_EQ(misfit(type), refused(type));
+  }
+  EXPECT_EQ(misfit("gptq, order: activation"), refused("gptq"));
+  // With other options they are no more than that.
+  EXPECT_EQ(misfit("gptq, order: activation", -1), "");
+  EXPECT_EQ(misfit("gptq, order: activation, static_groups: true"), "");
+  EXPECT_EQ(misfit("easyquant, outliers: 100"), "");
+  EXPECT_EQ(misfit("llm_int8, columns: codes"), "");
+  EXPECT_EQ(misfit("quip, basis: own"), "");
+}
+
 TEST(OrderProblemsTest, AStageIsThereOnce) {
   const std::string round = "round\nscheme: rtn";
   for (const std::string type : {"smoothquant", "awq_scale", "teq", "let", "spiq"}) {

@@ -118,6 +118,10 @@ const BadConfig kBadConfigs[] = {
      "c.yaml:4:12: pipeline.0: oscillation can't hold the codes of scheme 'llm_qat', which does "
      "not "
      "tell what it rounds (known: aquant, flexround, lrq, omniquant, signround, signround_v2)"},
+    {"GridThatTheStartDoesNotTake",
+     "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: t}}\n"
+     "pipeline: [{type: round, scheme: gptq, start: {scheme: hqq}}]\n",
+     "c.yaml:1:1: start: scheme 'hqq' does not take quant.grid 'asym' (known: float_zero)"},
     {"RepairWithoutRound", "model: m/\nquant: {bits: 4}\npipeline: [{type: scale_refit}]\n",
      "c.yaml:3:12: pipeline.0: 'scale_refit' repairs what rounding did and must come after a round "
      "stage"},
