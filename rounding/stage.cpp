@@ -29,14 +29,25 @@ std::int64_t Stage::Steps(std::int64_t /*linears*/) const {
 
 namespace {
 
-/// The stage that makes stage `at` one too many of its type.
-std::optional<std::size_t> Twin(const std::vector<StageRecipe>& pipeline, std::size_t at) {
-  const std::string match = pipeline[at].make()->Match();
+/// What is wrong with a stage beside those of its type that are before it, or "".
+std::string TwinProblem(const std::vector<StageRecipe>& pipeline, std::size_t at) {
+  const auto stage = pipeline[at].make();
   for (std::size_t i = 0; i < at; ++i) {
     if (pipeline[i].type != pipeline[at].type || !pipeline[i].make) continue;
-    if (match.empty() || match == pipeline[i].make()->Match()) return i;
+    const auto twin = pipeline[i].make();
+    const std::string place = "pipeline." + std::to_string(i);
+    if (stage->Match().empty() || stage->Match() == twin->Match()) {
+      return "'" + pipeline[at].type + "' is there already (" + place + ")" +
+             (stage->Kind() == StageKind::kActivations
+                  ? ": give this one a match of its own, or leave one out"
+                  : "");
+    }
+    if (!stage->Tunings().empty() && !twin->Tunings().empty()) {
+      return "'" + pipeline[at].type + "' is trained by " + place + " already: one with learn at " +
+             "the most";
+    }
   }
-  return std::nullopt;
+  return "";
 }
 
 }  // namespace
@@ -54,11 +65,8 @@ std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>&
     const std::string by = rounded ? "pipeline." + std::to_string(*rounded) : "";
     if (kind == StageKind::kRound && rounded) {
       problems[i] = "the weights are rounded by " + by + " already: one round stage at the most";
-    } else if (const auto twin = Twin(pipeline, i)) {
-      problems[i] =
-          type + " is there already (pipeline." + std::to_string(*twin) + ")" +
-          (kind == StageKind::kActivations ? ": give this one a match of its own, or leave one out"
-                                           : "");
+    } else if (const std::string twin = TwinProblem(pipeline, i); !twin.empty()) {
+      problems[i] = twin;
     } else if (kind == StageKind::kTransform && rounded) {
       problems[i] = type + " transforms weights and must come before they are rounded (" + by + ")";
     } else if (kind == StageKind::kTransform && watched) {

@@ -167,6 +167,9 @@ TEST(OrderProblemsTest, QuantizersAreGivenTwiceWhereTheSecondIsForSomeLayers) {
     EXPECT_EQ(second({type, few}), "");
   }
   EXPECT_EQ(second({"activations", "kv_cache"}), "");
+  const std::string learned = "activations\nper: tensor\nranges: static\nlearn: {}";
+  EXPECT_EQ(second({learned, learned + "\nmatch: '.*v_proj'"}),
+            "'activations' is trained by pipeline.0 already: one with learn at the most");
 }
 
 }  // namespace
