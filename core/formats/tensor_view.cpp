@@ -123,6 +123,12 @@ std::int64_t ByteSize(const TensorView& tensor) {
   }
 }
 
+void RequireWeights(const TensorView& tensor) {
+  if (HoldsWeights(tensor.type)) return;
+  throw Error(tensor.file + ": tensor '" + tensor.name + "' is " + ElementTypeName(tensor.type) +
+              ", expected weights (" + WeightTypes() + ")");
+}
+
 void DecodeToFloat(const TensorView& tensor, std::span<float> out) {
   const auto count = static_cast<std::size_t>(tensor.ElementCount());
   ROUNDLAB_CHECK(out.size() == count, "tensor '" + tensor.name + "' has " + std::to_string(count) +
@@ -131,10 +137,7 @@ void DecodeToFloat(const TensorView& tensor, std::span<float> out) {
       std::cmp_equal(tensor.bytes.size(), ByteSize(tensor)),
       "tensor '" + tensor.name + "' has " + std::to_string(tensor.bytes.size()) + " bytes");
   const std::byte* bytes = tensor.bytes.data();
-  if (!HoldsWeights(tensor.type)) {
-    throw Error(tensor.file + ": tensor '" + tensor.name + "' is " + ElementTypeName(tensor.type) +
-                ", expected weights (" + WeightTypes() + ")");
-  }
+  RequireWeights(tensor);
   switch (tensor.type) {
     case ElementType::kF32:
       if (count > 0) std::memcpy(out.data(), bytes, count * sizeof(float));

@@ -29,6 +29,9 @@ std::string ShapeText(const std::vector<std::int64_t>& shape);
 /// not whole blocks.
 std::int64_t ByteSize(const TensorView& tensor);
 
+/// Throws Error naming file and tensor where its type is none that holds weights.
+void RequireWeights(const TensorView& tensor);
+
 /// Widens or dequantizes the whole tensor to float32, bit for bit as ggml/gguf and PyTorch do (F64
 /// is rounded to nearest). out: ElementCount() values. Integer types throw Error.
 void DecodeToFloat(const TensorView& tensor, std::span<float> out);

@@ -50,6 +50,9 @@ ModelFiles::ModelFiles(const std::string& path) : path_(path) {
   }
   names_ = std::make_unique<StoredNames>(*checkpoint_, description_);
   if (description_.tied_head) CheckTiedHead(*checkpoint_, *names_, description_.Ends());
+  for (const StoredPlan& tensor : StoredPlans(description_)) {
+    Stored(NameOf(tensor.name), tensor.shape);
+  }
   if (checkpoint_->gguf() != nullptr && checkpoint_->Find("rope_freqs.weight") != nullptr) {
     const at::Tensor divisors = ReadStored("rope_freqs.weight", {description_.head_dim / 2});
     description_.rope.divisors.assign(divisors.const_data_ptr<float>(),
@@ -58,18 +61,29 @@ ModelFiles::ModelFiles(const std::string& path) : path_(path) {
 }
 
 at::Tensor ModelFiles::Read(const std::string& name, const std::vector<std::int64_t>& shape) const {
-  const std::string& stored = names_->Find(name);
-  return ReadStored(stored.empty() ? name : stored, shape);
+  return ReadStored(NameOf(name), shape);
 }
 
-at::Tensor ModelFiles::ReadStored(const std::string& name,
-                                  const std::vector<std::int64_t>& shape) const {
+const std::string& ModelFiles::NameOf(const std::string& name) const {
+  const std::string& stored = names_->Find(name);
+  return stored.empty() ? name : stored;
+}
+
+const TensorView& ModelFiles::Stored(const std::string& name,
+                                     const std::vector<std::int64_t>& shape) const {
   const TensorView* view = checkpoint_->Find(name);
   if (view == nullptr) throw Error(path_ + ": tensor '" + name + "' is missing");
   if (view->shape != shape) {
     throw Error(view->file + ": tensor '" + name + "' has shape " + ShapeText(view->shape) +
                 ", expected " + ShapeText(shape));
   }
+  RequireWeights(*view);
+  return *view;
+}
+
+at::Tensor ModelFiles::ReadStored(const std::string& name,
+                                  const std::vector<std::int64_t>& shape) const {
+  Stored(name, shape);
   at::Tensor tensor = at::empty(shape, at::kFloat);
   checkpoint_->Read(name,
                     {tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())});

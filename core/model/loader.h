@@ -16,8 +16,9 @@ namespace roundlab {
 /// A checkpoint and what it says of itself.
 class ModelFiles : public ModelSource {
  public:
-  /// `path`: a Hugging Face folder (config.json and safetensors) or a .gguf file. Throws Error for
-  /// what is missing, unsupported or broken, naming file and tensor, and as StoredNames.
+  /// `path`: a Hugging Face folder (config.json and safetensors) or a .gguf file, of which headers
+  /// are read. Throws Error for what is missing, unsupported, broken or of another shape than the
+  /// description says, naming file and tensor, and as StoredNames.
   explicit ModelFiles(const std::string& path);
 
   const ModelDescription& description() const override { return description_; }
@@ -33,6 +34,10 @@ class ModelFiles : public ModelSource {
   /// float32, of `shape`; nothing is read into memory but the result.
   at::Tensor Read(const std::string& name, const std::vector<std::int64_t>& shape) const;
   at::Tensor ReadStored(const std::string& name, const std::vector<std::int64_t>& shape) const;
+  /// The tensor of that name in the file, of that shape and holding weights. Throws Error.
+  const TensorView& Stored(const std::string& name, const std::vector<std::int64_t>& shape) const;
+  /// What the file calls it; where it has none such, its own name, for messages.
+  const std::string& NameOf(const std::string& name) const;
   void ReadNorm(NormSlot* norm) const;
   void ReadLinear(const LinearPlan& plan, LinearSlot* slot) const;
 

@@ -41,7 +41,7 @@ std::string RandomSource::Fingerprint() const {
                   "\n");
     }
   }
-  for (const std::string& name : TensorNames(description_)) hash.Update(name + "\n");
+  for (const StoredPlan& tensor : StoredPlans(description_)) hash.Update(tensor.name + "\n");
   if (device_.is_cuda()) hash.Update("drawn on a GPU\n");
   return hash.HexDigest();
 }

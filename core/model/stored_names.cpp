@@ -12,12 +12,24 @@ namespace {
 
 using Names = std::set<std::string, std::less<>>;
 
-void AddNorm(const NormPlan& norm, std::vector<std::string>* names) {
+void AddNorm(const NormPlan& norm, std::vector<StoredPlan>* tensors) {
   for (std::int64_t head = 0; head < norm.split; ++head) {
-    names->push_back(norm.name + ".norms." + std::to_string(head) + ".weight");
+    tensors->push_back({norm.name + ".norms." + std::to_string(head) + ".weight", {norm.width}});
   }
-  if (norm.split == 0) names->push_back(norm.name + ".weight");
-  if (norm.bias) names->push_back(norm.name + ".bias");
+  if (norm.split == 0) tensors->push_back({norm.name + ".weight", {norm.width}});
+  if (norm.bias) tensors->push_back({norm.name + ".bias", {norm.width}});
+}
+
+void AddBlock(const BlockPlan& plan, std::int64_t hidden, std::vector<StoredPlan>* tensors) {
+  for (const NormPlan& norm : plan.norms) AddNorm(norm, tensors);
+  for (const LinearPlan& linear : plan.linears) {
+    tensors->push_back({linear.name + ".weight", {linear.out, linear.in}});
+    if (linear.transposed) tensors->back().shape = {linear.in, linear.out};
+    if (linear.bias) tensors->push_back({linear.name + ".bias", {linear.out}});
+  }
+  if (plan.mlp.experts) {
+    tensors->push_back({plan.mlp.experts->router + ".weight", {plan.mlp.experts->count, hidden}});
+  }
 }
 
 /// "model" of "model.embed_tokens": what a model without head leaves out.
@@ -71,34 +83,33 @@ void CheckPacked(const TensorView& tensor) {
 
 }  // namespace
 
-std::vector<std::string> TensorNames(const ModelDescription& description) {
-  std::vector<std::string> names;
+std::vector<StoredPlan> StoredPlans(const ModelDescription& description) {
+  std::vector<StoredPlan> tensors;
   const EndsPlan ends = description.Ends();
-  for (const std::string* name :
-       {&ends.embedding, &ends.positions, &ends.project_in, &ends.project_out}) {
-    if (!name->empty()) names.push_back(*name + ".weight");
-  }
-  if (ends.embedding_norm) AddNorm(*ends.embedding_norm, &names);
+  const std::int64_t width = ends.embedding_width;
+  const std::int64_t hidden = description.hidden;
+  const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
+    if (!name.empty()) tensors.push_back({name + ".weight", std::move(shape)});
+  };
+  add(ends.embedding, {description.vocab, width});
+  add(ends.positions, {ends.position_rows, hidden});
+  add(ends.project_in, {hidden, width});
+  add(ends.project_out, {width, hidden});
+  if (ends.embedding_norm) AddNorm(*ends.embedding_norm, &tensors);
   for (std::int64_t i = 0; i < description.layers; ++i) {
-    const BlockPlan plan = description.Plan(i);
-    for (const NormPlan& norm : plan.norms) AddNorm(norm, &names);
-    for (const LinearPlan& linear : plan.linears) {
-      names.push_back(linear.name + ".weight");
-      if (linear.bias) names.push_back(linear.name + ".bias");
-    }
-    if (plan.mlp.experts) names.push_back(plan.mlp.experts->router + ".weight");
+    AddBlock(description.Plan(i), hidden, &tensors);
   }
-  if (ends.final_norm) AddNorm(*ends.final_norm, &names);
-  if (!description.tied_head) names.push_back(ends.head + ".weight");
-  if (ends.head_bias) names.push_back(ends.head + ".bias");
-  return names;
+  if (ends.final_norm) AddNorm(*ends.final_norm, &tensors);
+  if (!description.tied_head) add(ends.head, {description.vocab, width});
+  if (ends.head_bias) tensors.push_back({ends.head + ".bias", {description.vocab}});
+  return tensors;
 }
 
 StoredNames::StoredNames(const Checkpoint& checkpoint, const ModelDescription& description) {
-  const std::vector<std::string> wanted = TensorNames(description);
   const EndsPlan ends = description.Ends();
   const std::string head = ends.head + ".weight";
-  Names own(wanted.begin(), wanted.end());
+  Names own;
+  for (const StoredPlan& tensor : StoredPlans(description)) own.insert(tensor.name);
   own.insert(head);  // also of a tied one
   const std::string prefix = BasePrefix(ends);
   std::vector<const TensorView*> rest;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -32,7 +33,13 @@ class StoredNames {
   std::vector<std::string> unused_;
 };
 
-/// All tensors of the model, in its own names.
-std::vector<std::string> TensorNames(const ModelDescription& description);
+/// A tensor as a checkpoint must have it.
+struct StoredPlan {
+  std::string name;  ///< the model's own
+  std::vector<std::int64_t> shape;
+};
+
+/// All tensors of the model.
+std::vector<StoredPlan> StoredPlans(const ModelDescription& description);
 
 }  // namespace roundlab

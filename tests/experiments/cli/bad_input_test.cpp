@@ -175,7 +175,29 @@ TEST_F(BadInputTest, MissingTensor) {
       "m/model.safetensors",
       testing::Safetensors(R"({"x": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}})",
                            std::string(16, '\0')));
-  ExpectFailedRun({}, "m/: tensor 'model.layers.0.input_layernorm.weight' is missing");
+  ExpectRefused({}, "m/: tensor 'model.embed_tokens.weight' is missing");
+}
+TEST_F(BadInputTest, ConfigOfAnotherModelThanTheWeights) {
+  std::string config = ReadAll(folder_ / "m/config.json");
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string changed = config;
+    changed.replace(changed.find(from), from.size(), to);
+    folder_.Write("m/config.json", changed);
+  };
+  with("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3");
+  ExpectRefused({}, "m/: tensor 'model.layers.2.input_layernorm.weight' is missing");
+  with("\"vocab_size\": 256", "\"vocab_size\": 300");
+  ExpectRefused({},
+                "m/model.safetensors: tensor 'model.embed_tokens.weight' has shape [256, 32], "
+                "expected [300, 32]");
+}
+TEST_F(BadInputTest, WeightsOfATypeThatHoldsNone) {
+  std::string bytes = ReadAll(folder_ / "m/model.safetensors");
+  bytes.replace(bytes.find("F32"), 3, "I32");
+  folder_.Write("m/model.safetensors", bytes);
+  ExpectRefused({},
+                "m/model.safetensors: tensor 'model.embed_tokens.weight' is I32, expected weights "
+                "(F32, F16, BF16, F64, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q6_K)");
 }
 TEST_F(BadInputTest, TruncatedGguf) {
   folder_.Write("m.gguf", testing::Bytes<std::uint32_t>(0x46554747) +
@@ -229,6 +251,17 @@ TEST_F(BadInputTest, OverridesAndSkipsThatMatchNoLayer) {
   ExpectRefused({"quant.overrides=[{match: '.*dwn_proj', bits: 8}]"},
                 "quant.overrides.0.match: '.*dwn_proj' matches no layer; the first is "
                 "'model.layers.0.self_attn.q_proj', the last 'model.layers.1.mlp.down_proj'");
+}
+TEST_F(BadInputTest, StagesThatDoNotFitTheModel) {
+  ExpectRefused({"pipeline.0={type: round, scheme: signround, loss: soft_labels}"},
+                "pipeline.0: loss 'soft_labels' is of the model's logits and needs unit: {blocks: "
+                "2}, the whole model");
+  ExpectRefused({"pipeline=[{type: round, scheme: rtn}, {type: lorc, rank: 40}]"},
+                "pipeline.1: model.layers.0.self_attn.q_proj: lorc.rank 40 is more than the "
+                "smaller side of its weight, 32");
+  ExpectRefused({"pipeline.0.scheme={type: squeezellm, sensitivity: none}", "quant.bits=6"},
+                "pipeline.0: model.layers.0.self_attn.q_proj: scheme 'squeezellm' with quant.bits "
+                "6: a table of 64 values is larger than its row of 32 weights");
 }
 TEST_F(BadInputTest, AllThatIsWrongWithModelAndDataIsToldAtOnce) {
   folder_.Write("text.txt", "");
