@@ -90,24 +90,22 @@ Experiment LoadExperimentOf(const CommandLine& line) {
   return experiment;
 }
 
-std::vector<RunConfig> Unfinished(const Experiment& experiment, const CommandLine& line) {
-  std::vector<RunConfig> configs;
-  for (const PlannedRun& run : experiment.runs) {
+Experiment Unfinished(Experiment experiment, const CommandLine& line) {
+  std::erase_if(experiment.runs, [&](const PlannedRun& run) {
     const RunOutcome found = LookAtRun(RunFolder(line.out, experiment, run.id), run.config);
-    if (found.state == RunState::kDone) continue;
-    if (found.state == RunState::kFailed && (found.corrupt || !line.retry_failed)) continue;
-    configs.push_back(run.config);
-  }
-  return configs;
+    const bool given_up = found.corrupt || !line.retry_failed;
+    return found.state == RunState::kDone || (found.state == RunState::kFailed && given_up);
+  });
+  return experiment;
 }
 
-void CheckMemory(const std::vector<RunConfig>& runs) {
+void CheckMemory(const Experiment& experiment) {
   Estimator estimator(std::nullopt);
-  for (const RunConfig& run : runs) {
-    const double limit = run.compute.memory_limit;
-    const double needed = limit > 0 ? estimator.PeakGib(run).value_or(0) : 0;
+  for (const PlannedRun& run : experiment.runs) {
+    const double limit = run.config.compute.memory_limit;
+    const double needed = limit > 0 ? estimator.PeakGib(run.config).value_or(0) : 0;
     if (needed <= limit) continue;
-    throw Error("run " + run.Id() + " needs about " + FormatNumber(needed) +
+    throw Error("run " + run.id + " needs about " + FormatNumber(needed) +
                 " GiB of memory, its hidden states not counted, and compute.memory_limit is " +
                 FormatNumber(limit) +
                 ": set a larger one, a smaller batch or, for the same codes, a larger accumulate");
@@ -167,7 +165,7 @@ int RunCommand(const CommandLine& line) {
                    "[--json] [--quiet]");
   CheckRunLine(line);
   const Experiment experiment = LoadExperimentOf(line);
-  const std::vector<RunConfig> unfinished = Unfinished(experiment, line);
+  const Experiment unfinished = Unfinished(experiment, line);
   CheckInputs(unfinished);
   CheckMemory(unfinished);
   const auto outcomes = RunExperiment(line, experiment);
@@ -185,9 +183,7 @@ int TableCommand(const CommandLine& line) {
 int ValidateCommand(const CommandLine& line) {
   RequireArguments(line, 1, "FILE [--set KEY=VALUE]");
   const Experiment experiment = LoadExperimentOf(line);
-  std::vector<RunConfig> configs;
-  for (const PlannedRun& run : experiment.runs) configs.push_back(run.config);
-  CheckInputs(configs);
+  CheckInputs(experiment);
   Print(line.arguments[0] + ": good, " + std::to_string(experiment.runs.size()) + " runs\n");
   return 0;
 }

@@ -37,13 +37,13 @@ Experiment LoadExperimentOf(const CommandLine& line);
 
 /// Runs of the plan that are yet to be done: failed ones only with --retry-failed. Throws Error
 /// where a folder of theirs holds something else.
-std::vector<RunConfig> Unfinished(const Experiment& experiment, const CommandLine& line);
+Experiment Unfinished(Experiment experiment, const CommandLine& line);
 
 /// Throws Error where jobs, memory or engine can't be.
 void CheckRunLine(const CommandLine& line);
 
 /// Throws Error where a run's estimate is above its compute.memory_limit.
-void CheckMemory(const std::vector<RunConfig>& runs);
+void CheckMemory(const Experiment& experiment);
 
 /// What `run` does with an experiment whose inputs are checked: all its runs.
 std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment& experiment);

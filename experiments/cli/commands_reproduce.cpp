@@ -119,7 +119,7 @@ int ReproduceCommand(const CommandLine& line) {
                 [&](const PlannedRun& run) { return missing.count(run.config.model.path) != 0; });
   int code = 0;
   if (!here.runs.empty()) {
-    const std::vector<RunConfig> unfinished = Unfinished(here, line);
+    const Experiment unfinished = Unfinished(here, line);
     CheckInputs(unfinished);
     CheckMemory(unfinished);
     code = TellProblems(RunExperiment(line, here));

@@ -1,10 +1,12 @@
 #include "experiments/run/preflight.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/model/catalogue.h"
@@ -34,9 +36,13 @@ struct KnownModel {
 /// Gathers what is wrong. Runs share models, calibration and evaluators: each is tried once.
 class Preflight {
  public:
-  void Check(const RunConfig& run) {
+  /// label: what the run is called in messages.
+  void Check(const RunConfig& run, const std::string& label) {
+    labels_.insert(label);
     const KnownModel& model = Model(run.model.path);
-    if (model.description) Try([&] { CheckAgainstModel(run, *model.description); });
+    if (model.description) {
+      Try([&] { CheckAgainstModel(run, *model.description); }, label);
+    }
     if (run.Needs().tokens) {
       CalibrationOptions options = *run.calibration;
       Once(run.model.path, WriteFields(FieldsOf(&options)), [&] {
@@ -56,17 +62,40 @@ class Preflight {
   }
 
   void Finish() const {
-    if (!problems_.empty()) throw Error(problems_);
+    std::string all;
+    for (const Problem& problem : problems_) {
+      all += (all.empty() ? "" : "\n") + Whose(problem) + problem.message;
+    }
+    if (!all.empty()) throw Error(all);
   }
 
  private:
+  struct Problem {
+    std::string message;
+    std::set<std::string> others;  // labels of runs that have it too
+    std::string first;             // label of the first; empty: of no run in particular
+  };
+
+  /// "W4G128, rtn: ", or nothing where all runs have it.
+  std::string Whose(const Problem& problem) const {
+    const std::size_t others = problem.others.size();
+    if (problem.first.empty() || others + 1 == labels_.size()) return "";
+    return problem.first + (others > 0 ? " (and " + std::to_string(others) + " more)" : "") + ": ";
+  }
+
   template <class Step>
-  void Try(const Step& step) {
+  void Try(const Step& step, const std::string& label = "") {
     try {
       step();
     } catch (const Error& e) {
-      if (!seen_.insert(e.what()).second) return;
-      problems_ += (problems_.empty() ? "" : "\n") + std::string(e.what());
+      const auto known =
+          std::find_if(problems_.begin(), problems_.end(),
+                       [&](const Problem& problem) { return problem.message == e.what(); });
+      if (known == problems_.end()) {
+        problems_.push_back({e.what(), {}, label});
+      } else if (label != known->first) {
+        known->others.insert(label);
+      }
     }
   }
 
@@ -87,15 +116,17 @@ class Preflight {
 
   std::map<std::string, KnownModel> models_;
   std::set<std::pair<std::string, std::string>> tried_;
-  std::set<std::string> seen_;
-  std::string problems_;
+  std::set<std::string> labels_;
+  std::vector<Problem> problems_;
 };
 
 }  // namespace
 
-void CheckInputs(const std::vector<RunConfig>& runs) {
+void CheckInputs(const Experiment& experiment) {
   Preflight preflight;
-  for (const RunConfig& run : runs) preflight.Check(run);
+  for (const PlannedRun& run : experiment.runs) {
+    preflight.Check(run.config, PointLabel(experiment, run));
+  }
   preflight.Finish();
 }
 

@@ -1,9 +1,7 @@
 #pragma once
 
-#include <vector>
-
 #include "core/model/description.h"
-#include "experiments/plan/run_config.h"
+#include "experiments/plan/experiment.h"
 
 namespace roundlab {
 
@@ -11,8 +9,8 @@ namespace roundlab {
 /// tensor index and tokenizer open; layers that quant names are there; no sequence is longer than
 /// the model's context; data files can be read and hold text, enough of it for the calibration and
 /// for each evaluator. Weights are not read. Throws Error with all that is wrong, one problem a
-/// line.
-void CheckInputs(const std::vector<RunConfig>& runs);
+/// line; what is wrong between a model and some runs only begins with the label of the first.
+void CheckInputs(const Experiment& experiment);
 
 /// The part of it that a model's description decides about the rounding. Throws Error.
 void CheckAgainstModel(const RunConfig& run, const ModelDescription& model);

@@ -263,6 +263,17 @@ TEST_F(BadInputTest, StagesThatDoNotFitTheModel) {
                 "pipeline.0: model.layers.0.self_attn.q_proj: scheme 'squeezellm' with quant.bits "
                 "6: a table of 64 values is larger than its row of 32 weights");
 }
+TEST_F(BadInputTest, WhatIsWrongInSomeRunsNamesTheFirst) {
+  const std::string axes =
+      "axes=[{key: pipeline.1.rank, values: [40, 8]}, {key: quant.bits, values: [3, 4, 5]}]";
+  const std::string lorc = "pipeline=[{type: round, scheme: rtn}, {type: lorc}]";
+  const std::string problem =
+      "pipeline.1: model.layers.0.self_attn.q_proj: lorc.rank 40 is more than the smaller side of "
+      "its weight, 32";
+  ExpectRefused({lorc, axes}, "40, 3 (and 2 more): " + problem);
+  ExpectRefused({lorc, axes, "where=[{pipeline.1.rank: 8}, {quant.bits: 5}]"}, "40, 5: " + problem);
+  ExpectRefused({lorc, axes, "where=[{pipeline.1.rank: 40}]"}, problem);  // in all of them
+}
 TEST_F(BadInputTest, AllThatIsWrongWithModelAndDataIsToldAtOnce) {
   folder_.Write("text.txt", "");
   ExpectRefused({"model=n/", "eval.0.data.path=no.txt", "pipeline.0.scheme.type=signround"},
