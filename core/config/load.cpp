@@ -59,6 +59,13 @@ ConfigNode LoadExtending(const std::string& file, std::vector<std::string>* open
   return root;
 }
 
+/// The key of a mapping that a word or number alone in its place is short for.
+const char* KeyOfWord(const std::string& field) {
+  if (field == "model") return "path";
+  if (field == "data") return "name";
+  return field == "budget" ? "bits" : "type";  // of a part
+}
+
 ConfigNode* Enter(ConfigNode* at, const std::string& key, const SourceLoc& where) {
   if (at->kind == ConfigNode::Kind::kSequence) {
     std::size_t index = 0;
@@ -71,9 +78,6 @@ ConfigNode* Enter(ConfigNode* at, const std::string& key, const SourceLoc& where
     return &at->elements[index];
   }
   if (at->kind == ConfigNode::Kind::kNull) at->kind = ConfigNode::Kind::kMapping;
-  if (at->kind != ConfigNode::Kind::kMapping) {
-    throw ConfigError({{where, "'" + key + "' is not inside a mapping"}});
-  }
   auto* child = const_cast<ConfigNode*>(at->Find(key));
   if (child != nullptr) return child;
   at->members.push_back({key, where, {}});
@@ -93,7 +97,12 @@ void SetPath(const std::string& path, ConfigNode value, ConfigNode* root) {
   ConfigNode* at = root;
   std::istringstream keys(path);
   std::string key;
-  while (std::getline(keys, key, '.')) at = Enter(at, key, where);
+  std::string field;
+  while (std::getline(keys, key, '.')) {
+    if (at->kind == ConfigNode::Kind::kScalar) *at = AsMember(KeyOfWord(field), *at);
+    at = Enter(at, key, where);
+    field = key;
+  }
   *at = std::move(value);
 }
 

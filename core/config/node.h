@@ -75,8 +75,8 @@ std::string ToYaml(const ConfigNode& node);
 ConfigNode LoadConfig(const std::string& file);
 
 /// Puts `value` at a dotted path ("quant.bits", "pipeline.0.scheme"); mappings are made on the way,
-/// a sequence is entered by index. Throws ConfigError at `value.where` where the path can't be
-/// followed.
+/// a sequence is entered by index, and a word alone is the `type` of a part, the `path` of a model
+/// or the `name` of data. Throws ConfigError at `value.where` where the path can't be followed.
 void SetPath(const std::string& path, ConfigNode value, ConfigNode* root);
 
 /// Applies "quant.bits=3": the value is parsed as YAML and its location is "--set quant.bits=3".

@@ -62,6 +62,15 @@ TEST(OverrideTest, EntersMappingsAndSequencesAndMakesMappings) {
   EXPECT_EQ(Overridden("a: 1\n", "a=b=c"), "{a: b=c}");
 }
 
+TEST(OverrideTest, AWordAloneIsWhatItIsShortFor) {
+  EXPECT_EQ(Overridden("scheme: rtn\n", "scheme.b=5"), "{scheme: {type: rtn, b: 5}}");
+  EXPECT_EQ(Overridden("p: [rtn]\n", "p.0.b=5"), "{p: [{type: rtn, b: 5}]}");
+  EXPECT_EQ(Overridden("model: m\n", "model.rotate.learn={}"),
+            "{model: {path: m, rotate: {learn: {}}}}");
+  EXPECT_EQ(Overridden("data: c4\n", "data.split=x"), "{data: {name: c4, split: x}}");
+  EXPECT_EQ(Overridden("budget: 3\n", "budget.sequences=4"), "{budget: {bits: 3, sequences: 4}}");
+}
+
 TEST(OverrideTest, PathsThatLeadNowhereAreErrors) {
   EXPECT_EQ(Overridden("p: [1, 2]\n", "p.2=5"),
             "--set p.2=5: '2' is no index into a sequence of 2");
@@ -69,7 +78,6 @@ TEST(OverrideTest, PathsThatLeadNowhereAreErrors) {
             "--set p.-1=5: '-1' is no index into a sequence of 2");
   EXPECT_EQ(Overridden("p: [1, 2]\n", "p.x=5"),
             "--set p.x=5: 'x' is no index into a sequence of 2");
-  EXPECT_EQ(Overridden("a: 1\n", "a.b=5"), "--set a.b=5: 'b' is not inside a mapping");
   EXPECT_EQ(Overridden("a: 1\n", "a"), "--set a: expected KEY.PATH=VALUE");
   EXPECT_EQ(Overridden("a: 1\n", "=1"), "--set =1: expected KEY.PATH=VALUE");
 }

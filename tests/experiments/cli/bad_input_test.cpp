@@ -274,6 +274,14 @@ TEST_F(BadInputTest, WhatIsWrongInSomeRunsNamesTheFirst) {
   ExpectRefused({lorc, axes, "where=[{pipeline.1.rank: 8}, {quant.bits: 5}]"}, "40, 5: " + problem);
   ExpectRefused({lorc, axes, "where=[{pipeline.1.rank: 40}]"}, problem);  // in all of them
 }
+TEST_F(BadInputTest, AnAxisMayTurnAModelThatIsNamedByAWord) {
+  const ProgramResult check =
+      RunProgram(folder_.path(), {"validate", "c.yaml", "--set",
+                                  "axes=[{key: model.rotate, values: [~, {}], labels: [as it is, "
+                                  "turned]}]"});
+  EXPECT_EQ(check.err, "");
+  EXPECT_EQ(check.out, "c.yaml: good, 2 runs\n");
+}
 TEST_F(BadInputTest, AllThatIsWrongWithModelAndDataIsToldAtOnce) {
   folder_.Write("text.txt", "");
   ExpectRefused({"model=n/", "eval.0.data.path=no.txt", "pipeline.0.scheme.type=signround"},
