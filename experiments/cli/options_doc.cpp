@@ -110,6 +110,7 @@ std::string OptionsMarkdown() {
   text += Section("`calibration`", CalibrationOptions());
   text += Section("`data` of calibration and evaluators", DataSource());
   text += Section("`quant`", QuantOptions());
+  text += Section("`budget` of `quant`", BitBudget());
   text += Section("An entry of `quant.overrides`", LayerOverride());
   text += Section("`oscillation` of stage `round`", OscillationOptions());
   text += Section("`learn` of stage `activations`", LearnOptions());

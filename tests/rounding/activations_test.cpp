@@ -171,6 +171,11 @@ TEST_F(ActivationsTest, WhatDoesNotFitIsTold) {
   EXPECT_EQ(ErrorOf({"type: activations\nper: group\ngroup_size: 48"}),
             "pipeline.0: group_size 48 does not divide the 32 inputs of "
             "'model.layers.0.self_attn.q_proj'");
+  EXPECT_EQ(ErrorOf({"type: activations\nper: cluster\nranges: static\nclusters: 33"}),
+            "pipeline.0: clusters 33 is more than the 32 channels of "
+            "'model.layers.0.self_attn.q_proj'");
+  EXPECT_EQ(ErrorOf({"type: activations\nper: cluster\nranges: static\nhead_clusters: 9"}),
+            "pipeline.0: head_clusters 9 is more than the 8 channels of a head");
   EXPECT_EQ(ErrorOf({"type: kv_cache\nkeys: group\ngroup_size: 3"}),
             "pipeline.0: group_size 3 does not divide the 16 channels of keys and values in block "
             "0");
