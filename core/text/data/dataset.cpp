@@ -207,7 +207,10 @@ Dataset LoadDataset(const DataSource& source, std::int64_t most) {
   dataset.file = file.path;
   dataset.format = FormatOf(file);
   dataset.documents = ReadDocuments(file, most);
-  if (dataset.documents.empty()) throw Error(file.path + ": no text in this file");
+  const bool all = most == 0 || static_cast<std::int64_t>(dataset.documents.size()) < most;
+  const bool blank = std::all_of(dataset.documents.begin(), dataset.documents.end(),
+                                 [](const std::string& text) { return Strip(text).empty(); });
+  if (all && blank) throw Error(file.path + ": no text in this file");
   return dataset;
 }
 

@@ -219,6 +219,10 @@ TEST_F(BadInputTest, EmptyText) {
   folder_.Write("text.txt", " \n\n");
   ExpectRefused({}, "text.txt: no text in this file");
 }
+TEST_F(BadInputTest, RowsOfEmptyTexts) {
+  folder_.Write("text.jsonl", "{\"text\": \"\"}\n{\"text\": \" \"}\n");
+  ExpectRefused({"eval.0.data.path=text.jsonl"}, "text.jsonl: no text in this file");
+}
 TEST_F(BadInputTest, TextThatIsNotUtf8) {
   folder_.Write("text.txt", "abc \xff def");
   ExpectRefused({}, "text.txt: text is not UTF-8: byte 0xFF at offset 4");

@@ -148,11 +148,17 @@ TEST(DatasetTest, BrokenGzipIsToldByName) {
 TEST(DatasetTest, NothingIsSilentlyEmpty) {
   const TempFolder folder;
   const std::string file = folder.Write("a.txt", " \n\t\n");
-  for (const char* format : {"text", "lines", "endoftext", "jsonl"}) {
+  for (const char* format : {"text", "lines", "endoftext", "jsonl", "wikitext"}) {
     EXPECT_EQ(ErrorOf([&] { LoadFile(file, format); }), file + ": no text in this file") << format;
   }
   const std::string empty = folder.Write("b.raw", "");
   EXPECT_EQ(ErrorOf([&] { LoadFile(empty); }), empty + ": no text in this file");
+  const std::string row = "{\"text\": \"\"}\n";
+  const std::string rows = folder.Write("c.jsonl", row + row);
+  EXPECT_EQ(ErrorOf([&] { LoadFile(rows); }), rows + ": no text in this file");
+  // Of the first of several nothing can be said.
+  const std::string later = folder.Write("d.jsonl", row + "{\"text\": \"a\"}\n");
+  EXPECT_EQ(LoadFile(later, "auto", "text", 1).documents, Texts{""});
 }
 
 TEST(DatasetTest, TextThatIsNotUtf8IsToldWithItsPlace) {
