@@ -11,6 +11,8 @@ namespace {
 using Kind = ConfigNode::Kind;
 using DiagnosticList = std::vector<Diagnostic>;
 
+constexpr const char* kSeedKey = "seed";
+
 std::string LabelOf(const ConfigNode& node) {
   if (node.kind == Kind::kScalar) return node.scalar;
   const ConfigNode* type = node.Find("type");
@@ -51,6 +53,11 @@ class AxisReader {
                },
                diagnostics_, {"values", "zip", "labels"});
     axis_.name = name.empty() ? key_ : name;
+    if (axis_.name == kSeedKey && key_ != kSeedKey) {
+      Report(node_.where, path_ +
+                              ": name 'seed' is what each run's own seed is listed as; choose "
+                              "another (key: seed is the axis of seeds)");
+    }
     const ConfigNode* values = node_.Find("values");
     const ConfigNode* zip = node_.Find("zip");
     if (values == nullptr && zip == nullptr) {
