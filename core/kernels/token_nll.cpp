@@ -107,8 +107,8 @@ at::Tensor ScoresOnDevice(const at::Tensor& x, const LogitHead& head,
 
 }  // namespace
 
-LogitHead::LogitHead(at::Tensor w, at::Tensor b, double cap)
-    : weight(std::move(w)), bias(std::move(b)), soft_cap(cap) {}
+LogitHead::LogitHead(at::Tensor w, at::Tensor b, double cap, double by)
+    : weight(std::move(w)), bias(std::move(b)), soft_cap(cap), scale(by) {}
 
 at::Tensor LogitHead::Logits(const at::Tensor& hidden) const {
   at::Tensor logits = at::linear(hidden, weight);
@@ -118,6 +118,7 @@ at::Tensor LogitHead::Logits(const at::Tensor& hidden) const {
 
 void LogitHead::Finish(std::int64_t first, at::Tensor* products) const {
   if (bias.defined()) products->add_(bias.narrow(0, first, products->size(-1)));
+  if (scale != 1) products->mul_(scale);
   if (soft_cap <= 0) return;
   if (products->requires_grad()) {  // tanh's gradient is made of what it put out
     *products = (*products / soft_cap).tanh() * soft_cap;

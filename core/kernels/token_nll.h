@@ -13,16 +13,17 @@ struct LogitTile {
   std::int64_t columns = 3072;  ///< tokens of the vocabulary
 };
 
-/// What makes logits of hidden states: hidden weight^T + bias, then c tanh(logit / c) where there
-/// is a soft cap c.
+/// What makes logits of hidden states: scale (hidden weight^T + bias), then c tanh(logit / c) where
+/// there is a soft cap c.
 struct LogitHead {
   LogitHead() = default;
   // NOLINTNEXTLINE(google-explicit-constructor): most heads are a matrix and nothing else
-  LogitHead(at::Tensor weight, at::Tensor bias = {}, double soft_cap = 0);
+  LogitHead(at::Tensor weight, at::Tensor bias = {}, double soft_cap = 0, double scale = 1);
 
   at::Tensor weight;    ///< [vocab, d], of the dtype of hidden
   at::Tensor bias;      ///< [vocab] of the same dtype or undefined
   double soft_cap = 0;  ///< 0: none
+  double scale = 1;
 
   /// hidden [..., d] -> [..., vocab].
   at::Tensor Logits(const at::Tensor& hidden) const;

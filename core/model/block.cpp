@@ -18,6 +18,11 @@ void Move(const at::Device& device, std::shared_ptr<const ActivationQuantizer>* 
   *quantizer = std::make_shared<const ActivationQuantizer>((*quantizer)->To(device));
 }
 
+/// What training begins with: alpha_p = alpha_n = 0.8 behind their softplus, beta = 0.5.
+at::Tensor XieluNumbers() {
+  return at::tensor({std::log(std::expm1(0.8F)), std::log(std::expm1(0.3F)), 0.5F, -1e-6F});
+}
+
 }  // namespace
 
 at::Tensor LinearSlot::Forward(const at::Tensor& x) const {
@@ -64,6 +69,7 @@ DecoderBlock::DecoderBlock(const ModelDescription& description, std::int64_t pla
   mixing_.window = attention.window;
   mixing_.soft_cap = attention.soft_cap;
   if (attention.alibi) mixing_.slopes = AlibiSlopes(attention.heads);
+  if (plan_.mlp.activation == Activation::kXielu) activation = XieluNumbers();
   const auto experts = plan_.mlp.experts ? plan_.mlp.experts->count : 0;
   expert_tokens_ =
       std::make_shared<std::vector<std::int64_t>>(static_cast<std::size_t>(experts), 0);
@@ -76,7 +82,7 @@ void NormSlot::To(const at::Device& device) {
 }
 
 std::vector<at::Tensor*> DecoderBlock::Weights() {
-  std::vector<at::Tensor*> all = {&router};
+  std::vector<at::Tensor*> all = {&router, &activation};
   for (LinearSlot& slot : slots_) {
     all.insert(all.end(),
                {&slot.weight, &slot.bias, &slot.effective, &slot.effective_bias, &slot.signs});
@@ -124,9 +130,9 @@ const NormSlot* DecoderBlock::FindNorm(NormPlace place) const {
   return nullptr;
 }
 
-bool DecoderBlock::Has(LinearRole role) const {
+bool DecoderBlock::Has(LinearRole role, std::int64_t expert) const {
   for (const LinearSlot& slot : slots_) {
-    if (slot.role == role) return true;
+    if (slot.role == role && slot.expert == expert) return true;
   }
   return false;
 }
@@ -148,17 +154,19 @@ at::Tensor DecoderBlock::Run(const at::Tensor& hidden, const RopeTable& rope,
   ROUNDLAB_CHECK(hidden.dim() == 3 && hidden.size(2) == hidden_,
                  "hidden must be [batch, seq, hidden]");
   const at::Tensor read = Normed(NormPlace::kBeforeAttention, hidden);
-  const at::Tensor given = Normed(NormPlace::kOnAttention, Attention(read, rope, segments));
+  const double scale = plan_.residual_scale;
+  const auto scaled = [&](const at::Tensor& t) { return scale == 1 ? t : t * scale; };
+  const at::Tensor given = scaled(Normed(NormPlace::kOnAttention, Attention(read, rope, segments)));
   if (plan_.parallel) {
     const bool own = FindNorm(NormPlace::kBeforeMlp) != nullptr;
     const at::Tensor y = own ? Normed(NormPlace::kBeforeMlp, hidden) : read;
-    return hidden + given + Mlp(y);
+    return hidden + given + scaled(Mlp(y));
   }
   const at::Tensor attended =
       Normed(NormPlace::kAfterAttention, (plan_.residual_of_norm ? read : hidden) + given);
   const at::Tensor y = Normed(NormPlace::kBeforeMlp, attended);
-  return Normed(NormPlace::kAfterMlp,
-                (plan_.residual_of_norm ? y : attended) + Normed(NormPlace::kOnMlp, Mlp(y)));
+  return Normed(NormPlace::kAfterMlp, (plan_.residual_of_norm ? y : attended) +
+                                          scaled(Normed(NormPlace::kOnMlp, Mlp(y))));
 }
 
 at::Tensor DecoderBlock::Forward(const at::Tensor& hidden, const RopeTable& rope) const {
@@ -166,7 +174,8 @@ at::Tensor DecoderBlock::Forward(const at::Tensor& hidden, const RopeTable& rope
 }
 
 /// Texts that begin alike share rows of packed tokens, so that a row can have but one value.
-void DecoderBlock::CheckPackable() const {
+at::Tensor DecoderBlock::ForwardPacked(const at::Tensor& hidden, const RopeTable& rope,
+                                       const Segments& segments) const {
   const auto check = [](const std::string& what,
                         const std::shared_ptr<const ActivationQuantizer>& quantizer) {
     if (quantizer == nullptr || !quantizer->SpansTokens()) return;
@@ -177,11 +186,6 @@ void DecoderBlock::CheckPackable() const {
   for (const LinearSlot& slot : slots_) check("inputs of " + slot.name, slot.quantizer);
   check("keys of block " + std::to_string(index), cache.keys);
   check("values of block " + std::to_string(index), cache.values);
-}
-
-at::Tensor DecoderBlock::ForwardPacked(const at::Tensor& hidden, const RopeTable& rope,
-                                       const Segments& segments) const {
-  CheckPackable();
   return Run(hidden, rope, &segments);
 }
 

@@ -78,7 +78,6 @@ class DecoderBlock {
 
   void To(const at::Device& device);  ///< moves all weights there
   void Pin();  ///< from the CPU to pinned memory, which a GPU reads faster and beside its work
-
   const BlockPlan& plan() const { return plan_; }
   std::vector<LinearSlot*> Linears();
   LinearSlot& Slot(std::size_t i) { return slots_.at(i); }
@@ -87,9 +86,10 @@ class DecoderBlock {
 
   std::int64_t index = 0;  ///< place in the model
   CacheSlot cache;
-  /// [experts, hidden] float32 where the MLP has experts. A factor that is folded into the norm
-  /// before the MLP must be taken out here too.
+  /// [experts, hidden] float32 where the MLP has experts, a row more for a shared_gate. A factor
+  /// that is folded into the norm before the MLP must be taken out here too.
   at::Tensor router;
+  at::Tensor activation;  ///< of Activation::kXielu: [4] float32, alpha_p, alpha_n, beta, eps
   /// Tokens that each expert has seen in the forward passes so far, if any; shared by copies.
   const std::vector<std::int64_t>& ExpertTokens() const { return *expert_tokens_; }
 
@@ -99,7 +99,7 @@ class DecoderBlock {
   at::Tensor Run(const at::Tensor& hidden, const RopeTable& rope, const Segments* segments) const;
   Heads Project(const at::Tensor& x) const;
   at::Tensor Rotate(const at::Tensor& x, const RopeTable& rope) const;
-  void CheckPackable() const;
+  at::Tensor NormedHeads(NormPlace place, const at::Tensor& rows) const;
   at::Tensor Attention(const at::Tensor& x, const RopeTable& rope, const Segments* segments) const;
   at::Tensor Mlp(const at::Tensor& x) const;
   at::Tensor DenseMlp(const at::Tensor& x, std::int64_t expert) const;
@@ -109,7 +109,7 @@ class DecoderBlock {
   const NormSlot* FindNorm(NormPlace place) const;
   std::vector<at::Tensor*> Weights();
   const LinearSlot& Role(LinearRole role, std::int64_t expert = -1) const;
-  bool Has(LinearRole role) const;
+  bool Has(LinearRole role, std::int64_t expert = -1) const;
 
   BlockPlan plan_;
   std::int64_t hidden_ = 0;

@@ -28,13 +28,11 @@ DecoderBlock::Heads DecoderBlock::Project(const at::Tensor& x) const {
             split(Role(LinearRole::kValue).Forward(x), a.kv_heads)};
   }
   const at::Tensor all = Role(LinearRole::kQueryKeyValue).Forward(x);
-  const std::int64_t groups = a.layout == FusedLayout::kPerGroup ? a.kv_heads : 1;
-  const std::int64_t queries = a.heads / groups;
-  const std::int64_t keys = a.kv_heads / groups;
-  const at::Tensor grouped = all.view({batch, seq, groups, queries + 2 * keys, a.head_dim});
-  return {split(grouped.narrow(3, 0, queries), a.heads),
-          split(grouped.narrow(3, queries, keys), a.kv_heads),
-          split(grouped.narrow(3, queries + keys, keys), a.kv_heads)};
+  const FusedHeads fused = HeadsOf(a);
+  const at::Tensor grouped = all.view({batch, seq, fused.groups, fused.Size(), a.head_dim});
+  return {split(grouped.narrow(3, 0, fused.queries), a.heads),
+          split(grouped.narrow(3, fused.key, fused.keys), a.kv_heads),
+          split(grouped.narrow(3, fused.value, fused.keys), a.kv_heads)};
 }
 
 at::Tensor DecoderBlock::Rotate(const at::Tensor& x, const RopeTable& rope) const {
@@ -63,19 +61,25 @@ at::Tensor DecoderBlock::Rotate(const at::Tensor& x, const RopeTable& rope) cons
   return at::cat({turned, x.narrow(3, a.rotary_dim, a.head_dim - a.rotary_dim)}, 3);
 }
 
+at::Tensor DecoderBlock::NormedHeads(NormPlace place, const at::Tensor& rows) const {
+  const NormSlot* norm = FindNorm(place);
+  if (norm == nullptr) return rows;
+  if (norm->plan.width == plan_.attention.head_dim) return norm->Forward(rows);
+  return norm->Forward(rows.flatten(2)).view(rows.sizes());
+}
+
 at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
                                    const Segments* segments) const {
   const AttentionPlan& a = plan_.attention;
-  Heads heads = Project(x);
-  const auto normed = [&](NormPlace place, const at::Tensor& rows) {
-    const NormSlot* norm = FindNorm(place);
-    if (norm == nullptr) return rows;
-    if (norm->plan.width == a.head_dim) return norm->Forward(rows);
-    return norm->Forward(rows.flatten(2)).view(rows.sizes());
+  auto [q, k, v] = Project(x);
+  const auto norm = [&](at::Tensor& query, at::Tensor& key) {
+    query = NormedHeads(NormPlace::kQuery, query);
+    key = NormedHeads(NormPlace::kKey, key);
   };
-  at::Tensor q = normed(NormPlace::kQuery, heads.q);
-  at::Tensor k = normed(NormPlace::kKey, heads.k);
-  at::Tensor v = heads.v;
+  if (!a.norm_after_rotary) norm(q, k);
+  if (a.clip > 0) {
+    for (at::Tensor* t : {&q, &k, &v}) *t = t->clamp(-a.clip, a.clip);
+  }
   const auto keep = [&] {
     if (cache.on_cache) cache.on_cache(k, v);
     if (cache.keys != nullptr) k = cache.keys->Apply(k);
@@ -86,6 +90,7 @@ at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
     q = Rotate(q, rope);
     k = Rotate(k, rope);
   }
+  if (a.norm_after_rotary) norm(q, k);
   if (cache.turned) {
     q = Mixed(q);
     k = Mixed(k);

@@ -1,7 +1,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/kernels/ops.h"
@@ -10,8 +12,20 @@
 namespace roundlab {
 namespace {
 
-at::Tensor Activate(Activation activation, const at::Tensor& x) {
+/// x > 0: a_p x^2 + b x, else a_n (exp(min(x, eps)) - 1 - x) + b x, where a_p = softplus(alpha_p)
+/// and a_n = b + softplus(alpha_n).
+at::Tensor Xielu(const at::Tensor& x, const at::Tensor& numbers) {
+  const at::Tensor n = numbers.to(x.scalar_type());
+  const at::Tensor beta = n[2];
+  const at::Tensor above = at::softplus(n[0]) * x * x;
+  const at::Tensor below = (at::expm1(at::minimum(x, n[3])) - x) * (beta + at::softplus(n[1]));
+  return at::where(x > 0, above, below) + beta * x;
+}
+
+at::Tensor Activate(Activation activation, const at::Tensor& x, const at::Tensor& numbers) {
   switch (activation) {
+    case Activation::kXielu:
+      return Xielu(x, numbers);
     case Activation::kSilu:
       return at::silu(x);
     case Activation::kGelu:
@@ -28,6 +42,34 @@ at::Tensor Activate(Activation activation, const at::Tensor& x) {
   throw std::logic_error("no such activation");
 }
 
+struct Routed {
+  at::Tensor weights;  // [rows, used] float32
+  at::Tensor experts;  // [rows, used] int64
+};
+
+Routed SparseMixer(const at::Tensor& scores, const ExpertsPlan& plan) {
+  constexpr double kNever = -std::numeric_limits<double>::infinity();
+  std::vector<at::Tensor> weights;
+  std::vector<at::Tensor> experts;
+  at::Tensor left = scores;
+  for (std::int64_t i = 0; i < plan.used; ++i) {
+    const auto [largest, place] = left.max(-1, true);
+    const at::Tensor distance = (largest - scores) / at::maximum(scores.abs(), largest);
+    const at::Tensor near = left.masked_fill(distance > 2 * plan.jitter, kNever);
+    weights.push_back(at::softmax(near, -1).gather(-1, place));
+    experts.push_back(place);
+    left = left.scatter(-1, place, kNever);
+  }
+  return {at::cat(weights, -1), at::cat(experts, -1)};
+}
+
+Routed Route(const at::Tensor& logits, const ExpertsPlan& plan) {
+  if (plan.routing == Routing::kSparseMixer) return SparseMixer(logits.to(at::kFloat), plan);
+  auto [weights, chosen] = at::topk(at::softmax(logits, -1, at::kFloat), plan.used, -1);
+  if (plan.normalize) weights = weights / weights.sum(-1, true);
+  return {weights, chosen};
+}
+
 }  // namespace
 
 at::Tensor DecoderBlock::DenseMlp(const at::Tensor& x, std::int64_t expert) const {
@@ -35,9 +77,10 @@ at::Tensor DecoderBlock::DenseMlp(const at::Tensor& x, std::int64_t expert) cons
   at::Tensor up;
   if (!plan_.mlp.gated) {
     const at::Tensor inner = Role(LinearRole::kUp, expert).Forward(x);
-    return Role(LinearRole::kDown, expert).Forward(Activate(plan_.mlp.activation, inner));
+    return Role(LinearRole::kDown, expert)
+        .Forward(Activate(plan_.mlp.activation, inner, activation));
   }
-  if (Has(LinearRole::kGateUp)) {
+  if (Has(LinearRole::kGateUp, expert)) {
     const auto halves = Role(LinearRole::kGateUp, expert).Forward(x).chunk(2, -1);
     gate = halves[0];
     up = halves[1];
@@ -47,7 +90,7 @@ at::Tensor DecoderBlock::DenseMlp(const at::Tensor& x, std::int64_t expert) cons
   }
   const at::Tensor inner = plan_.mlp.activation == Activation::kSilu
                                ? SwiGlu(gate, up)
-                               : Activate(plan_.mlp.activation, gate) * up;
+                               : Activate(plan_.mlp.activation, gate, activation) * up;
   return Role(LinearRole::kDown, expert).Forward(inner);
 }
 
@@ -56,14 +99,14 @@ at::Tensor DecoderBlock::DenseMlp(const at::Tensor& x, std::int64_t expert) cons
 at::Tensor DecoderBlock::Experts(const at::Tensor& x) const {
   const ExpertsPlan& plan = *plan_.mlp.experts;
   const at::Tensor rows = x.reshape({-1, x.size(2)});
-  const at::Tensor logits = at::linear(rows, router.to(rows.scalar_type()));
-  const at::Tensor probabilities = at::softmax(logits, -1, at::kFloat);
-  auto [weights, chosen] = at::topk(probabilities, plan.used, -1);
-  if (plan.normalize) weights = weights / weights.sum(-1, true);
-  weights = weights.to(rows.scalar_type());
+  const at::Tensor all = at::linear(rows, router.to(rows.scalar_type()));
+  const Routed routed = Route(all.narrow(1, 0, plan.count), plan);
+  const at::Tensor weights = routed.weights.to(rows.scalar_type());
   at::Tensor sum = at::zeros_like(rows);
+  if (plan.shared) sum = DenseMlp(x, -1).view(rows.sizes());
+  if (!plan.shared_gate.empty()) sum = sum * at::sigmoid(all.narrow(1, plan.count, 1));
   for (std::int64_t expert = 0; expert < plan.count; ++expert) {
-    const auto places = (chosen == expert).nonzero();
+    const auto places = (routed.experts == expert).nonzero();
     const at::Tensor token = places.select(1, 0);
     (*expert_tokens_)[static_cast<std::size_t>(expert)] += token.numel();
     if (token.numel() == 0 && !Watched(expert)) continue;

@@ -83,6 +83,11 @@ RopeDescription ReadRopeParameters(const ConfigReader& config, const ConfigReade
                SuggestionSuffix(type, Keys(RopeTypes())));
   }
   rope.type = found->second;
+  if (rope.type == RopeType::kDynamic && defaults.alpha && inner.Has("alpha")) {
+    const auto dim = static_cast<double>(rotary_dim);
+    rope.theta *= std::pow(inner.Positive("alpha"), dim / (dim - 2));
+    rope.type = RopeType::kDefault;
+  }
   if (rope.type == RopeType::kDefault) return rope;
   if (rope.type == RopeType::kDynamic) {
     rope.original_positions = static_cast<double>(config.Int("max_position_embeddings"));
@@ -121,6 +126,50 @@ void ReadRope(const ConfigReader& config, ModelDescription* d, const RopeDefault
   RopeDefaults given = defaults;
   given.theta = config.PositiveOr("rope_theta", defaults.theta);
   d->rope = ReadRopeParameters(config, inner, given, d->rotary_dim);
+}
+
+void ReadTwoRopes(const ConfigReader& config, double theta, double local_theta,
+                  ModelDescription* d) {
+  const ConfigReader both =
+      config.Has("rope_parameters") ? config.Inside("rope_parameters") : config.Without();
+  for (const auto& [key, value] : both.root().items()) {
+    if (key == "full_attention" || key == "sliding_attention") continue;
+    both.Fail("unknown key '" + key + "' (known: full_attention, sliding_attention)");
+  }
+  const auto inside = [&](const char* kind) {
+    return both.Has(kind) ? both.Inside(kind) : config.Without();
+  };
+  const ConfigReader full =
+      config.Has("rope_scaling") ? config.Inside("rope_scaling") : inside("full_attention");
+  // rope_scaling is added to what full_attention has.
+  const double kept =
+      inside("full_attention").PositiveOr("rope_theta", config.PositiveOr("rope_theta", theta));
+  d->rotary_dim = d->head_dim;
+  d->rope = ReadRopeParameters(config, full, {kept}, d->rotary_dim);
+  d->local_rope =
+      ReadRopeParameters(config, inside("sliding_attention"), {local_theta}, d->rotary_dim);
+}
+
+void RequireFlag(const ConfigReader& config, const char* key, bool only) {
+  if (config.BoolOr(key, only) == only) return;
+  config.Fail(std::string(key) + ": " + (only ? "false" : "true") +
+              " is not supported (allowed: " + (only ? "true" : "false") + ")");
+}
+
+void RequireNull(const ConfigReader& config, const char* key) {
+  if (!config.Has(key)) return;
+  config.Fail(std::string(key) + ": " + config.root().at(key).dump() +
+              " is not supported (allowed: null)");
+}
+
+void RequireInt(const ConfigReader& config, const char* key, std::int64_t only) {
+  if (config.AnyIntOr(key, only) == only) return;
+  config.Fail(std::string(key) + ": " + config.root().at(key).dump() +
+              " is not supported (allowed: " + std::to_string(only) + ")");
+}
+
+std::int64_t HeadDimDefault(const ConfigReader& config, std::int64_t absent) {
+  return config.Mentions("head_dim") ? config.IntOr("head_dim", 0) : absent;
 }
 
 Activation ReadActivation(const ConfigReader& config, const char* key, const char* absent) {
@@ -221,6 +270,15 @@ void ReadWindow(const ConfigReader& config, std::int64_t absent, ModelDescriptio
   const bool mentioned = config.Mentions("sliding_window");
   const std::int64_t window = mentioned ? config.IntOr("sliding_window", 0) : absent;
   d->windows.assign(static_cast<std::size_t>(d->layers), window);
+}
+
+void ReadPattern(const ConfigReader& config, std::int64_t window, std::int64_t pattern,
+                 ModelDescription* d) {
+  ReadWindow(config, window, d);
+  const bool listed = config.Has("layer_types");
+  const std::int64_t every = listed ? pattern : config.IntOr("sliding_window_pattern", pattern);
+  ReadWindows(
+      config, d->windows.front(), [&](std::int64_t i) { return (i + 1) % every != 0; }, d);
 }
 
 void ReadWindows(const ConfigReader& config, std::int64_t window,

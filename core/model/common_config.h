@@ -15,6 +15,7 @@ struct RopeDefaults {
   double theta = 10000;
   double partial = 1;             ///< of the head that turns
   bool may_be_partial = false;    ///< else any other partial_rotary_factor is refused
+  bool alpha = false;             ///< dynamic with alpha a: theta a^(d / (d - 2)) at any length
   bool long_names = false;        ///< types "su" and "yarn" are LongRoPE, as in early Phi-3 files
   double original_positions = 0;  ///< of the model, where config.json has none; 0: none either
 };
@@ -53,6 +54,25 @@ void ReadRope(const ConfigReader& config, ModelDescription* d, const RopeDefault
 /// What rope_parameters, or an entry of it, say; `theta` where they are silent.
 RopeDescription ReadRopeParameters(const ConfigReader& config, const ConfigReader& inner,
                                    const RopeDefaults& defaults, std::int64_t rotary_dim);
+
+/// rope_parameters of full_attention, or rope_theta with rope_scaling, for rope; those of
+/// sliding_attention for local_rope. `theta`, `local_theta`: where they are silent.
+void ReadTwoRopes(const ConfigReader& config, double theta, double local_theta,
+                  ModelDescription* d);
+
+/// Throws Error where a key that would change the result has another value than the one given, or
+/// any but null.
+void RequireFlag(const ConfigReader& config, const char* key, bool only);
+void RequireNull(const ConfigReader& config, const char* key);
+void RequireInt(const ConfigReader& config, const char* key, std::int64_t only);
+
+/// head_dim, or `absent` where it is; where it is null, hidden / heads.
+std::int64_t HeadDimDefault(const ConfigReader& config, std::int64_t absent);
+
+/// sliding_window (`window` where it is absent) for all layers but every `pattern`th, or as
+/// layer_types says. sliding_window_pattern takes the place of `pattern`.
+void ReadPattern(const ConfigReader& config, std::int64_t window, std::int64_t pattern,
+                 ModelDescription* d);
 
 /// sliding_window for all layers; `absent` where the key is, none where it is null.
 void ReadWindow(const ConfigReader& config, std::int64_t absent, ModelDescription* d);

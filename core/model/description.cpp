@@ -8,11 +8,13 @@ namespace roundlab {
 namespace {
 
 std::int64_t NormWeights(const NormPlan& norm) {
-  return norm.width * std::max<std::int64_t>(norm.split, 1) * (norm.bias ? 2 : 1);
+  const int kept = (norm.stored ? 1 : 0) + (norm.bias ? 1 : 0);
+  return norm.width * std::max<std::int64_t>(norm.split, 1) * kept;
 }
 
 std::int64_t BlockWeights(const BlockPlan& plan, std::int64_t hidden) {
-  std::int64_t sum = plan.mlp.experts ? plan.mlp.experts->count * hidden : 0;
+  std::int64_t sum = plan.mlp.experts ? plan.mlp.experts->RouterRows() * hidden : 0;
+  if (!plan.mlp.activation_numbers.empty()) sum += 2;
   for (const LinearPlan& l : plan.linears) sum += l.out * l.in + (l.bias ? l.out : 0);
   for (const NormPlan& norm : plan.norms) sum += NormWeights(norm);
   return sum;
@@ -56,7 +58,7 @@ std::int64_t ModelDescription::TotalWeights() const {
   const EndsPlan ends = Ends();
   std::int64_t sum = vocab * ends.embedding_width * (tied_head ? 1 : 2);
   if (ends.head_bias) sum += vocab;
-  sum += ends.position_rows * hidden;
+  if (!ends.sinusoidal) sum += ends.position_rows * hidden;
   if (!ends.project_in.empty()) sum += hidden * ends.embedding_width;
   if (!ends.project_out.empty()) sum += hidden * ends.embedding_width;
   for (const auto& norm : {ends.embedding_norm, ends.final_norm}) {

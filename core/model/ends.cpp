@@ -2,11 +2,23 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <string>
 
 #include "core/base/error.h"
 
 namespace roundlab {
+namespace {
+
+at::Tensor Sinusoids(std::int64_t rows, std::int64_t width) {
+  const std::int64_t half = width / 2;
+  const double step = std::log(10000.0) / static_cast<double>(half - 1);
+  const at::Tensor frequency = (at::arange(half, at::kFloat) * -step).exp();
+  const at::Tensor angle = at::outer(at::arange(rows, at::kFloat), frequency);
+  return at::constant_pad_nd(at::cat({angle.sin(), angle.cos()}, 1), {0, width - 2 * half});
+}
+
+}  // namespace
 
 ModelEnds::ModelEnds(const ModelDescription& description)
     : description_(description), plan_(description.Ends()) {
@@ -15,10 +27,11 @@ ModelEnds::ModelEnds(const ModelDescription& description)
   };
   embedding_norm = slot(plan_.embedding_norm);
   final_norm = slot(plan_.final_norm);
+  if (plan_.sinusoidal) positions = Sinusoids(plan_.position_rows, description.hidden);
 }
 
 void ModelEnds::SetHead(const at::Tensor& weight, const at::Tensor& bias) {
-  head_ = LogitHead(weight, bias, plan_.logit_soft_cap);
+  head_ = LogitHead(weight, bias, plan_.logit_soft_cap, plan_.logit_scale);
 }
 
 void ModelEnds::To(const at::Device& device) {

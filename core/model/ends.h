@@ -33,8 +33,10 @@ class ModelEnds {
 
   const EndsPlan& plan() const { return plan_; }
 
-  at::Tensor embedding;    ///< [vocab, embedding_width]
-  at::Tensor positions;    ///< [position_rows, hidden], or undefined
+  at::Tensor embedding;  ///< [vocab, embedding_width]
+  /// [position_rows, hidden], or undefined. Sinusoidal, with n = hidden / 2: sin(p f_k) in column k
+  /// and cos(p f_k) in n + k, f_k = 10000^(-k / (n - 1)); made by the constructor.
+  at::Tensor positions;
   at::Tensor project_in;   ///< [hidden, embedding_width], or undefined
   at::Tensor project_out;  ///< [embedding_width, hidden], or undefined
   std::optional<NormSlot> embedding_norm;

@@ -36,6 +36,9 @@ struct LinearPlan {
   /// Stored as [in, out] (GPT-2's Conv1D); the slot has the transpose, [out, in], as all others.
   bool transposed = false;
   std::int64_t expert = -1;  ///< of a mixture; -1: none
+  /// Full name of the tensor in which the checkpoint has this matrix of all experts, one after the
+  /// other: [experts, out, in] or [experts * out, in]. Empty: it has a tensor of its own.
+  std::string stack = {};
 };
 
 enum class NormKind {
@@ -52,7 +55,7 @@ enum class NormPlace {
   kBeforeMlp,
   kOnMlp,
   kAfterMlp,
-  kQuery,  ///< of each head of q before rotary, or of all heads at once (width tells)
+  kQuery,  ///< of each head of q, or of all heads at once (width tells)
   kKey,
 };
 
@@ -64,9 +67,11 @@ struct NormPlan {
   double eps = 1e-6;
   double offset = 0;  ///< added to the stored weight: 1 in Gemma
   bool bias = false;
-  /// Heads with a weight of their own, stored as NAME.norms.HEAD; the slot has them one after the
-  /// other, [split width]. 0: one weight for all.
+  bool stored = true;  ///< else the checkpoint has no weight: the norm multiplies by 1
+  /// Heads with a weight of their own, stored as NAME.norms.HEAD or, where they are stacked, as one
+  /// [split, width]; the slot has them one after the other, [split width]. 0: one weight for all.
   std::int64_t split = 0;
+  bool stacked = false;
   /// Inputs (LinearPlan::input) that are this norm's output and that nothing else reads it but
   /// through: a transform may fold factors into the norm. Empty where there are other readers.
   std::vector<std::size_t> feeds;

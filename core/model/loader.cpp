@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -51,7 +52,11 @@ ModelFiles::ModelFiles(const std::string& path) : path_(path) {
   names_ = std::make_unique<StoredNames>(*checkpoint_, description_);
   if (description_.tied_head) CheckTiedHead(*checkpoint_, *names_, description_.Ends());
   for (const StoredPlan& tensor : StoredPlans(description_)) {
-    Stored(NameOf(tensor.name), tensor.shape);
+    if (tensor.optional && names_->Find(tensor.name).empty()) continue;
+    const std::string& name = NameOf(tensor.name);
+    const TensorView* view = checkpoint_->Find(name);
+    const bool any_form = tensor.shape.empty() && view != nullptr;
+    Stored(name, any_form ? view->shape : tensor.shape);
   }
   if (checkpoint_->gguf() != nullptr && checkpoint_->Find("rope_freqs.weight") != nullptr) {
     const at::Tensor divisors = ReadStored("rope_freqs.weight", {description_.head_dim / 2});
@@ -104,17 +109,25 @@ std::string ModelFiles::Fingerprint() const {
 }
 
 void ModelFiles::ReadNorm(NormSlot* norm) const {
+  const std::int64_t width = norm->plan.width;
+  if (!norm->plan.stored) {
+    norm->weight = at::ones({width}, at::kFloat);
+    return;
+  }
+  if (norm->plan.stacked) {
+    norm->weight = Read(norm->name + ".weight", {norm->plan.split, width}).flatten();
+    return;
+  }
   if (norm->plan.split > 0) {
     std::vector<at::Tensor> heads;
     for (std::int64_t head = 0; head < norm->plan.split; ++head) {
-      heads.push_back(
-          Read(norm->name + ".norms." + std::to_string(head) + ".weight", {norm->plan.width}));
+      heads.push_back(Read(norm->name + ".norms." + std::to_string(head) + ".weight", {width}));
     }
     norm->weight = at::cat(heads);
     return;
   }
-  norm->weight = Read(norm->name + ".weight", {norm->plan.width});
-  if (norm->plan.bias) norm->bias = Read(norm->name + ".bias", {norm->plan.width});
+  norm->weight = Read(norm->name + ".weight", {width});
+  if (norm->plan.bias) norm->bias = Read(norm->name + ".bias", {width});
 }
 
 void ModelFiles::ReadLinear(const LinearPlan& plan, LinearSlot* slot) const {
@@ -123,16 +136,57 @@ void ModelFiles::ReadLinear(const LinearPlan& plan, LinearSlot* slot) const {
   if (plan.bias) slot->bias = Read(plan.name + ".bias", {plan.out});
 }
 
+/// One matrix of all experts, [count, out, in].
+at::Tensor ModelFiles::ReadStack(const LinearPlan& plan, std::int64_t count) const {
+  const std::int64_t rows = plan.transposed ? plan.in : plan.out;
+  const std::int64_t columns = plan.transposed ? plan.out : plan.in;
+  const TensorView* view = checkpoint_->Find(names_->Find(plan.stack));
+  const bool flat = view != nullptr && view->shape.size() == 2;
+  const at::Tensor all = Read(plan.stack, flat ? std::vector<std::int64_t>{count * rows, columns}
+                                               : std::vector<std::int64_t>{count, rows, columns});
+  const at::Tensor stack = all.view({count, rows, columns});
+  return plan.transposed ? stack.transpose(1, 2).contiguous() : stack;
+}
+
+at::Tensor ModelFiles::ReadRouter(const ExpertsPlan& plan) const {
+  const at::Tensor router = Read(plan.router + ".weight", {plan.count, description_.hidden});
+  if (plan.shared_gate.empty()) return router;
+  return at::cat({router, Read(plan.shared_gate + ".weight", {1, description_.hidden})});
+}
+
+/// beta and eps are constants, which some files have all the same.
+void ModelFiles::ReadXielu(const std::string& name, at::Tensor* numbers) const {
+  std::int64_t place = 0;
+  for (const char* number : {".alpha_p", ".alpha_n", ".beta", ".eps"}) {
+    const bool constant = place >= 2;
+    const std::string own = name + number;
+    if (!constant || !names_->Find(own).empty()) {
+      (*numbers)[place].copy_(
+          Read(own, constant ? std::vector<std::int64_t>{} : std::vector<std::int64_t>{1})
+              .squeeze());
+    }
+    ++place;
+  }
+}
+
 std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {
   auto block = std::make_unique<DecoderBlock>(description_, index);
   const BlockPlan& plan = block->plan();
   for (NormSlot* norm : block->Norms()) ReadNorm(norm);
+  std::map<std::string, at::Tensor> stacks;
   for (std::size_t i = 0; i < plan.linears.size(); ++i) {
-    ReadLinear(plan.linears[i], &block->Slot(i));
+    const LinearPlan& linear = plan.linears[i];
+    if (linear.stack.empty()) {
+      ReadLinear(linear, &block->Slot(i));
+      continue;
+    }
+    at::Tensor& stack = stacks[linear.stack];
+    if (!stack.defined()) stack = ReadStack(linear, plan.mlp.experts->count);
+    block->Slot(i).weight = stack[linear.expert];
   }
-  if (plan.mlp.experts) {
-    block->router =
-        Read(plan.mlp.experts->router + ".weight", {plan.mlp.experts->count, description_.hidden});
+  if (plan.mlp.experts) block->router = ReadRouter(*plan.mlp.experts);
+  if (plan.mlp.activation == Activation::kXielu) {
+    ReadXielu(plan.mlp.activation_numbers, &block->activation);
   }
   return block;
 }
@@ -156,8 +210,9 @@ ModelEnds ModelFiles::LoadEnds() const {
   }
   if (ends.embedding_norm) ReadNorm(&*ends.embedding_norm);
   if (ends.final_norm) ReadNorm(&*ends.final_norm);
-  ends.SetHead(d.tied_head ? ends.embedding : Read(head, {d.vocab, width}),
-               plan.head_bias ? Read(plan.head + ".bias", {d.vocab}) : at::Tensor());
+  at::Tensor weight = d.tied_head ? ends.embedding : Read(head, {d.vocab, width});
+  if (plan.unit_head) weight = weight / weight.norm(2, {1}, true).clamp_min(1e-12);
+  ends.SetHead(weight, plan.head_bias ? Read(plan.head + ".bias", {d.vocab}) : at::Tensor());
   return ends;
 }
 

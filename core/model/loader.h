@@ -40,6 +40,9 @@ class ModelFiles : public ModelSource {
   const std::string& NameOf(const std::string& name) const;
   void ReadNorm(NormSlot* norm) const;
   void ReadLinear(const LinearPlan& plan, LinearSlot* slot) const;
+  at::Tensor ReadStack(const LinearPlan& plan, std::int64_t count) const;
+  at::Tensor ReadRouter(const ExpertsPlan& plan) const;
+  void ReadXielu(const std::string& name, at::Tensor* numbers) const;
 
   std::string path_;
   std::unique_ptr<Checkpoint> checkpoint_;

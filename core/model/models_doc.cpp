@@ -36,12 +36,14 @@ std::string Generic(std::string name) {
     const std::size_t at = name.find(from);
     if (at != std::string::npos) name.replace(at, std::string_view(from).size(), to);
   }
+  if (name.ends_with(".0")) name.replace(name.size() - 2, 2, ".E");
   return "`" + name + "`";
 }
 
 std::string Shape(const LinearPlan& linear) {
   std::string text = "[" + std::to_string(linear.out) + ", " + std::to_string(linear.in) + "]";
   if (linear.transposed) text += ", stored transposed";
+  if (!linear.stack.empty()) text += ", all experts in one tensor";
   if (linear.bias) text += ", bias";
   return text;
 }
@@ -56,8 +58,25 @@ std::string Inputs(const std::vector<std::size_t>& feeds) {
   return text;
 }
 
-std::string Positions(const ModelDescription& d, const BlockPlan& plan) {
+/// The first block with rotary positions, else the first.
+BlockPlan RotaryBlock(const ModelDescription& d) {
+  for (std::int64_t i = 0; i < d.layers; ++i) {
+    if (d.Plan(i).attention.rotary != RotaryStyle::kNone) return d.Plan(i);
+  }
+  return d.Plan(0);
+}
+
+bool EachBlockTurns(const ModelDescription& d) {
+  for (std::int64_t i = 0; i < d.layers; ++i) {
+    if (d.Plan(i).attention.rotary == RotaryStyle::kNone) return false;
+  }
+  return true;
+}
+
+std::string Positions(const ModelDescription& d) {
+  const BlockPlan plan = RotaryBlock(d);
   if (plan.attention.alibi) return "ALiBi";
+  if (d.Ends().sinusoidal) return "sinusoidal";
   if (plan.attention.rotary == RotaryStyle::kNone) {
     return "learned (`" + d.Ends().positions + "`)";
   }
@@ -66,6 +85,7 @@ std::string Positions(const ModelDescription& d, const BlockPlan& plan) {
     text += " on " + std::to_string(plan.attention.rotary_dim) + " of " +
             std::to_string(plan.attention.head_dim) + " dimensions";
   }
+  if (!EachBlockTurns(d)) text += ", none in some blocks";
   return text;
 }
 
@@ -77,7 +97,7 @@ std::string Residual(const BlockPlan& plan) {
 std::string Section(const NamedShape& shape, const ModelDescription& d) {
   const BlockPlan plan = d.Plan(0);
   std::string text = "\n## " + d.family + "\n\nAs in " + shape.name + ": " + Residual(plan) +
-                     "; positions: " + Positions(d, plan) + ".\n\n";
+                     "; positions: " + Positions(d) + ".\n\n";
   text += "| linear layer | shape | role | input |\n|---|---|---|---|\n";
   for (const LinearPlan& linear : plan.linears) {
     if (linear.expert > 0) continue;
@@ -87,8 +107,8 @@ std::string Section(const NamedShape& shape, const ModelDescription& d) {
   }
   if (!plan.norms.empty()) text += "\n| norm | place | feeds |\n|---|---|---|\n";
   for (const NormPlan& norm : plan.norms) {
-    text += "| " + Generic(norm.name) + " | " + PlaceName(norm.place) + " | " + Inputs(norm.feeds) +
-            " |\n";
+    text += "| " + Generic(norm.name) + (norm.stored ? "" : ", without weight") + " | " +
+            PlaceName(norm.place) + " | " + Inputs(norm.feeds) + " |\n";
   }
   const EndsPlan ends = d.Ends();
   text += "\nIn full precision: `" + ends.embedding + "`";
@@ -97,6 +117,9 @@ std::string Section(const NamedShape& shape, const ModelDescription& d) {
     text += ", " + Generic(plan.mlp.experts->router) + " (the router of " +
             std::to_string(plan.mlp.experts->count) + " experts, of which " +
             std::to_string(plan.mlp.experts->used) + " run for a token)";
+    if (!plan.mlp.experts->shared_gate.empty()) {
+      text += ", " + Generic(plan.mlp.experts->shared_gate) + " (of the expert that all run)";
+    }
   }
   return text + ", norms and biases.\n";
 }

@@ -28,6 +28,15 @@ const char* RoleName(LinearRole role) {
   return "?";
 }
 
+FusedHeads HeadsOf(const AttentionPlan& attention) {
+  const bool quarters = attention.layout == FusedLayout::kQuarters;
+  const std::int64_t split = attention.layout == FusedLayout::kPerGroup ? attention.kv_heads : 1;
+  const std::int64_t groups = quarters ? 4 : split;
+  const std::int64_t queries = attention.heads / groups;
+  const std::int64_t keys = attention.kv_heads / groups;
+  return {groups, queries, keys, queries + (quarters ? keys : 0), queries + (quarters ? 0 : keys)};
+}
+
 const NormPlan* BlockPlan::Norm(NormPlace place) const {
   const auto found = std::find_if(norms.begin(), norms.end(),
                                   [&](const NormPlan& norm) { return norm.place == place; });

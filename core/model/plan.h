@@ -6,62 +6,61 @@
 #include <string>
 #include <vector>
 
+#include "core/model/attention_plan.h"
 #include "core/model/layer_plan.h"
 
 namespace roundlab {
 
-enum class RotaryStyle {
-  kNone,
-  kHalf,  ///< dimension k turns with k + rotary_dim / 2
-  kPair,  ///< 2k with 2k + 1
+enum class Activation {
+  kSilu,
+  kGelu,
+  kGeluTanh,
+  kRelu,
+  kQuickGelu,
+  kReluSquared,
+  kXielu,  ///< arXiv 2411.13010; has numbers of its own
 };
 
-/// Rows of a stored query_key_value matrix.
-enum class FusedLayout {
-  kBlocks,    ///< all of q, all of k, all of v
-  kPerGroup,  ///< for each key head: the query heads that read it, k, v
+/// How experts are chosen, and weighted.
+enum class Routing {
+  kSoftmax,      ///< the largest of softmax(router x), which are the weights
+  kSparseMixer,  ///< one after the other, each by softmax over those near it (Phi-3.5-MoE)
 };
 
-struct AttentionPlan {
-  std::int64_t heads = 0;
-  std::int64_t kv_heads = 0;
-  std::int64_t head_dim = 0;
-  double scale = 1;         ///< of q k
-  std::int64_t window = 0;  ///< keys a query sees, its own counted; 0 all
-  double soft_cap = 0;      ///< c: scores become c tanh(score / c); 0 none
-  bool alibi = false;
-  RotaryStyle rotary = RotaryStyle::kHalf;
-  std::int64_t rotary_dim = 0;  ///< the first dimensions of a head; the others pass
-  std::size_t rope = 0;         ///< which of the model's rotary tables
-  FusedLayout layout = FusedLayout::kBlocks;
-};
-
-enum class Activation { kSilu, kGelu, kGeluTanh, kRelu, kQuickGelu, kReluSquared };
-
-/// The experts of an MLP: those with the largest of softmax(router x) are summed, so weighted.
+/// The experts of an MLP: those that the router chooses are summed, weighted by it.
 struct ExpertsPlan {
   std::string router;  ///< name in the checkpoint without ".weight", [count, hidden]; not a slot
   std::int64_t count = 0;
   std::int64_t used = 0;  ///< by a token
   bool normalize = true;  ///< weights of those used sum to 1
+  Routing routing = Routing::kSoftmax;
+  double jitter = 0;    ///< of kSparseMixer: near is within 2 jitter of the larger magnitude
+  bool shared = false;  ///< an MLP that all tokens go through is added (of LinearPlan::expert -1)
+  /// [1, hidden], named as the router: that MLP is multiplied by sigmoid(shared_gate x). Empty: 1.
+  std::string shared_gate = {};
+
+  std::int64_t RouterRows() const { return count + (shared_gate.empty() ? 0 : 1); }
 };
 
 struct MlpPlan {
   bool gated = true;  ///< down(act(gate(x)) * up(x)), else down(act(up(x)))
   Activation activation = Activation::kSilu;
-  std::optional<ExpertsPlan> experts;
+  std::string activation_numbers = {};  ///< of kXielu: NAME.alpha_p, alpha_n, beta and eps
+  std::optional<ExpertsPlan> experts = {};
 };
 
 /// All that tells one decoder block from another. There is one forward pass (DecoderBlock):
 ///   a = x + on_attention(attention(before_attention(x))),  a = after_attention(a)
 ///   y = a + on_mlp(mlp(before_mlp(a))),                    y = after_mlp(y)
 /// each norm where the plan has it; parallel: y = x + attention(before_attention(x)) +
-/// mlp(before_mlp(x)), of one norm's output where there is but one.
+/// mlp(before_mlp(x)), of one norm's output where there is but one. What a branch gives is
+/// multiplied by residual_scale before it is added.
 struct BlockPlan {
   std::vector<LinearPlan> linears;  ///< in the order in which they run
   std::vector<NormPlan> norms;
   bool parallel = false;
   bool residual_of_norm = false;  ///< what is added to is the norm's output (Bloom)
+  double residual_scale = 1;
   AttentionPlan attention;
   MlpPlan mlp;
 
@@ -79,12 +78,15 @@ struct EndsPlan {
   std::string positions;  ///< learned: row position + position_offset is added
   std::int64_t position_rows = 0;
   std::int64_t position_offset = 0;
+  bool sinusoidal = false;  ///< positions are not learned: sin and cos of them, see ModelEnds
   std::string project_in;   ///< [hidden, embedding_width], no bias
   std::string project_out;  ///< [embedding_width, hidden], after the final norm
   std::optional<NormPlan> embedding_norm;
   std::optional<NormPlan> final_norm;
   std::string head = "lm_head";  ///< not read where it is tied
   bool head_bias = false;
+  bool unit_head = false;     ///< rows of the head are divided by their Euclidean norms
+  double logit_scale = 1;     ///< logits are multiplied by it
   double logit_soft_cap = 0;  ///< c: logits become c tanh(logit / c); 0 none
 };
 

@@ -7,13 +7,13 @@
 
 namespace roundlab {
 
-NormPlan LayerNormPlan(const ModelDescription& description, const std::string& name) {
+NormPlan LayerNormPlan(const ModelDescription& description, const std::string& name, bool bias) {
   NormPlan norm;
   norm.name = name;
   norm.kind = NormKind::kLayer;
   norm.width = description.hidden;
   norm.eps = description.norm_eps;
-  norm.bias = true;
+  norm.bias = bias;
   return norm;
 }
 
@@ -41,6 +41,11 @@ PlanBuilder& PlanBuilder::Norms(NormKind kind, double offset, bool bias) {
   return *this;
 }
 
+PlanBuilder& PlanBuilder::NormsWithoutWeight() {
+  norm_.stored = false;
+  return *this;
+}
+
 PlanBuilder& PlanBuilder::Norm(NormPlace place, const std::string& name) {
   return Norm(place, name, d_.hidden);
 }
@@ -58,7 +63,7 @@ PlanBuilder& PlanBuilder::Norm(NormPlace place, const std::string& name, std::in
 
 void PlanBuilder::Linear(const std::string& name, std::int64_t out, std::int64_t in,
                          LinearRole role, std::size_t input, bool bias, std::int64_t expert) {
-  plan.linears.push_back({prefix_ + name, out, in, bias, role, input, false, expert});
+  plan.linears.push_back({prefix_ + name, out, in, bias, role, input, false, expert, {}});
 }
 
 PlanBuilder& PlanBuilder::Attention(const std::vector<std::string>& names, bool qkv_bias,
@@ -98,17 +103,25 @@ std::size_t PlanBuilder::MlpInput() {
   return shared ? 0 : inputs_++;
 }
 
-PlanBuilder& PlanBuilder::GatedMlp(const std::vector<std::string>& names, bool bias) {
-  const std::size_t input = MlpInput();
-  const std::int64_t inner = d_.intermediate;
+PlanBuilder& PlanBuilder::Gated(const std::vector<std::string>& names, std::int64_t inner,
+                                bool bias, std::int64_t expert) {
+  const std::size_t input = expert < 0 ? MlpInput() : inputs_++;  // the tokens sent to an expert
   if (names.size() == 2) {
-    Linear(names[0], 2 * inner, d_.hidden, LinearRole::kGateUp, input, bias);
+    Linear(names[0], 2 * inner, d_.hidden, LinearRole::kGateUp, input, bias, expert);
   } else {
-    Linear(names.at(0), inner, d_.hidden, LinearRole::kGate, input, bias);
-    Linear(names.at(1), inner, d_.hidden, LinearRole::kUp, input, bias);
+    Linear(names.at(0), inner, d_.hidden, LinearRole::kGate, input, bias, expert);
+    Linear(names.at(1), inner, d_.hidden, LinearRole::kUp, input, bias, expert);
   }
-  Linear(names.back(), d_.hidden, inner, LinearRole::kDown, inputs_++, bias);
+  Linear(names.back(), d_.hidden, inner, LinearRole::kDown, inputs_++, bias, expert);
   return *this;
+}
+
+PlanBuilder& PlanBuilder::GatedMlp(const std::vector<std::string>& names, bool bias) {
+  return Gated(names, d_.intermediate, bias);
+}
+
+PlanBuilder& PlanBuilder::SharedExpert(const std::vector<std::string>& names, std::int64_t inner) {
+  return Gated(names, inner, false);
 }
 
 PlanBuilder& PlanBuilder::PlainMlp(const std::string& up, const std::string& down, bool bias) {
@@ -122,16 +135,26 @@ PlanBuilder& PlanBuilder::Experts(const ExpertsPlan& experts, const std::vector<
                                   std::int64_t inner) {
   plan.mlp.experts = experts;
   plan.mlp.experts->router = prefix_ + experts.router;
+  if (!experts.shared_gate.empty()) plan.mlp.experts->shared_gate = prefix_ + experts.shared_gate;
   for (std::int64_t expert = 0; expert < experts.count; ++expert) {
-    const auto name = [&](std::size_t i) {
-      std::string text = names.at(i);
-      return text.replace(text.find('#'), 1, std::to_string(expert));
-    };
-    const std::size_t input = inputs_++;  // the tokens sent to it
-    Linear(name(0), inner, d_.hidden, LinearRole::kGate, input, false, expert);
-    Linear(name(1), inner, d_.hidden, LinearRole::kUp, input, false, expert);
-    Linear(name(2), d_.hidden, inner, LinearRole::kDown, inputs_++, false, expert);
+    std::vector<std::string> own = names;
+    for (std::string& name : own) name.replace(name.find('#'), 1, std::to_string(expert));
+    Gated(own, inner, false, expert);
   }
+  return *this;
+}
+
+PlanBuilder& PlanBuilder::Stacked(const std::string& suffix) {
+  for (LinearPlan& linear : plan.linears) {
+    if (linear.expert < 0) continue;
+    linear.stack = linear.name.substr(0, linear.name.rfind('.')) + suffix;
+  }
+  return *this;
+}
+
+PlanBuilder& PlanBuilder::XieluNumbers(const std::string& name) {
+  plan.mlp.activation = Activation::kXielu;
+  plan.mlp.activation_numbers = prefix_ + name;
   return *this;
 }
 

@@ -9,8 +9,15 @@
 
 namespace roundlab {
 
-/// A LayerNorm with bias as wide as the model, of its norm_eps: what EndsPlan often wants.
-NormPlan LayerNormPlan(const ModelDescription& description, const std::string& name);
+/// A LayerNorm as wide as the model, of its norm_eps: what EndsPlan often wants.
+NormPlan LayerNormPlan(const ModelDescription& description, const std::string& name,
+                       bool bias = true);
+
+/// A block's plan by a function that wants more than description and block: those are told here.
+template <typename Plan, typename... Known>
+auto With(Plan plan, Known... known) {
+  return [=](const ModelDescription& d, std::int64_t block) { return plan(d, block, known...); };
+}
 
 /// Writes down a block from the names of its parts; what families are made with. Attention and MLP
 /// are added in this order, norms before what they feed. Names are without prefix and ".weight".
@@ -24,6 +31,7 @@ class PlanBuilder {
 
   /// What all norms of the block are like; RMS without offset where not called.
   PlanBuilder& Norms(NormKind kind, double offset = 0, bool bias = false);
+  PlanBuilder& NormsWithoutWeight();  ///< those that follow; after Norms
   PlanBuilder& Norm(NormPlace place, const std::string& name);
   /// kQuery and kKey: `width` is head_dim, or of all heads.
   PlanBuilder& Norm(NormPlace place, const std::string& name, std::int64_t width,
@@ -42,12 +50,21 @@ class PlanBuilder {
   /// `names` as of GatedMlp with "#" for the expert's number; `inner`: an expert's width.
   PlanBuilder& Experts(const ExpertsPlan& experts, const std::vector<std::string>& names,
                        std::int64_t inner);
+  /// The MLP beside the experts that all tokens go through, `names` as of GatedMlp; before Experts.
+  PlanBuilder& SharedExpert(const std::vector<std::string>& names, std::int64_t inner);
+  /// What Experts called NAME.EXPERT lies in one tensor, NAME with this suffix.
+  PlanBuilder& Stacked(const std::string& suffix);
+
+  /// The activation is xIELU, with its numbers under this name.
+  PlanBuilder& XieluNumbers(const std::string& name);
 
   BlockPlan plan;  ///< what has been written so far; the rest is set here
   /// The plan with its norms' feeds.
   BlockPlan Done();
 
  private:
+  PlanBuilder& Gated(const std::vector<std::string>& names, std::int64_t inner, bool bias,
+                     std::int64_t expert = -1);
   void Linear(const std::string& name, std::int64_t out, std::int64_t in, LinearRole role,
               std::size_t input, bool bias, std::int64_t expert = -1);
   std::size_t MlpInput();

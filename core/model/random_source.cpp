@@ -54,7 +54,9 @@ at::Tensor RandomSource::Draw(const std::string& name, const std::vector<std::in
 
 void RandomSource::FillNorm(NormSlot* norm) const {
   const std::int64_t width = norm->plan.width * std::max<std::int64_t>(norm->plan.split, 1);
-  norm->weight = Draw(norm->name + ".weight", {width}, kVector) + (1 - norm->plan.offset);
+  norm->weight = norm->plan.stored
+                     ? Draw(norm->name + ".weight", {width}, kVector) + (1 - norm->plan.offset)
+                     : at::ones({width}, at::TensorOptions(device_).dtype(at::kFloat));
   if (norm->plan.bias) norm->bias = Draw(norm->name + ".bias", {width}, kVector);
 }
 
@@ -69,7 +71,7 @@ std::unique_ptr<DecoderBlock> RandomSource::LoadBlock(std::int64_t index) const 
     if (linear.bias) slot.bias = Draw(linear.name + ".bias", {linear.out}, kVector);
   }
   if (const auto& experts = plan.mlp.experts) {
-    block->router = Draw(experts->router + ".weight", {experts->count, description_.hidden},
+    block->router = Draw(experts->router + ".weight", {experts->RouterRows(), description_.hidden},
                          Gain(description_.hidden));
   }
   return block;

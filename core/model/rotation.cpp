@@ -49,11 +49,9 @@ std::pair<at::Tensor, at::Tensor> TakeOut(NormSlot* norm) {
 at::Tensor ValueRows(const LinearSlot& slot, const AttentionPlan& a) {
   const at::Tensor rows = at::arange(slot.weight.size(0), at::kLong);
   if (slot.role == LinearRole::kValue) return rows;
-  const std::int64_t groups = a.layout == FusedLayout::kPerGroup ? a.kv_heads : 1;
-  const std::int64_t queries = a.heads / groups;
-  const std::int64_t keys = a.kv_heads / groups;
-  return rows.view({groups, queries + 2 * keys, a.head_dim})
-      .narrow(1, queries + keys, keys)
+  const FusedHeads fused = HeadsOf(a);
+  return rows.view({fused.groups, fused.Size(), a.head_dim})
+      .narrow(1, fused.value, fused.keys)
       .reshape({-1});
 }
 
@@ -165,6 +163,10 @@ void RotationOptions::Fields(FieldVisitor& f) {
 }
 
 std::string RotationProblem(const ModelDescription& model, const RotationOptions& options) {
+  if (options.heads && model.Plan(0).attention.clip > 0) {
+    return "the heads of family '" + model.family +
+           "' can't be turned, since its values are held to a range (heads: false)";
+  }
   if (options.residual == ResidualTurn::kNone) return "";
   const std::string problem = ResidualProblem(model);
   return problem.empty() ? ""

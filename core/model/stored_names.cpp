@@ -13,22 +13,39 @@ namespace {
 using Names = std::set<std::string, std::less<>>;
 
 void AddNorm(const NormPlan& norm, std::vector<StoredPlan>* tensors) {
-  for (std::int64_t head = 0; head < norm.split; ++head) {
+  const bool apart = norm.split > 0 && !norm.stacked;
+  for (std::int64_t head = 0; apart && head < norm.split; ++head) {
     tensors->push_back({norm.name + ".norms." + std::to_string(head) + ".weight", {norm.width}});
   }
-  if (norm.split == 0) tensors->push_back({norm.name + ".weight", {norm.width}});
+  std::vector<std::int64_t> shape = {norm.width};
+  if (norm.stacked) shape.insert(shape.begin(), norm.split);
+  if (!apart && norm.stored) tensors->push_back({norm.name + ".weight", shape});
   if (norm.bias) tensors->push_back({norm.name + ".bias", {norm.width}});
+}
+
+void AddLinear(const LinearPlan& linear, std::vector<StoredPlan>* tensors) {
+  if (!linear.stack.empty()) {
+    tensors->push_back({linear.stack, {}});
+    return;
+  }
+  tensors->push_back({linear.name + ".weight", {linear.out, linear.in}});
+  if (linear.transposed) tensors->back().shape = {linear.in, linear.out};
+  if (linear.bias) tensors->push_back({linear.name + ".bias", {linear.out}});
 }
 
 void AddBlock(const BlockPlan& plan, std::int64_t hidden, std::vector<StoredPlan>* tensors) {
   for (const NormPlan& norm : plan.norms) AddNorm(norm, tensors);
-  for (const LinearPlan& linear : plan.linears) {
-    tensors->push_back({linear.name + ".weight", {linear.out, linear.in}});
-    if (linear.transposed) tensors->back().shape = {linear.in, linear.out};
-    if (linear.bias) tensors->push_back({linear.name + ".bias", {linear.out}});
+  for (const LinearPlan& linear : plan.linears) AddLinear(linear, tensors);
+  const std::string& numbers = plan.mlp.activation_numbers;
+  if (!numbers.empty()) {
+    for (const char* learned : {".alpha_p", ".alpha_n"}) tensors->push_back({numbers + learned, {1}});
+    for (const char* given : {".beta", ".eps"}) tensors->push_back({numbers + given, {}, true});
   }
-  if (plan.mlp.experts) {
-    tensors->push_back({plan.mlp.experts->router + ".weight", {plan.mlp.experts->count, hidden}});
+  if (!plan.mlp.experts) return;
+  const ExpertsPlan& experts = *plan.mlp.experts;
+  tensors->push_back({experts.router + ".weight", {experts.count, hidden}});
+  if (!experts.shared_gate.empty()) {
+    tensors->push_back({experts.shared_gate + ".weight", {1, hidden}});
   }
 }
 

@@ -35,8 +35,9 @@ class StoredNames {
 
 /// A tensor as a checkpoint must have it.
 struct StoredPlan {
-  std::string name;  ///< the model's own
-  std::vector<std::int64_t> shape;
+  std::string name;                ///< the model's own
+  std::vector<std::int64_t> shape;  ///< empty: of several forms, which loading tells apart
+  bool optional = false;
 };
 
 /// All tensors of the model.

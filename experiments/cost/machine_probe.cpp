@@ -77,7 +77,8 @@ DecoderBlock RandomBlock(const ModelDescription& m, at::Generator& generator) {
     block.Slot(i).weight = at::randn(shapes[i], generator, at::TensorOptions(at::kFloat)) * 0.05;
   }
   if (const auto& experts = block.plan().mlp.experts) {
-    block.router = at::randn({experts->count, m.hidden}, generator, at::TensorOptions(at::kFloat));
+    block.router =
+        at::randn({experts->RouterRows(), m.hidden}, generator, at::TensorOptions(at::kFloat));
   }
   return block;
 }

@@ -79,6 +79,8 @@ std::vector<ScaleGroup> OutputGroups(DecoderBlock* block) {
     group.obstacle = "v is stored in one matrix with q and k";
   } else if (value->weight.size(0) != output->weight.size(1)) {
     group.obstacle = "v has other channels (grouped-query attention)";
+  } else if (block->plan().attention.clip > 0) {
+    group.obstacle = "v is held to a range";
   }
   group.divide_input = [value](const at::Tensor& s) { DivideRows(value, 0, s); };
   // Attention's weights sum to 1: what v loses, the output layer's input loses.
@@ -122,6 +124,7 @@ std::vector<QueryKeyGroup> QueryKeyGroups(DecoderBlock* block) {
     group.obstacle = "q and k are stored in one matrix";
     return {std::move(group)};
   }
+  if (a.clip > 0) group.obstacle = "q and k are held to a range";
   for (const NormPlace place : {NormPlace::kQuery, NormPlace::kKey}) {
     if (block->plan().Norm(place) != nullptr) group.obstacle = "q and k are normalized";
   }

@@ -32,6 +32,10 @@ def sizes(**more):
     return {**common, **more}
 
 
+GPT = {"vocab_size": 23, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32}
+HALF = {**ROPE, "partial_rotary_factor": 0.5}
+EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
+
 CASES = {
     "falcon_sequential": ("falcon", {"vocab_size": 23, "hidden_size": 16, "num_hidden_layers": 2,
                                      "num_attention_heads": 2, "parallel_attn": False,
@@ -64,7 +68,7 @@ def draw(text, shape):
 
 @torch.no_grad()
 def fill(model):
-    one_plus = model.config.model_type.startswith("gemma")
+    one_plus = model.config.model_type.startswith(("gemma", "nemotron"))
     for name, p in model.named_parameters():
         r = draw(name, p.shape)
         norm = p.dim() == 1 and name.endswith("weight")
@@ -76,7 +80,7 @@ def fill(model):
 def run(model, ids):
     out = {}
     body = model.base_model
-    layers = body.layers if hasattr(body, "layers") else body.h
+    layers = next(getattr(body, name) for name in ("layers", "h", "blocks") if hasattr(body, name))
     first = lambda o: o[0] if isinstance(o, tuple) else o
     def before(key):
         def hook(_m, args, kwargs):
@@ -99,7 +103,7 @@ def make(name, folder):
     kind, options = CASES[name]
     config = AutoConfig.for_model(kind, **json.loads(json.dumps(options)))
     attention = {"attn_implementation": "eager"}
-    if kind == "qwen3_moe":
+    if "num_experts_per_tok" in options:
         attention["experts_implementation"] = "eager"
     model = AutoModelForCausalLM.from_config(config, **attention).float().eval()
     fill(model)

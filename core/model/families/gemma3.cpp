@@ -4,44 +4,14 @@
 #include "core/model/families/gemma.h"
 
 namespace roundlab {
-namespace {
-
-/// Two sets of rope parameters, or rope_theta with rope_scaling and rope_local_base_freq.
-void ReadTwoRopes(const ConfigReader& config, ModelDescription* d) {
-  const ConfigReader both =
-      config.Has("rope_parameters") ? config.Inside("rope_parameters") : config.Without();
-  for (const auto& [key, value] : both.root().items()) {
-    if (key == "full_attention" || key == "sliding_attention") continue;
-    both.Fail("unknown key '" + key + "' (known: full_attention, sliding_attention)");
-  }
-  const auto inside = [&](const char* kind) {
-    return both.Has(kind) ? both.Inside(kind) : config.Without();
-  };
-  const ConfigReader full =
-      config.Has("rope_scaling") ? config.Inside("rope_scaling") : inside("full_attention");
-  const double theta = config.PositiveOr("rope_theta", 1e6);
-  // rope_scaling is added to what full_attention has.
-  const double kept = inside("full_attention").PositiveOr("rope_theta", theta);
-  d->rotary_dim = d->head_dim;
-  d->rope = ReadRopeParameters(config, full, {kept}, d->rotary_dim);
-  d->local_rope =
-      ReadRopeParameters(config, inside("sliding_attention"),
-                         {config.PositiveOr("rope_local_base_freq", 10000)}, d->rotary_dim);
-}
-
-}  // namespace
 
 ModelDescription DescribeGemma3(const ConfigReader& config) {
   ModelDescription d = ReadSizes(config, GemmaDefaults("hidden_activation", 4));
   d.intermediate = config.Int("intermediate_size");
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   d.qk_norm = true;
-  ReadTwoRopes(config, &d);
-  ReadWindow(config, 4096, &d);
-  const std::int64_t window = d.windows.front();
-  const std::int64_t pattern = config.IntOr("sliding_window_pattern", 6);
-  ReadWindows(
-      config, window, [&](std::int64_t i) { return (i + 1) % pattern != 0; }, &d);
+  ReadTwoRopes(config, 1e6, config.PositiveOr("rope_local_base_freq", 10000), &d);
+  ReadPattern(config, 4096, 6, &d);
   GemmaTraits traits;
   traits.sandwich = true;
   traits.query_scale = config.PositiveOr("query_pre_attn_scalar", 256);

@@ -11,7 +11,9 @@ BlockPlan MixtureBlock(const ModelDescription& d, std::int64_t block, const Mixt
   PlanBuilder b(d, block);
   b.LlamaAttention();
   b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
+  if (mixture.experts.shared) b.SharedExpert(mixture.shared, mixture.shared_inner);
   b.Experts(mixture.experts, mixture.names, mixture.inner > 0 ? mixture.inner : d.intermediate);
+  if (!mixture.stack.empty()) b.Stacked(mixture.stack);
   return b.Done();
 }
 
@@ -22,14 +24,25 @@ std::int64_t ExpertCount(const ConfigReader& config, std::int64_t absent) {
   return config.IntOr(key, absent);
 }
 
-void LayMixture(const ConfigReader& config, const Mixture& mixture, ModelDescription* d) {
-  if (mixture.experts.used > mixture.experts.count) {
-    config.Fail("num_experts_per_tok " + std::to_string(mixture.experts.used) + " is above the " +
-                std::to_string(mixture.experts.count) + " experts");
+void CheckExperts(const ConfigReader& config, const ExpertsPlan& experts) {
+  if (experts.used <= experts.count) return;
+  config.Fail("num_experts_per_tok " + std::to_string(experts.used) + " is above the " +
+              std::to_string(experts.count) + " experts");
+}
+
+std::set<std::int64_t> DenseBlocks(const ConfigReader& config, std::int64_t layers) {
+  std::set<std::int64_t> dense;
+  const std::int64_t step = config.IntOr("decoder_sparse_step", 1);
+  for (std::int64_t i = 0; i < layers; ++i) {
+    if ((i + 1) % step != 0) dense.insert(i);
   }
-  d->block_plan = [mixture](const ModelDescription& m, std::int64_t i) {
-    return MixtureBlock(m, i, mixture);
-  };
+  for (const std::int64_t i : config.Integers("mlp_only_layers")) dense.insert(i);
+  return dense;
+}
+
+void LayMixture(const ConfigReader& config, const Mixture& mixture, ModelDescription* d) {
+  CheckExperts(config, mixture.experts);
+  d->block_plan = With(MixtureBlock, mixture);
   d->ends_plan = LlamaEnds;
 }
 
