@@ -45,9 +45,7 @@ ModelDescription DescribeBloom(const ConfigReader& config) {
   ModelDescription d = ReadSizes(config, defaults);
   d.intermediate = 4 * d.hidden;
   const bool of_norm = config.BoolOr("apply_residual_connection_post_layernorm", false);
-  d.block_plan = [of_norm](const ModelDescription& m, std::int64_t i) {
-    return BloomBlock(m, i, of_norm);
-  };
+  d.block_plan = With(BloomBlock, of_norm);
   d.ends_plan = BloomEnds;
   return d;
 }

@@ -70,9 +70,7 @@ ModelDescription DescribeFalcon(const ConfigReader& config) {
   ReadRope(config, &d);
   const FalconTraits traits = {config.BoolOr("parallel_attn", true),
                                newer && config.IntOr("num_ln_in_parallel_attn", 2) == 2};
-  d.block_plan = [traits](const ModelDescription& m, std::int64_t i) {
-    return FalconBlock(m, i, traits);
-  };
+  d.block_plan = With(FalconBlock, traits);
   d.ends_plan = FalconEnds;
   return d;
 }

@@ -31,9 +31,7 @@ BlockPlan GemmaBlock(const ModelDescription& d, std::int64_t block, const GemmaT
 }  // namespace
 
 void LayGemma(const GemmaTraits& traits, double logit_soft_cap, ModelDescription* d) {
-  d->block_plan = [traits](const ModelDescription& m, std::int64_t i) {
-    return GemmaBlock(m, i, traits);
-  };
+  d->block_plan = With(GemmaBlock, traits);
   d->ends_plan = [logit_soft_cap](const ModelDescription& m) {
     EndsPlan ends = LlamaEnds(m);
     ends.final_norm->offset = 1;
@@ -69,10 +67,7 @@ ModelDescription DescribeGemma(const ConfigReader& config) {
 ModelDescription DescribeGemma2(const ConfigReader& config) {
   ModelDescription d = ReadCommon(config, GemmaDefaults("hidden_activation", 4));
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
-  ReadWindow(config, 4096, &d);
-  const std::int64_t window = d.windows.front();
-  ReadWindows(
-      config, window, [](std::int64_t i) { return i % 2 == 0; }, &d);
+  ReadPattern(config, 4096, 2, &d);
   GemmaTraits traits;
   traits.sandwich = true;
   traits.query_scale = config.PositiveOr("query_pre_attn_scalar", 256);

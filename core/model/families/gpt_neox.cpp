@@ -40,9 +40,7 @@ ModelDescription DescribeGptNeoX(const ConfigReader& config) {
       config, &d,
       {config.PositiveOr("rotary_emb_base", 10000), config.PositiveOr("rotary_pct", 0.25), true});
   const bool parallel = config.BoolOr("use_parallel_residual", true);
-  d.block_plan = [parallel](const ModelDescription& m, std::int64_t i) {
-    return NeoXBlock(m, i, parallel);
-  };
+  d.block_plan = With(NeoXBlock, parallel);
   d.ends_plan = NeoXEnds;
   d.naming.prefixes = {{"lm_head.", "embed_out."}};  // as transformers 5 has it inside
   return d;

@@ -51,9 +51,7 @@ ModelDescription DescribeOpt(const ConfigReader& config) {
   const bool before = config.BoolOr("do_layer_norm_before", true);
   const bool final_norm = before && !config.BoolOr("_remove_final_layer_norm", false);
   const std::int64_t width = config.IntOr("word_embed_proj_dim", d.hidden);
-  d.block_plan = [before](const ModelDescription& m, std::int64_t i) {
-    return OptBlock(m, i, before);
-  };
+  d.block_plan = With(OptBlock, before);
   d.ends_plan = [=](const ModelDescription& m) { return OptEnds(m, width, final_norm); };
   return d;
 }

@@ -42,9 +42,7 @@ ModelDescription DescribeStableLm(const ConfigReader& config) {
   d.qkv_bias = config.BoolOr("use_qkv_bias", false);
   d.qk_norm = config.BoolOr("qk_layernorm", false);
   const bool parallel = config.BoolOr("use_parallel_residual", false);
-  d.block_plan = [parallel](const ModelDescription& m, std::int64_t i) {
-    return StableLmBlock(m, i, parallel);
-  };
+  d.block_plan = With(StableLmBlock, parallel);
   d.ends_plan = StableLmEnds;
   return d;
 }
