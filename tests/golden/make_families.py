@@ -45,6 +45,12 @@ CASES = {
         layer_types=["sliding_attention", "full_attention"],
         rope_parameters={"full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1000.0},
                          "sliding_attention": ROPE})),
+    "granite": ("granite", sizes(attention_multiplier=0.5, embedding_multiplier=3.0,
+                                 residual_multiplier=0.4, logits_scaling=2.0,
+                                 rope_parameters=ROPE)),
+    "granitemoe": ("granitemoe", sizes(
+        attention_multiplier=0.5, embedding_multiplier=3.0, residual_multiplier=0.4,
+        logits_scaling=2.0, intermediate_size=12, rope_parameters=ROPE, **EXPERTS)),
     "llama_dynamic": ("llama", sizes(max_position_embeddings=6, rope_parameters={
         **ROPE, "rope_type": "dynamic", "factor": 4.0})),
     "llama_yarn": ("llama", sizes(rope_parameters={

@@ -7,6 +7,7 @@
 #include "core/model/families/gpt2.h"
 #include "core/model/families/gpt_neox.h"
 #include "core/model/families/gptj.h"
+#include "core/model/families/granite.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/mixtral.h"
 #include "core/model/families/olmo2.h"
@@ -31,6 +32,8 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"gpt2", DescribeGpt2},
       {"gpt_neox", DescribeGptNeoX},
       {"gptj", DescribeGptJ},
+      {"granite", DescribeGranite},
+      {"granitemoe", DescribeGraniteMoe},
       {"llama", DescribeLlama},
       {"mistral", DescribeMistral},
       {"mixtral", DescribeMixtral},
