@@ -37,6 +37,9 @@ HALF = {**ROPE, "partial_rotary_factor": 0.5}
 EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
 
 CASES = {
+    "cohere": ("cohere", sizes(use_qk_norm=True, logit_scale=0.25, rope_parameters=ROPE)),
+    "cohere2": ("cohere2", sizes(sliding_window=4, logit_scale=0.25, rope_parameters=ROPE,
+                                 layer_types=["full_attention", "sliding_attention"])),
     "falcon_sequential": ("falcon", {"vocab_size": 23, "hidden_size": 16, "num_hidden_layers": 2,
                                      "num_attention_heads": 2, "parallel_attn": False,
                                      "multi_query": False, "bias": True, "ffn_hidden_size": 20}),

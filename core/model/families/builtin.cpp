@@ -1,6 +1,7 @@
 #include "core/model/families/builtin.h"
 
 #include "core/model/families/bloom.h"
+#include "core/model/families/cohere.h"
 #include "core/model/families/falcon.h"
 #include "core/model/families/gemma.h"
 #include "core/model/families/gemma3.h"
@@ -24,6 +25,8 @@ namespace roundlab {
 const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
   static const std::map<std::string, DescribeFamily> kFamilies = {
       {"bloom", DescribeBloom},
+      {"cohere", DescribeCohere},
+      {"cohere2", DescribeCohere2},
       {"falcon", DescribeFalcon},
       {"gemma", DescribeGemma},
       {"gemma2", DescribeGemma2},
