@@ -58,7 +58,13 @@ CASES = {
         **ROPE, "rope_type": "dynamic", "factor": 4.0})),
     "llama_yarn": ("llama", sizes(rope_parameters={
         **ROPE, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8})),
+    "olmo": ("olmo", sizes(clip_qkv=1.0, rope_parameters=ROPE)),
     "olmo2": ("olmo2", sizes(rope_parameters=ROPE)),
+    "olmo3": ("olmo3", sizes(
+        sliding_window=4, layer_types=["sliding_attention", "full_attention"],
+        rope_parameters={"full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 100.0},
+                         "sliding_attention": ROPE})),
+    "olmoe": ("olmoe", sizes(intermediate_size=12, clip_qkv=0.8, rope_parameters=ROPE, **EXPERTS)),
     "phi3_long": ("phi3", sizes(original_max_position_embeddings=8, rope_parameters=LONG)),
     "phi3_short": ("phi3", sizes(original_max_position_embeddings=16, rope_parameters=LONG)),
     "qwen3_moe": ("qwen3_moe", sizes(head_dim=8, num_experts=4, num_experts_per_tok=2,

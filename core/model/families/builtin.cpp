@@ -11,7 +11,9 @@
 #include "core/model/families/granite.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/mixtral.h"
+#include "core/model/families/olmo.h"
 #include "core/model/families/olmo2.h"
+#include "core/model/families/olmoe.h"
 #include "core/model/families/opt.h"
 #include "core/model/families/phi.h"
 #include "core/model/families/phi3.h"
@@ -40,7 +42,10 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"llama", DescribeLlama},
       {"mistral", DescribeMistral},
       {"mixtral", DescribeMixtral},
+      {"olmo", DescribeOlmo},
       {"olmo2", DescribeOlmo2},
+      {"olmo3", DescribeOlmo3},
+      {"olmoe", DescribeOlmoe},
       {"opt", DescribeOpt},
       {"phi", DescribePhi},
       {"phi3", DescribePhi3},
