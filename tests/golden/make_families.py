@@ -67,6 +67,9 @@ CASES = {
     "olmoe": ("olmoe", sizes(intermediate_size=12, clip_qkv=0.8, rope_parameters=ROPE, **EXPERTS)),
     "phi3_long": ("phi3", sizes(original_max_position_embeddings=8, rope_parameters=LONG)),
     "phi3_short": ("phi3", sizes(original_max_position_embeddings=16, rope_parameters=LONG)),
+    "qwen2_moe": ("qwen2_moe", sizes(
+        moe_intermediate_size=12, shared_expert_intermediate_size=16, mlp_only_layers=[1],
+        rope_parameters=ROPE, **EXPERTS)),
     "qwen3_moe": ("qwen3_moe", sizes(head_dim=8, num_experts=4, num_experts_per_tok=2,
                                      moe_intermediate_size=12, norm_topk_prob=True,
                                      num_hidden_layers=2, mlp_only_layers=[1], rope_parameters=ROPE)),

@@ -18,6 +18,7 @@
 #include "core/model/families/phi.h"
 #include "core/model/families/phi3.h"
 #include "core/model/families/qwen.h"
+#include "core/model/families/qwen2_moe.h"
 #include "core/model/families/qwen3_moe.h"
 #include "core/model/families/stablelm.h"
 #include "core/model/families/starcoder2.h"
@@ -50,6 +51,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"phi", DescribePhi},
       {"phi3", DescribePhi3},
       {"qwen2", DescribeQwen2},
+      {"qwen2_moe", DescribeQwen2Moe},
       {"qwen3", DescribeQwen3},
       {"qwen3_moe", DescribeQwen3Moe},
       {"stablelm", DescribeStableLm},

@@ -1,0 +1,33 @@
+#include "core/model/families/qwen2_moe.h"
+
+#include "core/model/common_config.h"
+#include "core/model/families/mixture.h"
+
+namespace roundlab {
+
+ModelDescription DescribeQwen2Moe(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.kv_heads = 16;
+  ModelDescription d = ReadCommon(config, defaults);
+  d.qkv_bias = config.BoolOr("qkv_bias", true);
+  const bool use = config.BoolOr("use_sliding_window", false);
+  if (use) ReadWindow(config, 4096, &d);
+  const std::int64_t first = config.AnyIntOr("max_window_layers", 28);
+  ReadWindows(
+      config, d.windows.front(), [&](std::int64_t i) { return i % 2 == 0 && i < first; }, &d);
+  const std::string expert = "mlp.experts.#.";
+  const std::string shared = "mlp.shared_expert.";
+  Mixture mixture{{"mlp.gate", ExpertCount(config, 60), config.IntOr("num_experts_per_tok", 4),
+                   config.BoolOr("norm_topk_prob", false)},
+                  {expert + "gate_proj", expert + "up_proj", expert + "down_proj"},
+                  config.IntOr("moe_intermediate_size", 1408),
+                  DenseBlocks(config, d.layers)};
+  mixture.experts.shared = true;
+  mixture.experts.shared_gate = "mlp.shared_expert_gate";
+  mixture.shared = {shared + "gate_proj", shared + "up_proj", shared + "down_proj"};
+  mixture.shared_inner = config.IntOr("shared_expert_intermediate_size", 5632);
+  LayMixture(config, mixture, &d);
+  return d;
+}
+
+}  // namespace roundlab
