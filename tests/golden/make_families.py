@@ -37,6 +37,7 @@ HALF = {**ROPE, "partial_rotary_factor": 0.5}
 EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
 
 CASES = {
+    "codegen": ("codegen", {**GPT, "n_head": 4, "rotary_dim": 2, "n_inner": 20}),
     "cohere": ("cohere", sizes(use_qk_norm=True, logit_scale=0.25, rope_parameters=ROPE)),
     "cohere2": ("cohere2", sizes(sliding_window=4, logit_scale=0.25, rope_parameters=ROPE,
                                  layer_types=["full_attention", "sliding_attention"])),
@@ -48,6 +49,11 @@ CASES = {
         layer_types=["sliding_attention", "full_attention"],
         rope_parameters={"full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1000.0},
                          "sliding_attention": ROPE})),
+    "gpt_bigcode": ("gpt_bigcode", {**GPT, "n_inner": 20}),
+    "gpt_neo": ("gpt_neo", {"vocab_size": 23, "hidden_size": 16, "num_layers": 2, "num_heads": 2,
+                            "intermediate_size": 20, "window_size": 4,
+                            "max_position_embeddings": 32,
+                            "attention_types": [[["global", "local"], 1]]}),
     "granite": ("granite", sizes(attention_multiplier=0.5, embedding_multiplier=3.0,
                                  residual_multiplier=0.4, logits_scaling=2.0,
                                  rope_parameters=ROPE)),

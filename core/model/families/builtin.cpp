@@ -6,6 +6,8 @@
 #include "core/model/families/gemma.h"
 #include "core/model/families/gemma3.h"
 #include "core/model/families/gpt2.h"
+#include "core/model/families/gpt_bigcode.h"
+#include "core/model/families/gpt_neo.h"
 #include "core/model/families/gpt_neox.h"
 #include "core/model/families/gptj.h"
 #include "core/model/families/granite.h"
@@ -28,6 +30,7 @@ namespace roundlab {
 const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
   static const std::map<std::string, DescribeFamily> kFamilies = {
       {"bloom", DescribeBloom},
+      {"codegen", DescribeCodeGen},
       {"cohere", DescribeCohere},
       {"cohere2", DescribeCohere2},
       {"falcon", DescribeFalcon},
@@ -36,6 +39,8 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"gemma3", DescribeGemma3Multimodal},
       {"gemma3_text", DescribeGemma3},
       {"gpt2", DescribeGpt2},
+      {"gpt_bigcode", DescribeGptBigCode},
+      {"gpt_neo", DescribeGptNeo},
       {"gpt_neox", DescribeGptNeoX},
       {"gptj", DescribeGptJ},
       {"granite", DescribeGranite},

@@ -25,6 +25,8 @@ BlockPlan Gpt2Block(const ModelDescription& d, std::int64_t block, const Scale& 
   return b.Done();
 }
 
+}  // namespace
+
 EndsPlan Gpt2Ends(const ModelDescription& d) {
   EndsPlan ends;
   ends.embedding = "transformer.wte";
@@ -33,8 +35,6 @@ EndsPlan Gpt2Ends(const ModelDescription& d) {
   ends.final_norm = LayerNormPlan(d, "transformer.ln_f");
   return ends;
 }
-
-}  // namespace
 
 ModelDescription DescribeGpt2(const ConfigReader& config) {
   ConfigDefaults defaults = GptKeys(config);
@@ -46,9 +46,7 @@ ModelDescription DescribeGpt2(const ConfigReader& config) {
   }
   const Scale scale = {config.BoolOr("scale_attn_weights", true),
                        config.BoolOr("scale_attn_by_inverse_layer_idx", false)};
-  d.block_plan = [scale](const ModelDescription& m, std::int64_t i) {
-    return Gpt2Block(m, i, scale);
-  };
+  d.block_plan = With(Gpt2Block, scale);
   d.ends_plan = Gpt2Ends;
   return d;
 }
