@@ -64,6 +64,8 @@ CASES = {
         **ROPE, "rope_type": "dynamic", "factor": 4.0})),
     "llama_yarn": ("llama", sizes(rope_parameters={
         **ROPE, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8})),
+    "mpt": ("mpt", {"vocab_size": 23, "d_model": 16, "n_layers": 2, "n_heads": 2,
+                    "max_seq_len": 32, "attn_config": {"clip_qkv": 1.0, "softmax_scale": 0.5}}),
     "olmo": ("olmo", sizes(clip_qkv=1.0, rope_parameters=ROPE)),
     "olmo2": ("olmo2", sizes(rope_parameters=ROPE)),
     "olmo3": ("olmo3", sizes(

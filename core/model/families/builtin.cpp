@@ -13,6 +13,7 @@
 #include "core/model/families/granite.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/mixtral.h"
+#include "core/model/families/mpt.h"
 #include "core/model/families/olmo.h"
 #include "core/model/families/olmo2.h"
 #include "core/model/families/olmoe.h"
@@ -48,6 +49,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"llama", DescribeLlama},
       {"mistral", DescribeMistral},
       {"mixtral", DescribeMixtral},
+      {"mpt", DescribeMpt},
       {"olmo", DescribeOlmo},
       {"olmo2", DescribeOlmo2},
       {"olmo3", DescribeOlmo3},
