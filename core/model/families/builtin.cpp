@@ -2,6 +2,7 @@
 
 #include "core/model/families/bloom.h"
 #include "core/model/families/cohere.h"
+#include "core/model/families/exaone4.h"
 #include "core/model/families/falcon.h"
 #include "core/model/families/gemma.h"
 #include "core/model/families/gemma3.h"
@@ -23,6 +24,7 @@
 #include "core/model/families/qwen.h"
 #include "core/model/families/qwen2_moe.h"
 #include "core/model/families/qwen3_moe.h"
+#include "core/model/families/smollm3.h"
 #include "core/model/families/stablelm.h"
 #include "core/model/families/starcoder2.h"
 
@@ -34,6 +36,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"codegen", DescribeCodeGen},
       {"cohere", DescribeCohere},
       {"cohere2", DescribeCohere2},
+      {"exaone4", DescribeExaone4},
       {"falcon", DescribeFalcon},
       {"gemma", DescribeGemma},
       {"gemma2", DescribeGemma2},
@@ -61,6 +64,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"qwen2_moe", DescribeQwen2Moe},
       {"qwen3", DescribeQwen3},
       {"qwen3_moe", DescribeQwen3Moe},
+      {"smollm3", DescribeSmolLm3},
       {"stablelm", DescribeStableLm},
       {"starcoder2", DescribeStarcoder2},
   };
