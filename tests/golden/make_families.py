@@ -51,6 +51,8 @@ CASES = {
         layer_types=["sliding_attention", "full_attention"],
         rope_parameters={"full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1000.0},
                          "sliding_attention": ROPE})),
+    "glm": ("glm", sizes(head_dim=8, rope_parameters=HALF)),
+    "glm4": ("glm4", sizes(head_dim=8, rope_parameters=HALF)),
     "gpt_bigcode": ("gpt_bigcode", {**GPT, "n_inner": 20}),
     "gpt_neo": ("gpt_neo", {"vocab_size": 23, "hidden_size": 16, "num_layers": 2, "num_heads": 2,
                             "intermediate_size": 20, "window_size": 4,

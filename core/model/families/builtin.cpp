@@ -6,6 +6,7 @@
 #include "core/model/families/falcon.h"
 #include "core/model/families/gemma.h"
 #include "core/model/families/gemma3.h"
+#include "core/model/families/glm.h"
 #include "core/model/families/gpt2.h"
 #include "core/model/families/gpt_bigcode.h"
 #include "core/model/families/gpt_neo.h"
@@ -42,6 +43,8 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"gemma2", DescribeGemma2},
       {"gemma3", DescribeGemma3Multimodal},
       {"gemma3_text", DescribeGemma3},
+      {"glm", DescribeGlm},
+      {"glm4", DescribeGlm4},
       {"gpt2", DescribeGpt2},
       {"gpt_bigcode", DescribeGptBigCode},
       {"gpt_neo", DescribeGptNeo},

@@ -1,0 +1,41 @@
+#include "core/model/families/glm.h"
+
+#include "core/model/common_config.h"
+#include "core/model/families/llama.h"
+#include "core/model/plan_builder.h"
+
+namespace roundlab {
+namespace {
+
+BlockPlan GlmBlock(const ModelDescription& d, std::int64_t block, bool sandwich) {
+  PlanBuilder b(d, block);
+  b.plan.attention.rotary = RotaryStyle::kPair;
+  b.LlamaAttention();
+  if (sandwich) b.Norm(NormPlace::kOnAttention, "post_self_attn_layernorm");
+  b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
+  b.GatedMlp({"mlp.gate_up_proj", "mlp.down_proj"}, false);
+  if (sandwich) b.Norm(NormPlace::kOnMlp, "post_mlp_layernorm");
+  return b.Done();
+}
+
+ModelDescription ReadGlm(const ConfigReader& config, bool sandwich) {
+  ConfigDefaults defaults;
+  defaults.kv_heads = 2;
+  defaults.head_dim = HeadDimDefault(config, 128);
+  defaults.eps = 1.5625e-7;
+  defaults.rope.partial = 0.5;
+  defaults.rope.may_be_partial = true;
+  ModelDescription d = ReadCommon(config, defaults);
+  d.qkv_bias = config.BoolOr("attention_bias", true);
+  d.block_plan = With(GlmBlock, sandwich);
+  d.ends_plan = LlamaEnds;
+  return d;
+}
+
+}  // namespace
+
+ModelDescription DescribeGlm(const ConfigReader& config) { return ReadGlm(config, false); }
+
+ModelDescription DescribeGlm4(const ConfigReader& config) { return ReadGlm(config, true); }
+
+}  // namespace roundlab

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "core/model/config_reader.h"
+#include "core/model/description.h"
+
+namespace roundlab {
+
+// GLM-4: as llama, with rotary in pairs on half of each head, and gate and up in one matrix.
+
+ModelDescription DescribeGlm(const ConfigReader& config);
+/// GLM-4-0414: norms on both branches too.
+ModelDescription DescribeGlm4(const ConfigReader& config);
+
+}  // namespace roundlab
