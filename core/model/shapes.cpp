@@ -10,6 +10,10 @@ namespace roundlab {
 
 const std::vector<NamedShape>& NamedShapes() {
   static const std::vector<NamedShape> kShapes = {
+      {"afm-4.5b",
+       R"({"model_type":"arcee","hidden_size":2560,"intermediate_size":18432,
+           "num_hidden_layers":36,"num_attention_heads":20,"num_key_value_heads":4,
+           "vocab_size":128004,"max_position_embeddings":65536})"},
       {"bloom-560m",
        R"({"model_type":"bloom","hidden_size":1024,"n_layer":24,"n_head":16,"vocab_size":250880})"},
       {"bloom-3b",
@@ -147,6 +151,10 @@ const std::vector<NamedShape>& NamedShapes() {
       {"mpt-30b",
        R"({"model_type":"mpt","d_model":7168,"n_layers":48,"n_heads":64,"max_seq_len":8192,
            "vocab_size":50432})"},
+      {"minitron-4b",
+       R"({"model_type":"nemotron","hidden_size":3072,"intermediate_size":9216,
+           "num_hidden_layers":32,"num_attention_heads":24,"num_key_value_heads":8,
+           "head_dim":128,"vocab_size":256000,"max_position_embeddings":4096})"},
       {"olmo-7b",
        R"({"model_type":"olmo","hidden_size":4096,"intermediate_size":11008,
            "num_hidden_layers":32,"num_attention_heads":32,"vocab_size":50304,
@@ -176,6 +184,10 @@ const std::vector<NamedShape>& NamedShapes() {
       {"opt-6.7b",
        R"({"model_type":"opt","hidden_size":4096,"ffn_dim":16384,"num_hidden_layers":32,
            "num_attention_heads":32,"vocab_size":50272,"max_position_embeddings":2048})"},
+      {"persimmon-8b",
+       R"({"model_type":"persimmon","hidden_size":4096,"intermediate_size":16384,
+           "num_hidden_layers":36,"num_attention_heads":64,"rope_theta":25000,
+           "vocab_size":262144,"max_position_embeddings":16384})"},
       {"phi-2",
        R"({"model_type":"phi","hidden_size":2560,"intermediate_size":10240,
            "num_hidden_layers":32,"num_attention_heads":32,"partial_rotary_factor":0.4,

@@ -37,6 +37,7 @@ HALF = {**ROPE, "partial_rotary_factor": 0.5}
 EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
 
 CASES = {
+    "arcee": ("arcee", sizes(rope_parameters=ROPE)),
     "codegen": ("codegen", {**GPT, "n_head": 4, "rotary_dim": 2, "n_inner": 20}),
     "cohere": ("cohere", sizes(use_qk_norm=True, logit_scale=0.25, rope_parameters=ROPE)),
     "cohere2": ("cohere2", sizes(sliding_window=4, logit_scale=0.25, rope_parameters=ROPE,
@@ -70,6 +71,7 @@ CASES = {
         **ROPE, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8})),
     "mpt": ("mpt", {"vocab_size": 23, "d_model": 16, "n_layers": 2, "n_heads": 2,
                     "max_seq_len": 32, "attn_config": {"clip_qkv": 1.0, "softmax_scale": 0.5}}),
+    "nemotron": ("nemotron", sizes(rope_parameters=HALF)),
     "olmo": ("olmo", sizes(clip_qkv=1.0, rope_parameters=ROPE)),
     "olmo2": ("olmo2", sizes(rope_parameters=ROPE)),
     "olmo3": ("olmo3", sizes(
@@ -77,6 +79,8 @@ CASES = {
         rope_parameters={"full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 100.0},
                          "sliding_attention": ROPE})),
     "olmoe": ("olmoe", sizes(intermediate_size=12, clip_qkv=0.8, rope_parameters=ROPE, **EXPERTS)),
+    "persimmon": ("persimmon", {k: v for k, v in sizes(rope_parameters=HALF).items()
+                                if k != "num_key_value_heads"}),
     "phi3_long": ("phi3", sizes(original_max_position_embeddings=8, rope_parameters=LONG)),
     "phi3_short": ("phi3", sizes(original_max_position_embeddings=16, rope_parameters=LONG)),
     "qwen2_moe": ("qwen2_moe", sizes(

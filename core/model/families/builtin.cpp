@@ -1,5 +1,6 @@
 #include "core/model/families/builtin.h"
 
+#include "core/model/families/arcee.h"
 #include "core/model/families/bloom.h"
 #include "core/model/families/cohere.h"
 #include "core/model/families/exaone4.h"
@@ -16,10 +17,12 @@
 #include "core/model/families/llama.h"
 #include "core/model/families/mixtral.h"
 #include "core/model/families/mpt.h"
+#include "core/model/families/nemotron.h"
 #include "core/model/families/olmo.h"
 #include "core/model/families/olmo2.h"
 #include "core/model/families/olmoe.h"
 #include "core/model/families/opt.h"
+#include "core/model/families/persimmon.h"
 #include "core/model/families/phi.h"
 #include "core/model/families/phi3.h"
 #include "core/model/families/qwen.h"
@@ -33,6 +36,7 @@ namespace roundlab {
 
 const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
   static const std::map<std::string, DescribeFamily> kFamilies = {
+      {"arcee", DescribeArcee},
       {"bloom", DescribeBloom},
       {"codegen", DescribeCodeGen},
       {"cohere", DescribeCohere},
@@ -56,11 +60,13 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"mistral", DescribeMistral},
       {"mixtral", DescribeMixtral},
       {"mpt", DescribeMpt},
+      {"nemotron", DescribeNemotron},
       {"olmo", DescribeOlmo},
       {"olmo2", DescribeOlmo2},
       {"olmo3", DescribeOlmo3},
       {"olmoe", DescribeOlmoe},
       {"opt", DescribeOpt},
+      {"persimmon", DescribePersimmon},
       {"phi", DescribePhi},
       {"phi3", DescribePhi3},
       {"qwen2", DescribeQwen2},

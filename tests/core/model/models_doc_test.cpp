@@ -9,8 +9,8 @@
 
 #include "core/base/files.h"
 #include "core/model/families.h"
+#include "core/model/families/arcee.h"
 #include "core/model/shapes.h"
-#include "docs/example/arcee.h"
 #include "tests/support/source_folder.h"
 
 namespace roundlab {
@@ -35,7 +35,7 @@ TEST(ModelsDocTest, EachFamilyHasAShape) {
 TEST(ExampleFamilyTest, ThePageShowsTheFilesThatAreCompiled) {
   const std::string page = ReadFile(SourceFolder() + "/docs/adding_a_family.md");
   for (const char* file : {"arcee.h", "arcee.cpp"}) {
-    const std::string code = ReadFile(SourceFolder() + "/docs/example/" + file);
+    const std::string code = ReadFile(SourceFolder() + "/core/model/families/" + file);
     EXPECT_NE(page.find("```cpp\n" + code + "```"), std::string::npos) << file;
   }
 }
