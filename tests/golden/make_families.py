@@ -42,6 +42,7 @@ CASES = {
     "cohere": ("cohere", sizes(use_qk_norm=True, logit_scale=0.25, rope_parameters=ROPE)),
     "cohere2": ("cohere2", sizes(sliding_window=4, logit_scale=0.25, rope_parameters=ROPE,
                                  layer_types=["full_attention", "sliding_attention"])),
+    "ernie4_5": ("ernie4_5", sizes(head_dim=8, use_bias=True, rope_parameters=ROPE)),
     "exaone4": ("exaone4", sizes(sliding_window=4, rope_parameters=ROPE,
                                  layer_types=["sliding_attention", "full_attention"])),
     "falcon_sequential": ("falcon", {"vocab_size": 23, "hidden_size": 16, "num_hidden_layers": 2,
@@ -65,6 +66,7 @@ CASES = {
     "granitemoe": ("granitemoe", sizes(
         attention_multiplier=0.5, embedding_multiplier=3.0, residual_multiplier=0.4,
         logits_scaling=2.0, intermediate_size=12, rope_parameters=ROPE, **EXPERTS)),
+    "helium": ("helium", sizes(head_dim=8, rope_parameters=ROPE)),
     "llama_dynamic": ("llama", sizes(max_position_embeddings=6, rope_parameters={
         **ROPE, "rope_type": "dynamic", "factor": 4.0})),
     "llama_yarn": ("llama", sizes(rope_parameters={

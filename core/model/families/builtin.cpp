@@ -14,6 +14,7 @@
 #include "core/model/families/gpt_neox.h"
 #include "core/model/families/gptj.h"
 #include "core/model/families/granite.h"
+#include "core/model/families/helium.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/mixtral.h"
 #include "core/model/families/mpt.h"
@@ -41,6 +42,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"codegen", DescribeCodeGen},
       {"cohere", DescribeCohere},
       {"cohere2", DescribeCohere2},
+      {"ernie4_5", DescribeErnie},
       {"exaone4", DescribeExaone4},
       {"falcon", DescribeFalcon},
       {"gemma", DescribeGemma},
@@ -56,6 +58,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"gptj", DescribeGptJ},
       {"granite", DescribeGranite},
       {"granitemoe", DescribeGraniteMoe},
+      {"helium", DescribeHelium},
       {"llama", DescribeLlama},
       {"mistral", DescribeMistral},
       {"mixtral", DescribeMixtral},

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "core/model/config_reader.h"
+#include "core/model/description.h"
+
+namespace roundlab {
+
+/// Helium: as llama, with rotary in pairs.
+ModelDescription DescribeHelium(const ConfigReader& config);
+/// ERNIE 4.5, dense: the same with other keys.
+ModelDescription DescribeErnie(const ConfigReader& config);
+
+}  // namespace roundlab
