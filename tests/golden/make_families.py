@@ -67,10 +67,15 @@ CASES = {
         attention_multiplier=0.5, embedding_multiplier=3.0, residual_multiplier=0.4,
         logits_scaling=2.0, intermediate_size=12, rope_parameters=ROPE, **EXPERTS)),
     "helium": ("helium", sizes(head_dim=8, rope_parameters=ROPE)),
+    "hunyuan": ("hunyuan_v1_dense", sizes(head_dim=8, rope_parameters={
+        **ROPE, "rope_type": "dynamic", "alpha": 50.0, "factor": 1.0})),
     "llama_dynamic": ("llama", sizes(max_position_embeddings=6, rope_parameters={
         **ROPE, "rope_type": "dynamic", "factor": 4.0})),
     "llama_yarn": ("llama", sizes(rope_parameters={
         **ROPE, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8})),
+    "ministral": ("ministral", sizes(
+        head_dim=8, sliding_window=4, layer_types=["full_attention", "sliding_attention"],
+        rope_parameters=ROPE)),
     "mpt": ("mpt", {"vocab_size": 23, "d_model": 16, "n_layers": 2, "n_heads": 2,
                     "max_seq_len": 32, "attn_config": {"clip_qkv": 1.0, "softmax_scale": 0.5}}),
     "nemotron": ("nemotron", sizes(rope_parameters=HALF)),
@@ -91,6 +96,7 @@ CASES = {
     "qwen3_moe": ("qwen3_moe", sizes(head_dim=8, num_experts=4, num_experts_per_tok=2,
                                      moe_intermediate_size=12, norm_topk_prob=True,
                                      num_hidden_layers=2, mlp_only_layers=[1], rope_parameters=ROPE)),
+    "seed_oss": ("seed_oss", sizes(head_dim=8, rope_parameters=ROPE)),
     "smollm3": ("smollm3", sizes(no_rope_layers=[0, 1], rope_parameters=ROPE)),
     "stablelm": ("stablelm", sizes(use_parallel_residual=True, qk_layernorm=True, use_qkv_bias=True,
                                    rope_parameters={**ROPE, "partial_rotary_factor": 0.5})),

@@ -15,6 +15,7 @@
 #include "core/model/families/gptj.h"
 #include "core/model/families/granite.h"
 #include "core/model/families/helium.h"
+#include "core/model/families/hunyuan.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/mixtral.h"
 #include "core/model/families/mpt.h"
@@ -59,7 +60,9 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"granite", DescribeGranite},
       {"granitemoe", DescribeGraniteMoe},
       {"helium", DescribeHelium},
+      {"hunyuan_v1_dense", DescribeHunyuan},
       {"llama", DescribeLlama},
+      {"ministral", DescribeMistral},
       {"mistral", DescribeMistral},
       {"mixtral", DescribeMixtral},
       {"mpt", DescribeMpt},
@@ -76,6 +79,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"qwen2_moe", DescribeQwen2Moe},
       {"qwen3", DescribeQwen3},
       {"qwen3_moe", DescribeQwen3Moe},
+      {"seed_oss", DescribeSeedOss},
       {"smollm3", DescribeSmolLm3},
       {"stablelm", DescribeStableLm},
       {"starcoder2", DescribeStarcoder2},

@@ -35,6 +35,18 @@ ModelDescription DescribeLlama(const ConfigReader& config) {
   return d;
 }
 
+ModelDescription DescribeSeedOss(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.kv_heads = 8;
+  defaults.head_dim = HeadDimDefault(config, 128);
+  ModelDescription d = ReadCommon(config, defaults);
+  UseLlamaPlans(&d);
+  d.qkv_bias = config.BoolOr("attention_bias", true);
+  d.output_bias = config.BoolOr("attention_out_bias", false);
+  d.mlp_bias = config.BoolOr("mlp_bias", false);
+  return d;
+}
+
 ModelDescription DescribeMistral(const ConfigReader& config) {
   ConfigDefaults defaults;
   defaults.kv_heads = 8;

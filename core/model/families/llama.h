@@ -9,6 +9,7 @@ namespace roundlab {
 
 ModelDescription DescribeLlama(const ConfigReader& config);
 ModelDescription DescribeMistral(const ConfigReader& config);
+ModelDescription DescribeSeedOss(const ConfigReader& config);
 
 /// A block as ModelDescription's qkv_bias, output_bias, mlp_bias and qk_norm have it.
 BlockPlan LlamaBlock(const ModelDescription& d, std::int64_t block);
