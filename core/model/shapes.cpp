@@ -10,6 +10,10 @@ namespace roundlab {
 
 const std::vector<NamedShape>& NamedShapes() {
   static const std::vector<NamedShape> kShapes = {
+      {"apertus-8b",
+       R"({"model_type":"apertus","hidden_size":4096,"intermediate_size":21504,
+           "num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,
+           "vocab_size":131072,"max_position_embeddings":65536})"},
       {"afm-4.5b",
        R"({"model_type":"arcee","hidden_size":2560,"intermediate_size":18432,
            "num_hidden_layers":36,"num_attention_heads":20,"num_key_value_heads":4,

@@ -37,6 +37,7 @@ HALF = {**ROPE, "partial_rotary_factor": 0.5}
 EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
 
 CASES = {
+    "apertus": ("apertus", sizes(rope_parameters=ROPE)),
     "arcee": ("arcee", sizes(rope_parameters=ROPE)),
     "codegen": ("codegen", {**GPT, "n_head": 4, "rotary_dim": 2, "n_inner": 20}),
     "cohere": ("cohere", sizes(use_qk_norm=True, logit_scale=0.25, rope_parameters=ROPE)),

@@ -1,5 +1,6 @@
 #include "core/model/families/builtin.h"
 
+#include "core/model/families/apertus.h"
 #include "core/model/families/arcee.h"
 #include "core/model/families/bloom.h"
 #include "core/model/families/cohere.h"
@@ -38,6 +39,7 @@ namespace roundlab {
 
 const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
   static const std::map<std::string, DescribeFamily> kFamilies = {
+      {"apertus", DescribeApertus},
       {"arcee", DescribeArcee},
       {"bloom", DescribeBloom},
       {"codegen", DescribeCodeGen},
