@@ -255,6 +255,9 @@ const std::vector<NamedShape>& NamedShapes() {
        R"({"model_type":"starcoder2","hidden_size":3072,"intermediate_size":12288,
            "num_hidden_layers":30,"num_attention_heads":24,"num_key_value_heads":2,
            "sliding_window":4096,"vocab_size":49152,"max_position_embeddings":16384})"},
+      {"xglm-564m",
+       R"({"model_type":"xglm","d_model":1024,"num_layers":24,"attention_heads":16,
+           "ffn_dim":4096,"vocab_size":256008,"max_position_embeddings":2048})"},
   };
   return kShapes;
 }

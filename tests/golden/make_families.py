@@ -102,6 +102,8 @@ CASES = {
     "stablelm": ("stablelm", sizes(use_parallel_residual=True, qk_layernorm=True, use_qkv_bias=True,
                                    rope_parameters={**ROPE, "partial_rotary_factor": 0.5})),
     "starcoder2": ("starcoder2", sizes(sliding_window=5, rope_parameters=ROPE)),
+    "xglm": ("xglm", {"vocab_size": 23, "d_model": 16, "num_layers": 2, "attention_heads": 2,
+                      "ffn_dim": 20, "max_position_embeddings": 32}),
 }
 
 

@@ -34,6 +34,7 @@
 #include "core/model/families/smollm3.h"
 #include "core/model/families/stablelm.h"
 #include "core/model/families/starcoder2.h"
+#include "core/model/families/xglm.h"
 
 namespace roundlab {
 
@@ -85,6 +86,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"smollm3", DescribeSmolLm3},
       {"stablelm", DescribeStableLm},
       {"starcoder2", DescribeStarcoder2},
+      {"xglm", DescribeXglm},
   };
   return kFamilies;
 }
