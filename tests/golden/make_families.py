@@ -70,6 +70,8 @@ CASES = {
     "helium": ("helium", sizes(head_dim=8, rope_parameters=ROPE)),
     "hunyuan": ("hunyuan_v1_dense", sizes(head_dim=8, rope_parameters={
         **ROPE, "rope_type": "dynamic", "alpha": 50.0, "factor": 1.0})),
+    "internlm3": ("internlm3", sizes(head_dim=8, attention_bias=True, mlp_bias=True,
+                                     rope_parameters=ROPE)),
     "llama_dynamic": ("llama", sizes(max_position_embeddings=6, rope_parameters={
         **ROPE, "rope_type": "dynamic", "factor": 4.0})),
     "llama_yarn": ("llama", sizes(rope_parameters={

@@ -2,6 +2,7 @@
 
 #include "core/model/families/apertus.h"
 #include "core/model/families/arcee.h"
+#include "core/model/families/baichuan.h"
 #include "core/model/families/bloom.h"
 #include "core/model/families/cohere.h"
 #include "core/model/families/exaone4.h"
@@ -17,6 +18,7 @@
 #include "core/model/families/granite.h"
 #include "core/model/families/helium.h"
 #include "core/model/families/hunyuan.h"
+#include "core/model/families/internlm.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/mixtral.h"
 #include "core/model/families/mpt.h"
@@ -42,6 +44,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
   static const std::map<std::string, DescribeFamily> kFamilies = {
       {"apertus", DescribeApertus},
       {"arcee", DescribeArcee},
+      {"baichuan", DescribeBaichuan},
       {"bloom", DescribeBloom},
       {"codegen", DescribeCodeGen},
       {"cohere", DescribeCohere},
@@ -64,6 +67,8 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"granitemoe", DescribeGraniteMoe},
       {"helium", DescribeHelium},
       {"hunyuan_v1_dense", DescribeHunyuan},
+      {"internlm2", DescribeInternLm2},
+      {"internlm3", DescribeInternLm3},
       {"llama", DescribeLlama},
       {"ministral", DescribeMistral},
       {"mistral", DescribeMistral},
