@@ -5,6 +5,7 @@
 #include "core/model/families/baichuan.h"
 #include "core/model/families/bloom.h"
 #include "core/model/families/cohere.h"
+#include "core/model/families/dbrx.h"
 #include "core/model/families/exaone4.h"
 #include "core/model/families/falcon.h"
 #include "core/model/families/gemma.h"
@@ -49,6 +50,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"codegen", DescribeCodeGen},
       {"cohere", DescribeCohere},
       {"cohere2", DescribeCohere2},
+      {"dbrx", DescribeDbrx},
       {"ernie4_5", DescribeErnie},
       {"exaone4", DescribeExaone4},
       {"falcon", DescribeFalcon},
