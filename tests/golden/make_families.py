@@ -97,6 +97,8 @@ CASES = {
                                 if k != "num_key_value_heads"}),
     "phi3_long": ("phi3", sizes(original_max_position_embeddings=8, rope_parameters=LONG)),
     "phi3_short": ("phi3", sizes(original_max_position_embeddings=16, rope_parameters=LONG)),
+    "phimoe": ("phimoe", sizes(intermediate_size=12, attention_bias=True, lm_head_bias=True,
+                               rope_parameters=ROPE, **EXPERTS)),
     "qwen2_moe": ("qwen2_moe", sizes(
         moe_intermediate_size=12, shared_expert_intermediate_size=16, mlp_only_layers=[1],
         rope_parameters=ROPE, **EXPERTS)),

@@ -31,6 +31,7 @@
 #include "core/model/families/persimmon.h"
 #include "core/model/families/phi.h"
 #include "core/model/families/phi3.h"
+#include "core/model/families/phimoe.h"
 #include "core/model/families/qwen.h"
 #include "core/model/families/qwen2_moe.h"
 #include "core/model/families/qwen3_moe.h"
@@ -85,6 +86,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"persimmon", DescribePersimmon},
       {"phi", DescribePhi},
       {"phi3", DescribePhi3},
+      {"phimoe", DescribePhiMoe},
       {"qwen2", DescribeQwen2},
       {"qwen2_moe", DescribeQwen2Moe},
       {"qwen3", DescribeQwen3},
