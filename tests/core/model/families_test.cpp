@@ -204,6 +204,114 @@ TEST(FamiliesTest, ErrorsNameFileAndKey) {
             "family");
 }
 
+TEST(FamiliesTest, AttentionTypesSayWhichLayersOfGptNeoSlide) {
+  EXPECT_EQ(Describe("gpt_neo").windows, (Windows{0, 256, 0, 256}));
+  EXPECT_EQ(Describe("gpt_neo",
+                     {{"window_size", 9}, {"attention_types", {{{"local"}, 3}, {{"global"}, 1}}}})
+                .windows,
+            (Windows{9, 9, 9, 0}));
+  EXPECT_EQ(ErrorFor("gpt_neo", {{"attention_types", {{{"local", "wide"}, 2}}}}),
+            "config.json: attention_types: expected [[[kind, ...], times], ...] for 4 layers "
+            "(kinds: global, local), got [[[\"local\",\"wide\"],2]]");
+  EXPECT_EQ(ErrorFor("gpt_neo", {{"attention_types", {{{"local"}, 3}}}}),
+            "config.json: attention_types: expected [[[kind, ...], times], ...] for 4 layers "
+            "(kinds: global, local), got [[[\"local\"],3]]");
+}
+
+std::vector<bool> Rotary(const ModelDescription& d) {
+  std::vector<bool> rotary;
+  for (std::int64_t i = 0; i < d.layers; ++i) {
+    rotary.push_back(d.Plan(i).attention.rotary != RotaryStyle::kNone);
+  }
+  return rotary;
+}
+
+TEST(FamiliesTest, SomeLayersHaveNoRotaryPositions) {
+  const std::vector<bool> all_but_the_fourth = {true, true, true, false};
+  for (const char* family : {"smollm3", "cohere2", "exaone4"}) {
+    EXPECT_EQ(Rotary(Describe(family)), all_but_the_fourth) << family;
+  }
+  EXPECT_EQ(Describe("cohere2").windows, (Windows{4096, 4096, 4096, 0}));
+  EXPECT_EQ(Rotary(Describe("smollm3", {{"no_rope_layers", {0, 1, 0, 1}}})),
+            (std::vector<bool>{false, true, false, true}));
+  EXPECT_EQ(Rotary(Describe("exaone4", {{"sliding_window", nullptr}})), std::vector<bool>(4, true));
+  EXPECT_EQ(ErrorFor("smollm3", {{"no_rope_layers", {1, 0}}}),
+            "config.json: no_rope_layers: expected 4 entries, got 2");
+}
+
+TEST(FamiliesTest, BaichuanIsKnownByItsSizes) {
+  const ModelDescription small = Describe("baichuan", {{"hidden_size", 4096}});
+  EXPECT_FALSE(small.Plan(0).attention.alibi);
+  EXPECT_FALSE(small.Ends().unit_head);
+  const ModelDescription large =
+      Describe("baichuan", {{"hidden_size", 5120}, {"vocab_size", 125696}});
+  EXPECT_TRUE(large.Plan(0).attention.alibi);
+  EXPECT_TRUE(large.Ends().unit_head);
+}
+
+TEST(FamiliesTest, HunyuansAlphaStretchesTheta) {
+  const RopeDescription rope =
+      Describe("hunyuan_v1_dense", {{"rope_scaling", {{"type", "dynamic"}, {"alpha", 1000}}}}).rope;
+  EXPECT_EQ(rope.type, RopeType::kDefault);
+  EXPECT_NEAR(rope.theta, 1e4 * std::pow(1000, 16.0 / 14), 1);
+}
+
+TEST(FamiliesTest, WhatMptDoesNotHaveIsRefused) {
+  const auto mpt = [](const json& change) {
+    json config = {{"d_model", 64}, {"n_heads", 4}, {"n_layers", 4}};
+    config.update(change);
+    return ErrorFor("mpt", config);
+  };
+  EXPECT_EQ(mpt({{"attn_config", {{"alibi", false}}}}),
+            "config.json: attn_config: alibi: false is not supported (allowed: true)");
+  EXPECT_EQ(mpt({{"attn_config", {{"attn_type", "multiquery_attention"}}}}),
+            "config.json: attn_config: attn_type: multiquery_attention is not supported (allowed: "
+            "multihead_attention)");
+  EXPECT_EQ(mpt({{"attn_config", {{"alibi_bias_max", 16}}}}),
+            "config.json: attn_config: alibi_bias_max: 16 is not supported (allowed: 8)");
+  EXPECT_EQ(mpt({{"logit_scale", 0.5}}),
+            "config.json: logit_scale: 0.5 is not supported (allowed: null)");
+}
+
+TEST(FamiliesTest, KeysThatWouldChangeTheResultAreRefused) {
+  EXPECT_EQ(ErrorFor("cohere2", {{"use_qk_norm", true}}),
+            "config.json: use_qk_norm: true is not supported (allowed: false)");
+  EXPECT_EQ(ErrorFor("apertus", {{"hidden_act", "silu"}}),
+            "config.json: hidden_act: silu is not supported (allowed: xielu)");
+  EXPECT_EQ(ErrorFor("helium", {{"head_dim", 8}}),
+            "config.json: num_attention_heads 4 of head_dim 8 are not hidden_size 64");
+  EXPECT_EQ(ErrorFor("xglm", {{"ffn_dim", 96}, {"pad_token_id", 2}}),
+            "config.json: pad_token_id: 2 is not supported (allowed: 0, 1, null)");
+  EXPECT_EQ(ErrorFor("codegen", {{"num_attention_heads", 2}, {"rotary_dim", 8}}),
+            "config.json: num_attention_heads: 2 is not a multiple of 4");
+  EXPECT_EQ(ErrorFor("internlm3", {{"qkv_bias", true}}),
+            "config.json: qkv_bias: true is not supported beside mlp_bias: false");
+  EXPECT_EQ(ErrorFor("dbrx", {{"d_model", 64},
+                              {"n_heads", 4},
+                              {"n_layers", 4},
+                              {"max_seq_len", 32},
+                              {"ffn_config", {{"moe_normalize_expert_weights", 2}}}}),
+            "config.json: ffn_config: moe_normalize_expert_weights: 2 is not supported (allowed: "
+            "1, null)");
+}
+
+TEST(FamiliesTest, PhiMoeHasOneFactorForShortAndLongTexts) {
+  const auto phimoe = [](const json& change) {
+    json rope = {{"type", "longrope"},
+                 {"short_factor", std::vector<double>(8, 1)},
+                 {"long_factor", std::vector<double>(8, 2)},
+                 {"short_mscale", 1.2},
+                 {"long_mscale", 1.2}};
+    rope.update(change);
+    return ErrorFor("phimoe", {{"rope_scaling", rope}});
+  };
+  EXPECT_EQ(phimoe({{"long_mscale", 1.3}}),
+            "config.json: rope_scaling: long_mscale: 1.3 is not supported (allowed: short_mscale, "
+            "1.2)");
+  EXPECT_EQ(phimoe({{"type", "linear"}, {"factor", 2}}),
+            "config.json: rope_scaling: rope_type: phimoe has default and longrope only");
+}
+
 TEST(RopeTest, LinearDividesAnglesByItsFactor) {
   RopeDescription rope;
   rope.type = RopeType::kLinear;

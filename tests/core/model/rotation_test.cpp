@@ -58,15 +58,15 @@ TEST_P(RotationLawTest, LogitsOfATurnedModelAreTheModels) {
   const at::Tensor ids = GoldenTensor(golden, "input_ids");
   const at::Tensor before = LanguageModel(*files, at::kFloat).Logits(ids);
   const double size = before.abs().max().item<double>();
-  const bool holds = RotationProblem(files->description(), {}).empty();
   for (const ResidualTurn turn : kAllTurns) {
-    if (!holds && turn != ResidualTurn::kNone) {
-      EXPECT_THROW(RotatedSource(files, Only(turn, true, true, true)), Error);
-      continue;
-    }
     for (const int parts : {0, 1, 2, 4, 7}) {
-      const RotatedSource turned(files,
-                                 Only(turn, (parts & 1) != 0, (parts & 2) != 0, (parts & 4) != 0));
+      const RotationOptions options =
+          Only(turn, (parts & 1) != 0, (parts & 2) != 0, (parts & 4) != 0);
+      if (!RotationProblem(files->description(), options).empty()) {
+        EXPECT_THROW(RotatedSource(files, options), Error);
+        continue;
+      }
+      const RotatedSource turned(files, options);
       EXPECT_TRUE(TensorNear(LanguageModel(turned, at::kFloat).Logits(ids), before, 2e-5 * size, 0))
           << parts;
       EXPECT_NE(turned.Fingerprint(), files->Fingerprint());
@@ -85,6 +85,12 @@ TEST(RotationTest, WhatCantBeTurnedIsTold) {
             "'model.layers.0.post_attention_layernorm' scales what is written to the residual "
             "stream (residual: none)");
   EXPECT_EQ(RotationProblem(olmo.description(), Only(ResidualTurn::kNone, true, true, true)), "");
+  const ModelFiles clipped(testing::SourceFolder() + "/tests/golden/families/olmo");
+  EXPECT_EQ(RotationProblem(clipped.description(), Only(ResidualTurn::kNone, true, true, true)),
+            "the heads of family 'olmo' can't be turned, since its values are held to a range "
+            "(heads: false)");
+  EXPECT_EQ(RotationProblem(clipped.description(), Only(ResidualTurn::kRandom, false, true, true)),
+            "");
 }
 
 }  // namespace
