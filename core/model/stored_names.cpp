@@ -38,7 +38,8 @@ void AddBlock(const BlockPlan& plan, std::int64_t hidden, std::vector<StoredPlan
   for (const LinearPlan& linear : plan.linears) AddLinear(linear, tensors);
   const std::string& numbers = plan.mlp.activation_numbers;
   if (!numbers.empty()) {
-    for (const char* learned : {".alpha_p", ".alpha_n"}) tensors->push_back({numbers + learned, {1}});
+    for (const char* learned : {".alpha_p", ".alpha_n"})
+      tensors->push_back({numbers + learned, {1}});
     for (const char* given : {".beta", ".eps"}) tensors->push_back({numbers + given, {}, true});
   }
   if (!plan.mlp.experts) return;

@@ -35,7 +35,7 @@ class StoredNames {
 
 /// A tensor as a checkpoint must have it.
 struct StoredPlan {
-  std::string name;                ///< the model's own
+  std::string name;                 ///< the model's own
   std::vector<std::int64_t> shape;  ///< empty: of several forms, which loading tells apart
   bool optional = false;
 };
