@@ -2,6 +2,7 @@
 
 #include "core/model/description.h"
 #include "experiments/plan/experiment.h"
+#include "experiments/plan/run_config.h"
 
 namespace roundlab {
 
