@@ -229,7 +229,7 @@ TEST_F(ProtocolTest, TextsThatAreTooShortAreErrors) {
             file + ": has 1 tokens, and the first one is not scored");
   EXPECT_EQ(error(ProtocolKind::kLlamaCpp, "abcdefg"),
             file + ": has 7 tokens, fewer than two windows of 4");
-  EXPECT_EQ(error(ProtocolKind::kLmEvalRolling, ""), file + ": has 0 tokens, nothing to score");
+  EXPECT_EQ(error(ProtocolKind::kLmEvalRolling, ""), file + ": no text in this file");
 }
 
 /// What is said of a perplexity with these options.
