@@ -67,7 +67,6 @@ struct NormSlot {
 class DecoderBlock {
  public:
   DecoderBlock(const ModelDescription& description, std::int64_t place);
-
   /// hidden: [batch, seq, hidden], float32 or the compute dtype; the same shape comes back.
   /// Differentiable in the slots' `effective`, and in `hidden` where that requires grad.
   at::Tensor Forward(const at::Tensor& hidden, const RopeTable& rope) const;
@@ -83,7 +82,6 @@ class DecoderBlock {
   LinearSlot& Slot(std::size_t i) { return slots_.at(i); }
   std::vector<NormSlot*> Norms();
   NormSlot& Norm(NormPlace place);
-
   std::int64_t index = 0;  ///< place in the model
   CacheSlot cache;
   /// [experts, hidden] float32 where the MLP has experts, a row more for a shared_gate. A factor

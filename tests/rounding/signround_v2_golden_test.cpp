@@ -286,14 +286,8 @@ QuantSpec SpecOfScheme(const std::string& text) {
                     match[3] == "32" ? ScaleType::kFloat32 : ScaleType::kFloat16, false});
 }
 
-/// A layer whose inputs' squares are others in their last bits, unless `nudge` is 0: the search
-/// takes another one of two candidates whose errors are equal but for that.
-LayerContext NudgedLayer(const at::Tensor& weight, const QuantSpec& spec, const at::Tensor& squares,
-                         std::uint64_t nudge) {
-  if (nudge == 0) return WeightedLayer(weight, spec, squares);
-  return WeightedLayer(weight, spec, squares * (1 + RandomTensor(squares.sizes(), nudge, 1e-7)));
-}
-
+/// With a `nudge` other than 0 the inputs' squares are others in their last bits: the search takes
+/// another one of two candidates whose errors are equal but for that.
 class SignRoundV2Block {
  public:
   explicit SignRoundV2Block(const SafetensorsFile& file, std::uint64_t nudge = 0)
@@ -308,7 +302,9 @@ class SignRoundV2Block {
                        .steps = steps_,
                        .layer = [nudge](const at::Tensor& weight, const QuantSpec& spec,
                                         const at::Tensor& squares) {
-                         return NudgedLayer(weight, spec, squares, nudge);
+                         const at::Tensor last_bits =
+                             RandomTensor(squares.sizes(), nudge, nudge == 0 ? 0 : 1e-7);
+                         return WeightedLayer(weight, spec, squares * (1 + last_bits));
                        }}) {}
   BlockReplay& Replay() { return replay_; }
   at::Tensor Offset(const std::string& linear) { return replay_.Parameter(linear, "offset", 0); }
