@@ -54,9 +54,7 @@ ModelFiles::ModelFiles(const std::string& path) : path_(path) {
   for (const StoredPlan& tensor : StoredPlans(description_)) {
     if (tensor.optional && names_->Find(tensor.name).empty()) continue;
     const std::string& name = NameOf(tensor.name);
-    const TensorView* view = checkpoint_->Find(name);
-    const bool any_form = tensor.shape.empty() && view != nullptr;
-    Stored(name, any_form ? view->shape : tensor.shape);
+    tensor.shape.empty() ? Stored(name) : Stored(name, tensor.shape);
   }
   if (checkpoint_->gguf() != nullptr && checkpoint_->Find("rope_freqs.weight") != nullptr) {
     const at::Tensor divisors = ReadStored("rope_freqs.weight", {description_.head_dim / 2});
@@ -74,16 +72,19 @@ const std::string& ModelFiles::NameOf(const std::string& name) const {
   return stored.empty() ? name : stored;
 }
 
-const TensorView& ModelFiles::Stored(const std::string& name,
-                                     const std::vector<std::int64_t>& shape) const {
+const TensorView& ModelFiles::Stored(const std::string& name) const {
   const TensorView* view = checkpoint_->Find(name);
   if (view == nullptr) throw Error(path_ + ": tensor '" + name + "' is missing");
-  if (view->shape != shape) {
-    throw Error(view->file + ": tensor '" + name + "' has shape " + ShapeText(view->shape) +
-                ", expected " + ShapeText(shape));
-  }
   RequireWeights(*view);
   return *view;
+}
+
+const TensorView& ModelFiles::Stored(const std::string& name,
+                                     const std::vector<std::int64_t>& shape) const {
+  const TensorView& view = Stored(name);
+  if (view.shape == shape) return view;
+  throw Error(view.file + ": tensor '" + name + "' has shape " + ShapeText(view.shape) +
+              ", expected " + ShapeText(shape));
 }
 
 at::Tensor ModelFiles::ReadStored(const std::string& name,
@@ -140,8 +141,7 @@ void ModelFiles::ReadLinear(const LinearPlan& plan, LinearSlot* slot) const {
 at::Tensor ModelFiles::ReadStack(const LinearPlan& plan, std::int64_t count) const {
   const std::int64_t rows = plan.transposed ? plan.in : plan.out;
   const std::int64_t columns = plan.transposed ? plan.out : plan.in;
-  const TensorView* view = checkpoint_->Find(names_->Find(plan.stack));
-  const bool flat = view != nullptr && view->shape.size() == 2;
+  const bool flat = Stored(NameOf(plan.stack)).shape.size() == 2;
   const at::Tensor all = Read(plan.stack, flat ? std::vector<std::int64_t>{count * rows, columns}
                                                : std::vector<std::int64_t>{count, rows, columns});
   const at::Tensor stack = all.view({count, rows, columns});
@@ -156,17 +156,14 @@ at::Tensor ModelFiles::ReadRouter(const ExpertsPlan& plan) const {
 
 /// beta and eps are constants, which some files have all the same.
 void ModelFiles::ReadXielu(const std::string& name, at::Tensor* numbers) const {
-  std::int64_t place = 0;
-  for (const char* number : {".alpha_p", ".alpha_n", ".beta", ".eps"}) {
-    const bool constant = place >= 2;
-    const std::string own = name + number;
-    if (!constant || !names_->Find(own).empty()) {
-      (*numbers)[place].copy_(
-          Read(own, constant ? std::vector<std::int64_t>{} : std::vector<std::int64_t>{1})
-              .squeeze());
-    }
-    ++place;
-  }
+  const auto put = [&](std::int64_t place, const std::string& number,
+                       const std::vector<std::int64_t>& shape) {
+    (*numbers)[place].copy_(Read(number, shape).squeeze());
+  };
+  put(0, name + ".alpha_p", {1});
+  put(1, name + ".alpha_n", {1});
+  if (!names_->Find(name + ".beta").empty()) put(2, name + ".beta", {});
+  if (!names_->Find(name + ".eps").empty()) put(3, name + ".eps", {});
 }
 
 std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {

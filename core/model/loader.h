@@ -34,7 +34,8 @@ class ModelFiles : public ModelSource {
   /// float32, of `shape`; nothing is read into memory but the result.
   at::Tensor Read(const std::string& name, const std::vector<std::int64_t>& shape) const;
   at::Tensor ReadStored(const std::string& name, const std::vector<std::int64_t>& shape) const;
-  /// The tensor of that name in the file, of that shape and holding weights. Throws Error.
+  /// The tensor of that name in the file, holding weights, and of that shape. Throws Error.
+  const TensorView& Stored(const std::string& name) const;
   const TensorView& Stored(const std::string& name, const std::vector<std::int64_t>& shape) const;
   /// What the file calls it; where it has none such, its own name, for messages.
   const std::string& NameOf(const std::string& name) const;
