@@ -46,6 +46,14 @@ std::vector<std::vector<std::int64_t>> ModelDescription::LinearShapes(std::int64
   return shapes;
 }
 
+BlockPlan ModelDescription::RotaryPlan() const {
+  for (std::int64_t i = 0; i < layers; ++i) {
+    BlockPlan plan = Plan(i);
+    if (plan.attention.rotary != RotaryStyle::kNone) return plan;
+  }
+  return Plan(0);
+}
+
 std::int64_t ModelDescription::LinearWeights() const {
   std::int64_t weights = 0;
   for (std::int64_t i = 0; i < layers; ++i) {

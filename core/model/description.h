@@ -73,6 +73,8 @@ struct ModelDescription {
   std::function<EndsPlan(const ModelDescription&)> ends_plan;
 
   BlockPlan Plan(std::int64_t block) const;
+  /// Of the first block with rotary positions (some models have blocks without), else of the first.
+  BlockPlan RotaryPlan() const;
   EndsPlan Ends() const;
   /// Names of a block's linear layers, in the order of DecoderBlock::Linears().
   std::vector<std::string> LinearNames(std::int64_t block) const;

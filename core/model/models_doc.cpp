@@ -58,14 +58,6 @@ std::string Inputs(const std::vector<std::size_t>& feeds) {
   return text;
 }
 
-/// The first block with rotary positions, else the first.
-BlockPlan RotaryBlock(const ModelDescription& d) {
-  for (std::int64_t i = 0; i < d.layers; ++i) {
-    if (d.Plan(i).attention.rotary != RotaryStyle::kNone) return d.Plan(i);
-  }
-  return d.Plan(0);
-}
-
 bool EachBlockTurns(const ModelDescription& d) {
   for (std::int64_t i = 0; i < d.layers; ++i) {
     if (d.Plan(i).attention.rotary == RotaryStyle::kNone) return false;
@@ -74,7 +66,7 @@ bool EachBlockTurns(const ModelDescription& d) {
 }
 
 std::string Positions(const ModelDescription& d) {
-  const BlockPlan plan = RotaryBlock(d);
+  const BlockPlan plan = d.RotaryPlan();
   if (plan.attention.alibi) return "ALiBi";
   if (d.Ends().sinusoidal) return "sinusoidal";
   if (plan.attention.rotary == RotaryStyle::kNone) {

@@ -101,11 +101,7 @@ RopeTable MakeRopeTable(const RopeDescription& rope, std::int64_t rotary_dim,
 }
 
 RopeTable MakeRopeTable(const ModelDescription& description, std::int64_t positions) {
-  AttentionPlan attention;
-  std::int64_t block = 0;  // the first with rotary positions: some models have blocks without
-  do {
-    attention = description.Plan(block).attention;
-  } while (attention.rotary == RotaryStyle::kNone && ++block < description.layers);
+  const AttentionPlan attention = description.RotaryPlan().attention;
   if (attention.rotary == RotaryStyle::kNone) return {};
   RopeTable table = MakeRopeTable(description.rope, attention.rotary_dim, positions);
   if (description.local_rope) {
