@@ -150,22 +150,21 @@ void ReadTwoRopes(const ConfigReader& config, double theta, double local_theta,
       ReadRopeParameters(config, inside("sliding_attention"), {local_theta}, d->rotary_dim);
 }
 
+void Refuse(const ConfigReader& config, const char* key, const std::string& allowed) {
+  config.Fail(std::string(key) + ": " + config.root().at(key).dump() +
+              " is not supported (allowed: " + allowed + ")");
+}
+
 void RequireFlag(const ConfigReader& config, const char* key, bool only) {
-  if (config.BoolOr(key, only) == only) return;
-  config.Fail(std::string(key) + ": " + (only ? "false" : "true") +
-              " is not supported (allowed: " + (only ? "true" : "false") + ")");
+  if (config.BoolOr(key, only) != only) Refuse(config, key, only ? "true" : "false");
 }
 
 void RequireNull(const ConfigReader& config, const char* key) {
-  if (!config.Has(key)) return;
-  config.Fail(std::string(key) + ": " + config.root().at(key).dump() +
-              " is not supported (allowed: null)");
+  if (config.Has(key)) Refuse(config, key, "null");
 }
 
 void RequireInt(const ConfigReader& config, const char* key, std::int64_t only) {
-  if (config.AnyIntOr(key, only) == only) return;
-  config.Fail(std::string(key) + ": " + config.root().at(key).dump() +
-              " is not supported (allowed: " + std::to_string(only) + ")");
+  if (config.AnyIntOr(key, only) != only) Refuse(config, key, std::to_string(only));
 }
 
 std::int64_t HeadDimDefault(const ConfigReader& config, std::int64_t absent) {

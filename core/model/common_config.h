@@ -60,6 +60,8 @@ RopeDescription ReadRopeParameters(const ConfigReader& config, const ConfigReade
 void ReadTwoRopes(const ConfigReader& config, double theta, double local_theta,
                   ModelDescription* d);
 
+/// Throws Error for a key that is there, of a value that is none of those allowed.
+void Refuse(const ConfigReader& config, const char* key, const std::string& allowed);
 /// Throws Error where a key that would change the result has another value than the one given, or
 /// any but null.
 void RequireFlag(const ConfigReader& config, const char* key, bool only);

@@ -35,9 +35,7 @@ ExpertsPlan ReadExperts(const ConfigReader& config, const ConfigReader& inner) {
       "ffn.router.layer", inner.IntOr("moe_num_experts", 4), inner.IntOr("moe_top_k", 1),
       !inner.Mentions("moe_normalize_expert_weights") || inner.Has("moe_normalize_expert_weights")};
   if (inner.PositiveOr("moe_normalize_expert_weights", 1) != 1) {
-    inner.Fail(
-        "moe_normalize_expert_weights: " + inner.root().at("moe_normalize_expert_weights").dump() +
-        " is not supported (allowed: 1, null)");
+    Refuse(inner, "moe_normalize_expert_weights", "1, null");
   }
   CheckExperts(config, experts);
   return experts;

@@ -5,6 +5,7 @@
 #include "core/model/plan_builder.h"
 
 namespace roundlab {
+
 BlockPlan Olmo2Block(const ModelDescription& d, std::int64_t block) {
   PlanBuilder b(d, block);
   b.Attention({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"},

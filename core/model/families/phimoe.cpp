@@ -27,9 +27,7 @@ void ReadFactor(const ConfigReader& config, ModelDescription* d) {
   }
   d->rope.attention_factor = inner.Positive("short_mscale");
   if (inner.Positive("long_mscale") != d->rope.attention_factor) {
-    inner.Fail("long_mscale: " + inner.root().at("long_mscale").dump() +
-               " is not supported (allowed: short_mscale, " +
-               inner.root().at("short_mscale").dump() + ")");
+    Refuse(inner, "long_mscale", "short_mscale, " + inner.root().at("short_mscale").dump());
   }
 }
 

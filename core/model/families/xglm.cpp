@@ -47,8 +47,7 @@ ModelDescription DescribeXglm(const ConfigReader& config) {
   d.intermediate = config.Int("ffn_dim");
   RequireFlag(config, "add_cross_attention", false);
   if (config.AnyIntOr("pad_token_id", 1) >= 2) {  // its place among positions would be zero
-    config.Fail("pad_token_id: " + std::to_string(config.AnyIntOr("pad_token_id", 1)) +
-                " is not supported (allowed: 0, 1, null)");
+    Refuse(config, "pad_token_id", "0, 1, null");
   }
   const bool scaled = config.BoolOr("scale_embedding", true);
   d.block_plan = XglmBlock;
