@@ -59,12 +59,17 @@ Work LinearSteps(const ModelDescription& m, double tokens) {
   return 2 * ForwardLinears(m, tokens) + MoveWeights(m);
 }
 
+/// All blocks and the head.
+Work ForwardModel(const ModelDescription& m, double tokens, double seqlen) {
+  Work work = static_cast<double>(m.layers) * ForwardBlock(m, tokens, seqlen);
+  work.flops += 2 * static_cast<double>(m.hidden * m.vocab) * tokens;
+  work.values += 2 * static_cast<double>(m.vocab) * tokens;
+  return work;
+}
+
 /// A forward and a backward pass of the whole model.
 Work ModelGradients(const ModelDescription& m, double tokens, double seqlen) {
-  Work work = 3 * static_cast<double>(m.layers) * ForwardBlock(m, tokens, seqlen);
-  work.flops += 3 * 2 * static_cast<double>(m.hidden * m.vocab) * tokens;
-  work.values += 6 * static_cast<double>(m.vocab) * tokens;
-  return work;
+  return 3 * ForwardModel(m, tokens, seqlen);
 }
 
 /// Scores of layers for quant.budget, see SpendBudget: each choice rounds all weights, delta_loss
@@ -104,11 +109,8 @@ Work TurnWork(const RunConfig& run, const ModelDescription& m) {
   Work turning;
   turning.flops = 2 * 2 * weights * static_cast<double>(m.hidden);
   turning.values = 6 * weights;
-  Work look = static_cast<double>(m.layers) * ForwardBlock(m, all, seqlen);
-  look.flops += 2 * static_cast<double>(m.hidden * m.vocab) * all;
-  look.values += 2 * static_cast<double>(m.vocab) * all;
   return static_cast<double>(learn.steps) * (ModelGradients(m, tokens, seqlen) + turning) +
-         2 * look;
+         2 * ForwardModel(m, all, seqlen);
 }
 
 Work TuneWork(const RunConfig& run, const ModelDescription& m) {
@@ -150,12 +152,7 @@ Work TuneWork(const RunConfig& run, const ModelDescription& m) {
 
 Work EvaluateWork(const ModelDescription& m, double tokens) {
   constexpr double kRows = 2048;  // tokens a forward pass takes
-  const auto hidden = static_cast<double>(m.hidden);
-  const auto vocab = static_cast<double>(m.vocab);
-  Work pass = static_cast<double>(m.layers) * ForwardBlock(m, kRows, kRows);
-  pass.flops += 2 * hidden * vocab * kRows;
-  pass.values += 2 * vocab * kRows;
-  return tokens / kRows * pass;
+  return tokens / kRows * ForwardModel(m, kRows, kRows);
 }
 
 }  // namespace

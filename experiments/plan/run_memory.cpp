@@ -116,13 +116,17 @@ double CapturedBytes(const RunConfig& run, const ModelDescription& m, double val
   return most;
 }
 
+/// Numbers of embeddings and head.
+double EndValues(const ModelDescription& m) {
+  return Product(m.vocab, m.hidden) * (m.tied_head ? 1 : 2);
+}
+
 /// A turn is learned on the whole model in float32: its weights as loaded and as turned, what its
 /// backward pass needs of all blocks, and logits with their logarithms and gradients.
 double TurnBytes(const RunConfig& run, const ModelDescription& m) {
   const double tokens = Product(run.model.rotate->learn->batch, run.calibration->seqlen);
   const double blocks = static_cast<double>(m.layers) * tokens * KeptValues(m, m.Plan(0));
-  const double ends = Product(m.vocab, m.hidden) * (m.tied_head ? 1 : 2);
-  return kFloat * (2 * static_cast<double>(m.LinearWeights()) + ends + blocks +
+  return kFloat * (2 * static_cast<double>(m.LinearWeights()) + EndValues(m) + blocks +
                    4 * tokens * static_cast<double>(m.vocab));
 }
 
@@ -166,7 +170,7 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   RunMemory memory;
   const double value = bytes_per_value;
   const auto linear = static_cast<double>(model.LinearWeights());
-  const double ends = Product(model.vocab, model.hidden) * (model.tied_head ? 1 : 2);
+  const double ends = EndValues(model);
   memory.program = 0.2 * kGib;
   if (!run.eval.empty()) {
     const double logits = 64.0 * 1024 * 1024;
