@@ -102,6 +102,9 @@ using RoundingRecipe = Recipe<RoundingScheme>;
 /// omniquant, powerquant, quip, rtn, signround, signround_v2, squeezellm, stochastic, tesseraq.
 RoundingRegistry& RoundingSchemes();
 
+/// Throws Error for a layer with a weight that is not finite.
+void RequireFiniteWeight(const LayerContext& layer);
+
 /// Names of those that, with their defaults, are so; for messages.
 std::vector<std::string> SchemesThat(const std::function<bool(const RoundingScheme&)>& are);
 

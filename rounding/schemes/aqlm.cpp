@@ -218,9 +218,7 @@ LayerNeeds Aqlm::Uses() const {
 void Aqlm::Check(const LayerShape& layer) const { ShapeFor(layer, options_); }
 
 std::unique_ptr<LayerRounding> Aqlm::Begin(const LayerContext& layer) const {
-  if (!layer.weight.isfinite().all().item<bool>()) {
-    throw Error(layer.name + ": a weight is not finite");
-  }
+  RequireFiniteWeight(layer);
   return AqlmFit(layer, options_).Run();
 }
 

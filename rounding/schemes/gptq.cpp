@@ -117,9 +117,7 @@ bool Gptq::PlainCodes(const LayerShape& layer) const {
 
 std::unique_ptr<LayerRounding> Gptq::Begin(const LayerContext& layer) const {
   if (!layer.inputs) throw Error(layer.name + ": scheme 'gptq' needs calibration data");
-  if (!layer.weight.isfinite().all().item<bool>()) {
-    throw Error(layer.name + ": a weight is not finite");
-  }
+  RequireFiniteWeight(layer);
   GptqProblem problem;
   problem.weight = layer.weight.to(options_.in_double ? at::kDouble : at::kFloat);
   SetMoments(*layer.inputs, options_.asymmetric, &problem);

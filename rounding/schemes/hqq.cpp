@@ -76,9 +76,7 @@ void Hqq::Check(const LayerShape& layer) const {
 
 std::unique_ptr<LayerRounding> Hqq::Begin(const LayerContext& layer) const {
   Check(layer.Shape());
-  if (!layer.weight.isfinite().all().item<bool>()) {
-    throw Error(layer.name + ": a weight is not finite");
-  }
+  RequireFiniteWeight(layer);
   if (!IsMinMax(layer)) throw Error(layer.name + ": scheme 'hqq' needs quant.range minmax");
   HqqSettings settings = options_.settings;
   settings.code_max = layer.spec.CodeMax();

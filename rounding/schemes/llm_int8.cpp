@@ -37,9 +37,7 @@ LayerNeeds LlmInt8::Uses() const {
 }
 
 std::unique_ptr<LayerRounding> LlmInt8::Begin(const LayerContext& layer) const {
-  if (!layer.weight.isfinite().all().item<bool>()) {
-    throw Error(layer.name + ": a weight is not finite");
-  }
+  RequireFiniteWeight(layer);
   if (Splits() && !layer.inputs) {
     throw Error(layer.name + ": scheme 'llm_int8' needs calibration data");
   }

@@ -160,9 +160,7 @@ LayerNeeds Quip::Uses() const {
 
 std::unique_ptr<LayerRounding> Quip::Begin(const LayerContext& layer) const {
   const at::NoGradGuard no_grad;
-  if (!layer.weight.isfinite().all().item<bool>()) {
-    throw Error(layer.name + ": a weight is not finite");
-  }
+  RequireFiniteWeight(layer);
   return QuipFit(layer, options_).Run();
 }
 

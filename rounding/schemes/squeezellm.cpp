@@ -150,9 +150,7 @@ void SqueezeLlm::Check(const LayerShape& layer) const {
 
 std::unique_ptr<LayerRounding> SqueezeLlm::Begin(const LayerContext& layer) const {
   Check(layer.Shape());
-  if (!layer.weight.isfinite().all().item<bool>()) {
-    throw Error(layer.name + ": a weight is not finite");
-  }
+  RequireFiniteWeight(layer);
   at::Tensor sensitivity = SensitivityOf(layer, options_.sensitivity);
   if (!sensitivity.isfinite().all().item<bool>()) sensitivity = at::zeros_like(sensitivity);
   const at::Tensor kept =
