@@ -6,6 +6,7 @@
 #include "core/kernels/scale_search.h"
 
 namespace roundlab {
+
 at::Tensor SearchScale(const at::Tensor& groups, std::int64_t bits, const at::Tensor& importance) {
   ROUNDLAB_CHECK(groups.dim() == 2, "groups must be [groups, width]");
   ROUNDLAB_CHECK(!importance.defined() || importance.sizes() == groups.sizes(),
