@@ -20,7 +20,8 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
 
 /// Attention of each text of a batch, every query over the keys up to itself: q [batch, seq, heads,
 /// dim], k and v [batch, seq, kv_heads, dim] -> as q. Gradient to all three. On a GPU by libtorch's
-/// flash attention where that has the dtype, the width of a head and the window.
+/// flash attention where that has the dtype, the width of a head and the window; 16 bits on a
+/// processor are computed in float32.
 at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const AttentionOptions& options);
 

@@ -29,7 +29,7 @@ struct GradientCase {
 /// Gradients of q, k and v of sum(attention * dy) in libtorch's own operations and float64.
 std::vector<at::Tensor> Reference(std::vector<at::Tensor> inputs, const at::Tensor& dy,
                                   const AttentionOptions& options) {
-  for (at::Tensor& x : inputs) x = x.to(at::kDouble).requires_grad_();
+  for (at::Tensor& x : inputs) x = x.detach().to(at::kDouble).requires_grad_();
   const at::Tensor y = reference::CausalAttention(inputs[0], inputs[1], inputs[2], options);
   (y * dy.to(at::kDouble)).sum().backward();
   std::vector<at::Tensor> gradients;
@@ -73,6 +73,29 @@ TEST(CausalAttentionTest, ByHand) {
   EXPECT_TRUE(TensorNear(q.grad().flatten(), at::tensor({0.0F, 2.0F}), 1e-6, 0));
   EXPECT_TRUE(TensorNear(k.grad().flatten(), at::tensor({0.0F, 0.0F}), 1e-6, 0));
   EXPECT_TRUE(TensorNear(v.grad().flatten(), at::tensor({0.5F, 0.5F}), 1e-6, 0));
+}
+
+TEST(CausalAttentionTest, SixteenBitsAreComputedInFloat32) {
+  for (const at::ScalarType dtype : {at::kBFloat16, at::kHalf}) {
+    std::vector<at::Tensor> narrow;
+    for (const std::int64_t heads : {4, 2, 2}) {
+      narrow.push_back(RandomTensor({2, 37, heads, 16}, narrow.size()).to(dtype).requires_grad_());
+    }
+    const at::Tensor dy = RandomTensor({2, 37, 4, 16}, 4).to(dtype);
+    const at::Tensor y = CausalAttention(narrow[0], narrow[1], narrow[2], {0.25, 0});
+    EXPECT_EQ(y.scalar_type(), dtype);
+    (y * dy).sum().backward();
+    const double half_unit = dtype == at::kHalf ? 1.0 / 2048 : 1.0 / 256;
+    const at::Tensor exact = reference::CausalAttention(
+        narrow[0].to(at::kDouble), narrow[1].to(at::kDouble), narrow[2].to(at::kDouble), {0.25, 0});
+    EXPECT_TRUE(TensorNear(y.detach().to(at::kFloat), exact.detach().to(at::kFloat), 1e-6,
+                           1.01 * half_unit));  // rounded once
+    const auto gradients = Reference({narrow[0], narrow[1], narrow[2]}, dy, {0.25, 0});
+    for (std::size_t i = 0; i < narrow.size(); ++i) {
+      EXPECT_TRUE(
+          TensorNear(narrow[i].grad().to(at::kFloat), gradients[i], 1e-5, 1.01 * half_unit));
+    }
+  }
 }
 
 TEST(CausalAttentionTest, ThreadsDoNotMatter) {
