@@ -23,9 +23,12 @@ void TellTuning(const std::string& unit, const UnitResult& result, UnitWork* wor
   sink->Array(prefix + "loss_after", {1}, {result.loss_after});
   sink->Array(prefix + "chosen_step", {1}, {static_cast<double>(result.chosen_step)});
   sink->Array(prefix + "nan_events", {1}, {static_cast<double>(result.events.size())});
+  sink->Array(prefix + "start_kept", {1}, {result.loss_refused ? 1.0 : 0.0});
   for (const std::string& event : result.events) work->log().Write(event);
   char text[96];
-  std::snprintf(text, sizeof(text), ": loss %.6g -> %.6g", result.loss_before, result.loss_after);
+  std::snprintf(text, sizeof(text), ": loss %.6g -> %.6g%s", result.loss_before,
+                result.loss_refused.value_or(result.loss_after),
+                result.loss_refused ? ", start kept" : "");
   work->log().Write(unit + text);
 }
 

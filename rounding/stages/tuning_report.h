@@ -14,7 +14,8 @@ TunerHooks TuningHooks(UnitWork* work);
 /// Names of the series that TuneUnit records for a unit: tune/<unit>/loss, lr, penalty, full_loss.
 std::vector<std::string> TuningSeries(const std::string& unit);
 
-/// Records units/<unit>/loss_before, loss_after, chosen_step and nan_events, and tells the log.
+/// Records units/<unit>/loss_before, loss_after, chosen_step, nan_events and start_kept (0 or 1),
+/// and tells the log.
 void TellTuning(const std::string& unit, const UnitResult& result, UnitWork* work);
 
 /// Tunes `tuned` so that the work's unit, with what it puts into `slots`, keeps near its targets:

@@ -106,6 +106,9 @@ void TuneOptions::Fields(FieldVisitor& f) {
   f.Value("on_nan", nan_field,
           "a loss that is not finite: fail the run; go back to the last good state at half the "
           "learning rate; or leave the unit as it started");
+  f.Bool("never_worse", &never_worse,
+         "a unit whose loss over all rows ends above its start's goes back to its start, at the "
+         "cost of a pass over the rows; false: what was chosen stays, as in the paper");
   f.Rule([this]() -> std::string {
     if (accumulate > batch) {
       return "accumulate " + std::to_string(accumulate) + " is more than batch " +

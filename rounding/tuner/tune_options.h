@@ -43,6 +43,9 @@ struct TuneOptions {
   /// Of the gradients to the weights; with sign_sgd only their signs matter.
   GradientPrecision gradient_precision = GradientPrecision::kProducts;
   NanPolicy on_nan = NanPolicy::kStop;
+  /// A unit that tuning made worse over all rows goes back to its start. Costs a pass over the
+  /// rows.
+  bool never_worse = true;
 
   TuneOptions();
   void Fields(FieldVisitor& f);

@@ -104,6 +104,9 @@ class Tuning {
     ParamGroups groups;
     std::vector<double> factors;
     for (const ParameterGroup& group : tuned_.Parameters()) {
+  /// What the state before the first step was.
+  void BackToStart() { Restore(start_); }
+
       groups.emplace_back(group.tensors);
       factors.push_back(group.lr_factor);
     }
@@ -319,23 +322,31 @@ UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tun
   const GradientsAt precision(unit.slots, options.gradient_precision);
   Tuning tuning(unit, data, tuned, options, seed, hooks);
   tuning.Run(&result);
-  // Outputs may overwrite the inputs: the loss is known to be finite first where a state could be
-  // left for a better one.
-  const bool can_retreat = options.on_nan != NanPolicy::kStop;
-  result.loss_after =
-      Harden(unit, data, tuned, options, can_retreat ? HiddenStates() : hooks.outputs);
+  // Outputs may overwrite the inputs, and so wait where this state could still be left for another.
+  const bool stops = options.on_nan == NanPolicy::kStop;
+  const bool can_retreat = !stops || options.never_worse;
+  const auto settle = [&](const HiddenStates& outputs) {
+    result.loss_after = Harden(unit, data, tuned, options, outputs);
+  };
+  settle(can_retreat ? HiddenStates() : hooks.outputs);
   if (!std::isfinite(result.loss_after)) {
     const std::string what = LossText(unit, result.loss_after) + " after tuning";
-    if (!can_retreat) throw Diverged(what);
+    if (stops) throw Diverged(what);
     tuning.Retreat();
     result.chosen_step = -1;
     result.events.push_back(what + ", unit left as it was when last known as good");
   }
-  if (can_retreat) result.loss_after = Harden(unit, data, tuned, options, hooks.outputs);
+  if (can_retreat) settle(hooks.outputs);
   return result;
 }
 
 UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data,
+    settle({});
+  }
+  if (options.never_worse && result.loss_after > result.loss_before) {
+    result.loss_refused = result.loss_after;
+    result.chosen_step = 0;
+    tuning.BackToStart();
                     const std::vector<std::unique_ptr<LayerRounding>>& layers,
                     const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks) {
   RoundedLayers rounded(unit.slots, layers);

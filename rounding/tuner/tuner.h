@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,10 +37,11 @@ struct UnitData {
 };
 
 struct UnitResult {
-  double loss_before = 0;           ///< over all rows, with the codes that tuning starts from
-  double loss_after = 0;            ///< over all rows, with the codes chosen
-  std::int64_t chosen_step = -1;    ///< the state before this step was kept; -1: the last state
-  std::vector<std::string> events;  ///< what the NaN policy did, in words
+  double loss_before = 0;              ///< over all rows, with the codes that tuning starts from
+  double loss_after = 0;               ///< over all rows, with the codes chosen
+  std::optional<double> loss_refused;  ///< of what was chosen, where the start was kept instead
+  std::int64_t chosen_step = -1;       ///< the state before this step was kept; -1: the last state
+  std::vector<std::string> events;     ///< what the NaN policy did, in words
   std::vector<QuantizedWeight> weights;  ///< in the order of `slots`
 };
 

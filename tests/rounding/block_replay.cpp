@@ -73,6 +73,7 @@ std::vector<double> BlockReplay::Tune(const std::function<void(std::int64_t step
   options.steps = how_.steps;
   options.batch = Rows(0).size(0);
   Recorder recorder;
+  options.never_worse = false;  // as the originals
   TunerHooks hooks;
   hooks.sink = &recorder;
   hooks.rows = [this](std::int64_t step) { return Rows(step); };

@@ -239,5 +239,70 @@ TEST(NanPolicyTest, RollbackGivesUpAfterTen) {
   EXPECT_EQ(RunError(options, BrokenAt(all)), "unit: loss nan at step 10");
 }
 
+/// A run that learns nothing but noise, with its outputs over its inputs.
+struct WorseRun {
+  UnitResult result;
+  Recorder recorder;
+  QuantizedWeight start;
+  at::Tensor outputs;
+  at::Tensor outputs_of_start;
+};
+
+WorseRun RunToWorse(bool never_worse) {
+  LinearUnit unit(RandomWeight(32, 32, 1), NumberedRows(12));
+  const Layers layers = OneLayer("type: signround", unit.slot().weight, kThreeBits);
+  TuneOptions options = TuneSteps(6);
+  options.lr_times_steps = 100;
+  options.select = Select::kLast;
+  options.never_worse = never_worse;
+  WorseRun run;
+  run.start = layers[0]->Finish();
+  run.outputs_of_start = at::linear(unit.data.inputs.values(), run.start.Dequantize());
+  TunerHooks hooks;
+  hooks.sink = &run.recorder;
+  hooks.outputs = unit.data.inputs;
+  run.result = TuneUnit(unit.unit, unit.data, layers, options, 1, hooks);
+  run.outputs = unit.data.inputs.values();
+  return run;
+}
+
+TEST(NeverWorseTest, AUnitThatGotWorseGoesBackToItsStart) {
+  const WorseRun free = RunToWorse(false);
+  ASSERT_GT(free.result.loss_after, free.result.loss_before);
+  EXPECT_FALSE(free.result.loss_refused.has_value());
+  EXPECT_FALSE(testing::SameWeights(free.result.weights[0], free.start));
+
+  const WorseRun kept = RunToWorse(true);
+  EXPECT_EQ(kept.result.loss_refused, free.result.loss_after);
+  EXPECT_EQ(kept.result.loss_after, kept.result.loss_before);
+  EXPECT_EQ(kept.result.chosen_step, 0);
+  EXPECT_TRUE(testing::SameWeights(kept.result.weights[0], kept.start));
+  // The outputs took the inputs' place only after that was settled.
+  EXPECT_TRUE(testing::TensorNear(kept.outputs, kept.outputs_of_start, 0, 1e-5));
+  EXPECT_EQ(kept.recorder.values.at("tune/unit/loss"), free.recorder.values.at("tune/unit/loss"));
+}
+
+TEST(NeverWorseTest, AUnitThatGotBetterIsNotTouched) {
+  TuneOptions options = TuneSteps(20);
+  const TunedRun free = RunWith(options, {});
+  options.never_worse = true;
+  const TunedRun kept = RunWith(options, {});
+  ASSERT_LT(free.result.loss_after, free.result.loss_before);
+  EXPECT_FALSE(kept.result.loss_refused.has_value());
+  EXPECT_EQ(kept.result.loss_after, free.result.loss_after);
+  EXPECT_TRUE(testing::SameWeights(kept.result.weights[0], free.result.weights[0]));
+}
+
+TEST(NeverWorseTest, AfterARollbackTheStartIsStillTheBound) {
+  TuneOptions options = TuneSteps(20);
+  options.lr_times_steps = 100;
+  options.select = Select::kLast;
+  options.on_nan = NanPolicy::kRollback;
+  options.never_worse = true;
+  const TunedRun run = RunWith(options, BrokenAt({15}));
+  EXPECT_EQ(run.result.events.size(), 1U);
+  EXPECT_LE(run.result.loss_after, run.result.loss_before);
+}
+
 }  // namespace
 }  // namespace roundlab

@@ -220,6 +220,7 @@ double PAfterOneStep(const std::string& optimizer, const std::vector<float>& tar
   Layers layers;
   layers.push_back(std::make_unique<FreeWeight>(penalty_slope));
   TuneOptions options;
+  options.never_worse = false;
   options.optimizer = Optimizers().FromText(optimizer);
   options.schedule = Schedules().FromText("type: constant");
   options.steps = 1;
@@ -292,6 +293,7 @@ TEST(TunerTest, ALayerThatAsksForItGetsANewOptimizer) {
   Layers layers;
   layers.push_back(std::make_unique<RestartingWeight>(&seen));
   TuneOptions options;
+  options.never_worse = false;
   options.optimizer = Optimizers().FromText("type: sgd\nlr: 0.125\nmomentum: 0.5");
   options.schedule = Schedules().FromText("type: constant");
   options.steps = 4;

@@ -20,8 +20,10 @@ namespace roundlab::testing {
 
 inline const QuantSpec kThreeBits = {3, 32, GridKind::kAsym, ScaleType::kFloat32, false};
 
+/// Of what tuning comes to by itself, for better or worse.
 inline TuneOptions TuneSteps(std::int64_t steps) {
   TuneOptions options;
+  options.never_worse = false;
   options.steps = steps;
   options.batch = 4;
   options.lr_times_steps = 1;
