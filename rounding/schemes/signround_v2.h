@@ -11,7 +11,8 @@ namespace roundlab {
 /// offsets:
 ///   s = c s0, rounded and floored as MakeGrid does,   w^ = s clamp(round(w / s + V), -n, n - 1)
 /// As in the reference, other grids are rounded by SignRound, whose options these also are.
-/// Below 4 bits the reference tunes with loss trimmed_mse, which a config must say here.
+/// The reference trims its loss below 4 bits, as the default here does; it does not on other grids
+/// (say loss: mse there), and also does with inputs of 4 bits or fewer.
 class SignRoundV2 : public RoundingScheme {
  public:
   struct Options {
@@ -25,7 +26,9 @@ class SignRoundV2 : public RoundingScheme {
   explicit SignRoundV2(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool TellsLatents() const override { return true; }
-  const char* Tuning() const override { return "lr_times_steps: 1\n"; }
+  const char* Tuning() const override {
+    return "lr_times_steps: 1\nloss: {type: trimmed_mse, below_bits: 4}\n";
+  }
   bool OwnRange(GridKind grid) const override {
     return options_.own_range && grid == GridKind::kSymFull;
   }

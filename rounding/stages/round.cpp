@@ -256,6 +256,7 @@ void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
   for (LinearSlot* slot : unit.slots) {
     contexts.push_back(Context(work, *slot, started));
     layers.push_back(BeginTuned(contexts.back()));
+    unit.bits = std::min(unit.bits, contexts.back().spec.bits);
   }
   UnitData data;
   TunerHooks hooks = TuningHooks(work);
@@ -307,9 +308,10 @@ void RoundStage::TuneLinears(UnitWork* work, const Started& started) const {
                       ? blocks.CaptureInputs(work->Inputs(Chain::kQuantized), slot)
                       : original;
     original = {};
-    const Reconstruction unit{
+    Reconstruction unit{
         slot->name, {slot}, [slot](const at::Tensor& x) { return slot->Multiply(x); }};
     const LayerContext context = Context(work, *slot, started);
+    unit.bits = context.spec.bits;
     std::vector<std::unique_ptr<LayerRounding>> layers;
     layers.push_back(BeginTuned(context));
     UnitResult result = TuneUnit(unit, data, layers, options_.tune,

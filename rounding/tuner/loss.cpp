@@ -15,6 +15,12 @@ at::Tensor Squares(const at::Tensor& outputs, const at::Tensor& targets,
   return mask.defined() ? squares * mask.unsqueeze(-1) : squares;
 }
 
+at::Tensor MeanOfSquares(const at::Tensor& outputs, const at::Tensor& targets,
+                         const at::Tensor& mask) {
+  if (mask.defined()) return Squares(outputs, targets, mask).mean();
+  return MeanSquaredError(outputs, targets);
+}
+
 }  // namespace
 
 void MseLoss::Options::Fields(FieldVisitor& /*f*/) {}
@@ -22,8 +28,7 @@ MseLoss::MseLoss(const Options& /*options*/) {}
 
 at::Tensor MseLoss::Of(const at::Tensor& outputs, const at::Tensor& targets,
                        const at::Tensor& mask) const {
-  if (mask.defined()) return Squares(outputs, targets, mask).mean();
-  return MeanSquaredError(outputs, targets);
+  return MeanOfSquares(outputs, targets, mask);
 }
 
 void SoftLabelsLoss::Options::Fields(FieldVisitor& /*f*/) {}
@@ -55,11 +60,13 @@ at::Tensor SumTokensLoss::Of(const at::Tensor& outputs, const at::Tensor& target
 
 void TrimmedMseLoss::Options::Fields(FieldVisitor& f) {
   f.Real("trim", &trim, Between(0, 0.5), "part of the largest differences that is left out");
+  f.Int("below_bits", &below_bits, Between(1, 17),
+        "nothing is left out where codes have as many bits or more");
 }
 
 at::Tensor TrimmedMseLoss::Of(const at::Tensor& outputs, const at::Tensor& targets,
                               const at::Tensor& mask) const {
-  if (options_.trim == 0) return Squares(outputs, targets, mask).mean();
+  if (!trims_) return MeanOfSquares(outputs, targets, mask);
   const at::Tensor flat = Squares(outputs, targets).flatten();
   const auto part = static_cast<std::int64_t>(static_cast<double>(flat.numel()) * options_.trim);
   const std::int64_t dropped = std::max<std::int64_t>(part, 1);

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+
 #include "core/config/registry.h"
 
 namespace roundlab {
@@ -18,6 +20,8 @@ class Loss {
   at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const {
     return Of(outputs, targets, {});
   }
+  /// Said before the first Of: the bits of the codes that are tuned, the fewest of a unit's layers.
+  virtual void SetBits(std::int64_t /*bits*/) {}
   /// Whether outputs are the model's logits: then the whole model must be one unit.
   virtual bool OfLogits() const { return false; }
 };
@@ -77,20 +81,25 @@ class SumTokensLoss : public Loss {
 };
 
 /// Sum without the largest squares, floor(trim n) of them and at least one, over n (SignRound v2:
-/// auto-round's enable_alg_ext). They are picked among all tokens, masked ones too. trim 0 leaves
-/// none out.
+/// auto-round's enable_alg_ext). They are picked among all tokens, masked ones too. With trim 0,
+/// and where codes have `below_bits` bits or more, none is left out.
 class TrimmedMseLoss : public Loss {
  public:
   struct Options {
     double trim = 0.001;
+    std::int64_t below_bits = 17;
     void Fields(FieldVisitor& f);
   };
-  explicit TrimmedMseLoss(const Options& options) : options_(options) {}
+  explicit TrimmedMseLoss(const Options& options) : options_(options), trims_(options.trim > 0) {}
   at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
                 const at::Tensor& mask) const override;
+  void SetBits(std::int64_t bits) override {
+    trims_ = options_.trim > 0 && bits < options_.below_bits;
+  }
 
  private:
   Options options_;
+  bool trims_;
 };
 
 }  // namespace roundlab

@@ -43,6 +43,12 @@ at::Tensor Distance(const Reconstruction& unit, const Loss& loss, const at::Tens
   return loss.Of(unit.read(outputs), unit.read(targets), mask);
 }
 
+std::unique_ptr<Loss> MakeLoss(const Reconstruction& unit, const TuneOptions& options) {
+  auto loss = options.loss.make();
+  loss->SetBits(unit.bits);
+  return loss;
+}
+
 /// One unit being tuned: parameters, optimizer, best state.
 class Tuning {
  public:
@@ -56,7 +62,7 @@ class Tuning {
         hooks_(hooks),
         sampler_(data.inputs.rows(), options, seed),
         schedule_(options.schedule.make()),
-        loss_(options.loss.make()) {
+        loss_(MakeLoss(unit, options)) {
     for (const ParameterGroup& group : tuned_.Parameters()) {
       changing_.insert(changing_.end(), group.tensors.begin(), group.tensors.end());
     }
@@ -98,15 +104,15 @@ class Tuning {
     Restore(options_.on_nan == NanPolicy::kRollback ? good_ : start_);
   }
 
+  /// What the state before the first step was.
+  void BackToStart() { Restore(start_); }
+
  private:
   /// With no state yet: momentum, moments and votes start anew.
   void MakeOptimizer() {
     ParamGroups groups;
     std::vector<double> factors;
     for (const ParameterGroup& group : tuned_.Parameters()) {
-  /// What the state before the first step was.
-  void BackToStart() { Restore(start_); }
-
       groups.emplace_back(group.tensors);
       factors.push_back(group.lr_factor);
     }
@@ -295,7 +301,7 @@ class GradientsAt {
 double FullLoss(const Reconstruction& unit, const UnitData& data, const TuneOptions& options,
                 const HiddenStates& outputs) {
   const at::NoGradGuard no_grad;
-  const auto loss = options.loss.make();
+  const auto loss = MakeLoss(unit, options);
   const std::int64_t rows = data.inputs.rows();
   at::Tensor sum = at::zeros({}, at::TensorOptions(data.inputs.device()).dtype(at::kDouble));
   for (std::int64_t first = 0; first < rows; first += options.batch) {
@@ -335,18 +341,18 @@ UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tun
     tuning.Retreat();
     result.chosen_step = -1;
     result.events.push_back(what + ", unit left as it was when last known as good");
-  }
-  if (can_retreat) settle(hooks.outputs);
-  return result;
-}
-
-UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data,
     settle({});
   }
   if (options.never_worse && result.loss_after > result.loss_before) {
     result.loss_refused = result.loss_after;
     result.chosen_step = 0;
     tuning.BackToStart();
+  }
+  if (can_retreat) settle(hooks.outputs);
+  return result;
+}
+
+UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data,
                     const std::vector<std::unique_ptr<LayerRounding>>& layers,
                     const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks) {
   RoundedLayers rounded(unit.slots, layers);

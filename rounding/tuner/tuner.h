@@ -26,6 +26,7 @@ struct Reconstruction {
   std::function<at::Tensor(const at::Tensor&)> forward;  ///< inputs of some rows -> outputs
   /// Where set, what the loss compares of outputs and of targets, as the model's logits.
   std::function<at::Tensor(const at::Tensor&)> read = {};
+  std::int64_t bits = 16;  ///< of the codes, the fewest of `slots`; 16 where none are rounded
 };
 
 /// What a unit is tuned on; rows are calibration sequences.

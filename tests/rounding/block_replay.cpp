@@ -18,6 +18,7 @@ BlockReplay::BlockReplay(const SafetensorsFile& file, BlockSteps how)
       targets_(GoldenTensor(file, how_.prefix + "Y")),
       schedule_(Schedules().FromText(how_.schedule).make()),
       loss_(Losses().FromText(how_.loss).make()) {
+  loss_->SetBits(how_.spec.bits);
   if (file.metadata().count("num_attention_heads") > 0) {
     BuildFromMetadata();
   } else {
@@ -72,15 +73,16 @@ std::vector<double> BlockReplay::Tune(const std::function<void(std::int64_t step
   options.loss = Losses().FromText(how_.loss);
   options.steps = how_.steps;
   options.batch = Rows(0).size(0);
-  Recorder recorder;
   options.never_worse = false;  // as the originals
+  Recorder recorder;
   TunerHooks hooks;
   hooks.sink = &recorder;
   hooks.rows = [this](std::int64_t step) { return Rows(step); };
   std::int64_t step = 0;
   hooks.on_step = [&] { after(step++); };
-  const Reconstruction unit{"golden", block_->Linears(),
-                            [this](const at::Tensor& x) { return block_->Forward(x, rope_); }};
+  Reconstruction unit{"golden", block_->Linears(),
+                      [this](const at::Tensor& x) { return block_->Forward(x, rope_); }};
+  unit.bits = how_.spec.bits;
   TuneUnit(unit, {inputs_, targets_}, layers_, options, 0, hooks);
   return recorder.values.at("tune/golden/loss");
 }

@@ -104,6 +104,19 @@ TEST(ReconstructionLossTest, TiesAtTheTrimAreDroppedByTheirNumber) {
       Loss("trimmed_mse", at::ones({1, 1, 10}), at::zeros({1, 1, 10}), 0.3).item<float>(), 0.7F);
 }
 
+TEST(ReconstructionLossTest, TrimmedBelowSoManyBits) {
+  const at::Tensor y = RandomTensor({2, 5, 50}, 1);
+  const at::Tensor t = RandomTensor({2, 5, 50}, 2);
+  const auto loss = Losses().FromText("type: trimmed_mse\nbelow_bits: 4").make();
+  const double trimmed = Loss("trimmed_mse", y, t).item<double>();
+  const double whole = Loss("mse", y, t).item<double>();
+  ASSERT_LT(trimmed, whole);
+  for (const std::int64_t bits : {4, 3, 8, 2}) {
+    loss->SetBits(bits);
+    EXPECT_EQ(loss->Of(y, t).item<double>(), bits < 4 ? trimmed : whole) << bits;
+  }
+}
+
 TEST(ReconstructionLossTest, TrimmedElementsGetNoGradient) {
   const at::Tensor y = at::tensor({1.0F, -8.0F, 2.0F, 3.0F}).view({1, 1, 4}).requires_grad_(true);
   Loss("trimmed_mse", y, at::zeros({1, 1, 4}), 0.25).backward();

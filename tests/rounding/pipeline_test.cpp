@@ -251,5 +251,27 @@ TEST(RefitScalesTest, AsBruteForceWithAMoment) {
   }
 }
 
+class SignRoundV2PipelineTest : public testing::PipelineFixture {
+ protected:
+  SignRoundV2PipelineTest() : PipelineFixture(8, 12) {
+    quant_.spec.group_size = 16;
+    quant_.spec.grid = GridKind::kSymFull;
+  }
+  std::string Codes(std::int64_t bits, const std::string& more) {
+    quant_.spec.bits = bits;
+    return Run({"type: round\nscheme: signround_v2\nsteps: 8\nbatch: 4" + more}).CodesSha256();
+  }
+};
+
+TEST_F(SignRoundV2PipelineTest, AloneItTrimsItsLossBelowFourBits) {
+  for (const char* unit : {"\nunit: block", "\nunit: linear"}) {
+    const std::string alone = std::string("\nselect: last") + unit;
+    EXPECT_EQ(Codes(3, alone), Codes(3, alone + "\nloss: trimmed_mse"));
+    EXPECT_NE(Codes(3, alone), Codes(3, alone + "\nloss: mse"));
+    EXPECT_EQ(Codes(4, alone), Codes(4, alone + "\nloss: mse"));
+    EXPECT_NE(Codes(4, alone), Codes(4, alone + "\nloss: trimmed_mse"));
+  }
+}
+
 }  // namespace
 }  // namespace roundlab

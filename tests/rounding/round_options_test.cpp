@@ -27,6 +27,7 @@ TEST(RoundOptionsTest, ASchemeAloneIsTunedAsItsAuthorsDo) {
   EXPECT_EQ(options.tune.select, Select::kLast);
   EXPECT_EQ(options.tune.loss.type, "mse");  // what the scheme leaves open is the stage's
   EXPECT_EQ(Read("scheme: signround").tune.steps, 200);
+  EXPECT_EQ(Read("scheme: signround_v2").tune.loss.type, "trimmed_mse");
 }
 
 TEST(RoundOptionsTest, WhatAConfigSaysGoesBefore) {

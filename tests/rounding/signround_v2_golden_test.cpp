@@ -272,11 +272,6 @@ TEST_F(SignRoundV2GoldenTest, BitAllocationKeepsTheFirstOfTies) {
   }
 }
 
-/// Below 4 bits the original leaves out the largest differences.
-std::string LossOf(const QuantSpec& spec) {
-  return spec.bits < 4 ? "type: trimmed_mse" : "type: mse";
-}
-
 /// "W2 G32 int sym, fp32 scales (floor 1e-8)".
 QuantSpec SpecOfScheme(const std::string& text) {
   std::smatch match;
@@ -297,7 +292,7 @@ class SignRoundV2Block {
                        .spec = SpecOfScheme(file.metadata().at("scheme")),
                        .optimizer = "type: sign_sgd\nlr: " + testing::Digits(1.0 / Real(steps_)),
                        .schedule = "type: linear",
-                       .loss = LossOf(SpecOfScheme(file.metadata().at("scheme"))),
+                       .loss = "type: trimmed_mse\nbelow_bits: 4",
                        .loss_scale = 1000,
                        .steps = steps_,
                        .layer = [nudge](const at::Tensor& weight, const QuantSpec& spec,
