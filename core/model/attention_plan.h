@@ -21,14 +21,20 @@ enum class FusedLayout {
 struct AttentionPlan {
   std::int64_t heads = 0;
   std::int64_t kv_heads = 0;
-  std::int64_t head_dim = 0;
+  std::int64_t head_dim = 0;   ///< of queries and keys
+  std::int64_t value_dim = 0;  ///< of values, head_dim at most
+  /// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1): the width of the
+  /// latent that keys and values are made of; the dimensions that turn are the same in all heads'
+  /// keys, and are beside the latent. 0: keys and values are made of what attention is fed.
+  std::int64_t latent = 0;
   double scale = 1;         ///< of q k
   std::int64_t window = 0;  ///< keys a query sees, its own counted; 0 all
   double soft_cap = 0;      ///< c: scores become c tanh(score / c); 0 none
   bool alibi = false;
   RotaryStyle rotary = RotaryStyle::kHalf;
-  std::int64_t rotary_dim = 0;  ///< the first dimensions of a head; the others pass
-  std::size_t rope = 0;         ///< which of the model's rotary tables
+  std::int64_t rotary_dim = 0;    ///< so many dimensions of a head turn; the others pass
+  std::int64_t rotary_begin = 0;  ///< the first of them
+  std::size_t rope = 0;           ///< which of the model's rotary tables
   FusedLayout layout = FusedLayout::kBlocks;
   bool norm_after_rotary = false;  ///< of q and k, where they have norms
   double clip = 0;  ///< c: q, k and v, after their norms, are held to [-c, c]; 0 none

@@ -82,7 +82,7 @@ void NormSlot::To(const at::Device& device) {
 }
 
 std::vector<at::Tensor*> DecoderBlock::Weights() {
-  std::vector<at::Tensor*> all = {&router, &activation};
+  std::vector<at::Tensor*> all = {&router, &correction, &activation};
   for (LinearSlot& slot : slots_) {
     all.insert(all.end(),
                {&slot.weight, &slot.bias, &slot.effective, &slot.effective_bias, &slot.signs});

@@ -40,15 +40,13 @@ struct LinearSlot {
   at::Tensor Quantized(const at::Tensor& turned) const;
 };
 
-/// What a block does to its keys and values [batch, tokens, kv_heads, head_dim] before they are
-/// kept in the cache, hence before a token's own query sees them.
+/// What is done to keys and values [batch, tokens, kv_heads, head_dim] before any query sees them.
 struct CacheSlot {
   std::shared_ptr<const ActivationQuantizer> keys;    ///< may be null
   std::shared_ptr<const ActivationQuantizer> values;  ///< may be null
   bool before_rotary = false;                         ///< keys are quantized before rotary
   bool turned = false;  ///< queries and keys are turned (Mixed) after rotary: products stay
-  /// Sees both where set, as the quantizers would get them.
-  std::function<void(const at::Tensor& keys, const at::Tensor& values)> on_cache;
+  std::function<void(const at::Tensor& keys, const at::Tensor& values)> on_cache;  ///< sees both
 };
 
 /// A norm of a block, seen by transforms that fold factors into it.
@@ -67,8 +65,8 @@ struct NormSlot {
 class DecoderBlock {
  public:
   DecoderBlock(const ModelDescription& description, std::int64_t place);
-  /// hidden: [batch, seq, hidden], float32 or the compute dtype; the same shape comes back.
-  /// Differentiable in the slots' `effective`, and in `hidden` where that requires grad.
+  /// hidden: [batch, seq, hidden], float32 or the compute dtype; the same shape comes back. With
+  /// gradients to the slots' `effective`, and to `hidden` where that requires grad.
   at::Tensor Forward(const at::Tensor& hidden, const RopeTable& rope) const;
   /// The same for packed tokens: hidden [1, rows, hidden], rope of each row's own position. No
   /// gradient. Throws Error where a quantizer's ranges span the tokens of a text.
@@ -87,6 +85,7 @@ class DecoderBlock {
   /// [experts, hidden] float32 where the MLP has experts, a row more for a shared_gate. A factor
   /// that is folded into the norm before the MLP must be taken out here too.
   at::Tensor router;
+  at::Tensor correction;  ///< [experts] float32 or undefined, see ExpertsPlan::correction
   at::Tensor activation;  ///< of Activation::kXielu: [4] float32, alpha_p, alpha_n, beta, eps
   /// Tokens that each expert has seen in the forward passes so far, if any; shared by copies.
   const std::vector<std::int64_t>& ExpertTokens() const { return *expert_tokens_; }
@@ -96,6 +95,7 @@ class DecoderBlock {
   struct Heads;
   at::Tensor Run(const at::Tensor& hidden, const RopeTable& rope, const Segments* segments) const;
   Heads Project(const at::Tensor& x) const;
+  Heads ProjectLatents(const at::Tensor& x) const;
   at::Tensor Rotate(const at::Tensor& x, const RopeTable& rope) const;
   at::Tensor NormedHeads(NormPlace place, const at::Tensor& rows) const;
   at::Tensor Attention(const at::Tensor& x, const RopeTable& rope, const Segments* segments) const;

@@ -8,15 +8,36 @@
 
 namespace roundlab {
 
-/// q [batch, seq, heads, dim], k and v [batch, seq, kv_heads, dim].
+/// q [batch, seq, heads, head_dim], k [batch, seq, kv_heads, head_dim], v [.., value_dim].
 struct DecoderBlock::Heads {
   at::Tensor q;
   at::Tensor k;
   at::Tensor v;
 };
 
+DecoderBlock::Heads DecoderBlock::ProjectLatents(const at::Tensor& x) const {
+  const AttentionPlan& a = plan_.attention;
+  const std::vector<std::int64_t> heads = {x.size(0), x.size(1), a.heads, -1};
+  at::Tensor q;
+  if (Has(LinearRole::kQuery)) {
+    q = Role(LinearRole::kQuery).Forward(x);
+  } else {
+    const at::Tensor latent = Role(LinearRole::kQueryDown).Forward(x);
+    q = Role(LinearRole::kQueryUp).Forward(Normed(NormPlace::kQueryLatent, latent));
+  }
+  const at::Tensor down = Role(LinearRole::kKeyValueDown).Forward(x);
+  const at::Tensor latent = Normed(NormPlace::kKeyValueLatent, down.narrow(2, 0, a.latent));
+  const at::Tensor up = Role(LinearRole::kKeyValueUp).Forward(latent).view(heads);
+  const at::Tensor shared = down.narrow(2, a.latent, a.rotary_dim).unsqueeze(2);
+  const std::int64_t own = a.head_dim - a.rotary_dim;
+  const at::Tensor k =
+      at::cat({up.narrow(3, 0, own), shared.expand({-1, -1, a.heads, a.rotary_dim})}, 3);
+  return {q.view(heads), k, up.narrow(3, own, a.value_dim)};
+}
+
 DecoderBlock::Heads DecoderBlock::Project(const at::Tensor& x) const {
   const AttentionPlan& a = plan_.attention;
+  if (a.latent > 0) return ProjectLatents(x);
   const std::int64_t batch = x.size(0);
   const std::int64_t seq = x.size(1);
   const auto split = [&](const at::Tensor& rows, std::int64_t heads) {
@@ -46,7 +67,7 @@ at::Tensor DecoderBlock::Rotate(const at::Tensor& x, const RopeTable& rope) cons
   if (a.rotary == RotaryStyle::kHalf && a.rotary_dim == a.head_dim) {
     return ApplyRope(x, cosine, sine);
   }
-  const at::Tensor part = x.narrow(3, 0, a.rotary_dim);
+  const at::Tensor part = x.narrow(3, a.rotary_begin, a.rotary_dim);
   at::Tensor turned;
   if (a.rotary == RotaryStyle::kHalf) {
     turned = ApplyRope(part, cosine, sine);
@@ -58,7 +79,8 @@ at::Tensor DecoderBlock::Rotate(const at::Tensor& x, const RopeTable& rope) cons
                  .flatten(3);
   }
   if (a.rotary_dim == a.head_dim) return turned;
-  return at::cat({turned, x.narrow(3, a.rotary_dim, a.head_dim - a.rotary_dim)}, 3);
+  return at::cat(
+      {x.narrow(3, 0, a.rotary_begin), turned, x.slice(3, a.rotary_begin + a.rotary_dim)}, 3);
 }
 
 at::Tensor DecoderBlock::NormedHeads(NormPlace place, const at::Tensor& rows) const {
@@ -96,14 +118,17 @@ at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
     k = Mixed(k);
   }
   if (!cache.before_rotary) keep();
+  // The kernels know one width; a value's further dimensions come out as the zeros they are.
+  if (a.value_dim < a.head_dim) v = at::constant_pad_nd(v, {0, a.head_dim - a.value_dim});
   at::Tensor mixed;
   if (segments == nullptr) {
     mixed = CausalAttention(q, k, v, mixing_);
   } else {
     mixed = PackedAttention(q.squeeze(0), k.squeeze(0), v.squeeze(0), *segments, mixing_);
   }
+  if (a.value_dim < a.head_dim) mixed = mixed.narrow(-1, 0, a.value_dim);
   return Role(LinearRole::kAttentionOutput)
-      .Forward(mixed.reshape({x.size(0), x.size(1), a.heads * a.head_dim}));
+      .Forward(mixed.reshape({x.size(0), x.size(1), a.heads * a.value_dim}));
 }
 
 }  // namespace roundlab

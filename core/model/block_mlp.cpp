@@ -63,11 +63,28 @@ Routed SparseMixer(const at::Tensor& scores, const ExpertsPlan& plan) {
   return {at::cat(weights, -1), at::cat(experts, -1)};
 }
 
-Routed Route(const at::Tensor& logits, const ExpertsPlan& plan) {
-  if (plan.routing == Routing::kSparseMixer) return SparseMixer(logits.to(at::kFloat), plan);
-  auto [weights, chosen] = at::topk(at::softmax(logits, -1, at::kFloat), plan.used, -1);
+/// Scores [rows, count] of the best groups of experts; the others' are below all.
+at::Tensor OfBestGroups(const at::Tensor& scores, const ExpertsPlan& plan) {
+  const at::Tensor grouped = scores.view({scores.size(0), plan.groups, -1});
+  const std::int64_t best = plan.routing == Routing::kSigmoid ? 2 : 1;
+  const at::Tensor of_group = std::get<0>(at::topk(grouped, best, -1)).sum(-1);
+  const at::Tensor chosen = std::get<1>(at::topk(of_group, plan.groups_used, -1));
+  const at::Tensor out = at::ones_like(of_group, at::kBool).scatter(1, chosen, 0);
+  return grouped.masked_fill(out.unsqueeze(2), -std::numeric_limits<double>::infinity())
+      .view(scores.sizes());
+}
+
+Routed Route(const at::Tensor& logits, const ExpertsPlan& plan, const at::Tensor& correction) {
+  const at::Tensor wide = logits.to(at::kFloat);
+  if (plan.routing == Routing::kSparseMixer) return SparseMixer(wide, plan);
+  const at::Tensor scores =
+      plan.routing == Routing::kSigmoid ? at::sigmoid(wide) : at::softmax(wide, -1);
+  at::Tensor choice = correction.defined() ? scores + correction : scores;
+  if (plan.groups_used < plan.groups) choice = OfBestGroups(choice, plan);
+  const at::Tensor chosen = std::get<1>(at::topk(choice, plan.used, -1));
+  at::Tensor weights = scores.gather(-1, chosen);
   if (plan.normalize) weights = weights / weights.sum(-1, true);
-  return {weights, chosen};
+  return {plan.factor == 1 ? weights : weights * plan.factor, chosen};
 }
 
 }  // namespace
@@ -99,8 +116,9 @@ at::Tensor DecoderBlock::DenseMlp(const at::Tensor& x, std::int64_t expert) cons
 at::Tensor DecoderBlock::Experts(const at::Tensor& x) const {
   const ExpertsPlan& plan = *plan_.mlp.experts;
   const at::Tensor rows = x.reshape({-1, x.size(2)});
-  const at::Tensor all = at::linear(rows, router.to(rows.scalar_type()));
-  const Routed routed = Route(all.narrow(1, 0, plan.count), plan);
+  const at::Tensor read = plan.in_float ? rows.to(at::kFloat) : rows;
+  const at::Tensor all = at::linear(read, router.to(read.scalar_type()));
+  const Routed routed = Route(all.narrow(1, 0, plan.count), plan, correction);
   const at::Tensor weights = routed.weights.to(rows.scalar_type());
   at::Tensor sum = at::zeros_like(rows);
   if (plan.shared) sum = DenseMlp(x, -1).view(rows.sizes());

@@ -13,6 +13,10 @@ enum class LinearRole {
   kKey,
   kValue,
   kQueryKeyValue,  ///< all three in one stored matrix, see FusedLayout
+  kQueryDown,      ///< of latent attention (AttentionPlan::latent): to the queries' latent
+  kQueryUp,        ///< queries of it
+  kKeyValueDown,   ///< to the latent of keys and values, and the part that all heads' keys share
+  kKeyValueUp,     ///< a head's key without that part, then its value, of the latent
   kAttentionOutput,
   kGate,
   kUp,      ///< of a plain MLP: its first layer
@@ -22,6 +26,10 @@ enum class LinearRole {
 
 /// "query", "query_key_value", ...: for documents and messages.
 const char* RoleName(LinearRole role);
+
+/// Whether it reads what the block's attention, or its MLP, is fed.
+bool ReadsAttention(LinearRole role);
+bool ReadsMlp(LinearRole role);
 
 /// One linear layer of a block; y = x W^T + b.
 struct LinearPlan {
@@ -57,7 +65,12 @@ enum class NormPlace {
   kAfterMlp,
   kQuery,  ///< of each head of q, or of all heads at once (width tells)
   kKey,
+  kQueryLatent,  ///< of what kQueryDown gives
+  kKeyValueLatent,
 };
+
+/// Whether it is of queries, keys or latents: its output is no branch's input or output.
+bool InsideAttention(NormPlace place);
 
 struct NormPlan {
   std::string name;  ///< in the checkpoint, without ".weight"

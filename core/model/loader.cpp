@@ -181,7 +181,11 @@ std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {
     if (!stack.defined()) stack = ReadStack(linear, plan.mlp.experts->count);
     block->Slot(i).weight = stack[linear.expert];
   }
-  if (plan.mlp.experts) block->router = ReadRouter(*plan.mlp.experts);
+  if (plan.mlp.experts) {
+    block->router = ReadRouter(*plan.mlp.experts);
+    const std::string& correction = plan.mlp.experts->correction;
+    if (!correction.empty()) block->correction = Read(correction, {plan.mlp.experts->count});
+  }
   if (plan.mlp.activation == Activation::kXielu) {
     ReadXielu(plan.mlp.activation_numbers, &block->activation);
   }

@@ -26,6 +26,10 @@ const char* PlaceName(NormPlace place) {
       return "of q";
     case NormPlace::kKey:
       return "of k";
+    case NormPlace::kQueryLatent:
+      return "of the queries' latent";
+    case NormPlace::kKeyValueLatent:
+      return "of the keys' and values' latent";
   }
   return "?";
 }

@@ -14,6 +14,14 @@ const char* RoleName(LinearRole role) {
       return "value";
     case LinearRole::kQueryKeyValue:
       return "query_key_value";
+    case LinearRole::kQueryDown:
+      return "query_down";
+    case LinearRole::kQueryUp:
+      return "query_up";
+    case LinearRole::kKeyValueDown:
+      return "key_value_down";
+    case LinearRole::kKeyValueUp:
+      return "key_value_up";
     case LinearRole::kAttentionOutput:
       return "attention_output";
     case LinearRole::kGate:
@@ -26,6 +34,29 @@ const char* RoleName(LinearRole role) {
       return "down";
   }
   return "?";
+}
+
+bool ReadsAttention(LinearRole role) {
+  switch (role) {
+    case LinearRole::kQuery:
+    case LinearRole::kKey:
+    case LinearRole::kValue:
+    case LinearRole::kQueryKeyValue:
+    case LinearRole::kQueryDown:
+    case LinearRole::kKeyValueDown:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool ReadsMlp(LinearRole role) {
+  return role == LinearRole::kGate || role == LinearRole::kUp || role == LinearRole::kGateUp;
+}
+
+bool InsideAttention(NormPlace place) {
+  return place == NormPlace::kQuery || place == NormPlace::kKey ||
+         place == NormPlace::kQueryLatent || place == NormPlace::kKeyValueLatent;
 }
 
 FusedHeads HeadsOf(const AttentionPlan& attention) {

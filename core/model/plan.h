@@ -24,6 +24,7 @@ enum class Activation {
 /// How experts are chosen, and weighted.
 enum class Routing {
   kSoftmax,      ///< the largest of softmax(router x), which are the weights
+  kSigmoid,      ///< the same of sigmoid(router x)
   kSparseMixer,  ///< one after the other, each by softmax over those near it (Phi-3.5-MoE)
 };
 
@@ -33,6 +34,15 @@ struct ExpertsPlan {
   std::int64_t count = 0;
   std::int64_t used = 0;  ///< by a token
   bool normalize = true;  ///< weights of those used sum to 1
+  double factor = 1;      ///< of the weights, after that
+  bool in_float = false;  ///< router x in float32, whatever the model's products are in
+  /// Experts lie in so many groups, and a token is sent to experts of the best groups_used alone:
+  /// of the largest score with kSoftmax, of the largest sum of two with kSigmoid.
+  std::int64_t groups = 1;
+  std::int64_t groups_used = 1;
+  /// Name in the checkpoint of what is added to scores where experts are chosen, but not where they
+  /// are weighted, [count]; empty: nothing.
+  std::string correction = {};
   Routing routing = Routing::kSoftmax;
   double jitter = 0;    ///< of kSparseMixer: near is within 2 jitter of the larger magnitude
   bool shared = false;  ///< an MLP that all tokens go through is added (of LinearPlan::expert -1)

@@ -24,6 +24,7 @@ PlanBuilder::PlanBuilder(const ModelDescription& description, std::int64_t block
   a.heads = d_.heads;
   a.kv_heads = d_.kv_heads;
   a.head_dim = d_.head_dim;
+  a.value_dim = d_.head_dim;
   a.scale = 1.0 / std::sqrt(static_cast<double>(d_.head_dim));
   a.window = d_.windows.empty() ? 0 : d_.windows.at(static_cast<std::size_t>(block));
   a.rotary_dim = d_.rotary_dim == 0 ? d_.head_dim : d_.rotary_dim;
@@ -87,6 +88,31 @@ PlanBuilder& PlanBuilder::LlamaAttention() {
   return Norm(NormPlace::kKey, "self_attn.k_norm", d_.head_dim);
 }
 
+PlanBuilder& PlanBuilder::LatentAttention(std::int64_t queries, bool bias) {
+  const AttentionPlan& a = plan.attention;
+  const std::size_t read = inputs_++;
+  const std::int64_t q = a.heads * a.head_dim;
+  const auto latent_norm = [this](NormPlace place, const std::string& name, std::int64_t width) {
+    Norm(place, name, width);
+    plan.norms.back().eps = 1e-6;  // whatever the model's
+  };
+  if (queries == 0) {
+    Linear("self_attn.q_proj", q, d_.hidden, LinearRole::kQuery, read, false);
+  } else {
+    Linear("self_attn.q_a_proj", queries, d_.hidden, LinearRole::kQueryDown, read, bias);
+    latent_norm(NormPlace::kQueryLatent, "self_attn.q_a_layernorm", queries);
+    Linear("self_attn.q_b_proj", q, queries, LinearRole::kQueryUp, inputs_++, false);
+  }
+  Linear("self_attn.kv_a_proj_with_mqa", a.latent + a.rotary_dim, d_.hidden,
+         LinearRole::kKeyValueDown, read, bias);
+  latent_norm(NormPlace::kKeyValueLatent, "self_attn.kv_a_layernorm", a.latent);
+  Linear("self_attn.kv_b_proj", a.heads * (a.head_dim - a.rotary_dim + a.value_dim), a.latent,
+         LinearRole::kKeyValueUp, inputs_++, false);
+  Linear("self_attn.o_proj", d_.hidden, a.heads * a.value_dim, LinearRole::kAttentionOutput,
+         inputs_++, bias);
+  return *this;
+}
+
 PlanBuilder& PlanBuilder::FusedAttention(const std::string& qkv, const std::string& output,
                                          FusedLayout layout, bool qkv_bias, bool output_bias) {
   plan.attention.layout = layout;
@@ -135,6 +161,7 @@ PlanBuilder& PlanBuilder::Experts(const ExpertsPlan& experts, const std::vector<
                                   std::int64_t inner) {
   plan.mlp.experts = experts;
   plan.mlp.experts->router = prefix_ + experts.router;
+  if (!experts.correction.empty()) plan.mlp.experts->correction = prefix_ + experts.correction;
   if (!experts.shared_gate.empty()) plan.mlp.experts->shared_gate = prefix_ + experts.shared_gate;
   for (std::int64_t expert = 0; expert < experts.count; ++expert) {
     std::vector<std::string> own = names;
@@ -165,9 +192,7 @@ BlockPlan PlanBuilder::Done() {
     const bool mlp = norm.place == NormPlace::kBeforeMlp ||
                      (attention && plan.parallel && plan.Norm(NormPlace::kBeforeMlp) == nullptr);
     for (const LinearPlan& linear : plan.linears) {
-      const bool reads_attention = linear.role <= LinearRole::kQueryKeyValue;
-      const bool reads_mlp = linear.role >= LinearRole::kGate && linear.role != LinearRole::kDown;
-      if (!(attention && reads_attention) && !(mlp && reads_mlp)) continue;
+      if (!(attention && ReadsAttention(linear.role)) && !(mlp && ReadsMlp(linear.role))) continue;
       if (norm.feeds.empty() || norm.feeds.back() != linear.input) {
         norm.feeds.push_back(linear.input);
       }

@@ -42,6 +42,10 @@ class PlanBuilder {
   PlanBuilder& LlamaAttention();
   /// q, k, v and output projection.
   PlanBuilder& Attention(const std::vector<std::string>& names, bool qkv_bias, bool output_bias);
+  /// self_attn.q_proj, or q_a_proj, q_a_layernorm and q_b_proj; kv_a_proj_with_mqa, kv_a_layernorm,
+  /// kv_b_proj and o_proj. `queries`: the width of the queries' latent; 0: they have none. Widths
+  /// of heads and the keys' latent are the plan's.
+  PlanBuilder& LatentAttention(std::int64_t queries, bool bias);
   PlanBuilder& FusedAttention(const std::string& qkv, const std::string& output, FusedLayout layout,
                               bool qkv_bias, bool output_bias);
   /// gate, up and down; or gate and up in one, and down.

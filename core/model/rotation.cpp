@@ -24,12 +24,9 @@ const EnumNames<ResidualTurn> kTurns = {{ResidualTurn::kNone, "none"},
                                         {ResidualTurn::kRandomHadamard, "random_hadamard"},
                                         {ResidualTurn::kRandom, "random"}};
 
-bool ReadsAttention(LinearRole role) {
-  return role == LinearRole::kQuery || role == LinearRole::kKey || role == LinearRole::kValue ||
-         role == LinearRole::kQueryKeyValue;
-}
-bool ReadsMlp(LinearRole role) {
-  return role == LinearRole::kGate || role == LinearRole::kUp || role == LinearRole::kGateUp;
+bool MakesValues(LinearRole role) {
+  return role == LinearRole::kValue || role == LinearRole::kQueryKeyValue ||
+         role == LinearRole::kKeyValueUp;
 }
 
 at::Tensor Wide(const at::Tensor& t) { return t.to(at::kDouble); }
@@ -49,6 +46,9 @@ std::pair<at::Tensor, at::Tensor> TakeOut(NormSlot* norm) {
 at::Tensor ValueRows(const LinearSlot& slot, const AttentionPlan& a) {
   const at::Tensor rows = at::arange(slot.weight.size(0), at::kLong);
   if (slot.role == LinearRole::kValue) return rows;
+  if (slot.role == LinearRole::kKeyValueUp) {
+    return rows.view({a.heads, -1}).slice(1, a.head_dim - a.rotary_dim).reshape({-1});
+  }
   const FusedHeads fused = HeadsOf(a);
   return rows.view({fused.groups, fused.Size(), a.head_dim})
       .narrow(1, fused.value, fused.keys)
@@ -65,13 +65,13 @@ void TurnHeads(DecoderBlock* block) {
   const AttentionPlan& a = block->plan().attention;
   for (LinearSlot* slot : block->Linears()) {
     if (slot->role == LinearRole::kAttentionOutput) {
-      slot->weight = TurnedHeads(slot->weight.t(), a.head_dim).t().contiguous();
+      slot->weight = TurnedHeads(slot->weight.t(), a.value_dim).t().contiguous();
     }
-    if (slot->role != LinearRole::kValue && slot->role != LinearRole::kQueryKeyValue) continue;
+    if (!MakesValues(slot->role)) continue;
     const at::Tensor rows = ValueRows(*slot, a);
     for (at::Tensor* t : {&slot->weight, &slot->bias}) {
       if (!t->defined()) continue;
-      *t = t->index_copy(0, rows, TurnedHeads(t->index_select(0, rows), a.head_dim));
+      *t = t->index_copy(0, rows, TurnedHeads(t->index_select(0, rows), a.value_dim));
     }
   }
 }
@@ -97,7 +97,7 @@ std::string ResidualProblem(const ModelDescription& model) {
     const BlockPlan plan = model.Plan(i);
     if (plan.residual_of_norm) return "its residual stream is a norm's output";
     for (const NormPlan& norm : plan.norms) {
-      if (norm.place == NormPlace::kQuery || norm.place == NormPlace::kKey) continue;
+      if (InsideAttention(norm.place)) continue;
       if (norm.place != NormPlace::kBeforeAttention && norm.place != NormPlace::kBeforeMlp) {
         return "norm '" + norm.name + "' scales what is written to the residual stream";
       }
@@ -232,7 +232,7 @@ void RotatedSource::TurnResidual(DecoderBlock* block) const {
       if (slot->bias.defined()) slot->bias = Written(Wide(slot->bias));
       continue;
     }
-    ROUNDLAB_CHECK(ReadsAttention(slot->role) || ReadsMlp(slot->role), "reads or writes");
+    if (!ReadsAttention(slot->role) && !ReadsMlp(slot->role)) continue;  // it reads a latent
     const std::size_t branch = ReadsAttention(slot->role) ? 0 : 1;
     if (bias[branch].defined()) {
       const at::Tensor added = at::mv(Wide(slot->weight), bias[branch]);

@@ -128,7 +128,7 @@ void Activations::CheckBlock(const BlockPlan& plan, const QuantOptions& quant) c
                   "' is fed, or others read it too (match: the layers that norms feed)");
     }
     const bool mixed = linear.role == LinearRole::kAttentionOutput;
-    const std::int64_t most = mixed ? plan.attention.head_dim : linear.in;
+    const std::int64_t most = mixed ? plan.attention.value_dim : linear.in;
     const std::int64_t clusters = mixed ? options_.head_clusters : options_.clusters;
     if (per == RangePer::kCluster && clusters > most) {
       throw Error(std::string(mixed ? "head_clusters " : "clusters ") + std::to_string(clusters) +

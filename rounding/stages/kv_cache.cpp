@@ -67,6 +67,10 @@ void KvCache::Check(const ModelDescription& model, const QuantOptions& /*quant*/
   std::vector<std::string> layers;
   for (std::int64_t i = 0; i < model.layers; ++i) {
     const BlockPlan plan = model.Plan(i);
+    if (plan.attention.latent > 0) {
+      throw Error("family '" + model.family +
+                  "' keeps a latent in its cache, not keys and values: it can't be quantized here");
+    }
     const std::int64_t channels = plan.attention.kv_heads * plan.attention.head_dim;
     const bool grouped = options_.keys == RangePer::kGroup || options_.values == RangePer::kGroup;
     if (grouped && channels % how.group_size != 0) {

@@ -22,11 +22,6 @@ std::vector<LinearSlot*> Readers(DecoderBlock* block, const std::vector<std::siz
   return slots;
 }
 
-bool InAttention(LinearRole role) {
-  return role == LinearRole::kQuery || role == LinearRole::kKey || role == LinearRole::kValue ||
-         role == LinearRole::kQueryKeyValue;
-}
-
 /// Divides rows [first, first + s) of a linear and of its bias by s.
 void DivideRows(LinearSlot* slot, std::int64_t first, const at::Tensor& s) {
   slot->weight = slot->weight.clone();
@@ -46,7 +41,7 @@ void DivideNorm(NormSlot* norm, const at::Tensor& s) {
 std::vector<ScaleGroup> NormGroups(DecoderBlock* block) {
   std::vector<ScaleGroup> groups;
   for (NormSlot* norm : block->Norms()) {
-    if (norm->plan.place == NormPlace::kQuery || norm->plan.place == NormPlace::kKey) continue;
+    if (InsideAttention(norm->plan.place)) continue;
     ScaleGroup group;
     group.slots = Readers(block, norm->plan.feeds);
     group.norm = norm;
@@ -54,7 +49,7 @@ std::vector<ScaleGroup> NormGroups(DecoderBlock* block) {
     bool attention = false;
     bool mlp = false;
     for (const LinearSlot* slot : group.slots) {
-      (InAttention(slot->role) ? attention : mlp) = true;
+      (ReadsAttention(slot->role) ? attention : mlp) = true;
       if (slot->expert >= 0) group.obstacle = "it feeds experts";
     }
     if (attention) group.watched.push_back(Find(block, LinearRole::kAttentionOutput));
@@ -75,7 +70,9 @@ std::vector<ScaleGroup> OutputGroups(DecoderBlock* block) {
   group.slots = {output};
   group.watched = {output};
   LinearSlot* value = Find(block, LinearRole::kValue);
-  if (value == nullptr) {
+  if (block->plan().attention.latent > 0) {
+    group.obstacle = "v is made of a latent";
+  } else if (value == nullptr) {
     group.obstacle = "v is stored in one matrix with q and k";
   } else if (value->weight.size(0) != output->weight.size(1)) {
     group.obstacle = "v has other channels (grouped-query attention)";
@@ -120,6 +117,10 @@ std::vector<QueryKeyGroup> QueryKeyGroups(DecoderBlock* block) {
   QueryKeyGroup group;
   group.query = Find(block, LinearRole::kQuery);
   group.key = Find(block, LinearRole::kKey);
+  if (a.latent > 0) {
+    group.obstacle = "k is made of a latent";
+    return {std::move(group)};
+  }
   if (group.query == nullptr || group.key == nullptr) {
     group.obstacle = "q and k are stored in one matrix";
     return {std::move(group)};

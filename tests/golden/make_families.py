@@ -34,6 +34,12 @@ def sizes(**more):
 
 GPT = {"vocab_size": 23, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32}
 HALF = {**ROPE, "partial_rotary_factor": 0.5}
+LATENTS = {"num_key_value_heads": 2, "kv_lora_rank": 6, "qk_nope_head_dim": 6, "qk_rope_head_dim": 4,
+           "v_head_dim": 5}
+GROUPED = {"n_routed_experts": 6, "n_shared_experts": 2, "moe_intermediate_size": 12, "n_group": 3,
+           "topk_group": 2, "num_experts_per_tok": 3, "routed_scaling_factor": 1.5}
+YARN = {**ROPE, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8,
+        "mscale": 0.7, "mscale_all_dim": 0.5}
 EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
 
 CASES = {
@@ -47,6 +53,15 @@ CASES = {
                       "max_seq_len": 32, "rope_parameters": ROPE,
                       "attn_config": {"kv_n_heads": 1, "clip_qkv": 1.0, "rope_theta": 100.0},
                       "ffn_config": {"ffn_hidden_size": 12, "moe_num_experts": 3, "moe_top_k": 2}}),
+    "deepseek_v2": ("deepseek_v2", sizes(q_lora_rank=None, topk_method="group_limited_greedy",
+                                         first_k_dense_replace=1, rope_parameters=YARN,
+                                         **LATENTS, **GROUPED)),
+    "deepseek_v2_greedy": ("deepseek_v2", sizes(q_lora_rank=5, rope_parameters=ROPE, **LATENTS, **{
+        **GROUPED, "n_group": 1, "topk_group": 1})),
+    "deepseek_v3": ("deepseek_v3", sizes(q_lora_rank=7, attention_bias=True, rope_parameters=YARN,
+                                         first_k_dense_replace=1, **LATENTS, **GROUPED)),
+    "dots1": ("dots1", sizes(sliding_window=4, max_window_layers=1, norm_topk_prob=True,
+                             rope_parameters=ROPE, **GROUPED)),
     "ernie4_5": ("ernie4_5", sizes(head_dim=8, use_bias=True, rope_parameters=ROPE)),
     "exaone4": ("exaone4", sizes(sliding_window=4, rope_parameters=ROPE,
                                  layer_types=["sliding_attention", "full_attention"])),
@@ -60,6 +75,8 @@ CASES = {
                          "sliding_attention": ROPE})),
     "glm": ("glm", sizes(head_dim=8, rope_parameters=HALF)),
     "glm4": ("glm4", sizes(head_dim=8, rope_parameters=HALF)),
+    "glm4_moe": ("glm4_moe", sizes(head_dim=8, use_qk_norm=True, attention_bias=True,
+                                   rope_parameters=HALF, **GROUPED)),
     "gpt_bigcode": ("gpt_bigcode", {**GPT, "n_inner": 20}),
     "gpt_neo": ("gpt_neo", {"vocab_size": 23, "hidden_size": 16, "num_layers": 2, "num_heads": 2,
                             "intermediate_size": 20, "window_size": 4,
@@ -128,6 +145,9 @@ def fill(model):
         norm = p.dim() == 1 and name.endswith("weight")
         v = (0.0 if one_plus else 1.0) + 0.3 * r if norm else 0.3 * r
         p.copy_(v.half().float())
+    for name, p in model.named_buffers():
+        if name.endswith("e_score_correction_bias"):
+            p.copy_((0.3 * draw(name, p.shape)).half().float())
 
 
 @torch.no_grad()

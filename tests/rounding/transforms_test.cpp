@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
@@ -47,6 +48,7 @@ RandomSource Small(const std::string& family, const json& change = json::object(
                  {"rotary_dim", 4},
                  {"num_local_experts", 3},
                  {"num_experts", 3},
+                 {"n_routed_experts", 16},
                  {"num_experts_per_tok", 2},
                  {"moe_intermediate_size", 24},
                  {"shared_expert_intermediate_size", 24},
@@ -130,6 +132,16 @@ TEST(QueryKeyGroupsTest, SharedHeadsAndRotaryPairsShareFactors) {
   EXPECT_EQ(group_of("opt", json::object()).factors, 4 * 8);
   EXPECT_EQ(group_of("qwen3", json::object()).obstacle, "q and k are normalized");
   EXPECT_EQ(group_of("gpt2", json::object()).obstacle, "q and k are stored in one matrix");
+  EXPECT_EQ(group_of("deepseek_v3", json::object()).obstacle, "k is made of a latent");
+}
+
+TEST(TransformPipelineTest, ACacheOfLatentsIsNotQuantized) {
+  const RandomSource source = Small("deepseek_v3");
+  const auto error = testing::ErrorOf(
+      [&] { Stages().FromText("type: kv_cache").make()->Check(source.description(), {}); });
+  EXPECT_EQ(error,
+            "family 'deepseek_v3' keeps a latent in its cache, not keys and values: it can't be "
+            "quantized here");
 }
 
 TEST(TransformPipelineTest, ARepairedBiasTakesThePlaceOfTheTransformedOne) {
@@ -229,7 +241,8 @@ TEST(LetTest, LowersTheLossOfEachBlockAndRepeats) {
     const RandomSource source = Small(family);
     PipelineInputs inputs;
     inputs.source = &source;
-    inputs.tokens = at::randint(0, 50, {16, 12}, at::TensorOptions(at::kLong));
+    at::Generator generator = at::detail::createCPUGenerator(3);
+    inputs.tokens = at::randint(0, 50, {16, 12}, generator, at::TensorOptions(at::kLong));
     QuantOptions quant;
     quant.spec.bits = 3;
     quant.spec.group_size = -1;

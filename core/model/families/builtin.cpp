@@ -6,11 +6,14 @@
 #include "core/model/families/bloom.h"
 #include "core/model/families/cohere.h"
 #include "core/model/families/dbrx.h"
+#include "core/model/families/deepseek.h"
+#include "core/model/families/dots1.h"
 #include "core/model/families/exaone4.h"
 #include "core/model/families/falcon.h"
 #include "core/model/families/gemma.h"
 #include "core/model/families/gemma3.h"
 #include "core/model/families/glm.h"
+#include "core/model/families/glm4_moe.h"
 #include "core/model/families/gpt2.h"
 #include "core/model/families/gpt_bigcode.h"
 #include "core/model/families/gpt_neo.h"
@@ -52,6 +55,9 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"cohere", DescribeCohere},
       {"cohere2", DescribeCohere2},
       {"dbrx", DescribeDbrx},
+      {"deepseek_v2", DescribeDeepSeekV2},
+      {"deepseek_v3", DescribeDeepSeekV3},
+      {"dots1", DescribeDots1},
       {"ernie4_5", DescribeErnie},
       {"exaone4", DescribeExaone4},
       {"falcon", DescribeFalcon},
@@ -61,6 +67,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"gemma3_text", DescribeGemma3},
       {"glm", DescribeGlm},
       {"glm4", DescribeGlm4},
+      {"glm4_moe", DescribeGlm4Moe},
       {"gpt2", DescribeGpt2},
       {"gpt_bigcode", DescribeGptBigCode},
       {"gpt_neo", DescribeGptNeo},

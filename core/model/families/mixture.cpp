@@ -1,5 +1,7 @@
 #include "core/model/families/mixture.h"
 
+#include <algorithm>
+
 #include "core/model/families/llama.h"
 #include "core/model/plan_builder.h"
 
@@ -7,17 +9,69 @@ namespace roundlab {
 namespace {
 
 BlockPlan MixtureBlock(const ModelDescription& d, std::int64_t block, const Mixture& mixture) {
-  if (mixture.dense.count(block) > 0) return LlamaBlock(d, block);
   PlanBuilder b(d, block);
   b.LlamaAttention();
-  b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
-  if (mixture.experts.shared) b.SharedExpert(mixture.shared, mixture.shared_inner);
-  b.Experts(mixture.experts, mixture.names, mixture.inner > 0 ? mixture.inner : d.intermediate);
-  if (!mixture.stack.empty()) b.Stacked(mixture.stack);
+  AddMlp(mixture, d, block, &b);
   return b.Done();
 }
 
+void CheckGroups(const ConfigReader& config, const ExpertsPlan& experts) {
+  const std::int64_t each = experts.count / experts.groups;
+  if (experts.count % experts.groups != 0) {
+    config.Fail("n_group " + std::to_string(experts.groups) + " does not divide the " +
+                std::to_string(experts.count) + " experts");
+  }
+  if (experts.groups_used > experts.groups) {
+    config.Fail("topk_group " + std::to_string(experts.groups_used) + " is above n_group " +
+                std::to_string(experts.groups));
+  }
+  if (experts.used > experts.groups_used * each) {
+    config.Fail("num_experts_per_tok " + std::to_string(experts.used) + " is above the " +
+                std::to_string(experts.groups_used * each) + " experts of topk_group groups");
+  }
+  if (experts.groups > 1 && experts.routing == Routing::kSigmoid && each < 2) {
+    config.Fail("a group must have two experts, n_group " + std::to_string(experts.groups) +
+                " leaves one");
+  }
+}
+
 }  // namespace
+
+void AddMlp(const Mixture& mixture, const ModelDescription& d, std::int64_t block, PlanBuilder* b) {
+  b->Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
+  if (mixture.dense.count(block) > 0) {
+    b->GatedMlp({"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}, d.mlp_bias);
+    return;
+  }
+  if (mixture.experts.shared) b->SharedExpert(mixture.shared, mixture.shared_inner);
+  b->Experts(mixture.experts, mixture.names, mixture.inner > 0 ? mixture.inner : d.intermediate);
+  if (!mixture.stack.empty()) b->Stacked(mixture.stack);
+}
+
+Mixture ReadGroupedMixture(const ConfigReader& config, const ModelDescription& d,
+                           const GroupedMixture& absent) {
+  ExpertsPlan experts = absent.experts;
+  experts.shared = experts.in_float = true;
+  experts.router = "mlp.gate";
+  experts.count = config.IntOr("n_routed_experts", experts.count);
+  experts.used = config.IntOr("num_experts_per_tok", experts.used);
+  experts.normalize = config.BoolOr("norm_topk_prob", experts.normalize);
+  experts.factor = config.PositiveOr("routed_scaling_factor", experts.factor);
+  experts.groups = config.IntOr("n_group", experts.groups);
+  experts.groups_used = config.IntOr("topk_group", experts.groups_used);
+  CheckExperts(config, experts);
+  CheckGroups(config, experts);
+  const auto names = [](const std::string& of) {
+    return std::vector<std::string>{of + "gate_proj", of + "up_proj", of + "down_proj"};
+  };
+  Mixture mixture{
+      experts, names("mlp.experts.#."), config.IntOr("moe_intermediate_size", absent.inner), {}};
+  mixture.shared = names("mlp.shared_experts.");
+  mixture.shared_inner = mixture.inner * config.IntOr("n_shared_experts", absent.shared);
+  const std::int64_t dense = config.AnyIntOr("first_k_dense_replace", absent.dense);
+  for (std::int64_t i = 0; i < std::min(dense, d.layers); ++i) mixture.dense.insert(i);
+  return mixture;
+}
 
 std::int64_t ExpertCount(const ConfigReader& config, std::int64_t absent) {
   const char* key = config.Has("num_experts") ? "num_experts" : "num_local_experts";

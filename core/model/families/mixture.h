@@ -7,7 +7,7 @@
 
 #include "core/model/config_reader.h"
 #include "core/model/description.h"
-#include "core/model/plan.h"
+#include "core/model/plan_builder.h"
 
 namespace roundlab {
 
@@ -29,6 +29,20 @@ std::int64_t ExpertCount(const ConfigReader& config, std::int64_t absent);
 void CheckExperts(const ConfigReader& config, const ExpertsPlan& experts);
 /// Blocks that mlp_only_layers names, or that decoder_sparse_step leaves out.
 std::set<std::int64_t> DenseBlocks(const ConfigReader& config, std::int64_t layers);
+/// What a family has where config.json is silent.
+struct GroupedMixture {
+  ExpertsPlan experts;
+  std::int64_t inner = 1408;
+  std::int64_t shared = 1;  ///< experts' widths that the shared one has
+  std::int64_t dense = 0;   ///< blocks at the beginning
+};
+/// DeepSeek's experts, as GLM's and dots': n_routed_experts of moe_intermediate_size, of which each
+/// token uses num_experts_per_tok in topk_group of n_group groups, and n_shared_experts beside
+/// them, in blocks from first_k_dense_replace on. Throws Error where these contradict one another.
+Mixture ReadGroupedMixture(const ConfigReader& config, const ModelDescription& d,
+                           const GroupedMixture& absent);
+/// Adds the block's MLP: experts, or what llama has where the block is dense.
+void AddMlp(const Mixture& mixture, const ModelDescription& d, std::int64_t block, PlanBuilder* b);
 /// Lays out blocks and ends. Throws Error where a token is sent to more experts than there are.
 void LayMixture(const ConfigReader& config, const Mixture& mixture, ModelDescription* d);
 

@@ -295,6 +295,36 @@ TEST(FamiliesTest, KeysThatWouldChangeTheResultAreRefused) {
             "1, null)");
 }
 
+TEST(FamiliesTest, GroupsOfExpertsAndLatentsMustFit) {
+  const auto error = [](const json& change) {
+    json config = {{"n_routed_experts", 8}, {"n_group", 4}, {"topk_group", 2}};
+    config.update({{"num_experts_per_tok", 3}});
+    config.update(change);
+    return ErrorFor("deepseek_v3", config);
+  };
+  EXPECT_EQ(error(json::object()), "");
+  EXPECT_EQ(error({{"n_group", 3}}), "config.json: n_group 3 does not divide the 8 experts");
+  EXPECT_EQ(error({{"topk_group", 5}}), "config.json: topk_group 5 is above n_group 4");
+  EXPECT_EQ(error({{"num_experts_per_tok", 5}}),
+            "config.json: num_experts_per_tok 5 is above the 4 experts of topk_group groups");
+  EXPECT_EQ(error({{"n_group", 8}, {"topk_group", 4}}),
+            "config.json: a group must have two experts, n_group 8 leaves one");
+  EXPECT_EQ(error({{"v_head_dim", 200}}),
+            "config.json: v_head_dim 200 is above the width of a key, qk_nope_head_dim + "
+            "qk_rope_head_dim 192");
+  const json six = {{"num_experts_per_tok", 6}};
+  EXPECT_EQ(ErrorFor("deepseek_v2", six), "");
+  json normalized = six;
+  normalized["norm_topk_prob"] = true;
+  EXPECT_EQ(ErrorFor("deepseek_v2", normalized),
+            "config.json: norm_topk_prob: true is not supported (allowed: false)");
+  json method = six;
+  method["topk_method"] = "noaux_tc";
+  EXPECT_EQ(ErrorFor("deepseek_v2", method),
+            "config.json: topk_method: \"noaux_tc\" is not supported (allowed: greedy, "
+            "group_limited_greedy)");
+}
+
 TEST(FamiliesTest, PhiMoeHasOneFactorForShortAndLongTexts) {
   const auto phimoe = [](const json& change) {
     json rope = {{"type", "longrope"},

@@ -177,6 +177,10 @@ TEST(RandomSourceTest, ShapesHaveTheWeightsTheyAreKnownFor) {
   EXPECT_NEAR(billions("qwen3-30b-a3b"), 30.532, 0.001);
   EXPECT_NEAR(billions("command-r"), 34.981, 0.001);
   EXPECT_NEAR(billions("dbrx"), 131.597, 0.001);
+  EXPECT_NEAR(billions("deepseek-v2-lite"), 15.706, 0.001);
+  EXPECT_NEAR(billions("deepseek-v3"), 671.026, 0.001);
+  EXPECT_NEAR(billions("dots1"), 142.774, 0.001);
+  EXPECT_NEAR(billions("glm4.5-air"), 106.852, 0.001);
   EXPECT_NEAR(billions("gpt-neo-1.3b"), 1.316, 0.001);
   EXPECT_NEAR(billions("granite3.1-8b"), 8.171, 0.001);
   EXPECT_NEAR(billions("mpt-7b"), 6.649, 0.001);

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "core/model/config_reader.h"
+#include "core/model/description.h"
+
+namespace roundlab {
+
+/// Multi-head latent attention (AttentionPlan::latent), rotary positions in pairs on the last
+/// dimensions of a head; experts in groups beside a shared one, the first blocks dense
+/// (transformers 5.23, deepseek_v2).
+ModelDescription DescribeDeepSeekV2(const ConfigReader& config);
+/// The same, experts scored by sigmoid and chosen with a correction (deepseek_v3; R1, Kimi K2). The
+/// layers behind num_hidden_layers, which predict further tokens, are left out.
+ModelDescription DescribeDeepSeekV3(const ConfigReader& config);
+
+}  // namespace roundlab

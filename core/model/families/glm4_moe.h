@@ -1,0 +1,12 @@
+#pragma once
+
+#include "core/model/config_reader.h"
+#include "core/model/description.h"
+
+namespace roundlab {
+
+/// GLM-4.5: llama's attention, rotary positions on half of a head, DeepSeek-V3's experts
+/// (transformers 5.23, glm4_moe). The layer that predicts a further token is left out.
+ModelDescription DescribeGlm4Moe(const ConfigReader& config);
+
+}  // namespace roundlab
