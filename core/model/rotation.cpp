@@ -124,6 +124,8 @@ bool WritesResidual(LinearRole role) {
   return role == LinearRole::kAttentionOutput || role == LinearRole::kDown;
 }
 
+bool ReadsResidual(LinearRole role) { return ReadsAttention(role) || ReadsMlp(role); }
+
 at::Tensor RotationMatrix(ResidualTurn turn, std::int64_t size, std::uint64_t seed) {
   at::Generator generator = at::detail::createCPUGenerator(StreamSeed(seed, "rotation"));
   if (turn == ResidualTurn::kNone) return at::eye(size, at::kDouble);
@@ -232,7 +234,7 @@ void RotatedSource::TurnResidual(DecoderBlock* block) const {
       if (slot->bias.defined()) slot->bias = Written(Wide(slot->bias));
       continue;
     }
-    if (!ReadsAttention(slot->role) && !ReadsMlp(slot->role)) continue;  // it reads a latent
+    if (!ReadsResidual(slot->role)) continue;
     const std::size_t branch = ReadsAttention(slot->role) ? 0 : 1;
     if (bias[branch].defined()) {
       const at::Tensor added = at::mv(Wide(slot->weight), bias[branch]);

@@ -47,8 +47,10 @@ struct RotationOptions {
 /// Why a model can't be turned so, or "".
 std::string RotationProblem(const ModelDescription& model, const RotationOptions& options);
 
-/// Whether a layer of this role adds to the residual stream; others read it.
+/// Whether a layer of this role adds to the residual stream, or reads it behind a norm. Layers in
+/// the middle of latent attention do neither.
 bool WritesResidual(LinearRole role);
+bool ReadsResidual(LinearRole role);
 
 /// A model with the function of another, whose activations have their outliers spread over many
 /// channels (QuaRot, arXiv 2404.00456; SpinQuant, arXiv 2405.16406).

@@ -53,10 +53,8 @@ class TurnedModel {
   void Turn(const at::Tensor& turn) {
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       for (LinearSlot* slot : blocks_[i]->Linears()) {
-        if (!WritesResidual(slot->role)) {
-          slot->effective = at::matmul(slot->weight, turn);
-          continue;
-        }
+        if (ReadsResidual(slot->role)) slot->effective = at::matmul(slot->weight, turn);
+        if (!WritesResidual(slot->role)) continue;
         slot->effective = at::matmul(turn.t(), slot->weight);
         if (slot->bias.defined()) slot->effective_bias = at::matmul(turn.t(), slot->bias);
       }

@@ -13,8 +13,10 @@
 #include "core/model/families/builtin.h"
 #include "core/model/model.h"
 #include "core/model/random_source.h"
+#include "core/model/rotation.h"
 #include "rounding/pipeline.h"
 #include "rounding/stages/learned_transform.h"
+#include "rounding/tuner/turn.h"
 #include "tests/core/formats/format_files.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
@@ -233,6 +235,25 @@ TEST_P(FamilyTransformsTest, LearnedAsTheTransformedBlockRuns) {
   // A weight on a tie may fall either way.
   const at::Tensor gap = (transformed - untransformed).abs();
   EXPECT_LT(gap.mean().item<double>(), 1e-3 * untransformed.abs().mean().item<double>());
+}
+
+/// In 16 bits there is nothing to lose: the loss that a turn is learned by is the model's.
+TEST_P(FamilyTransformsTest, ATurnIsLearnedByTheModelsLoss) {
+  auto source = std::make_shared<RandomSource>(Small(GetParam()));
+  RotationOptions options;
+  options.heads = options.down = false;
+  if (!RotationProblem(source->description(), options).empty()) return;
+  RotationLearning learning;
+  learning.steps = 1;
+  learning.batch = 2;
+  learning.bits = 16;
+  const at::Tensor tokens = at::arange(24, at::kLong).view({2, 12});
+  Log log("", true);
+  const RotatedSource start(source, options);
+  const double learned = LearnTurn({&start, tokens, learning}, &log).loss_before;
+  const double nll =
+      LanguageModel(*source, at::kFloat).Nll(tokens).mean(at::kDouble).item<double>();
+  EXPECT_NEAR(learned, nll, 2e-3 * nll);
 }
 
 TEST(LetTest, LowersTheLossOfEachBlockAndRepeats) {
