@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "core/base/error.h"
 #include "rounding/solvers/awq.h"
 #include "rounding/stages/scale_groups.h"
+#include "rounding/statistics.h"
 #include "rounding/unit_work.h"
 
 namespace roundlab {
@@ -18,14 +20,14 @@ namespace {
 
 using Inputs = std::map<const LinearSlot*, at::Tensor>;
 
-/// What these slots are fed, [tokens, in] float32, when `rows` of hidden states go through the
-/// unit; no further than the last of them.
-Inputs Watch(const Unit& unit, const std::vector<LinearSlot*>& slots, const HiddenStates& rows) {
-  std::map<const LinearSlot*, std::vector<at::Tensor>> seen;
+/// Sends `rows` of hidden states through the unit, no further than the last of these slots; `see`
+/// gets what they are fed, portion by portion.
+void Follow(const Unit& unit, const std::vector<LinearSlot*>& slots, const HiddenStates& rows,
+            const std::function<void(const LinearSlot*, const at::Tensor&)>& see) {
   std::size_t left = 0;
   for (LinearSlot* slot : slots) {
-    slot->on_input = [&seen, &left, slot](const at::Tensor& x) {
-      seen[slot].push_back(x.reshape({-1, x.size(-1)}).to(at::kFloat));
+    slot->on_input = [&see, &left, slot](const at::Tensor& x) {
+      see(slot, x);
       if (--left == 0) throw ForwardReached();
     };
   }
@@ -36,12 +38,27 @@ Inputs Watch(const Unit& unit, const std::vector<LinearSlot*>& slots, const Hidd
     } catch (const ForwardReached&) {
     }
   });
+  for (LinearSlot* slot : slots) slot->on_input = {};
+}
+
+/// What these slots are fed, [tokens, in] float32.
+Inputs Watch(const Unit& unit, const std::vector<LinearSlot*>& slots, const HiddenStates& rows) {
+  std::map<const LinearSlot*, std::vector<at::Tensor>> seen;
+  Follow(unit, slots, rows, [&](const LinearSlot* slot, const at::Tensor& x) {
+    seen[slot].push_back(x.reshape({-1, x.size(-1)}).to(at::kFloat));
+  });
   Inputs inputs;
-  for (LinearSlot* slot : slots) {
-    slot->on_input = {};
-    inputs[slot] = at::cat(seen.at(slot));
-  }
+  for (const LinearSlot* slot : slots) inputs[slot] = at::cat(seen.at(slot));
   return inputs;
+}
+
+/// Its mean magnitudes and second moment.
+InputStatistics Measure(const Unit& unit, LinearSlot* slot, const HiddenStates& rows) {
+  StatisticsKinds kinds;
+  kinds.channel = kinds.second_moment = true;
+  InputAccumulator sums(kinds, rows.rows() * rows.values().size(1));
+  Follow(unit, {slot}, rows, [&](const LinearSlot*, const at::Tensor& x) { sums.Add(x); });
+  return sums.Finish();
 }
 
 /// The search for one group's scales.
@@ -49,16 +66,22 @@ class GroupSearch {
  public:
   GroupSearch(UnitWork* work, const ScaleGroup& group, const HiddenStates& rows)
       : work_(work), group_(group), rows_(rows), alone_(group.watched == group.slots) {
-    std::vector<LinearSlot*> all = group.watched;
-    if (!alone_) all.push_back(group.slots[0]);
-    original_ = Watch(work->unit(), all, rows);
+    if (alone_) {
+      inputs_ = Measure(work->unit(), group.slots[0], rows);
+    } else {
+      std::vector<LinearSlot*> all = group.watched;
+      all.push_back(group.slots[0]);
+      original_ = Watch(work->unit(), all, rows);
+      inputs_.absolute_mean = original_.at(group.slots[0]).abs().mean(0);
+      original_.erase(group.slots[0]);
+    }
     for (const LinearSlot* slot : group.slots) specs_.push_back(work->Spec(*slot));
   }
 
   AwqScaleSolution Run(std::int64_t ratios) {
     AwqScaleProblem problem;
     for (const LinearSlot* slot : group_.slots) problem.weights.push_back(slot->weight);
-    problem.absolute_mean = original_.at(group_.slots[0]).abs().mean(0);
+    problem.absolute_mean = inputs_.absolute_mean;
     problem.ratios = ratios;
     problem.quantize = [this](const at::Tensor& weight, std::size_t i) {
       return specs_[i] ? RoundTrip(weight, *specs_[i]) : weight;
@@ -77,8 +100,10 @@ class GroupSearch {
 
   double Loss(const std::vector<at::Tensor>& weights) {
     if (alone_) {
-      const at::Tensor gap = weights[0] - group_.slots[0]->weight;
-      return MeanSquare(at::mm(original_.at(group_.slots[0]), gap.t()));
+      // |X gap^T|^2 by the second moment X^T X: a product of weights instead of one of all tokens.
+      const at::Tensor gap = (weights[0] - group_.slots[0]->weight).to(at::kDouble);
+      const at::Tensor sum = (at::mm(gap, inputs_.second_moment.to(at::kDouble)) * gap).sum();
+      return sum.item<double>() / static_cast<double>(inputs_.tokens * gap.size(0));
     }
     for (std::size_t i = 0; i < weights.size(); ++i) group_.slots[i]->effective = weights[i];
     const Inputs changed = Watch(work_->unit(), group_.watched, rows_);
@@ -97,8 +122,9 @@ class GroupSearch {
   UnitWork* work_;
   const ScaleGroup& group_;
   const HiddenStates rows_;
-  const bool alone_;  // the group's own outputs are what is compared
-  Inputs original_;
+  const bool alone_;        // the group's own outputs are what is compared
+  InputStatistics inputs_;  // of the group; the moment where it is alone
+  Inputs original_;         // of what is watched, where it is not
   std::vector<std::optional<QuantSpec>> specs_;
 };
 

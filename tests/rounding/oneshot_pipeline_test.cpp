@@ -147,6 +147,29 @@ TEST_F(OneShotPipelineTest, ScalesOfSharedHeadsHaveAnObstacle) {
   });
 }
 
+/// Of the first ratio, 0, that does not scale: the error of outputs with nearest codes.
+TEST_F(OneShotPipelineTest, AwqsLossOfDownIsThatOfItsOutputs) {
+  RunRecord record;
+  Run({"type: awq_scale", kNearest}, &record);
+  const QuantizedModel nearest = Run({kNearest});
+  LanguageModel model(*files_, at::kFloat);
+  for (const char* name : {"model.layers.0.mlp.down_proj", "model.layers.1.mlp.down_proj"}) {
+    double expected = 0;
+    for (const auto& block : model.blocks()) {
+      for (LinearSlot* slot : block->Linears()) {
+        if (slot->name != name) continue;
+        const at::Tensor gap = slot->weight - nearest.layers().at(name).Dequantize();
+        slot->on_input = [&expected, gap](const at::Tensor& x) {
+          expected = at::linear(x, gap).square().mean(at::kDouble).item<double>();
+        };
+      }
+    }
+    model.Hidden(inputs_.tokens);
+    const double loss = record.arrays().at(std::string("units/") + name + "/awq_loss").values.at(0);
+    EXPECT_NEAR(loss, expected, 1e-5 * expected) << name;
+  }
+}
+
 TEST_F(OneShotPipelineTest, AwqScalesLoseLessThanNearestCodesAlone) {
   RunRecord record;
   const QuantizedModel scaled = Run({"type: awq_scale", kNearest}, &record);
