@@ -62,6 +62,8 @@ void AddBins(const std::vector<double>& counts, std::vector<double>* sums) {
   for (std::size_t i = 0; i < counts.size(); ++i) (*sums)[i] += counts[i];
 }
 
+std::string LastPart(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+
 }  // namespace
 
 Curve Downsampled(const Curve& curve, std::size_t most) {
@@ -101,8 +103,18 @@ LayerPlace PlaceOf(const std::string& layer) {
   return place;
 }
 
+const std::map<std::string, const char*>& HandledEvents() {
+  static const std::map<std::string, const char*> kEvents = {
+      {"dead_columns", "inputs that are never active"},
+      {"fallback", "layers rounded in another way"},
+      {"nan_events", "losses that are not finite"},
+      {"start_kept", "units sent back to their start"}};
+  return kEvents;
+}
+
 bool IsDetail(const std::string& name) {
   if (name.rfind("tune/", 0) == 0) return name.ends_with("/loss");
+  if (HandledEvents().count(LastPart(name)) > 0) return true;
   if (name.rfind("layers/", 0) != 0) return false;
   return name.ends_with("/flip_rate") || name.ends_with("/output_snr_db") ||
          name.ends_with("/offset_histogram") || name.ends_with("/budget_bits");
@@ -124,9 +136,14 @@ Details MeanDetails(const std::vector<RunRecord>& runs) {
     }
     for (const auto& [name, array] : run.arrays()) {
       if (!IsDetail(name) || array.values.empty()) continue;
+      const std::string what = LastPart(name);
+      if (HandledEvents().count(what) > 0) {
+        if (array.values[0] != 0)
+          details.handled[what] += array.values[0] / static_cast<double>(runs.size());
+        continue;
+      }
       const std::size_t slash = name.rfind('/');
       const LayerPlace place = PlaceOf(name.substr(7, slash < 7 ? 0 : slash - 7));
-      const std::string what = name.substr(slash + 1);
       if (what == "flip_rate") flips[place.kind][place.block].Add(array.values[0]);
       if (what == "output_snr_db") snrs[place.kind][place.block].Add(array.values[0]);
       if (what == "budget_bits") bits[place.kind][place.block].Add(array.values[0]);

@@ -34,7 +34,13 @@ struct Details {
   LayerValues budget_bits;  ///< what quant.budget gave
   /// Kind of layer -> weights in each bin of |V|, all its blocks together.
   std::map<std::string, std::vector<double>> offsets;
+  /// What went wrong and was handled: a name of HandledEvents() -> how often in a run, where it
+  /// was.
+  std::map<std::string, double> handled;
 };
+
+/// Last part of an array's name in run.h5 -> what its values count, in words.
+const std::map<std::string, const char*>& HandledEvents();
 
 /// Whether a series or array of run.h5 goes into Details.
 bool IsDetail(const std::string& name);

@@ -33,9 +33,9 @@ std::string Places(const ReportRun& run) {
   return text;
 }
 
-std::string BitsText(double bits) {
+std::string ShortText(double value) {
   char text[32];
-  std::snprintf(text, sizeof(text), "%.4g", bits);
+  std::snprintf(text, sizeof(text), "%.4g", value);
   return text;
 }
 
@@ -49,7 +49,7 @@ TextTable BudgetTable(const ReportPoint& point) {
   TextTable table;
   table.title = "Bits by layer" + (point.label.empty() ? "" : ": " + point.label);
   table.header = {"layer"};
-  for (const double bits : choices) table.header.push_back(BitsText(bits) + " bits");
+  for (const double bits : choices) table.header.push_back(ShortText(bits) + " bits");
   table.header.insert(table.header.end(), {"mean", "block by block"});
   for (const auto& [kind, blocks] : point.details.budget_bits) {
     std::map<double, std::size_t> counts;
@@ -58,12 +58,12 @@ TextTable BudgetTable(const ReportPoint& point) {
     for (const auto& [block, bits] : blocks) {
       ++counts[bits];
       sum += bits;
-      all += (all.empty() ? "" : " ") + BitsText(bits);
+      all += (all.empty() ? "" : " ") + ShortText(bits);
     }
     auto& row = table.rows.emplace_back();
     row = {kind};
     for (const double bits : choices) row.push_back(std::to_string(counts[bits]));
-    row.push_back(BitsText(sum / static_cast<double>(blocks.size())));
+    row.push_back(ShortText(sum / static_cast<double>(blocks.size())));
     row.push_back(all);
   }
   table.notes = {
@@ -77,6 +77,31 @@ std::vector<TextTable> BudgetTables(const ReportData& data) {
     if (!point.details.budget_bits.empty()) tables.push_back(BudgetTable(point));
   }
   return tables;
+}
+
+/// What was handled in the runs of each point; none where nothing was.
+std::vector<TextTable> HandledTables(const ReportData& data) {
+  std::set<std::string> seen;
+  for (const ReportPoint& point : data.points) {
+    for (const auto& [event, count] : point.details.handled) seen.insert(event);
+  }
+  if (seen.empty()) return {};
+  TextTable table;
+  table.title = "What was handled";
+  table.header = {"run"};
+  for (const std::string& event : seen) table.header.emplace_back(HandledEvents().at(event));
+  for (const ReportPoint& point : data.points) {
+    const auto& handled = point.details.handled;
+    if (handled.empty()) continue;
+    auto& row = table.rows.emplace_back();
+    row = {point.label};
+    for (const std::string& event : seen) {
+      const auto found = handled.find(event);
+      row.push_back(found == handled.end() ? "-" : ShortText(found->second));
+    }
+  }
+  table.notes = {"How often in a run, means over seeds; a run's run.h5 and log say where."};
+  return {table};
 }
 
 }  // namespace
@@ -99,6 +124,7 @@ std::vector<TextTable> ResultTables(const ReportData& data) {
   if (tables.back().title.empty()) tables.back().title = "Overview";
   add(MakeProtocolTables(data.experiment, outcomes));
   add(BudgetTables(data));
+  add(HandledTables(data));
   return tables;
 }
 

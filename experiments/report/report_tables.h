@@ -9,7 +9,7 @@
 namespace roundlab {
 
 /// The experiment's own tables, its ablations and targets, the overview, the protocols of
-/// perplexities.
+/// perplexities, what budgets of bits were spent on, and what went wrong and was handled.
 std::vector<TextTable> ResultTables(const ReportData& data);
 
 /// One row a distinct run: id, state, place in the plan, headline metrics, seconds.

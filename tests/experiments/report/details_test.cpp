@@ -4,6 +4,11 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "experiments/report/report_tables.h"
 
 namespace roundlab {
 namespace {
@@ -84,6 +89,35 @@ TEST(DetailsTest, WhatIsNotFiniteStaysThatAlsoInAMean) {
   EXPECT_TRUE(std::isnan(MeanDetails({run, other}).losses.at(0).loss.values.at(1)));
   EXPECT_FALSE(HasLogarithms(details.losses[0]));
   EXPECT_TRUE(RelativeLoss(details.losses).steps.empty());
+}
+
+TEST(DetailsTest, WhatWasHandledIsCountedAndShown) {
+  RunRecord first;
+  first.Array("layers/h.0.q/fallback", {1}, {1});
+  first.Array("layers/h.1.q/fallback", {1}, {1});
+  first.Array("layers/h.1.q/dead_columns", {1}, {3});
+  first.Array("units/block_0/nan_events", {1}, {0});
+  RunRecord second;
+  second.Array("layers/h.0.q/fallback", {1}, {1});
+  second.Array("units/block_0/start_kept", {1}, {1});
+  ReportData data;
+  ReportPoint& point = data.points.emplace_back();
+  point.label = "gptq";
+  point.details = MeanDetails({first, second});
+  EXPECT_EQ(point.details.handled,
+            (std::map<std::string, double>{
+                {"dead_columns", 1.5}, {"fallback", 1.5}, {"start_kept", 0.5}}));
+  EXPECT_TRUE(point.details.flip_rate.empty());
+  data.points.emplace_back().label = "rtn";
+  const TextTable table = ResultTables(data).back();
+  EXPECT_EQ(table.title, "What was handled");
+  EXPECT_EQ(table.header, (std::vector<std::string>{"run", "inputs that are never active",
+                                                    "layers rounded in another way",
+                                                    "units sent back to their start"}));
+  ASSERT_EQ(table.rows.size(), 1U);
+  EXPECT_EQ(table.rows[0], (std::vector<std::string>{"gptq", "1.5", "1.5", "0.5"}));
+  data.points.front().details.handled.clear();
+  EXPECT_NE(ResultTables(data).back().title, "What was handled");
 }
 
 TEST(DetailsTest, RelativeLossIsTheGeometricMeanOverUnits) {
