@@ -86,6 +86,7 @@ class BlockBench {
     tune.steps = options_.steps + 2;
     tune.batch = options_.batch;
     tune.lr_times_steps = 1;
+    tune.never_worse = false;  // loss_after tells what the steps did
     tune.gradient_precision = options_.gradient_precision;
     DeviceTimer timer(options_.device);
     TunerHooks hooks;
