@@ -55,6 +55,10 @@ at::Tensor CastScale(const at::Tensor& scale, const QuantSpec& spec) {
   return reference::CastScale(scale, TorchType(spec.scale_dtype));
 }
 
+at::Tensor CastScalePast(const at::Tensor& scale, const QuantSpec& spec) {
+  return scale - scale.detach() + CastScale(scale.detach(), spec).to(at::kFloat);
+}
+
 GroupRange MinMaxRange(const at::Tensor& groups) {
   ROUNDLAB_CHECK(groups.dim() == 2, "groups must be [groups, width]");
   at::Tensor low = groups.amin(1).clamp_max(0);

@@ -56,10 +56,12 @@ struct ScaleLimits {
   double ceiling;  ///< the largest finite value of the type: 65504 for float16
 };
 ScaleLimits LimitsOf(ScaleType type);
-at::ScalarType TorchType(ScaleType type);
 
 /// A scale >= 0 rounded to spec.scale_dtype, then raised to the floor. Differentiable.
 at::Tensor CastScale(const at::Tensor& scale, const QuantSpec& spec);
+/// The same values in float32, with a gradient that goes past the cast: that of a sum over tokens
+/// overflows 16 bits.
+at::Tensor CastScalePast(const at::Tensor& scale, const QuantSpec& spec);
 
 /// What is wrong with a grid, or "": a scale or zero point that is not finite, by its first group
 /// ("scale of group 3 is inf: the group's range of 2e+06 in 15 steps is above float16's largest

@@ -70,13 +70,8 @@ class DivisionLayer : public LayerRounding {
   }
 
  private:
-  /// s1 of the formula, as spec.scale_dtype has it. Its gradient goes past the cast: in 16 bits
-  /// that of a sum over tokens overflows.
-  at::Tensor Scale() const {
-    const at::Tensor wide = Exp(log_scale_);
-    const at::Tensor cast = CastScale(wide.detach(), spec_).to(at::kFloat);
-    return sign_ * (wide - wide.detach() + cast);
-  }
+  /// s1 of the formula, as spec.scale_dtype has it.
+  at::Tensor Scale() const { return sign_ * CastScalePast(Exp(log_scale_), spec_); }
   at::Tensor Position() const {
     const at::Tensor start = layout_.Join(log_scale_.unsqueeze(1).expand_as(groups_));
     return groups_ / (sign_.unsqueeze(1) * Exp(layout_.Split(exponent_.add(start))));

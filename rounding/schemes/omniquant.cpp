@@ -53,12 +53,14 @@ class ClippingLayer : public LayerRounding {
     const GroupRange clipped{range_.low * low_logit_.sigmoid(),
                              range_.high * high_logit_.sigmoid()};
     if (!own_grid_) {
-      AffineGrid grid = MakeGrid(clipped, spec_);
-      grid.zero = grid.zero.detach();
-      return grid;
+      QuantSpec wide = spec_;
+      wide.scale_dtype = ScaleType::kFloat32;
+      const at::Tensor scale = MakeGrid(clipped, wide).scale;
+      return {scale.detach().sign() * CastScalePast(scale.abs(), spec_),
+              MakeGrid(clipped, spec_).zero.detach()};
     }
     const at::Tensor span = (clipped.high - clipped.low) / spec_.CodeMax();
-    const at::Tensor scale = CastScale(span.clamp(kLeastScale, kLargest), spec_);
+    const at::Tensor scale = CastScalePast(span.clamp(kLeastScale, kLargest), spec_);
     const at::Tensor zero = (-clipped.low / scale).detach().clamp(-kLargest, kLargest).round();
     return {scale, zero};
   }

@@ -115,7 +115,7 @@ class TesseraQLayer : public LayerRounding {
   }
   /// 2 h(v) s, as spec.scale_dtype has it.
   at::Tensor Scale() const {
-    return grid_.scale.sign() * CastScale(grid_.scale.abs() * Factor(), spec_).to(at::kFloat);
+    return grid_.scale.sign() * CastScalePast(grid_.scale.abs() * Factor(), spec_);
   }
   at::Tensor Factor() const { return 2 * reference::RectifiedSigmoid(factor_logit_); }
 

@@ -38,20 +38,33 @@ TEST(FlexRoundTest, FlexRoundAndLrqStartAtRoundToNearest) {
 }
 
 // Losses that are sums over tokens give gradients beyond float16's largest number.
-TEST(FlexRoundTest, AGradientMayBeLargerThanTheScalesTypeHolds) {
-  for (const char* recipe : {"type: flexround", "type: lrq"}) {
+TEST(LearnedScaleTest, AGradientMayBeLargerThanTheScalesTypeHolds) {
+  for (const std::string recipe : {"type: flexround", "type: lrq", "type: omniquant",
+                                   "type: omniquant\nown_range: false", "type: tesseraq"}) {
     SCOPED_TRACE(recipe);
-    const auto gradient = [&](ScaleType type) {
-      const LayerContext context =
-          MakeLayer(RandomWeight(8, 64, 3), {4, 32, GridKind::kAsym, type});
-      const auto layer = BeginLayer(recipe, context);
-      (layer->SoftWeight().square().sum() * 1e7).backward();
-      return ParameterOf(*layer, "log_scale").grad();
-    };
-    for (const auto type : {ScaleType::kFloat32, ScaleType::kFloat16, ScaleType::kBFloat16}) {
-      const at::Tensor made = gradient(type);
-      EXPECT_TRUE(made.isfinite().all().item<bool>());
-      EXPECT_GT(made.abs().max().item<double>(), 65504);
+    for (const GridKind grid : {GridKind::kAsym, GridKind::kSymFull}) {
+      for (const auto type : {ScaleType::kFloat32, ScaleType::kFloat16, ScaleType::kBFloat16}) {
+        LayerContext context = MakeLayer(RandomWeight(8, 64, 3), {4, 32, grid, type});
+        const auto layer = BeginLayer(recipe, context);
+        layer->Project(0);
+        const at::Tensor soft = layer->SoftWeight();
+        (soft.square().sum() * 1e9).backward();
+        std::vector<at::Tensor> gradients;
+        for (const ParameterGroup& group : layer->Parameters()) {
+          for (const at::Tensor& t : group.tensors) gradients.push_back(t.grad());
+        }
+        double largest = 0;
+        for (const at::Tensor& g : gradients) {
+          if (!g.defined()) continue;
+          EXPECT_TRUE(g.isfinite().all().item<bool>());
+          largest = std::max(largest, g.abs().max().item<double>());
+        }
+        EXPECT_GT(largest, 65504);
+        // What tuning runs with is what is stored.
+        if (recipe != "type: tesseraq") {
+          EXPECT_TRUE(testing::TensorNear(soft.detach(), layer->Finish().Dequantize(), 0, 0));
+        }
+      }
     }
   }
 }
