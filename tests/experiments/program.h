@@ -44,8 +44,10 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   pid_t pid() const { return pid_; }
-  /// To the program and all that it started.
-  void Signal(int signal) const { ::kill(-pid_, signal); }
+  /// To the program and all that it started, where it has not ended: group 0 is the caller's own.
+  void Signal(int signal) const {
+    if (pid_ > 0) ::kill(-pid_, signal);
+  }
 
   bool Running() {
     if (pid_ > 0 && ::waitpid(pid_, &status_, WNOHANG) == pid_) pid_ = 0;
