@@ -114,7 +114,7 @@ TEST_F(ResumeTest, KilledAtRandomMomentsItEndsWithTheSameBits) {
   ASSERT_EQ(plain.code, 0) << plain.err;
   const auto whole = Clock::now() - start;
   const Result undisturbed = ResultOf("plain");
-  EXPECT_EQ(undisturbed.datasets.size(), kLayers * (7U * 9 + 2U * 2 + 4) + 2);
+  EXPECT_EQ(undisturbed.datasets.size(), kLayers * (7U * 9 + 2U * 2 + 5) + 2);
 
   std::mt19937 random(20260117);
   const auto part_of = [&](Clock::duration duration) {

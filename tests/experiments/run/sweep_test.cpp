@@ -162,7 +162,7 @@ TEST_F(SweepTest, KilledAtRandomMomentsItEndsWithTheUndisturbedTable) {
   for (int kill = 0; kill < 6; ++kill) {
     Program program(folder_.path(), Run("killed", {"--quiet", "--jobs", "2"}));
     const auto end = std::chrono::steady_clock::now() +
-                     whole / 4 * (0.2 + static_cast<double>(random() % 1000) / 1000);
+                     whole / 8 * (0.2 + static_cast<double>(random() % 1000) / 1000);
     // The delay counts from when a run has begun to tune: how long starting takes is not known.
     const bool begun = WaitUntil(&program, [&] { return Unfinished() > 0; });
     if (begun) WaitUntil(&program, [&] { return std::chrono::steady_clock::now() >= end; });
