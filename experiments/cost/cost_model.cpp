@@ -135,20 +135,19 @@ Work TuneWork(const RunConfig& run, const ModelDescription& m) {
   Work sum = once;
   for (const TuneOptions& tune : TuningOf(run)) {
     const auto steps = static_cast<double>(tune.steps);
-    // Passes over all rows for the loss before and after, and the outputs where they wait for it.
-    const double losses = tune.never_worse || tune.on_nan != NanPolicy::kStop ? 3 : 2;
     if (tune.unit_blocks == 0) {
       // Each of the seven layers: inputs of both chains are captured by a pass each, then it runs
       // alone.
       const Work alone = samples / batch * ForwardLinears(m, batch * seqlen);
       const Work steps_alone = steps * LinearSteps(m, batch * seqlen);
-      sum = sum + layers * (steps_alone + 16 * pass + (losses + 1) * alone);
+      sum = sum + layers * (steps_alone + 16 * pass + 3 * alone);
       continue;
     }
+    // Targets, the loss before and after, and the outputs where they wait for it.
+    const double passes = tune.never_worse || tune.on_nan != NanPolicy::kStop ? 4 : 3;
     const Work step = StepWork(m, batch * seqlen, seqlen);
     const double described = std::min(samples, static_cast<double>(kSampleRows)) * seqlen;
-    sum = sum +
-          layers * (steps * step + (losses + 1) * pass + 3 * ForwardBlock(m, described, seqlen));
+    sum = sum + layers * (steps * step + passes * pass + 3 * ForwardBlock(m, described, seqlen));
   }
   return sum;
 }

@@ -330,11 +330,11 @@ UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tun
   tuning.Run(&result);
   // Outputs may overwrite the inputs, and so wait where this state could still be left for another.
   const bool stops = options.on_nan == NanPolicy::kStop;
-  const bool can_retreat = !stops || options.never_worse;
+  const bool wait = hooks.outputs.defined() && (!stops || options.never_worse);
   const auto settle = [&](const HiddenStates& outputs) {
     result.loss_after = Harden(unit, data, tuned, options, outputs);
   };
-  settle(can_retreat ? HiddenStates() : hooks.outputs);
+  settle(wait ? HiddenStates() : hooks.outputs);
   if (!std::isfinite(result.loss_after)) {
     const std::string what = LossText(unit, result.loss_after) + " after tuning";
     if (stops) throw Diverged(what);
@@ -347,8 +347,9 @@ UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tun
     result.loss_refused = result.loss_after;
     result.chosen_step = 0;
     tuning.BackToStart();
+    settle({});
   }
-  if (can_retreat) settle(hooks.outputs);
+  if (wait) settle(hooks.outputs);
   return result;
 }
 
