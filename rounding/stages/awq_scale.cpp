@@ -68,6 +68,7 @@ class GroupSearch {
       : work_(work), group_(group), rows_(rows), alone_(group.watched == group.slots) {
     if (alone_) {
       inputs_ = Measure(work->unit(), group.slots[0], rows);
+      inputs_.second_moment = inputs_.second_moment.to(at::kDouble);
     } else {
       std::vector<LinearSlot*> all = group.watched;
       all.push_back(group.slots[0]);
@@ -102,7 +103,7 @@ class GroupSearch {
     if (alone_) {
       // |X gap^T|^2 by the second moment X^T X: a product of weights instead of one of all tokens.
       const at::Tensor gap = (weights[0] - group_.slots[0]->weight).to(at::kDouble);
-      const at::Tensor sum = (at::mm(gap, inputs_.second_moment.to(at::kDouble)) * gap).sum();
+      const at::Tensor sum = (at::mm(gap, inputs_.second_moment) * gap).sum();
       return sum.item<double>() / static_cast<double>(inputs_.tokens * gap.size(0));
     }
     for (std::size_t i = 0; i < weights.size(); ++i) group_.slots[i]->effective = weights[i];
