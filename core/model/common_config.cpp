@@ -31,9 +31,9 @@ double OriginalPositions(const ConfigReader& config, const ConfigReader& inner,
 
 double YarnFactor(const ConfigReader& inner, double factor) {
   if (inner.Has("attention_factor")) return inner.Positive("attention_factor");
-  const auto scale = [&](double m) { return factor <= 1 ? 1.0 : 0.1 * m * std::log(factor) + 1; };
-  if (!inner.Has("mscale") || !inner.Has("mscale_all_dim")) return scale(1);
-  return scale(inner.Positive("mscale")) / scale(inner.Positive("mscale_all_dim"));
+  if (!inner.Has("mscale") || !inner.Has("mscale_all_dim")) return YarnScale(factor, 1);
+  return YarnScale(factor, inner.Positive("mscale")) /
+         YarnScale(factor, inner.Positive("mscale_all_dim"));
 }
 
 void ReadYarn(const ConfigReader& inner, RopeDescription* rope) {
@@ -104,14 +104,21 @@ RopeDescription ReadRopeParameters(const ConfigReader& config, const ConfigReade
   return rope;
 }
 
+ConfigReader RopeKeys(const ConfigReader& config) {
+  const char* key = config.Has("rope_scaling") ? "rope_scaling" : "rope_parameters";
+  return config.Has(key) ? config.Inside(key) : config.Without();
+}
+
+double YarnScale(double factor, double m) {
+  return factor <= 1 ? 1.0 : 0.1 * m * std::log(factor) + 1;
+}
+
 void ReadRope(const ConfigReader& config, ModelDescription* d, const RopeDefaults& defaults) {
-  const bool scaled = config.Has("rope_scaling");
-  if (scaled && config.Has("rope_parameters") &&
+  if (config.Has("rope_scaling") && config.Has("rope_parameters") &&
       config.root().at("rope_scaling") != config.root().at("rope_parameters")) {
     config.Fail("rope_scaling and rope_parameters are both there, and differ");
   }
-  const char* key = scaled ? "rope_scaling" : "rope_parameters";
-  const ConfigReader inner = config.Has(key) ? config.Inside(key) : config.Without();
+  const ConfigReader inner = RopeKeys(config);
   const ConfigReader& place = inner.Has("partial_rotary_factor") ? inner : config;
   const double factor = place.PositiveOr("partial_rotary_factor", defaults.partial);
   if (factor != 1 && !defaults.may_be_partial) {

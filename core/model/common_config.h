@@ -51,6 +51,11 @@ ModelDescription ReadCommon(const ConfigReader& config, const ConfigDefaults& de
 /// rope_parameters, or rope_theta with rope_scaling; sets rope and rotary_dim.
 void ReadRope(const ConfigReader& config, ModelDescription* d, const RopeDefaults& defaults = {});
 
+/// rope_scaling, or rope_parameters; without any key where there is neither.
+ConfigReader RopeKeys(const ConfigReader& config);
+/// YaRN's factor of a context that is stretched `factor` times: 0.1 m ln factor + 1.
+double YarnScale(double factor, double m);
+
 /// What rope_parameters, or an entry of it, say; `theta` where they are silent.
 RopeDescription ReadRopeParameters(const ConfigReader& config, const ConfigReader& inner,
                                    const RopeDefaults& defaults, std::int64_t rotary_dim);

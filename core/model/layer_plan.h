@@ -30,6 +30,8 @@ const char* RoleName(LinearRole role);
 /// Whether it reads what the block's attention, or its MLP, is fed.
 bool ReadsAttention(LinearRole role);
 bool ReadsMlp(LinearRole role);
+/// Whether values are among what it gives.
+bool MakesValues(LinearRole role);
 
 /// One linear layer of a block; y = x W^T + b.
 struct LinearPlan {

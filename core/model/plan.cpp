@@ -54,6 +54,11 @@ bool ReadsMlp(LinearRole role) {
   return role == LinearRole::kGate || role == LinearRole::kUp || role == LinearRole::kGateUp;
 }
 
+bool MakesValues(LinearRole role) {
+  return role == LinearRole::kValue || role == LinearRole::kQueryKeyValue ||
+         role == LinearRole::kKeyValueUp;
+}
+
 bool InsideAttention(NormPlace place) {
   return place == NormPlace::kQuery || place == NormPlace::kKey ||
          place == NormPlace::kQueryLatent || place == NormPlace::kKeyValueLatent;

@@ -24,11 +24,6 @@ const EnumNames<ResidualTurn> kTurns = {{ResidualTurn::kNone, "none"},
                                         {ResidualTurn::kRandomHadamard, "random_hadamard"},
                                         {ResidualTurn::kRandom, "random"}};
 
-bool MakesValues(LinearRole role) {
-  return role == LinearRole::kValue || role == LinearRole::kQueryKeyValue ||
-         role == LinearRole::kKeyValueUp;
-}
-
 at::Tensor Wide(const at::Tensor& t) { return t.to(at::kDouble); }
 at::Tensor Narrow(const at::Tensor& t) { return t.to(at::kFloat).contiguous(); }
 

@@ -22,9 +22,6 @@ const EnumNames<RangePer> kCachePer = {{RangePer::kTensor, "tensor"},
 bool MakesKeys(LinearRole role) {
   return role == LinearRole::kKey || role == LinearRole::kQueryKeyValue;
 }
-bool MakesValues(LinearRole role) {
-  return role == LinearRole::kValue || role == LinearRole::kQueryKeyValue;
-}
 
 /// What becomes of one block's keys and values.
 struct CacheWork {

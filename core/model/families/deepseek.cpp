@@ -38,12 +38,10 @@ BlockPlan DeepSeekBlock(const ModelDescription& d, std::int64_t block, const Lat
 /// A context stretched by YaRN multiplies scores by mscale(factor, mscale_all_dim)^2.
 double ScoreScale(const ConfigReader& config, const ModelDescription& d) {
   const double scale = 1 / std::sqrt(static_cast<double>(d.head_dim));
-  const char* key = config.Has("rope_scaling") ? "rope_scaling" : "rope_parameters";
-  if (d.rope.type == RopeType::kDefault || !config.Has(key)) return scale;
-  const ConfigReader inner = config.Inside(key);
-  if (!inner.Has("mscale_all_dim") || d.rope.factor <= 1) return scale;
-  const double m = 0.1 * inner.Positive("mscale_all_dim") * std::log(d.rope.factor) + 1;
-  return scale * m * m;
+  const ConfigReader inner = RopeKeys(config);
+  if (d.rope.type == RopeType::kDefault || !inner.Has("mscale_all_dim")) return scale;
+  const double stretch = YarnScale(d.rope.factor, inner.Positive("mscale_all_dim"));
+  return scale * stretch * stretch;
 }
 
 ModelDescription ReadDeepSeek(const ConfigReader& config, std::int64_t max_positions,
@@ -93,11 +91,7 @@ ModelDescription DescribeDeepSeekV2(const ConfigReader& config) {
 }
 
 ModelDescription DescribeDeepSeekV3(const ConfigReader& config) {
-  ExpertsPlan experts;
-  experts.routing = Routing::kSigmoid;
-  experts.correction = "mlp.gate.e_score_correction_bias";
-  experts.count = 256;
-  experts.used = 8;
+  ExpertsPlan experts = CorrectedExperts(256, 8);
   experts.factor = 2.5;
   experts.groups = 8;
   experts.groups_used = 4;

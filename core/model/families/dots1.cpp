@@ -15,11 +15,8 @@ ModelDescription DescribeDots1(const ConfigReader& config) {
   const std::int64_t first = config.AnyIntOr("max_window_layers", 62);
   ReadWindows(
       config, d.windows.front(), [&](std::int64_t i) { return i >= first; }, &d);
-  ExpertsPlan experts;
-  experts.routing = Routing::kSigmoid;
-  experts.correction = "mlp.gate.e_score_correction_bias";
-  experts.count = config.Int("n_routed_experts");
-  experts.used = config.Int("num_experts_per_tok");
+  ExpertsPlan experts =
+      CorrectedExperts(config.Int("n_routed_experts"), config.Int("num_experts_per_tok"));
   experts.normalize = false;
   LayMixture(config, ReadGroupedMixture(config, d, {experts, 1408, 1, 0}), &d);
   return d;

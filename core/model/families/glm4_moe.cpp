@@ -15,12 +15,7 @@ ModelDescription DescribeGlm4Moe(const ConfigReader& config) {
   ModelDescription d = ReadCommon(config, defaults);
   d.qkv_bias = config.BoolOr("attention_bias", false);
   d.qk_norm = config.BoolOr("use_qk_norm", false);
-  ExpertsPlan experts;
-  experts.routing = Routing::kSigmoid;
-  experts.correction = "mlp.gate.e_score_correction_bias";
-  experts.count = 128;
-  experts.used = 8;
-  LayMixture(config, ReadGroupedMixture(config, d, {experts, 1408, 1, 1}), &d);
+  LayMixture(config, ReadGroupedMixture(config, d, {CorrectedExperts(128, 8), 1408, 1, 1}), &d);
   return d;
 }
 

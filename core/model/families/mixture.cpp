@@ -48,6 +48,15 @@ void AddMlp(const Mixture& mixture, const ModelDescription& d, std::int64_t bloc
   if (!mixture.stack.empty()) b->Stacked(mixture.stack);
 }
 
+ExpertsPlan CorrectedExperts(std::int64_t count, std::int64_t used) {
+  ExpertsPlan experts;
+  experts.routing = Routing::kSigmoid;
+  experts.correction = "mlp.gate.e_score_correction_bias";
+  experts.count = count;
+  experts.used = used;
+  return experts;
+}
+
 Mixture ReadGroupedMixture(const ConfigReader& config, const ModelDescription& d,
                            const GroupedMixture& absent) {
   ExpertsPlan experts = absent.experts;

@@ -29,6 +29,8 @@ std::int64_t ExpertCount(const ConfigReader& config, std::int64_t absent);
 void CheckExperts(const ConfigReader& config, const ExpertsPlan& experts);
 /// Blocks that mlp_only_layers names, or that decoder_sparse_step leaves out.
 std::set<std::int64_t> DenseBlocks(const ConfigReader& config, std::int64_t layers);
+/// DeepSeek-V3's: scored by sigmoid, chosen with mlp.gate.e_score_correction_bias.
+ExpertsPlan CorrectedExperts(std::int64_t count, std::int64_t used);
 /// What a family has where config.json is silent.
 struct GroupedMixture {
   ExpertsPlan experts;
