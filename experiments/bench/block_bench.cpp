@@ -27,6 +27,7 @@ class BlockBench {
   std::vector<Benchmark> Run() {
     const BareProducts bare = TimeProducts(model_, options_);
     MakeBlock();
+    Heat(options_);
     Synchronize(options_.device);
     ReleaseMemory(options_.device);
     ResetPeakMemory(options_.device);

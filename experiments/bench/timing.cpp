@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "core/base/error.h"
@@ -59,8 +60,20 @@ double TimeWork(const BenchOptions& options, const std::function<void()>& work) 
   return seconds[seconds.size() / 2];
 }
 
+void Heat(const BenchOptions& options) {
+  if (!options.device.is_cuda()) return;
+  const at::NoGradGuard no_grad;
+  const at::Tensor x = RandomTensor(options, {8192, 8192}, 1, at::kBFloat16);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  while (std::chrono::steady_clock::now() < end) {
+    for (int i = 0; i < 20; ++i) at::mm(x, x);
+    Synchronize(options.device);
+  }
+}
+
 BareProducts TimeProducts(const ModelDescription& model, const BenchOptions& options) {
   const at::NoGradGuard no_grad;
+  Heat(options);
   const std::int64_t tokens = options.batch * options.seqlen;
   const BlockPlan plan = model.Plan(0);
   const at::ScalarType dtype = TorchType(options.products);

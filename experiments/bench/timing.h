@@ -25,6 +25,10 @@ std::int64_t GroupSize(const BlockPlan& plan, const std::string& shape);
 /// Median seconds of `work`, after two times that are not counted.
 double TimeWork(const BenchOptions& options, const std::function<void()>& work);
 
+/// On a GPU: two seconds of products. A card that has rested is faster than one at work by a tenth
+/// and more, so that what is compared has to be timed on a hot one.
+void Heat(const BenchOptions& options);
+
 /// Seconds of the matrix products that a block can't do without, each timed alone.
 struct BareProducts {
   double linear_forward = 0;
