@@ -105,6 +105,12 @@ void CheckDtype(const at::Device& device, at::ScalarType dtype) {
   if (!problem.empty()) throw Error(problem);
 }
 
+bool HasFloat8Products(const at::Device& device) {
+  if (!device.is_cuda()) return false;
+  const int major = Attribute(75, device.index());
+  return major > 8 || (major == 8 && Attribute(76, device.index()) >= 9);
+}
+
 std::string DeviceName(const at::Device& device) {
   if (device.is_cpu()) return "cpu";
   using Get = int (*)(char*, int, int);

@@ -35,6 +35,9 @@ at::Device FindDevice(const WantedDevice& wanted,
 /// bfloat16).
 void CheckDtype(const at::Device& device, at::ScalarType dtype);
 
+/// Whether libtorch multiplies 8-bit floats there: from compute capability 8.9 on.
+bool HasFloat8Products(const at::Device& device);
+
 /// "NVIDIA H100 80GB HBM3", or "cpu".
 std::string DeviceName(const at::Device& device);
 

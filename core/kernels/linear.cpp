@@ -8,6 +8,8 @@
 #include <limits>
 #include <optional>
 
+#include "core/kernels/float8.h"
+
 namespace roundlab {
 namespace {
 
@@ -32,18 +34,6 @@ Scaled ScaledColumns(const at::Tensor& x, double largest) {
 
 at::Tensor WithFactors(const at::Tensor& product, const Scaled& rows, const Scaled& columns) {
   return product * rows.factors.unsqueeze(1) * columns.factors;
-}
-
-at::Tensor Float8Product(const at::Tensor& dy, const at::Tensor& x) {
-  constexpr double kLargestE5M2 = 57344;
-  constexpr double kLargestE4M3 = 448;
-  const Scaled left = ScaledColumns(dy, kLargestE5M2);
-  const Scaled right = ScaledColumns(x, kLargestE4M3);
-  const auto rounded = [](const Scaled& s, at::ScalarType narrow) {
-    return s.values.to(narrow).to(at::kFloat);
-  };
-  return WithFactors(
-      at::mm(rounded(left, at::kFloat8_e5m2).t(), rounded(right, at::kFloat8_e4m3fn)), left, right);
 }
 
 at::Tensor Int8Product(const at::Tensor& dy, const at::Tensor& x) {

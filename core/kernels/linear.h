@@ -9,9 +9,9 @@ namespace roundlab {
 enum class GradientPrecision {
   kProducts,  ///< as the other two
   kBFloat16,  ///< both factors rounded to bfloat16, sums in float32
-  kFloat8,    ///< outputs' gradients in e5m2, inputs in e4m3, each column at its own scale, sums in
-              ///< float32: what an 8-bit unit makes of them, but simulated, so no faster
-  kInt8,      ///< both in 8-bit integers at a scale a column, sums in int32
+  kFloat8,  ///< both in e4m3, each column at its own scale (float8.h): by the 8-bit units of a GPU
+            ///< that has them, elsewhere simulated and so no faster
+  kInt8,    ///< both in 8-bit integers at a scale a column, sums in int32
 };
 
 /// x [..., in], weight [out, in], bias [out] or undefined, all of one dtype -> [..., out]. Gradient

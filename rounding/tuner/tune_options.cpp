@@ -101,7 +101,7 @@ void TuneOptions::Fields(FieldVisitor& f) {
   f.Value(
       "gradient_precision", precision_field,
       "of the product that gives a weight's gradient, of which sign_sgd takes the sign: that of "
-      "the other products, or fewer bits (float8 is simulated)");
+      "the other products, or fewer bits (float8 is simulated where no GPU has it)");
   EnumField nan_field(&on_nan, kNanPolicies);
   f.Value("on_nan", nan_field,
           "a loss that is not finite: fail the run; go back to the last good state at half the "

@@ -8,6 +8,7 @@
 #ifndef ROUNDLAB_CUDA_ON_HOST
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <cuda_fp8.h>
 #include <cuda_runtime.h>
 
 #define ROUNDLAB_LAUNCH(blocks, threads, stream, kernel, ...) \
@@ -27,6 +28,13 @@ template <>
 inline __device__ Half FromFloat<Half>(float x) { return __float2half_rn(x); }
 template <>
 inline __device__ BFloat16 FromFloat<BFloat16>(float x) { return __float2bfloat16_rn(x); }
+inline __device__ std::int32_t FloatBits(float x) { return __float_as_int(x); }
+inline __device__ float BitsFloat(std::int32_t bits) { return __int_as_float(bits); }
+/// Two neighbors in e4m3, cut off at its largest number; NaN where they are not finite.
+inline __device__ std::uint16_t Float8Pair(float a, float b) {
+  const float2 pair = make_float2(a - a == 0.0F ? a : a - a, b - b == 0.0F ? b : b - b);
+  return __nv_cvt_float2_to_fp8x2(pair, __NV_SATFINITE, __NV_E4M3);
+}
 }  // namespace roundlab::cuda
 #endif
 

@@ -1,13 +1,12 @@
 #include "core/kernels/cuda/fused.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/DeviceGuard.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <optional>
 
 #include "core/base/error.h"
+#include "core/kernels/cuda/launch.h"
 #include "core/kernels/reference.h"
 
 namespace roundlab::cuda {
@@ -18,37 +17,8 @@ using torch::autograd::Variable;
 using torch::autograd::variable_list;
 using MaybeTensor = std::optional<at::Tensor>;
 
-Dtype DtypeOf(at::ScalarType dtype) {
-  if (dtype == at::kHalf) return Dtype::kHalf;
-  ROUNDLAB_CHECK(dtype == at::kFloat || dtype == at::kBFloat16, "a dtype of the fused kernels");
-  return dtype == at::kFloat ? Dtype::kFloat : Dtype::kBFloat16;
-}
-
-float* Floats(const at::Tensor& t) {
-  if (!t.defined()) return nullptr;
-  ROUNDLAB_CHECK(t.scalar_type() == at::kFloat && t.is_contiguous(), "contiguous float32");
-  return static_cast<float*>(t.unsafeGetTensorImpl()->mutable_data());
-}
-const void* Read(const at::Tensor& t) { return t.const_data_ptr(); }
-void* Write(const at::Tensor& t) { return t.mutable_data_ptr(); }
-
 MaybeTensor Maybe(const at::Tensor& t) { return t.defined() ? MaybeTensor(t) : std::nullopt; }
 at::Tensor Given(const MaybeTensor& t) { return t.value_or(at::Tensor()); }
-
-/// Queues a kernel on the stream that ATen's operations on `t` are queued on.
-template <class Job>
-void Launch(const Kernels& kernels, int (*function)(const Job*, void*), const Job& job,
-            const at::Tensor& t) {
-  int code = 0;
-  if (t.is_cuda()) {
-    const c10::DeviceGuard here(t.device());
-    const c10::impl::VirtualGuardImpl guard(t.device().type());
-    code = function(&job, guard.getStreamNativeHandle(guard.getStream(t.device())));
-  } else {
-    code = function(&job, nullptr);
-  }
-  if (code != 0) throw Error(std::string("a CUDA kernel failed: ") + kernels.error(code));
-}
 
 const Kernels& Saved(AutogradContext* ctx) {
   return *reinterpret_cast<const Kernels*>(ctx->saved_data["kernels"].toInt());
@@ -355,6 +325,25 @@ at::Tensor RangeFakeQuant(const Kernels& kernels, const RangeQuant& quant, at::S
 at::Tensor MeanSquaredError(const Kernels& kernels, const at::Tensor& output,
                             const at::Tensor& target) {
   return FusedMse::apply(output.contiguous(), target.contiguous(), &kernels);
+}
+
+Float8Columns ToFloat8Columns(const Kernels& kernels, const at::Tensor& x) {
+  const at::Tensor from = x.contiguous();
+  const std::int64_t rows = x.size(0);
+  const std::int64_t columns = x.size(1);
+  const at::Tensor largest = at::zeros({columns}, x.options().dtype(at::kInt));
+  Float8Columns made{at::empty({columns, rows}, x.options().dtype(at::kFloat8_e4m3fn)),
+                     at::empty({columns}, x.options().dtype(at::kFloat))};
+  Float8Job job{};
+  job.dtype = DtypeOf(x.scalar_type());
+  job.x = Read(from);
+  job.y = Write(made.values);
+  job.scale = Floats(made.scales);
+  job.largest = largest.mutable_data_ptr<std::int32_t>();
+  job.rows = rows;
+  job.columns = columns;
+  Launch(kernels, kernels.float8_columns, job, from);
+  return made;
 }
 
 void CopyIf(const Kernels& kernels, const at::Tensor& flag, const at::Tensor& from,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/kernels/cuda/float8_job.h"
 #include "core/kernels/cuda/jobs.h"
 
 // The plain C interface of libroundlab_cuda.so, the fused kernels for NVIDIA GPUs: built by nvcc
@@ -11,7 +12,7 @@ namespace roundlab::cuda {
 
 /// Goes up whenever a function here or a struct of theirs changes: a library of another number is
 /// not used.
-constexpr int kInterfaceVersion = 1;
+constexpr int kInterfaceVersion = 2;
 
 }  // namespace roundlab::cuda
 
@@ -27,5 +28,6 @@ int roundlab_swiglu(const roundlab::cuda::SwiGluJob* job, void* stream);
 int roundlab_swiglu_backward(const roundlab::cuda::SwiGluJob* job, void* stream);
 int roundlab_mse(const roundlab::cuda::MseJob* job, void* stream);
 int roundlab_mse_backward(const roundlab::cuda::MseJob* job, void* stream);
+int roundlab_float8_columns(const roundlab::cuda::Float8Job* job, void* stream);
 int roundlab_copy_if(const roundlab::cuda::CopyIfJob* job, void* stream);
 }

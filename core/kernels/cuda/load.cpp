@@ -119,6 +119,7 @@ KernelLibrary OpenKernels() {
     Find(library, "roundlab_swiglu_backward", &k.swiglu_backward, &problem);
     Find(library, "roundlab_mse", &k.mse, &problem);
     Find(library, "roundlab_mse_backward", &k.mse_backward, &problem);
+    Find(library, "roundlab_float8_columns", &k.float8_columns, &problem);
     Find(library, "roundlab_copy_if", &k.copy_if, &problem);
     if (!problem.empty()) found.problem = file.string() + " " + problem;
     return found;

@@ -26,6 +26,7 @@ struct Kernels {
   decltype(&roundlab_swiglu_backward) swiglu_backward;
   decltype(&roundlab_mse) mse;
   decltype(&roundlab_mse_backward) mse_backward;
+  decltype(&roundlab_float8_columns) float8_columns;
   decltype(&roundlab_copy_if) copy_if;
 };
 

@@ -1,13 +1,16 @@
 #include "core/kernels/cuda/fused.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
+#include "core/kernels/float8.h"
 #include "core/kernels/ops.h"
 #include "core/kernels/reference.h"
 #include "tests/core/kernels/cuda_kernels.h"
@@ -219,6 +222,31 @@ TEST_P(CudaFusedTest, StepsInTheBackwardPassAreThoseOfItsGradients) {
         const at::Tensor expected = (from.detach() - 0.02 * from.grad().sign()).clamp(0, 1);
         EXPECT_TRUE(TensorNear(to.detach().cpu(), expected.cpu(), 1e-9, 1e-7));
       }
+    }
+  }
+}
+
+TEST_P(CudaFusedTest, ColumnsOfFewBitsAsReference) {
+  for (const at::ScalarType dtype : kDtypes) {
+    for (const auto& [rows, columns] : {std::pair{16, 8}, std::pair{48, 24}, std::pair{272, 136}}) {
+      SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(columns));
+      at::Tensor x = RandomTensor({rows, columns}, 1) * RandomTensor({columns}, 2).mul(2).exp();
+      x.select(1, 0).zero_();
+      x.select(1, 1).clamp_(-1, 1);
+      x[0][1] = 1;
+      x[1][1] = 15;  // cut off: no row that the scale is made from
+      x[2][2] = std::numeric_limits<float>::infinity();
+      x[0][3] = std::numeric_limits<float>::infinity();
+      x.select(1, 4).mul_(1e-38);
+      x = x.to(dtype);
+      const Float8Columns a = cuda::ToFloat8Columns(Kernels(), Put(x));
+      const Float8Columns e = ToFloat8Columns(x);
+      EXPECT_TRUE(at::equal(at::nan_to_num(a.scales.cpu()), at::nan_to_num(e.scales)));
+      const auto numbers = [](const Float8Columns& c) { return c.values.cpu().to(at::kFloat); };
+      EXPECT_TRUE(at::equal(numbers(a).isnan(), numbers(e).isnan()));
+      EXPECT_TRUE(at::equal(at::nan_to_num(numbers(a)), at::nan_to_num(numbers(e))));
+      EXPECT_TRUE(numbers(e)[2][2].isnan().item<bool>() && e.scales[3].isnan().item<bool>());
+      EXPECT_EQ(numbers(e)[1][1].abs().item<float>(), 448);
     }
   }
 }

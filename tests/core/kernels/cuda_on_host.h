@@ -8,10 +8,12 @@
 #define ROUNDLAB_CUDA_ON_HOST
 
 #include <c10/util/BFloat16.h>
+#include <c10/util/Float8_e4m3fn.h>
 #include <c10/util/Half.h>
 #include <ucontext.h>
 
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -20,6 +22,7 @@
 
 #define __global__
 #define __device__
+#define __launch_bounds__(...)
 
 namespace roundlab::on_host {
 
@@ -122,6 +125,9 @@ template <class T>
 T __shfl_xor_sync(unsigned /*mask*/, T value, int lane_mask) {
   return ::roundlab::on_host::TheWarp().Exchange(value, lane_mask);
 }
+inline void atomicMax(std::int32_t* place, std::int32_t value) {
+  *place = *place < value ? value : *place;
+}
 inline void __syncwarp() { ::roundlab::on_host::TheWarp().Exchange(0, 0); }
 
 using cudaError_t = int;
@@ -140,5 +146,14 @@ inline float ToFloat(BFloat16 x) { return x; }
 template <class T>
 T FromFloat(float x) {
   return T(x);
+}
+inline std::int32_t FloatBits(float x) { return std::bit_cast<std::int32_t>(x); }
+inline float BitsFloat(std::int32_t bits) { return std::bit_cast<float>(bits); }
+inline std::uint16_t Float8Pair(float a, float b) {
+  const auto bits = [](float x) {
+    const float finite = std::isfinite(x) ? std::fmax(-448.0F, std::fmin(448.0F, x)) : NAN;
+    return c10::Float8_e4m3fn(finite).x;
+  };
+  return static_cast<std::uint16_t>(bits(a) | bits(b) << 8);
 }
 }  // namespace roundlab::cuda

@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/kernels/cuda/load.h"
 #include "core/kernels/device_attention.h"
+#include "core/kernels/float8.h"
 #include "core/kernels/ops.h"
 #include "core/kernels/token_nll.h"
 #include "tests/support/gpu.h"
@@ -237,6 +238,27 @@ TEST_F(GpuOpsTest, HeadNllAsOnTheCpu) {
   }
   for (std::size_t i = 0; i < 3; ++i)
     EXPECT_TRUE(TensorNear(results[1][i], results[0][i], 1e-5, 1e-5));
+}
+
+TEST_F(GpuOpsTest, ProductsOfFewBitsAsSimulated) {
+  const at::Device device(at::kCUDA, 0);
+  if (!HasFloat8Products(device)) GTEST_SKIP() << "a GPU without 8-bit floats";
+  const at::Tensor x = RandomTensor({2048, 96}, 1) * RandomTensor({96}, 2).exp();
+  const at::Tensor dy = RandomTensor({2048, 48}, 3, 1e-5);
+  const at::Tensor exact = at::mm(dy.t(), x);
+  const auto error = [&](const at::Tensor& product) {
+    return ((product.cpu().to(at::kFloat) - exact).norm() / exact.norm()).item<double>();
+  };
+  const double simulated = error(Float8Product(dy, x));
+  EXPECT_LT(simulated, 0.06);
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    const at::Tensor product = Float8Product(Gpu(dy).to(dtype), Gpu(x).to(dtype));
+    EXPECT_EQ(product.scalar_type(), at::kBFloat16);
+    EXPECT_LT(error(product), dtype == at::kHalf ? 0.2 : 1.2 * simulated);  // 1e-5: half is coarse
+  }
+  // No multiple of 16: simulated there, too.
+  EXPECT_TRUE(TensorNear(Float8Product(Gpu(dy.slice(1, 0, 47)), Gpu(x)).cpu(),
+                         Float8Product(dy.slice(1, 0, 47), x), 1e-6, 1e-3));
 }
 
 TEST_F(GpuOpsTest, MemoryAndTimeAreCounted) {
