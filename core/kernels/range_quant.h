@@ -18,11 +18,16 @@ struct RangeQuant {
 };
 
 /// Steps that the backward pass takes itself, p <- p - step sign(gradient), in the pass that makes
-/// the gradient, which is then kept nowhere. 0: none, and gradients as usual.
+/// the gradient, which is then kept nowhere. 0: none, and gradients as usual. A pass that steps
+/// leaves what it moved fake-quantized where the result was: read a result before its backward
+/// pass.
 struct SignSteps {
   double offset = 0;
   double range = 0;         ///< of both factors, which are kept in [0, 1]
   double offset_bound = 0;  ///< offsets are kept in +- this where it is above 0
+  /// [groups, width] of the result's dtype: the result, as the backward pass of another call with
+  /// steps left it in that call's result, so that no pass is made for it. Undefined: it is made.
+  at::Tensor made = {};
 };
 
 }  // namespace roundlab

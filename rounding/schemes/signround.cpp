@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "core/config/value_fields.h"
 #include "core/kernels/ops.h"
@@ -48,10 +50,13 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
 
   at::Tensor SoftWeight() override {
     if (spec_.grid == GridKind::kAsym) {
-      return layout_.Join(
+      const SignSteps steps = std::exchange(steps_, {});
+      const at::Tensor rounded =
           RangeFakeQuant({groups_, offset_, range_.low, range_.high, low_factor_, high_factor_,
                           spec_.CodeMax(), TorchType(spec_.scale_dtype)},
-                         products_, std::exchange(steps_, {})));
+                         products_, steps);
+      if (steps.offset > 0 || steps.range > 0) Keep(rounded);
+      return layout_.Join(rounded);
     }
     const AffineGrid grid = Grid();
     return layout_.Join(
@@ -68,9 +73,11 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
     if (options_.tune_offset) steps_.offset = *lr++;
     if (options_.tune_range) steps_.range = *lr++;
     steps_.offset_bound = options_.offset_clamp;
+    if (made_.defined() && made_of_ == Versions()) steps_.made = made_;
   }
 
   bool Project(double /*progress*/) override {
+    if (made_.defined() && made_of_ == Versions()) return false;  // the step has done it
     const at::NoGradGuard no_grad;
     if (options_.tune_range) {
       low_factor_.clamp_(0, 1);
@@ -104,6 +111,20 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
   }
 
  private:
+  /// Its backward pass will make the moved state's soft weight in its place: the next one, as long
+  /// as nobody else changes the state.
+  void Keep(const at::Tensor& rounded) {
+    made_ = rounded.detach();
+    made_of_ = Versions();
+  }
+  std::vector<std::int64_t> Versions() const {
+    std::vector<std::int64_t> versions;
+    for (const at::Tensor* t : {&offset_, &low_factor_, &high_factor_}) {
+      versions.push_back(t->defined() ? t->_version() : 0);
+    }
+    return versions;
+  }
+
   AffineGrid Grid() const {
     if (!options_.tune_range) return MakeGrid(range_, spec_);
     return MakeGrid({range_.low * low_factor_, range_.high * high_factor_}, spec_);
@@ -114,7 +135,9 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
   GroupRange range_;
   SignRound::Options options_;
   at::ScalarType products_;
-  SignSteps steps_;         // of the next soft weight
+  SignSteps steps_;  // of the next soft weight
+  at::Tensor made_;  // the soft weight of the state with made_of_, or undefined
+  std::vector<std::int64_t> made_of_;
   at::Tensor groups_;       // [groups, width], the weight
   at::Tensor offset_;       // [groups, width], V of the paper
   at::Tensor low_factor_;   // [groups], beta of the paper

@@ -13,6 +13,7 @@ struct Grid {
   float low;          // of the range, where the grid is made from one
   bool scale_moves;  // not at scale_floor
   bool zero_moves;   // not clamped
+  float inverse;     // of the scale, or 0 where Over() should not use it
 };
 
 inline __device__ float Cast(Dtype dtype, float x) {
@@ -25,20 +26,58 @@ inline __device__ float Clamp(float x, float low, float high) {
   return x < low ? low : (x > high ? high : x);
 }
 
-inline __device__ Grid GridOf(const FakeQuantJob& job, std::int64_t group) {
-  if (job.scale != nullptr) return {job.scale[group], job.zero[group], 0, true, true};
-  float low = job.low[group];
-  float high = job.high[group];
-  if (job.low_factor != nullptr) {
-    low *= job.low_factor[group];
-    high *= job.high_factor[group];
-  }
+/// Of the scale, where products with it neither overflow nor lose bits below the smallest numbers.
+inline __device__ float InverseOf(float scale) {
+  return scale > 0x1p-60F && scale < 0x1p60F ? 1.0F / scale : 0.0F;
+}
+
+/// w / scale, correctly rounded: two corrections of w times the inverse, which take half the time of a
+/// division. From 2^24 on, where every code is clamped, the last bit may be off.
+inline __device__ float Over(float w, const Grid& grid) {
+  if (grid.inverse == 0.0F) return w / grid.scale;
+  const float first = w * grid.inverse;
+  if (!(fabsf(first) < 0x1p24F)) return first;
+  const float second = fmaf(fmaf(-first, grid.scale, w), grid.inverse, first);
+  return fmaf(fmaf(-second, grid.scale, w), grid.inverse, second);
+}
+
+inline __device__ Grid GridOfRange(const FakeQuantJob& job, float low, float high) {
   const float raw = Cast(job.scale_dtype, (high - low) / job.code_max);
   const float least = Cast(job.scale_dtype, job.scale_floor);
   const float scale = raw < least ? least : raw;
   const float zero = rintf(-low / scale);
   const bool zero_moves = zero >= 0.0F && zero <= job.code_max;
-  return {scale, Clamp(zero, 0, job.code_max), low, raw >= least, zero_moves};
+  return {scale, Clamp(zero, 0, job.code_max), low, raw >= least, zero_moves, InverseOf(scale)};
+}
+
+struct Factors {
+  float low = 1;
+  float high = 1;
+};
+
+inline __device__ Factors FactorsOf(const FakeQuantJob& job, std::int64_t group) {
+  if (job.low_factor == nullptr) return {};
+  return {job.low_factor[group], job.high_factor[group]};
+}
+
+inline __device__ Grid GridOf(const FakeQuantJob& job, std::int64_t group, const Factors& factors) {
+  if (job.scale != nullptr) {
+    const float scale = job.scale[group];
+    return {scale, job.zero[group], 0, true, true, InverseOf(scale)};
+  }
+  return GridOfRange(job, job.low[group] * factors.low, job.high[group] * factors.high);
+}
+
+template <class T, int kVector>
+__device__ Pack<T, kVector> Quantized(const FakeQuantJob& job, const Grid& grid,
+                                      const Pack<float, kVector>& w, const Pack<float, kVector>& v) {
+  Pack<T, kVector> y;
+#pragma unroll
+  for (int k = 0; k < kVector; ++k) {
+    const float code = Clamp(rintf(Over(w.v[k], grid) + v.v[k]) + grid.zero, 0, job.code_max);
+    y.v[k] = FromFloat<T>(grid.scale * (code - grid.zero));
+  }
+  return y;
 }
 
 inline __device__ float Sign(float x) {
@@ -51,19 +90,13 @@ __global__ void Forward(FakeQuantJob job) {
   const std::int64_t thread = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const std::int64_t group = thread / kLanes;
   if (group >= job.groups) return;
-  const Grid grid = GridOf(job, group);
+  const Grid grid = GridOf(job, group, FactorsOf(job, group));
   for (std::int64_t i = thread % kLanes * kVector; i < job.width; i += kLanes * kVector) {
     const std::int64_t place = group * job.width + i;
     const auto w = LoadFloats<kVector>(job.weight, place);
     Pack<float, kVector> v{};
     if (job.offset != nullptr) v = LoadFloats<kVector>(job.offset, place);
-    Pack<T, kVector> y;
-#pragma unroll
-    for (int k = 0; k < kVector; ++k) {
-      const float code = Clamp(rintf(w.v[k] / grid.scale + v.v[k]) + grid.zero, 0, job.code_max);
-      y.v[k] = FromFloat<T>(grid.scale * (code - grid.zero));
-    }
-    Store<T, kVector>(job.output, place, y);
+    Store<T, kVector>(job.output, place, Quantized<T, kVector>(job, grid, w, v));
   }
 }
 
@@ -79,48 +112,57 @@ inline __device__ float ScaleGradient(Dtype dtype, float factor, float divisor, 
   return Cast(dtype, sum + Cast(dtype, by_zero));
 }
 
-inline __device__ void GroupGradients(const FakeQuantJob& job, std::int64_t group, const Grid& grid,
-                                      const Sums& sums) {
+/// Writes what is asked for of a group's gradients where `writes`; answers the factors, moved.
+inline __device__ Factors GroupGradients(const FakeQuantJob& job, std::int64_t group,
+                                         const Grid& grid, const Sums& sums, Factors factors,
+                                         bool writes) {
   const float d_zero = grid.zero_moves ? -grid.scale * sums.outside : 0.0F;
   if (job.scale != nullptr) {
-    if (job.d_factor != nullptr) job.d_factor[group] = sums.factor;
-    if (job.d_divisor != nullptr) job.d_divisor[group] = sums.divisor;
-    if (job.d_zero != nullptr) job.d_zero[group] = d_zero;
-    return;
+    if (writes && job.d_factor != nullptr) job.d_factor[group] = sums.factor;
+    if (writes && job.d_divisor != nullptr) job.d_divisor[group] = sums.divisor;
+    if (writes && job.d_zero != nullptr) job.d_zero[group] = d_zero;
+    return factors;
   }
-  if (job.low_factor == nullptr) return;
+  if (job.low_factor == nullptr) return factors;
   const float by_zero = -d_zero * ((-grid.low / grid.scale) / grid.scale);
   const float d_scale = ScaleGradient(job.scale_dtype, sums.factor, sums.divisor, by_zero);
   const float d_span = grid.scale_moves ? d_scale / job.code_max : 0.0F;
   const float d_low = (-d_span - d_zero / grid.scale) * job.low[group];
   const float d_high = d_span * job.high[group];
-  if (job.d_low_factor != nullptr) job.d_low_factor[group] = d_low;
-  if (job.d_high_factor != nullptr) job.d_high_factor[group] = d_high;
+  if (writes && job.d_low_factor != nullptr) job.d_low_factor[group] = d_low;
+  if (writes && job.d_high_factor != nullptr) job.d_high_factor[group] = d_high;
   if (job.range_step > 0) {
-    job.low_factor[group] = Clamp(job.low_factor[group] - job.range_step * Sign(d_low), 0, 1);
-    job.high_factor[group] = Clamp(job.high_factor[group] - job.range_step * Sign(d_high), 0, 1);
+    factors.low = Clamp(factors.low - job.range_step * Sign(d_low), 0, 1);
+    factors.high = Clamp(factors.high - job.range_step * Sign(d_high), 0, 1);
+    if (writes) job.low_factor[group] = factors.low;
+    if (writes) job.high_factor[group] = factors.high;
   }
+  return factors;
 }
 
+/// Four blocks a multiprocessor, by measurement: with more registers a thread it is a fifth slower.
 template <class T, int kVector, int kLanes>
-__global__ void Backward(FakeQuantJob job) {
+__global__ void __launch_bounds__(kThreads, 4) Backward(FakeQuantJob job) {
   const std::int64_t thread = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const bool here = thread / kLanes < job.groups;
   // Threads beyond the last group come along to the sums and write nothing.
   const std::int64_t group = here ? thread / kLanes : job.groups - 1;
-  const Grid grid = GridOf(job, group);
+  const Factors factors = FactorsOf(job, group);
+  const Grid grid = GridOf(job, group, factors);
+  const std::int64_t first = thread % kLanes * kVector;
   Sums sums;
-  for (std::int64_t i = thread % kLanes * kVector; i < job.width; i += kLanes * kVector) {
+  Pack<float, kVector> w{};
+  Pack<float, kVector> v{};
+  for (std::int64_t i = first; i < job.width; i += kLanes * kVector) {
     const std::int64_t place = group * job.width + i;
-    const auto w = LoadFloats<kVector>(job.weight, place);
+    w = LoadFloats<kVector>(job.weight, place);
     const auto dy = Load<T, kVector>(job.dy, place);
-    Pack<float, kVector> v{};
     if (job.offset != nullptr) v = LoadFloats<kVector>(job.offset, place);
     Pack<float, kVector> dv;
 #pragma unroll
     for (int k = 0; k < kVector; ++k) {
       const float slope = ToFloat(dy.v[k]);
-      const float ratio = w.v[k] / grid.scale;
+      const float ratio = Over(w.v[k], grid);
       const float code = rintf(ratio + v.v[k]) + grid.zero;
       const float inside = code >= 0.0F && code <= job.code_max ? slope : 0.0F;
       sums.factor += slope * (Clamp(code, 0, job.code_max) - grid.zero);
@@ -137,7 +179,17 @@ __global__ void Backward(FakeQuantJob job) {
   sums.divisor = LaneSum(sums.divisor, kLanes);
   sums.outside = LaneSum(sums.outside, kLanes);
   __syncwarp();  // the range's factors are read by all lanes of a group before its first moves them
-  if (here && thread % kLanes == 0) GroupGradients(job, group, grid, sums);
+  const bool writes = here && thread % kLanes == 0;
+  const Factors moved = GroupGradients(job, group, grid, sums, factors, writes);
+  if (!here || job.output == nullptr) return;
+  const Grid next = GridOf(job, group, moved);
+  const bool kept = job.width <= kLanes * kVector;  // all of a group is in its threads' registers
+  for (std::int64_t i = first; i < job.width; i += kLanes * kVector) {
+    const std::int64_t place = group * job.width + i;
+    if (!kept) w = LoadFloats<kVector>(job.weight, place);
+    if (!kept && job.offset != nullptr) v = LoadFloats<kVector>(job.offset, place);
+    Store<T, kVector>(job.output, place, Quantized<T, kVector>(job, next, w, v));
+  }
 }
 
 template <class T, int kVector, int kLanes>

@@ -202,11 +202,22 @@ struct FusedRangeQuant : torch::autograd::Function<FusedRangeQuant> {
                           const MaybeTensor& low_factor, const MaybeTensor& high_factor,
                           const RangeQuant& quant, at::ScalarType dtype, const SignSteps& steps,
                           const Kernels* kernels) {
-    const at::Tensor output = at::empty(quant.weight.sizes(), quant.weight.options().dtype(dtype));
-    FakeQuantJob job = RangeJob(quant);
-    job.dtype = DtypeOf(dtype);
-    job.output = Write(output);
-    Launch(*kernels, kernels->fake_quant, job, quant.weight);
+    const bool made = steps.made.defined();
+    // A tensor of its own on the memory that is there: it gets its own place in the graph.
+    const at::Tensor output =
+        made ? steps.made.variable_data()
+             : at::empty(quant.weight.sizes(), quant.weight.options().dtype(dtype));
+    ROUNDLAB_CHECK(output.scalar_type() == dtype && output.is_contiguous() &&
+                       output.sizes() == quant.weight.sizes(),
+                   "what was made is of the result's shape and dtype");
+    if (!made) {
+      FakeQuantJob job = RangeJob(quant);
+      job.dtype = DtypeOf(dtype);
+      job.output = Write(output);
+      Launch(*kernels, kernels->fake_quant, job, quant.weight);
+    }
+    // Not as a saved variable: the result itself would keep its own graph alive.
+    ctx->saved_data["output"] = output.variable_data();
     ctx->save_for_backward({quant.weight, quant.low, quant.high, Given(offset), Given(low_factor),
                             Given(high_factor)});
     ctx->saved_data["code_max"] = quant.code_max;
@@ -231,6 +242,8 @@ struct FusedRangeQuant : torch::autograd::Function<FusedRangeQuant> {
     job.offset_step = number("offset_step");
     job.range_step = number("range_step");
     job.offset_bound = number("offset_bound");
+    const bool steps = job.offset_step > 0 || job.range_step > 0;
+    if (steps) job.output = Write(ctx->saved_data["output"].toTensor());
     at::Tensor d_offset;
     at::Tensor d_low;
     at::Tensor d_high;

@@ -29,7 +29,7 @@ struct FakeQuantJob {
   std::int64_t width;
 
   Dtype dtype;     ///< of output and dy
-  void* output;    ///< [groups, width]; forward
+  void* output;    ///< [groups, width]; forward; backward, where not null: of the moved parameters
   const void* dy;  ///< [groups, width]; backward
   // Backward: each is written where it is not null.
   float* d_offset;  ///< [groups, width]

@@ -226,6 +226,30 @@ TEST_P(CudaFusedTest, StepsInTheBackwardPassAreThoseOfItsGradients) {
   }
 }
 
+TEST_P(CudaFusedTest, AStepLeavesTheMovedStatesWeightsInTheResult) {
+  for (const auto& [groups, width] : kWarpShapes) {
+    SCOPED_TRACE(std::to_string(groups) + " x " + std::to_string(width));
+    const RangeQuant from = MakeRange(groups, width, at::kHalf);
+    const auto ends = [this](const at::Tensor& t) { return Put(t).clone().requires_grad_(true); };
+    RangeQuant q = from;
+    for (at::Tensor* t : {&q.weight, &q.low, &q.high}) *t = Put(*t);
+    for (at::Tensor* t : {&q.offset, &q.low_factor, &q.high_factor}) *t = ends(*t);
+    at::Tensor made;
+    for (std::uint64_t step = 0; step < 3; ++step) {
+      SignSteps steps{0.01, 0.02, 0};
+      steps.made = made;
+      const at::Tensor y = cuda::RangeFakeQuant(Kernels(), q, at::kBFloat16, steps);
+      const at::Tensor of_state = [&] {
+        const at::NoGradGuard no_grad;
+        return cuda::RangeFakeQuant(Kernels(), q, at::kBFloat16, {});
+      }();
+      EXPECT_TRUE(TensorNear(y.detach().cpu(), of_state.cpu(), 0, 0)) << step;
+      y.backward(Put(RandomTensor({groups, width}, 9 + step)).to(at::kBFloat16));
+      made = y.detach();
+    }
+  }
+}
+
 TEST_P(CudaFusedTest, ColumnsOfFewBitsAsReference) {
   for (const at::ScalarType dtype : kDtypes) {
     for (const auto& [rows, columns] : {std::pair{16, 8}, std::pair{48, 24}, std::pair{272, 136}}) {
