@@ -34,8 +34,9 @@ c10::impl::VirtualGuardImpl Guard(const at::Device& device) {
   return c10::impl::VirtualGuardImpl(device.type());
 }
 
-/// The same work gives the same bits: attention's backward pass is the one operation that we use
-/// which needs to be told. cuBLAS looks at its variable when it is first used.
+/// The same work gives the same bits where an operation has a way to that, and a warning where it
+/// has none. Attention's backward pass takes its way only where others would be refused: see
+/// device_attention.cpp. cuBLAS looks at its variable when it is first used.
 void MakeDeterministic() {
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
   at::globalContext().setDeterministicAlgorithms(true, true);
@@ -88,6 +89,7 @@ at::Device FindDevice(const WantedDevice& wanted,
   if (!missing.empty()) throw Error(missing);
   MakeDeterministic();
   Guard(device).setDevice(device);
+  at::globalContext().lazyInitDevice(device.type());  // its memory is asked for before it is used
   return device;
 }
 
