@@ -31,6 +31,10 @@ std::string DeviceText(const WantedDevice& wanted);
 at::Device FindDevice(const WantedDevice& wanted,
                       const std::function<std::int64_t(std::int64_t)>& choose = {});
 
+/// Lets operations on GPUs sum in any order from here on, which is faster in attention's backward
+/// pass: the same work then does not give the same bits.
+void AllowAnyOrder();
+
 /// Throws Error where the device's products can't be made in `dtype` (a GPU older than sm_80 has no
 /// bfloat16).
 void CheckDtype(const at::Device& device, at::ScalarType dtype);

@@ -1,6 +1,9 @@
 #include "core/kernels/device_attention.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <optional>
@@ -8,14 +11,59 @@
 namespace roundlab {
 namespace {
 
-template <class T>
-at::Tensor OnDevice(const std::vector<T>& values, at::ScalarType dtype, const at::Device& device) {
-  return at::tensor(at::ArrayRef<T>(values), dtype).to(device);
-}
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
 
 std::optional<std::int64_t> Before(const AttentionOptions& options) {
   if (options.window == 0) return std::nullopt;
   return options.window - 1;
+}
+
+/// For as long as it lives, operations take their deterministic way also where libtorch is told
+/// only to warn: flash attention's backward pass looks at that.
+class Deterministic {
+ public:
+  Deterministic() { at::globalContext().setDeterministicAlgorithms(true, false); }
+  ~Deterministic() { at::globalContext().setDeterministicAlgorithms(was_, warned_); }
+  Deterministic(const Deterministic&) = delete;
+  Deterministic& operator=(const Deterministic&) = delete;
+
+ private:
+  bool was_ = at::globalContext().deterministicAlgorithms();
+  bool warned_ = at::globalContext().deterministicAlgorithmsWarnOnly();
+};
+
+/// Flash attention, q, k and v [batch, seq, heads, dim], with a backward pass whose sums have one
+/// order.
+struct OrderedFlash : torch::autograd::Function<OrderedFlash> {
+  static Variable forward(AutogradContext* ctx, const Variable& q, const Variable& k,
+                          const Variable& v, double scale, std::optional<std::int64_t> before) {
+    const auto after = before ? std::optional<std::int64_t>(0) : std::nullopt;
+    const auto [out, sums, state, unused, debug] =
+        at::_flash_attention_forward(q, k, v, std::nullopt, std::nullopt, q.size(1), k.size(1), 0.0,
+                                     true, false, scale, before, after);
+    ctx->save_for_backward({q, k, v, out, sums, state, unused});
+    ctx->saved_data["scale"] = scale;
+    ctx->saved_data["before"] = before;
+    return out;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const Deterministic deterministic;
+    const auto s = ctx->get_saved_variables();
+    const auto before = ctx->saved_data["before"].toOptional<std::int64_t>();
+    const auto after = before ? std::optional<std::int64_t>(0) : std::nullopt;
+    const auto [dq, dk, dv] = at::_flash_attention_backward(
+        grads[0].contiguous(), s[0], s[1], s[2], s[3], s[4], at::Tensor(), at::Tensor(),
+        s[0].size(1), s[1].size(1), 0.0, true, s[5], s[6], ctx->saved_data["scale"].toDouble(),
+        before, after);
+    return {dq, dk, dv, {}, {}};
+  }
+};
+
+template <class T>
+at::Tensor OnDevice(const std::vector<T>& values, at::ScalarType dtype, const at::Device& device) {
+  return at::tensor(at::ArrayRef<T>(values), dtype).to(device);
 }
 
 }  // namespace
@@ -28,7 +76,14 @@ bool HasFlashAttention(const at::Tensor& q) {
 at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           const AttentionOptions& options) {
   const std::int64_t seq = q.size(1);
-  if (options.window == 0 || options.window >= seq) {
+  const bool whole = options.window == 0 || options.window >= seq;
+  const bool graph =
+      at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
+  if (graph && at::globalContext().deterministicAlgorithms()) {
+    return OrderedFlash::apply(q.contiguous(), k.contiguous(), v.contiguous(), options.scale,
+                               whole ? std::nullopt : Before(options));
+  }
+  if (whole) {  // by cuDNN, where that is faster
     return at::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2),
                                             std::nullopt, 0.0, true, options.scale,
                                             q.size(2) != k.size(2))

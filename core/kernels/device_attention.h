@@ -15,7 +15,9 @@ namespace roundlab {
 /// By dtype, device and width of a head.
 bool HasFlashAttention(const at::Tensor& q);
 
-/// As CausalAttention; gradient to all three.
+/// As CausalAttention; gradient to all three. By flash attention with one order of sums where there
+/// are gradients to come and operations are to be deterministic (device.h); else by cuDNN's where
+/// libtorch prefers that, whose backward pass has no such order.
 at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           const AttentionOptions& options);
 

@@ -42,7 +42,8 @@ struct BenchOptions {
   std::int64_t tune_steps = 200;
   GradientPrecision gradient_precision = GradientPrecision::kProducts;  ///< of BenchBlock's step
   ChainPlace chains = ChainPlace::kDevice;                              ///< of BenchModel
-  void Fields(FieldVisitor& f);                                         ///< all but the device
+  bool deterministic = true;     ///< as compute.deterministic
+  void Fields(FieldVisitor& f);  ///< all but the device
 };
 
 /// Options with KEY=VALUE assignments. Throws ConfigError with all that is wrong.

@@ -28,6 +28,8 @@ void BenchOptions::Fields(FieldVisitor& f) {
   f.Int("tune_steps", &tune_steps, AtLeast(1), "of each of its blocks");
   EnumField gradient_field(&gradient_precision, GradientPrecisionNames());
   f.Value("gradient_precision", gradient_field, "of the weights' gradients in a step");
+  f.Bool("deterministic", &deterministic,
+         "on a GPU: attention's backward pass has one order of sums");
   EnumField chains_field(&chains, kPlaces);
   f.Value("chains", chains_field, "where the hidden states of all its samples lie");
 }

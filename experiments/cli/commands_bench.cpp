@@ -38,6 +38,7 @@ int BenchCommand(const CommandLine& line) {
   std::vector<std::string> shapes = line.arguments;
   for (const std::string& shape : shapes) DescribeShape(shape);  // before any takes its minutes
   options.device = FindDevice(ParseDevice(line.device.empty() ? "auto" : line.device));
+  if (!options.deterministic) AllowAnyOrder();
   if (shapes.empty() && options.device.is_cuda()) shapes = {"llama3-8b", "llama2-70b"};
   if (shapes.empty()) shapes = {"smollm2-135m"};
   if (!line.quiet) TellDevice(options.device);

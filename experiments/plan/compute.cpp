@@ -39,6 +39,10 @@ void ComputeOptions::Fields(FieldVisitor& f) {
       "memory_limit", &memory_limit, AtLeast(0),
       "GiB of the device that computes: hidden states that do not fit lie in the machine's memory "
       "or in a file, and a run that then needs more is refused; 0: what is left");
+  f.Bool(
+      "deterministic", &deterministic,
+      "on a GPU: the same run gives the same codes; false: attention's backward pass sums in any "
+      "order, which is faster");
   f.Bool("keep_weights", &keep_weights,
          "leave weights.safetensors, which `model: FOLDER` of the run then opens");
 }

@@ -105,6 +105,7 @@ class Execution {
   RunResult Run() {
     device_ =
         FindDevice(config_.compute.device, [this](std::int64_t count) { return gpu_.Take(count); });
+    if (!config_.compute.deterministic) AllowAnyOrder();
     CheckDtype(device_, config_.model.dtype);
     const auto begun = ReadMadeOf(Checkpoint());
     if (begun) spent_.Resume();
@@ -299,10 +300,11 @@ class Execution {
   void Judge(const ModelSource& source, const Tokenizer& tokenizer,
              const QuantizedModel& quantized) {
     const at::ScalarType dtype = config_.model.dtype;
-    const JudgedModel judged(source, *opened_.original,
-                             {dtype, [&](DecoderBlock* block) { quantized.ApplyTo(block); },
-                              memory_bytes_ > 0 ? memory_bytes_ : FreeBytes(), device_},
-                             &log_);
+    const JudgedModel judged(
+        source, *opened_.original,
+        {dtype, [&](DecoderBlock* block) { quantized.ApplyTo(block); },
+         memory_bytes_ > 0 ? memory_bytes_ : FreeBytes(), device_},
+        &log_);
     const EvalContext context = {&judged.model(), &judged.original(), &tokenizer, &record_, &log_,
                                  &cache_,         OriginalKey()};
     for (const EvaluatorRecipe& recipe : config_.eval) {
