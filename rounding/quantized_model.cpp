@@ -99,7 +99,7 @@ double QuantizedModel::BitsPerWeight() const {
   return weights > 0 ? bits / weights : std::nan("");
 }
 
-void QuantizedModel::ApplyTo(DecoderBlock* block) const {
+void QuantizedModel::ApplyTo(DecoderBlock* block, const at::Device& device) const {
   const auto replace = [this](const std::string& name, at::Tensor* tensor) {
     const auto found = tensors_.find(name);
     if (found != tensors_.end()) *tensor = found->second;
@@ -126,7 +126,7 @@ void QuantizedModel::ApplyTo(DecoderBlock* block) const {
     give(slot->name, &slot->quantizer);
     const auto found = layers_.find(slot->name);
     if (found == layers_.end()) continue;
-    slot->weight = found->second.Dequantize();
+    slot->weight = found->second.To(device).Dequantize();  // codes travel, and are decoded there
     if (found->second.bias.defined()) slot->bias = found->second.bias;
   }
 }

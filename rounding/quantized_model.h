@@ -35,9 +35,9 @@ class QuantizedModel {
   std::string CodesSha256() const;
   /// Mean bits a rounded weight takes, scales and zero points included; NaN where none is rounded.
   double BitsPerWeight() const;
-  /// Puts decoded weights, changed tensors and quantizers into the block in place of the original
-  /// ones.
-  void ApplyTo(DecoderBlock* block) const;
+  /// Puts weights, decoded on `device`, changed tensors and quantizers into the block in place of
+  /// the original ones.
+  void ApplyTo(DecoderBlock* block, const at::Device& device = at::kCPU) const;
 
  private:
   std::map<std::string, QuantizedWeight> layers_;

@@ -10,7 +10,7 @@ std::string RoundedSource::Fingerprint() const {
 
 std::unique_ptr<DecoderBlock> RoundedSource::LoadBlock(std::int64_t index) const {
   auto block = original_->LoadBlock(index);
-  rounded_.ApplyTo(block.get());
+  rounded_.ApplyTo(block.get(), block->Slot(0).weight.device());
   return block;
 }
 

@@ -302,7 +302,7 @@ class Execution {
     const at::ScalarType dtype = config_.model.dtype;
     const JudgedModel judged(
         source, *opened_.original,
-        {dtype, [&](DecoderBlock* block) { quantized.ApplyTo(block); },
+        {dtype, [&](DecoderBlock* block) { quantized.ApplyTo(block, device_); },
          memory_bytes_ > 0 ? memory_bytes_ : FreeBytes(), device_},
         &log_);
     const EvalContext context = {&judged.model(), &judged.original(), &tokenizer, &record_, &log_,
