@@ -141,9 +141,7 @@ class Tuning {
     optimizer_->zero_grad();
     SetLearningRates(optimizer_.get(), base_lrs_, LrFactor(step));
     if (stepper_ != nullptr) stepper_->PlanSteps(LearningRates(*optimizer_));
-    const at::Tensor drawn = hooks_.rows ? hooks_.rows(step) : sampler_.Next();
-    const at::Tensor rows =
-        drawn.to(data_.inputs.values().device(), at::kLong, /*non_blocking=*/true);
+    const at::Tensor rows = hooks_.rows ? hooks_.rows(step) : sampler_.Next();
     const double progress = static_cast<double>(step) / static_cast<double>(options_.steps);
     tuned_.Install(Hardness::kSoft);  // once a step: parts of a batch share the weights' graph
     const at::Tensor penalty = tuned_.Penalty(progress);
@@ -154,7 +152,10 @@ class Tuning {
       const at::Tensor outputs = unit_.forward(data_.inputs.Select(part));
       // Sums over micro-batches, not means of means: any split gives the whole batch's gradient.
       const double share = static_cast<double>(part.numel()) / static_cast<double>(rows.numel());
-      const at::Tensor mask = data_.mask.defined() ? data_.mask.index_select(0, part) : data_.mask;
+      const at::Tensor mask =
+          data_.mask.defined()
+              ? data_.mask.index_select(0, part.to(data_.mask.device(), /*non_blocking=*/true))
+              : data_.mask;
       at::Tensor loss = Distance(unit_, *loss_, outputs, data_.targets.Select(part), mask) * share;
       if (data_.also.defined()) {
         loss = loss + Distance(unit_, *loss_, outputs, data_.also.Select(part), mask) * share;
