@@ -35,7 +35,8 @@ at::Tensor ReadChain(const std::shared_ptr<const SafetensorsFile>& file, const c
 
 }  // namespace
 
-ProgressStore::ProgressStore(std::string folder) : folder_(std::move(folder)) {
+ProgressStore::ProgressStore(std::string folder, const SavePace& pace)
+    : folder_(std::move(folder)), pace_(pace) {
   if (!folder_.empty()) MakeFolder(folder_);
 }
 
@@ -46,7 +47,11 @@ std::string ProgressStore::File(const char* kind, std::int64_t unit) const {
 ProgressStore::State ProgressStore::Load() const {
   State state;
   if (folder_.empty()) return state;
-  while (std::filesystem::exists(File("record", state.finished))) ++state.finished;
+  const auto there = [this](const char* kind, std::int64_t unit) {
+    return std::filesystem::exists(File(kind, unit));
+  };
+  while (there("record", state.finished)) ++state.finished;
+  while (state.finished > 0 && !there("chains", state.finished - 1)) --state.finished;
   if (state.finished == 0) return state;
   const auto chains = std::make_shared<const SafetensorsFile>(File("chains", state.finished - 1));
   state.fp_chain = ReadChain(chains, "fp");
@@ -66,6 +71,9 @@ RunRecord ProgressStore::Record(std::int64_t unit) const {
 void ProgressStore::Save(std::int64_t unit, const StoredWeights& weights, const RunRecord& record,
                          const at::Tensor& fp_chain, const at::Tensor& q_chain) {
   if (folder_.empty()) return;
+  waiting_.push_back({unit, weights, record.Serialize()});
+  if (TooEarly()) return;
+  const Clock::time_point start = Clock::now();
   std::vector<TensorToWrite> chains;
   const at::Tensor fp = fp_chain.defined() ? fp_chain.cpu() : fp_chain;
   const at::Tensor q = q_chain.defined() ? q_chain.cpu() : q_chain;
@@ -78,10 +86,21 @@ void ProgressStore::Save(std::int64_t unit, const StoredWeights& weights, const 
                       {static_cast<const std::byte*>(chain.const_data_ptr()), chain.nbytes()}});
   }
   WriteSafetensors(File("chains", unit), chains);
-  SaveWeights(File("weights", unit), weights);
-  WriteFileAtomically(File("record", unit), record.Serialize());
+  for (const Waiting& one : waiting_) SaveWeights(File("weights", one.unit), one.weights);
+  for (const Waiting& one : waiting_) WriteFileAtomically(File("record", one.unit), one.record);
   std::error_code none;
-  if (unit > 0) std::filesystem::remove(File("chains", unit - 1), none);
+  // Also those that an earlier process has left.
+  for (std::int64_t old = waiting_.front().unit - 1; old < unit; ++old) {
+    std::filesystem::remove(File("chains", old), none);
+  }
+  waiting_.clear();
+  written_ = Clock::now();
+  took_ = std::chrono::duration<double>(written_ - start).count();
+}
+
+bool ProgressStore::TooEarly() const {
+  const double since = std::chrono::duration<double>(Clock::now() - written_).count();
+  return took_ >= pace_.always_below && since < pace_.times * took_;
 }
 
 FisherDiagonal ProgressStore::Fisher() const {

@@ -2,10 +2,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/metrics/run_record.h"
 #include "rounding/fisher.h"
@@ -13,9 +15,16 @@
 
 namespace roundlab {
 
-/// Finished units and the live chains of a run, on disk, so that a killed run goes on after its
-/// last finished unit with the same bits. Each file is whole or absent; a unit counts once its
-/// record, which is written last, is there.
+/// How often chains are written, which all have to be each time: writing takes a 20th of the time
+/// at most, but what takes no second is always done.
+struct SavePace {
+  double always_below = 1;  ///< seconds that writing took the last time
+  double times = 20;        ///< as long as that passes before it is done again
+};
+
+/// Finished units and the live chains of a run, on disk, so that a killed run goes on after the
+/// last unit that was kept with the same bits. Each file is whole or absent; a unit counts once its
+/// record, which is written last, is there, and the chains after it or after a later one are.
 class ProgressStore {
  public:
   /// What is on disk after a number of finished units.
@@ -28,13 +37,14 @@ class ProgressStore {
   };
 
   /// An empty folder name keeps nothing. Makes the folder.
-  explicit ProgressStore(std::string folder);
+  explicit ProgressStore(std::string folder, const SavePace& pace = {});
 
   State Load() const;
   StoredWeights Weights(std::int64_t unit) const;
   RunRecord Record(std::int64_t unit) const;
 
-  /// Chains on any device; Load() gives them on the CPU.
+  /// Chains on any device; Load() gives them on the CPU. Units are given in order. Where it is too
+  /// early to write again, the unit is kept in memory until it is not.
   void Save(std::int64_t unit, const StoredWeights& weights, const RunRecord& record,
             const at::Tensor& fp_chain, const at::Tensor& q_chain);
   /// Statistics of the whole model, taken once before its units; empty where there are none.
@@ -46,8 +56,20 @@ class ProgressStore {
   void Remove();  ///< the whole folder, when the run is done
 
  private:
+  using Clock = std::chrono::steady_clock;
+  struct Waiting {
+    std::int64_t unit;
+    StoredWeights weights;
+    std::string record;
+  };
   std::string File(const char* kind, std::int64_t unit) const;
+  bool TooEarly() const;
+
   std::string folder_;
+  SavePace pace_;
+  double took_ = 0;  // seconds, the last time
+  Clock::time_point written_ = Clock::now();
+  std::vector<Waiting> waiting_;
 };
 
 }  // namespace roundlab

@@ -64,6 +64,29 @@ TEST_F(ProgressStoreTest, AUnitCountsOnceItsRecordIsThere) {
   EXPECT_EQ(ProgressStore(folder_).Load().finished, 0);
 }
 
+TEST_F(ProgressStoreTest, ChainsThatTakeLongAreWrittenNowAndThenAndUnitsWithThem) {
+  constexpr double kNever = 1e9;
+  const auto chain = [](std::uint64_t seed) { return RandomTensor({1, 2, 4}, seed); };
+  ProgressStore store(folder_, {0, kNever});
+  for (const std::int64_t unit : {0, 1, 2}) {
+    store.Save(unit, Weights(1), {}, chain(static_cast<std::uint64_t>(unit)), {});
+    EXPECT_EQ(ProgressStore(folder_).Load().finished, 1);  // the first one takes no time so far
+    EXPECT_TRUE(at::equal(ProgressStore(folder_).Load().fp_chain, chain(0)));
+  }
+  ProgressStore going_on(folder_, {0, 0});
+  going_on.Save(1, Weights(2), {}, chain(1), {});
+  going_on.Save(2, Weights(3), {}, chain(2), {});
+  EXPECT_EQ(ProgressStore(folder_).Load().finished, 3);
+  EXPECT_TRUE(at::equal(ProgressStore(folder_).Load().fp_chain, chain(2)));
+  EXPECT_EQ(ProgressStore(folder_).Weights(1).layers.at("layer").scale[0].item<float>(), 2);
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/chains_0"));
+  // Killed between the records of units that were written together: the chains before them serve.
+  ProgressStore late(folder_, {0, kNever});
+  late.Save(3, Weights(4), {}, chain(3), {});
+  std::filesystem::copy_file(folder_ + "/record_3", folder_ + "/record_4");
+  EXPECT_EQ(ProgressStore(folder_).Load().finished, 4);
+}
+
 TEST_F(ProgressStoreTest, WithoutAFolderNothingIsKept) {
   ProgressStore store("");
   store.Save(0, Weights(1), {}, RandomTensor({1, 2, 4}, 1), {});
