@@ -11,13 +11,13 @@ at::Tensor SearchScale(const at::Tensor& groups, std::int64_t bits, const at::Te
   ROUNDLAB_CHECK(groups.dim() == 2, "groups must be [groups, width]");
   ROUNDLAB_CHECK(!importance.defined() || importance.sizes() == groups.sizes(),
                  "importance as groups");
-  const at::Tensor w = groups.to(at::kFloat).contiguous();
+  const at::Tensor w = groups.to(at::kCPU, at::kFloat).contiguous();
   const at::Tensor weights =
-      importance.defined() ? importance.to(at::kFloat).contiguous() : at::ones_like(w);
+      importance.defined() ? importance.to(at::kCPU, at::kFloat).contiguous() : at::ones_like(w);
   at::Tensor scales = at::empty({w.size(0)}, at::kFloat);
   SearchScales({w.const_data_ptr<float>(), weights.const_data_ptr<float>(), w.size(0), w.size(1)},
                bits, scales.mutable_data_ptr<float>());
-  return scales;
+  return scales.to(groups.device());
 }
 
 at::Tensor SpreadImportance(const at::Tensor& columns, const GroupLayout& layout) {

@@ -20,7 +20,7 @@ class BorderLayer : public LayerRounding {
     grid_.scale = grid_.scale.to(at::kFloat);
     position_ = layout_.Split(layer.weight) / grid_.scale.unsqueeze(1);
     zeros_ = at::zeros_like(position_);
-    b0_ = at::zeros({layout_.Count(), 1}).requires_grad_(true);
+    b0_ = at::zeros({layout_.Count(), 1}, position_.options()).requires_grad_(true);
     b1_ = at::zeros_like(b0_).requires_grad_(quadratic);
     b2_ = at::zeros_like(b0_).requires_grad_(quadratic);
   }

@@ -18,6 +18,7 @@ class AQuant : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit AQuant(const Options& options) : options_(options) {}
+  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool TellsLatents() const override { return true; }
 

@@ -21,6 +21,7 @@ class FlexRound : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit FlexRound(const Options& options) : options_(options) {}
+  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool TellsLatents() const override { return true; }
   /// That of Llama 2 7B.

@@ -54,7 +54,7 @@ class DivisionLayer : public LayerRounding {
 
   Diagnostics Diagnose() const override {
     const at::NoGradGuard no_grad;
-    const at::Tensor exponent = exponent_.add(at::zeros({layout_.out, layout_.in}));
+    const at::Tensor exponent = exponent_.add(layout_.Join(at::zeros_like(groups_)));
     const auto histogram = [](const at::Tensor& values) {
       return Histogram(values, -kDivisionHistogramTop, kDivisionHistogramTop, 20);
     };
@@ -104,7 +104,8 @@ DivisionExponent ElementwiseExponent(const LayerContext& layer, bool tune_row) {
     exponent.add = [element](const at::Tensor& start) { return start + element; };
     return exponent;
   }
-  const at::Tensor row = at::zeros({layer.weight.size(0), 1}).requires_grad_(true);
+  const at::Tensor row =
+      at::zeros({layer.weight.size(0), 1}, layer.weight.options()).requires_grad_(true);
   exponent.parameters.push_back({"log_row", {row}, 1});
   exponent.add = [element, row](const at::Tensor& start) { return start + element + row; };
   return exponent;

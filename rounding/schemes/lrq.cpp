@@ -20,19 +20,22 @@ DivisionExponent LowRankExponent(const LayerContext& layer, std::int64_t rank,
   const std::int64_t in = layer.weight.size(1);
   at::Generator generator = at::detail::createCPUGenerator(layer.seed);
   const double bound = 1 / std::sqrt(static_cast<double>(in));
-  const at::Tensor left = at::zeros({out, rank}).requires_grad_(true);
-  const at::Tensor right =
-      at::empty({rank, in}).uniform_(-bound, bound, generator).requires_grad_(true);
+  const at::TensorOptions like = layer.weight.options();
+  const at::Tensor left = at::zeros({out, rank}, like).requires_grad_(true);
+  const at::Tensor right = at::empty({rank, in})
+                               .uniform_(-bound, bound, generator)
+                               .to(like.device())
+                               .requires_grad_(true);
   DivisionExponent exponent;
   exponent.parameters = {{"low_rank", {left, right}, 1}};
   at::Tensor row;
   at::Tensor column;
   if (options.tune_row) {
-    row = at::zeros({out, 1}).requires_grad_(true);
+    row = at::zeros({out, 1}, like).requires_grad_(true);
     exponent.parameters.push_back({"log_row", {row}, 1});
   }
   if (options.tune_column) {
-    column = at::zeros({1, in}).requires_grad_(true);
+    column = at::zeros({1, in}, like).requires_grad_(true);
     exponent.parameters.push_back({"log_column", {column}, 1});
   }
   exponent.add = [left, right, row, column](const at::Tensor& start) {

@@ -26,6 +26,7 @@ class Lrq : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit Lrq(const Options& options) : options_(options) {}
+  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool TellsLatents() const override { return true; }
   /// That of Llama 2 7B.

@@ -28,9 +28,10 @@ class NupesLayer : public LayerRounding {
     const at::Tensor groups = layout_.Split(layer.weight);
     part_ = groups / (grid_.scale * top_).unsqueeze(1);
     const double exponent = BestExponent(groups, grid_.scale, spec_.bits);
-    log_exponent_ = at::full({1}, std::log(exponent)).requires_grad_(options_.tune_exponent);
+    log_exponent_ = at::full({1}, std::log(exponent), part_.options());
+    log_exponent_.requires_grad_(options_.tune_exponent);
     offset_ = at::zeros_like(part_).requires_grad_(options_.tune_offset);
-    sharpness_ = at::full({1}, options_.sharpness);
+    sharpness_ = at::full({1}, options_.sharpness, part_.options());
   }
 
   std::vector<ParameterGroup> Parameters() override {

@@ -29,6 +29,7 @@ class Nupes : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit Nupes(const Options& options) : options_(options) {}
+  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool StraightThrough() const override { return false; }
   bool Tunable() const override { return options_.tune_offset || options_.tune_exponent; }

@@ -23,6 +23,7 @@ class OmniQuant : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit OmniQuant(const Options& options) : options_(options) {}
+  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool TellsLatents() const override { return true; }
   /// 20 epochs of 128 rows (the reference takes 40 at 2 bits).

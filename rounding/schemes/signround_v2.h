@@ -24,6 +24,7 @@ class SignRoundV2 : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit SignRoundV2(const Options& options) : options_(options) {}
+  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool TellsLatents() const override { return true; }
   const char* Tuning() const override {

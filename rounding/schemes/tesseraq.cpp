@@ -20,7 +20,7 @@ constexpr float kHardened = std::numeric_limits<float>::infinity();
 
 /// The q-quantile of all elements, between neighbors by linear interpolation (NumPy's default).
 double LinearQuantile(const at::Tensor& values, double q) {
-  const at::Tensor copy = values.to(at::kFloat).flatten().clone();
+  const at::Tensor copy = values.to(at::kCPU, at::kFloat, false, true).flatten();
   float* begin = copy.mutable_data_ptr<float>();
   float* end = begin + copy.numel();
   const double place = q * static_cast<double>(copy.numel() - 1);

@@ -31,6 +31,7 @@ class TesseraQ : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit TesseraQ(const Options& options) : options_(options) {}
+  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   /// 250 steps for each of ten thresholds.
   const char* Tuning() const override {

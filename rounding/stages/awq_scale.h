@@ -32,6 +32,7 @@ class AwqScale : public Stage {
     void Fields(FieldVisitor& f);
   };
   explicit AwqScale(const Options& options) : options_(options) {}
+  bool AnyDevice() const override { return true; }
 
   StageKind Kind() const override { return StageKind::kTransform; }
   StageNeeds Needs(const QuantOptions& quant) const override;

@@ -46,6 +46,7 @@ class Let : public Stage {
     void Fields(FieldVisitor& f);
   };
   explicit Let(const Options& options) : options_(options) {}
+  bool AnyDevice() const override { return true; }
 
   StageKind Kind() const override { return StageKind::kTransform; }
   StageNeeds Needs(const QuantOptions& quant) const override;

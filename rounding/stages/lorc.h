@@ -43,6 +43,7 @@ class Lorc : public Stage {
     void Fields(FieldVisitor& f);
   };
   explicit Lorc(const Options& options) : options_(options) {}
+  bool AnyDevice() const override { return true; }
 
   StageKind Kind() const override { return StageKind::kRepair; }
   StageNeeds Needs(const QuantOptions& /*quant*/) const override { return {}; }

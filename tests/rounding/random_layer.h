@@ -58,6 +58,9 @@ inline LayerContext MakeLayer(const at::Tensor& weight, const QuantSpec& spec,
   LayerContext layer{"layer", weight, spec, {}, seed};
   layer.range = MinMaxRange(layer.Layout().Split(weight));
   layer.inputs = RandomInputs(weight.size(1), 3);
+  if (!weight.is_cpu()) {
+    layer.inputs = std::make_shared<InputStatistics>(layer.inputs->To(weight.device()));
+  }
   layer.fisher = weight.square() * layer.inputs->square_mean;
   return layer;
 }
