@@ -104,15 +104,15 @@ std::string DtypeProblem(const std::string& card, int major, int minor, at::Scal
 
 void CheckDtype(const at::Device& device, at::ScalarType dtype) {
   if (!device.is_cuda()) return;
-  const std::string problem = DtypeProblem(DeviceName(device), Attribute(75, device.index()),
-                                           Attribute(76, device.index()), dtype);
+  const int capability = ComputeCapability(device);
+  const std::string problem =
+      DtypeProblem(DeviceName(device), capability / 10, capability % 10, dtype);
   if (!problem.empty()) throw Error(problem);
 }
 
-bool HasFloat8Products(const at::Device& device) {
-  if (!device.is_cuda()) return false;
-  const int major = Attribute(75, device.index());
-  return major > 8 || (major == 8 && Attribute(76, device.index()) >= 9);
+int ComputeCapability(const at::Device& device) {
+  if (!device.is_cuda()) return 0;
+  return 10 * Attribute(75, device.index()) + Attribute(76, device.index());
 }
 
 std::string DeviceName(const at::Device& device) {

@@ -39,8 +39,8 @@ void AllowAnyOrder();
 /// bfloat16).
 void CheckDtype(const at::Device& device, at::ScalarType dtype);
 
-/// Whether libtorch multiplies 8-bit floats there: from compute capability 8.9 on.
-bool HasFloat8Products(const at::Device& device);
+/// Of a GPU, ten times its number: 90 of an H100; 0 on the CPU.
+int ComputeCapability(const at::Device& device);
 
 /// "NVIDIA H100 80GB HBM3", or "cpu".
 std::string DeviceName(const at::Device& device);

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/kernels/device.h"
+
 namespace roundlab {
 namespace {
 
@@ -70,7 +72,8 @@ at::Tensor OnDevice(const std::vector<T>& values, at::ScalarType dtype, const at
 
 bool HasFlashAttention(const at::Tensor& q) {
   const bool narrow = q.scalar_type() == at::kHalf || q.scalar_type() == at::kBFloat16;
-  return q.is_cuda() && narrow && q.size(-1) % 8 == 0 && q.size(-1) <= 256;
+  return q.is_cuda() && narrow && q.size(-1) % 8 == 0 && q.size(-1) <= 256 &&
+         ComputeCapability(q.device()) >= 80;
 }
 
 at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

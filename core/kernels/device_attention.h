@@ -12,7 +12,7 @@
 
 namespace roundlab {
 
-/// By dtype, device and width of a head.
+/// By dtype, width of a head and card.
 bool HasFlashAttention(const at::Tensor& q);
 
 /// As CausalAttention; gradient to all three. By flash attention with one order of sums where there

@@ -43,7 +43,7 @@ at::Tensor Float8Product(const at::Tensor& dy, const at::Tensor& x) {
   const Float8Columns right = ToFloat8Columns(x);
   const at::Tensor rows = left.scales.unsqueeze(1);
   const at::Tensor columns = right.scales.unsqueeze(0);
-  if (By16(dy) && By16(x) && HasFloat8Products(x.device())) {
+  if (By16(dy) && By16(x) && ComputeCapability(x.device()) >= 89) {
     return at::_scaled_mm(left.values, right.values.t(), rows, columns, {}, {}, at::kBFloat16,
                           /*use_fast_accum=*/true);
   }
