@@ -232,6 +232,22 @@ at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::T
                                   options.window);
 }
 
+at::Tensor NewestAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const AttentionOptions& options) {
+  if (q.size(1) == k.size(1)) return CausalAttention(q, k, v, options);
+  ROUNDLAB_CHECK(q.size(1) == 1, "one new token a text");
+  const std::int64_t seen = options.window > 0 ? std::min(options.window, k.size(1)) : k.size(1);
+  const auto by_head = [&](const at::Tensor& t) {
+    return t.narrow(1, t.size(1) - seen, seen).transpose(1, 2);
+  };
+  const std::int64_t kv_heads = k.size(2);
+  const at::Tensor queries = q.reshape({q.size(0), kv_heads, q.size(2) / kv_heads, q.size(3)});
+  const at::Tensor scores = at::matmul(queries, by_head(k).transpose(2, 3)) * options.scale;
+  const at::Tensor weights =
+      Adjusted(scores.reshape({q.size(0), q.size(2), 1, seen}), options).softmax(-1);
+  return at::matmul(weights.view(scores.sizes()), by_head(v)).view(q.sizes());
+}
+
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up) {
   ROUNDLAB_CHECK(gate.sizes() == up.sizes(), "gate and up must have one shape");
   if (const auto* kernels = cuda::KernelsFor(gate)) return cuda::SwiGlu(*kernels, gate, up);

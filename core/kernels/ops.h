@@ -25,6 +25,12 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
 at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const AttentionOptions& options);
 
+/// CausalAttention's last row of each text: q [batch, 1, heads, dim], k and v [batch, keys,
+/// kv_heads, dim] of all its tokens -> as q. Where q has a row for each key, all rows. ATen ops; no
+/// gradient.
+at::Tensor NewestAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const AttentionOptions& options);
+
 /// silu(gate) * up, same shapes. Gradient to both.
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up);
 

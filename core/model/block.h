@@ -10,6 +10,7 @@
 
 #include "core/kernels/linear.h"
 #include "core/kernels/packed_attention.h"
+#include "core/model/cache_slot.h"
 #include "core/model/description.h"
 #include "core/model/rope.h"
 
@@ -38,15 +39,6 @@ struct LinearSlot {
   /// The same of an input that on_input has seen, and what the weight multiplies of it.
   at::Tensor Multiply(const at::Tensor& turned) const;
   at::Tensor Quantized(const at::Tensor& turned) const;
-};
-
-/// What is done to keys and values [batch, tokens, kv_heads, head_dim] before any query sees them.
-struct CacheSlot {
-  std::shared_ptr<const ActivationQuantizer> keys;    ///< may be null
-  std::shared_ptr<const ActivationQuantizer> values;  ///< may be null
-  bool before_rotary = false;                         ///< keys are quantized before rotary
-  bool turned = false;  ///< queries and keys are turned (Mixed) after rotary: products stay
-  std::function<void(const at::Tensor& keys, const at::Tensor& values)> on_cache;  ///< sees both
 };
 
 /// A norm of a block, seen by transforms that fold factors into it.

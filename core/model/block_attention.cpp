@@ -83,6 +83,11 @@ at::Tensor DecoderBlock::Rotate(const at::Tensor& x, const RopeTable& rope) cons
       {x.narrow(3, 0, a.rotary_begin), turned, x.slice(3, a.rotary_begin + a.rotary_dim)}, 3);
 }
 
+void KeyValues::Append(const at::Tensor& more_keys, const at::Tensor& more_values) {
+  keys = keys.defined() ? at::cat({keys, more_keys}, 1) : more_keys;
+  values = values.defined() ? at::cat({values, more_values}, 1) : more_values;
+}
+
 at::Tensor DecoderBlock::NormedHeads(NormPlace place, const at::Tensor& rows) const {
   const NormSlot* norm = FindNorm(place);
   if (norm == nullptr) return rows;
@@ -121,7 +126,10 @@ at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
   // The kernels know one width; a value's further dimensions come out as the zeros they are.
   if (a.value_dim < a.head_dim) v = at::constant_pad_nd(v, {0, a.head_dim - a.value_dim});
   at::Tensor mixed;
-  if (segments == nullptr) {
+  if (cache.past != nullptr) {
+    cache.past->Append(k, v);
+    mixed = NewestAttention(q, cache.past->keys, cache.past->values, mixing_);
+  } else if (segments == nullptr) {
     mixed = CausalAttention(q, k, v, mixing_);
   } else {
     mixed = PackedAttention(q.squeeze(0), k.squeeze(0), v.squeeze(0), *segments, mixing_);

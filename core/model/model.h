@@ -26,6 +26,7 @@ class LanguageModel {
                 const at::Device& device = at::kCPU);
 
   const ModelDescription& description() const { return description_; }
+  at::ScalarType dtype() const { return dtype_; }
   at::Device device() const { return ends_.embedding.device(); }
   /// What comes out of these is on the model's device; tokens may be elsewhere.
   /// tokens: int64 [batch, seq], seq at most max_positions -> hidden states after the final norm,

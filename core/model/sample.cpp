@@ -4,14 +4,70 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/base/error.h"
 #include "core/base/interrupt.h"
 #include "core/base/random.h"
+#include "core/quant/activation_quantizer.h"
 
 namespace roundlab {
+namespace {
+
+/// Whether a token's keys and values stay what they are as its text grows: not where ranges are of
+/// a whole text, nor where rotary angles depend on its length.
+bool KeepsPast(const LanguageModel& model, std::int64_t tokens) {
+  const auto whole = [](const std::shared_ptr<const ActivationQuantizer>& quantizer) {
+    return quantizer != nullptr && quantizer->SpansTokens();
+  };
+  for (const auto& block : model.blocks()) {
+    if (whole(block->cache.keys) || whole(block->cache.values)) return false;
+    for (const LinearSlot* slot : block->Linears()) {
+      if (whole(slot->quantizer)) return false;
+    }
+  }
+  const RopeTable early = model.ends().Rope(1);
+  const RopeTable late = model.ends().Rope(tokens);
+  const auto same = [](const at::Tensor& a, const at::Tensor& b) {
+    return !a.defined() || at::equal(a.narrow(0, 0, 1), b.narrow(0, 0, 1));
+  };
+  return same(early.cosine, late.cosine) && same(early.local.cosine, late.local.cosine);
+}
+
+/// Hidden states of the texts' last tokens, [batch, hidden], text growing by one token at a time.
+class GrowingTexts {
+ public:
+  GrowingTexts(const LanguageModel& model, std::int64_t tokens)
+      : model_(model), keeps_(KeepsPast(model, tokens)) {
+    if (!keeps_) return;
+    rope_ = model.ends().Rope(tokens);
+    for (const auto& block : model.blocks()) block->cache.past = std::make_shared<KeyValues>();
+  }
+  ~GrowingTexts() {
+    for (const auto& block : model_.blocks()) block->cache.past.reset();
+  }
+  GrowingTexts(const GrowingTexts&) = delete;
+  GrowingTexts& operator=(const GrowingTexts&) = delete;
+
+  at::Tensor Last(const at::Tensor& tokens) const {
+    const std::int64_t last = tokens.size(1) - 1;
+    if (!keeps_) return model_.Hidden(tokens).select(1, last);
+    const at::Tensor place = at::full({1}, last, at::kLong);
+    const RopeTable rope = rope_.Select(place.to(model_.device()));
+    at::Tensor hidden = model_.ends().Embed(tokens.narrow(1, last, 1), place).to(model_.dtype());
+    for (const auto& block : model_.blocks()) hidden = block->Forward(hidden, rope);
+    return model_.ends().Final(hidden).select(1, 0);
+  }
+
+ private:
+  const LanguageModel& model_;
+  bool keeps_;
+  RopeTable rope_;
+};
+
+}  // namespace
 
 at::Tensor SampleTokens(const LanguageModel& model, const SampleOptions& options) {
   const at::NoGradGuard no_grad;
@@ -30,9 +86,9 @@ at::Tensor SampleTokens(const LanguageModel& model, const SampleOptions& options
         at::randint(0, vocabulary, {1, 1}, draws.back(), at::TensorOptions(at::kLong)));
   }
   at::Tensor tokens = at::cat(starts);
+  const GrowingTexts texts(model, options.tokens);
   while (tokens.size(1) < options.tokens) {
-    const at::Tensor hidden = model.Hidden(tokens);
-    const at::Tensor logits = model.ends().head().Logits(hidden.select(1, hidden.size(1) - 1));
+    const at::Tensor logits = model.ends().head().Logits(texts.Last(tokens));
     if (tokens.size(1) <= options.greedy) {
       tokens = at::cat({tokens, logits.argmax(1, true).cpu()}, 1);
     } else {

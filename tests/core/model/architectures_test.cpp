@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "core/formats/safetensors.h"
 #include "core/model/model.h"
+#include "core/model/sample.h"
 #include "tests/support/family_folders.h"
 #include "tests/support/golden_tensors.h"
 #include "tests/support/tensor_matchers.h"
@@ -68,6 +70,19 @@ TEST_P(ArchitectureGoldenTest, PackedTextsHaveTheHiddenStatesOfEachAlone) {
     // Sums of float32 in another order, states up to about 10.
     EXPECT_TRUE(TensorNear(together.index_select(0, places), alone[text], 2e-5, 0));
   }
+}
+
+/// Tokens added one at a time, with what is kept of those before, against texts read as a whole.
+TEST_P(ArchitectureGoldenTest, TextsThatGrowAreTheLikeliestOnes) {
+  const std::string& folder = GetParam();
+  if (!FamilyIsSupported(folder)) GTEST_SKIP() << "a family that is not supported";
+  const LanguageModel model(ModelFiles(folder), at::kFloat);
+  const std::int64_t count = std::min<std::int64_t>(14, model.description().max_positions);
+  const at::Tensor tokens = SampleTokens(model, {3, 0, count, count, 1});
+  const at::Tensor logits = model.Logits(tokens.narrow(1, 0, count - 1));
+  const at::Tensor chosen = logits.gather(2, tokens.narrow(1, 1, count - 1).unsqueeze(2));
+  EXPECT_TRUE(TensorNear(chosen.squeeze(2), logits.amax(2), kTolerance, 0));
+  EXPECT_EQ(model.blocks().front()->cache.past, nullptr);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, ArchitectureGoldenTest,
