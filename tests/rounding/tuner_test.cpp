@@ -64,6 +64,7 @@ TEST(TunerTest, GradientsOfFewerBitsLowerTheLossAsWell) {
   const auto tuned = [](GradientPrecision precision) {
     LinearUnit unit(RandomWeight(64, 64, 1), Inputs(64, 64));
     TuneOptions options = TuneSteps(100);
+    options.batch = 32;  // with few rows a step, where one ends is chance
     options.gradient_precision = precision;
     const UnitResult result =
         Tune(unit, OneLayer("type: signround", unit.slot().weight, kThreeBits), options);
@@ -77,7 +78,7 @@ TEST(TunerTest, GradientsOfFewerBitsLowerTheLossAsWell) {
        {GradientPrecision::kBFloat16, GradientPrecision::kFloat8, GradientPrecision::kInt8}) {
     const UnitResult result = tuned(few);
     EXPECT_FALSE(at::equal(result.weights[0].codes, whole.weights[0].codes));
-    EXPECT_GT(result.loss_before - result.loss_after, 0.7 * gain);  // more by chance
+    EXPECT_NEAR(result.loss_before - result.loss_after, gain, 0.1 * gain);
   }
 }
 
