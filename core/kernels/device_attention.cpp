@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
-#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -77,11 +76,9 @@ bool HasFlashAttention(const at::Tensor& q) {
 }
 
 at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                          const AttentionOptions& options) {
+                          const AttentionOptions& options, bool graph) {
   const std::int64_t seq = q.size(1);
   const bool whole = options.window == 0 || options.window >= seq;
-  const bool graph =
-      at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
   if (graph && at::globalContext().deterministicAlgorithms()) {
     return OrderedFlash::apply(q.contiguous(), k.contiguous(), v.contiguous(), options.scale,
                                whole ? std::nullopt : Before(options));

@@ -16,10 +16,10 @@ namespace roundlab {
 bool HasFlashAttention(const at::Tensor& q);
 
 /// As CausalAttention; gradient to all three. By flash attention with one order of sums where there
-/// are gradients to come and operations are to be deterministic (device.h); else by cuDNN's where
-/// libtorch prefers that, whose backward pass has no such order.
+/// are gradients to come (graph) and operations are to be deterministic (device.h); else by cuDNN's
+/// where libtorch prefers that, whose backward pass has no such order.
 at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                          const AttentionOptions& options);
+                          const AttentionOptions& options, bool graph);
 
 /// As PackedAttention: all segments in one call, those that share a prefix each with a copy of its
 /// keys.

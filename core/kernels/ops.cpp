@@ -216,14 +216,14 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
 
 at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const AttentionOptions& options) {
-  if (options.Plain() && HasFlashAttention(q)) return FlashAttention(q, k, v, options);
+  const bool graph =
+      at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
+  if (options.Plain() && HasFlashAttention(q)) return FlashAttention(q, k, v, options, graph);
   if (q.is_cpu() && at::isReducedFloatingType(q.scalar_type())) {  // as packed texts have it
     return CausalAttention(q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat), options)
         .to(q.scalar_type());
   }
   // The fused backward pass knows neither cap nor slopes.
-  const bool graph =
-      at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
   if (!Fused(q) || (graph && !options.Plain())) return reference::CausalAttention(q, k, v, options);
   if (!options.Plain()) {
     return AttentionFunction::Attend(q.contiguous(), k.contiguous(), v.contiguous(), options);

@@ -11,7 +11,7 @@ constexpr int kRows = 16;     // of so many rows, and writes as many neighbors o
 constexpr int kAcross = 8;    // lanes of a warp across the columns; the others lie along the rows
 constexpr int kAlong = kWarp / kAcross;
 
-/// The largest magnitude of each column over every kSampled-th row. Of a NaN it is a NaN: as integers,
+/// The largest magnitude of each column over every kFloat8Sampled-th row. Of a NaN it is a NaN: as integers,
 /// positive floats have their own order, with infinity and then NaN above all.
 template <class T>
 __global__ void Largest(Float8Job job) {
