@@ -13,10 +13,11 @@ namespace roundlab {
 namespace {
 
 constexpr std::int64_t kTokens = 4096;
-constexpr std::int64_t kLazy = 128;  // columns whose errors are handed on together
 
-/// The factors and matrix products that GPTQ can't do without.
-void Products(const at::Tensor& weight, const at::Tensor& hessian) {
+}  // namespace
+
+void GptqProducts(const at::Tensor& weight, const at::Tensor& hessian) {
+  constexpr std::int64_t kLazy = 128;  // columns whose errors are handed on together
   const std::int64_t in = weight.size(1);
   const at::Tensor lower = std::get<0>(at::linalg_cholesky_ex(hessian));
   const at::Tensor upper = std::get<0>(at::linalg_cholesky_ex(at::cholesky_inverse(lower), true));
@@ -28,8 +29,6 @@ void Products(const at::Tensor& weight, const at::Tensor& hessian) {
                 upper.narrow(0, begin, kLazy).narrow(1, end, in - end));
   }
 }
-
-}  // namespace
 
 Benchmark BenchSolver(const std::string& shape, const BenchOptions& options) {
   const at::NoGradGuard no_grad;
@@ -52,7 +51,7 @@ Benchmark BenchSolver(const std::string& shape, const BenchOptions& options) {
     settings.group_size = group;
     const double seconds = TimeWork(here, [&] { SolveGptq(problem, settings); });
     result.seconds += seconds;
-    result.floor_seconds += TimeWork(here, [&] { Products(problem.weight, problem.hessian); });
+    result.floor_seconds += TimeWork(here, [&] { GptqProducts(problem.weight, problem.hessian); });
     result.parts.emplace_back(linear.name, seconds);
   }
   result.figures = {{"group_size", static_cast<double>(group)}};

@@ -39,6 +39,10 @@ struct BareProducts {
 };
 BareProducts TimeProducts(const ModelDescription& model, const BenchOptions& options);
 
+/// The Cholesky factors and matrix products that GPTQ of a weight [out, in] with a second moment
+/// [in, in] can't do without; their results are dropped.
+void GptqProducts(const at::Tensor& weight, const at::Tensor& hessian);
+
 /// Appends the block's element-wise operations and attention, forward and backward, each alone.
 void TimeOperations(const ModelDescription& model, const BenchOptions& options, Benchmark* result);
 

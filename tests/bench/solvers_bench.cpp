@@ -2,9 +2,8 @@
 #include <ATen/core/grad_mode.h>
 #include <benchmark/benchmark.h>
 
-#include <tuple>
-
 #include "core/quant/grid.h"
+#include "experiments/bench/timing.h"
 #include "rounding/solvers/gptq.h"
 #include "rounding/solvers/hqq.h"
 #include "tests/support/random_tensor.h"
@@ -21,22 +20,11 @@ at::Tensor SecondMoment() {
   return at::mm(x.t(), x) / 2048;
 }
 
-/// The factors and matrix products of GPTQ and nothing else.
 void GptqFloor(benchmark::State& state) {
   const at::NoGradGuard no_grad;
   const at::Tensor hessian = SecondMoment();
   const at::Tensor weight = testing::RandomTensor({kOut, kIn}, 2);
-  for (auto _ : state) {
-    const at::Tensor lower = std::get<0>(at::linalg_cholesky_ex(hessian));
-    const at::Tensor upper = std::get<0>(at::linalg_cholesky_ex(at::cholesky_inverse(lower), true));
-    at::Tensor w = weight.clone();
-    for (std::int64_t end = 128; end < kIn; end += 128) {
-      w.narrow(1, end, kIn - end)
-          .addmm_(w.narrow(1, end - 128, 128),
-                  upper.narrow(0, end - 128, 128).narrow(1, end, kIn - end));
-    }
-    benchmark::DoNotOptimize(w);
-  }
+  for (auto _ : state) GptqProducts(weight, hessian);
 }
 BENCHMARK(GptqFloor)->UseRealTime()->Unit(benchmark::kMillisecond);
 
