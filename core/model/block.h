@@ -65,6 +65,9 @@ class DecoderBlock {
   at::Tensor ForwardPacked(const at::Tensor& hidden, const RopeTable& rope,
                            const std::vector<Segment>& segments) const;
 
+  /// The MLP alone, of what its norm gives: x [batch, seq, hidden], the same shape comes back.
+  at::Tensor Mlp(const at::Tensor& x) const;
+
   void To(const at::Device& device);  ///< moves all weights there
   void Pin();  ///< from the CPU to pinned memory, which a GPU reads faster and beside its work
   const BlockPlan& plan() const { return plan_; }
@@ -91,7 +94,6 @@ class DecoderBlock {
   at::Tensor Rotate(const at::Tensor& x, const RopeTable& rope) const;
   at::Tensor NormedHeads(NormPlace place, const at::Tensor& rows) const;
   at::Tensor Attention(const at::Tensor& x, const RopeTable& rope, const Segments* segments) const;
-  at::Tensor Mlp(const at::Tensor& x) const;
   at::Tensor DenseMlp(const at::Tensor& x, std::int64_t expert) const;
   at::Tensor Experts(const at::Tensor& x) const;
   bool Watched(std::int64_t expert) const;

@@ -12,6 +12,8 @@
 namespace roundlab {
 namespace {
 
+constexpr std::int64_t kFirstPortions = 8;  // for a standard error that is worth something
+
 /// Mean over tokens of squared output errors of each group of each row: error [out, in], inputs
 /// [groups, tokens, width] -> [out, groups]. Some rows at a time, so that no tensor gets large.
 at::Tensor OutputErrors(const at::Tensor& error, const at::Tensor& inputs,
@@ -29,32 +31,99 @@ at::Tensor OutputErrors(const at::Tensor& error, const at::Tensor& inputs,
   return means;
 }
 
+/// What a ratio has lost so far.
+struct Racer {
+  std::vector<double> losses;  // of each portion
+  double sum = 0;
+  bool runs = true;  // false: beaten, or not finite
+
+  void See(const std::vector<double>& more) {
+    for (const double loss : more) sum += loss;
+    losses.insert(losses.end(), more.begin(), more.end());
+    runs = std::isfinite(sum);
+  }
+};
+
+/// The first of least loss among those that run; the first of all where none does.
+std::size_t Leader(const std::vector<Racer>& racers) {
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < racers.size(); ++i) {
+    if (!racers[i].runs) continue;
+    if (!racers[best].runs || racers[i].sum < racers[best].sum) best = i;
+  }
+  return best;
+}
+
+std::int64_t Running(const std::vector<Racer>& racers) {
+  return std::count_if(racers.begin(), racers.end(), [](const Racer& r) { return r.runs; });
+}
+
+void DropTheBeaten(std::vector<Racer>* racers, double certainty) {
+  const Racer& leader = (*racers)[Leader(*racers)];
+  const auto count = static_cast<double>(leader.losses.size());
+  for (Racer& racer : *racers) {
+    if (!racer.runs || &racer == &leader) continue;
+    const double mean = (racer.sum - leader.sum) / count;
+    double squares = 0;
+    for (std::size_t k = 0; k < leader.losses.size(); ++k) {
+      squares += std::pow(racer.losses[k] - leader.losses[k] - mean, 2);
+    }
+    const double standard_error = std::sqrt(squares / (count - 1) / count);
+    racer.runs = mean <= certainty * standard_error;
+  }
+}
+
+double RatioOf(const AwqScaleProblem& problem, std::size_t i) {
+  return static_cast<double>(i) / static_cast<double>(problem.ratios);
+}
+
+at::Tensor ScaleOf(const AwqScaleProblem& problem, std::size_t i) {
+  const at::Tensor scale = problem.absolute_mean.pow(RatioOf(problem, i)).clamp_min_(1e-4);
+  return scale.div_((scale.max() * scale.min()).sqrt());
+}
+
+std::vector<at::Tensor> ScaledWeights(const AwqScaleProblem& problem, const at::Tensor& scale) {
+  std::vector<at::Tensor> weights;
+  for (std::size_t k = 0; k < problem.weights.size(); ++k) {
+    weights.push_back(problem.quantize(problem.weights[k] * scale, k) / scale);
+  }
+  return weights;
+}
+
 }  // namespace
 
 AwqScaleSolution SearchAwqScale(const AwqScaleProblem& problem) {
   const at::NoGradGuard no_grad;
-  ROUNDLAB_CHECK(!problem.weights.empty() && problem.absolute_mean.dim() == 1 && problem.ratios > 0,
-                 "weights, absolute_mean [in] and ratios");
-  AwqScaleSolution solution;
-  solution.scale = at::ones_like(problem.absolute_mean);
-  solution.found = false;
-  double least = std::numeric_limits<double>::infinity();
-  for (std::int64_t i = 0; i < problem.ratios; ++i) {
-    const double ratio = static_cast<double>(i) / static_cast<double>(problem.ratios);
-    at::Tensor scale = problem.absolute_mean.pow(ratio).clamp_min_(1e-4);
-    scale.div_((scale.max() * scale.min()).sqrt());
-    std::vector<at::Tensor> weights;
-    for (std::size_t k = 0; k < problem.weights.size(); ++k) {
-      weights.push_back(problem.quantize(problem.weights[k] * scale, k) / scale);
+  ROUNDLAB_CHECK(!problem.weights.empty() && problem.absolute_mean.dim() == 1 &&
+                     problem.ratios > 0 && problem.portions > 0,
+                 "weights, absolute_mean [in], ratios and portions");
+  std::vector<Racer> racers(static_cast<std::size_t>(problem.ratios));
+  std::int64_t seen = 0;
+  while (seen < problem.portions) {
+    const std::int64_t wanted =
+        problem.certainty > 0 ? std::max(kFirstPortions, seen) : problem.portions;
+    const std::int64_t count = std::min(wanted, problem.portions - seen);
+    for (std::size_t i = 0; i < racers.size(); ++i) {
+      if (!racers[i].runs) continue;
+      const at::Tensor scale = ScaleOf(problem, i);
+      racers[i].See(problem.losses(ScaledWeights(problem, scale), seen, count));
     }
-    const double loss = problem.loss(weights);
-    solution.losses.push_back(loss);
-    if (!std::isfinite(loss) || loss >= least) continue;
-    least = loss;
-    solution.scale = scale;
-    solution.ratio = ratio;
-    solution.found = true;
+    seen += count;
+    if (seen == problem.portions) break;
+    DropTheBeaten(&racers, problem.certainty);
+    if (Running(racers) == 1) break;
   }
+  AwqScaleSolution solution;
+  for (const Racer& racer : racers) {
+    const auto portions = static_cast<std::int64_t>(racer.losses.size());
+    solution.losses.push_back(racer.sum * static_cast<double>(problem.portions) /
+                              static_cast<double>(portions));
+    solution.seen.push_back(portions);
+  }
+  const std::size_t best = Leader(racers);
+  solution.found = racers[best].runs;
+  solution.scale = solution.found ? ScaleOf(problem, best) : at::ones_like(problem.absolute_mean);
+  if (solution.found) solution.ratio = RatioOf(problem, best);
   return solution;
 }
 

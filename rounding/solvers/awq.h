@@ -17,23 +17,33 @@ struct AwqScaleProblem {
   at::Tensor absolute_mean;         ///< [in] float32, mean over tokens of |x|
   /// A weight [out, in] in place of the i-th -> its decoded quantized form.
   std::function<at::Tensor(const at::Tensor& weight, std::size_t i)> quantize;
-  /// Mean squared difference of the inspected module's outputs with these weights from those with
-  /// the original ones.
-  std::function<double(const std::vector<at::Tensor>& weights)> loss;
+  /// Squared differences of the inspected module's outputs with these weights from those with the
+  /// original ones, summed over each of the portions first to first + count - 1 of its inputs and
+  /// divided by the number of all outputs, so that all portions' sum is the mean.
+  std::function<std::vector<double>(const std::vector<at::Tensor>& weights, std::int64_t first,
+                                    std::int64_t count)>
+      losses;
+  std::int64_t portions = 1;
   std::int64_t ratios = 20;
+  double certainty = 0;  ///< standard errors; 0: every ratio sees every portion
 };
 
 struct AwqScaleSolution {
-  at::Tensor scale;            ///< [in] float32, > 0
-  double ratio = 0;            ///< the chosen r
-  std::vector<double> losses;  ///< of r = i / ratios; may hold what is not finite
-  bool found = true;           ///< false: no loss was finite, scale is 1
+  at::Tensor scale;                ///< [in] float32, > 0
+  double ratio = 0;                ///< the chosen r
+  std::vector<double> losses;      ///< of r = i / ratios, by the portions seen; may be not finite
+  std::vector<std::int64_t> seen;  ///< portions that each ratio was judged by
+  bool found = true;               ///< false: no loss was finite, scale is 1
 };
 
 /// AWQ's search for the scales of an input's channels (arXiv 2306.00978; mit-han-lab/llm-awq
 /// auto_scale.py at d6e797a):  for r in {0, 1/n, ..., (n-1)/n}
 ///   s = max(1e-4, absolute_mean^r),  s <- s / sqrt(max s min s),  W^ = Q(W s) / s
 /// The r of least loss is kept, the first on a tie; r = 0 is no scaling at all.
+///
+/// Ours, with `certainty` z: ratios race. After 8, 16, 32, ... portions those are dropped whose
+/// loss is above the least by more than z standard errors of the portions' differences, so that
+/// most ratios see a few portions and the near ones all.
 AwqScaleSolution SearchAwqScale(const AwqScaleProblem& problem);
 
 struct AwqClipProblem {

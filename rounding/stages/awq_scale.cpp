@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/interrupt.h"
 #include "rounding/solvers/awq.h"
 #include "rounding/stages/scale_groups.h"
 #include "rounding/statistics.h"
@@ -18,80 +19,69 @@
 namespace roundlab {
 namespace {
 
-using Inputs = std::map<const LinearSlot*, at::Tensor>;
-
-/// Sends `rows` of hidden states through the unit, no further than the last of these slots; `see`
-/// gets what they are fed, portion by portion.
-void Follow(const Unit& unit, const std::vector<LinearSlot*>& slots, const HiddenStates& rows,
+/// Runs `forward`, no further than the last of these slots; `see` gets what they are fed.
+void Follow(const std::vector<LinearSlot*>& slots, const std::function<void()>& forward,
             const std::function<void(const LinearSlot*, const at::Tensor&)>& see) {
-  std::size_t left = 0;
+  std::size_t left = slots.size();
   for (LinearSlot* slot : slots) {
     slot->on_input = [&see, &left, slot](const at::Tensor& x) {
       see(slot, x);
       if (--left == 0) throw ForwardReached();
     };
   }
-  ForRows(rows, [&](const at::Tensor& part, std::int64_t /*first*/) {
-    left = slots.size();
-    try {
-      unit.Forward(part);
-    } catch (const ForwardReached&) {
-    }
-  });
+  try {
+    forward();
+  } catch (const ForwardReached&) {
+  }
   for (LinearSlot* slot : slots) slot->on_input = {};
 }
 
-/// What these slots are fed, [tokens, in] float32.
-Inputs Watch(const Unit& unit, const std::vector<LinearSlot*>& slots, const HiddenStates& rows) {
-  std::map<const LinearSlot*, std::vector<at::Tensor>> seen;
-  Follow(unit, slots, rows, [&](const LinearSlot* slot, const at::Tensor& x) {
-    seen[slot].push_back(x.reshape({-1, x.size(-1)}).to(at::kFloat));
-  });
-  Inputs inputs;
-  for (const LinearSlot* slot : slots) inputs[slot] = at::cat(seen.at(slot));
-  return inputs;
-}
-
-/// Its mean magnitudes and second moment.
-InputStatistics Measure(const Unit& unit, LinearSlot* slot, const HiddenStates& rows) {
-  StatisticsKinds kinds;
-  kinds.channel = kinds.second_moment = true;
-  InputAccumulator sums(kinds, rows.rows() * rows.values().size(1));
-  Follow(unit, {slot}, rows, [&](const LinearSlot*, const at::Tensor& x) { sums.Add(x); });
-  return sums.Finish();
-}
-
-/// The search for one group's scales.
+/// The search for one group's scales. A portion of its losses is a sequence.
 class GroupSearch {
  public:
-  GroupSearch(UnitWork* work, const ScaleGroup& group, const HiddenStates& rows)
-      : work_(work), group_(group), rows_(rows), alone_(group.watched == group.slots) {
-    if (alone_) {
-      inputs_ = Measure(work->unit(), group.slots[0], rows);
-      inputs_.second_moment = inputs_.second_moment.to(at::kDouble);
-    } else {
-      std::vector<LinearSlot*> all = group.watched;
-      all.push_back(group.slots[0]);
-      original_ = Watch(work->unit(), all, rows);
-      inputs_.absolute_mean = original_.at(group.slots[0]).abs().mean(0);
-      original_.erase(group.slots[0]);
-    }
+  GroupSearch(UnitWork* work, DecoderBlock* block, const ScaleGroup& group, HiddenStates rows)
+      : work_(work), block_(block), group_(group), rows_(std::move(rows)) {
+    LinearSlot* first = group.slots[0];
+    alone_ = group.watched == group.slots;
+    const bool mlp = std::none_of(group.slots.begin(), group.slots.end(), [](const auto* slot) {
+      return ReadsAttention(slot->role) || slot->signs.defined();
+    });
+    StatisticsKinds kinds;
+    kinds.channel = true;
+    kinds.second_moment = alone_;
+    InputAccumulator sums(kinds, rows_.rows() * rows_.values().size(1));
+    ForRows(rows_, [&](const at::Tensor& part, std::int64_t /*row*/) {
+      const auto forward = [&] { work_->unit().Forward(part); };
+      Follow({first}, forward, [&](const LinearSlot*, const at::Tensor& x) {
+        sums.Add(x);
+        if (alone_ || !mlp) return;
+        for (const at::Tensor& sequence : x.split(1)) fed_.push_back(sequence);
+      });
+    });
+    inputs_ = sums.Finish();
+    if (alone_) inputs_.second_moment = inputs_.second_moment.to(at::kDouble);
     for (const LinearSlot* slot : group.slots) specs_.push_back(work->Spec(*slot));
   }
 
-  AwqScaleSolution Run(std::int64_t ratios) {
+  AwqScaleSolution Run(const AwqScale::Options& options) {
     AwqScaleProblem problem;
     for (const LinearSlot* slot : group_.slots) problem.weights.push_back(slot->weight);
     problem.absolute_mean = inputs_.absolute_mean;
-    problem.ratios = ratios;
+    problem.ratios = options.ratios;
+    problem.certainty = options.certainty;
     problem.quantize = [this](const at::Tensor& weight, std::size_t i) {
       return specs_[i] ? RoundTrip(weight, *specs_[i]) : weight;
     };
-    problem.loss = [this](const std::vector<at::Tensor>& weights) { return Loss(weights); };
+    problem.losses = [this](const std::vector<at::Tensor>& weights, std::int64_t first,
+                            std::int64_t count) { return Losses(weights, first, count); };
+    if (!alone_) problem.portions = rows_.rows();
     return SearchAwqScale(problem);
   }
 
  private:
+  /// What the watched slots are fed, [tokens, in] float32 each.
+  using Seen = std::map<const LinearSlot*, at::Tensor>;
+
   static at::Tensor RoundTrip(const at::Tensor& weight, const QuantSpec& spec) {
     const GroupLayout layout = GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);
     const at::Tensor groups = layout.Split(weight);
@@ -99,21 +89,53 @@ class GroupSearch {
         .Dequantize();
   }
 
-  double Loss(const std::vector<at::Tensor>& weights) {
-    if (alone_) {
-      // |X gap^T|^2 by the second moment X^T X: a product of weights instead of one of all tokens.
-      const at::Tensor gap = (weights[0] - group_.slots[0]->weight).to(at::kDouble);
-      const at::Tensor sum = (at::mm(gap, inputs_.second_moment) * gap).sum();
-      return sum.item<double>() / static_cast<double>(inputs_.tokens * gap.size(0));
-    }
+  std::vector<double> Losses(const std::vector<at::Tensor>& weights, std::int64_t first,
+                             std::int64_t count) {
+    if (alone_) return {Moment(weights[0] - group_.slots[0]->weight)};
+    if (first != first_original_ || original_.empty()) KeepOriginals(first, count);
     for (std::size_t i = 0; i < weights.size(); ++i) group_.slots[i]->effective = weights[i];
-    const Inputs changed = Watch(work_->unit(), group_.watched, rows_);
-    for (LinearSlot* slot : group_.slots) slot->effective.reset();
-    double loss = 0;
-    for (const LinearSlot* slot : group_.watched) {
-      loss += MeanSquare(at::mm(changed.at(slot) - original_.at(slot), slot->weight.t()));
+    std::vector<double> losses;
+    for (std::int64_t row = first; row < first + count; ++row) {
+      const Seen changed = Watch(row);
+      const Seen& original = original_.at(static_cast<std::size_t>(row - first));
+      double loss = 0;
+      for (const LinearSlot* slot : group_.watched) {
+        loss += MeanSquare(at::mm(changed.at(slot) - original.at(slot), slot->weight.t()));
+      }
+      losses.push_back(loss / static_cast<double>(rows_.rows()));
+      CheckInterrupt();
     }
-    return loss;
+    for (LinearSlot* slot : group_.slots) slot->effective.reset();
+    return losses;
+  }
+
+  /// Mean |X gap^T|^2 by the second moment X^T X: a product of weights instead of one of all
+  /// tokens.
+  double Moment(const at::Tensor& difference) const {
+    const at::Tensor gap = difference.to(at::kDouble);
+    const at::Tensor sum = (at::mm(gap, inputs_.second_moment) * gap).sum();
+    return sum.item<double>() / static_cast<double>(inputs_.tokens * gap.size(0));
+  }
+
+  void KeepOriginals(std::int64_t first, std::int64_t count) {
+    original_.clear();
+    for (std::int64_t row = first; row < first + count; ++row) original_.push_back(Watch(row));
+    first_original_ = first;
+  }
+
+  Seen Watch(std::int64_t row) const {
+    Seen seen;
+    const auto forward = [&] {
+      if (fed_.empty()) {
+        work_->unit().Forward(rows_.Narrow(row, 1));
+      } else {
+        block_->Mlp(fed_[static_cast<std::size_t>(row)]);
+      }
+    };
+    Follow(group_.watched, forward, [&](const LinearSlot* slot, const at::Tensor& x) {
+      seen[slot] = x.reshape({-1, x.size(-1)}).to(at::kFloat);
+    });
+    return seen;
   }
 
   static double MeanSquare(const at::Tensor& values) {
@@ -121,11 +143,14 @@ class GroupSearch {
   }
 
   UnitWork* work_;
+  DecoderBlock* block_;
   const ScaleGroup& group_;
   const HiddenStates rows_;
-  const bool alone_;        // the group's own outputs are what is compared
-  InputStatistics inputs_;  // of the group; the moment where it is alone
-  Inputs original_;         // of what is watched, where it is not
+  bool alone_;                   // the group's own outputs are what is compared
+  InputStatistics inputs_;       // of the group; the moment where it is alone
+  std::vector<at::Tensor> fed_;  // each sequence of the MLP's input, where that is the group's
+  std::vector<Seen> original_;   // of the sequences from first_original_ on
+  std::int64_t first_original_ = 0;
   std::vector<std::optional<QuantSpec>> specs_;
 };
 
@@ -134,6 +159,9 @@ class GroupSearch {
 void AwqScale::Options::Fields(FieldVisitor& f) {
   f.Int("ratios", &ratios, AtLeast(1), "exponents i / ratios of mean |x| that are tried");
   f.Int("sequences", &sequences, AtLeast(0), "calibration sequences of the search; 0: all");
+  f.Real("certainty", &certainty, AtLeast(0),
+         "drop a ratio once it is worse than the best by so many standard errors; 0: judge each "
+         "ratio by all sequences, as upstream does");
   f.Bool("scale_norms", &scale_norms, "scale what norms feed: q, k, v, gate and up");
   f.Bool("scale_output", &scale_output, "scale the attention's output layer, folded into v");
   f.Bool("scale_down", &scale_down, "scale down, folded into up");
@@ -166,7 +194,7 @@ void AwqScale::Apply(UnitWork* work) const {
         work->log().Write(name + ": not scaled, since " + group.obstacle);
         continue;
       }
-      const AwqScaleSolution solution = GroupSearch(work, group, rows).Run(options_.ratios);
+      const AwqScaleSolution solution = GroupSearch(work, block.get(), group, rows).Run(options_);
       if (!solution.found) {
         work->log().Write(name + ": not scaled, since no loss was finite");
         continue;
@@ -176,6 +204,9 @@ void AwqScale::Apply(UnitWork* work) const {
       }
       work->sink()->Array("units/" + name + "/awq_loss",
                           {static_cast<std::int64_t>(solution.losses.size())}, solution.losses);
+      work->sink()->Array("units/" + name + "/awq_sequences",
+                          {static_cast<std::int64_t>(solution.seen.size())},
+                          {solution.seen.begin(), solution.seen.end()});
       found.emplace_back(&group, solution.scale);
     }
     for (const auto& [group, scale] : found) Fold(*group, scale);

@@ -18,14 +18,16 @@ namespace roundlab {
 /// activation, a norm with other readers) keeps its weights, which is told.
 ///
 /// The search runs on all calibration sequences, as upstream's; `sequences` above 0: on so many,
-/// mean |x| too.
+/// mean |x| too. Ratios race over them (SearchAwqScale; ours), unless `certainty` is 0.
 ///
-/// Records layers/<name>/awq_ratio for each scaled layer and units/<first layer>/awq_loss.
+/// Records layers/<name>/awq_ratio for each scaled layer, and of each ratio units/<first
+/// layer>/awq_loss and awq_sequences, those that it was judged by (1 where all are one moment).
 class AwqScale : public Stage {
  public:
   struct Options {
     std::int64_t ratios = 20;
     std::int64_t sequences = 0;
+    double certainty = 4;
     bool scale_norms = true;
     bool scale_output = true;
     bool scale_down = true;

@@ -144,8 +144,9 @@ TEST(AwqGoldenTest, LossesRatiosAndScalesAreTheOriginals) {
       return layout.Join(scheme.Decoded(layout.Split(w)));
     };
     const at::Tensor outputs = block.Inspect(part, problem.weights);
-    problem.loss = [&](const Weights& w) {
-      return (block.Inspect(part, w) - outputs).square().mean(at::kDouble).item<double>();
+    problem.losses = [&](const Weights& w, std::int64_t /*first*/, std::int64_t /*count*/) {
+      const at::Tensor gap = block.Inspect(part, w) - outputs;
+      return std::vector<double>{gap.square().mean(at::kDouble).item<double>()};
     };
     const AwqScaleSolution solution = SearchAwqScale(problem);
     EXPECT_TRUE(solution.found);

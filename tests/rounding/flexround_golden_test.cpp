@@ -83,9 +83,7 @@ class FlexRoundCase {
   }
   LinearReplay& Replay() { return replay_; }
   /// The loss of a step without the factor; the gradients stay for Move.
-  double LossOf(std::int64_t step) {
-    return replay_.Backward(RowsOf(step)) / (factor_ * factor_);
-  }
+  double LossOf(std::int64_t step) { return replay_.Backward(RowsOf(step)) / (factor_ * factor_); }
   at::Tensor AllRows() const { return at::arange(Inputs().size(0), at::kLong); }
   at::Tensor RowsOf(std::int64_t step) const {
     return testing::RowsOfStep(file_, Inputs().size(0), step);

@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -177,6 +178,14 @@ TEST_F(OneShotPipelineTest, AwqScalesLoseLessThanNearestCodesAlone) {
   EXPECT_EQ(scaled.tensors().count("model.layers.0.input_layernorm.weight"), 1U);
   const QuantizedModel again = Run({"type: awq_scale", kNearest});
   EXPECT_EQ(scaled.CodesSha256(), again.CodesSha256());
+  // Ratios that are dropped on the way would not have been chosen.
+  for (const auto& [name, array] : record.arrays()) {
+    if (!name.ends_with("/awq_sequences")) continue;
+    const bool by_moment = name.find("down_proj") != std::string::npos;
+    EXPECT_GE(*std::max_element(array.values.begin(), array.values.end()), by_moment ? 1 : 8);
+  }
+  const QuantizedModel whole = Run({"type: awq_scale\ncertainty: 0", kNearest});
+  EXPECT_EQ(scaled.CodesSha256(), whole.CodesSha256());
   // r = 0 is no scaling at all.
   const QuantizedModel none = Run({"type: awq_scale\nratios: 1", kNearest});
   EXPECT_TRUE(at::equal(none.layers().at("model.layers.1.mlp.up_proj").codes,
