@@ -282,9 +282,12 @@ at::Tensor RangeFakeQuant(const RangeQuant& quant, at::ScalarType dtype, const S
   }
   ROUNDLAB_CHECK(steps.offset == 0 && steps.range == 0, "steps in the backward pass: not here");
   const bool factors = quant.low_factor.defined();
-  const reference::Grid grid = reference::RangeGrid(
-      factors ? quant.low * quant.low_factor : quant.low,
-      factors ? quant.high * quant.high_factor : quant.high, quant.code_max, quant.scale_dtype);
+  const at::Tensor low = factors ? quant.low * quant.low_factor : quant.low;
+  const at::Tensor high = factors ? quant.high * quant.high_factor : quant.high;
+  const reference::Grid grid =
+      quant.symmetric.middle > 0
+          ? reference::RangeGrid(low, high, quant.symmetric, quant.scale_dtype)
+          : reference::RangeGrid(low, high, quant.code_max, quant.scale_dtype);
   return FakeQuant(quant.weight, quant.offset, grid.scale, grid.zero, quant.code_max, dtype);
 }
 

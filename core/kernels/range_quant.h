@@ -4,7 +4,16 @@
 
 namespace roundlab {
 
-/// Weights and the ranges that their asymmetric grids are made from: those of low low_factor and
+/// How symmetric grids are made from ranges: with m the larger of -low and high,
+///   scale = times m / divisor,  zero = middle
+struct SymmetricGrid {
+  double middle = 0;  ///< 0: the grid is asymmetric
+  double times = 1;
+  double divisor = 1;
+  bool signs = false;  ///< the scale is negative unless -low is the larger
+};
+
+/// Weights and the ranges that their grids are made from: those of low low_factor and
 /// high high_factor, by reference::RangeGrid.
 struct RangeQuant {
   at::Tensor weight;       ///< [groups, width] float32, contiguous
@@ -15,6 +24,7 @@ struct RangeQuant {
   at::Tensor high_factor;  ///< as low_factor
   double code_max = 15;
   at::ScalarType scale_dtype = at::kFloat;
+  SymmetricGrid symmetric = {};
 };
 
 /// Steps that the backward pass takes itself, p <- p - step sign(gradient), in the pass that makes

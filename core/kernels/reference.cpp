@@ -88,6 +88,14 @@ Grid RangeGrid(const at::Tensor& low, const at::Tensor& high, double code_max,
   return {scale, RoundSte(-low / scale).clamp(0, code_max)};
 }
 
+Grid RangeGrid(const at::Tensor& low, const at::Tensor& high, const SymmetricGrid& symmetric,
+               at::ScalarType scale_dtype) {
+  const at::Tensor span = symmetric.times * at::maximum(-low, high);
+  const at::Tensor scale = CastScale(Divided(span, symmetric.divisor), scale_dtype);
+  return {symmetric.signs ? at::where(-low > high, scale, -scale) : scale,
+          at::full_like(low, symmetric.middle).detach()};
+}
+
 at::Tensor RectifiedSigmoid(const at::Tensor& v) {
   return (at::sigmoid(v) * 1.2 - 0.1).clamp(0, 1);
 }

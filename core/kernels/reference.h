@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "core/kernels/packed_attention.h"
+#include "core/kernels/range_quant.h"
 
 namespace roundlab::reference {
 
@@ -32,6 +33,9 @@ struct Grid {
   at::Tensor zero;   ///< [groups], float32
 };
 Grid RangeGrid(const at::Tensor& low, const at::Tensor& high, double code_max,
+               at::ScalarType scale_dtype);
+/// The same of a symmetric grid; a negative scale's magnitude is kept at least ScaleFloor.
+Grid RangeGrid(const at::Tensor& low, const at::Tensor& high, const SymmetricGrid& symmetric,
                at::ScalarType scale_dtype);
 /// `scale` rounded to `dtype` and kept at least ScaleFloor(dtype): 1e-8 for float32, 1e-5 for 16
 /// bits.

@@ -13,23 +13,16 @@
 namespace roundlab {
 namespace {
 
-AffineGrid Symmetric(const GroupRange& range, const QuantSpec& spec) {
-  const double middle = static_cast<double>(std::int64_t{1} << (spec.bits - 1));
-  const at::Tensor largest = at::maximum(-range.low, range.high);
-  at::Tensor scale;
-  if (spec.grid == GridKind::kSymRestricted) {
-    scale = CastScale(reference::Divided(largest, middle - 1), spec);
-  } else if (spec.grid == GridKind::kSym) {
-    const at::Tensor span =
-        spec.gptq_sym_quirk ? at::where(range.low < 0, 2 * largest, range.high) : 2 * largest;
-    scale = CastScale(reference::Divided(span, spec.CodeMax()), spec);
-  } else if (spec.grid == GridKind::kPower) {
-    scale = CastScale(reference::Divided(largest, middle - 1), spec);
-  } else {
-    const at::Tensor magnitude = CastScale(largest / middle, spec);
-    scale = at::where(-range.low > range.high, magnitude, -magnitude);
-  }
-  return {scale, at::full_like(range.low, middle).detach()};
+double MiddleCode(const QuantSpec& spec) {
+  return static_cast<double>(std::int64_t{1} << (spec.bits - 1));
+}
+
+/// GPTQ's quirk: half the range for a group without negative weights.
+AffineGrid QuirkGrid(const GroupRange& range, const QuantSpec& spec) {
+  const at::Tensor twice = 2 * at::maximum(-range.low, range.high);
+  const at::Tensor span = at::where(range.low < 0, twice, range.high);
+  return {CastScale(reference::Divided(span, spec.CodeMax()), spec),
+          at::full_like(range.low, MiddleCode(spec)).detach()};
 }
 
 std::string NumberText(double value) {
@@ -67,14 +60,36 @@ GroupRange MinMaxRange(const at::Tensor& groups) {
   return {low.masked_fill(empty, -1), high.masked_fill(empty, 1)};
 }
 
-AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec) {
-  if (spec.grid != GridKind::kAsym && spec.grid != GridKind::kFloatZero) {
-    return Symmetric(range, spec);
+std::optional<SymmetricGrid> PlainGrid(const QuantSpec& spec) {
+  const double middle = MiddleCode(spec);
+  switch (spec.grid) {
+    case GridKind::kAsym:
+      return SymmetricGrid{};
+    case GridKind::kSym:
+      if (spec.gptq_sym_quirk) return std::nullopt;
+      return SymmetricGrid{middle, 2, spec.CodeMax(), false};
+    case GridKind::kSymFull:
+      return SymmetricGrid{middle, 1, middle, true};
+    case GridKind::kSymRestricted:
+    case GridKind::kPower:
+      return SymmetricGrid{middle, 1, middle - 1, false};
+    case GridKind::kFloatZero:
+      break;
   }
-  const auto [scale, zero] =
-      reference::RangeGrid(range.low, range.high, spec.CodeMax(), TorchType(spec.scale_dtype));
+  return std::nullopt;
+}
+
+AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec) {
+  const at::ScalarType dtype = TorchType(spec.scale_dtype);
+  if (spec.grid == GridKind::kSym && spec.gptq_sym_quirk) return QuirkGrid(range, spec);
+  const std::optional<SymmetricGrid> plain = PlainGrid(spec);
+  if (plain && plain->middle > 0) {
+    const auto [scale, zero] = reference::RangeGrid(range.low, range.high, *plain, dtype);
+    return {scale, zero};
+  }
+  const auto [scale, zero] = reference::RangeGrid(range.low, range.high, spec.CodeMax(), dtype);
   if (spec.grid == GridKind::kFloatZero) {
-    return {scale, (-range.low / scale).to(TorchType(spec.scale_dtype)).to(at::kFloat)};
+    return {scale, (-range.low / scale).to(dtype).to(at::kFloat)};
   }
   return {scale, zero};
 }
@@ -85,7 +100,7 @@ GroupRange RangeOfGrid(const AffineGrid& grid, const QuantSpec& spec) {
     const at::Tensor reach = scale * (spec.CodeMax() / 2);
     return {-reach, reach};
   }
-  const auto middle = static_cast<double>(std::int64_t{1} << (spec.bits - 1));
+  const double middle = MiddleCode(spec);
   if (spec.grid == GridKind::kSymRestricted) {
     const at::Tensor reach = scale * (middle - 1);
     return {-reach, reach};

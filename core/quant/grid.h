@@ -2,8 +2,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 
+#include "core/kernels/range_quant.h"
 #include "core/quant/spec.h"
 
 namespace roundlab {
@@ -44,6 +46,10 @@ at::ScalarType TorchType(ScaleType type);
 /// Differentiable in `range`, with a straight-through gradient for round; the gradient of a 16-bit
 /// scale is added up in 16 bits, as auto-round's is.
 AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec);
+
+/// MakeGrid's formula as RangeFakeQuant takes it; none where that has another (float_zero,
+/// gptq_sym_quirk).
+std::optional<SymmetricGrid> PlainGrid(const QuantSpec& spec);
 
 /// The range that MakeGrid makes `grid` of, up to a rounding of the scale: float32 [groups]. Not of
 /// a float_zero or power grid.

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,7 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
  public:
   SignRoundLayer(const LayerContext& layer, const SignRound::Options& options)
       : spec_(layer.spec),
+        plain_(PlainGrid(layer.spec)),
         layout_(layer.Layout()),
         range_(layer.range),
         options_(options),
@@ -49,11 +51,11 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
   }
 
   at::Tensor SoftWeight() override {
-    if (spec_.grid == GridKind::kAsym) {
+    if (plain_) {
       const SignSteps steps = std::exchange(steps_, {});
       const at::Tensor rounded =
           RangeFakeQuant({groups_, offset_, range_.low, range_.high, low_factor_, high_factor_,
-                          spec_.CodeMax(), TorchType(spec_.scale_dtype)},
+                          spec_.CodeMax(), TorchType(spec_.scale_dtype), *plain_},
                          products_, steps);
       if (steps.offset > 0 || steps.range > 0) Keep(rounded);
       return layout_.Join(rounded);
@@ -63,9 +65,7 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
         FakeQuant(groups_, offset_, grid.scale, grid.zero, spec_.CodeMax(), products_));
   }
 
-  bool StepsInBackward() const override {
-    return spec_.grid == GridKind::kAsym && TakesSignSteps(groups_);
-  }
+  bool StepsInBackward() const override { return plain_.has_value() && TakesSignSteps(groups_); }
 
   void PlanSteps(const std::vector<double>& lrs) override {
     steps_ = {};
@@ -131,6 +131,8 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
   }
 
   QuantSpec spec_;
+  std::optional<SymmetricGrid>
+      plain_;  // how the grid comes of the range, where one pass can make it
   GroupLayout layout_;
   GroupRange range_;
   SignRound::Options options_;

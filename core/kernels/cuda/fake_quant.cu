@@ -28,7 +28,8 @@ inline __device__ float Clamp(float x, float low, float high) {
 
 /// Of the scale, where products with it neither overflow nor lose bits below the smallest numbers.
 inline __device__ float InverseOf(float scale) {
-  return scale > 0x1p-60F && scale < 0x1p60F ? 1.0F / scale : 0.0F;
+  const float magnitude = fabsf(scale);
+  return magnitude > 0x1p-60F && magnitude < 0x1p60F ? 1.0F / scale : 0.0F;
 }
 
 /// w / scale, correctly rounded: two corrections of w times the inverse, which take half the time of a
@@ -41,7 +42,17 @@ inline __device__ float Over(float w, const Grid& grid) {
   return fmaf(fmaf(-second, grid.scale, w), grid.inverse, second);
 }
 
+inline __device__ Grid SymmetricGridOfRange(const FakeQuantJob& job, float low, float high) {
+  const float largest = -low > high ? -low : high;
+  const float raw = Cast(job.scale_dtype, job.times * largest / job.divisor);
+  const float least = Cast(job.scale_dtype, job.scale_floor);
+  const float magnitude = raw < least ? least : raw;
+  const float scale = job.signs && !(-low > high) ? -magnitude : magnitude;
+  return {scale, job.middle, low, raw >= least, false, InverseOf(scale)};
+}
+
 inline __device__ Grid GridOfRange(const FakeQuantJob& job, float low, float high) {
+  if (job.middle > 0) return SymmetricGridOfRange(job, low, high);
   const float raw = Cast(job.scale_dtype, (high - low) / job.code_max);
   const float least = Cast(job.scale_dtype, job.scale_floor);
   const float scale = raw < least ? least : raw;
@@ -112,6 +123,27 @@ inline __device__ float ScaleGradient(Dtype dtype, float factor, float divisor, 
   return Cast(dtype, sum + Cast(dtype, by_zero));
 }
 
+/// Gradients of the ends of an asymmetric grid's range.
+inline __device__ Factors EndsOfRange(const FakeQuantJob& job, const Grid& grid, const Sums& sums,
+                                      float d_zero) {
+  const float by_zero = -d_zero * ((-grid.low / grid.scale) / grid.scale);
+  const float d_scale = ScaleGradient(job.scale_dtype, sums.factor, sums.divisor, by_zero);
+  const float d_span = grid.scale_moves ? d_scale / job.code_max : 0.0F;
+  return {-d_span - d_zero / grid.scale, d_span};
+}
+
+/// The same of a symmetric one: the larger end's, or half of it each.
+inline __device__ Factors EndsOfSymmetric(const FakeQuantJob& job, std::int64_t group,
+                                          const Grid& grid, const Sums& sums,
+                                          const Factors& factors) {
+  const float d_scale = ScaleGradient(job.scale_dtype, sums.factor, sums.divisor, 0.0F);
+  const float d_magnitude = job.signs && grid.scale < 0.0F ? -d_scale : d_scale;
+  const float d_largest = grid.scale_moves ? d_magnitude / job.divisor * job.times : 0.0F;
+  const float high = job.high[group] * factors.high;
+  if (-grid.low == high) return {-d_largest / 2, d_largest / 2};
+  return -grid.low > high ? Factors{-d_largest, 0.0F} : Factors{0.0F, d_largest};
+}
+
 /// Writes what is asked for of a group's gradients where `writes`; answers the factors, moved.
 inline __device__ Factors GroupGradients(const FakeQuantJob& job, std::int64_t group,
                                          const Grid& grid, const Sums& sums, Factors factors,
@@ -124,11 +156,10 @@ inline __device__ Factors GroupGradients(const FakeQuantJob& job, std::int64_t g
     return factors;
   }
   if (job.low_factor == nullptr) return factors;
-  const float by_zero = -d_zero * ((-grid.low / grid.scale) / grid.scale);
-  const float d_scale = ScaleGradient(job.scale_dtype, sums.factor, sums.divisor, by_zero);
-  const float d_span = grid.scale_moves ? d_scale / job.code_max : 0.0F;
-  const float d_low = (-d_span - d_zero / grid.scale) * job.low[group];
-  const float d_high = d_span * job.high[group];
+  Factors ends = job.middle > 0 ? EndsOfSymmetric(job, group, grid, sums, factors)
+                                : EndsOfRange(job, grid, sums, d_zero);
+  const float d_low = ends.low * job.low[group];
+  const float d_high = ends.high * job.high[group];
   if (writes && job.d_low_factor != nullptr) job.d_low_factor[group] = d_low;
   if (writes && job.d_high_factor != nullptr) job.d_high_factor[group] = d_high;
   if (job.range_step > 0) {

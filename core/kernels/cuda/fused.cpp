@@ -194,6 +194,10 @@ FakeQuantJob RangeJob(const RangeQuant& q) {
   job.high_factor = Floats(q.high_factor);
   job.scale_dtype = DtypeOf(q.scale_dtype);
   job.scale_floor = static_cast<float>(reference::ScaleFloor(q.scale_dtype));
+  job.middle = static_cast<float>(q.symmetric.middle);
+  job.times = static_cast<float>(q.symmetric.times);
+  job.divisor = static_cast<float>(q.symmetric.divisor);
+  job.signs = q.symmetric.signs;
   return job;
 }
 
@@ -222,6 +226,10 @@ struct FusedRangeQuant : torch::autograd::Function<FusedRangeQuant> {
                             Given(high_factor)});
     ctx->saved_data["code_max"] = quant.code_max;
     ctx->saved_data["scale_dtype"] = quant.scale_dtype;
+    ctx->saved_data["middle"] = quant.symmetric.middle;
+    ctx->saved_data["times"] = quant.symmetric.times;
+    ctx->saved_data["divisor"] = quant.symmetric.divisor;
+    ctx->saved_data["signs"] = quant.symmetric.signs;
     ctx->saved_data["offset_step"] = steps.offset;
     ctx->saved_data["range_step"] = steps.range;
     ctx->saved_data["offset_bound"] = steps.offset_bound;
@@ -234,9 +242,12 @@ struct FusedRangeQuant : torch::autograd::Function<FusedRangeQuant> {
     const auto number = [&](const char* name) {
       return static_cast<float>(ctx->saved_data[name].toDouble());
     };
+    const SymmetricGrid symmetric = {
+        ctx->saved_data["middle"].toDouble(), ctx->saved_data["times"].toDouble(),
+        ctx->saved_data["divisor"].toDouble(), ctx->saved_data["signs"].toBool()};
     FakeQuantJob job = RangeJob({saved[0], saved[3], saved[1], saved[2], saved[4], saved[5],
                                  ctx->saved_data["code_max"].toDouble(),
-                                 ctx->saved_data["scale_dtype"].toScalarType()});
+                                 ctx->saved_data["scale_dtype"].toScalarType(), symmetric});
     job.dtype = DtypeOf(dy.scalar_type());
     job.dy = Read(dy);
     job.offset_step = number("offset_step");

@@ -12,7 +12,7 @@ enum class Dtype : std::int32_t { kFloat = 0, kHalf = 1, kBFloat16 = 2 };
 /// Fake quantization of `groups` rows of `width` weights. The grid is either given (scale, zero) or
 /// made from ranges: with low' = low low_factor and high' = high high_factor,
 ///   scale = (high' - low') / code_max in scale_dtype, at least scale_floor;  zero = round(-low' /
-///   scale)
+///   scale), or, symmetric where middle is above 0, as SymmetricGrid has it
 struct FakeQuantJob {
   const float* weight;  ///< [groups, width]
   float* offset;        ///< [groups, width] or null; moved where offset_step is above 0
@@ -25,6 +25,10 @@ struct FakeQuantJob {
   Dtype scale_dtype;
   float scale_floor;
   float code_max;
+  float middle;  ///< of a symmetric grid made from ranges, else 0
+  float times;
+  float divisor;
+  bool signs;
   std::int64_t groups;
   std::int64_t width;
 
