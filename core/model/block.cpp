@@ -173,19 +173,28 @@ at::Tensor DecoderBlock::Forward(const at::Tensor& hidden, const RopeTable& rope
   return Run(hidden, rope, nullptr);
 }
 
+std::string DecoderBlock::RangesOfTexts() const {
+  const auto of = [](const std::string& what, const auto& quantizer) -> std::string {
+    if (quantizer == nullptr || !quantizer->SpansTokens()) return "";
+    return what + " are quantized per " + EnumName(quantizer->spec.per, RangePerNames()) +
+           " with ranges of each text";
+  };
+  std::string found;
+  for (const LinearSlot& slot : slots_) {
+    if (found.empty()) found = of("inputs of " + slot.name, slot.quantizer);
+  }
+  if (found.empty()) found = of("keys of block " + std::to_string(index), cache.keys);
+  return found.empty() ? of("values of block " + std::to_string(index), cache.values) : found;
+}
+
 /// Texts that begin alike share rows of packed tokens, so that a row can have but one value.
 at::Tensor DecoderBlock::ForwardPacked(const at::Tensor& hidden, const RopeTable& rope,
                                        const Segments& segments) const {
-  const auto check = [](const std::string& what,
-                        const std::shared_ptr<const ActivationQuantizer>& quantizer) {
-    if (quantizer == nullptr || !quantizer->SpansTokens()) return;
-    throw Error(what + " are quantized per " + EnumName(quantizer->spec.per, RangePerNames()) +
-                " with ranges of each text: texts can't be scored packed then (use per token or "
-                "group, or static ranges)");
-  };
-  for (const LinearSlot& slot : slots_) check("inputs of " + slot.name, slot.quantizer);
-  check("keys of block " + std::to_string(index), cache.keys);
-  check("values of block " + std::to_string(index), cache.values);
+  const std::string spans = RangesOfTexts();
+  if (!spans.empty()) {
+    throw Error(spans +
+                ": texts can't be scored packed then (use per token or group, or static ranges)");
+  }
   return Run(hidden, rope, &segments);
 }
 

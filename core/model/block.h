@@ -68,6 +68,10 @@ class DecoderBlock {
   /// The MLP alone, of what its norm gives: x [batch, seq, hidden], the same shape comes back.
   at::Tensor Mlp(const at::Tensor& x) const;
 
+  /// The first quantizer with ranges over the tokens of a text ("inputs of ... are quantized per
+  /// tensor with ranges of each text"), or "".
+  std::string RangesOfTexts() const;
+
   void To(const at::Device& device);  ///< moves all weights there
   void Pin();  ///< from the CPU to pinned memory, which a GPU reads faster and beside its work
   const BlockPlan& plan() const { return plan_; }

@@ -19,14 +19,8 @@ namespace {
 /// Whether a token's keys and values stay what they are as its text grows: not where ranges are of
 /// a whole text, nor where rotary angles depend on its length.
 bool KeepsPast(const LanguageModel& model, std::int64_t tokens) {
-  const auto whole = [](const std::shared_ptr<const ActivationQuantizer>& quantizer) {
-    return quantizer != nullptr && quantizer->SpansTokens();
-  };
   for (const auto& block : model.blocks()) {
-    if (whole(block->cache.keys) || whole(block->cache.values)) return false;
-    for (const LinearSlot* slot : block->Linears()) {
-      if (whole(slot->quantizer)) return false;
-    }
+    if (!block->RangesOfTexts().empty()) return false;
   }
   const RopeTable early = model.ends().Rope(1);
   const RopeTable late = model.ends().Rope(tokens);
