@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/base/error.h"
+#include "core/formats/scaled_blocks.h"
 
 namespace roundlab {
 namespace {
@@ -32,7 +33,11 @@ void CheckFinite(const TensorView& tensor, std::span<const float> values) {
 }  // namespace
 
 void ReadFinite(const TensorView& tensor, std::span<float> out) {
-  DecodeToFloat(tensor, out);
+  if (tensor.factors != nullptr) {
+    DecodeScaledBlocks(tensor, *tensor.factors, out);
+  } else {
+    DecodeToFloat(tensor, out);
+  }
   CheckFinite(tensor, out);
 }
 

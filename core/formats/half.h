@@ -24,4 +24,15 @@ inline float BFloat16ToFloat(std::uint16_t bfloat) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bfloat) << 16);
 }
 
+/// F8_E4M3 (4 bits of exponent, bias 7; no infinity) to binary32, exact.
+inline float E4M3ToFloat(std::uint8_t value) {
+  const std::uint32_t magnitude = value & 0x7fU;
+  const std::uint32_t sign = static_cast<std::uint32_t>(value & 0x80U) << 24;
+  std::uint32_t bits = (magnitude << 20) + (120U << 23);  // exponent bias 7 to 127
+  if (magnitude < 0x08U)
+    bits = std::bit_cast<std::uint32_t>(static_cast<float>(magnitude) * 0x1p-9F);
+  if (magnitude == 0x7fU) bits = 0x7fc00000U;
+  return std::bit_cast<float>(bits | sign);
+}
+
 }  // namespace roundlab

@@ -1,6 +1,7 @@
 #include "core/formats/hf_checkpoint.h"
 
 #include <algorithm>
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -41,6 +42,13 @@ class HfCheckpoint : public Checkpoint {
                     fs::path(twin->second->file).filename().string() + " and in " + shard);
       }
     }
+    for (auto& [name, tensor] : tensors_) {
+      const auto factors = tensors_.find(name + "_scale_inv");
+      if (tensor->type != ElementType::kF8E4M3 || factors == tensors_.end()) continue;
+      scaled_.push_back(*tensor);
+      scaled_.back().factors = factors->second;
+      tensor = &scaled_.back();
+    }
   }
 
   const TensorView* Find(std::string_view name) const override {
@@ -58,6 +66,7 @@ class HfCheckpoint : public Checkpoint {
  private:
   std::string file_;
   std::map<std::string, SafetensorsFile> shards_;  // by file name
+  std::deque<TensorView> scaled_;                  // those of 8 bits, which have factors
   std::map<std::string, const TensorView*, std::less<>> tensors_;
 };
 

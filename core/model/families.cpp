@@ -8,10 +8,32 @@
 #include "core/base/keys.h"
 #include "core/base/suggest.h"
 #include "core/formats/json.h"
+#include "core/formats/scaled_blocks.h"
 #include "core/model/config_reader.h"
 #include "core/model/families/builtin.h"
 
 namespace roundlab {
+
+namespace {
+
+/// Weights of 8 bits in blocks are read (core/formats/scaled_blocks.h), as transformers reads them
+/// with `dequantize`: what their linears are fed is not rounded.
+void CheckQuantization(const ConfigReader& config) {
+  const ConfigReader quantization = config.Inside("quantization_config");
+  const std::string method = quantization.TextOr("quant_method", "not told");
+  if (method != "fp8") {
+    config.Fail("quantization_config: the model is quantized already (quant_method: " + method +
+                "); expected one in full precision");
+  }
+  const std::vector<std::int64_t> block = {kScaledBlock, kScaledBlock};
+  const std::vector<std::int64_t> given = quantization.Integers("weight_block_size");
+  if (!given.empty() && given != block) {
+    config.Fail("quantization_config: weight_block_size " + ShapeText(given) +
+                "; expected [128, 128]");
+  }
+}
+
+}  // namespace
 
 std::vector<std::string> SupportedFamilies() { return Keys(BuiltinFamilies()); }
 
@@ -20,12 +42,7 @@ ModelDescription DescribeHuggingFace(const std::string& text, const std::string&
   if (!root.is_object()) throw Error(file + ": expected an object");
   const ConfigReader config(std::move(root), file);
   if (!config.Has("model_type")) config.Fail("missing key 'model_type'");
-  if (config.Has("quantization_config")) {
-    const std::string method =
-        config.Inside("quantization_config").TextOr("quant_method", "not told");
-    config.Fail("quantization_config: the model is quantized already (quant_method: " + method +
-                "); expected one in full precision");
-  }
+  if (config.Has("quantization_config")) CheckQuantization(config);
   const std::string family = config.TextOr("model_type", "");
   const auto found = BuiltinFamilies().find(family);
   if (found == BuiltinFamilies().end()) {

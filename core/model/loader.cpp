@@ -75,7 +75,7 @@ const std::string& ModelFiles::NameOf(const std::string& name) const {
 const TensorView& ModelFiles::Stored(const std::string& name) const {
   const TensorView* view = checkpoint_->Find(name);
   if (view == nullptr) throw Error(path_ + ": tensor '" + name + "' is missing");
-  RequireWeights(*view);
+  if (view->factors == nullptr) RequireWeights(*view);
   return *view;
 }
 

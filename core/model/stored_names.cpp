@@ -147,6 +147,9 @@ StoredNames::StoredNames(const Checkpoint& checkpoint, const ModelDescription& d
   if (description.tied_head && stored_.count(embedding) == 0 && stored_.count(head) > 0) {
     stored_[embedding] = stored_[head];
   }
+  std::set<const TensorView*> factors;
+  for (const auto& [name, stored] : stored_) factors.insert(checkpoint.Find(stored)->factors);
+  std::erase_if(rest, [&](const TensorView* tensor) { return factors.count(tensor) > 0; });
   for (const TensorView* tensor : rest) CheckPacked(*tensor);
   for (const TensorView* tensor : rest) CheckUnused(*tensor, description);
   for (const TensorView* tensor : rest) {

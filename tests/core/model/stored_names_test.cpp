@@ -206,5 +206,41 @@ TEST_F(StoredNamesTest, WhatIsQuantizedAlreadyIsCalledThat) {
                 "expected one in full precision");
 }
 
+TEST_F(StoredNamesTest, ReadsMatricesOfEightBitsWithTheirFactors) {
+  SetConfig("quantization_config", {{"quant_method", "fp8"}, {"weight_block_size", {128, 128}}});
+  const std::string name = "model.layers.0.mlp.up_proj.weight";
+  Tensors tensors = tensors_;
+  tensors[name] = {ElementType::kF8E4M3, {24, 16}, std::string(24 * 16, '\x3c')};  // 1.5
+  const std::uint16_t quarter = 0x3e80;                                            // bfloat16
+  const std::string factor(reinterpret_cast<const char*>(&quarter), 2);
+  tensors[name + "_scale_inv"] = {ElementType::kBF16, {1, 1}, factor};
+  Write(tensors);
+  const ModelFiles files(folder_.path());
+  LanguageModel(files, at::kFloat, [&](DecoderBlock* block) {
+    for (const LinearSlot* slot : block->Linears()) {
+      if (slot->name + ".weight" != name) continue;
+      EXPECT_TRUE(at::equal(slot->weight, at::full({24, 16}, 0.375F)));
+    }
+  });
+  EXPECT_TRUE(files.Unused().empty());
+  const std::string hash = files.Fingerprint();
+  tensors[name + "_scale_inv"].bytes[0] = '\x01';
+  Write(tensors);
+  EXPECT_NE(ModelFiles(folder_.path()).Fingerprint(), hash);
+
+  const std::string no_factors = file() + ": tensor '" + name + "' is F8_E4M3, expected weights";
+  tensors.erase(name + "_scale_inv");
+  EXPECT_EQ(LoadError(tensors).substr(0, no_factors.size()), no_factors);
+  tensors = tensors_;  // factors of a matrix that is not of eight bits
+  tensors[name + "_scale_inv"] = {ElementType::kBF16, {1, 1}, factor};
+  EXPECT_EQ(LoadError(tensors), file() + ": tensor '" + name +
+                                    "_scale_inv': the model is quantized already; expected one in "
+                                    "full precision");
+  SetConfig("quantization_config", {{"quant_method", "fp8"}, {"weight_block_size", {64, 64}}});
+  EXPECT_EQ(LoadError(tensors_), folder_.path() +
+                                     "/config.json: quantization_config: weight_block_size [64, "
+                                     "64]; expected [128, 128]");
+}
+
 }  // namespace
 }  // namespace roundlab
