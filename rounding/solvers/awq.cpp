@@ -12,7 +12,7 @@
 namespace roundlab {
 namespace {
 
-constexpr std::int64_t kFirstPortions = 8;  // for a standard error that is worth something
+constexpr std::int64_t kPortions = 8;  // of a lap: enough for a standard error
 
 /// Mean over tokens of squared output errors of each group of each row: error [out, in], inputs
 /// [groups, tokens, width] -> [out, groups]. Some rows at a time, so that no tensor gets large.
@@ -100,9 +100,8 @@ AwqScaleSolution SearchAwqScale(const AwqScaleProblem& problem) {
   std::vector<Racer> racers(static_cast<std::size_t>(problem.ratios));
   std::int64_t seen = 0;
   while (seen < problem.portions) {
-    const std::int64_t wanted =
-        problem.certainty > 0 ? std::max(kFirstPortions, seen) : problem.portions;
-    const std::int64_t count = std::min(wanted, problem.portions - seen);
+    const std::int64_t rest = problem.portions - seen;
+    const std::int64_t count = problem.certainty > 0 ? std::min(kPortions, rest) : rest;
     for (std::size_t i = 0; i < racers.size(); ++i) {
       if (!racers[i].runs) continue;
       const at::Tensor scale = ScaleOf(problem, i);

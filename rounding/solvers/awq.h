@@ -18,12 +18,13 @@ struct AwqScaleProblem {
   /// A weight [out, in] in place of the i-th -> its decoded quantized form.
   std::function<at::Tensor(const at::Tensor& weight, std::size_t i)> quantize;
   /// Squared differences of the inspected module's outputs with these weights from those with the
-  /// original ones, summed over each of the portions first to first + count - 1 of its inputs and
-  /// divided by the number of all outputs, so that all portions' sum is the mean.
+  /// original ones, summed over each of the portions first to first + count - 1 of its inputs
+  /// (first a multiple of 8) and divided by the number of all outputs, so that all portions' sum is
+  /// the mean.
   std::function<std::vector<double>(const std::vector<at::Tensor>& weights, std::int64_t first,
                                     std::int64_t count)>
       losses;
-  std::int64_t portions = 1;
+  std::int64_t portions = 1;  ///< asked for by eights while ratios race, else all at once
   std::int64_t ratios = 20;
   double certainty = 0;  ///< standard errors; 0: every ratio sees every portion
 };
@@ -41,9 +42,9 @@ struct AwqScaleSolution {
 ///   s = max(1e-4, absolute_mean^r),  s <- s / sqrt(max s min s),  W^ = Q(W s) / s
 /// The r of least loss is kept, the first on a tie; r = 0 is no scaling at all.
 ///
-/// Ours, with `certainty` z: ratios race. After 8, 16, 32, ... portions those are dropped whose
-/// loss is above the least by more than z standard errors of the portions' differences, so that
-/// most ratios see a few portions and the near ones all.
+/// Ours, with `certainty` z: ratios race. After every 8 portions those are dropped whose loss is
+/// above the least by more than z standard errors of the portions' differences, so that most ratios
+/// see a few portions and the near ones all.
 AwqScaleSolution SearchAwqScale(const AwqScaleProblem& problem);
 
 struct AwqClipProblem {

@@ -36,31 +36,81 @@ void Follow(const std::vector<LinearSlot*>& slots, const std::function<void()>& 
   for (LinearSlot* slot : slots) slot->on_input = {};
 }
 
+constexpr std::int64_t kPortionRows =
+    4;  // sequences a forward pass takes; divides the laps of the race
+
+/// What a block's linears are fed while nothing is changed, by one pass over the sequences.
+struct Observed {
+  std::map<const LinearSlot*, InputStatistics> statistics;  // of each group's input
+  std::map<const LinearSlot*, std::vector<at::Tensor>>
+      portions;  // [kPortionRows or less, seq, in] each
+};
+
+/// A group whose own outputs are compared: they need its input's second moment alone.
+bool Alone(const ScaleGroup& group) { return group.watched == group.slots; }
+
+/// Whether the MLP alone leads from the group's input to what is watched.
+bool InMlp(const ScaleGroup& group) {
+  return !Alone(group) &&
+         std::none_of(group.slots.begin(), group.slots.end(), [](const LinearSlot* slot) {
+           return ReadsAttention(slot->role) || slot->signs.defined();
+         });
+}
+
+at::Tensor Portion(const HiddenStates& rows, std::int64_t first) {
+  return rows.Narrow(first, std::min(kPortionRows, rows.rows() - first));
+}
+
+Observed Observe(const Unit& unit, const std::vector<ScaleGroup>& groups,
+                 const HiddenStates& rows) {
+  std::map<const LinearSlot*, InputAccumulator> sums;
+  Observed observed;
+  std::vector<LinearSlot*> slots;
+  for (const ScaleGroup& group : groups) {
+    StatisticsKinds kinds;
+    kinds.channel = true;
+    kinds.second_moment = Alone(group);
+    sums.emplace(group.slots[0], InputAccumulator(kinds, rows.rows() * rows.values().size(1)));
+    slots.push_back(group.slots[0]);
+    if (Alone(group)) continue;
+    for (LinearSlot* slot : group.watched) observed.portions[slot];
+    if (InMlp(group)) observed.portions[group.slots[0]];
+    slots.insert(slots.end(), group.watched.begin(), group.watched.end());
+  }
+  std::sort(slots.begin(), slots.end());
+  slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
+  for (std::int64_t row = 0; row < rows.rows(); row += kPortionRows) {
+    const auto forward = [&] { unit.Forward(Portion(rows, row)); };
+    Follow(slots, forward, [&](const LinearSlot* slot, const at::Tensor& x) {
+      const auto sum = sums.find(slot);
+      if (sum != sums.end()) sum->second.Add(x);
+      const auto portions = observed.portions.find(slot);
+      if (portions != observed.portions.end()) portions->second.push_back(x);
+    });
+    CheckInterrupt();
+  }
+  for (const auto& [slot, sum] : sums) observed.statistics[slot] = sum.Finish();
+  return observed;
+}
+
 /// The search for one group's scales. A portion of its losses is a sequence.
 class GroupSearch {
  public:
-  GroupSearch(UnitWork* work, DecoderBlock* block, const ScaleGroup& group, HiddenStates rows)
-      : work_(work), block_(block), group_(group), rows_(std::move(rows)) {
-    LinearSlot* first = group.slots[0];
-    alone_ = group.watched == group.slots;
-    const bool mlp = std::none_of(group.slots.begin(), group.slots.end(), [](const auto* slot) {
-      return ReadsAttention(slot->role) || slot->signs.defined();
-    });
-    StatisticsKinds kinds;
-    kinds.channel = true;
-    kinds.second_moment = alone_;
-    InputAccumulator sums(kinds, rows_.rows() * rows_.values().size(1));
-    ForRows(rows_, [&](const at::Tensor& part, std::int64_t /*row*/) {
-      const auto forward = [&] { work_->unit().Forward(part); };
-      Follow({first}, forward, [&](const LinearSlot*, const at::Tensor& x) {
-        sums.Add(x);
-        if (alone_ || !mlp) return;
-        for (const at::Tensor& sequence : x.split(1)) fed_.push_back(sequence);
-      });
-    });
-    inputs_ = sums.Finish();
-    if (alone_) inputs_.second_moment = inputs_.second_moment.to(at::kDouble);
+  GroupSearch(UnitWork* work, DecoderBlock* block, const ScaleGroup& group, HiddenStates rows,
+              const Observed& observed)
+      : work_(work),
+        block_(block),
+        group_(group),
+        rows_(std::move(rows)),
+        observed_(observed),
+        inputs_(observed.statistics.at(group.slots[0])) {
+    if (Alone(group)) inputs_.second_moment = inputs_.second_moment.to(at::kDouble);
     for (const LinearSlot* slot : group.slots) specs_.push_back(work->Spec(*slot));
+    if (Alone(group)) return;
+    for (const LinearSlot* slot : group.watched) {
+      const at::ScalarType dtype = observed.portions.at(slot).front().scalar_type();
+      readers_[slot] = slot->weight.to(dtype).t();
+    }
   }
 
   AwqScaleSolution Run(const AwqScale::Options& options) {
@@ -74,14 +124,11 @@ class GroupSearch {
     };
     problem.losses = [this](const std::vector<at::Tensor>& weights, std::int64_t first,
                             std::int64_t count) { return Losses(weights, first, count); };
-    if (!alone_) problem.portions = rows_.rows();
+    if (!Alone(group_)) problem.portions = rows_.rows();
     return SearchAwqScale(problem);
   }
 
  private:
-  /// What the watched slots are fed, [tokens, in] float32 each.
-  using Seen = std::map<const LinearSlot*, at::Tensor>;
-
   static at::Tensor RoundTrip(const at::Tensor& weight, const QuantSpec& spec) {
     const GroupLayout layout = GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);
     const at::Tensor groups = layout.Split(weight);
@@ -90,19 +137,14 @@ class GroupSearch {
   }
 
   std::vector<double> Losses(const std::vector<at::Tensor>& weights, std::int64_t first,
-                             std::int64_t count) {
-    if (alone_) return {Moment(weights[0] - group_.slots[0]->weight)};
-    if (first != first_original_ || original_.empty()) KeepOriginals(first, count);
+                             std::int64_t count) const {
+    if (Alone(group_)) return {Moment(weights[0] - group_.slots[0]->weight)};
     for (std::size_t i = 0; i < weights.size(); ++i) group_.slots[i]->effective = weights[i];
     std::vector<double> losses;
-    for (std::int64_t row = first; row < first + count; ++row) {
-      const Seen changed = Watch(row);
-      const Seen& original = original_.at(static_cast<std::size_t>(row - first));
-      double loss = 0;
-      for (const LinearSlot* slot : group_.watched) {
-        loss += MeanSquare(at::mm(changed.at(slot) - original.at(slot), slot->weight.t()));
-      }
-      losses.push_back(loss / static_cast<double>(rows_.rows()));
+    for (std::int64_t row = first; row < first + count; row += kPortionRows) {
+      const at::Tensor means = PortionLosses(row) / static_cast<double>(rows_.rows());
+      losses.insert(losses.end(), means.const_data_ptr<double>(),
+                    means.const_data_ptr<double>() + means.numel());
       CheckInterrupt();
     }
     for (LinearSlot* slot : group_.slots) slot->effective.reset();
@@ -117,40 +159,37 @@ class GroupSearch {
     return sum.item<double>() / static_cast<double>(inputs_.tokens * gap.size(0));
   }
 
-  void KeepOriginals(std::int64_t first, std::int64_t count) {
-    original_.clear();
-    for (std::int64_t row = first; row < first + count; ++row) original_.push_back(Watch(row));
-    first_original_ = first;
-  }
-
-  Seen Watch(std::int64_t row) const {
-    Seen seen;
+  /// Mean squared differences of each sequence of the portion from `row` on, float64 on the CPU.
+  at::Tensor PortionLosses(std::int64_t row) const {
+    const auto here = [row](const std::vector<at::Tensor>& portions) {
+      return portions.at(static_cast<std::size_t>(row / kPortionRows));
+    };
     const auto forward = [&] {
-      if (fed_.empty()) {
-        work_->unit().Forward(rows_.Narrow(row, 1));
+      if (InMlp(group_)) {
+        block_->Mlp(here(observed_.portions.at(group_.slots[0])));
       } else {
-        block_->Mlp(fed_[static_cast<std::size_t>(row)]);
+        work_->unit().Forward(Portion(rows_, row));
       }
     };
+    const std::int64_t count = std::min(kPortionRows, rows_.rows() - row);
+    at::Tensor losses;
     Follow(group_.watched, forward, [&](const LinearSlot* slot, const at::Tensor& x) {
-      seen[slot] = x.reshape({-1, x.size(-1)}).to(at::kFloat);
+      const at::Tensor gap = x - here(observed_.portions.at(slot));
+      const at::Tensor outputs = at::matmul(gap, readers_.at(slot)).to(at::kFloat);
+      const at::Tensor of_tokens = outputs.square_().mean(-1).to(at::kDouble);
+      const at::Tensor means = of_tokens.reshape({count, -1}).mean(1).cpu();
+      losses = losses.defined() ? losses + means : means;
     });
-    return seen;
-  }
-
-  static double MeanSquare(const at::Tensor& values) {
-    return values.square().mean(at::kDouble).item<double>();
+    return losses;
   }
 
   UnitWork* work_;
   DecoderBlock* block_;
   const ScaleGroup& group_;
   const HiddenStates rows_;
-  bool alone_;                   // the group's own outputs are what is compared
-  InputStatistics inputs_;       // of the group; the moment where it is alone
-  std::vector<at::Tensor> fed_;  // each sequence of the MLP's input, where that is the group's
-  std::vector<Seen> original_;   // of the sequences from first_original_ on
-  std::int64_t first_original_ = 0;
+  const Observed& observed_;
+  InputStatistics inputs_;                           // of the group
+  std::map<const LinearSlot*, at::Tensor> readers_;  // [in, out], what the watched multiply with
   std::vector<std::optional<QuantSpec>> specs_;
 };
 
@@ -187,14 +226,18 @@ void AwqScale::Apply(UnitWork* work) const {
     add(options_.scale_norms, NormGroups(block.get()));
     add(options_.scale_output, OutputGroups(block.get()));
     add(options_.scale_down, DownGroups(block.get()));
+    std::erase_if(groups, [&](const ScaleGroup& group) {
+      if (group.obstacle.empty()) return false;
+      work->log().Write(group.slots[0]->name + ": not scaled, since " + group.obstacle);
+      return true;
+    });
+    if (groups.empty()) continue;
+    const Observed observed = Observe(work->unit(), groups, rows);
     std::vector<std::pair<const ScaleGroup*, at::Tensor>> found;
     for (const ScaleGroup& group : groups) {
       const std::string& name = group.slots[0]->name;
-      if (!group.obstacle.empty()) {
-        work->log().Write(name + ": not scaled, since " + group.obstacle);
-        continue;
-      }
-      const AwqScaleSolution solution = GroupSearch(work, block.get(), group, rows).Run(options_);
+      const AwqScaleSolution solution =
+          GroupSearch(work, block.get(), group, rows, observed).Run(options_);
       if (!solution.found) {
         work->log().Write(name + ": not scaled, since no loss was finite");
         continue;
