@@ -29,7 +29,7 @@ class OmniQuant : public RoundingScheme {
   /// 20 epochs of 128 rows (the reference takes 40 at 2 bits).
   const char* Tuning() const override {
     return "optimizer: {type: adamw, lr: 0.01, weight_decay: 0}\nschedule: constant\nsteps: 2560\n"
-           "batch: 1\nsampler: cyclic\nselect: last\n";
+           "batch: 1\nsampler: in_order\nselect: last\n";
   }
   bool OwnRange(GridKind grid) const override {
     return options_.own_range && grid == GridKind::kAsym;

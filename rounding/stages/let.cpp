@@ -132,7 +132,7 @@ Let::Options::Options() {
   tune.steps = 2560;
   tune.batch = 1;
   tune.loss_scale = 1;
-  tune.sampler = SamplerKind::kCyclic;
+  tune.sampler = SamplerKind::kInOrder;
   tune.select = Select::kLast;
 }
 

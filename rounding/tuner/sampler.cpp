@@ -16,7 +16,7 @@ Sampler::Sampler(std::int64_t rows, const TuneOptions& options, std::uint64_t se
 at::Tensor Sampler::Next() {
   if (kind_ == SamplerKind::kPermutation) return Permutation().narrow(0, 0, batch_);
   if (!order_.defined() || at_ + batch_ > rows_) {
-    order_ = Permutation();
+    order_ = kind_ == SamplerKind::kCyclic ? Permutation() : at::arange(rows_, at::kLong);
     at_ = 0;
   }
   at_ += batch_;

@@ -40,7 +40,8 @@ class UnitField : public ValueField {
 };
 
 const EnumNames<SamplerKind> kSamplers = {{SamplerKind::kPermutation, "permutation"},
-                                          {SamplerKind::kCyclic, "cyclic"}};
+                                          {SamplerKind::kCyclic, "cyclic"},
+                                          {SamplerKind::kInOrder, "in_order"}};
 const EnumNames<UnitInputs> kInputs = {{UnitInputs::kQuantized, "quantized"},
                                        {UnitInputs::kFp, "fp"}};
 const EnumNames<Select> kSelects = {{Select::kBestMinibatch, "best_minibatch"},
@@ -82,8 +83,10 @@ void TuneOptions::Fields(FieldVisitor& f) {
   f.Int("batch", &batch, AtLeast(1), "calibration sequences a step");
   f.Int("accumulate", &accumulate, AtLeast(1), "parts a batch is run in; gradients add up");
   EnumField sampler_field(&sampler, kSamplers);
-  f.Value("sampler", sampler_field,
-          "permutation: a fresh one each step, its first rows (the paper); cyclic: epochs");
+  f.Value(
+      "sampler", sampler_field,
+      "permutation: a fresh one each step, its first rows (the paper); cyclic: epochs, each in a "
+      "drawn order; in_order: epochs in the sequences' own order");
   EnumField inputs_field(&inputs, kInputs);
   f.Value("inputs", inputs_field,
           "what a unit is fed: outputs of the rounded units before it, or of the unrounded ones");

@@ -13,7 +13,7 @@
 namespace roundlab {
 
 /// Rows of each step's batch: the first of a fresh permutation each step (the paper), or epochs.
-enum class SamplerKind { kPermutation, kCyclic };
+enum class SamplerKind { kPermutation, kCyclic, kInOrder };
 /// What a unit is fed: outputs of the rounded units before it, or of the unrounded ones.
 enum class UnitInputs { kQuantized, kFp };
 /// Which state is kept: the one before the step of least batch loss (the paper), the last, or that

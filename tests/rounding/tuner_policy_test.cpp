@@ -89,6 +89,16 @@ TEST(SamplerTest, CyclicVisitsEveryRowOnceAnEpoch) {
   }
 }
 
+TEST(SamplerTest, InOrderTakesRowsAsTheyLie) {
+  TuneOptions options = TuneSteps(5);
+  options.sampler = SamplerKind::kInOrder;
+  const auto batches = RunWith(options, {}).batches;
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    const auto first = static_cast<std::int64_t>(i % 3 * 4);
+    EXPECT_THAT(batches[i], ElementsAre(first, first + 1, first + 2, first + 3));
+  }
+}
+
 TEST(SamplerTest, PermutationDrawsDistinctRowsAfreshEachStep) {
   const TunedRun run = RunWith(TuneSteps(60), {});
   std::vector<int> visits(12);
@@ -103,7 +113,8 @@ TEST(SamplerTest, PermutationDrawsDistinctRowsAfreshEachStep) {
 }
 
 TEST(SamplerTest, ABatchLargerThanTheDataIsAllOfIt) {
-  for (const SamplerKind sampler : {SamplerKind::kPermutation, SamplerKind::kCyclic}) {
+  for (const SamplerKind sampler :
+       {SamplerKind::kPermutation, SamplerKind::kCyclic, SamplerKind::kInOrder}) {
     TuneOptions options = TuneSteps(3);
     options.batch = 50;
     options.sampler = sampler;
