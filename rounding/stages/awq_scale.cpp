@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -57,8 +58,17 @@ bool InMlp(const ScaleGroup& group) {
          });
 }
 
+/// All sequences, such that the first few lie far from one another: neighbours may be of one text.
+at::Tensor SpreadOrder(std::int64_t count) {
+  auto step = static_cast<std::int64_t>(0.618 * static_cast<double>(count));
+  while (std::gcd(step, count) != 1) ++step;
+  return at::arange(count, at::kLong).mul(step).remainder(count);
+}
+
+/// Some sequences of that order, from its place `first` on.
 at::Tensor Portion(const HiddenStates& rows, std::int64_t first) {
-  return rows.Narrow(first, std::min(kPortionRows, rows.rows() - first));
+  const std::int64_t count = std::min(kPortionRows, rows.rows() - first);
+  return rows.Select(SpreadOrder(rows.rows()).narrow(0, first, count));
 }
 
 Observed Observe(const Unit& unit, const std::vector<ScaleGroup>& groups,
