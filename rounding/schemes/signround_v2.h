@@ -11,8 +11,8 @@ namespace roundlab {
 /// offsets:
 ///   s = c s0, rounded and floored as MakeGrid does,   w^ = s clamp(round(w / s + V), -n, n - 1)
 /// As in the reference, other grids are rounded by SignRound, whose options these also are.
-/// The reference trims its loss below 4 bits, as the default here does; it does not on other grids
-/// (say loss: mse there), and also does with inputs of 4 bits or fewer.
+/// Its loss is trimmed below 4 bits on sym_full alone, as the default here is; the reference also
+/// trims it with inputs of 4 bits or fewer.
 class SignRoundV2 : public RoundingScheme {
  public:
   struct Options {
@@ -28,7 +28,7 @@ class SignRoundV2 : public RoundingScheme {
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool TellsLatents() const override { return true; }
   const char* Tuning() const override {
-    return "lr_times_steps: 1\nloss: {type: trimmed_mse, below_bits: 4}\n";
+    return "lr_times_steps: 1\nloss: {type: trimmed_mse, below_bits: 4, sym_full_only: true}\n";
   }
   bool OwnRange(GridKind grid) const override {
     return options_.own_range && grid == GridKind::kSymFull;

@@ -258,6 +258,9 @@ void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
     layers.push_back(BeginTuned(contexts.back()));
     unit.bits = std::min(unit.bits, contexts.back().spec.bits);
   }
+  unit.sym_full = std::all_of(contexts.begin(), contexts.end(), [](const LayerContext& context) {
+    return context.spec.grid == GridKind::kSymFull;
+  });
   UnitData data;
   TunerHooks hooks = TuningHooks(work);
   if (options_.tune.inputs == UnitInputs::kQuantized) {
@@ -312,6 +315,7 @@ void RoundStage::TuneLinears(UnitWork* work, const Started& started) const {
         slot->name, {slot}, [slot](const at::Tensor& x) { return slot->Multiply(x); }};
     const LayerContext context = Context(work, *slot, started);
     unit.bits = context.spec.bits;
+    unit.sym_full = context.spec.grid == GridKind::kSymFull;
     std::vector<std::unique_ptr<LayerRounding>> layers;
     layers.push_back(BeginTuned(context));
     UnitResult result = TuneUnit(unit, data, layers, options_.tune,

@@ -62,6 +62,7 @@ void TrimmedMseLoss::Options::Fields(FieldVisitor& f) {
   f.Real("trim", &trim, Between(0, 0.5), "part of the largest differences that is left out");
   f.Int("below_bits", &below_bits, Between(1, 17),
         "nothing is left out where codes have as many bits or more");
+  f.Bool("sym_full_only", &sym_full_only, "nothing is left out on other grids than sym_full");
 }
 
 at::Tensor TrimmedMseLoss::Of(const at::Tensor& outputs, const at::Tensor& targets,

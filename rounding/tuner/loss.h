@@ -20,8 +20,9 @@ class Loss {
   at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const {
     return Of(outputs, targets, {});
   }
-  /// Said before the first Of: the bits of the codes that are tuned, the fewest of a unit's layers.
-  virtual void SetBits(std::int64_t /*bits*/) {}
+  /// Said before the first Of: the bits of the codes that are tuned, the fewest of a unit's layers,
+  /// and whether all their grids are sym_full.
+  virtual void SetCodes(std::int64_t /*bits*/, bool /*sym_full*/) {}
   /// Whether outputs are the model's logits: then the whole model must be one unit.
   virtual bool OfLogits() const { return false; }
 };
@@ -82,19 +83,22 @@ class SumTokensLoss : public Loss {
 
 /// Sum without the largest squares, floor(trim n) of them and at least one, over n (SignRound v2:
 /// auto-round's enable_alg_ext). They are picked among all tokens, masked ones too. With trim 0,
-/// and where codes have `below_bits` bits or more, none is left out.
+/// where codes have `below_bits` bits or more, and with `sym_full_only` on other grids, none is
+/// left out.
 class TrimmedMseLoss : public Loss {
  public:
   struct Options {
     double trim = 0.001;
     std::int64_t below_bits = 17;
+    bool sym_full_only = false;
     void Fields(FieldVisitor& f);
   };
   explicit TrimmedMseLoss(const Options& options) : options_(options), trims_(options.trim > 0) {}
   at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
                 const at::Tensor& mask) const override;
-  void SetBits(std::int64_t bits) override {
-    trims_ = options_.trim > 0 && bits < options_.below_bits;
+  void SetCodes(std::int64_t bits, bool sym_full) override {
+    trims_ =
+        options_.trim > 0 && bits < options_.below_bits && (sym_full || !options_.sym_full_only);
   }
 
  private:

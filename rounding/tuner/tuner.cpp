@@ -45,7 +45,7 @@ at::Tensor Distance(const Reconstruction& unit, const Loss& loss, const at::Tens
 
 std::unique_ptr<Loss> MakeLoss(const Reconstruction& unit, const TuneOptions& options) {
   auto loss = options.loss.make();
-  loss->SetBits(unit.bits);
+  loss->SetCodes(unit.bits, unit.sym_full);
   return loss;
 }
 

@@ -27,6 +27,7 @@ struct Reconstruction {
   /// Where set, what the loss compares of outputs and of targets, as the model's logits.
   std::function<at::Tensor(const at::Tensor&)> read = {};
   std::int64_t bits = 16;  ///< of the codes, the fewest of `slots`; 16 where none are rounded
+  bool sym_full = false;   ///< whether the grids of all are sym_full
 };
 
 /// What a unit is tuned on; rows are calibration sequences.

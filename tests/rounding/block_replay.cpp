@@ -18,7 +18,7 @@ BlockReplay::BlockReplay(const SafetensorsFile& file, BlockSteps how)
       targets_(GoldenTensor(file, how_.prefix + "Y")),
       schedule_(Schedules().FromText(how_.schedule).make()),
       loss_(Losses().FromText(how_.loss).make()) {
-  loss_->SetBits(how_.spec.bits);
+  loss_->SetCodes(how_.spec.bits, true);
   if (file.metadata().count("num_attention_heads") > 0) {
     BuildFromMetadata();
   } else {
@@ -83,6 +83,7 @@ std::vector<double> BlockReplay::Tune(const std::function<void(std::int64_t step
   Reconstruction unit{"golden", block_->Linears(),
                       [this](const at::Tensor& x) { return block_->Forward(x, rope_); }};
   unit.bits = how_.spec.bits;
+  unit.sym_full = true;
   TuneUnit(unit, {inputs_, targets_}, layers_, options, 0, hooks);
   return recorder.values.at("tune/golden/loss");
 }

@@ -112,8 +112,14 @@ TEST(ReconstructionLossTest, TrimmedBelowSoManyBits) {
   const double whole = Loss("mse", y, t).item<double>();
   ASSERT_LT(trimmed, whole);
   for (const std::int64_t bits : {4, 3, 8, 2}) {
-    loss->SetBits(bits);
+    loss->SetCodes(bits, false);
     EXPECT_EQ(loss->Of(y, t).item<double>(), bits < 4 ? trimmed : whole) << bits;
+  }
+  const auto of_one_grid =
+      Losses().FromText("type: trimmed_mse\nbelow_bits: 4\nsym_full_only: true").make();
+  for (const bool sym_full : {true, false}) {
+    of_one_grid->SetCodes(2, sym_full);
+    EXPECT_EQ(of_one_grid->Of(y, t).item<double>(), sym_full ? trimmed : whole);
   }
 }
 
