@@ -285,9 +285,7 @@ at::Tensor RangeFakeQuant(const RangeQuant& quant, at::ScalarType dtype, const S
   const at::Tensor low = factors ? quant.low * quant.low_factor : quant.low;
   const at::Tensor high = factors ? quant.high * quant.high_factor : quant.high;
   const reference::Grid grid =
-      quant.symmetric.middle > 0
-          ? reference::RangeGrid(low, high, quant.symmetric, quant.scale_dtype)
-          : reference::RangeGrid(low, high, quant.code_max, quant.scale_dtype);
+      reference::RangeGrid(low, high, quant.code_max, quant.scale_dtype, quant.symmetric);
   return FakeQuant(quant.weight, quant.offset, grid.scale, grid.zero, quant.code_max, dtype);
 }
 

@@ -83,13 +83,11 @@ at::Tensor CastScale(const at::Tensor& scale, at::ScalarType dtype) {
 }
 
 Grid RangeGrid(const at::Tensor& low, const at::Tensor& high, double code_max,
-               at::ScalarType scale_dtype) {
-  const at::Tensor scale = CastScale(Divided(high - low, code_max), scale_dtype);
-  return {scale, RoundSte(-low / scale).clamp(0, code_max)};
-}
-
-Grid RangeGrid(const at::Tensor& low, const at::Tensor& high, const SymmetricGrid& symmetric,
-               at::ScalarType scale_dtype) {
+               at::ScalarType scale_dtype, const SymmetricGrid& symmetric) {
+  if (symmetric.middle == 0) {
+    const at::Tensor scale = CastScale(Divided(high - low, code_max), scale_dtype);
+    return {scale, RoundSte(-low / scale).clamp(0, code_max)};
+  }
   const at::Tensor span = symmetric.times * at::maximum(-low, high);
   const at::Tensor scale = CastScale(Divided(span, symmetric.divisor), scale_dtype);
   return {symmetric.signs ? at::where(-low > high, scale, -scale) : scale,

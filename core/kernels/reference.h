@@ -25,18 +25,17 @@ at::Tensor AdaRoundRegularizer(const at::Tensor& v, double beta, double weight);
 /// GPU.
 at::Tensor Divided(const at::Tensor& x, double by);
 
-/// The asymmetric grid of ranges, [groups] float32 each, with Q = code_max:
+/// The grid of ranges, [groups] float32 each, with Q = code_max:
 ///   scale = (high - low) / Q, rounded to scale_dtype and kept at least ScaleFloor
 ///   zero = clamp(round(-low / scale), 0, Q), float32, with a straight-through gradient for round
 struct Grid {
   at::Tensor scale;  ///< [groups], scale_dtype
   at::Tensor zero;   ///< [groups], float32
 };
+/// Where `symmetric` has a middle, SymmetricGrid's instead; a negative scale's magnitude is kept at
+/// least ScaleFloor.
 Grid RangeGrid(const at::Tensor& low, const at::Tensor& high, double code_max,
-               at::ScalarType scale_dtype);
-/// The same of a symmetric grid; a negative scale's magnitude is kept at least ScaleFloor.
-Grid RangeGrid(const at::Tensor& low, const at::Tensor& high, const SymmetricGrid& symmetric,
-               at::ScalarType scale_dtype);
+               at::ScalarType scale_dtype, const SymmetricGrid& symmetric = {});
 /// `scale` rounded to `dtype` and kept at least ScaleFloor(dtype): 1e-8 for float32, 1e-5 for 16
 /// bits.
 at::Tensor CastScale(const at::Tensor& scale, at::ScalarType dtype);

@@ -80,14 +80,10 @@ std::optional<SymmetricGrid> PlainGrid(const QuantSpec& spec) {
 }
 
 AffineGrid MakeGrid(const GroupRange& range, const QuantSpec& spec) {
-  const at::ScalarType dtype = TorchType(spec.scale_dtype);
   if (spec.grid == GridKind::kSym && spec.gptq_sym_quirk) return QuirkGrid(range, spec);
-  const std::optional<SymmetricGrid> plain = PlainGrid(spec);
-  if (plain && plain->middle > 0) {
-    const auto [scale, zero] = reference::RangeGrid(range.low, range.high, *plain, dtype);
-    return {scale, zero};
-  }
-  const auto [scale, zero] = reference::RangeGrid(range.low, range.high, spec.CodeMax(), dtype);
+  const at::ScalarType dtype = TorchType(spec.scale_dtype);
+  const auto [scale, zero] = reference::RangeGrid(range.low, range.high, spec.CodeMax(), dtype,
+                                                  PlainGrid(spec).value_or(SymmetricGrid{}));
   if (spec.grid == GridKind::kFloatZero) {
     return {scale, (-range.low / scale).to(dtype).to(at::kFloat)};
   }

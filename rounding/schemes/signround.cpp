@@ -131,8 +131,7 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
   }
 
   QuantSpec spec_;
-  std::optional<SymmetricGrid>
-      plain_;  // how the grid comes of the range, where one pass can make it
+  std::optional<SymmetricGrid> plain_;  // the grid's formula, where RangeFakeQuant has it
   GroupLayout layout_;
   GroupRange range_;
   SignRound::Options options_;

@@ -156,8 +156,8 @@ inline __device__ Factors GroupGradients(const FakeQuantJob& job, std::int64_t g
     return factors;
   }
   if (job.low_factor == nullptr) return factors;
-  Factors ends = job.middle > 0 ? EndsOfSymmetric(job, group, grid, sums, factors)
-                                : EndsOfRange(job, grid, sums, d_zero);
+  const Factors ends = job.middle > 0 ? EndsOfSymmetric(job, group, grid, sums, factors)
+                                      : EndsOfRange(job, grid, sums, d_zero);
   const float d_low = ends.low * job.low[group];
   const float d_high = ends.high * job.high[group];
   if (writes && job.d_low_factor != nullptr) job.d_low_factor[group] = d_low;

@@ -157,9 +157,7 @@ std::string Named(std::int64_t groups, std::int64_t width, const SymmetricGrid& 
 at::Tensor FromReference(const RangeQuant& r) {
   const at::Tensor low = r.low * r.low_factor;
   const at::Tensor high = r.high * r.high_factor;
-  const auto grid = r.symmetric.middle > 0
-                        ? reference::RangeGrid(low, high, r.symmetric, r.scale_dtype)
-                        : reference::RangeGrid(low, high, r.code_max, r.scale_dtype);
+  const auto grid = reference::RangeGrid(low, high, r.code_max, r.scale_dtype, r.symmetric);
   return reference::FakeQuant(r.weight, r.offset, grid.scale.to(at::kFloat), grid.zero, r.code_max);
 }
 
