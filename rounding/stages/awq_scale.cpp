@@ -37,17 +37,40 @@ void Follow(const std::vector<LinearSlot*>& slots, const std::function<void()>& 
   for (LinearSlot* slot : slots) slot->on_input = {};
 }
 
-constexpr std::int64_t kPortionRows =
-    4;  // sequences a forward pass takes; divides the laps of the race
+// Sequences a forward pass takes; divides the laps of the race.
+constexpr std::int64_t kPortionRows = 4;
+
+/// Calibration sequences in an order in which the first few lie far from one another: neighbours
+/// may be of one text.
+class Sequences {
+ public:
+  explicit Sequences(HiddenStates rows) : rows_(std::move(rows)) {
+    auto step = static_cast<std::int64_t>(0.618 * static_cast<double>(Count()));
+    while (std::gcd(step, Count()) != 1) ++step;
+    order_ = at::arange(Count(), at::kLong).mul(step).remainder(Count());
+  }
+  std::int64_t Count() const { return rows_.rows(); }
+  std::int64_t Tokens() const { return Count() * rows_.values().size(1); }
+  std::int64_t PortionSize(std::int64_t first) const {
+    return std::min(kPortionRows, Count() - first);
+  }
+  at::Tensor Portion(std::int64_t first) const {
+    return rows_.Select(order_.narrow(0, first, PortionSize(first)));
+  }
+
+ private:
+  HiddenStates rows_;
+  at::Tensor order_;  // int64 [Count()]
+};
 
 /// What a block's linears are fed while nothing is changed, by one pass over the sequences.
 struct Observed {
   std::map<const LinearSlot*, InputStatistics> statistics;  // of each group's input
-  std::map<const LinearSlot*, std::vector<at::Tensor>>
-      portions;  // [kPortionRows or less, seq, in] each
+  /// [kPortionRows or less, seq, in] each.
+  std::map<const LinearSlot*, std::vector<at::Tensor>> portions;
 };
 
-/// A group whose own outputs are compared: they need its input's second moment alone.
+/// Whether a group's own outputs are compared: its input's second moment tells their loss.
 bool Alone(const ScaleGroup& group) { return group.watched == group.slots; }
 
 /// Whether the MLP alone leads from the group's input to what is watched.
@@ -58,21 +81,8 @@ bool InMlp(const ScaleGroup& group) {
          });
 }
 
-/// All sequences, such that the first few lie far from one another: neighbours may be of one text.
-at::Tensor SpreadOrder(std::int64_t count) {
-  auto step = static_cast<std::int64_t>(0.618 * static_cast<double>(count));
-  while (std::gcd(step, count) != 1) ++step;
-  return at::arange(count, at::kLong).mul(step).remainder(count);
-}
-
-/// Some sequences of that order, from its place `first` on.
-at::Tensor Portion(const HiddenStates& rows, std::int64_t first) {
-  const std::int64_t count = std::min(kPortionRows, rows.rows() - first);
-  return rows.Select(SpreadOrder(rows.rows()).narrow(0, first, count));
-}
-
 Observed Observe(const Unit& unit, const std::vector<ScaleGroup>& groups,
-                 const HiddenStates& rows) {
+                 const Sequences& sequences) {
   std::map<const LinearSlot*, InputAccumulator> sums;
   Observed observed;
   std::vector<LinearSlot*> slots;
@@ -80,7 +90,7 @@ Observed Observe(const Unit& unit, const std::vector<ScaleGroup>& groups,
     StatisticsKinds kinds;
     kinds.channel = true;
     kinds.second_moment = Alone(group);
-    sums.emplace(group.slots[0], InputAccumulator(kinds, rows.rows() * rows.values().size(1)));
+    sums.emplace(group.slots[0], InputAccumulator(kinds, sequences.Tokens()));
     slots.push_back(group.slots[0]);
     if (Alone(group)) continue;
     for (LinearSlot* slot : group.watched) observed.portions[slot];
@@ -89,8 +99,8 @@ Observed Observe(const Unit& unit, const std::vector<ScaleGroup>& groups,
   }
   std::sort(slots.begin(), slots.end());
   slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
-  for (std::int64_t row = 0; row < rows.rows(); row += kPortionRows) {
-    const auto forward = [&] { unit.Forward(Portion(rows, row)); };
+  for (std::int64_t row = 0; row < sequences.Count(); row += kPortionRows) {
+    const auto forward = [&] { unit.Forward(sequences.Portion(row)); };
     Follow(slots, forward, [&](const LinearSlot* slot, const at::Tensor& x) {
       const auto sum = sums.find(slot);
       if (sum != sums.end()) sum->second.Add(x);
@@ -106,12 +116,12 @@ Observed Observe(const Unit& unit, const std::vector<ScaleGroup>& groups,
 /// The search for one group's scales. A portion of its losses is a sequence.
 class GroupSearch {
  public:
-  GroupSearch(UnitWork* work, DecoderBlock* block, const ScaleGroup& group, HiddenStates rows,
-              const Observed& observed)
+  GroupSearch(UnitWork* work, DecoderBlock* block, const ScaleGroup& group,
+              const Sequences& sequences, const Observed& observed)
       : work_(work),
         block_(block),
         group_(group),
-        rows_(std::move(rows)),
+        sequences_(sequences),
         observed_(observed),
         inputs_(observed.statistics.at(group.slots[0])) {
     if (Alone(group)) inputs_.second_moment = inputs_.second_moment.to(at::kDouble);
@@ -134,7 +144,7 @@ class GroupSearch {
     };
     problem.losses = [this](const std::vector<at::Tensor>& weights, std::int64_t first,
                             std::int64_t count) { return Losses(weights, first, count); };
-    if (!Alone(group_)) problem.portions = rows_.rows();
+    if (!Alone(group_)) problem.portions = sequences_.Count();
     return SearchAwqScale(problem);
   }
 
@@ -152,7 +162,7 @@ class GroupSearch {
     for (std::size_t i = 0; i < weights.size(); ++i) group_.slots[i]->effective = weights[i];
     std::vector<double> losses;
     for (std::int64_t row = first; row < first + count; row += kPortionRows) {
-      const at::Tensor means = PortionLosses(row) / static_cast<double>(rows_.rows());
+      const at::Tensor means = PortionLosses(row) / static_cast<double>(sequences_.Count());
       losses.insert(losses.end(), means.const_data_ptr<double>(),
                     means.const_data_ptr<double>() + means.numel());
       CheckInterrupt();
@@ -178,16 +188,15 @@ class GroupSearch {
       if (InMlp(group_)) {
         block_->Mlp(here(observed_.portions.at(group_.slots[0])));
       } else {
-        work_->unit().Forward(Portion(rows_, row));
+        work_->unit().Forward(sequences_.Portion(row));
       }
     };
-    const std::int64_t count = std::min(kPortionRows, rows_.rows() - row);
     at::Tensor losses;
     Follow(group_.watched, forward, [&](const LinearSlot* slot, const at::Tensor& x) {
       const at::Tensor gap = x - here(observed_.portions.at(slot));
       const at::Tensor outputs = at::matmul(gap, readers_.at(slot)).to(at::kFloat);
       const at::Tensor of_tokens = outputs.square_().mean(-1).to(at::kDouble);
-      const at::Tensor means = of_tokens.reshape({count, -1}).mean(1).cpu();
+      const at::Tensor means = of_tokens.reshape({sequences_.PortionSize(row), -1}).mean(1).cpu();
       losses = losses.defined() ? losses + means : means;
     });
     return losses;
@@ -196,7 +205,7 @@ class GroupSearch {
   UnitWork* work_;
   DecoderBlock* block_;
   const ScaleGroup& group_;
-  const HiddenStates rows_;
+  const Sequences& sequences_;
   const Observed& observed_;
   InputStatistics inputs_;                           // of the group
   std::map<const LinearSlot*, at::Tensor> readers_;  // [in, out], what the watched multiply with
@@ -227,6 +236,7 @@ void AwqScale::Apply(UnitWork* work) const {
   const at::NoGradGuard no_grad;
   HiddenStates rows = work->Inputs(Chain::kOriginal);
   if (options_.sequences > 0) rows = rows.First(options_.sequences);
+  const Sequences sequences(std::move(rows));
   for (const auto& block : work->unit().blocks()) {
     std::vector<ScaleGroup> groups;
     const auto add = [&](bool wanted, std::vector<ScaleGroup> found) {
@@ -242,12 +252,12 @@ void AwqScale::Apply(UnitWork* work) const {
       return true;
     });
     if (groups.empty()) continue;
-    const Observed observed = Observe(work->unit(), groups, rows);
+    const Observed observed = Observe(work->unit(), groups, sequences);
     std::vector<std::pair<const ScaleGroup*, at::Tensor>> found;
     for (const ScaleGroup& group : groups) {
       const std::string& name = group.slots[0]->name;
       const AwqScaleSolution solution =
-          GroupSearch(work, block.get(), group, rows, observed).Run(options_);
+          GroupSearch(work, block.get(), group, sequences, observed).Run(options_);
       if (!solution.found) {
         work->log().Write(name + ": not scaled, since no loss was finite");
         continue;
