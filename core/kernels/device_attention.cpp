@@ -35,19 +35,52 @@ class Deterministic {
   bool warned_ = at::globalContext().deterministicAlgorithmsWarnOnly();
 };
 
-/// Flash attention, q, k and v [batch, seq, heads, dim], with a backward pass whose sums have one
-/// order.
+/// Whether libtorch takes cuDNN's attention for these, [batch, seq, heads, dim].
+bool PrefersCudnn(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale) {
+  constexpr std::int64_t kCudnn = 3;  // sdp::SDPBackend::cudnn_attention
+  return at::_fused_sdp_choice(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2),
+                               std::nullopt, 0.0, true, scale, q.size(2) != k.size(2)) == kCudnn;
+}
+
+/// What flash attention's backward pass needs of a forward pass.
+struct Mixed {
+  at::Tensor out;   // [batch, seq, heads, dim]
+  at::Tensor sums;  // logarithms of the softmax's sums, float32 [batch, heads, seq]
+  at::Tensor state;
+  at::Tensor unused;
+};
+
+Mixed MixByFlash(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
+                 std::optional<std::int64_t> before) {
+  const auto after = before ? std::optional<std::int64_t>(0) : std::nullopt;
+  const auto [out, sums, state, unused, debug] =
+      at::_flash_attention_forward(q, k, v, std::nullopt, std::nullopt, q.size(1), k.size(1), 0.0,
+                                   true, false, scale, before, after);
+  return {out, sums, state, unused};
+}
+
+/// By cuDNN, whose forward pass takes half of flash attention's time and has one order of sums.
+Mixed MixByCudnn(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale) {
+  const auto results = at::_scaled_dot_product_cudnn_attention(
+      q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), std::nullopt,
+      /*compute_log_sumexp=*/true, 0.0, true, false, scale);
+  const auto options = q.options().dtype(at::kUInt64);
+  return {std::get<0>(results).transpose(1, 2).contiguous(),
+          std::get<1>(results).reshape({q.size(0), q.size(2), q.size(1)}), at::empty({2}, options),
+          at::empty({}, options)};  // of dropout, of which there is none
+}
+
+/// Attention, q, k and v [batch, seq, heads, dim], with flash attention's backward pass, whose sums
+/// have one order.
 struct OrderedFlash : torch::autograd::Function<OrderedFlash> {
   static Variable forward(AutogradContext* ctx, const Variable& q, const Variable& k,
                           const Variable& v, double scale, std::optional<std::int64_t> before) {
-    const auto after = before ? std::optional<std::int64_t>(0) : std::nullopt;
-    const auto [out, sums, state, unused, debug] =
-        at::_flash_attention_forward(q, k, v, std::nullopt, std::nullopt, q.size(1), k.size(1), 0.0,
-                                     true, false, scale, before, after);
-    ctx->save_for_backward({q, k, v, out, sums, state, unused});
+    const auto mixed = before || !PrefersCudnn(q, k, v, scale) ? MixByFlash(q, k, v, scale, before)
+                                                               : MixByCudnn(q, k, v, scale);
+    ctx->save_for_backward({q, k, v, mixed.out, mixed.sums, mixed.state, mixed.unused});
     ctx->saved_data["scale"] = scale;
     ctx->saved_data["before"] = before;
-    return out;
+    return mixed.out;
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const Deterministic deterministic;
