@@ -268,8 +268,9 @@ at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& offset, const a
   std::optional<at::Tensor> given_offset;
   if (offset.defined()) given_offset = offset.contiguous();
   // Two casts of a 16-bit scale: each part of its gradient is rounded on its way back.
-  return FakeQuantFunction::apply(weight, given_offset, scale.to(at::kFloat).contiguous(),
-                                  scale.to(at::kFloat).contiguous(), zero.contiguous(), code_max)
+  return FakeQuantFunction::apply(weight, given_offset, reference::Widened(scale).contiguous(),
+                                  reference::Widened(scale).contiguous(), zero.contiguous(),
+                                  code_max)
       .to(dtype);
 }
 

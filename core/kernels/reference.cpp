@@ -1,6 +1,7 @@
 #include "core/kernels/reference.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 #include <optional>
@@ -63,13 +64,45 @@ at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up) { return at::sil
 
 at::Tensor RoundSte(const at::Tensor& x) { return x + (x.round() - x).detach(); }
 
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+double LargestNumber(at::ScalarType dtype) {
+  return dtype == at::kHalf ? 65504 : 3.3895313892515355e38;
+}
+
+/// To `dtype`, one of both sides having 16 bits.
+struct Cast : torch::autograd::Function<Cast> {
+  static Variable forward(AutogradContext* ctx, const Variable& x, at::ScalarType dtype) {
+    ctx->saved_data["from"] = static_cast<std::int64_t>(x.scalar_type());
+    return x.to(dtype);
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto from = static_cast<at::ScalarType>(ctx->saved_data["from"].toInt());
+    const at::ScalarType here = grads[0].scalar_type();
+    const double most = LargestNumber(from == at::kFloat ? here : from);
+    return {grads[0].clamp(-most, most).to(from), {}};
+  }
+};
+
+bool Narrow(at::ScalarType dtype) { return dtype == at::kHalf || dtype == at::kBFloat16; }
+
+}  // namespace
+
+at::Tensor Widened(const at::Tensor& scale) {
+  return Narrow(scale.scalar_type()) ? Cast::apply(scale, at::kFloat) : scale;
+}
+
 at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& offset, const at::Tensor& scale,
                      const at::Tensor& zero, double code_max) {
-  const at::Tensor s = scale.unsqueeze(1);
   const at::Tensor z = zero.unsqueeze(1);
-  at::Tensor position = weight / s;
+  // Two casts of a 16-bit scale: each part of its gradient is rounded on its way back.
+  at::Tensor position = weight / Widened(scale).unsqueeze(1);
   if (offset.defined()) position = position + offset;
-  return s * ((RoundSte(position) + z).clamp(0, code_max) - z);
+  return Widened(scale).unsqueeze(1) * ((RoundSte(position) + z).clamp(0, code_max) - z);
 }
 
 at::Tensor Divided(const at::Tensor& x, double by) {
@@ -79,14 +112,15 @@ at::Tensor Divided(const at::Tensor& x, double by) {
 double ScaleFloor(at::ScalarType dtype) { return dtype == at::kFloat ? 1e-8 : 1e-5; }
 
 at::Tensor CastScale(const at::Tensor& scale, at::ScalarType dtype) {
-  return scale.to(dtype).clamp_min(ScaleFloor(dtype));
+  const bool narrows = scale.scalar_type() == at::kFloat && Narrow(dtype);
+  return (narrows ? Cast::apply(scale, dtype) : scale.to(dtype)).clamp_min(ScaleFloor(dtype));
 }
 
 Grid RangeGrid(const at::Tensor& low, const at::Tensor& high, double code_max,
                at::ScalarType scale_dtype, const SymmetricGrid& symmetric) {
   if (symmetric.middle == 0) {
     const at::Tensor scale = CastScale(Divided(high - low, code_max), scale_dtype);
-    return {scale, RoundSte(-low / scale).clamp(0, code_max)};
+    return {scale, RoundSte(-low / Widened(scale)).clamp(0, code_max)};
   }
   const at::Tensor span = symmetric.times * at::maximum(-low, high);
   const at::Tensor scale = CastScale(Divided(span, symmetric.divisor), scale_dtype);

@@ -37,8 +37,12 @@ struct Grid {
 Grid RangeGrid(const at::Tensor& low, const at::Tensor& high, double code_max,
                at::ScalarType scale_dtype, const SymmetricGrid& symmetric = {});
 /// `scale` rounded to `dtype` and kept at least ScaleFloor(dtype): 1e-8 for float32, 1e-5 for 16
-/// bits.
+/// bits. Here and in Widened gradients are rounded to 16 bits on their way back, as autograd does
+/// for a cast, but end at the dtype's largest number: beyond it they would be infinite, and the
+/// difference of two of them NaN.
 at::Tensor CastScale(const at::Tensor& scale, at::ScalarType dtype);
+/// A scale in float32.
+at::Tensor Widened(const at::Tensor& scale);
 double ScaleFloor(at::ScalarType dtype);
 
 /// h(v) = clamp(1.2 sigmoid(v) - 0.1, 0, 1).

@@ -117,10 +117,16 @@ struct Sums {
   float outside = 0;
 };
 
+/// A gradient on its way through a cast: it ends at the dtype's largest number.
+inline __device__ float CastBack(Dtype dtype, float x) {
+  const float most = dtype == Dtype::kHalf ? 65504.0F : 3.3895313892515355e38F;
+  return dtype == Dtype::kFloat ? x : Cast(dtype, Clamp(x, -most, most));
+}
+
 /// Parts of a scale's gradient, each rounded to the scale's dtype on its way, and their sum.
 inline __device__ float ScaleGradient(Dtype dtype, float factor, float divisor, float by_zero) {
-  const float sum = Cast(dtype, Cast(dtype, factor) + Cast(dtype, divisor));
-  return Cast(dtype, sum + Cast(dtype, by_zero));
+  const float sum = Cast(dtype, CastBack(dtype, factor) + CastBack(dtype, divisor));
+  return CastBack(dtype, Cast(dtype, sum + CastBack(dtype, by_zero)));
 }
 
 /// Gradients of the ends of an asymmetric grid's range.

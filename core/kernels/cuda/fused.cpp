@@ -336,8 +336,9 @@ at::Tensor FakeQuant(const Kernels& kernels, const at::Tensor& weight, const at:
                      at::ScalarType dtype) {
   // Two casts of a 16-bit scale: each part of its gradient is rounded on its way back.
   return FusedFakeQuant::apply(weight, offset.defined() ? Maybe(offset.contiguous()) : std::nullopt,
-                               scale.to(at::kFloat).contiguous(), scale.to(at::kFloat).contiguous(),
-                               zero.contiguous(), code_max, dtype, &kernels);
+                               reference::Widened(scale).contiguous(),
+                               reference::Widened(scale).contiguous(), zero.contiguous(), code_max,
+                               dtype, &kernels);
 }
 
 at::Tensor RangeFakeQuant(const Kernels& kernels, const RangeQuant& quant, at::ScalarType dtype,

@@ -211,6 +211,29 @@ TEST_P(CudaFusedTest, RangeFakeQuantsGradientsAsReference) {
   }
 }
 
+TEST_P(CudaFusedTest, GradientsBeyond16BitsEndAtTheirLargestNumber) {
+  for (const SymmetricGrid& grid : kGrids) {
+    const RangeQuant q = MakeRange(16, 64, at::kHalf, grid);
+    const auto gradients = [&](RangeQuant r, bool kernel) {
+      for (at::Tensor* p : {&r.offset, &r.low_factor, &r.high_factor}) {
+        *p = p->clone().requires_grad_(true);
+      }
+      const at::Tensor y = kernel ? cuda::RangeFakeQuant(Kernels(), r, at::kFloat, {})
+                                  : RangeFakeQuant(r, at::kFloat);
+      y.backward(RandomTensor({16, 64}, 9, 1e5).to(y.device()));
+      return Tensors{r.low_factor.grad().cpu(), r.high_factor.grad().cpu()};
+    };
+    const Tensors made = gradients(PutRange(q), true);
+    const Tensors expected = gradients(q, false);
+    for (std::size_t i = 0; i < made.size(); ++i) {
+      EXPECT_TRUE(made[i].isfinite().all().item<bool>());
+      EXPECT_TRUE(expected[i].isfinite().all().item<bool>());
+      // The group at the least scale has sums of 1e13, of which no digits are left.
+      EXPECT_TRUE(TensorNear(made[i].slice(0, 1), expected[i].slice(0, 1), 200, 2e-3));
+    }
+  }
+}
+
 TEST_P(CudaFusedTest, StepsInTheBackwardPassAreThoseOfItsGradients) {
   for (const auto& [groups, width] : kWarpShapes) {
     for (const SymmetricGrid& grid : kGrids) {
