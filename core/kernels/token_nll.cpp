@@ -66,12 +66,13 @@ std::int64_t DeviceRows(const LogitHead& head) {
   return std::max<std::int64_t>(1, kDeviceLogits / head.weight.size(0));
 }
 
-/// The logits in float32, also of 16-bit products.
+/// The logits of hidden [tokens, d] in float32, also of 16-bit products.
 at::Tensor WideLogits(const at::Tensor& hidden, const LogitHead& head) {
-  const at::ScalarType dtype = hidden.scalar_type();
+  const at::ScalarType dtype = head.weight.scalar_type();
   const bool narrow = dtype == at::kHalf || dtype == at::kBFloat16;
-  at::Tensor logits = hidden.is_cuda() && narrow ? at::mm(hidden, head.weight.t(), at::kFloat)
-                                                 : at::mm(hidden, head.weight.t()).to(at::kFloat);
+  const at::Tensor x = hidden.to(dtype);
+  at::Tensor logits = x.is_cuda() && narrow ? at::mm(x, head.weight.t(), at::kFloat)
+                                            : at::mm(x, head.weight.t()).to(at::kFloat);
   head.Finish(0, &logits);
   return logits;
 }
@@ -111,6 +112,11 @@ LogitHead::LogitHead(at::Tensor w, at::Tensor b, double cap, double by)
     : weight(std::move(w)), bias(std::move(b)), soft_cap(cap), scale(by) {}
 
 at::Tensor LogitHead::Logits(const at::Tensor& hidden) const {
+  if (hidden.scalar_type() != weight.scalar_type()) {
+    std::vector<std::int64_t> sizes = hidden.sizes().vec();
+    sizes.back() = weight.size(0);
+    return WideLogits(hidden.flatten(0, -2), *this).view(sizes).to(hidden.scalar_type());
+  }
   at::Tensor logits = at::linear(hidden, weight);
   Finish(0, &logits);
   return logits;

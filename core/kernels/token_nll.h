@@ -20,19 +20,20 @@ struct LogitHead {
   // NOLINTNEXTLINE(google-explicit-constructor): most heads are a matrix and nothing else
   LogitHead(at::Tensor weight, at::Tensor bias = {}, double soft_cap = 0, double scale = 1);
 
-  at::Tensor weight;    ///< [vocab, d], of the dtype of hidden
-  at::Tensor bias;      ///< [vocab] of the same dtype or undefined
+  /// [vocab, d]; where it has 16 bits hidden states are rounded to its dtype for the products.
+  at::Tensor weight;
+  at::Tensor bias;      ///< [vocab] or undefined
   double soft_cap = 0;  ///< 0: none
   double scale = 1;
 
-  /// hidden [..., d] -> [..., vocab].
+  /// hidden [..., d] -> [..., vocab] of its dtype.
   at::Tensor Logits(const at::Tensor& hidden) const;
   /// Makes of products with rows [first, first + columns) of the weight those tokens' logits.
   void Finish(std::int64_t first, at::Tensor* products) const;
 };
 
 /// Negative log-likelihood in nats of `targets` under softmax(logits of hidden).
-/// hidden: [tokens, d], float32 on the CPU, on a GPU also 16 bits, whose logits are float32;
+/// hidden: [tokens, d], float32 on the CPU, on a GPU also 16 bits; logits are float32.
 /// targets: int64 [tokens].
 /// Returns float32 [tokens]. No gradient.
 at::Tensor TokenNll(const at::Tensor& hidden, const LogitHead& head, const at::Tensor& targets,

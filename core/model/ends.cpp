@@ -34,12 +34,13 @@ void ModelEnds::SetHead(const at::Tensor& weight, const at::Tensor& bias) {
   head_ = LogitHead(weight, bias, plan_.logit_soft_cap, plan_.logit_scale);
 }
 
-void ModelEnds::To(const at::Device& device) {
+void ModelEnds::To(const at::Device& device, at::ScalarType products) {
   const bool tied = head_.weight.is_same(embedding);
   for (at::Tensor* t : {&embedding, &positions, &project_in, &project_out, &head_.bias}) {
     if (t->defined()) *t = t->to(device);
   }
   head_.weight = tied ? embedding : head_.weight.to(device);
+  if (device.is_cuda()) head_.weight = head_.weight.to(products);
   if (embedding_norm) embedding_norm->To(device);
   if (final_norm) final_norm->To(device);
 }

@@ -21,7 +21,7 @@ LanguageModel::LanguageModel(const ModelSource& source, at::ScalarType dtype, co
     if (dtype == at::kFloat) continue;
     for (LinearSlot* slot : blocks_.back()->Linears()) slot->weight = slot->weight.to(dtype);
   }
-  ends_.To(device);
+  ends_.To(device, dtype);
 }
 
 at::Tensor LanguageModel::Hidden(const at::Tensor& tokens) const {

@@ -22,6 +22,35 @@ std::int64_t StateBytes(const ModelDescription& model, std::int64_t memory) {
   return std::max(StreamScorer::Options().bytes, left / 2);
 }
 
+/// Between ends of its own, which are read late: few evaluators look at a second model.
+class LateScorer : public Scorer {
+ public:
+  LateScorer(const ModelSource& source, const at::Device& device,
+             const StreamScorer::Options& options)
+      : source_(source), device_(device), options_(options) {}
+  const ModelDescription& description() const override { return source_.description(); }
+  const LogitHead& head() const override { return Get().head(); }
+  void Run(const std::vector<ScorerInput>& inputs, const Use& use) const override {
+    Get().Run(inputs, use);
+  }
+
+ private:
+  const Scorer& Get() const {
+    if (!scorer_) {
+      ends_.emplace(source_.LoadEnds());
+      ends_->To(device_, options_.dtype);
+      scorer_.emplace(source_, *ends_, options_);
+    }
+    return *scorer_;
+  }
+
+  const ModelSource& source_;
+  const at::Device device_;
+  const StreamScorer::Options options_;
+  mutable std::optional<ModelEnds> ends_;
+  mutable std::optional<StreamScorer> scorer_;
+};
+
 }  // namespace
 
 std::int64_t BytesInMemory(const ModelDescription& model, at::ScalarType dtype) {
@@ -30,14 +59,12 @@ std::int64_t BytesInMemory(const ModelDescription& model, at::ScalarType dtype) 
 }
 
 JudgedModel::JudgedModel(const ModelSource& source, const ModelSource& original,
-                         const JudgedModelOptions& options, Log* log)
-    : original_ends_(original.LoadEnds()) {
-  original_ends_.To(options.device);
+                         const JudgedModelOptions& options, Log* log) {
   const ModelDescription& description = source.description();
   const std::int64_t bytes = BytesInMemory(description, options.dtype);
   StreamScorer::Options streamed;
   streamed.dtype = options.dtype;
-  original_ = std::make_unique<StreamScorer>(original, original_ends_, streamed);
+  original_ = std::make_unique<LateScorer>(original, options.device, streamed);
   if (bytes <= options.memory_bytes) {
     in_memory_.emplace(source, options.dtype, options.hook, options.device);
     model_ = std::make_unique<MemoryScorer>(*in_memory_);
@@ -46,7 +73,7 @@ JudgedModel::JudgedModel(const ModelSource& source, const ModelSource& original,
   log->Write("evaluation: " + Gib(bytes) + " of weights do not fit into " +
              Gib(options.memory_bytes) + " of memory: blocks are read one by one");
   ends_.emplace(source.LoadEnds());
-  ends_->To(options.device);
+  ends_->To(options.device, options.dtype);
   streamed.hook = options.hook;
   streamed.log = log;
   streamed.bytes = StateBytes(description, options.memory_bytes);

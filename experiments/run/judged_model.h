@@ -28,13 +28,12 @@ class JudgedModel {
               const JudgedModelOptions& options, Log* log);
 
   const Scorer& model() const { return *model_; }
-  /// The checkpoint as it is, always streamed.
+  /// The checkpoint as it is, always streamed; its ends are read when they are first asked for.
   const Scorer& original() const { return *original_; }
 
  private:
   std::optional<LanguageModel> in_memory_;
   std::optional<ModelEnds> ends_;
-  ModelEnds original_ends_;
   std::unique_ptr<Scorer> model_;
   std::unique_ptr<Scorer> original_;
 };

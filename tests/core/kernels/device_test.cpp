@@ -227,6 +227,19 @@ TEST_F(GpuOpsTest, LikelihoodsAsOnTheCpu) {
   }
 }
 
+TEST_F(GpuOpsTest, AHeadOf16BitsTakesWideHiddenStates) {
+  const at::Tensor hidden = RandomTensor({70, 64}, 1);
+  const at::Tensor head = RandomTensor({200, 64}, 2).to(at::kBFloat16);
+  const at::Tensor targets = at::arange(70, at::kLong);
+  const at::Tensor narrow = hidden.to(at::kBFloat16).to(at::kFloat);
+  const at::Tensor wide = head.to(at::kFloat);
+  const at::Tensor e = TokenNll(narrow, wide, targets);
+  EXPECT_TRUE(TensorNear(TokenNll(Gpu(hidden), Gpu(head), Gpu(targets)).cpu(), e, 1e-4, 1e-5));
+  const at::Tensor logits = LogitHead(Gpu(head)).Logits(Gpu(hidden).view({7, 10, 64}));
+  EXPECT_EQ(logits.sizes(), (std::vector<std::int64_t>{7, 10, 200}));
+  EXPECT_TRUE(TensorNear(logits.cpu(), at::linear(narrow, wide).view({7, 10, 200}), 1e-4, 1e-5));
+}
+
 TEST_F(GpuOpsTest, HeadNllAsOnTheCpu) {
   const at::Tensor targets = at::arange(50, at::kLong).mul_(7).remainder_(100);
   std::vector<at::Tensor> results[2];
