@@ -16,6 +16,12 @@ double SnrDb(const at::Tensor& signal, const at::Tensor& noise) {
   return 10 * std::log10(s / n);  // infinity where nothing is lost
 }
 
+/// Where the model's are of 16 bits these are, too, with float32's range, which errors need: powers
+/// of sums change by less than a part in 10^4.
+at::ScalarType ProductsOf(const LayerContext& context) {
+  return context.products == at::kFloat ? at::kFloat : at::kBFloat16;
+}
+
 }  // namespace
 
 void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
@@ -34,9 +40,12 @@ void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
   const at::Tensor error = context.weight - rounded.Dequantize();
   sink->Array(prefix + "weight_snr_db", {1}, {SnrDb(context.weight, error)});
   if (inputs.defined()) {
-    const at::Tensor x = inputs.reshape({-1, inputs.size(-1)}).to(at::kFloat);
-    sink->Array(prefix + "output_snr_db", {1},
-                {SnrDb(at::mm(x, context.weight.t()), at::mm(x, error.t()))});
+    const at::ScalarType products = ProductsOf(context);
+    const at::Tensor x = inputs.reshape({-1, inputs.size(-1)}).to(products);
+    const auto outputs = [&](const at::Tensor& weight) {
+      return at::mm(x, weight.to(products).t());
+    };
+    sink->Array(prefix + "output_snr_db", {1}, {SnrDb(outputs(context.weight), outputs(error))});
   }
   for (auto& [name, values] : layer.Diagnose()) {
     const auto count = static_cast<std::int64_t>(values.size());

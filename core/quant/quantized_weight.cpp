@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/kernels/transfer.h"
 #include "core/quant/incoherence.h"
 #include "core/quant/power_grid.h"
 
@@ -141,7 +142,8 @@ QuantizedWeight FromCodes(const at::Tensor& codes, const AffineGrid& grid,
 QuantizedWeight QuantizedWeight::To(const at::Device& device) const {
   QuantizedWeight moved = *this;
   for (const Part& part : moved.Parts()) {
-    if (part.tensor->defined()) *part.tensor = part.tensor->to(device);
+    if (!part.tensor->defined()) continue;
+    *part.tensor = device.is_cpu() ? ToPlainMemory(*part.tensor) : part.tensor->to(device);
   }
   return moved;
 }
