@@ -10,6 +10,7 @@
 
 #include "core/config/fields.h"
 #include "core/kernels/linear.h"
+#include "core/quant/spec.h"
 #include "rounding/hidden_states.h"
 
 namespace roundlab {
@@ -40,6 +41,7 @@ struct BenchOptions {
   std::int64_t blocks = 0;  ///< of BenchModel; 0: not run
   std::int64_t samples = 128;
   std::int64_t tune_steps = 200;
+  GridKind grid = GridKind::kAsym;  ///< of BenchBlock's step and BenchModel
   GradientPrecision gradient_precision = GradientPrecision::kProducts;  ///< of BenchBlock's step
   ChainPlace chains = ChainPlace::kDevice;                              ///< of BenchModel
   bool deterministic = true;     ///< as compute.deterministic

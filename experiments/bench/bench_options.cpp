@@ -3,6 +3,7 @@
 #include "core/config/enum_field.h"
 #include "core/config/node.h"
 #include "experiments/bench/bench.h"
+#include "rounding/scheme.h"
 #include "rounding/tuner/tune_options.h"
 
 namespace roundlab {
@@ -15,6 +16,16 @@ const EnumNames<BenchProducts> kProducts = {{BenchProducts::kBFloat16, "bfloat16
 const EnumNames<ChainPlace> kPlaces = {
     {ChainPlace::kDevice, "device"}, {ChainPlace::kHost, "host"}, {ChainPlace::kFile, "file"}};
 
+const EnumNames<GridKind>& TunedGrids() {
+  static const auto names = [] {
+    const auto scheme = RoundingSchemes().FromText("type: signround").make();
+    EnumNames<GridKind> tuned = GridNames();
+    std::erase_if(tuned, [&](const auto& name) { return !scheme->Takes(name.first); });
+    return tuned;
+  }();
+  return names;
+}
+
 }  // namespace
 
 void BenchOptions::Fields(FieldVisitor& f) {
@@ -26,6 +37,8 @@ void BenchOptions::Fields(FieldVisitor& f) {
   f.Int("blocks", &blocks, AtLeast(0), "blocks of a model to round, too; 0: none");
   f.Int("samples", &samples, AtLeast(1), "of that model's calibration, each seqlen tokens");
   f.Int("tune_steps", &tune_steps, AtLeast(1), "of each of its blocks");
+  EnumField grid_field(&grid, TunedGrids());
+  f.Value("grid", grid_field, "of the codes that steps tune");
   EnumField gradient_field(&gradient_precision, GradientPrecisionNames());
   f.Value("gradient_precision", gradient_field, "of the weights' gradients in a step");
   f.Bool("deterministic", &deterministic,

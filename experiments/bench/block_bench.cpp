@@ -78,7 +78,7 @@ class BlockBench {
       LayerContext context;
       context.name = slot->name;
       context.weight = slot->weight;
-      context.spec = {4, group_, GridKind::kAsym, ScaleType::kFloat32, false};
+      context.spec = {4, group_, options_.grid, ScaleType::kFloat32, false};
       context.products = Products();
       context.range = range->Estimate(context);
       layers.push_back(scheme->Begin(context));

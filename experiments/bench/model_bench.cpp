@@ -23,6 +23,7 @@ Benchmark BenchModel(const std::string& shape, const BenchOptions& options) {
   const RandomSource source(model, "random:" + shape, 0, options.device);
   QuantOptions quant;
   quant.spec.bits = 4;
+  quant.spec.grid = options.grid;
   quant.spec.group_size = GroupSize(model.Plan(0), shape);
   at::Generator generator = at::detail::createCPUGenerator(1);
   PipelineInputs inputs;
@@ -32,6 +33,7 @@ Benchmark BenchModel(const std::string& shape, const BenchOptions& options) {
   inputs.dtype = TorchType(options.products);
   inputs.device = options.device;
   inputs.chain_place = options.chains;
+  inputs.spare_chain = options.chains != ChainPlace::kFile;
   inputs.chain_folder = std::filesystem::temp_directory_path().string();
   DeviceTimer timer(options.device);
   inputs.unit_kept = [&] { timer.Mark(); };
