@@ -67,6 +67,7 @@ class Pipeline {
     setting_.seed = in_.seed;
     setting_.needs = NeedsOf(pipeline, quant);
     setting_.log = log_;
+    setting_.spare_chain = in_.spare_chain;
     setting_.on_step = [this] {
       progress_->Advance();
       CheckInterrupt();
@@ -173,7 +174,8 @@ class Pipeline {
     const Unit unit(PlanAt(index).name, loader_->Next(), rope_);
     RunRecord own;
     TeeSink sink(&own, record_);
-    UnitWork work(setting_, unit, std::move(original_), std::move(quantized_), &sink);
+    UnitWork work(setting_, unit, std::move(original_), std::move(quantized_), std::move(spare_),
+                  &sink);
     for (std::size_t i = 0; i < stages_.size(); ++i) {
       work.last_stage = i + 1 == stages_.size();
       stages_[i]->Apply(&work);
@@ -182,6 +184,7 @@ class Pipeline {
     work.Finish();
     original_ = work.original();
     quantized_ = work.quantized();
+    spare_ = work.spare();
     StoredWeights made;
     for (const auto& [name, weight] : work.weights()) made.layers[name] = weight.To(at::kCPU);
     for (const auto& [name, tensor] : work.tensors()) made.tensors[name] = tensor.cpu();
@@ -221,6 +224,7 @@ class Pipeline {
   RopeTable rope_;
   HiddenStates original_;
   HiddenStates quantized_;
+  HiddenStates spare_;
 };
 
 }  // namespace

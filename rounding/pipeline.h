@@ -24,6 +24,8 @@ struct PipelineInputs {
   at::Device device = at::kCPU;       ///< that computes; what is made comes back
   ChainPlace chain_place = ChainPlace::kDevice;
   std::string chain_folder;  ///< of ChainPlace::kFile
+  /// There is room for one chain more: a tuned unit's outputs go there, which saves a pass.
+  bool spare_chain = false;
   std::uint64_t seed = 0;
   std::string progress_folder;      ///< empty: nothing is kept for a resume
   std::function<void()> unit_kept;  ///< called when a unit is kept there; may be empty

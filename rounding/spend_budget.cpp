@@ -173,7 +173,7 @@ class LayerScores {
     RunRecord unused;
     for (const UnitPlan& plan : PlanUnits(source_.description().layers, 1)) {
       const Unit unit(source_, plan, rope);
-      UnitWork work(setting, unit, std::move(hidden), {}, &unused);
+      UnitWork work(setting, unit, std::move(hidden), {}, {}, &unused);
       for (const LinearSlot* slot : unit.Slots()) {
         if (layers_.count(slot->name) == 0) continue;
         const auto inputs = work.Statistics(*slot, Chain::kOriginal);

@@ -12,11 +12,12 @@
 namespace roundlab {
 
 UnitWork::UnitWork(const WorkSetting& setting, const Unit& unit, HiddenStates original,
-                   HiddenStates quantized, MetricSink* sink)
+                   HiddenStates quantized, HiddenStates spare, MetricSink* sink)
     : setting_(setting),
       unit_(unit),
       original_(std::move(original)),
       quantized_(std::move(quantized)),
+      spare_(std::move(spare)),
       sink_(sink) {
   for (std::size_t b = 0; b < unit.blocks().size(); ++b) {
     for (LinearSlot* slot : unit.blocks()[b]->Linears()) {
@@ -200,6 +201,17 @@ void UnitWork::KeepTransformed() {
 void UnitWork::Changed(const LinearSlot& slot) {
   auto& known = statistics_[Chain::kQuantized];
   known.erase(known.upper_bound(KeyOf(slot)), known.end());
+}
+
+HiddenStates UnitWork::RoomForOutputs() {
+  if (!setting_.spare_chain) return quantized_;
+  if (!spare_.defined()) spare_ = quantized_.Another();
+  return spare_;
+}
+
+void UnitWork::OutputsAreMade(const HiddenStates& outputs) {
+  if (!outputs.SharesMemory(quantized_)) spare_ = std::exchange(quantized_, outputs);
+  advanced_ = true;
 }
 
 void UnitWork::Finish() {

@@ -33,6 +33,7 @@ struct WorkSetting {
   const ModelSource* source = nullptr;
   Log* log = nullptr;
   std::function<void()> on_step;  ///< after each step of a stage; may throw Interrupted
+  bool spare_chain = false;       ///< PipelineInputs::spare_chain
 };
 
 /// A unit on its way through the stages: its blocks, what flows into them, and what was made of its
@@ -40,8 +41,9 @@ struct WorkSetting {
 /// them: that of the unquantized model and that of what is quantized.
 class UnitWork {
  public:
+  /// spare: what the unit before has left of setting.spare_chain.
   UnitWork(const WorkSetting& setting, const Unit& unit, HiddenStates original,
-           HiddenStates quantized, MetricSink* sink);
+           HiddenStates quantized, HiddenStates spare, MetricSink* sink);
 
   const Unit& unit() const { return unit_; }
   const ModelSource& source() const { return *setting_.source; }
@@ -89,12 +91,16 @@ class UnitWork {
   void Changed(const LinearSlot& slot);
   /// Whether a later stage will look at the unit's inputs.
   bool last_stage = false;
-  /// The quantized chain's memory holds the unit's outputs already.
-  void OutputsAreMade() { advanced_ = true; }
+  /// Where the last stage may put the unit's outputs: a spare chain, else the quantized chain's
+  /// own memory, which is its inputs.
+  HiddenStates RoomForOutputs();
+  /// What flows out of the unit is there, in RoomForOutputs().
+  void OutputsAreMade(const HiddenStates& outputs);
   /// Moves both chains behind the unit.
   void Finish();
   HiddenStates original() const { return targets_.defined() ? targets_ : original_; }
   HiddenStates quantized() const { return quantized_; }
+  HiddenStates spare() const { return spare_; }
 
  private:
   using Key = std::pair<std::size_t, std::size_t>;  // block of the unit, its input
@@ -106,6 +112,7 @@ class UnitWork {
   const Unit& unit_;
   HiddenStates original_;
   HiddenStates quantized_;
+  HiddenStates spare_;
   HiddenStates targets_;
   bool advanced_ = false;
   bool transformed_ = false;

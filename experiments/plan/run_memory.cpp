@@ -20,9 +20,7 @@ double Product(std::int64_t a, std::int64_t b) { return static_cast<double>(a * 
 /// learned (Tuning::MakeOptimizer, with the fused kernels).
 bool StepsInBackward(const RunConfig& run, const TuneOptions& tune) {
   const auto round = RoundOptionsOf(run.pipeline);
-  if (!round || round->scheme.type != "signround" || run.quant->spec.grid != GridKind::kAsym) {
-    return false;
-  }
+  if (!round || round->scheme.type != "signround") return false;
   const auto optimizer = tune.optimizer.make({{{at::zeros({1})}}});
   const auto* descent = dynamic_cast<const SignDescent*>(optimizer.get());
   return descent != nullptr && descent->Plain() && tune.accumulate == 1 &&
@@ -135,8 +133,30 @@ double Rounding(const RunMemory& m, const MemoryRoom& room) {
   return m.Unit() + (room.gpu ? 0 : m.program + m.ends + m.codes + m.ahead);
 }
 
-bool ChainsFit(const RunMemory& m, const MemoryRoom& room) {
-  return Rounding(m, room) + m.Chains() <= room.bytes;
+/// Of the chains, with what computes.
+double ChainBytes(const RunMemory& m, const MemoryRoom& room) {
+  const ChainsPlaced chains = PlaceChains(m, room);
+  if (chains.place != ChainPlace::kDevice) return m.coming;
+  return m.Chains() + (chains.spare ? m.spare : 0);
+}
+
+/// Values that a tuned micro-batch, or a pass, reads of all chains.
+double BatchValues(const RunConfig& run, const ModelDescription& m) {
+  double rows = static_cast<double>(kPassRows);
+  for (const TuneOptions& tune : TuningOf(run)) {
+    const std::int64_t part = (tune.batch + tune.accumulate - 1) / tune.accumulate;
+    rows = std::max(rows, (tune.aug_loss ? 3.0 : 2.0) * static_cast<double>(part));
+  }
+  return rows * Product(run.calibration->seqlen, m.hidden);
+}
+
+/// Whether a stage tunes units of blocks last and may go back to their start: see TuneUnit.
+bool TakesSpare(const RunConfig& run) {
+  const auto round = RoundOptionsOf({run.pipeline.back()});
+  if (!round || round->tune.unit_blocks == 0) return false;
+  const TuneOptions& tune = round->tune;
+  return !run.pipeline.back().make()->Tunings().empty() && tune.inputs == UnitInputs::kQuantized &&
+         (tune.never_worse || tune.on_nan != NanPolicy::kStop);
 }
 
 }  // namespace
@@ -193,23 +213,26 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   memory.activations = Activations(run, model, blocks, value);
   const double tokens = Product(run.calibration->samples, run.calibration->seqlen);
   memory.chains = ChainCount(run) * tokens * static_cast<double>(model.hidden) * value;
+  memory.coming = 2 * BatchValues(run, model) * value;
+  if (TakesSpare(run)) memory.spare = tokens * static_cast<double>(model.hidden) * value;
   memory.captured = CapturedBytes(run, model, value);
   return memory;
 }
 
-ChainPlace PlaceChains(const RunMemory& memory, const MemoryRoom& room) {
-  if (ChainsFit(memory, room)) return ChainPlace::kDevice;
-  if (!room.gpu) return ChainPlace::kFile;
+ChainsPlaced PlaceChains(const RunMemory& memory, const MemoryRoom& room) {
+  const double left = room.bytes - Rounding(memory, room) - memory.Chains();
+  if (left >= 0) return {ChainPlace::kDevice, memory.spare > 0 && memory.spare <= left};
+  if (!room.gpu) return {ChainPlace::kFile};
   // Pinned memory is handed out in powers of two.
   const double chain = std::exp2(std::ceil(std::log2(std::max(memory.Chains() / 2, 1.0))));
   const double beside = memory.program + memory.ends + memory.codes + memory.ahead;
-  return beside + 2 * chain <= room.machine ? ChainPlace::kHost : ChainPlace::kFile;
+  if (beside + 2 * chain > room.machine) return {ChainPlace::kFile};
+  return {ChainPlace::kHost, memory.spare > 0 && beside + 3 * chain <= room.machine};
 }
 
 double PeakBytes(const RunMemory& memory, const MemoryRoom& room) {
   const double before = memory.turned + (room.gpu ? 0 : memory.program);
-  const double rounding =
-      std::max(before, Rounding(memory, room) + (ChainsFit(memory, room) ? memory.Chains() : 0));
+  const double rounding = std::max(before, Rounding(memory, room) + ChainBytes(memory, room));
   if (room.gpu) {
     return std::max(rounding, memory.evaluated <= room.bytes ? memory.evaluated : memory.streamed);
   }

@@ -42,7 +42,11 @@ struct RunMemory {
   /// head_dim + 5 intermediate), 4 without a gate; or what a pass without gradients takes, if that
   /// is more.
   double activations = 0;
-  double chains = 0;     ///< hidden states of all samples
+  double chains = 0;  ///< hidden states of all samples
+  /// One chain more, which saves a tuned unit a pass where there is room for it, beside the others.
+  double spare = 0;
+  /// Rows of a micro-batch of all chains, and of the next, where those lie elsewhere.
+  double coming = 0;
   double captured = 0;   ///< inputs and outputs of a layer that is tuned by itself, all samples
   double turned = 0;     ///< while a turn of the whole model is learned, before all else
   double evaluated = 0;  ///< the model that is evaluated, in memory as a whole
@@ -62,9 +66,13 @@ struct MemoryRoom {
   double machine = std::numeric_limits<double>::infinity();  ///< beside a GPU
 };
 
+struct ChainsPlaced {
+  ChainPlace place = ChainPlace::kDevice;
+  bool spare = false;  ///< whether the spare chain has room there
+};
 /// Where the chains lie: with what computes where they fit, else in the machine's memory, else in a
 /// file.
-ChainPlace PlaceChains(const RunMemory& memory, const MemoryRoom& room);
+ChainsPlaced PlaceChains(const RunMemory& memory, const MemoryRoom& room);
 
 /// "on cuda:0", "in memory", "in pinned memory", "in a file".
 std::string PlaceText(ChainPlace place, const at::Device& device);

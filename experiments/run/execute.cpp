@@ -223,7 +223,9 @@ class Execution {
     inputs.progress_folder = Checkpoint();
     if (config_.Needs().tokens) {
       inputs.tokens = Calibration(tokenizer);
-      inputs.chain_place = PlaceOfChains(source.description());
+      const ChainsPlaced chains = PlaceOfChains(source.description());
+      inputs.chain_place = chains.place;
+      inputs.spare_chain = chains.spare;
       inputs.chain_folder = folder_;
     }
     BeginCheckpoint(Checkpoint(), MadeOfNow());
@@ -264,7 +266,7 @@ class Execution {
 
   /// Throws Error where a unit alone does not fit. What a machine without a limit has left is no
   /// reason to refuse: it may give up more.
-  ChainPlace PlaceOfChains(const ModelDescription& model) {
+  ChainsPlaced PlaceOfChains(const ModelDescription& model) {
     const RunMemory memory =
         RunMemoryOf(config_, model, static_cast<double>(c10::elementSize(config_.model.dtype)));
     MemoryRoom room;
@@ -276,14 +278,15 @@ class Execution {
     room.machine = static_cast<double>(memory_bytes_ > 0 ? memory_bytes_ : AvailableBytes());
     const std::string problem = UnitProblem(memory, room);
     if (!problem.empty() && (room.gpu || Limit() > 0)) throw Error(problem);
-    const ChainPlace place = PlaceChains(memory, room);
-    log_.Write("hidden states of all samples: " + GibText(memory.Chains()) + " " +
-               PlaceText(place, device_) +
-               (place == ChainPlace::kDevice
+    const ChainsPlaced chains = PlaceChains(memory, room);
+    log_.Write("hidden states of all samples: " +
+               GibText(memory.Chains() + (chains.spare ? memory.spare : 0)) + " " +
+               PlaceText(chains.place, device_) +
+               (chains.place == ChainPlace::kDevice
                     ? ""
                     : ", since they do not fit into " + GibText(room.bytes) + " beside a unit's " +
                           GibText(memory.Unit())));
-    return place;
+    return chains;
   }
 
   void Evaluate(const ModelSource& source, const Tokenizer& tokenizer,

@@ -267,10 +267,7 @@ void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
     data.targets = work->Targets();
     data.inputs = work->Inputs(Chain::kQuantized);
     if (options_.tune.aug_loss) data.also = work->TargetsOfQuantized();
-    if (work->last_stage) {
-      hooks.outputs = data.inputs;
-      work->OutputsAreMade();
-    }
+    if (work->last_stage) hooks.outputs = work->RoomForOutputs();
   } else {
     data.targets = work->Targets(true);
     data.inputs = work->Inputs(Chain::kOriginal);
@@ -278,6 +275,7 @@ void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
   const at::Tensor sample = SampleOf(data.inputs).clone();
   UnitResult result =
       TuneUnit(unit, data, layers, options_.tune, work->Seed("tune/" + unit.name), hooks);
+  if (hooks.outputs.defined()) work->OutputsAreMade(hooks.outputs);
   TellTuning(unit.name, result, work);
   const std::vector<at::Tensor> inputs = blocks.CaptureAllInputs(sample);
   const std::vector<LinearSlot*> all = blocks.Slots();

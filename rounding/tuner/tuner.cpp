@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -38,9 +39,13 @@ std::string LossText(const Reconstruction& unit, double loss) {
 }
 
 at::Tensor Distance(const Reconstruction& unit, const Loss& loss, const at::Tensor& outputs,
-                    const at::Tensor& targets, const at::Tensor& mask) {
-  if (!unit.read) return loss.Of(outputs, targets, mask);
-  return loss.Of(unit.read(outputs), unit.read(targets), mask);
+                    const BatchRows& batch) {
+  const auto to = [&](const at::Tensor& targets) {
+    if (!unit.read) return loss.Of(outputs, targets, batch.mask);
+    return loss.Of(unit.read(outputs), unit.read(targets), batch.mask);
+  };
+  const at::Tensor distance = to(batch.targets);
+  return batch.also.defined() ? distance + to(batch.also) : distance;
 }
 
 std::unique_ptr<Loss> MakeLoss(const Reconstruction& unit, const TuneOptions& options) {
@@ -141,33 +146,36 @@ class Tuning {
     optimizer_->zero_grad();
     SetLearningRates(optimizer_.get(), base_lrs_, LrFactor(step));
     if (stepper_ != nullptr) stepper_->PlanSteps(LearningRates(*optimizer_));
-    const at::Tensor rows = hooks_.rows ? hooks_.rows(step) : sampler_.Next();
+    if (step == 0) Draw(step);
     const double progress = static_cast<double>(step) / static_cast<double>(options_.steps);
     tuned_.Install(Hardness::kSoft);  // once a step: parts of a batch share the weights' graph
     const at::Tensor penalty = tuned_.Penalty(progress);
-    const auto parts = rows.chunk(options_.accumulate);
+    const std::vector<at::Tensor> parts = std::move(parts_);
+    const std::int64_t rows = std::accumulate(
+        parts.begin(), parts.end(), std::int64_t{0},
+        [](std::int64_t sum, const at::Tensor& part) { return sum + part.numel(); });
     at::Tensor sum;
     for (std::size_t i = 0; i < parts.size(); ++i) {
-      const at::Tensor& part = parts[i];
-      const at::Tensor outputs = unit_.forward(data_.inputs.Select(part));
+      const bool more = i + 1 < parts.size();
+      const BatchRows batch = coming_.Get();
+      if (more) coming_ = ComingBatch(data_, parts[i + 1]);
+      if (!more && step + 1 < options_.steps) Draw(step + 1);
       // Sums over micro-batches, not means of means: any split gives the whole batch's gradient.
-      const double share = static_cast<double>(part.numel()) / static_cast<double>(rows.numel());
-      const at::Tensor mask =
-          data_.mask.defined()
-              ? data_.mask.index_select(0, part.to(data_.mask.device(), /*non_blocking=*/true))
-              : data_.mask;
-      at::Tensor loss = Distance(unit_, *loss_, outputs, data_.targets.Select(part), mask) * share;
-      if (data_.also.defined()) {
-        loss = loss + Distance(unit_, *loss_, outputs, data_.also.Select(part), mask) * share;
-      }
+      const double share = static_cast<double>(parts[i].numel()) / static_cast<double>(rows);
+      at::Tensor loss = Distance(unit_, *loss_, unit_.forward(batch.inputs), batch) * share;
       const at::Tensor value = loss.detach().to(at::kDouble);
       sum = sum.defined() ? sum + value : value;
       if (penalty.defined()) loss = loss + penalty * share;
-      const bool more = i + 1 < parts.size();
       if (!more) Consider({step, sum, penalty.defined() ? penalty.detach() : penalty});
       (loss * options_.loss_scale).backward({}, more);
       if (voter_ != nullptr) voter_->Vote();
     }
+  }
+
+  /// Decides on the rows of a step, the first of which are on their way from here on.
+  void Draw(std::int64_t step) {
+    parts_ = (hooks_.rows ? hooks_.rows(step) : sampler_.Next()).chunk(options_.accumulate);
+    coming_ = ComingBatch(data_, parts_.front());
   }
 
   void Consider(StepLoss now) {
@@ -258,6 +266,8 @@ class Tuning {
   const Select select_;
   const TunerHooks& hooks_;
   Sampler sampler_;
+  std::vector<at::Tensor> parts_;  // rows of the next step, by micro-batch
+  ComingBatch coming_;
   std::unique_ptr<Schedule> schedule_;
   std::unique_ptr<Loss> loss_;
   std::vector<at::Tensor> changing_;  // all that a snapshot is made of
@@ -305,15 +315,17 @@ double FullLoss(const Reconstruction& unit, const UnitData& data, const TuneOpti
   const auto loss = MakeLoss(unit, options);
   const std::int64_t rows = data.inputs.rows();
   at::Tensor sum = at::zeros({}, at::TensorOptions(data.inputs.device()).dtype(at::kDouble));
+  const auto ahead = [&](std::int64_t first) {
+    return first < rows ? ComingBatch(data, first, std::min(options.batch, rows - first))
+                        : ComingBatch();
+  };
+  ComingBatch coming = ahead(0);
   for (std::int64_t first = 0; first < rows; first += options.batch) {
-    const std::int64_t count = std::min(options.batch, rows - first);
-    const at::Tensor y = unit.forward(data.inputs.Narrow(first, count));
-    const at::Tensor mask = data.mask.defined() ? data.mask.narrow(0, first, count) : data.mask;
-    at::Tensor of_rows = Distance(unit, *loss, y, data.targets.Narrow(first, count), mask);
-    if (data.also.defined()) {
-      of_rows = of_rows + Distance(unit, *loss, y, data.also.Narrow(first, count), mask);
-    }
-    sum += of_rows.to(at::kDouble) * static_cast<double>(count);
+    const BatchRows batch = coming.Get();
+    coming = ahead(first + options.batch);
+    const at::Tensor y = unit.forward(batch.inputs);
+    sum +=
+        Distance(unit, *loss, y, batch).to(at::kDouble) * static_cast<double>(batch.inputs.size(0));
     if (outputs.defined()) outputs.Write(first, y);
   }
   return sum.item<double>() / static_cast<double>(rows);
@@ -329,28 +341,29 @@ UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tun
   const GradientsAt precision(unit.slots, options.gradient_precision);
   Tuning tuning(unit, data, tuned, options, seed, hooks);
   tuning.Run(&result);
-  // Outputs may overwrite the inputs, and so wait where this state could still be left for another.
+  // Outputs that overwrite the inputs wait where this state could still be left for another.
   const bool stops = options.on_nan == NanPolicy::kStop;
-  const bool wait = hooks.outputs.defined() && (!stops || options.never_worse);
-  const auto settle = [&](const HiddenStates& outputs) {
-    result.loss_after = Harden(unit, data, tuned, options, outputs);
+  const bool wait = hooks.outputs.SharesMemory(data.inputs) && (!stops || options.never_worse);
+  const auto settle = [&](bool outputs) {
+    result.loss_after =
+        Harden(unit, data, tuned, options, outputs ? hooks.outputs : HiddenStates());
   };
-  settle(wait ? HiddenStates() : hooks.outputs);
+  settle(!wait);
   if (!std::isfinite(result.loss_after)) {
     const std::string what = LossText(unit, result.loss_after) + " after tuning";
     if (stops) throw Diverged(what);
     tuning.Retreat();
     result.chosen_step = -1;
     result.events.push_back(what + ", unit left as it was when last known as good");
-    settle({});
+    settle(!wait);
   }
   if (options.never_worse && result.loss_after > result.loss_before) {
     result.loss_refused = result.loss_after;
     result.chosen_step = 0;
     tuning.BackToStart();
-    settle({});
+    settle(!wait);
   }
-  if (wait) settle(hooks.outputs);
+  if (wait) settle(true);
   return result;
 }
 

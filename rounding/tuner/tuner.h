@@ -12,10 +12,10 @@
 #include "core/base/diverged.h"
 #include "core/metrics/metric_sink.h"
 #include "core/model/block.h"
-#include "rounding/hidden_states.h"
 #include "rounding/scheme.h"
 #include "rounding/tuner/tune_options.h"
 #include "rounding/tuner/tuned.h"
+#include "rounding/tuner/unit_data.h"
 
 namespace roundlab {
 
@@ -28,14 +28,6 @@ struct Reconstruction {
   std::function<at::Tensor(const at::Tensor&)> read = {};
   std::int64_t bits = 16;  ///< of the codes, the fewest of `slots`; 16 where none are rounded
   bool sym_full = false;   ///< whether the grids of all are sym_full
-};
-
-/// What a unit is tuned on; rows are calibration sequences.
-struct UnitData {
-  HiddenStates inputs;   ///< [rows, seq, in]
-  HiddenStates targets;  ///< [rows, seq, out]: what the unquantized unit puts out
-  HiddenStates also{};   ///< further targets, the loss against which is added; undefined: none
-  at::Tensor mask{};     ///< bool [rows, seq]: tokens that count; undefined: all
 };
 
 struct UnitResult {
@@ -53,7 +45,7 @@ struct TunerHooks {
   /// Where set, gives the rows of a step's batch (int64 [rows]) in place of options.sampler.
   std::function<at::Tensor(std::int64_t step)> rows;
   /// Where set, gets the unit's outputs with the codes chosen; may be UnitData::inputs, which is
-  /// then overwritten row by row.
+  /// then overwritten row by row, in a pass of its own where the guard may go back to the start.
   HiddenStates outputs;
 };
 

@@ -13,6 +13,7 @@
 #include "core/model/random_source.h"
 #include "core/model/shapes.h"
 #include "rounding/pipeline.h"
+#include "tests/rounding/chain_walk.h"
 #include "tests/support/gpu.h"
 #include "tests/support/tensor_matchers.h"
 #include "tests/support/tiny_model.h"
@@ -58,6 +59,7 @@ class GpuPipelineTest : public ::testing::Test {
     inputs.dtype = dtype;
     inputs.device = device;
     inputs.chain_place = place;
+    inputs.spare_chain = place == ChainPlace::kHost;
     inputs.chain_folder = folder_;
     inputs.seed = 11;
     Log log("", true);
@@ -105,6 +107,15 @@ TEST_F(GpuPipelineTest, CodesAreTheSameWhereverTheChainsLie) {
     const std::string codes = Round(stage, kGpu, at::kBFloat16).model.CodesSha256();
     for (const ChainPlace place : {ChainPlace::kHost, ChainPlace::kFile}) {
       EXPECT_EQ(Round(stage, kGpu, at::kBFloat16, place).model.CodesSha256(), codes) << unit;
+    }
+  }
+}
+
+TEST_F(GpuPipelineTest, RowsComeAndGoInOrder) {
+  const at::Tensor here = testing::WalkChain({kGpu, ChainPlace::kDevice, ""});
+  for (const ChainPlace place : {ChainPlace::kHost, ChainPlace::kFile}) {
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_TRUE(at::equal(testing::WalkChain({kGpu, place, folder_}), here));
     }
   }
 }

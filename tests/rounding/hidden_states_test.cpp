@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "tests/rounding/chain_walk.h"
 #include "tests/rounding/pipeline_fixture.h"
 #include "tests/support/random_tensor.h"
 
@@ -42,6 +43,26 @@ TEST(HiddenStatesTest, EveryPlaceGivesAndTakesTheSameRows) {
       EXPECT_TRUE(std::filesystem::is_empty(folder.path()));  // files have no names
     }
   }
+}
+
+TEST(HiddenStatesTest, RowsComeAndGoInOrder) {
+  const TempFolder folder;
+  const at::Tensor here = testing::WalkChain({at::kCPU, ChainPlace::kDevice, ""});
+  for (const ChainPlace place : {ChainPlace::kHost, ChainPlace::kFile}) {
+    EXPECT_TRUE(at::equal(testing::WalkChain({at::kCPU, place, folder.path()}), here));
+  }
+}
+
+TEST(HiddenStatesTest, RowsAheadAreThoseOfTheTimeTheyWereAskedFor) {
+  const TempFolder folder;
+  const HiddenStates chain({at::kCPU, ChainPlace::kFile, folder.path()}, at::ones({4, 2}));
+  chain.Write(0, at::full({2, 2}, 2.0F));
+  ComingRows coming = chain.NarrowAhead(0, 4);
+  const at::Tensor rows = coming.Get();
+  chain.Write(0, at::full({4, 2}, 3.0F));
+  EXPECT_TRUE(at::equal(rows, at::tensor({2.0F, 2.0F, 1.0F, 1.0F}).unsqueeze(1).expand({4, 2})));
+  { const ComingRows unwanted = chain.SelectAhead(at::tensor({1}, at::kLong)); }
+  EXPECT_TRUE(at::equal(chain.values(), at::full({4, 2}, 3.0F)));
 }
 
 TEST(HiddenStatesTest, WithoutRoomTheFolderIsNamed) {
@@ -96,9 +117,12 @@ TEST_F(ChainPlaceTest, CodesAreTheSameWhereverTheChainsLie) {
     SCOPED_TRACE(pipeline.front());
     inputs_.chain_place = ChainPlace::kDevice;
     const std::string codes = Run(pipeline).CodesSha256();
-    for (const ChainPlace place : {ChainPlace::kHost, ChainPlace::kFile}) {
+    for (const ChainPlace place : {ChainPlace::kDevice, ChainPlace::kHost, ChainPlace::kFile}) {
       inputs_.chain_place = place;
-      EXPECT_EQ(Run(pipeline).CodesSha256(), codes);
+      for (const bool spare : {false, true}) {
+        inputs_.spare_chain = spare;
+        EXPECT_EQ(Run(pipeline).CodesSha256(), codes);
+      }
     }
   }
   EXPECT_TRUE(std::filesystem::is_empty(files_folder_.path()));

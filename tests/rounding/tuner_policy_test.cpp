@@ -250,7 +250,7 @@ TEST(NanPolicyTest, RollbackGivesUpAfterTen) {
   EXPECT_EQ(RunError(options, BrokenAt(all)), "unit: loss nan at step 10");
 }
 
-/// A run that learns nothing but noise, with its outputs over its inputs.
+/// A run that learns nothing but noise, with its outputs over its inputs or beside them.
 struct WorseRun {
   UnitResult result;
   Recorder recorder;
@@ -259,7 +259,7 @@ struct WorseRun {
   at::Tensor outputs_of_start;
 };
 
-WorseRun RunToWorse(bool never_worse) {
+WorseRun RunToWorse(bool never_worse, bool beside = false) {
   LinearUnit unit(RandomWeight(32, 32, 1), NumberedRows(12));
   const Layers layers = OneLayer("type: signround", unit.slot().weight, kThreeBits);
   TuneOptions options = TuneSteps(6);
@@ -271,9 +271,9 @@ WorseRun RunToWorse(bool never_worse) {
   run.outputs_of_start = at::linear(unit.data.inputs.values(), run.start.Dequantize());
   TunerHooks hooks;
   hooks.sink = &run.recorder;
-  hooks.outputs = unit.data.inputs;
+  hooks.outputs = beside ? unit.data.inputs.Clone() : unit.data.inputs;
   run.result = TuneUnit(unit.unit, unit.data, layers, options, 1, hooks);
-  run.outputs = unit.data.inputs.values();
+  run.outputs = hooks.outputs.values();
   return run;
 }
 
@@ -291,6 +291,14 @@ TEST(NeverWorseTest, AUnitThatGotWorseGoesBackToItsStart) {
   // The outputs took the inputs' place only after that was settled.
   EXPECT_TRUE(testing::TensorNear(kept.outputs, kept.outputs_of_start, 0, 1e-5));
   EXPECT_EQ(kept.recorder.values.at("tune/unit/loss"), free.recorder.values.at("tune/unit/loss"));
+}
+
+TEST(NeverWorseTest, OutputsBesideTheInputsAreThoseOfTheStateThatWasKept) {
+  for (const bool never_worse : {false, true}) {
+    const WorseRun beside = RunToWorse(never_worse, true);
+    EXPECT_TRUE(at::equal(beside.outputs, RunToWorse(never_worse).outputs));
+    EXPECT_EQ(beside.result.loss_refused.has_value(), never_worse);
+  }
 }
 
 TEST(NeverWorseTest, AUnitThatGotBetterIsNotTouched) {

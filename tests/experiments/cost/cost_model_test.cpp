@@ -73,12 +73,13 @@ TEST(CostModelTest, OnAGpuTheMemoryIsThatOfTheGpu) {
   RunConfig cuda = limited;
   cuda.compute.device = at::Device(at::kCUDA);
   cuda.model.dtype = at::kBFloat16;
-  // Both chains of 512 x 2048 tokens take 32 GiB, and fit beside 22 GiB.
-  EXPECT_NEAR(*on_a100.PeakGib(paper), 54.4, 0.1);
-  EXPECT_EQ(*on_a100.PeakGib(limited), *on_a100.PeakGib(paper));
-  EXPECT_EQ(*here.PeakGib(cuda), *on_a100.PeakGib(paper));
+  // Both chains of 512 x 2048 tokens take 32 GiB, and fit beside 22 GiB; a spare one takes 16.
+  EXPECT_NEAR(*on_a100.PeakGib(paper), 70.4, 0.1);
+  EXPECT_NEAR(*on_a100.PeakGib(limited), 54.4, 0.1);
+  EXPECT_EQ(*here.PeakGib(cuda), *on_a100.PeakGib(limited));
+  // In the machine's memory, but for two batches of both.
   cuda.compute.memory_limit = 50;
-  EXPECT_NEAR(*here.PeakGib(cuda), 22.4, 0.1);
+  EXPECT_NEAR(*here.PeakGib(cuda), 23.4, 0.1);
 }
 
 TEST(CostModelTest, ModelsThatNobodyKnowsHaveNoEstimate) {
