@@ -75,8 +75,8 @@ void ProgressStore::Save(std::int64_t unit, const StoredWeights& weights, const 
   if (TooEarly()) return;
   const Clock::time_point start = Clock::now();
   std::vector<TensorToWrite> chains;
-  const at::Tensor fp = fp_chain.defined() ? ToPlainMemory(fp_chain) : fp_chain;
-  const at::Tensor q = q_chain.defined() ? ToPlainMemory(q_chain) : q_chain;
+  const at::Tensor fp = fp_chain.defined() ? fp_chain.cpu() : fp_chain;
+  const at::Tensor q = q_chain.defined() ? q_chain.cpu() : q_chain;
   for (const auto& [name, chain] : {std::pair{"fp", fp}, std::pair{"q", q}}) {
     if (!chain.defined()) continue;
     ROUNDLAB_CHECK(chain.is_contiguous(), "chain must be contiguous");

@@ -13,7 +13,8 @@ namespace roundlab {
 /// which is several times as fast; to plain memory, or from it to the CPU's, it is there on return.
 void CopyPlainly(const at::Tensor& from, const at::Tensor& to);
 
-/// `t` in the machine's plain memory; itself where it is there.
+/// `t` in the machine's plain memory; itself where it is there. Takes as much pinned memory on the
+/// way.
 at::Tensor ToPlainMemory(const at::Tensor& t);
 
 /// A copy to or from a device's memory that a thread makes beside what is computed: on a GPU in a

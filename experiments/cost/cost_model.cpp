@@ -143,11 +143,10 @@ Work TuneWork(const RunConfig& run, const ModelDescription& m) {
       sum = sum + layers * (steps_alone + 16 * pass + 3 * alone);
       continue;
     }
-    // Targets, the loss before and after, and the outputs where they wait for it.
-    const double passes = tune.never_worse || tune.on_nan != NanPolicy::kStop ? 4 : 3;
+    constexpr double kPasses = 3;  // targets, the loss before, and after with the outputs
     const Work step = StepWork(m, batch * seqlen, seqlen);
     const double described = std::min(samples, static_cast<double>(kSampleRows)) * seqlen;
-    sum = sum + layers * (steps * step + passes * pass + 3 * ForwardBlock(m, described, seqlen));
+    sum = sum + layers * (steps * step + kPasses * pass + 3 * ForwardBlock(m, described, seqlen));
   }
   return sum;
 }

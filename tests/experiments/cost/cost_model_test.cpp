@@ -42,9 +42,9 @@ TEST(CostModelTest, CountsProductsByHand) {
   const RunCost cost = CostOf(run, m, 0);
   // A block has 7 x 8 x 8 weights; attention over half of 10 tokens by 4 x 8 FLOP, at half rate.
   const double a_token = 2 * 448 + 2 * 4 * 8 * 5;
-  // 2 blocks x (5 steps x 3 passes over 20 tokens + 4 passes over 40 + 3 over the 4 samples that
+  // 2 blocks x (5 steps x 3 passes over 20 tokens + 3 passes over 40 + 3 over the 4 samples that
   // layers are described with).
-  EXPECT_DOUBLE_EQ(cost.tune.flops, 2 * (5 * 3 * 20 + 4 * 40 + 3 * 40) * a_token);
+  EXPECT_DOUBLE_EQ(cost.tune.flops, 2 * (5 * 3 * 20 + 3 * 40 + 3 * 40) * a_token);
   EXPECT_EQ(cost.evaluate.flops, 0);
   const RunCost measured = CostOf(run, m, 100);
   EXPECT_DOUBLE_EQ(measured.evaluate.flops,
