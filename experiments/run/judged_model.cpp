@@ -15,6 +15,12 @@ std::int64_t EndBytes(const ModelDescription& model) {
   return (model.TotalWeights() - model.LinearWeights()) * kFloatBytes;
 }
 
+/// Of a head that is the embedding's matrix, where a GPU multiplies it in 16 bits.
+std::int64_t HeadCopyBytes(const ModelDescription& model, const JudgedModelOptions& options) {
+  const bool copied = options.device.is_cuda() && options.dtype != at::kFloat && model.tied_head;
+  return copied ? model.vocab * model.hidden * std::int64_t{2} : 0;
+}
+
 /// For hidden states between blocks: half of what the ends and a block leave.
 std::int64_t StateBytes(const ModelDescription& model, std::int64_t memory) {
   const std::int64_t block = model.LinearWeights() / std::max<std::int64_t>(1, model.layers);
@@ -61,7 +67,8 @@ std::int64_t BytesInMemory(const ModelDescription& model, at::ScalarType dtype) 
 JudgedModel::JudgedModel(const ModelSource& source, const ModelSource& original,
                          const JudgedModelOptions& options, Log* log) {
   const ModelDescription& description = source.description();
-  const std::int64_t bytes = BytesInMemory(description, options.dtype);
+  const std::int64_t bytes =
+      BytesInMemory(description, options.dtype) + HeadCopyBytes(description, options);
   StreamScorer::Options streamed;
   streamed.dtype = options.dtype;
   original_ = std::make_unique<LateScorer>(original, options.device, streamed);
