@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,28 +12,12 @@
 #include "core/base/log.h"
 #include "core/metrics/metric_sink.h"
 #include "core/quant/quantized_weight.h"
-#include "rounding/fisher.h"
 #include "rounding/hidden_states.h"
 #include "rounding/layer_context.h"
-#include "rounding/quant_options.h"
-#include "rounding/stage.h"
 #include "rounding/unit.h"
+#include "rounding/work_setting.h"
 
 namespace roundlab {
-
-/// What a run's stages share.
-struct WorkSetting {
-  const QuantOptions* quant = nullptr;
-  const RangeEstimator* range = nullptr;
-  std::uint64_t seed = 0;
-  StageNeeds needs;  ///< of all stages
-  /// By layer; null where no stage needs it.
-  const FisherDiagonal* fisher = nullptr;
-  const ModelSource* source = nullptr;
-  Log* log = nullptr;
-  std::function<void()> on_step;  ///< after each step of a stage; may throw Interrupted
-  bool spare_chain = false;       ///< PipelineInputs::spare_chain
-};
 
 /// A unit on its way through the stages: its blocks, what flows into them, and what was made of its
 /// layers so far. Two chains of hidden states [rows, seq, hidden] reach it, where the stages want
