@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
+#include <limits>
 #include <optional>
 
 namespace roundlab::reference {
@@ -70,10 +71,6 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
-double LargestNumber(at::ScalarType dtype) {
-  return dtype == at::kHalf ? 65504 : 3.3895313892515355e38;
-}
-
 /// To `dtype`, one of both sides having 16 bits.
 struct Cast : torch::autograd::Function<Cast> {
   static Variable forward(AutogradContext* ctx, const Variable& x, at::ScalarType dtype) {
@@ -88,12 +85,10 @@ struct Cast : torch::autograd::Function<Cast> {
   }
 };
 
-bool Narrow(at::ScalarType dtype) { return dtype == at::kHalf || dtype == at::kBFloat16; }
-
 }  // namespace
 
 at::Tensor Widened(const at::Tensor& scale) {
-  return Narrow(scale.scalar_type()) ? Cast::apply(scale, at::kFloat) : scale;
+  return at::isReducedFloatingType(scale.scalar_type()) ? Cast::apply(scale, at::kFloat) : scale;
 }
 
 at::Tensor FakeQuant(const at::Tensor& weight, const at::Tensor& offset, const at::Tensor& scale,
@@ -109,10 +104,15 @@ at::Tensor Divided(const at::Tensor& x, double by) {
   return x / at::full({}, by, x.options().requires_grad(false));
 }
 
+double LargestNumber(at::ScalarType dtype) {
+  if (dtype == at::kFloat) return std::numeric_limits<float>::max();
+  return dtype == at::kHalf ? 65504 : 3.3895313892515355e38;
+}
+
 double ScaleFloor(at::ScalarType dtype) { return dtype == at::kFloat ? 1e-8 : 1e-5; }
 
 at::Tensor CastScale(const at::Tensor& scale, at::ScalarType dtype) {
-  const bool narrows = scale.scalar_type() == at::kFloat && Narrow(dtype);
+  const bool narrows = scale.scalar_type() == at::kFloat && at::isReducedFloatingType(dtype);
   return (narrows ? Cast::apply(scale, dtype) : scale.to(dtype)).clamp_min(ScaleFloor(dtype));
 }
 

@@ -44,6 +44,7 @@ at::Tensor CastScale(const at::Tensor& scale, at::ScalarType dtype);
 /// A scale in float32.
 at::Tensor Widened(const at::Tensor& scale);
 double ScaleFloor(at::ScalarType dtype);
+double LargestNumber(at::ScalarType dtype);  ///< finite, of float32 or 16 bits
 
 /// h(v) = clamp(1.2 sigmoid(v) - 0.1, 0, 1).
 at::Tensor RectifiedSigmoid(const at::Tensor& v);

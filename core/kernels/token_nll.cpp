@@ -69,7 +69,7 @@ std::int64_t DeviceRows(const LogitHead& head) {
 /// The logits of hidden [tokens, d] in float32, also of 16-bit products.
 at::Tensor WideLogits(const at::Tensor& hidden, const LogitHead& head) {
   const at::ScalarType dtype = head.weight.scalar_type();
-  const bool narrow = dtype == at::kHalf || dtype == at::kBFloat16;
+  const bool narrow = at::isReducedFloatingType(dtype);
   const at::Tensor x = hidden.to(dtype);
   at::Tensor logits = x.is_cuda() && narrow ? at::mm(x, head.weight.t(), at::kFloat)
                                             : at::mm(x, head.weight.t()).to(at::kFloat);

@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <limits>
 #include <utility>
 
 #include "core/base/error.h"
@@ -39,9 +38,8 @@ at::ScalarType TorchType(ScaleType type) {
 }
 
 ScaleLimits LimitsOf(ScaleType type) {
-  const double floor = reference::ScaleFloor(TorchType(type));
-  if (type == ScaleType::kFloat32) return {floor, std::numeric_limits<float>::max()};
-  return {floor, type == ScaleType::kFloat16 ? 65504.0 : 3.3895313892515355e38};
+  const at::ScalarType dtype = TorchType(type);
+  return {reference::ScaleFloor(dtype), reference::LargestNumber(dtype)};
 }
 
 at::Tensor CastScale(const at::Tensor& scale, const QuantSpec& spec) {
