@@ -154,9 +154,8 @@ double BatchValues(const RunConfig& run, const ModelDescription& m) {
 bool TakesSpare(const RunConfig& run) {
   const auto round = RoundOptionsOf({run.pipeline.back()});
   if (!round || round->tune.unit_blocks == 0) return false;
-  const TuneOptions& tune = round->tune;
-  return !run.pipeline.back().make()->Tunings().empty() && tune.inputs == UnitInputs::kQuantized &&
-         (tune.never_worse || tune.on_nan != NanPolicy::kStop);
+  return !run.pipeline.back().make()->Tunings().empty() &&
+         round->tune.inputs == UnitInputs::kQuantized && round->tune.MayGoBack();
 }
 
 }  // namespace

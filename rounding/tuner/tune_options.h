@@ -44,8 +44,10 @@ struct TuneOptions {
   GradientPrecision gradient_precision = GradientPrecision::kProducts;
   NanPolicy on_nan = NanPolicy::kStop;
   /// A unit that tuning made worse over all rows goes back to its start. Costs a pass over the
-  /// rows.
+  /// rows where its outputs overwrite its inputs.
   bool never_worse = true;
+  /// Whether the state that tuning ends with may still be left for another.
+  bool MayGoBack() const { return never_worse || on_nan != NanPolicy::kStop; }
 
   TuneOptions();
   void Fields(FieldVisitor& f);

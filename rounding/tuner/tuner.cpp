@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -87,6 +86,7 @@ class Tuning {
     start_ = Copy();
     good_ = start_;
     Project(0);
+    Draw(0);
     for (std::int64_t step = 0; step < options_.steps; ++step) {
       Step(step);
       if (const auto bad = Look(step + 1 == options_.steps)) {
@@ -146,14 +146,11 @@ class Tuning {
     optimizer_->zero_grad();
     SetLearningRates(optimizer_.get(), base_lrs_, LrFactor(step));
     if (stepper_ != nullptr) stepper_->PlanSteps(LearningRates(*optimizer_));
-    if (step == 0) Draw(step);
     const double progress = static_cast<double>(step) / static_cast<double>(options_.steps);
     tuned_.Install(Hardness::kSoft);  // once a step: parts of a batch share the weights' graph
     const at::Tensor penalty = tuned_.Penalty(progress);
-    const std::vector<at::Tensor> parts = std::move(parts_);
-    const std::int64_t rows = std::accumulate(
-        parts.begin(), parts.end(), std::int64_t{0},
-        [](std::int64_t sum, const at::Tensor& part) { return sum + part.numel(); });
+    const at::Tensor rows = rows_;
+    const std::vector<at::Tensor> parts = Parts(rows);
     at::Tensor sum;
     for (std::size_t i = 0; i < parts.size(); ++i) {
       const bool more = i + 1 < parts.size();
@@ -161,7 +158,8 @@ class Tuning {
       if (more) coming_ = ComingBatch(data_, parts[i + 1]);
       if (!more && step + 1 < options_.steps) Draw(step + 1);
       // Sums over micro-batches, not means of means: any split gives the whole batch's gradient.
-      const double share = static_cast<double>(parts[i].numel()) / static_cast<double>(rows);
+      const double share =
+          static_cast<double>(parts[i].numel()) / static_cast<double>(rows.numel());
       at::Tensor loss = Distance(unit_, *loss_, unit_.forward(batch.inputs), batch) * share;
       const at::Tensor value = loss.detach().to(at::kDouble);
       sum = sum.defined() ? sum + value : value;
@@ -174,8 +172,13 @@ class Tuning {
 
   /// Decides on the rows of a step, the first of which are on their way from here on.
   void Draw(std::int64_t step) {
-    parts_ = (hooks_.rows ? hooks_.rows(step) : sampler_.Next()).chunk(options_.accumulate);
-    coming_ = ComingBatch(data_, parts_.front());
+    rows_ = hooks_.rows ? hooks_.rows(step) : sampler_.Next();
+    coming_ = ComingBatch(data_, Parts(rows_).front());
+  }
+
+  /// Micro-batches.
+  std::vector<at::Tensor> Parts(const at::Tensor& rows) const {
+    return rows.chunk(options_.accumulate);
   }
 
   void Consider(StepLoss now) {
@@ -266,7 +269,7 @@ class Tuning {
   const Select select_;
   const TunerHooks& hooks_;
   Sampler sampler_;
-  std::vector<at::Tensor> parts_;  // rows of the next step, by micro-batch
+  at::Tensor rows_;  // of the next step
   ComingBatch coming_;
   std::unique_ptr<Schedule> schedule_;
   std::unique_ptr<Loss> loss_;
@@ -342,8 +345,7 @@ UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tun
   Tuning tuning(unit, data, tuned, options, seed, hooks);
   tuning.Run(&result);
   // Outputs that overwrite the inputs wait where this state could still be left for another.
-  const bool stops = options.on_nan == NanPolicy::kStop;
-  const bool wait = hooks.outputs.SharesMemory(data.inputs) && (!stops || options.never_worse);
+  const bool wait = hooks.outputs.SharesMemory(data.inputs) && options.MayGoBack();
   const auto settle = [&](bool outputs) {
     result.loss_after =
         Harden(unit, data, tuned, options, outputs ? hooks.outputs : HiddenStates());
@@ -351,7 +353,7 @@ UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tun
   settle(!wait);
   if (!std::isfinite(result.loss_after)) {
     const std::string what = LossText(unit, result.loss_after) + " after tuning";
-    if (stops) throw Diverged(what);
+    if (options.on_nan == NanPolicy::kStop) throw Diverged(what);
     tuning.Retreat();
     result.chosen_step = -1;
     result.events.push_back(what + ", unit left as it was when last known as good");
