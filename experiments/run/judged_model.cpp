@@ -28,7 +28,8 @@ std::int64_t StateBytes(const ModelDescription& model, std::int64_t memory) {
   return std::max(StreamScorer::Options().bytes, left / 2);
 }
 
-/// Between ends of its own, which are read late: few evaluators look at a second model.
+/// A StreamScorer with ends of its own, which are read when they are first asked for: few
+/// evaluators look at a second model.
 class LateScorer : public Scorer {
  public:
   LateScorer(const ModelSource& source, const at::Device& device,
@@ -79,12 +80,10 @@ JudgedModel::JudgedModel(const ModelSource& source, const ModelSource& original,
   }
   log->Write("evaluation: " + Gib(bytes) + " of weights do not fit into " +
              Gib(options.memory_bytes) + " of memory: blocks are read one by one");
-  ends_.emplace(source.LoadEnds());
-  ends_->To(options.device, options.dtype);
   streamed.hook = options.hook;
   streamed.log = log;
   streamed.bytes = StateBytes(description, options.memory_bytes);
-  model_ = std::make_unique<StreamScorer>(source, *ends_, streamed);
+  model_ = std::make_unique<LateScorer>(source, options.device, streamed);
 }
 
 }  // namespace roundlab

@@ -33,7 +33,6 @@ class JudgedModel {
 
  private:
   std::optional<LanguageModel> in_memory_;
-  std::optional<ModelEnds> ends_;
   std::unique_ptr<Scorer> model_;
   std::unique_ptr<Scorer> original_;
 };
