@@ -28,7 +28,7 @@ std::string Link(const std::string& name, const char* folder) {
 
 std::string Words(const LayerNeeds& needs) {
   std::vector<std::string> words;
-  if (needs.inputs.channel) words.emplace_back("channels");
+  if (needs.inputs.Channels()) words.emplace_back("channels");
   if (needs.inputs.second_moment) words.emplace_back("second moment");
   if (needs.inputs.cross_moment) words.emplace_back("cross moment");
   if (needs.inputs.sample) words.emplace_back("a sample");

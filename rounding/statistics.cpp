@@ -38,7 +38,10 @@ void AddUpper(at::Tensor* sum, const at::Tensor& x) {
 
 StatisticsKinds StatisticsKinds::operator|(const StatisticsKinds& other) const {
   StatisticsKinds all;
-  all.channel = channel || other.channel;
+  all.mean = mean || other.mean;
+  all.absolute_mean = absolute_mean || other.absolute_mean;
+  all.absolute_max = absolute_max || other.absolute_max;
+  all.square_mean = square_mean || other.square_mean;
   all.second_moment = second_moment || other.second_moment;
   all.cross_moment = cross_moment || other.cross_moment;
   all.sample = sample || other.sample;
@@ -62,12 +65,11 @@ void InputAccumulator::Add(const at::Tensor& inputs, const at::Tensor& original)
   const at::NoGradGuard no_grad;
   const at::Tensor x = inputs.detach().reshape({-1, inputs.size(-1)}).to(at::kFloat);
   if (x.size(0) == 0) return;
-  if (kinds_.channel) {
-    const at::Tensor magnitude = x.abs();
-    AddTo(&sum_, x.sum(0, false, at::kDouble));
-    AddTo(&absolute_sum_, magnitude.sum(0, false, at::kDouble));
-    AddTo(&square_sum_, x.square().sum(0, false, at::kDouble));
-    const at::Tensor largest = magnitude.amax(0);
+  if (kinds_.mean) AddTo(&sum_, x.sum(0, false, at::kDouble));
+  if (kinds_.absolute_mean) AddTo(&absolute_sum_, x.abs().sum(0, false, at::kDouble));
+  if (kinds_.square_mean) AddTo(&square_sum_, x.square().sum(0, false, at::kDouble));
+  if (kinds_.absolute_max) {
+    const at::Tensor largest = x.abs().amax(0);
     largest_ = largest_.defined() ? at::maximum(largest_, largest) : largest;
   }
   const at::Tensor wide = kinds_.in_double ? x.to(at::kDouble) : x;
@@ -88,12 +90,13 @@ InputStatistics InputAccumulator::Finish() const {
   s.tokens = tokens_;
   if (tokens_ == 0) return s;
   const auto count = static_cast<double>(tokens_);
-  if (kinds_.channel) {
-    s.mean = (sum_ / count).to(at::kFloat);
-    s.absolute_mean = (absolute_sum_ / count).to(at::kFloat);
-    s.square_mean = (square_sum_ / count).to(at::kFloat);
-    s.absolute_max = largest_;
-  }
+  const auto mean = [count](const at::Tensor& sum) {
+    return sum.defined() ? (sum / count).to(at::kFloat) : at::Tensor();
+  };
+  s.mean = mean(sum_);
+  s.absolute_mean = mean(absolute_sum_);
+  s.square_mean = mean(square_sum_);
+  s.absolute_max = largest_;
   if (kinds_.second_moment) s.second_moment = second_moment_.triu() + second_moment_.triu(1).t();
   s.cross_moment = cross_moment_;
   if (!sample_.empty()) s.sample = at::cat(sample_);

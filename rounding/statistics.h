@@ -10,13 +10,17 @@ namespace roundlab {
 /// What a part wants to know of the tensors that feed linear layers. The pipeline gathers the union
 /// of all parts' wishes in one pass over the calibration sequences.
 struct StatisticsKinds {
-  bool channel = false;        ///< mean, absolute_mean, absolute_max, square_mean
+  bool mean = false;  ///< of each channel, as the next three
+  bool absolute_mean = false;
+  bool absolute_max = false;
+  bool square_mean = false;
   bool second_moment = false;  ///< sum of x x^T
   bool cross_moment = false;   ///< sum of (x_fp - x) x^T
   bool sample = false;         ///< rows of the input itself
   bool in_double = false;      ///< sums of products in float64
 
-  bool Any() const { return channel || second_moment || cross_moment || sample; }
+  bool Channels() const { return mean || absolute_mean || absolute_max || square_mean; }
+  bool Any() const { return Channels() || second_moment || cross_moment || sample; }
   StatisticsKinds operator|(const StatisticsKinds& other) const;
 };
 

@@ -39,7 +39,7 @@ MseEstimator::MseEstimator(const Options& options) : options_(options) {}
 
 LayerNeeds MseEstimator::Uses() const {
   LayerNeeds needs;
-  needs.inputs.channel = options_.weight_by_inputs;
+  needs.inputs.square_mean = options_.weight_by_inputs;
   needs.chain = Chain::kOriginal;
   return needs;
 }

@@ -53,7 +53,7 @@ at::Tensor ImportanceOf(const LayerContext& layer) {
 
 LayerNeeds ImportanceNeeds(bool weighted) {
   LayerNeeds needs;
-  needs.inputs.channel = weighted;
+  needs.inputs.square_mean = weighted;
   needs.chain = Chain::kOriginal;
   return needs;
 }

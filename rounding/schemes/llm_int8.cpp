@@ -32,7 +32,7 @@ at::Tensor AbsmaxCodes(const at::Tensor& values, double top, at::Tensor* largest
 
 LayerNeeds LlmInt8::Uses() const {
   LayerNeeds needs;
-  needs.inputs.channel = Splits();
+  needs.inputs.absolute_max = Splits();
   return needs;
 }
 

@@ -136,7 +136,7 @@ at::Tensor SqueezeOutliers(const at::Tensor& weight, const at::Tensor& sensitivi
 LayerNeeds SqueezeLlm::Uses() const {
   LayerNeeds needs;
   needs.fisher = options_.sensitivity == Sensitivity::kFisher;
-  needs.inputs.channel = options_.sensitivity == Sensitivity::kInputs;
+  needs.inputs.square_mean = options_.sensitivity == Sensitivity::kInputs;
   return needs;
 }
 

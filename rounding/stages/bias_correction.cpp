@@ -21,7 +21,7 @@ StageNeeds BiasCorrection::Needs(const QuantOptions& /*quant*/) const {
   StageNeeds needs;
   needs.tokens = true;
   needs.quantized = true;
-  needs.of_quantized.channel = true;
+  needs.of_quantized.mean = true;
   return needs;
 }
 

@@ -33,7 +33,7 @@ StageNeeds SmoothQuant::Needs(const QuantOptions& /*quant*/) const {
   StageNeeds needs;
   needs.tokens = true;
   needs.original = true;
-  needs.of_original.channel = true;
+  needs.of_original.absolute_max = true;
   return needs;
 }
 

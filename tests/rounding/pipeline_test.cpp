@@ -215,7 +215,8 @@ TEST(InputAccumulatorTest, PortionsGiveWhatTheWholeGives) {
   const at::Tensor x = RandomTensor({3, 700, 5}, 1);
   const at::Tensor fp = x + RandomTensor({3, 700, 5}, 2, 0.1);
   StatisticsKinds kinds;
-  kinds.channel = kinds.second_moment = kinds.cross_moment = kinds.sample = kinds.in_double = true;
+  kinds.mean = kinds.absolute_mean = kinds.absolute_max = kinds.square_mean = kinds.second_moment =
+      kinds.cross_moment = kinds.sample = kinds.in_double = true;
   InputAccumulator sums(kinds, 2100);
   for (std::int64_t row = 0; row < 3; ++row) sums.Add(x[row], fp[row]);
   const InputStatistics s = sums.Finish();

@@ -134,7 +134,7 @@ TEST(MseEstimatorTest, WeightsCountByTheirInputs) {
               WeightedError(layer, range("type: mse\nnorm: 2")));
   }
   const auto weighted = RangeEstimators().FromText("type: mse\nweight_by_inputs: true").make();
-  EXPECT_TRUE(weighted->Uses().inputs.channel);
+  EXPECT_TRUE(weighted->Uses().inputs.square_mean);
   EXPECT_THROW(weighted->Estimate({"layer", RandomWeight(8, 32, 1), {}, {}}), Error);
 }
 
