@@ -12,6 +12,7 @@ StageNeeds StageNeeds::operator|(const StageNeeds& other) const {
   all.tokens = tokens || other.tokens;
   all.original = original || other.original;
   all.quantized = quantized || other.quantized;
+  all.watches = watches || other.watches;
   all.seed = seed || other.seed;
   all.tunes = tunes || other.tunes;
   all.fisher = fisher || other.fisher;

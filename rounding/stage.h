@@ -29,6 +29,7 @@ struct StageNeeds {
   bool tokens = false;           ///< calibration sequences
   bool original = false;         ///< the chain of hidden states of the unquantized model
   bool quantized = false;        ///< that of what is quantized so far
+  bool watches = false;          ///< calls UnitWork::WatchOriginal
   bool seed = false;             ///< the run's seed makes a difference
   bool tunes = false;            ///< takes optimizer steps
   bool fisher = false;           ///< the model's diagonal Fisher information, before any stage

@@ -54,12 +54,23 @@ void Unit::WithOriginalWeights(const std::function<void()>& work) const {
   for (const auto& block : blocks_) block->cache = std::move(caches[i++]);
 }
 
-void Unit::Advance(const HiddenStates& chain, const std::string& what) const {
+void Unit::Watch(const HiddenStates& chain, const std::vector<LinearSlot*>& slots,
+                 const SeeRows& see) const {
+  ForRows(chain, [&](const at::Tensor& rows, std::int64_t first) {
+    const auto seen = [&](std::size_t i, const at::Tensor& x) { see(i, x, first); };
+    WatchSlots(slots, seen, WatchUntil::kLast, [&] { Forward(rows); });
+  });
+}
+
+void Unit::Advance(const HiddenStates& chain, const HiddenStates& outputs, const std::string& what,
+                   const std::vector<LinearSlot*>& slots, const SeeRows& see) const {
   std::vector<at::Tensor> finite;
   ForRows(chain, [&](const at::Tensor& rows, std::int64_t first) {
-    const at::Tensor outputs = Forward(rows);
-    chain.Write(first, outputs);
-    finite.push_back(outputs.isfinite().flatten(1).all(1));
+    at::Tensor made;
+    const auto seen = [&](std::size_t i, const at::Tensor& x) { see(i, x, first); };
+    WatchSlots(slots, seen, WatchUntil::kEnd, [&] { made = Forward(rows); });
+    outputs.Write(first, made);
+    finite.push_back(made.isfinite().flatten(1).all(1));
   });
   const at::Tensor all = at::cat(finite);
   if (all.all().item<bool>()) return;
@@ -69,33 +80,22 @@ void Unit::Advance(const HiddenStates& chain, const std::string& what) const {
 }
 
 HiddenStates Unit::CaptureInputs(const HiddenStates& chain, LinearSlot* slot) const {
-  at::Tensor seen;
-  slot->on_input = [&](const at::Tensor& x) {
-    seen = x.detach();
-    throw ForwardReached();
-  };
-  HiddenStates inputs = chain.Map([&](const at::Tensor& rows) {
-    try {
-      Forward(rows);
-    } catch (const ForwardReached&) {
-    }
+  return chain.Map([&](const at::Tensor& rows) {
+    at::Tensor seen;
+    const auto see = [&](std::size_t /*i*/, const at::Tensor& x) { seen = x.detach(); };
+    WatchSlots({slot}, see, WatchUntil::kLast, [&] { Forward(rows); });
     return seen;
   });
-  slot->on_input = {};
-  return inputs;
 }
 
 std::vector<at::Tensor> Unit::CaptureAllInputs(const at::Tensor& rows) const {
   const at::NoGradGuard no_grad;
   const std::vector<LinearSlot*> slots = Slots();
   std::vector<at::Tensor> seen(slots.size());
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    slots[i]->on_input = [&seen, &slots, i](const at::Tensor& x) {
-      seen[i] = slots[i]->Quantized(x).detach();
-    };
-  }
-  Forward(rows);
-  for (LinearSlot* slot : slots) slot->on_input = {};
+  const auto see = [&](std::size_t i, const at::Tensor& x) {
+    seen[i] = slots[i]->Quantized(x).detach();
+  };
+  WatchSlots(slots, see, WatchUntil::kLast, [&] { Forward(rows); });
   return seen;
 }
 

@@ -11,6 +11,7 @@
 #include "core/model/source.h"
 #include "rounding/hidden_states.h"
 #include "rounding/unit_loader.h"
+#include "rounding/watch.h"
 
 namespace roundlab {
 
@@ -31,10 +32,16 @@ class Unit {
   /// puts the chosen ones back.
   void WithOriginalWeights(const std::function<void()>& work) const;
 
-  /// chain [rows, seq, hidden] <- Forward(chain), a few rows at a time, in the same memory. May
-  /// throw Interrupted; throws Diverged, naming `what` the chain is and the first bad row, where an
-  /// output is not finite.
-  void Advance(const HiddenStates& chain, const std::string& what) const;
+  /// Gets what the i-th of the watched slots is fed of the rows from `first` on.
+  using SeeRows = std::function<void(std::size_t i, const at::Tensor& x, std::int64_t first)>;
+  /// Sends `chain` [rows, seq, hidden] through the unit, a few rows at a time and no further than
+  /// the last of these slots, while `see` gets what they are fed. May throw Interrupted.
+  void Watch(const HiddenStates& chain, const std::vector<LinearSlot*>& slots,
+             const SeeRows& see) const;
+  /// The same to the end: outputs <- Forward(chain), which may be one. Throws Diverged, naming
+  /// `what` the chain is of and the first bad row, where an output is not finite.
+  void Advance(const HiddenStates& chain, const HiddenStates& outputs, const std::string& what,
+               const std::vector<LinearSlot*>& slots = {}, const SeeRows& see = {}) const;
 
   /// What `slot` is fed when the unit runs over `chain`, for LinearSlot::Multiply: [rows, seq, in].
   /// Runs no further than it. They lie where the chain does.
@@ -48,9 +55,5 @@ class Unit {
   UnitBlocks blocks_;
   const RopeTable& rope_;
 };
-
-/// Thrown by an observer of a slot's inputs that has seen all it wants: the rest of the forward
-/// pass is not needed.
-struct ForwardReached {};
 
 }  // namespace roundlab

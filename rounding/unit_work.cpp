@@ -10,6 +10,11 @@
 #include "rounding/range.h"
 
 namespace roundlab {
+namespace {
+
+constexpr const char* kUnquantized = "the unquantized model";
+
+}  // namespace
 
 UnitWork::UnitWork(const WorkSetting& setting, const Unit& unit, HiddenStates original,
                    HiddenStates quantized, HiddenStates spare, MetricSink* sink)
@@ -80,77 +85,93 @@ const HiddenStates& UnitWork::Inputs(Chain chain) const {
   return inputs;
 }
 
+void UnitWork::WatchOriginal(const std::vector<LinearSlot*>& slots, const Unit::SeeRows& see) {
+  const HiddenStates& inputs = Inputs(Chain::kOriginal);
+  HiddenStates outputs = targets_;
+  if (!outputs.defined()) outputs = spare_.defined() ? std::exchange(spare_, {}) : inputs.Another();
+  unit_.WithOriginalWeights([&] {
+    if (targets_.defined()) return unit_.Watch(inputs, slots, see);
+    unit_.Advance(inputs, outputs, kUnquantized, slots, see);
+  });
+  targets_ = std::move(outputs);
+}
+
 const HiddenStates& UnitWork::Targets(bool keep_inputs) {
-  if (targets_.defined()) return targets_;
+  keeps_inputs_ = keeps_inputs_ || keep_inputs;
+  if (targets_.defined() && (keeps_inputs_ || !original_.defined())) return targets_;
   // Nobody can look at the original inputs later.
   if (setting_.needs.of_original.Any()) Measure(slots_, Chain::kOriginal);
-  HiddenStates chain = keep_inputs ? Inputs(Chain::kOriginal).Clone() : Inputs(Chain::kOriginal);
-  unit_.WithOriginalWeights([&] { unit_.Advance(chain, "the unquantized model"); });
-  targets_ = std::move(chain);
-  if (!keep_inputs) original_ = {};
+  MakeTargets();
   return targets_;
+}
+
+/// The original chain's memory is theirs, or spare, unless it is kept.
+void UnitWork::MakeTargets() {
+  if (!targets_.defined()) {
+    HiddenStates chain = keeps_inputs_ ? original_.Clone() : original_;
+    unit_.WithOriginalWeights([&] { unit_.Advance(chain, chain, kUnquantized); });
+    targets_ = std::move(chain);
+    if (!keeps_inputs_) original_ = {};
+  } else if (!keeps_inputs_) {
+    spare_ = std::exchange(original_, {});
+  }
 }
 
 HiddenStates UnitWork::TargetsOfQuantized() const {
   HiddenStates chain = Inputs(Chain::kQuantized).Clone();
-  unit_.WithOriginalWeights([&] { unit_.Advance(chain, "the unquantized unit"); });
+  unit_.WithOriginalWeights([&] { unit_.Advance(chain, chain, "the unquantized unit"); });
   return chain;
 }
 
 void UnitWork::Measure(const std::vector<LinearSlot*>& slots, Chain chain) {
-  const auto& known = statistics_[chain];
-  std::map<Key, LinearSlot*> wanted;
+  auto& known = statistics_[chain];
+  std::map<Key, LinearSlot*> wanted;  // one of each input
   for (LinearSlot* slot : slots) {
     const Key key = KeyOf(*slot);
     if (known.count(key) == 0) wanted.emplace(key, slot);
   }
   if (wanted.empty()) return;
-  if (chain == Chain::kQuantized) return Pass(wanted, chain);
-  unit_.WithOriginalWeights([&] { Pass(wanted, chain); });
+  std::vector<LinearSlot*> watched;
+  for (const auto& [key, slot] : wanted) watched.push_back(slot);
+  const bool original = chain == Chain::kOriginal;
+  const StatisticsKinds& kinds =
+      original ? setting_.needs.of_original : setting_.needs.of_quantized;
+  const std::int64_t tokens = Inputs(chain).rows() * Inputs(chain).values().size(1);
+  std::vector<InputAccumulator> sums(watched.size(), InputAccumulator(kinds, tokens));
+  if (original) {
+    const auto see = [&](std::size_t i, const at::Tensor& x, std::int64_t /*first*/) {
+      sums[i].Add(x);
+    };
+    unit_.WithOriginalWeights([&] { unit_.Watch(Inputs(chain), watched, see); });
+  } else {
+    MeasureQuantized(watched, kinds.cross_moment, &sums);
+  }
+  std::size_t i = 0;
+  for (const auto& [key, slot] : wanted) {
+    known[key] = std::make_shared<InputStatistics>(sums[i++].Finish());
+  }
 }
 
-/// Watches one slot of each wanted input while the chain goes through the unit.
-void UnitWork::Pass(const std::map<Key, LinearSlot*>& wanted, Chain chain) {
-  const StatisticsKinds kinds =
-      chain == Chain::kQuantized ? setting_.needs.of_quantized : setting_.needs.of_original;
-  const HiddenStates& inputs = Inputs(chain);
-  const std::int64_t tokens = inputs.rows() * inputs.values().size(1);
-  std::map<Key, InputAccumulator> sums;
-  for (const auto& [key, slot] : wanted) sums.emplace(key, InputAccumulator(kinds, tokens));
-  std::map<Key, at::Tensor> others;  // of the unquantized model, same rows
-  std::size_t reached = 0;
-  const auto forward = [&](const at::Tensor& rows,
-                           const std::function<void(const Key&, const at::Tensor&)>& see) {
-    reached = 0;
-    for (const auto& [key, slot] : wanted) {
-      slot->on_input = [&, key = key, slot = slot](const at::Tensor& x) {
-        see(key, slot->Quantized(x));
-        if (++reached == wanted.size()) throw ForwardReached();
-      };
-    }
-    try {
-      unit_.Forward(rows);
-    } catch (const ForwardReached&) {
-    }
-    for (const auto& [key, slot] : wanted) slot->on_input = {};
-  };
-  ForRows(inputs, [&](const at::Tensor& rows, std::int64_t first) {
-    if (kinds.cross_moment) {
+void UnitWork::MeasureQuantized(const std::vector<LinearSlot*>& slots, bool beside_original,
+                                std::vector<InputAccumulator>* sums) {
+  ForRows(Inputs(Chain::kQuantized), [&](const at::Tensor& rows, std::int64_t first) {
+    const auto forward = [&](const at::Tensor& x, const SeeInput& see) {
+      WatchSlots(slots, see, WatchUntil::kLast, [&] { unit_.Forward(x); });
+    };
+    std::vector<at::Tensor> others(slots.size());  // of the unquantized model, same rows
+    if (beside_original) {
       const at::Tensor fp = Inputs(Chain::kOriginal).Narrow(first, rows.size(0));
-      unit_.WithOriginalWeights([&] {
-        forward(fp, [&](const Key& key, const at::Tensor& x) { others[key] = x.detach(); });
-      });
+      const auto see = [&](std::size_t i, const at::Tensor& x) { others[i] = x.detach(); };
+      unit_.WithOriginalWeights([&] { forward(fp, see); });
     }
-    forward(rows, [&](const Key& key, const at::Tensor& x) {
-      const at::Tensor& other = others[key];
+    forward(rows, [&](std::size_t i, const at::Tensor& input) {
+      const at::Tensor x = slots[i]->Quantized(input);
       // Experts are sent other tokens in either model: nothing to compare.
-      const bool same = other.defined() && other.sizes() == x.sizes() && wanted.at(key)->expert < 0;
-      sums.at(key).Add(x, same ? other : at::Tensor());
+      const bool same =
+          others[i].defined() && others[i].sizes() == x.sizes() && slots[i]->expert < 0;
+      (*sums)[i].Add(x, same ? others[i] : at::Tensor());
     });
   });
-  for (const auto& [key, sum] : sums) {
-    statistics_[chain][key] = std::make_shared<InputStatistics>(sum.Finish());
-  }
 }
 
 std::shared_ptr<const InputStatistics> UnitWork::Statistics(const LinearSlot& slot, Chain chain) {
@@ -204,7 +225,7 @@ void UnitWork::Changed(const LinearSlot& slot) {
 }
 
 HiddenStates UnitWork::RoomForOutputs() {
-  if (!setting_.spare_chain) return quantized_;
+  if (!spare_.defined() && !setting_.spare_chain) return quantized_;
   if (!spare_.defined()) spare_ = quantized_.Another();
   return spare_;
 }
@@ -216,8 +237,11 @@ void UnitWork::OutputsAreMade(const HiddenStates& outputs) {
 
 void UnitWork::Finish() {
   if (transformed_) KeepTransformed();
-  if (original_.defined() && !targets_.defined()) Targets();
-  if (quantized_.defined() && !advanced_) unit_.Advance(quantized_, "the quantized model");
+  keeps_inputs_ = false;
+  if (original_.defined()) MakeTargets();
+  if (quantized_.defined() && !advanced_) {
+    unit_.Advance(quantized_, quantized_, "the quantized model");
+  }
 }
 
 }  // namespace roundlab

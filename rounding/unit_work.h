@@ -50,7 +50,11 @@ class UnitWork {
 
   /// The hidden states that flow into the unit; those of the original chain until Targets().
   const HiddenStates& Inputs(Chain chain) const;
-  /// What the unquantized unit puts out, in the memory of the original chain unless `keep_inputs`.
+  /// Sends the original chain through the unquantized unit while `see` gets what these slots are
+  /// fed. What comes out is kept beside it as Targets(), which saves the pass for them.
+  void WatchOriginal(const std::vector<LinearSlot*>& slots, const Unit::SeeRows& see);
+  /// What the unquantized unit puts out. The original chain, and what is measured of it, is to be
+  /// had no longer unless `keep_inputs`, now or before.
   const HiddenStates& Targets(bool keep_inputs = false);
   /// What the unquantized unit makes of the quantized chain.
   HiddenStates TargetsOfQuantized() const;
@@ -89,7 +93,9 @@ class UnitWork {
   using Key = std::pair<std::size_t, std::size_t>;  // block of the unit, its input
   Key KeyOf(const LinearSlot& slot) const { return keys_.at(&slot); }
   void KeepTransformed();
-  void Pass(const std::map<Key, LinearSlot*>& wanted, Chain chain);
+  void MeasureQuantized(const std::vector<LinearSlot*>& slots, bool beside_original,
+                        std::vector<InputAccumulator>* sums);
+  void MakeTargets();
 
   const WorkSetting& setting_;
   const Unit& unit_;
@@ -97,6 +103,7 @@ class UnitWork {
   HiddenStates quantized_;
   HiddenStates spare_;
   HiddenStates targets_;
+  bool keeps_inputs_ = false;
   bool advanced_ = false;
   bool transformed_ = false;
   MetricSink* sink_;

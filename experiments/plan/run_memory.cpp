@@ -82,7 +82,7 @@ double Activations(const RunConfig& run, const ModelDescription& m, double block
 double ChainCount(const RunConfig& run) {
   const StageNeeds needs = run.Needs();
   double count = (needs.original ? 1 : 0) + (needs.quantized ? 1 : 0);
-  bool beside = false;
+  bool beside = needs.watches;
   bool augmented = false;
   for (const StageRecipe& recipe : run.pipeline) {
     const auto stage = recipe.make();

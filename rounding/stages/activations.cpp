@@ -170,12 +170,12 @@ std::vector<Activations::Quantizer> Activations::Measured(UnitWork* work,
       observers[i].Add(at::stack({-range, range}));
     }
   } else {
-    for (std::size_t i = 0; i < groups.size(); ++i) {
-      groups[i].front()->on_input = [&, i](const at::Tensor& x) { Observe(x, &observers[i]); };
-    }
-    ForRows(work->Inputs(Chain::kQuantized),
-            [&](const at::Tensor& rows, std::int64_t /*first*/) { work->unit().Forward(rows); });
-    for (const Layers& group : groups) group.front()->on_input = {};
+    std::vector<LinearSlot*> slots;
+    for (const Layers& group : groups) slots.push_back(group.front());
+    const auto see = [&](std::size_t i, const at::Tensor& x, std::int64_t /*first*/) {
+      Observe(x, &observers[i]);
+    };
+    work->unit().Watch(work->Inputs(Chain::kQuantized), slots, see);
   }
   std::vector<Quantizer> made;
   for (std::size_t i = 0; i < groups.size(); ++i) {

@@ -20,23 +20,6 @@
 namespace roundlab {
 namespace {
 
-/// Runs `forward`, no further than the last of these slots; `see` gets what they are fed.
-void Follow(const std::vector<LinearSlot*>& slots, const std::function<void()>& forward,
-            const std::function<void(const LinearSlot*, const at::Tensor&)>& see) {
-  std::size_t left = slots.size();
-  for (LinearSlot* slot : slots) {
-    slot->on_input = [&see, &left, slot](const at::Tensor& x) {
-      see(slot, x);
-      if (--left == 0) throw ForwardReached();
-    };
-  }
-  try {
-    forward();
-  } catch (const ForwardReached&) {
-  }
-  for (LinearSlot* slot : slots) slot->on_input = {};
-}
-
 // Sequences a forward pass takes; divides the laps of the race.
 constexpr std::int64_t kPortionRows = 4;
 
@@ -48,7 +31,9 @@ class Sequences {
     auto step = static_cast<std::int64_t>(0.618 * static_cast<double>(Count()));
     while (std::gcd(step, Count()) != 1) ++step;
     order_ = at::arange(Count(), at::kLong).mul(step).remainder(Count());
+    places_ = at::argsort(order_);
   }
+  const HiddenStates& rows() const { return rows_; }
   std::int64_t Count() const { return rows_.rows(); }
   std::int64_t Tokens() const { return Count() * rows_.values().size(1); }
   std::int64_t PortionSize(std::int64_t first) const {
@@ -57,17 +42,27 @@ class Sequences {
   at::Tensor Portion(std::int64_t first) const {
     return rows_.Select(order_.narrow(0, first, PortionSize(first)));
   }
+  /// Puts values of the rows from `first` on, as the chain has them, into `ordered` [Count(), ...].
+  void Put(const at::Tensor& values, std::int64_t first, at::Tensor* ordered) const {
+    if (!ordered->defined()) {
+      std::vector<std::int64_t> sizes = values.sizes().vec();
+      sizes[0] = Count();
+      *ordered = at::empty(sizes, values.options());
+    }
+    const at::Tensor places = places_.narrow(0, first, values.size(0));
+    ordered->index_copy_(0, places.to(values.device()), values);
+  }
 
  private:
   HiddenStates rows_;
-  at::Tensor order_;  // int64 [Count()]
+  at::Tensor order_;   // int64 [Count()]: the row at each place
+  at::Tensor places_;  // int64 [Count()]: of each row
 };
 
 /// What a block's linears are fed while nothing is changed, by one pass over the sequences.
 struct Observed {
   std::map<const LinearSlot*, InputStatistics> statistics;  // of each group's input
-  /// [kPortionRows or less, seq, in] each.
-  std::map<const LinearSlot*, std::vector<at::Tensor>> portions;
+  std::map<const LinearSlot*, at::Tensor> inputs;           // [sequences, seq, in], in their order
 };
 
 /// Whether a group's own outputs are compared: its input's second moment tells their loss.
@@ -81,33 +76,34 @@ bool InMlp(const ScaleGroup& group) {
          });
 }
 
-Observed Observe(const Unit& unit, const std::vector<ScaleGroup>& groups,
+Observed Observe(UnitWork* work, const std::vector<ScaleGroup>& groups,
                  const Sequences& sequences) {
   std::map<const LinearSlot*, InputAccumulator> sums;
   Observed observed;
   std::vector<LinearSlot*> slots;
   for (const ScaleGroup& group : groups) {
     StatisticsKinds kinds;
-    kinds.channel = true;
+    kinds.absolute_mean = true;
     kinds.second_moment = Alone(group);
     sums.emplace(group.slots[0], InputAccumulator(kinds, sequences.Tokens()));
     slots.push_back(group.slots[0]);
     if (Alone(group)) continue;
-    for (LinearSlot* slot : group.watched) observed.portions[slot];
-    if (InMlp(group)) observed.portions[group.slots[0]];
+    for (LinearSlot* slot : group.watched) observed.inputs[slot];
+    if (InMlp(group)) observed.inputs[group.slots[0]];
     slots.insert(slots.end(), group.watched.begin(), group.watched.end());
   }
   std::sort(slots.begin(), slots.end());
   slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
-  for (std::int64_t row = 0; row < sequences.Count(); row += kPortionRows) {
-    const auto forward = [&] { unit.Forward(sequences.Portion(row)); };
-    Follow(slots, forward, [&](const LinearSlot* slot, const at::Tensor& x) {
-      const auto sum = sums.find(slot);
-      if (sum != sums.end()) sum->second.Add(x);
-      const auto portions = observed.portions.find(slot);
-      if (portions != observed.portions.end()) portions->second.push_back(x);
-    });
-    CheckInterrupt();
+  const auto see = [&](std::size_t i, const at::Tensor& x, std::int64_t first) {
+    const auto sum = sums.find(slots[i]);
+    if (sum != sums.end()) sum->second.Add(x);
+    const auto inputs = observed.inputs.find(slots[i]);
+    if (inputs != observed.inputs.end()) sequences.Put(x, first, &inputs->second);
+  };
+  if (sequences.Count() == work->Inputs(Chain::kOriginal).rows()) {
+    work->WatchOriginal(slots, see);
+  } else {
+    work->unit().Watch(sequences.rows(), slots, see);
   }
   for (const auto& [slot, sum] : sums) observed.statistics[slot] = sum.Finish();
   return observed;
@@ -124,11 +120,10 @@ class GroupSearch {
         sequences_(sequences),
         observed_(observed),
         inputs_(observed.statistics.at(group.slots[0])) {
-    if (Alone(group)) inputs_.second_moment = inputs_.second_moment.to(at::kDouble);
     for (const LinearSlot* slot : group.slots) specs_.push_back(work->Spec(*slot));
     if (Alone(group)) return;
     for (const LinearSlot* slot : group.watched) {
-      const at::ScalarType dtype = observed.portions.at(slot).front().scalar_type();
+      const at::ScalarType dtype = observed.inputs.at(slot).scalar_type();
       readers_[slot] = slot->weight.to(dtype).t();
     }
   }
@@ -173,32 +168,33 @@ class GroupSearch {
 
   /// Mean |X gap^T|^2 by the second moment X^T X: a product of weights instead of one of all
   /// tokens.
-  double Moment(const at::Tensor& difference) const {
-    const at::Tensor gap = difference.to(at::kDouble);
-    const at::Tensor sum = (at::mm(gap, inputs_.second_moment) * gap).sum();
+  double Moment(const at::Tensor& gap) const {
+    const at::Tensor sum = (at::mm(gap, inputs_.second_moment) * gap).sum(at::kDouble);
     return sum.item<double>() / static_cast<double>(inputs_.tokens * gap.size(0));
   }
 
   /// Mean squared differences of each sequence of the portion from `row` on, float64 on the CPU.
   at::Tensor PortionLosses(std::int64_t row) const {
-    const auto here = [row](const std::vector<at::Tensor>& portions) {
-      return portions.at(static_cast<std::size_t>(row / kPortionRows));
+    const auto here = [&](const LinearSlot* slot) {
+      return observed_.inputs.at(slot).narrow(0, row, sequences_.PortionSize(row));
     };
     const auto forward = [&] {
       if (InMlp(group_)) {
-        block_->Mlp(here(observed_.portions.at(group_.slots[0])));
+        block_->Mlp(here(group_.slots[0]));
       } else {
         work_->unit().Forward(sequences_.Portion(row));
       }
     };
     at::Tensor losses;
-    Follow(group_.watched, forward, [&](const LinearSlot* slot, const at::Tensor& x) {
-      const at::Tensor gap = x - here(observed_.portions.at(slot));
+    const auto see = [&](std::size_t i, const at::Tensor& x) {
+      const LinearSlot* slot = group_.watched[i];
+      const at::Tensor gap = x - here(slot);
       const at::Tensor outputs = at::matmul(gap, readers_.at(slot)).to(at::kFloat);
       const at::Tensor of_tokens = outputs.square_().mean(-1).to(at::kDouble);
       const at::Tensor means = of_tokens.reshape({sequences_.PortionSize(row), -1}).mean(1).cpu();
       losses = losses.defined() ? losses + means : means;
-    });
+    };
+    WatchSlots(group_.watched, see, WatchUntil::kLast, forward);
     return losses;
   }
 
@@ -229,6 +225,7 @@ StageNeeds AwqScale::Needs(const QuantOptions& /*quant*/) const {
   StageNeeds needs;
   needs.tokens = true;
   needs.original = true;
+  needs.watches = options_.sequences == 0;
   return needs;
 }
 
@@ -252,7 +249,7 @@ void AwqScale::Apply(UnitWork* work) const {
       return true;
     });
     if (groups.empty()) continue;
-    const Observed observed = Observe(work->unit(), groups, sequences);
+    const Observed observed = Observe(work, groups, sequences);
     std::vector<std::pair<const ScaleGroup*, at::Tensor>> found;
     for (const ScaleGroup& group : groups) {
       const std::string& name = group.slots[0]->name;

@@ -24,21 +24,16 @@ struct ChannelRange {
 };
 
 /// What these slots are fed when the original chain goes through the unit.
-std::vector<ChannelRange> RangesOf(const Unit& unit, const std::vector<LinearSlot*>& slots,
-                                   const HiddenStates& chain) {
+std::vector<ChannelRange> RangesOf(UnitWork* work, const std::vector<LinearSlot*>& slots) {
   std::vector<ChannelRange> ranges(slots.size());
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    slots[i]->on_input = [&ranges, i](const at::Tensor& x) {
-      const at::Tensor flat = x.detach().reshape({-1, x.size(-1)}).to(at::kFloat);
-      const at::Tensor low = flat.amin(0);
-      const at::Tensor high = flat.amax(0);
-      ChannelRange& range = ranges[i];
-      range.low = range.low.defined() ? at::minimum(range.low, low) : low;
-      range.high = range.high.defined() ? at::maximum(range.high, high) : high;
-    };
-  }
-  ForRows(chain, [&](const at::Tensor& rows, std::int64_t /*first*/) { unit.Forward(rows); });
-  for (LinearSlot* slot : slots) slot->on_input = {};
+  work->WatchOriginal(slots, [&](std::size_t i, const at::Tensor& x, std::int64_t /*first*/) {
+    const at::Tensor flat = x.reshape({-1, x.size(-1)}).to(at::kFloat);
+    const at::Tensor low = flat.amin(0);
+    const at::Tensor high = flat.amax(0);
+    ChannelRange& range = ranges[i];
+    range.low = range.low.defined() ? at::minimum(range.low, low) : low;
+    range.high = range.high.defined() ? at::maximum(range.high, high) : high;
+  });
   return ranges;
 }
 
@@ -84,12 +79,11 @@ class Groups {
 
 /// Where a unit's transformation starts: each group's scale from its ranges and weights, the shift
 /// in the middle of a range.
-TransformParameters Start(const UnitWork& work, const Let::Options& options,
+TransformParameters Start(UnitWork* work, const Let::Options& options,
                           std::vector<ScaleGroup> inputs, std::vector<QueryKeyGroup> query_keys) {
   std::vector<LinearSlot*> readers;
   for (const ScaleGroup& group : inputs) readers.push_back(group.slots[0]);
-  const std::vector<ChannelRange> ranges =
-      RangesOf(work.unit(), readers, work.Inputs(Chain::kOriginal));
+  const std::vector<ChannelRange> ranges = RangesOf(work, readers);
   TransformParameters parameters;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     TransformParameters::Input input{std::move(inputs[i]), {}, {}};
@@ -155,6 +149,7 @@ StageNeeds Let::Needs(const QuantOptions& /*quant*/) const {
   StageNeeds needs;
   needs.tokens = true;
   needs.original = true;
+  needs.watches = true;
   needs.quantized = options_.tune.inputs == UnitInputs::kQuantized;
   needs.tunes = true;
   needs.seed = true;
@@ -184,7 +179,7 @@ void Let::Apply(UnitWork* work) const {
   learned.clip_lr_factor = options_.clip_lr_factor;
   learned.least = kLeastFactor;
   LearnedTransform transform(
-      Start(*work, options_, std::move(inputs), std::move(query_keys)), work->Slots(),
+      Start(work, options_, std::move(inputs), std::move(query_keys)), work->Slots(),
       [work](const LinearSlot& slot) { return work->Spec(slot); }, learned);
 
   if (!work->Slots().empty()) {  // else no loss depends on what is learned

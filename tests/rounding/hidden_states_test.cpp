@@ -110,6 +110,7 @@ const std::vector<std::vector<std::string>> kPipelines = {
     {"type: round\nscheme: adaround\nunit: linear\nsteps: 4\nbatch: 4\ninputs: fp"},
     {"type: awq_scale\nsequences: 9", "type: round\nscheme: {type: gptq, asymmetric: true}",
      "type: bias_correction"},
+    {"type: awq_scale", "type: round\nscheme: signround\nsteps: 4\nbatch: 4"},
     {"type: teq\nsteps: 3\nbatch: 4", "type: round\nscheme: rtn"}};
 
 TEST_F(ChainPlaceTest, CodesAreTheSameWhereverTheChainsLie) {
