@@ -58,9 +58,11 @@ std::int64_t Running(const std::vector<Racer>& racers) {
   return std::count_if(racers.begin(), racers.end(), [](const Racer& r) { return r.runs; });
 }
 
-void DropTheBeaten(std::vector<Racer>* racers, double certainty) {
+/// Of `portions` in all. What they have seen of them is known: only the rest is open.
+void DropTheBeaten(std::vector<Racer>* racers, double certainty, std::int64_t portions) {
   const Racer& leader = (*racers)[Leader(*racers)];
   const auto count = static_cast<double>(leader.losses.size());
+  const double open = 1 - count / static_cast<double>(portions);
   for (Racer& racer : *racers) {
     if (!racer.runs || &racer == &leader) continue;
     const double mean = (racer.sum - leader.sum) / count;
@@ -68,7 +70,7 @@ void DropTheBeaten(std::vector<Racer>* racers, double certainty) {
     for (std::size_t k = 0; k < leader.losses.size(); ++k) {
       squares += std::pow(racer.losses[k] - leader.losses[k] - mean, 2);
     }
-    const double standard_error = std::sqrt(squares / (count - 1) / count);
+    const double standard_error = std::sqrt(squares / (count - 1) / count * open);
     racer.runs = mean <= certainty * standard_error;
   }
 }
@@ -109,7 +111,7 @@ AwqScaleSolution SearchAwqScale(const AwqScaleProblem& problem) {
     }
     seen += count;
     if (seen == problem.portions) break;
-    DropTheBeaten(&racers, problem.certainty);
+    DropTheBeaten(&racers, problem.certainty, problem.portions);
     if (Running(racers) == 1) break;
   }
   AwqScaleSolution solution;

@@ -43,8 +43,9 @@ struct AwqScaleSolution {
 /// The r of least loss is kept, the first on a tie; r = 0 is no scaling at all.
 ///
 /// Ours, with `certainty` z: ratios race. After every 8 portions those are dropped whose loss is
-/// above the least by more than z standard errors of the portions' differences, so that most ratios
-/// see a few portions and the near ones all.
+/// above the least by more than z standard errors of the mean of the portions' differences, so that
+/// most ratios see a few portions and the near ones all. Of n of N portions, drawn without
+/// replacement, that error is  sd / sqrt(n) sqrt(1 - n / N)  (Cochran, Sampling Techniques, 2.6).
 AwqScaleSolution SearchAwqScale(const AwqScaleProblem& problem);
 
 struct AwqClipProblem {

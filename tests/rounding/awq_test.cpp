@@ -64,6 +64,24 @@ std::size_t LeastSum(const std::vector<std::vector<double>>& losses) {
   return static_cast<std::size_t>(std::min_element(sums.begin(), sums.end()) - sums.begin());
 }
 
+/// Differences of +-1 around `mean` in each eight portions: sd sqrt(8 / 7) after the first lap.
+AwqScaleSolution RaceOfTwo(std::int64_t portions, double mean, double certainty) {
+  std::vector<std::vector<double>> losses(2);
+  for (std::int64_t k = 0; k < portions; ++k) {
+    losses[0].push_back(10);
+    losses[1].push_back(10 + mean + (k % 2 == 0 ? 1 : -1));
+  }
+  return AwqRace(losses, certainty).Run();
+}
+
+TEST(AwqRaceTest, AMeansErrorIsOfThePortionsThatAreLeft) {
+  // After 8 of 16: sqrt(8 / 7 / 8) sqrt(1 - 8 / 16) = 0.26726; of 4096: 0.37759.
+  for (const auto& [portions, error] : {std::pair{16, 0.26726}, std::pair{4096, 0.37759}}) {
+    EXPECT_EQ(RaceOfTwo(portions, 2 * error * 1.001, 2).seen[1], 8) << portions;
+    EXPECT_GT(RaceOfTwo(portions, 2 * error * 0.999, 2).seen[1], 8) << portions;
+  }
+}
+
 TEST(AwqRaceTest, FindsWhatAllPortionsSayInAFractionOfThem) {
   double seen = 0;
   for (std::uint32_t seed = 0; seed < 50; ++seed) {
