@@ -12,6 +12,7 @@
 #include "core/base/keys.h"
 #include "core/base/suggest.h"
 #include "core/config/enum_names.h"
+#include "core/kernels/host_allocator.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/flags.h"
 #include "experiments/run/commit.h"
@@ -228,6 +229,7 @@ int Dispatch(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   roundlab::KeepFreedMemory();
+  roundlab::TakeTensorsFromMalloc();
   try {
     return roundlab::Dispatch(argc, argv);
   } catch (const roundlab::Interrupted& e) {
