@@ -66,6 +66,7 @@ class HiddenStates {
   bool defined() const { return values_.defined(); }
   std::int64_t rows() const { return values_.size(0); }
   at::ScalarType dtype() const { return values_.scalar_type(); }
+  const ChainStore& store() const { return store_; }
   const at::Device& device() const { return store_.device; }  ///< where portions come to
   bool SharesMemory(const HiddenStates& other) const;
   /// Where they lie, with all that was written.

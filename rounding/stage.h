@@ -58,6 +58,12 @@ class Stage {
   }
   /// How it takes optimizer steps, one after another; empty where it takes none.
   virtual std::vector<const TuneOptions*> Tunings() const { return {}; }
+  /// Numbers that it keeps, where the chains lie, of what a block's layers are fed at one position
+  /// of all `samples`. hidden: what flows into the block.
+  virtual std::int64_t CapturedValues(const BlockPlan& /*block*/, std::int64_t /*hidden*/,
+                                      std::int64_t /*samples*/) const {
+    return 0;
+  }
   /// Whether units may be on a GPU.
   virtual bool AnyDevice() const { return false; }
   /// Whether what it makes of a token depends on other tokens of its text, besides those before it

@@ -96,10 +96,15 @@ double ChainCount(const RunConfig& run) {
   return count + (beside || (round && round->start) ? 1 : 0) + (augmented ? 1 : 0);
 }
 
-/// Layer by layer each linear is tuned on its own inputs and targets, captured over all samples:
-/// those of the widest layer (of a 7B model, down_proj: over 100 GB).
+/// What a stage keeps of layers' inputs over all samples. Layer by layer each linear is tuned on
+/// its own inputs and targets: those of the widest layer (of a 7B model, down_proj: over 100 GB).
 double CapturedBytes(const RunConfig& run, const ModelDescription& m, double value) {
   double most = 0;
+  for (const StageRecipe& recipe : run.pipeline) {
+    const std::int64_t values =
+        recipe.make()->CapturedValues(m.Plan(0), m.hidden, run.calibration->samples);
+    most = std::max(most, Product(values, run.calibration->seqlen) * value);
+  }
   for (const TuneOptions& tune : TuningOf(run)) {
     if (tune.unit_blocks != 0) continue;
     const double tokens = Product(run.calibration->samples, run.calibration->seqlen);
@@ -112,6 +117,24 @@ double CapturedBytes(const RunConfig& run, const ModelDescription& m, double val
     most = std::max(most, tokens * widest * value);
   }
   return most;
+}
+
+/// Sums of products of the inputs of a unit's layers, of each that is fed to some.
+double StatisticsBytes(const RunConfig& run, const ModelDescription& m, double blocks) {
+  const StageNeeds needs = run.Needs();
+  const BlockPlan plan = m.Plan(0);
+  std::vector<double> widths(plan.InputCount(), 0);
+  for (const LinearPlan& linear : plan.linears) {
+    widths[linear.input] = static_cast<double>(linear.in);
+  }
+  double bytes = 0;
+  for (const StatisticsKinds& kinds : {needs.of_original, needs.of_quantized}) {
+    const double sums = (kinds.second_moment ? 1 : 0) + (kinds.cross_moment ? 1 : 0);
+    for (const double width : widths) {
+      bytes += blocks * sums * width * width * (kinds.in_double ? 2 : 1) * kFloat;
+    }
+  }
+  return bytes;
 }
 
 /// Numbers of embeddings and head.
@@ -215,6 +238,7 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   memory.coming = 2 * BatchValues(run, model) * value;
   if (TakesSpare(run)) memory.spare = tokens * static_cast<double>(model.hidden) * value;
   memory.captured = CapturedBytes(run, model, value);
+  memory.statistics = StatisticsBytes(run, model, blocks);
   return memory;
 }
 

@@ -47,12 +47,15 @@ struct RunMemory {
   double spare = 0;
   /// Rows of a micro-batch of all chains, and of the next, where those lie elsewhere.
   double coming = 0;
-  double captured = 0;   ///< inputs and outputs of a layer that is tuned by itself, all samples
-  double turned = 0;     ///< while a turn of the whole model is learned, before all else
-  double evaluated = 0;  ///< the model that is evaluated, in memory as a whole
-  double streamed = 0;   ///< the same block by block
+  /// Of all samples, inputs and outputs of a layer that is tuned by itself, or of those that a
+  /// stage looks at again (Stage::CapturedValues).
+  double captured = 0;
+  double statistics = 0;  ///< sums of products of layers' inputs
+  double turned = 0;      ///< while a turn of the whole model is learned, before all else
+  double evaluated = 0;   ///< the model that is evaluated, in memory as a whole
+  double streamed = 0;    ///< the same block by block
 
-  double Unit() const { return weights + gradients + learned + activations; }
+  double Unit() const { return weights + gradients + learned + activations + statistics; }
   double Chains() const { return chains + captured; }
 };
 

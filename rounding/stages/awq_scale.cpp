@@ -31,7 +31,6 @@ class Sequences {
     auto step = static_cast<std::int64_t>(0.618 * static_cast<double>(Count()));
     while (std::gcd(step, Count()) != 1) ++step;
     order_ = at::arange(Count(), at::kLong).mul(step).remainder(Count());
-    places_ = at::argsort(order_);
   }
   const HiddenStates& rows() const { return rows_; }
   std::int64_t Count() const { return rows_.rows(); }
@@ -39,30 +38,21 @@ class Sequences {
   std::int64_t PortionSize(std::int64_t first) const {
     return std::min(kPortionRows, Count() - first);
   }
-  at::Tensor Portion(std::int64_t first) const {
-    return rows_.Select(order_.narrow(0, first, PortionSize(first)));
-  }
-  /// Puts values of the rows from `first` on, as the chain has them, into `ordered` [Count(), ...].
-  void Put(const at::Tensor& values, std::int64_t first, at::Tensor* ordered) const {
-    if (!ordered->defined()) {
-      std::vector<std::int64_t> sizes = values.sizes().vec();
-      sizes[0] = Count();
-      *ordered = at::empty(sizes, values.options());
-    }
-    const at::Tensor places = places_.narrow(0, first, values.size(0));
-    ordered->index_copy_(0, places.to(values.device()), values);
+  at::Tensor Portion(std::int64_t first) const { return PortionOf(rows_, first); }
+  /// The same of what `inputs` has of all rows.
+  at::Tensor PortionOf(const HiddenStates& inputs, std::int64_t first) const {
+    return inputs.Select(order_.narrow(0, first, PortionSize(first)));
   }
 
  private:
   HiddenStates rows_;
-  at::Tensor order_;   // int64 [Count()]: the row at each place
-  at::Tensor places_;  // int64 [Count()]: of each row
+  at::Tensor order_;  // int64 [Count()]
 };
 
 /// What a block's linears are fed while nothing is changed, by one pass over the sequences.
 struct Observed {
   std::map<const LinearSlot*, InputStatistics> statistics;  // of each group's input
-  std::map<const LinearSlot*, at::Tensor> inputs;           // [sequences, seq, in], in their order
+  std::map<const LinearSlot*, HiddenStates> inputs;         // [sequences, seq, in], with the chain
 };
 
 /// Whether a group's own outputs are compared: its input's second moment tells their loss.
@@ -98,7 +88,13 @@ Observed Observe(UnitWork* work, const std::vector<ScaleGroup>& groups,
     const auto sum = sums.find(slots[i]);
     if (sum != sums.end()) sum->second.Add(x);
     const auto inputs = observed.inputs.find(slots[i]);
-    if (inputs != observed.inputs.end()) sequences.Put(x, first, &inputs->second);
+    if (inputs == observed.inputs.end()) return;
+    HiddenStates& kept = inputs->second;
+    if (!kept.defined()) {
+      const HiddenStates& rows = sequences.rows();
+      kept = HiddenStates(rows.store(), {rows.rows(), x.size(1), x.size(2)}, x.scalar_type());
+    }
+    kept.Write(first, x);
   };
   if (sequences.Count() == work->Inputs(Chain::kOriginal).rows()) {
     work->WatchOriginal(slots, see);
@@ -123,7 +119,7 @@ class GroupSearch {
     for (const LinearSlot* slot : group.slots) specs_.push_back(work->Spec(*slot));
     if (Alone(group)) return;
     for (const LinearSlot* slot : group.watched) {
-      const at::ScalarType dtype = observed.inputs.at(slot).scalar_type();
+      const at::ScalarType dtype = observed.inputs.at(slot).dtype();
       readers_[slot] = slot->weight.to(dtype).t();
     }
   }
@@ -176,7 +172,7 @@ class GroupSearch {
   /// Mean squared differences of each sequence of the portion from `row` on, float64 on the CPU.
   at::Tensor PortionLosses(std::int64_t row) const {
     const auto here = [&](const LinearSlot* slot) {
-      return observed_.inputs.at(slot).narrow(0, row, sequences_.PortionSize(row));
+      return sequences_.PortionOf(observed_.inputs.at(slot), row);
     };
     const auto forward = [&] {
       if (InMlp(group_)) {
@@ -227,6 +223,18 @@ StageNeeds AwqScale::Needs(const QuantOptions& /*quant*/) const {
   needs.original = true;
   needs.watches = options_.sequences == 0;
   return needs;
+}
+
+std::int64_t AwqScale::CapturedValues(const BlockPlan& block, std::int64_t hidden,
+                                      std::int64_t samples) const {
+  if (!options_.scale_norms) return 0;
+  std::int64_t values = 0;
+  for (const LinearPlan& linear : block.linears) {
+    if (linear.expert >= 0) continue;
+    if (linear.role == LinearRole::kAttentionOutput) values += linear.in;
+    if (linear.role == LinearRole::kDown) values += linear.in + hidden;
+  }
+  return values * (options_.sequences > 0 ? std::min(options_.sequences, samples) : samples);
 }
 
 void AwqScale::Apply(UnitWork* work) const {

@@ -38,6 +38,8 @@ class AwqScale : public Stage {
 
   StageKind Kind() const override { return StageKind::kTransform; }
   StageNeeds Needs(const QuantOptions& quant) const override;
+  std::int64_t CapturedValues(const BlockPlan& block, std::int64_t hidden,
+                              std::int64_t samples) const override;
   void Apply(UnitWork* work) const override;
 
  private:

@@ -125,6 +125,30 @@ TEST(RunMemoryTest, LayerByLayerKeepsTheInputsOfTheWidestLayer) {
   EXPECT_EQ(memory.captured, 512.0 * 2048 * (2 * 11008 + 4096) * 4);
 }
 
+TEST(RunMemoryTest, WhatOneShotStagesKeepCounts) {
+  const ModelDescription m = Llama(2, 8, 24, 2, 2, 16);
+  const auto of = [&](const std::string& pipeline) {
+    return RunMemoryOf(
+        LoadRun("model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}, samples: 4, "
+                "seqlen: 10}\npipeline: " +
+                pipeline),
+        m, 2);
+  };
+  const RunMemory awq = of("[awq_scale, {type: round, scheme: rtn}]");
+  EXPECT_EQ(awq.chains, 2 * 40 * 8 * 2);           // what flows in, and what comes out
+  EXPECT_EQ(awq.captured, 40 * (8 + 8 + 24) * 2);  // into o, the MLP and down
+  EXPECT_EQ(awq.statistics, 0);
+  const RunMemory few = of("[{type: awq_scale, sequences: 2}, {type: round, scheme: rtn}]");
+  EXPECT_EQ(few.chains, 40 * 8 * 2);
+  EXPECT_EQ(few.captured, awq.captured / 2);
+  const double moments = 3 * 8 * 8 + 24 * 24;  // q, o, gate, down
+  EXPECT_EQ(of("[{type: round, scheme: gptq}]").statistics, moments * 4);
+  EXPECT_EQ(of("[{type: round, scheme: {type: gptq, asymmetric: true}}]").statistics,
+            2 * moments * 4);
+  EXPECT_EQ(of("[{type: round, scheme: {type: gptq, in_double: true}}]").statistics, moments * 8);
+  EXPECT_EQ(of("[{type: round, scheme: gptq}]").captured, 0);
+}
+
 TEST(RunMemoryTest, ASpareChainIsThereWhereItFitsBesideTheOthers) {
   RunMemory m;
   m.weights = 10 * kGib;
