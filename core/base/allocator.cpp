@@ -1,9 +1,9 @@
 #include "core/base/allocator.h"
 
+#include <limits>  // any header of the C++ library tells which C library there is
+
 #ifdef __GLIBC__
 #include <malloc.h>
-
-#include <limits>
 #endif
 
 namespace roundlab {
