@@ -10,11 +10,6 @@
 #include "rounding/range.h"
 
 namespace roundlab {
-namespace {
-
-constexpr const char* kUnquantized = "the unquantized model";
-
-}  // namespace
 
 UnitWork::UnitWork(const WorkSetting& setting, const Unit& unit, HiddenStates original,
                    HiddenStates quantized, HiddenStates spare, MetricSink* sink)
@@ -86,14 +81,8 @@ const HiddenStates& UnitWork::Inputs(Chain chain) const {
 }
 
 void UnitWork::WatchOriginal(const std::vector<LinearSlot*>& slots, const Unit::SeeRows& see) {
-  const HiddenStates& inputs = Inputs(Chain::kOriginal);
-  HiddenStates outputs = targets_;
-  if (!outputs.defined()) outputs = spare_.defined() ? std::exchange(spare_, {}) : inputs.Another();
-  unit_.WithOriginalWeights([&] {
-    if (targets_.defined()) return unit_.Watch(inputs, slots, see);
-    unit_.Advance(inputs, outputs, kUnquantized, slots, see);
-  });
-  targets_ = std::move(outputs);
+  if (!targets_.defined()) return MakeTargets(RoomForTargets(), slots, see);
+  unit_.WithOriginalWeights([&] { unit_.Watch(Inputs(Chain::kOriginal), slots, see); });
 }
 
 const HiddenStates& UnitWork::Targets(bool keep_inputs) {
@@ -101,26 +90,34 @@ const HiddenStates& UnitWork::Targets(bool keep_inputs) {
   if (targets_.defined() && (keeps_inputs_ || !original_.defined())) return targets_;
   // Nobody can look at the original inputs later.
   if (setting_.needs.of_original.Any()) Measure(slots_, Chain::kOriginal);
-  MakeTargets();
+  if (!targets_.defined()) MakeTargets(keeps_inputs_ ? RoomForTargets() : original_);
+  if (!keeps_inputs_) DropOriginal();
   return targets_;
 }
 
-/// The original chain's memory is theirs, or spare, unless it is kept.
-void UnitWork::MakeTargets() {
-  if (!targets_.defined()) {
-    HiddenStates chain = keeps_inputs_ ? original_.Clone() : original_;
-    unit_.WithOriginalWeights([&] { unit_.Advance(chain, chain, kUnquantized); });
-    targets_ = std::move(chain);
-    if (!keeps_inputs_) original_ = {};
-  } else if (!keeps_inputs_) {
-    spare_ = std::exchange(original_, {});
-  }
+HiddenStates UnitWork::RoomForTargets() {
+  return spare_.defined() ? std::exchange(spare_, {}) : Inputs(Chain::kOriginal).Another();
+}
+
+void UnitWork::MakeTargets(const HiddenStates& room, const std::vector<LinearSlot*>& slots,
+                           const Unit::SeeRows& see) {
+  const HiddenStates& inputs = Inputs(Chain::kOriginal);
+  unit_.WithOriginalWeights(
+      [&] { unit_.Advance(inputs, room, "the unquantized model", slots, see); });
+  targets_ = room;
+}
+
+/// Its memory is spare where the targets do not lie in it.
+void UnitWork::DropOriginal() {
+  HiddenStates dropped = std::exchange(original_, {});
+  if (!dropped.SharesMemory(targets_)) spare_ = std::move(dropped);
 }
 
 HiddenStates UnitWork::TargetsOfQuantized() const {
-  HiddenStates chain = Inputs(Chain::kQuantized).Clone();
-  unit_.WithOriginalWeights([&] { unit_.Advance(chain, chain, "the unquantized unit"); });
-  return chain;
+  const HiddenStates& inputs = Inputs(Chain::kQuantized);
+  HiddenStates outputs = inputs.Another();
+  unit_.WithOriginalWeights([&] { unit_.Advance(inputs, outputs, "the unquantized unit"); });
+  return outputs;
 }
 
 void UnitWork::Measure(const std::vector<LinearSlot*>& slots, Chain chain) {
@@ -237,8 +234,10 @@ void UnitWork::OutputsAreMade(const HiddenStates& outputs) {
 
 void UnitWork::Finish() {
   if (transformed_) KeepTransformed();
-  keeps_inputs_ = false;
-  if (original_.defined()) MakeTargets();
+  if (original_.defined()) {
+    if (!targets_.defined()) MakeTargets(original_);
+    DropOriginal();
+  }
   if (quantized_.defined() && !advanced_) {
     unit_.Advance(quantized_, quantized_, "the quantized model");
   }

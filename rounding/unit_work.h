@@ -95,7 +95,10 @@ class UnitWork {
   void KeepTransformed();
   void MeasureQuantized(const std::vector<LinearSlot*>& slots, bool beside_original,
                         std::vector<InputAccumulator>* sums);
-  void MakeTargets();
+  HiddenStates RoomForTargets();
+  void MakeTargets(const HiddenStates& room, const std::vector<LinearSlot*>& slots = {},
+                   const Unit::SeeRows& see = {});
+  void DropOriginal();
 
   const WorkSetting& setting_;
   const Unit& unit_;
