@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "core/kernels/cuda/without_gradient.h"
 #include "core/kernels/vector_math.h"
 
 namespace roundlab {
@@ -93,21 +94,21 @@ void CheckBlock(const FeedbackBlock& block) {
   ROUNDLAB_CHECK(block.factor.dim() == 2 && block.factor.size(0) == w.size(1) &&
                      block.factor.size(1) == w.size(1) && block.group.numel() == w.size(1),
                  "factor [width, width], group [width]");
+  for (const at::Tensor& t : {w, block.factor, block.shift, block.scale, block.zero, block.group,
+                              block.codes, block.error}) {
+    ROUNDLAB_CHECK(!t.defined() || t.is_contiguous(), "tensors must be contiguous");
+  }
 }
 
 }  // namespace
 
 void ErrorFeedback(const FeedbackBlock& block, std::int64_t begin, std::int64_t end) {
   CheckBlock(block);
-  if (!block.weight.device().is_cpu()) {
-    reference::ErrorFeedback(block, begin, end);
-    return;
+  if (block.weight.is_cuda()) {
+    const cuda::Kernels* const kernels = cuda::LoadKernels();
+    if (kernels != nullptr) return cuda::ErrorFeedback(*kernels, block, begin, end);
+    return reference::ErrorFeedback(block, begin, end);
   }
-  for (const at::Tensor& t : {block.weight, block.factor, block.scale, block.zero, block.group,
-                              block.codes, block.error}) {
-    ROUNDLAB_CHECK(t.is_contiguous(), "tensors must be contiguous");
-  }
-  ROUNDLAB_CHECK(!block.shift.defined() || block.shift.is_contiguous(), "shift must be contiguous");
   if (block.weight.scalar_type() == at::kDouble) {
     RoundRows<double>(block, begin, end);
   } else {

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "core/kernels/cuda/float8_job.h"
-#include "core/kernels/cuda/fused.h"
+#include "core/kernels/cuda/without_gradient.h"
 #include "core/kernels/device.h"
 
 namespace roundlab {

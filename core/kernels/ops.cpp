@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/kernels/attention_gradient.h"
 #include "core/kernels/cuda/fused.h"
+#include "core/kernels/cuda/without_gradient.h"
 #include "core/kernels/device_attention.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/fake_quant.h"

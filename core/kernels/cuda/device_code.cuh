@@ -28,6 +28,8 @@ template <>
 inline __device__ Half FromFloat<Half>(float x) { return __float2half_rn(x); }
 template <>
 inline __device__ BFloat16 FromFloat<BFloat16>(float x) { return __float2bfloat16_rn(x); }
+inline __device__ float RoundEven(float x) { return rintf(x); }
+inline __device__ double RoundEven(double x) { return rint(x); }
 inline __device__ std::int32_t FloatBits(float x) { return __float_as_int(x); }
 inline __device__ float BitsFloat(std::int32_t bits) { return __int_as_float(bits); }
 /// Two neighbors in e4m3, cut off at its largest number; NaN where they are not finite.

@@ -352,33 +352,4 @@ at::Tensor MeanSquaredError(const Kernels& kernels, const at::Tensor& output,
   return FusedMse::apply(output.contiguous(), target.contiguous(), &kernels);
 }
 
-Float8Columns ToFloat8Columns(const Kernels& kernels, const at::Tensor& x) {
-  const at::Tensor from = x.contiguous();
-  const std::int64_t rows = x.size(0);
-  const std::int64_t columns = x.size(1);
-  const at::Tensor largest = at::zeros({columns}, x.options().dtype(at::kInt));
-  Float8Columns made{at::empty({columns, rows}, x.options().dtype(at::kFloat8_e4m3fn)),
-                     at::empty({columns}, x.options().dtype(at::kFloat))};
-  Float8Job job{};
-  job.dtype = DtypeOf(x.scalar_type());
-  job.x = Read(from);
-  job.y = Write(made.values);
-  job.scale = Floats(made.scales);
-  job.largest = largest.mutable_data_ptr<std::int32_t>();
-  job.rows = rows;
-  job.columns = columns;
-  Launch(kernels, kernels.float8_columns, job, from);
-  return made;
-}
-
-void CopyIf(const Kernels& kernels, const at::Tensor& flag, const at::Tensor& from,
-            const at::Tensor& to) {
-  ROUNDLAB_CHECK(flag.scalar_type() == at::kBool && from.is_contiguous() && to.is_contiguous() &&
-                     from.nbytes() == to.nbytes() && from.scalar_type() == to.scalar_type(),
-                 "a bool, and two contiguous tensors of one size");
-  const CopyIfJob job{static_cast<const std::uint8_t*>(Read(flag)), Read(from), Write(to),
-                      static_cast<std::int64_t>(to.nbytes())};
-  Launch(kernels, kernels.copy_if, job, to);
-}
-
 }  // namespace roundlab::cuda

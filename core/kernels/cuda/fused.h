@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 
 #include "core/kernels/cuda/load.h"
-#include "core/kernels/float8_columns.h"
 #include "core/kernels/range_quant.h"
 
 // The fused kernels as differentiable tensor operations; not for other folders, which call ops.h.
@@ -27,9 +26,5 @@ at::Tensor RangeFakeQuant(const Kernels& kernels, const RangeQuant& quant, at::S
                           const SignSteps& steps);
 at::Tensor MeanSquaredError(const Kernels& kernels, const at::Tensor& output,
                             const at::Tensor& target);
-/// x with rows a multiple of 16 and columns of 8.
-Float8Columns ToFloat8Columns(const Kernels& kernels, const at::Tensor& x);
-void CopyIf(const Kernels& kernels, const at::Tensor& flag, const at::Tensor& from,
-            const at::Tensor& to);
 
 }  // namespace roundlab::cuda

@@ -10,6 +10,7 @@
 
 #include "core/kernels/cuda/fused.h"
 #include "core/kernels/cuda/load.h"
+#include "core/kernels/cuda/without_gradient.h"
 #include "core/kernels/range_quant.h"
 #include "tests/core/kernels/cuda_kernels.h"
 #include "tests/support/gpu.h"

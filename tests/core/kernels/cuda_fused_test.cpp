@@ -12,6 +12,7 @@
 #include "core/kernels/reference.h"
 #include "tests/core/kernels/cuda_fused_fixture.h"
 #include "tests/core/kernels/group_rows.h"
+#include "tests/core/kernels/random_feedback.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -24,6 +25,7 @@ using testing::GroupRows;
 using testing::kDtypes;
 using testing::kWarpShapes;
 using testing::MakeRows;
+using testing::RandomBlock;
 using testing::RandomTensor;
 using testing::TensorNear;
 using testing::Tensors;
@@ -168,6 +170,25 @@ TEST_P(CudaFusedTest, MeanSquaredErrorAsReference) {
           inputs, {0});
       EXPECT_TRUE(TensorNear(a[0], e[0], 0, 1e-6));
       EXPECT_TRUE(TensorNear(a[1], e[1], 0, Eps(dtype)));
+    }
+  }
+}
+
+TEST_P(CudaFusedTest, ErrorFeedbackHasTheCpusBits) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
+    for (const bool shifted : {false, true}) {
+      const FeedbackBlock expected = RandomBlock(dtype, shifted);
+      ErrorFeedback(expected, 0, 37);
+      FeedbackBlock block = RandomBlock(dtype, shifted);
+      for (at::Tensor* t : {&block.weight, &block.factor, &block.shift, &block.scale, &block.zero,
+                            &block.group, &block.codes, &block.error}) {
+        *t = Put(*t);
+      }
+      cuda::ErrorFeedback(Kernels(), block, 0, 20);
+      cuda::ErrorFeedback(Kernels(), block, 20, 37);
+      EXPECT_TRUE(TensorNear(block.codes.cpu(), expected.codes, 0, 0));
+      EXPECT_TRUE(TensorNear(block.error.cpu(), expected.error, 0, 0));
+      EXPECT_TRUE(TensorNear(block.weight.cpu(), expected.weight, 0, 0));
     }
   }
 }

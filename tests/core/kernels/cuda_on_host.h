@@ -53,6 +53,8 @@ template <class T>
 T FromFloat(float x) {
   return T(x);
 }
+inline float RoundEven(float x) { return std::nearbyint(x); }
+inline double RoundEven(double x) { return std::nearbyint(x); }
 inline std::int32_t FloatBits(float x) { return std::bit_cast<std::int32_t>(x); }
 inline float BitsFloat(std::int32_t bits) { return std::bit_cast<float>(bits); }
 inline std::uint16_t Float8Pair(float a, float b) {
