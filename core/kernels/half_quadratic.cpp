@@ -1,10 +1,12 @@
 #include "core/kernels/half_quadratic.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
 #include <cmath>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/kernels/vector_math.h"
 
 namespace roundlab {
@@ -16,8 +18,13 @@ struct GroupGrid {
   float high;
 };
 
+struct Powers {
+  float norm;
+  float beta;
+};
+
 /// What a weight adds to the sum of the group's new zero point; its |w - w^| goes to `error`.
-[[gnu::always_inline]] inline float ZeroTerm(float w, const GroupGrid& g, const Proximal& p,
+[[gnu::always_inline]] inline float ZeroTerm(float w, const GroupGrid& g, const Powers& p,
                                              float* error) {
   constexpr float kMagic = 12582912.0F;  // 1.5 * 2^23: adding it rounds half to even
   const float position = w * g.reciprocal + g.zero;
@@ -33,8 +40,8 @@ struct GroupGrid {
 
 /// The sum of |w - w^|; `zero` gets the group's new zero point. Grid and term by value, and sums in
 /// arrays of its own, so that compilers see that nothing overlaps and vectorize the lanes.
-ROUNDLAB_SIMD double StepRow(const float* w, const GroupGrid g, const Proximal p,
-                             std::int64_t width, float* zero) {
+ROUNDLAB_SIMD double StepRow(const float* w, const GroupGrid g, const Powers p, std::int64_t width,
+                             float* zero) {
   float zeros[kLanes] = {};
   float errors[kLanes] = {};
   std::int64_t i = 0;
@@ -62,18 +69,43 @@ ROUNDLAB_SIMD double StepRow(const float* w, const GroupGrid g, const Proximal p
 
 }  // namespace
 
-double HalfQuadraticStep(const RealZeroRows& rows, const Proximal& proximal, float* zero) {
-  std::vector<double> errors(static_cast<std::size_t>(rows.groups));
-  at::parallel_for(0, rows.groups, RowGrain(rows.width), [&](std::int64_t from, std::int64_t to) {
+double HalfQuadraticStep(const RealZeroGroups& groups, const Proximal& proximal,
+                         const at::Tensor& zero) {
+  if (!zero.is_cpu()) return reference::HalfQuadraticStep(groups, proximal, zero);
+  ROUNDLAB_CHECK(groups.weight.is_contiguous() && groups.reciprocal.is_contiguous() &&
+                     zero.is_contiguous() && zero.numel() == groups.weight.size(0),
+                 "contiguous tensors, a zero point a group");
+  const std::int64_t count = groups.weight.size(0);
+  const std::int64_t width = groups.weight.size(1);
+  const auto* const weight = groups.weight.const_data_ptr<float>();
+  const auto* const reciprocal = groups.reciprocal.const_data_ptr<float>();
+  auto* const zeros = zero.mutable_data_ptr<float>();
+  const auto high = static_cast<float>(groups.code_max);
+  const Powers powers{static_cast<float>(proximal.norm), static_cast<float>(proximal.beta)};
+  std::vector<double> errors(static_cast<std::size_t>(count));
+  at::parallel_for(0, count, RowGrain(width), [&](std::int64_t from, std::int64_t to) {
     for (std::int64_t r = from; r < to; ++r) {
-      const GroupGrid grid{rows.reciprocal[r], zero[r], rows.code_max};
       errors[static_cast<std::size_t>(r)] =
-          StepRow(rows.weight + r * rows.width, grid, proximal, rows.width, zero + r);
+          StepRow(weight + r * width, {reciprocal[r], zeros[r], high}, powers, width, zeros + r);
     }
   });
   double sum = 0;
   for (const double e : errors) sum += e;
-  return sum / static_cast<double>(rows.groups * rows.width);
+  return sum / static_cast<double>(count * width);
+}
+
+double reference::HalfQuadraticStep(const RealZeroGroups& groups, const Proximal& proximal,
+                                    const at::Tensor& zero) {
+  const at::Tensor& w = groups.weight;
+  const at::Tensor r = groups.reciprocal.unsqueeze(1);
+  const at::Tensor z = zero.unsqueeze(1);
+  const at::Tensor code = (w * r + z).round_().clamp_(0, groups.code_max);
+  const at::Tensor gap = w - (code - z) / r;
+  const at::Tensor size = gap.abs();
+  const at::Tensor kept =
+      size.sub(size.pow(proximal.norm - 1), 1 / proximal.beta).clamp_min_(0).copysign_(gap);
+  zero.copy_((code - (w - kept) * r).mean(1, false, at::kDouble));
+  return size.mean(at::kDouble).item<double>();
 }
 
 }  // namespace roundlab

@@ -31,6 +31,7 @@ class Hqq : public RoundingScheme {
   void Check(const LayerShape& layer) const override;
   bool OwnRange(GridKind /*grid*/) const override { return true; }
   bool Tunable() const override { return false; }
+  bool AnyDevice() const override { return true; }
   bool Takes(GridKind grid) const override { return grid == GridKind::kFloatZero; }
 
  private:

@@ -31,13 +31,11 @@ HqqSolution SolveHqq(const at::Tensor& groups, const HqqSettings& settings) {
   if (settings.dtype != at::kFloat) reciprocal = solution.scale.reciprocal();
   solution.zero = -low * reciprocal;
   if (settings.round_zero) solution.zero.round_();
-  RealZeroRows rows{groups.const_data_ptr<float>(), reciprocal.const_data_ptr<float>(),
-                    static_cast<float>(settings.code_max), groups.size(0), groups.size(1)};
+  const RealZeroGroups rows{groups, reciprocal, settings.code_max};
   double beta = settings.beta;
   double least = std::numeric_limits<double>::infinity();
   for (std::int64_t i = 0; i < settings.iterations; ++i) {
-    const Proximal proximal{static_cast<float>(settings.norm), static_cast<float>(beta)};
-    const double error = HalfQuadraticStep(rows, proximal, solution.zero.mutable_data_ptr<float>());
+    const double error = HalfQuadraticStep(rows, {settings.norm, beta}, solution.zero);
     solution.errors.push_back(error);
     beta *= settings.kappa;
     if (settings.early_stop && error >= least) break;
