@@ -30,11 +30,13 @@ ColumnRange RangeOfColumns(const RangeEstimator& estimator, const LayerContext& 
   base.range = {};
   return [&estimator, base](const at::Tensor& weights, const at::Tensor& columns) {
     LayerContext part = base;
-    part.weight = weights;
+    part.weight = weights.to(base.weight.device());
     if (base.inputs) {
-      part.inputs = std::make_shared<InputStatistics>(ColumnsOf(*base.inputs, columns));
+      part.inputs = std::make_shared<InputStatistics>(
+          ColumnsOf(*base.inputs, columns.to(base.weight.device())));
     }
-    return estimator.Estimate(part);
+    const GroupRange range = estimator.Estimate(part);
+    return GroupRange{range.low.to(weights.device()), range.high.to(weights.device())};
   };
 }
 

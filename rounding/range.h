@@ -20,7 +20,7 @@ class RangeEstimator {
 };
 
 /// `estimator`, which must live on, for any groups of the columns of `layer`, whose `inputs` are
-/// what the estimator uses.
+/// what the estimator uses: it works where the layer is, the groups may be elsewhere.
 ColumnRange RangeOfColumns(const RangeEstimator& estimator, const LayerContext& layer);
 
 using RangeRegistry = Registry<RangeEstimator>;

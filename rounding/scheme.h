@@ -89,6 +89,8 @@ class RoundingScheme {
   virtual bool OwnRange(GridKind /*grid*/) const { return false; }
   /// What Begin needs to find in LayerContext::inputs; anything but nothing needs calibration data.
   virtual LayerNeeds Uses() const { return {}; }
+  /// Bytes that Begin holds at a time, beside what a layer is given and its codes.
+  virtual double WorkingBytes(const LayerShape& /*layer*/) const { return 0; }
   /// Whether its states can live on a GPU. One-shot schemes that can't get their layers on the CPU.
   virtual bool AnyDevice() const { return false; }
   /// Whether the run's seed makes a difference: rows are drawn while tuning, or the scheme draws.

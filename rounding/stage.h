@@ -64,6 +64,9 @@ class Stage {
                                       std::int64_t /*samples*/) const {
     return 0;
   }
+  /// Bytes that it holds at a time for one of a block's layers, beside weights, codes and
+  /// statistics.
+  virtual double WorkingBytes(const BlockPlan& /*block*/) const { return 0; }
   /// Whether units may be on a GPU.
   virtual bool AnyDevice() const { return false; }
   /// Whether what it makes of a token depends on other tokens of its text, besides those before it

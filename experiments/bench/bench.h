@@ -67,8 +67,7 @@ std::vector<Benchmark> BenchBlock(const std::string& shape, const BenchOptions& 
 Benchmark BenchModel(const std::string& shape, const BenchOptions& options);
 
 /// GPTQ's solve of all linear layers of a block, float32, W4, random weights and second moments of
-/// random inputs, one layer after the other, on the processor, where GPTQ is solved. The floor: its
-/// Cholesky factors and matrix products.
+/// random inputs, one layer after the other. The floor: its Cholesky factors and matrix products.
 Benchmark BenchSolver(const std::string& shape, const BenchOptions& options);
 
 /// {"benchmarks": [{"name", "seconds", "floor_seconds", "ratio", "peak_bytes", "parts": {...},

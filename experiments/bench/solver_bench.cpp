@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "core/kernels/device.h"
 #include "core/model/shapes.h"
 #include "core/quant/grid.h"
 #include "experiments/bench/timing.h"
@@ -32,16 +33,17 @@ void GptqProducts(const at::Tensor& weight, const at::Tensor& hessian) {
 
 Benchmark BenchSolver(const std::string& shape, const BenchOptions& options) {
   const at::NoGradGuard no_grad;
-  BenchOptions here = options;
-  here.device = at::kCPU;
   const BlockPlan plan = DescribeShape(shape).Plan(0);
   const std::int64_t group = GroupSize(plan, shape);
   Benchmark result{"gptq_solve/" + shape};
+  ResetPeakMemory(options.device);
+  BenchOptions few = options;
+  few.steps = 0;  // a solve takes seconds: the least that TimeWork counts
   for (const LinearPlan& linear : plan.linears) {
     const std::int64_t tokens = std::min(kTokens, 2 * linear.in);
-    const at::Tensor x = RandomTensor(here, {tokens, linear.in}, 1, at::kFloat);
+    const at::Tensor x = RandomTensor(options, {tokens, linear.in}, 1, at::kFloat);
     GptqProblem problem;
-    problem.weight = RandomTensor(here, {linear.out, linear.in}, 2, at::kFloat) * 0.02;
+    problem.weight = RandomTensor(options, {linear.out, linear.in}, 2, at::kFloat) * 0.02;
     problem.hessian = at::mm(x.t(), x);
     problem.hessian.diagonal().add_(0.01 * problem.hessian.diagonal().mean());
     problem.grid = [](const at::Tensor& groups, const at::Tensor& /*columns*/) {
@@ -49,11 +51,12 @@ Benchmark BenchSolver(const std::string& shape, const BenchOptions& options) {
     };
     GptqSettings settings;
     settings.group_size = group;
-    const double seconds = TimeWork(here, [&] { SolveGptq(problem, settings); });
+    const double seconds = TimeWork(few, [&] { SolveGptq(problem, settings); });
     result.seconds += seconds;
-    result.floor_seconds += TimeWork(here, [&] { GptqProducts(problem.weight, problem.hessian); });
+    result.floor_seconds += TimeWork(few, [&] { GptqProducts(problem.weight, problem.hessian); });
     result.parts.emplace_back(linear.name, seconds);
   }
+  result.peak_bytes = MemoryOf(options.device).peak;
   result.figures = {{"group_size", static_cast<double>(group)}};
   return result;
 }

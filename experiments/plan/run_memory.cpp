@@ -239,6 +239,9 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   if (TakesSpare(run)) memory.spare = tokens * static_cast<double>(model.hidden) * value;
   memory.captured = CapturedBytes(run, model, value);
   memory.statistics = StatisticsBytes(run, model, blocks);
+  for (const StageRecipe& recipe : run.pipeline) {
+    memory.solving = std::max(memory.solving, recipe.make()->WorkingBytes(model.Plan(0)));
+  }
   return memory;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <vector>
@@ -51,11 +52,15 @@ struct RunMemory {
   /// stage looks at again (Stage::CapturedValues).
   double captured = 0;
   double statistics = 0;  ///< sums of products of layers' inputs
+  double solving = 0;     ///< what a solver holds of one layer (Stage::WorkingBytes)
   double turned = 0;      ///< while a turn of the whole model is learned, before all else
   double evaluated = 0;   ///< the model that is evaluated, in memory as a whole
   double streamed = 0;    ///< the same block by block
 
-  double Unit() const { return weights + gradients + learned + activations + statistics; }
+  /// Layers are solved when no pass is under way.
+  double Unit() const {
+    return weights + gradients + learned + std::max(activations, solving) + statistics;
+  }
   double Chains() const { return chains + captured; }
 };
 

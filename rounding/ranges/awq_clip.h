@@ -22,6 +22,7 @@ class AwqClip : public RangeEstimator {
     void Fields(FieldVisitor& f);
   };
   explicit AwqClip(const Options& options) : options_(options) {}
+  bool AnyDevice() const override { return true; }
   GroupRange Estimate(const LayerContext& layer) const override;
   LayerNeeds Uses() const override;
 

@@ -22,6 +22,7 @@ class Mse2dEstimator : public RangeEstimator {
     void Fields(FieldVisitor& f);
   };
   explicit Mse2dEstimator(const Options& options) : options_(options) {}
+  bool AnyDevice() const override { return true; }
   GroupRange Estimate(const LayerContext& layer) const override;
 
  private:

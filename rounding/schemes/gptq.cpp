@@ -53,7 +53,7 @@ QuantizedWeight BetterRows(const GptqProblem& problem, const GptqSolution& solut
                            const QuantizedWeight& found, const QuantizedWeight& start,
                            std::int64_t* kept) {
   const at::Tensor keep = solution.fallback
-                              ? at::ones({found.Rows()}, at::kBool)
+                              ? at::ones({found.Rows()}, found.codes.options().dtype(at::kBool))
                               : RowLosses(problem, found) >= RowLosses(problem, start);
   *kept = keep.sum().item<std::int64_t>();
   QuantizedWeight best = start;
@@ -67,8 +67,8 @@ QuantizedWeight ToWeight(const GptqSolution& solution, const LayerContext& layer
   weight.scale = solution.scale.to(at::kFloat);
   weight.zero = solution.zero.to(at::kFloat);
   weight.spec = layer.spec;
-  const at::Tensor own =
-      at::arange(solution.g_idx.numel(), at::kInt).div(layer.Layout().width, "floor");
+  const at::Tensor own = at::arange(solution.g_idx.numel(), solution.g_idx.options())
+                             .div(layer.Layout().width, "floor");
   const bool grouped_anew = layer.spec.group_size != 0 && !at::equal(own, solution.g_idx);
   if (grouped_anew) weight.g_idx = solution.g_idx;
   return weight;
@@ -113,6 +113,15 @@ bool Gptq::PlainCodes(const LayerShape& layer) const {
   const bool anew = options_.settings.order == GptqOrder::kActivation &&
                     !options_.settings.static_groups && layer.spec.group_size > 0;
   return !anew || layer.spec.group_size >= layer.in;
+}
+
+double Gptq::WorkingBytes(const LayerShape& layer) const {
+  // H twice, and its factor while that is inverted, with what libtorch copies for it; the cross
+  // moment twice. The weight as it is handed on, and its codes as numbers.
+  const double squares = options_.asymmetric ? 7 : 5;
+  const auto in = static_cast<double>(layer.in);
+  const double numbers = in * (squares * in + 2 * static_cast<double>(layer.out));
+  return numbers * (options_.in_double ? sizeof(double) : sizeof(float));
 }
 
 std::unique_ptr<LayerRounding> Gptq::Begin(const LayerContext& layer) const {

@@ -38,6 +38,8 @@ class Gptq : public RoundingScheme {
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool PlainCodes(const LayerShape& layer) const override;
   bool Tunable() const override { return false; }
+  double WorkingBytes(const LayerShape& layer) const override;
+  bool AnyDevice() const override { return true; }
   LayerNeeds Uses() const override;
 
  private:

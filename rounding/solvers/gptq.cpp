@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "core/base/error.h"
@@ -121,11 +122,13 @@ class GptqSolver {
   }
 
   bool FactorizeDamped(double added) {
-    at::Tensor damped = hessian_.clone();
-    damped.diagonal().add_(added);
-    const auto [lower, info] = at::linalg_cholesky_ex(damped);
+    at::Tensor matrix = hessian_.clone();  // in turn H, its factor, its inverse: one at a time
+    matrix.diagonal().add_(added);
+    at::Tensor info;
+    std::tie(matrix, info) = at::linalg_cholesky_ex(matrix);
     if (info.item<int>() != 0) return false;
-    const auto [upper, again] = at::linalg_cholesky_ex(at::cholesky_inverse(lower), true);
+    matrix = at::cholesky_inverse(matrix);
+    const auto [upper, again] = at::linalg_cholesky_ex(matrix, true);
     if (again.item<int>() != 0 || !upper.isfinite().all().item<bool>()) return false;
     factor_ = upper;
     return true;

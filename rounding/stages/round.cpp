@@ -206,6 +206,16 @@ RoundStage::Started RoundStage::MakeStart(UnitWork* work) const {
   return started;
 }
 
+double RoundStage::WorkingBytes(const BlockPlan& block) const {
+  double most = 0;
+  for (const LinearPlan& linear : block.linears) {
+    const LayerShape layer{linear.name, linear.out, linear.in, {}};
+    most = std::max(most, scheme_->WorkingBytes(layer));
+    if (start_) most = std::max(most, start_->scheme_->WorkingBytes(layer));
+  }
+  return most;
+}
+
 LayerContext RoundStage::Context(UnitWork* work, const LinearSlot& slot,
                                  const Started& started) const {
   LayerContext context = work->Context(slot, scheme_->Uses());

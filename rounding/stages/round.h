@@ -53,6 +53,7 @@ class RoundStage : public Stage {
   std::vector<std::string> Series(const std::string& unit,
                                   const std::vector<std::string>& linears) const override;
   std::vector<const TuneOptions*> Tunings() const override;
+  double WorkingBytes(const BlockPlan& block) const override;
   bool AnyDevice() const override {
     return (!scheme_->Tunable() || scheme_->AnyDevice()) && (!start_ || start_->AnyDevice());
   }

@@ -82,6 +82,26 @@ TEST_F(GpuPipelineTest, OneShotSchemesGiveTheCodesOfTheCpu) {
   }
 }
 
+TEST_F(GpuPipelineTest, SolversGiveTheSameCodesEachTimeAndNearlyThoseOfTheCpu) {
+  for (const char* options : {"{type: gptq}", "{type: gptq, asymmetric: true}",
+                              "{type: gptq, order: activation, true_sequential: true}"}) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      SCOPED_TRACE(std::string(options) + " " + c10::toString(dtype));
+      const std::string stage = std::string("type: round\nscheme: ") + options + "\n";
+      const QuantizedModel first = Round(stage, kGpu, dtype).model;
+      EXPECT_EQ(first.CodesSha256(), Round(stage, kGpu, dtype).model.CodesSha256());
+      const QuantizedModel cpu = Round(stage, at::kCPU, dtype).model;
+      double same = 0;
+      double all = 0;
+      for (const auto& [name, weight] : cpu.layers()) {
+        same += (first.layers().at(name).codes == weight.codes).sum().item<double>();
+        all += static_cast<double>(weight.codes.numel());
+      }
+      EXPECT_GE(same / all, dtype == at::kFloat ? 0.95 : 0.7);
+    }
+  }
+}
+
 TEST_F(GpuPipelineTest, TuningGivesTheSameCodesEachTimeAndLeavesThemOnTheCpu) {
   for (const char* scheme : {"signround", "adaround"}) {
     for (const char* unit : {"block", "linear"}) {

@@ -147,6 +147,11 @@ TEST(RunMemoryTest, WhatOneShotStagesKeepCounts) {
             2 * moments * 4);
   EXPECT_EQ(of("[{type: round, scheme: {type: gptq, in_double: true}}]").statistics, moments * 8);
   EXPECT_EQ(of("[{type: round, scheme: gptq}]").captured, 0);
+  // Five squares of down's second moment, and its weight twice.
+  const RunMemory solved = of("[{type: round, scheme: gptq}]");
+  EXPECT_EQ(solved.solving, (5 * 24 * 24 + 2 * 8 * 24) * 4);
+  EXPECT_EQ(solved.Unit(), solved.weights + solved.solving + moments * 4);
+  EXPECT_EQ(awq.solving, 0);
 }
 
 TEST(RunMemoryTest, ASpareChainIsThereWhereItFitsBesideTheOthers) {
