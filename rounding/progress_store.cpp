@@ -72,7 +72,8 @@ void ProgressStore::Save(std::int64_t unit, const StoredWeights& weights, const 
                          const at::Tensor& fp_chain, const at::Tensor& q_chain) {
   if (folder_.empty()) return;
   waiting_.push_back({unit, weights, record.Serialize()});
-  if (TooEarly()) return;
+  const auto bytes = [](const at::Tensor& t) { return t.defined() ? t.nbytes() : 0; };
+  if (TooEarly(static_cast<double>(bytes(fp_chain) + bytes(q_chain)))) return;
   const Clock::time_point start = Clock::now();
   std::vector<TensorToWrite> chains;
   const at::Tensor fp = fp_chain.defined() ? fp_chain.cpu() : fp_chain;
@@ -98,9 +99,10 @@ void ProgressStore::Save(std::int64_t unit, const StoredWeights& weights, const 
   took_ = std::chrono::duration<double>(written_ - start).count();
 }
 
-bool ProgressStore::TooEarly() const {
+bool ProgressStore::TooEarly(double bytes) const {
   const double since = std::chrono::duration<double>(Clock::now() - written_).count();
-  return took_ >= pace_.always_below && since < pace_.times * took_;
+  const double takes = took_.value_or(bytes / pace_.bytes_a_second);
+  return takes >= pace_.always_below && since < pace_.times * takes;
 }
 
 FisherDiagonal ProgressStore::Fisher() const {

@@ -18,8 +18,9 @@ namespace roundlab {
 /// How often chains are written, which all have to be each time: writing takes a 20th of the time
 /// at most, but what takes no second is always done.
 struct SavePace {
-  double always_below = 1;  ///< seconds that writing took the last time
-  double times = 20;        ///< as long as that passes before it is done again
+  double always_below = 1;      ///< seconds that writing took the last time
+  double times = 20;            ///< as long as that passes before it is done again
+  double bytes_a_second = 5e8;  ///< what the first writing is taken to do
 };
 
 /// Finished units and the live chains of a run, on disk, so that a killed run goes on after the
@@ -63,11 +64,11 @@ class ProgressStore {
     std::string record;
   };
   std::string File(const char* kind, std::int64_t unit) const;
-  bool TooEarly() const;
+  bool TooEarly(double bytes) const;
 
   std::string folder_;
   SavePace pace_;
-  double took_ = 0;  // seconds, the last time
+  std::optional<double> took_;  // seconds, the last time
   Clock::time_point written_ = Clock::now();
   std::vector<Waiting> waiting_;
 };

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <limits>
 
 #include "tests/support/random_tensor.h"
 
@@ -67,13 +68,14 @@ TEST_F(ProgressStoreTest, AUnitCountsOnceItsRecordIsThere) {
 TEST_F(ProgressStoreTest, ChainsThatTakeLongAreWrittenNowAndThenAndUnitsWithThem) {
   constexpr double kNever = 1e9;
   const auto chain = [](std::uint64_t seed) { return RandomTensor({1, 2, 4}, seed); };
-  ProgressStore store(folder_, {0, kNever});
+  constexpr double kAtOnce = std::numeric_limits<double>::infinity();
+  ProgressStore store(folder_, {0, kNever, kAtOnce});
   for (const std::int64_t unit : {0, 1, 2}) {
     store.Save(unit, Weights(1), {}, chain(static_cast<std::uint64_t>(unit)), {});
     EXPECT_EQ(ProgressStore(folder_).Load().finished, 1);  // the first one takes no time so far
     EXPECT_TRUE(at::equal(ProgressStore(folder_).Load().fp_chain, chain(0)));
   }
-  ProgressStore going_on(folder_, {0, 0});
+  ProgressStore going_on(folder_, {0, 0, kAtOnce});
   going_on.Save(1, Weights(2), {}, chain(1), {});
   going_on.Save(2, Weights(3), {}, chain(2), {});
   EXPECT_EQ(ProgressStore(folder_).Load().finished, 3);
@@ -81,10 +83,20 @@ TEST_F(ProgressStoreTest, ChainsThatTakeLongAreWrittenNowAndThenAndUnitsWithThem
   EXPECT_EQ(ProgressStore(folder_).Weights(1).layers.at("layer").scale[0].item<float>(), 2);
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/chains_0"));
   // Killed between the records of units that were written together: the chains before them serve.
-  ProgressStore late(folder_, {0, kNever});
+  ProgressStore late(folder_, {0, kNever, kAtOnce});
   late.Save(3, Weights(4), {}, chain(3), {});
   std::filesystem::copy_file(folder_ + "/record_3", folder_ + "/record_4");
   EXPECT_EQ(ProgressStore(folder_).Load().finished, 4);
+}
+
+TEST_F(ProgressStoreTest, ChainsThatWillTakeLongAreNotWrittenAtTheStart) {
+  const at::Tensor chain = RandomTensor({1, 2, 4}, 1);
+  ProgressStore slow(folder_, {1, 20, 4});  // 8 s for 32 bytes
+  slow.Save(0, Weights(1), {}, chain, {});
+  EXPECT_EQ(ProgressStore(folder_).Load().finished, 0);
+  ProgressStore fast(folder_, {1, 20, 40});  // 0.8 s
+  fast.Save(0, Weights(1), {}, chain, {});
+  EXPECT_EQ(ProgressStore(folder_).Load().finished, 1);
 }
 
 TEST_F(ProgressStoreTest, WithoutAFolderNothingIsKept) {
