@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/kernels/logit_sums.h"
 #include "core/kernels/vector_math.h"
 
 namespace roundlab {
@@ -62,8 +63,11 @@ struct RowsAsked {
 
 constexpr std::int64_t kDeviceLogits = std::int64_t{1} << 26;  // made at a time: 256 MiB
 
+/// Whole tiles of a product, where there is room for one.
 std::int64_t DeviceRows(const LogitHead& head) {
-  return std::max<std::int64_t>(1, kDeviceLogits / head.weight.size(0));
+  constexpr std::int64_t kTile = 256;
+  const std::int64_t rows = std::max<std::int64_t>(1, kDeviceLogits / head.weight.size(0));
+  return rows < kTile ? rows : rows / kTile * kTile;
 }
 
 /// The logits of hidden [tokens, d] in float32, also of 16-bit products.
@@ -82,25 +86,25 @@ at::Tensor WideLogits(const at::Tensor& hidden, const LogitHead& head) {
 at::Tensor ScoresOnDevice(const at::Tensor& x, const LogitHead& head,
                           const std::vector<std::int64_t>& rows,
                           const std::vector<std::int64_t>& targets) {
-  const auto indices = [&](const std::vector<std::int64_t>& values, std::size_t begin,
-                           std::size_t end) {
-    return at::tensor(at::ArrayRef<std::int64_t>(values).slice(begin, end - begin), at::kLong)
-        .to(x.device());
+  const auto there = [&](const std::vector<std::int64_t>& values) {
+    return at::tensor(values, at::kLong).to(x.device());
   };
+  const at::Tensor all_rows = there(rows);
+  const at::Tensor all_targets = there(targets);
   std::vector<at::Tensor> parts;
   const std::int64_t most = DeviceRows(head);
-  std::size_t begin = 0;
+  std::int64_t begin = 0;
   for (std::int64_t first = 0; first < x.size(0); first += most) {
     const std::int64_t count = std::min(most, x.size(0) - first);
     const auto bound = std::lower_bound(rows.begin(), rows.end(), first + count);
-    const auto end = static_cast<std::size_t>(bound - rows.begin());
+    const std::int64_t end = bound - rows.begin();
     const at::Tensor logits = WideLogits(x.narrow(0, first, count), head);
-    const at::Tensor row = indices(rows, begin, end) - first;
-    const at::Tensor target = indices(targets, begin, end);
+    const LogitSums sums = SumLogits(logits);
+    const at::Tensor row = all_rows.narrow(0, begin, end - begin) - first;
+    const at::Tensor target = all_targets.narrow(0, begin, end - begin);
     const at::Tensor chosen = logits.flatten().index_select(0, row * head.weight.size(0) + target);
-    const at::Tensor nll = logits.logsumexp(1).index_select(0, row) - chosen;
-    const at::Tensor top = logits.argmax(1).index_select(0, row) == target;
-    parts.push_back(at::stack({nll.to(at::kDouble), top.to(at::kDouble)}));
+    const at::Tensor top = sums.place.index_select(0, row) == target;
+    parts.push_back(at::stack({sums.log.index_select(0, row) - chosen, top.to(at::kDouble)}));
     begin = end;
   }
   return at::cat(parts, 1).cpu();

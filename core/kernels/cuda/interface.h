@@ -3,18 +3,19 @@
 #include "core/kernels/cuda/feedback_job.h"
 #include "core/kernels/cuda/float8_job.h"
 #include "core/kernels/cuda/jobs.h"
+#include "core/kernels/cuda/logit_sum_job.h"
 
 // The plain C interface of libroundlab_cuda.so, the fused kernels for NVIDIA GPUs: built by nvcc
 // where there is one, opened at run time where a GPU is used. Pointers are to the device's memory,
 // tensors are contiguous, work is queued on `stream` (a cudaStream_t). Every function returns a
 // cudaError_t, 0 where all went well. What each computes is told in core/kernels/ops.h,
-// of GPTQ's inner loop in core/kernels/error_feedback.h.
+// error_feedback.h and logit_sums.h.
 
 namespace roundlab::cuda {
 
 /// Goes up whenever a function here or a struct of theirs changes: a library of another number is
 /// not used.
-constexpr int kInterfaceVersion = 4;
+constexpr int kInterfaceVersion = 5;
 
 }  // namespace roundlab::cuda
 
@@ -33,4 +34,5 @@ int roundlab_mse_backward(const roundlab::cuda::MseJob* job, void* stream);
 int roundlab_float8_columns(const roundlab::cuda::Float8Job* job, void* stream);
 int roundlab_copy_if(const roundlab::cuda::CopyIfJob* job, void* stream);
 int roundlab_error_feedback(const roundlab::cuda::FeedbackJob* job, void* stream);
+int roundlab_logit_sums(const roundlab::cuda::LogitSumJob* job, void* stream);
 }

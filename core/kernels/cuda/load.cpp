@@ -122,6 +122,7 @@ KernelLibrary OpenKernels() {
     Find(library, "roundlab_float8_columns", &k.float8_columns, &problem);
     Find(library, "roundlab_copy_if", &k.copy_if, &problem);
     Find(library, "roundlab_error_feedback", &k.error_feedback, &problem);
+    Find(library, "roundlab_logit_sums", &k.logit_sums, &problem);
     if (!problem.empty()) found.problem = file.string() + " " + problem;
     return found;
   }

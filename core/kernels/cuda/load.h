@@ -29,6 +29,7 @@ struct Kernels {
   decltype(&roundlab_float8_columns) float8_columns;
   decltype(&roundlab_copy_if) copy_if;
   decltype(&roundlab_error_feedback) error_feedback;
+  decltype(&roundlab_logit_sums) logit_sums;
 };
 
 /// The fused kernels, or null where they were not built or are of another version: operations then

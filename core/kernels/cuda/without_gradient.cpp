@@ -47,6 +47,26 @@ void ErrorFeedback(const Kernels& kernels, const FeedbackBlock& block, std::int6
   Launch(kernels, kernels.error_feedback, job, block.weight);
 }
 
+std::pair<at::Tensor, at::Tensor> SumLogits(const Kernels& kernels, const at::Tensor& logits) {
+  const auto parts = [&](at::ScalarType type) {
+    return at::empty({logits.size(0), kRowParts}, logits.options().dtype(type));
+  };
+  const at::Tensor largest = parts(at::kFloat);
+  const at::Tensor place = parts(at::kLong);
+  const at::Tensor sum = parts(at::kDouble);
+  const LogitSumJob job{Floats(logits),
+                        Floats(largest),
+                        place.mutable_data_ptr<std::int64_t>(),
+                        sum.mutable_data_ptr<double>(),
+                        logits.size(0),
+                        logits.size(1)};
+  Launch(kernels, kernels.logit_sums, job, logits);
+  const at::Tensor top = largest.amax(1, true);
+  const at::Tensor apart = largest.to(at::kDouble) - top;
+  return {(sum * apart.exp()).sum(1).log() + top.squeeze(1),
+          at::where(largest == top, place, logits.size(1)).amin(1)};
+}
+
 void CopyIf(const Kernels& kernels, const at::Tensor& flag, const at::Tensor& from,
             const at::Tensor& to) {
   ROUNDLAB_CHECK(flag.scalar_type() == at::kBool && from.is_contiguous() && to.is_contiguous() &&

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <utility>
+
 #include "core/kernels/cuda/load.h"
 #include "core/kernels/feedback_block.h"
 #include "core/kernels/float8_columns.h"
@@ -16,6 +18,8 @@ Float8Columns ToFloat8Columns(const Kernels& kernels, const at::Tensor& x);
 /// As core/kernels/error_feedback.h has it.
 void ErrorFeedback(const Kernels& kernels, const FeedbackBlock& block, std::int64_t begin,
                    std::int64_t end);
+/// [log, place] of LogitSums (core/kernels/logit_sums.h).
+std::pair<at::Tensor, at::Tensor> SumLogits(const Kernels& kernels, const at::Tensor& logits);
 void CopyIf(const Kernels& kernels, const at::Tensor& flag, const at::Tensor& from,
             const at::Tensor& to);
 

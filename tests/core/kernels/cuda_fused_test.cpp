@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/kernels/float8.h"
+#include "core/kernels/logit_sums.h"
 #include "core/kernels/ops.h"
 #include "core/kernels/reference.h"
 #include "tests/core/kernels/cuda_fused_fixture.h"
@@ -190,6 +191,23 @@ TEST_P(CudaFusedTest, ErrorFeedbackHasTheCpusBits) {
       EXPECT_TRUE(TensorNear(block.error.cpu(), expected.error, 0, 0));
       EXPECT_TRUE(TensorNear(block.weight.cpu(), expected.weight, 0, 0));
     }
+  }
+}
+
+TEST_P(CudaFusedTest, LogitSumsAsReference) {
+  for (const std::int64_t columns : {1, 5, 64, 100, 4099, 6000}) {
+    at::Tensor logits = RandomTensor({5, columns}, 1, 3);
+    logits[1].fill_(-7);          // all alike: the first
+    logits[2][columns / 2] = 30;  // one that outweighs the rest
+    logits[3].fill_(-std::numeric_limits<float>::infinity());
+    logits[3][columns - 1] = 2;
+    const LogitSums expected = reference::SumLogits(logits.to(at::kDouble));
+    const auto [log, place] = cuda::SumLogits(Kernels(), Put(logits));
+    EXPECT_TRUE(TensorNear(log.cpu(), expected.log, 1e-6, 1e-6)) << columns;
+    EXPECT_TRUE(at::equal(place.cpu(), expected.place)) << columns;
+    logits[4][0] = std::numeric_limits<float>::quiet_NaN();
+    const at::Tensor broken = cuda::SumLogits(Kernels(), Put(logits)).first.cpu();
+    EXPECT_TRUE(at::equal(broken.isnan(), at::arange(5) == 4)) << columns;
   }
 }
 
