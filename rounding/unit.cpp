@@ -8,6 +8,44 @@
 #include "core/base/diverged.h"
 
 namespace roundlab {
+namespace {
+
+/// What runs in place of a unit's original weights, taken away as long as this lives.
+class PutAside {
+ public:
+  PutAside(std::vector<LinearSlot*> slots, const UnitBlocks& blocks)
+      : slots_(std::move(slots)), blocks_(blocks) {
+    for (LinearSlot* slot : slots_) {
+      chosen_.push_back({std::exchange(slot->effective, {}),
+                         std::exchange(slot->effective_bias, {}),
+                         std::exchange(slot->quantizer, nullptr)});
+    }
+    for (const auto& block : blocks_) caches_.push_back(std::exchange(block->cache, {}));
+  }
+  PutAside(const PutAside&) = delete;
+  PutAside& operator=(const PutAside&) = delete;
+  ~PutAside() {
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      slots_[i]->effective = std::move(chosen_[i].weight);
+      slots_[i]->effective_bias = std::move(chosen_[i].bias);
+      slots_[i]->quantizer = std::move(chosen_[i].quantizer);
+    }
+    for (std::size_t i = 0; i < blocks_.size(); ++i) blocks_[i]->cache = std::move(caches_[i]);
+  }
+
+ private:
+  struct Chosen {
+    at::Tensor weight;
+    at::Tensor bias;
+    std::shared_ptr<const ActivationQuantizer> quantizer;
+  };
+  std::vector<LinearSlot*> slots_;
+  const UnitBlocks& blocks_;
+  std::vector<Chosen> chosen_;
+  std::vector<CacheSlot> caches_;
+};
+
+}  // namespace
 
 Unit::Unit(std::string name, UnitBlocks blocks, const RopeTable& rope)
     : name_(std::move(name)), blocks_(std::move(blocks)), rope_(rope) {}
@@ -30,28 +68,8 @@ std::vector<LinearSlot*> Unit::Slots() const {
 }
 
 void Unit::WithOriginalWeights(const std::function<void()>& work) const {
-  struct Chosen {
-    at::Tensor weight;
-    at::Tensor bias;
-    std::shared_ptr<const ActivationQuantizer> quantizer;
-  };
-  std::vector<Chosen> chosen;
-  std::vector<CacheSlot> caches;
-  for (LinearSlot* slot : Slots()) {
-    chosen.push_back({std::exchange(slot->effective, {}), std::exchange(slot->effective_bias, {}),
-                      std::exchange(slot->quantizer, nullptr)});
-  }
-  for (const auto& block : blocks_) caches.push_back(std::exchange(block->cache, {}));
+  const PutAside aside(Slots(), blocks_);
   work();
-  std::size_t i = 0;
-  for (LinearSlot* slot : Slots()) {
-    Chosen& own = chosen[i++];
-    slot->effective = std::move(own.weight);
-    slot->effective_bias = std::move(own.bias);
-    slot->quantizer = std::move(own.quantizer);
-  }
-  i = 0;
-  for (const auto& block : blocks_) block->cache = std::move(caches[i++]);
 }
 
 void Unit::Watch(const HiddenStates& chain, const std::vector<LinearSlot*>& slots,
