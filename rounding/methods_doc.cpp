@@ -89,6 +89,8 @@ std::string OneLine(std::string yaml) {
   return yaml.empty() ? "" : "`" + yaml + "`";
 }
 
+std::string OnGpu(bool there) { return there ? "there" : "by the processor"; }
+
 std::string SchemeRow(const std::string& name) {
   const auto scheme = RoundingSchemes().FromText("type: " + name).make();
   GridKind grid = GridKind::kAsym;
@@ -106,7 +108,8 @@ std::string SchemeRow(const std::string& name) {
   return "| " + Link(name, "schemes") + " | " + RoundingSchemes().Summary(name) + " | " + trained +
          " | " + (scheme->StraightThrough() ? "no" : "yes") + " | " +
          (sees.empty() ? (scheme->Tunable() ? "outputs" : "nothing") : sees) + " | " + grids +
-         " | " + tuned + " |\n";
+         " | " + tuned + " | " +
+         (scheme->Tunable() && !scheme->AnyDevice() ? "no" : OnGpu(scheme->AnyDevice())) + " |\n";
 }
 
 std::string KindName(StageKind kind) {
@@ -139,7 +142,8 @@ std::string StageRow(const std::string& name) {
   std::string sees = needs.tokens ? "calibration tokens" : "nothing";
   if (needs.tunes) sees += ", tuned";
   return "| " + Link(name, "stages") + " | " + KindName(stage->Kind()) + " | " +
-         Stages().Summary(name) + " | " + sees + " |\n";
+         Stages().Summary(name) + " | " + sees + " | " + (stage->AnyDevice() ? "there" : "no") +
+         " |\n";
 }
 
 }  // namespace
@@ -150,16 +154,20 @@ std::string MethodsMarkdown() {
       "Soft: while it is tuned, weights lie between codes. Sees: what it wants to know of a "
       "layer's "
       "inputs; tuned ones see the unit's outputs. Tuned by: what a config that names the scheme "
-      "alone gets.\n\n| scheme | what | trained | soft | sees | grids | tuned by |\n"
-      "|---|---|--:|---|---|---|---|\n";
+      "alone gets. With a GPU: where it is made, there or by the processor.\n\n"
+      "| scheme | what | trained | soft | sees | grids | tuned by | with a GPU |\n"
+      "|---|---|--:|---|---|---|---|---|\n";
   for (const std::string& name : RoundingSchemes().Names()) text += SchemeRow(name);
-  text += "\n### Ranges\n\n| range | what | sees |\n|---|---|---|\n";
+  text += "\n### Ranges\n\n| range | what | sees | with a GPU |\n|---|---|---|---|\n";
   for (const std::string& name : RangeEstimators().Names()) {
-    const std::string sees = Words(RangeEstimators().FromText("type: " + name).make()->Uses());
+    const auto range = RangeEstimators().FromText("type: " + name).make();
+    const std::string sees = Words(range->Uses());
     text += "| " + Link(name, "ranges") + " | " + RangeEstimators().Summary(name) + " | " +
-            (sees.empty() ? "weights" : sees) + " |\n";
+            (sees.empty() ? "weights" : sees) + " | " + OnGpu(range->AnyDevice()) + " |\n";
   }
-  text += "\n### Stages besides `round`\n\n| stage | kind | what | sees |\n|---|---|---|---|\n";
+  text +=
+      "\n### Stages besides `round`\n\n| stage | kind | what | sees | with a GPU |\n"
+      "|---|---|---|---|---|\n";
   for (const std::string& name : Stages().Names()) text += StageRow(name);
   return text;
 }

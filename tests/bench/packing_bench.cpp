@@ -38,7 +38,7 @@ void PackedQuestions(benchmark::State& state) {
   const PackedTokens packed = Questions();
   const RopeTable table = MakeRopeTable(d.rope, d.head_dim, kContext + kEnding);
   const at::Tensor places = at::tensor(at::ArrayRef<std::int64_t>(packed.positions()), at::kLong);
-  const RopeTable rope = {table.cosine.index_select(0, places), table.sine.index_select(0, places)};
+  const RopeTable rope = table.Select(places);
   const at::Tensor x = testing::RandomTensor({1, packed.rows(), d.hidden}, 1);
   const std::vector<Segment> segments = packed.Segments();
   for (auto _ : state) {
