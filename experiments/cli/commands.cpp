@@ -9,6 +9,8 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/interrupt.h"
+#include "core/kernels/cuda/load.h"
+#include "core/kernels/device.h"
 #include "core/model/models_doc.h"
 #include "experiments/cli/options_doc.h"
 #include "experiments/cli/print_table.h"
@@ -20,6 +22,7 @@
 #include "experiments/run/runner.h"
 #include "experiments/tables/ablation.h"
 #include "experiments/tables/cell.h"
+#include "experiments/tables/mixed_inputs.h"
 #include "experiments/tables/table.h"
 #include "rounding/methods_doc.h"
 
@@ -56,6 +59,9 @@ void PrintTables(const CommandLine& line, const Experiment& experiment,
 
 void PrintOutcomes(const CommandLine& line, const Experiment& experiment,
                    const std::vector<RunOutcome>& outcomes) {
+  for (const std::string& mixed : MixedInputs(experiment, outcomes)) {
+    std::fprintf(stderr, "not to be compared: %s\n", mixed.c_str());
+  }
   if (!line.json) return PrintTables(line, experiment, outcomes);
   PrintJson({{"experiment", experiment.name}, {"runs", RunsJson(experiment, outcomes)}});
 }
@@ -108,7 +114,18 @@ void CheckMemory(const Experiment& experiment) {
     throw Error("run " + run.id + " needs about " + FormatNumber(needed) +
                 " GiB of memory, its hidden states not counted, and compute.memory_limit is " +
                 FormatNumber(limit) +
-                ": set a larger one, a smaller batch or, for the same codes, a larger accumulate");
+                ": set a larger one, a smaller batch or, with the same steps, a larger accumulate");
+  }
+}
+
+/// A GPU that is asked for by name, where runs are computed on this machine.
+void CheckDevices(const CommandLine& line, const Experiment& experiment) {
+  if (ChosenSlurm(line)) return;
+  for (const PlannedRun& run : experiment.runs) {
+    const WantedDevice& device = run.config.compute.device;
+    if (!device || device->is_cpu()) continue;
+    const std::string problem = cuda::DriverProblem();
+    if (!problem.empty()) throw Error("device " + DeviceText(device) + ": " + problem);
   }
 }
 
@@ -166,6 +183,7 @@ int RunCommand(const CommandLine& line) {
   CheckRunLine(line);
   const Experiment experiment = LoadExperimentOf(line);
   const Experiment unfinished = Unfinished(experiment, line);
+  CheckDevices(line, unfinished);
   CheckInputs(unfinished);
   CheckMemory(unfinished);
   const auto outcomes = RunExperiment(line, experiment);

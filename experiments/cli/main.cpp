@@ -211,6 +211,7 @@ int Dispatch(int argc, char** argv) {
   line.command = words.front();
   line.jobs_given = values.count("jobs") != 0;
   line.out_given = !values["out"].defaulted();
+  if (line.out.empty()) throw Error("command line: --out is empty; give a folder");
   std::map<std::string, std::vector<std::string>> takes;
   for (const auto& [name, command] : Commands()) {
     takes[name] = command.flags;

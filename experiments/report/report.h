@@ -8,9 +8,10 @@ namespace roundlab {
 struct ReportFiles {
   std::string html;
   std::string markdown;
-  std::size_t plots = 0;     ///< files in plots/
-  std::size_t problems = 0;  ///< files that could not be read
-  std::string summary;       ///< "12 runs: 9 done, 3 failed"
+  std::size_t plots = 0;                ///< files in plots/
+  std::size_t problems = 0;             ///< files that could not be read
+  std::string summary;                  ///< "12 runs: 9 done, 3 failed"
+  std::vector<std::string> mixed = {};  ///< MixedInputs
 };
 
 /// Writes OUT/report.html, OUT/report.md and OUT/plots/NAME.svg of the experiment whose runs lie in

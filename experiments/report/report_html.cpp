@@ -7,6 +7,7 @@
 #include "experiments/report/markup.h"
 #include "experiments/report/report_tables.h"
 #include "experiments/run/commit.h"
+#include "experiments/tables/mixed_inputs.h"
 
 namespace roundlab {
 namespace {
@@ -167,8 +168,12 @@ std::string Provenances(const ReportData& data) {
     text += "<tr><th scope=\"row\">" + Markup(row[0]) + "</th><td class=\"text\">" +
             Markup(row[1]) + "</td><td>" + row[2] + "</td></tr>\n";
   }
+  std::string mixed;
+  for (const std::string& line : MixedInputs(data.experiment, data.Outcomes())) {
+    mixed += "<p>Not to be compared: " + Markup(line) + ".</p>\n";
+  }
   return Section("provenance", "Provenance",
-                 Wrapped(text + "</tbody>\n</table>\n", "table: provenance") +
+                 mixed + Wrapped(text + "</tbody>\n</table>\n", "table: provenance") +
                      "<details><summary>The experiment, with all that it extends</summary><pre>" +
                      Markup(data.experiment.resolved) + "</pre></details>\n");
 }

@@ -1,4 +1,5 @@
 #include "experiments/report/report_markdown.h"
+#include "experiments/tables/mixed_inputs.h"
 
 #include "experiments/report/report_tables.h"
 #include "experiments/tables/escape.h"
@@ -73,8 +74,11 @@ std::string ReportMarkdown(const ReportData& data, const ReportParts& parts) {
   for (const PlotSection& section : parts.points) {
     text += "### " + EscapeMarkdown(section.title) + "\n\n" + Images(section);
   }
-  return text + "## Runs\n\n" + Untitled(RunTable(data)).ToMarkdown() + "\n## Provenance\n\n" +
-         Untitled(ProvenanceTable(data)).ToMarkdown();
+  text += "## Runs\n\n" + Untitled(RunTable(data)).ToMarkdown() + "\n## Provenance\n\n";
+  for (const std::string& line : MixedInputs(data.experiment, data.Outcomes())) {
+    text += "Not to be compared: " + EscapeMarkdown(line) + ".\n\n";
+  }
+  return text + Untitled(ProvenanceTable(data)).ToMarkdown();
 }
 
 }  // namespace roundlab

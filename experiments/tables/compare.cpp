@@ -99,6 +99,7 @@ class RunComparer {
     const auto lines_b = ConfigLines(b_.result);
     out_.config_only_a = LinesWithout(lines_a, lines_b);
     out_.config_only_b = LinesWithout(lines_b, lines_a);
+    for (const char* key : {"model_sha256", "calibration_sha256"}) TellOther(key);
     std::set<std::string> names;
     for (const auto& [name, arrays] : a_.arrays) names.insert(name);
     for (const auto& [name, arrays] : b_.arrays) names.insert(name);
@@ -107,6 +108,16 @@ class RunComparer {
   }
 
  private:
+  /// What a run read, beside its config: the same config may have read files that changed since.
+  void TellOther(const std::string& key) {
+    const auto a = a_.result.provenance.find(key);
+    const auto b = b_.result.provenance.find(key);
+    if (a == a_.result.provenance.end() || b == b_.result.provenance.end()) return;
+    if (a->second == b->second) return;
+    out_.config_only_a.push_back(key + ": " + a->second.substr(0, 16));
+    out_.config_only_b.push_back(key + ": " + b->second.substr(0, 16));
+  }
+
   void CompareEval(const std::string& name) {
     const bool in_a = a_.arrays.count(name) != 0;
     const bool in_b = b_.arrays.count(name) != 0;

@@ -153,10 +153,14 @@ std::string LoadProblem(const std::string& folder, const std::string& message) {
   return file + " can't be opened: " + message;
 }
 
+std::string DriverProblem() {
+  if (dlopen("libcuda.so.1", RTLD_NOW) != nullptr) return "";
+  return "no NVIDIA driver (libcuda.so.1 is not there); install it, or use device cpu";
+}
+
 std::string LoadLibtorch() {
-  if (dlopen("libcuda.so.1", RTLD_NOW) == nullptr) {
-    return "no NVIDIA driver (libcuda.so.1 is not there); install it, or use device cpu";
-  }
+  const std::string absent = DriverProblem();
+  if (!absent.empty()) return absent;
   static bool loaded = false;
   if (!loaded) {
     const std::string problem = OpenLibtorch();

@@ -11,6 +11,9 @@ namespace roundlab::cuda {
 /// with the command that mends it, or "". Where it went well once, it does nothing more.
 std::string LoadLibtorch();
 
+/// "" where there is a driver, else what is wrong. Opens nothing else.
+std::string DriverProblem();
+
 /// What dlopen's message about libtorch_cuda.so in `folder` says to a user.
 std::string LoadProblem(const std::string& folder, const std::string& message);
 

@@ -317,6 +317,19 @@ TEST_F(BadInputTest, ResultFolderOfAnotherConfig) {
   EXPECT_EQ(run.code, 2);
 }
 
+TEST_F(BadInputTest, AnEmptyOut) {
+  const ProgramResult run = RunProgram(folder_.path(), {"run", "c.yaml", "--out", ""});
+  EXPECT_EQ(run.err, "command line: --out is empty; give a folder\n");
+  EXPECT_EQ(run.code, 2);
+}
+
+TEST_F(BadInputTest, AGpuWithoutADriverIsToldBeforeAnyRun) {
+  if (fs::exists("/proc/driver/nvidia")) GTEST_SKIP() << "this machine has a driver";
+  ExpectRefused({"compute.device=cuda"},
+                "device cuda: no NVIDIA driver (libcuda.so.1 is not there); install it, or use "
+                "device cpu");
+}
+
 TEST_F(BadInputTest, OutBelowARegularFile) {
   folder_.Write("out", "a file");
   const ProgramResult run = RunWith({});
