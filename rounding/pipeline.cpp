@@ -101,6 +101,7 @@ class Pipeline {
     for (std::int64_t i = state.finished; i < count; ++i) {
       WithinMemory(PlanAt(i).name, kMemoryRemedy, [&] { RunUnit(i); });
     }
+    if (quant_.budget) TellOverspent(*quant_.budget, model_, log_);
     return std::move(model_);
   }
 
@@ -205,7 +206,7 @@ class Pipeline {
   }
 
   static constexpr const char* kMemoryRemedy =
-      "set a smaller batch or, for the same codes, a larger accumulate (pipeline), or a smaller "
+      "set a smaller batch or, with the same steps, a larger accumulate (pipeline), or a smaller "
       "compute.memory_limit, which keeps the hidden states of all samples off the device";
 
   const PipelineInputs in_;

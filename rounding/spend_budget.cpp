@@ -322,4 +322,12 @@ std::map<std::string, std::int64_t> SpentBits(const RunRecord& budget) {
   return bits;
 }
 
+void TellOverspent(const BitBudget& budget, const QuantizedModel& model, Log* log) {
+  const double bits = model.BitsPerWeight();
+  if (!(bits > budget.bits * (1 + 1e-9))) return;
+  log->Write("quant.budget: what is stored takes " + ShortNumber(bits) +
+             " bits a weight, not the " + ShortNumber(budget.bits) +
+             " that were to be spent: more than codes, scales and zero points");
+}
+
 }  // namespace roundlab

@@ -10,6 +10,7 @@
 #include "core/metrics/run_record.h"
 #include "core/model/source.h"
 #include "rounding/quant_options.h"
+#include "rounding/quantized_model.h"
 
 namespace roundlab {
 
@@ -38,5 +39,9 @@ RunRecord SpendBudget(const ModelSource& source, const at::Tensor& tokens,
 
 /// Layer -> bits, from what SpendBudget answered.
 std::map<std::string, std::int64_t> SpentBits(const RunRecord& budget);
+
+/// The budget is spent on grids: where the scheme stores more (outliers, tables, another order of
+/// columns), what the model takes is told.
+void TellOverspent(const BitBudget& budget, const QuantizedModel& model, Log* log);
 
 }  // namespace roundlab

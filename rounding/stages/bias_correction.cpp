@@ -26,6 +26,7 @@ StageNeeds BiasCorrection::Needs(const QuantOptions& /*quant*/) const {
 }
 
 void BiasCorrection::Apply(UnitWork* work) const {
+  bool any = false;
   for (const std::vector<LinearSlot*>& group : work->SlotsByInput()) {
     work->Measure(group, Chain::kQuantized);
     for (LinearSlot* slot : group) {
@@ -33,6 +34,7 @@ void BiasCorrection::Apply(UnitWork* work) const {
       const auto inputs = work->Statistics(*slot, Chain::kQuantized);
       if (found == work->weights().end() || inputs->tokens == 0) continue;
       if (!slot->bias.defined() && options_.missing == MissingBias::kSkip) continue;
+      any = true;
       QuantizedWeight weight = found->second;
       const at::Tensor error = at::mv(slot->weight - weight.Dequantize(), inputs->mean);
       weight.bias = slot->bias.defined() ? slot->bias + error : error;
@@ -42,6 +44,7 @@ void BiasCorrection::Apply(UnitWork* work) const {
     }
     work->Changed(*group.front());
   }
+  if (!any) work->log().Write(work->unit().name() + ": no bias to correct (bias_correction)");
   work->Step();
 }
 

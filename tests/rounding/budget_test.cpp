@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/files.h"
 #include "core/base/interrupt.h"
 #include "core/model/loader.h"
 #include "rounding/bit_allocation.h"
@@ -184,6 +185,21 @@ TEST_F(SpendBudgetTest, ABudgetThatNoChoiceMeets) {
   EXPECT_EQ(testing::ErrorOf([&] { Run(Quant(4) + "overrides: [{match: '.*', bits: 8}]\n"); }),
             "quant.budget: there is no layer to spend it on: all are skipped or have bits of "
             "their own (quant.overrides)");
+}
+
+TEST_F(SpendBudgetTest, WhatASchemeStoresBesidesIsTold) {
+  const QuantizedModel model = Run(Quant(4.5));
+  const auto told = [&](double bits) {
+    const std::string file = folder_ + "/log.txt";
+    std::filesystem::remove(file);
+    BitBudget budget;
+    budget.bits = bits;
+    Log log(file, true);
+    TellOverspent(budget, model, &log);
+    return std::filesystem::exists(file) ? ReadFile(file) : "";
+  };
+  EXPECT_EQ(told(model.BitsPerWeight()), "");
+  EXPECT_NE(told(2.5).find("bits a weight, not the 2.5 that were to be spent"), std::string::npos);
 }
 
 TEST_F(SpendBudgetTest, ARunThatContinuesKeepsWhatWasDecided) {
