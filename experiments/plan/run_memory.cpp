@@ -272,7 +272,7 @@ std::string UnitProblem(const RunMemory& memory, const MemoryRoom& room) {
   return "rounding a unit takes about " + GibText(needed) + " of memory" +
          (room.gpu ? " on the GPU" : "") + ", its hidden states not counted, and there are " +
          GibText(room.bytes) +
-         ": set a larger compute.memory_limit, a smaller batch or, for the same codes, a larger "
+         ": set a larger compute.memory_limit, a smaller batch or, with the same steps, a larger "
          "accumulate";
 }
 

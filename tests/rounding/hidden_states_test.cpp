@@ -148,7 +148,7 @@ TEST_F(ChainPlaceTest, OutOfMemorySaysWhereAndWhatToSet) {
   inputs_.source = &broken;
   EXPECT_EQ(ErrorOf([&] { Run(kPipelines[0]); }),
             "block_1: out of memory (CUDA out of memory. Tried to allocate 2.00 GiB.): set a "
-            "smaller batch or, for the same codes, a larger accumulate (pipeline), or a smaller "
+            "smaller batch or, with the same steps, a larger accumulate (pipeline), or a smaller "
             "compute.memory_limit, which keeps the hidden states of all samples off the device");
 }
 

@@ -210,6 +210,12 @@ TEST(TableTest, RowsAndColumnsAreAxesAndOthersJoinTheRow) {
   EXPECT_EQ(other.rows.at(1), (std::vector<std::string>{"4, size b", "-"}));
 }
 
+TEST(ExperimentTest, NullTakesInheritedAxesAway) {
+  EXPECT_EQ(Load(std::string(kRtn) + "axes: null\n").runs.size(), 1U);
+  EXPECT_EQ(Load(std::string(kRtn) + "axes: [{key: quant.bits, values: [4, 3]}]\n").runs.size(),
+            2U);
+}
+
 TEST(TableTest, OverviewHasOneRowAPoint) {
   const Experiment experiment =
       Load(std::string(kRtn) + "axes: [{key: quant.bits, values: [4, 3]}]\n");

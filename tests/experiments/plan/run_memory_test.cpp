@@ -208,7 +208,7 @@ TEST(RunMemoryTest, AUnitThatDoesNotFitSaysWhatToSet) {
   EXPECT_EQ(UnitProblem(m, {true, 8 * kGib}),
             "rounding a unit takes about 10.2 GiB of memory on the GPU, its hidden states not "
             "counted, and there are 8 GiB: set a larger compute.memory_limit, a smaller batch or, "
-            "for the same codes, a larger accumulate");
+            "with the same steps, a larger accumulate");
 }
 
 TEST(RunMemoryTest, PlacesAreTold) {

@@ -184,7 +184,7 @@ TEST_F(ResumeTest, KilledWithItsHiddenStatesInAFileItEndsWithTheSameBits) {
   EXPECT_NE(
       refused.err.find(
           " GiB of memory, its hidden states not counted, and compute.memory_limit is 0.1000: set "
-          "a larger one, a smaller batch or, for the same codes, a larger accumulate\n"),
+          "a larger one, a smaller batch or, with the same steps, a larger accumulate\n"),
       std::string::npos)
       << refused.err;
 }
