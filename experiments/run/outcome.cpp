@@ -24,7 +24,7 @@ const char* StateName(const RunOutcome& outcome) {
     case RunState::kInterrupted:
       return "interrupted";
     default:
-      return "not run";
+      return outcome.begun ? "unfinished" : "not run";
   }
 }
 
@@ -62,6 +62,7 @@ RunOutcome LookAtRun(const std::string& folder, const RunConfig& config) {
                 "; remove the folder or choose another with --out");
   }
   const std::string file = folder + "/run.json";
+  outcome.begun = fs::exists(folder + "/log.txt");
   if (!fs::exists(file)) return outcome;
   outcome.cached = true;
   outcome.state = RunState::kFailed;

@@ -16,13 +16,14 @@ struct RunOutcome {
   std::string folder;
   RunState state = RunState::kNotRun;
   bool cached = false;     ///< was complete, or had failed, before
+  bool begun = false;      ///< where not run: it runs elsewhere, or was stopped and can go on
   RunResult result;        ///< where done
   std::string reason;      ///< where failed
   bool bad_input = false;  ///< where failed: for what it was given, not by itself
   bool corrupt = false;    ///< where failed: its run.json can't be read, and is left as it is
 };
 
-/// "complete", "failed", "interrupted" or "not run".
+/// "complete", "failed", "interrupted", "unfinished" (not run, but begun) or "not run".
 const char* StateName(const RunOutcome& outcome);
 
 /// Folder of a run: OUT/EXPERIMENT/ID.

@@ -18,7 +18,7 @@ void Cell::Add(std::int64_t seed, const RunOutcome* outcome, const std::string& 
     return;
   }
   if (outcome->state != RunState::kDone) {
-    missing_ = outcome->state == RunState::kFailed ? "failed" : "not run";
+    missing_ = StateName(*outcome);
     return;
   }
   const auto value = outcome->result.Value(metric);

@@ -216,6 +216,15 @@ TEST(ExperimentTest, NullTakesInheritedAxesAway) {
             2U);
 }
 
+TEST(TableTest, ARunThatWasBegunIsUnfinished) {
+  const Experiment experiment = Load(kRtn);
+  auto outcomes = Outcomes(experiment);
+  outcomes[0].state = RunState::kNotRun;
+  EXPECT_EQ(MakeOverview(experiment, outcomes).rows.at(0).at(1), "not run");
+  outcomes[0].begun = true;
+  EXPECT_EQ(MakeOverview(experiment, outcomes).rows.at(0).at(1), "unfinished");
+}
+
 TEST(TableTest, OverviewHasOneRowAPoint) {
   const Experiment experiment =
       Load(std::string(kRtn) + "axes: [{key: quant.bits, values: [4, 3]}]\n");
