@@ -1,81 +1,20 @@
 #include <gtest/gtest.h>
-#include <sys/mount.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
-#include <vector>
 
-#include "tests/experiments/program.h"
-#include "tests/support/tiny_model.h"
+#include "tests/experiments/cli/bad_input.h"
 
 namespace roundlab {
 namespace {
 
 namespace fs = std::filesystem;
 
+using testing::BadInputTest;
 using testing::ProgramResult;
-using testing::RandomText;
 using testing::ReadAll;
 using testing::RunProgram;
-using testing::TempFolder;
 using testing::TinyModel;
-
-constexpr const char* kConfig = R"(model: m/
-calibration: {data: {path: text.txt}, protocol: plain, samples: 4, seqlen: 16}
-quant: {bits: 3, group_size: 16}
-pipeline: [{type: round, scheme: {type: rtn}}]
-eval: [{type: perplexity, name: t, data: {path: text.txt}, seqlen: 16, windows: 4}]
-threads: 1
-)";
-
-/// A folder with a good model m/, text.txt and c.yaml, to be spoilt.
-class BadInputTest : public ::testing::Test {
- protected:
-  BadInputTest() {
-    TinyModel().Write(folder_ / "m");
-    folder_.Write("text.txt", RandomText(400, 1));
-    folder_.Write("c.yaml", kConfig);
-  }
-
-  ProgramResult RunWith(const std::vector<std::string>& set) const {
-    std::vector<std::string> words = {"run", "c.yaml", "--out", "out", "--quiet"};
-    for (const std::string& assignment : set) {
-      words.insert(words.end(), {"--set", assignment});
-    }
-    return RunProgram(folder_.path(), words);
-  }
-
-  /// The program says `error` and stops with 2 before it makes --out; so does `validate`.
-  void ExpectRefused(const std::vector<std::string>& set, const std::string& error) const {
-    const ProgramResult run = RunWith(set);
-    EXPECT_EQ(run.err, error + "\n");
-    EXPECT_EQ(run.code, 2);
-    EXPECT_EQ(run.out, "");
-    EXPECT_FALSE(fs::exists(folder_ / "out"));
-  }
-
-  /// What only a run can find out: exit code 2, the reason in run.json, and no half-written file.
-  void ExpectFailedRun(const std::vector<std::string>& set, const std::string& reason) const {
-    const ProgramResult run = RunWith(set);
-    EXPECT_EQ(run.code, 2);
-    const auto colon = run.err.find(" failed: ");
-    ASSERT_NE(colon, std::string::npos) << run.err;
-    EXPECT_EQ(run.err.substr(colon), " failed: " + reason + "\n");
-    int results = 0;
-    for (const auto& entry : fs::recursive_directory_iterator(folder_ / "out")) {
-      const std::string name = entry.path().filename().string();
-      EXPECT_NE(entry.path().extension(), ".part") << entry.path();
-      if (name != "run.json") continue;
-      ++results;
-      EXPECT_NE(ReadAll(entry.path()).find("\"status\": \"failed\""), std::string::npos);
-    }
-    EXPECT_EQ(results, 1);
-  }
-
-  const TempFolder folder_;
-};
 
 TEST_F(BadInputTest, TheInputsOfTheseTestsAreGood) {
   const ProgramResult run = RunWith({});
@@ -300,112 +239,6 @@ TEST_F(BadInputTest, ValidateFindsTheSame) {
   const ProgramResult check = RunProgram(folder_.path(), {"validate", "c.yaml"});
   EXPECT_EQ(check.err, "m/: no config.json in this folder\n");
   EXPECT_EQ(check.code, 2);
-}
-
-TEST_F(BadInputTest, ResultFolderOfAnotherConfig) {
-  ASSERT_EQ(RunWith({}).code, 0);
-  std::string config;
-  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "out")) {
-    if (entry.path().filename() == "config.yaml") config = entry.path().string();
-  }
-  std::ofstream(config, std::ios::app) << "# touched\n";
-  const std::string id = fs::path(config).parent_path().filename();
-  const ProgramResult run = RunWith({});
-  EXPECT_EQ(run.err, fs::relative(config, folder_.path()).string() +
-                         ": this folder holds another config than run " + id +
-                         "; remove the folder or choose another with --out\n");
-  EXPECT_EQ(run.code, 2);
-}
-
-TEST_F(BadInputTest, AnEmptyOut) {
-  const ProgramResult run = RunProgram(folder_.path(), {"run", "c.yaml", "--out", ""});
-  EXPECT_EQ(run.err, "command line: --out is empty; give a folder\n");
-  EXPECT_EQ(run.code, 2);
-}
-
-TEST_F(BadInputTest, AGpuWithoutADriverIsToldBeforeAnyRun) {
-  if (fs::exists("/proc/driver/nvidia")) GTEST_SKIP() << "this machine has a driver";
-  ExpectRefused({"compute.device=cuda"},
-                "device cuda: no NVIDIA driver (libcuda.so.1 is not there); install it, or use "
-                "device cpu");
-}
-
-TEST_F(BadInputTest, OutBelowARegularFile) {
-  folder_.Write("out", "a file");
-  const ProgramResult run = RunWith({});
-  EXPECT_EQ(run.code, 2);
-  EXPECT_EQ(run.err.find("out/"), 0U) << run.err;
-  EXPECT_NE(run.err.find(": cannot make this folder: Not a directory\n"), std::string::npos)
-      << run.err;
-  EXPECT_EQ(ReadAll(folder_ / "out"), "a file");
-}
-
-TEST_F(BadInputTest, OutWithoutPermission) {
-  if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
-  fs::create_directory(folder_ / "out");
-  fs::permissions(folder_ / "out", fs::perms::owner_read | fs::perms::owner_exec);
-  const ProgramResult run = RunWith({});
-  EXPECT_EQ(run.code, 2);
-  EXPECT_NE(run.err.find(": cannot make this folder: Permission denied\n"), std::string::npos)
-      << run.err;
-}
-
-/// A disk of one megabyte at out/.
-class FullDiskTest : public BadInputTest {
- protected:
-  void SetUp() override {
-    fs::create_directory(folder_ / "out");
-    mounted_ = ::mount("none", (folder_ / "out").c_str(), "tmpfs", 0, "size=1m") == 0;
-    if (!mounted_) GTEST_SKIP() << "needs the right to mount a tmpfs of 1 MB";
-  }
-  void TearDown() override {
-    if (mounted_) {
-      EXPECT_EQ(::umount2((folder_ / "out").c_str(), MNT_DETACH), 0);
-    }
-  }
-  bool mounted_ = false;
-};
-
-TEST_F(FullDiskTest, WhileTheChainsAreWritten) {
-  folder_.Write("text.txt", RandomText(20000, 2));
-  const ProgramResult run =
-      RunWith({"calibration={data: {path: text.txt}, protocol: plain, samples: 128, seqlen: 64}",
-               "pipeline.0={type: round, scheme: {type: signround}, steps: 2}"});
-  EXPECT_EQ(run.code, 2);
-  EXPECT_NE(run.err.find("/checkpoint/chains_0: cannot write: No space left on device\n"),
-            std::string::npos)
-      << run.err;
-  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "out")) {
-    EXPECT_NE(entry.path().extension(), ".part") << entry.path();
-    EXPECT_EQ(entry.path().filename().string().find("chains"), std::string::npos) << entry.path();
-  }
-}
-
-TEST_F(FullDiskTest, BeforeTheRunStarts) {
-  std::ofstream(folder_ / "out/filler") << std::string(std::size_t{1} << 20, 'x');
-  const ProgramResult run = RunWith({});
-  EXPECT_EQ(run.code, 2);
-  EXPECT_NE(run.err.find("/experiment.yaml: cannot write: No space left on device\n"),
-            std::string::npos)
-      << run.err;
-  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "out")) {
-    EXPECT_TRUE(entry.is_directory() || entry.file_size() == 0 ||
-                entry.path().filename() == "filler")
-        << entry.path();
-  }
-}
-
-TEST_F(BadInputTest, WithoutSlurmNothingIsWritten) {
-  const std::string path = std::getenv("PATH");
-  ::setenv("PATH", folder_.path().c_str(), 1);
-  const ProgramResult run =
-      RunProgram(folder_.path(), {"run", "c.yaml", "--out", "out", "--engine", "slurm"});
-  ::setenv("PATH", path.c_str(), 1);
-  EXPECT_EQ(run.err,
-            "command line: --engine slurm needs Slurm's command 'sbatch', which is not on PATH; "
-            "--engine local runs on this machine\n");
-  EXPECT_EQ(run.code, 2);
-  EXPECT_FALSE(fs::exists(folder_ / "out"));
 }
 
 }  // namespace
