@@ -59,9 +59,7 @@ void PrintTables(const CommandLine& line, const Experiment& experiment,
 
 void PrintOutcomes(const CommandLine& line, const Experiment& experiment,
                    const std::vector<RunOutcome>& outcomes) {
-  for (const std::string& mixed : MixedInputs(experiment, outcomes)) {
-    std::fprintf(stderr, "not to be compared: %s\n", mixed.c_str());
-  }
+  TellMixed(MixedInputs(experiment, outcomes));
   if (!line.json) return PrintTables(line, experiment, outcomes);
   PrintJson({{"experiment", experiment.name}, {"runs", RunsJson(experiment, outcomes)}});
 }
@@ -82,6 +80,12 @@ std::int64_t MemoryBytes(const CommandLine& line) {
 }
 
 }  // namespace
+
+void TellMixed(const std::vector<std::string>& mixed) {
+  for (const std::string& line : mixed) {
+    std::fprintf(stderr, "not to be compared: %s\n", line.c_str());
+  }
+}
 
 void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names) {
   if (line.arguments.size() == count) return;

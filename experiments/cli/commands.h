@@ -58,6 +58,9 @@ int SlurmTaskCommand(const CommandLine& line);
 /// Slurm.
 std::optional<SlurmOptions> ChosenSlurm(const CommandLine& line);
 
+/// Tells MixedInputs, a line each.
+void TellMixed(const std::vector<std::string>& mixed);
+
 /// Throws Error unless the command has exactly `count` arguments, called `names` in the message.
 void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names);
 

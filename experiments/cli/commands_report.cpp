@@ -12,9 +12,7 @@ int ReportCommand(const CommandLine& line) {
   const ReportFiles files = WriteReport(
       folder, line.out_given ? line.out : (std::filesystem::path(folder) / "report").string());
   std::printf("%s\n%s\n", files.html.c_str(), files.markdown.c_str());
-  for (const std::string& mixed : files.mixed) {
-    std::fprintf(stderr, "not to be compared: %s\n", mixed.c_str());
-  }
+  TellMixed(files.mixed);
   if (line.quiet) return 0;
   std::fprintf(stderr, "%s; %zu plots\n", files.summary.c_str(), files.plots);
   if (files.problems > 0) {

@@ -12,7 +12,6 @@
 #include "experiments/report/report_html.h"
 #include "experiments/report/report_markdown.h"
 #include "experiments/report/report_tables.h"
-#include "experiments/tables/mixed_inputs.h"
 
 namespace roundlab {
 namespace {
@@ -77,7 +76,7 @@ ReportFiles WriteReport(const std::string& folder, const std::string& out) {
   files.plots = WritePlots(out + "/plots", parts);
   files.problems = data.problems.size();
   files.summary = Summary(data);
-  files.mixed = MixedInputs(data.experiment, data.Outcomes());
+  files.mixed = data.mixed;
   Write(files.markdown, ReportMarkdown(data, parts));
   Write(files.html, ReportHtml(data, parts));
   return files;

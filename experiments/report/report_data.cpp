@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/metrics/hdf5_file.h"
+#include "experiments/tables/mixed_inputs.h"
 #include "experiments/tables/table.h"
 
 namespace roundlab {
@@ -61,7 +62,7 @@ ReportRun Look(const std::string& folder, const PlannedRun& planned, ReportData*
       run.state = ReportState::kFailed;
       break;
     default:
-      run.state = fs::exists(folder + "/log.txt") ? ReportState::kUnfinished : ReportState::kNotRun;
+      run.state = run.outcome.begun ? ReportState::kUnfinished : ReportState::kNotRun;
   }
   return run;
 }
@@ -179,6 +180,7 @@ ReportData GatherReport(const std::string& given) {
   for (ReportRun& run : data.runs) ReadLosses(&run, &data);
   for (ReportPoint& point : data.points) point.details = ReadDetails(point.runs, &data);
   data.others = OtherRuns(folder, data);
+  data.mixed = MixedInputs(data.experiment, data.Outcomes());
   return data;
 }
 

@@ -47,6 +47,7 @@ struct ReportData {
   std::vector<ReportPoint> points;  ///< in the plan's order
   std::vector<ReportProblem> problems;
   std::vector<std::string> others;  ///< folders that hold a run which is not of the plan
+  std::vector<std::string> mixed;   ///< MixedInputs
 
   std::vector<RunOutcome> Outcomes() const;
   std::size_t Count(ReportState state) const;

@@ -7,7 +7,6 @@
 #include "experiments/report/markup.h"
 #include "experiments/report/report_tables.h"
 #include "experiments/run/commit.h"
-#include "experiments/tables/mixed_inputs.h"
 
 namespace roundlab {
 namespace {
@@ -169,7 +168,7 @@ std::string Provenances(const ReportData& data) {
             Markup(row[1]) + "</td><td>" + row[2] + "</td></tr>\n";
   }
   std::string mixed;
-  for (const std::string& line : MixedInputs(data.experiment, data.Outcomes())) {
+  for (const std::string& line : data.mixed) {
     mixed += "<p>Not to be compared: " + Markup(line) + ".</p>\n";
   }
   return Section("provenance", "Provenance",

@@ -1,5 +1,4 @@
 #include "experiments/report/report_markdown.h"
-#include "experiments/tables/mixed_inputs.h"
 
 #include "experiments/report/report_tables.h"
 #include "experiments/tables/escape.h"
@@ -75,7 +74,7 @@ std::string ReportMarkdown(const ReportData& data, const ReportParts& parts) {
     text += "### " + EscapeMarkdown(section.title) + "\n\n" + Images(section);
   }
   text += "## Runs\n\n" + Untitled(RunTable(data)).ToMarkdown() + "\n## Provenance\n\n";
-  for (const std::string& line : MixedInputs(data.experiment, data.Outcomes())) {
+  for (const std::string& line : data.mixed) {
     text += "Not to be compared: " + EscapeMarkdown(line) + ".\n\n";
   }
   return text + Untitled(ProvenanceTable(data)).ToMarkdown();
