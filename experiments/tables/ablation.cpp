@@ -62,8 +62,7 @@ std::vector<Setting> Gather(const Experiment& experiment, const std::vector<RunO
     if (value) {
       setting.values[label][run.seed] = *value;
     } else {
-      const bool failed = found != nullptr && found->state == RunState::kFailed;
-      setting.missing[label] = failed ? "failed" : "not run";
+      setting.missing[label] = found == nullptr || done ? "not run" : StateName(*found);
     }
   }
   return settings;
