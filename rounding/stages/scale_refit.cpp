@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <optional>
+
 #include "core/config/enum_field.h"
 #include "rounding/unit_work.h"
 
@@ -40,12 +42,66 @@ at::Tensor LeftToCodes(const at::Tensor& weight, const QuantizedWeight& rounded)
   return (pair.defined() ? weight - pair : weight) * rounded.HeldByCodes();
 }
 
+/// The columns of a weight, those of one group side by side as its layout has them.
+class GroupedColumns {
+ public:
+  explicit GroupedColumns(const QuantizedWeight& weight) {
+    if (!weight.g_idx.defined()) return;
+    order_ = at::argsort(weight.g_idx, /*stable=*/true, 0, /*descending=*/false);
+    const at::Tensor found = weight.g_idx.index_select(0, order_);
+    const at::Tensor column = at::arange(found.numel(), found.options());
+    full_ = at::equal(found, at::floor_divide(column, weight.Layout().width));
+  }
+  /// Whether groups have the size of the layout's.
+  bool Full() const { return full_; }
+  /// t, whose dimension `dim` is columns in the order of the weight.
+  at::Tensor Of(const at::Tensor& t, std::int64_t dim = 1) const {
+    return order_.defined() ? t.index_select(dim, order_) : t;
+  }
+
+ private:
+  at::Tensor order_;  // [in] int64; undefined where the weight's order is that of its groups
+  bool full_ = true;
+};
+
 /// What the codes say in units of the scale, [groups, width]; 0 where they say nothing: in what a
 /// group is filled up with, and where a weight is kept apart.
-at::Tensor Distance(const QuantizedWeight& rounded) {
+at::Tensor Distance(const QuantizedWeight& rounded, const GroupedColumns& columns) {
   const GroupLayout layout = rounded.Layout();
-  const at::Tensor codes = layout.Split(rounded.codes.to(at::kFloat));
-  return rounded.Steps(codes, rounded.zero.reshape({-1, 1})) * layout.Split(rounded.HeldByCodes());
+  const at::Tensor codes = layout.Split(columns.Of(rounded.codes.to(at::kFloat)));
+  return rounded.Steps(codes, rounded.zero.reshape({-1, 1})) *
+         layout.Split(columns.Of(rounded.HeldByCodes()));
+}
+
+/// A layer with its scales refitted; none where it has none of groups.
+std::optional<QuantizedWeight> Refit(UnitWork* work, const LinearSlot& slot, bool weighted,
+                                     QuantizedWeight weight) {
+  const GroupedColumns columns(weight);
+  if (!weight.OnGrid() || !columns.Full()) {
+    work->log().Write(slot.name + ": scales not refitted (its codes are no steps of its groups)");
+    return std::nullopt;
+  }
+  const GroupLayout layout = weight.Layout();
+  at::Tensor moments;
+  if (weighted) {
+    const auto inputs = work->Statistics(slot, Chain::kQuantized);
+    const bool runs = layout.scale_rows == layout.out;
+    if (!runs) {
+      work->log().Write(slot.name +
+                        ": refitted without its inputs (its groups are no runs of a row)");
+    }
+    if (inputs->tokens > 0 && runs) {
+      moments = BlocksOf(columns.Of(columns.Of(inputs->second_moment), 0), layout);
+    }
+  }
+  const at::Tensor scale = weight.scale.flatten();
+  const at::Tensor left = layout.Split(columns.Of(LeftToCodes(slot.weight, weight)));
+  const at::Tensor fitted =
+      RefitScales(left, Distance(weight, columns), scale, moments, weight.spec.scale_dtype);
+  work->sink()->Array("layers/" + slot.name + "/scales_refitted", {1},
+                      {(fitted != scale).to(at::kDouble).mean().item<double>()});
+  weight.scale = fitted.view_as(weight.scale).contiguous();
+  return weight;
 }
 
 }  // namespace
@@ -93,32 +149,8 @@ void ScaleRefit::Apply(UnitWork* work) const {
     for (LinearSlot* slot : group) {
       const auto found = work->weights().find(slot->name);
       if (found == work->weights().end()) continue;
-      QuantizedWeight weight = found->second;
-      if (!weight.OnGrid() || weight.g_idx.defined()) {
-        work->log().Write(slot->name + ": scales not refitted (its codes are no steps on runs of " +
-                          "columns)");
-        continue;
-      }
-      const GroupLayout layout = weight.Layout();
-      at::Tensor moments;
-      if (weighted) {
-        const auto inputs = work->Statistics(*slot, Chain::kQuantized);
-        const bool runs = layout.scale_rows == layout.out;
-        if (!runs) {
-          work->log().Write(slot->name +
-                            ": refitted without its inputs (its groups are no runs of a "
-                            "row)");
-        }
-        if (inputs->tokens > 0 && runs) moments = BlocksOf(inputs->second_moment, layout);
-      }
-      const at::Tensor scale = weight.scale.flatten();
-      const at::Tensor fitted =
-          RefitScales(layout.Split(LeftToCodes(slot->weight, weight)), Distance(weight), scale,
-                      moments, weight.spec.scale_dtype);
-      work->sink()->Array("layers/" + slot->name + "/scales_refitted", {1},
-                          {(fitted != scale).to(at::kDouble).mean().item<double>()});
-      weight.scale = fitted.view_as(weight.scale).contiguous();
-      work->Keep(slot, std::move(weight));
+      auto refitted = Refit(work, *slot, weighted, found->second);
+      if (refitted) work->Keep(slot, *std::move(refitted));
     }
     work->Changed(*group.front());
   }
