@@ -231,6 +231,7 @@ class ExperimentReader {
       for (const AxisValue& value : axis.values) labels.push_back(value.label);
     }
     CheckName();
+    CheckSeed();
     CheckOverrides(axes);
     const std::size_t before = diagnostics_.size();
     PointFilter filter = {ReadPatterns(root_.Find("where"), "where", axes, &diagnostics_),
@@ -255,6 +256,14 @@ class ExperimentReader {
     const ConfigNode* name = root_.Find("name");
     const std::string problem = name == nullptr ? "" : NameProblem(*name);
     if (!problem.empty()) diagnostics_.push_back({name->where, problem});
+  }
+
+  /// A file's own `seed` is not lost behind `seeds`; that of a file it extends may be.
+  void CheckSeed() {
+    const ConfigNode* seed = root_.Find("seed");
+    const ConfigNode* seeds = root_.Find("seeds");
+    if (seed == nullptr || seeds == nullptr || seed->where.file != root_.where.file) return;
+    diagnostics_.push_back({seed->where, "seed: 'seeds' sets it in every run; remove one of them"});
   }
 
   /// None may be lost: where all values of an axis set the same, it would be.

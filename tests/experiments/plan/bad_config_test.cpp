@@ -175,6 +175,8 @@ const BadConfig kBadConfigs[] = {
      "c.yaml:2:47: axes.0.labels: 2 labels for 3 values"},
     {"LabelTwice", "model: m/\naxes: [{key: seed, values: [1, 2], labels: [a, a]}]\n",
      "c.yaml:2:8: axes.0: label 'a' is there twice"},
+    {"SeedBesideSeeds", "model: m/\nseed: 3\nseeds: [1, 2]\n",
+     "c.yaml:2:7: seed: 'seeds' sets it in every run; remove one of them"},
     {"WhereOfAnUnknownAxis", "model: m/\naxes: [{key: seed, values: [1]}]\nwhere: [{sead: 1}]\n",
      "c.yaml:3:10: where.0: unknown axis 'sead'; did you mean 'seed'? (known: seed)"},
     {"ExceptOfAnUnknownLabel",
