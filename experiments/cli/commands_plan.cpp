@@ -35,9 +35,14 @@ std::string TimeText(const Forecast& f) {
   return FormatDuration(f.estimate->seconds) + (f.estimate->evaluation ? "" : " + evaluation");
 }
 
-std::string MeasuredText(const Forecast& f) {
+std::string MeasuredTime(const Forecast& f) {
   const auto seconds = f.outcome.result.Value("cost/seconds");
   return seconds ? FormatDuration(*seconds) : "";
+}
+
+std::string MeasuredGib(const Forecast& f) {
+  const auto gib = f.outcome.result.Value("cost/peak_gib");
+  return gib ? FormatNumber(*gib) : "";
 }
 
 void PrintPlan(const CommandLine& line, const Experiment& experiment,
@@ -47,7 +52,7 @@ void PrintPlan(const CommandLine& line, const Experiment& experiment,
   TextTable table;
   table.header = {"id", "status", "seed"};
   for (const Axis& axis : experiment.axes) table.header.push_back(axis.name);
-  table.header.insert(table.header.end(), {"estimate", "GiB", "measured"});
+  table.header.insert(table.header.end(), {"estimate", "GiB", "measured", "measured GiB"});
   for (const PlannedRun& run : experiment.runs) {
     const Forecast& f = *by_id.at(run.id);
     auto& row = table.rows.emplace_back();
@@ -55,7 +60,8 @@ void PrintPlan(const CommandLine& line, const Experiment& experiment,
     for (const Axis& axis : experiment.axes) row.push_back(run.labels.at(axis.name));
     row.push_back(TimeText(f));
     row.push_back(f.estimate ? FormatNumber(f.estimate->peak_gib) : "?");
-    row.push_back(MeasuredText(f));
+    row.push_back(MeasuredTime(f));
+    row.push_back(MeasuredGib(f));
   }
   std::fputs(TableText(line, table).c_str(), stdout);
 }

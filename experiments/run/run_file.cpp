@@ -60,7 +60,8 @@ std::optional<double> RunResult::Value(const std::string& name) const {
   if (name == "cost/seconds") return in(timing, "total");
   if (name == "cost/tune_seconds") return in(timing, "quantize");
   if (name == "cost/peak_gib") {
-    const auto bytes = in(memory, "peak_resident_bytes");
+    auto bytes = in(memory, "peak_device_bytes");
+    if (!bytes) bytes = in(memory, "peak_resident_bytes");
     return bytes ? std::optional<double>(*bytes / kGib) : std::nullopt;
   }
   return in(metrics, name);

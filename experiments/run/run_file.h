@@ -22,8 +22,8 @@ struct RunResult {
   std::map<std::string, double> memory;  ///< bytes
   std::string codes_sha256;
 
-  /// "wikitext2/perplexity" of metrics; "cost/seconds", "cost/peak_gib", "cost/tune_seconds"; the
-  /// mean of several (MetricsOf) where all are there.
+  /// "wikitext2/perplexity" of metrics; "cost/seconds", "cost/tune_seconds", "cost/peak_gib" (of
+  /// the GPU where one computed); the mean of several (MetricsOf) where all are there.
   std::optional<double> Value(const std::string& name) const;
 };
 

@@ -304,6 +304,8 @@ TEST(RunFileTest, ResultsReadBack) {
   EXPECT_EQ(read.codes_sha256, "ff");
   EXPECT_EQ(read.Value("cost/seconds"), 2.5);
   EXPECT_EQ(read.Value("cost/peak_gib"), 1.0);
+  result.memory["peak_device_bytes"] = 2.0 * 1024 * 1024 * 1024;
+  EXPECT_EQ(result.Value("cost/peak_gib"), 2.0);  // of what computed
   EXPECT_EQ(read.Value("cost/tune_seconds"), std::nullopt);
   EXPECT_EQ(read.Value("u/perplexity"), std::nullopt);
   const std::string broken = folder.Write("broken.json", "{\"id\": ");
