@@ -7,8 +7,8 @@
 
 #include "core/kernels/attention.h"
 
-// Attention where libtorch has flash attention: 16-bit values on a GPU of sm_80 or newer. Other
-// values on a GPU take the paths of reference.h and PackedAttentionReference.
+// Attention on a GPU. libtorch has flash attention for 16-bit values on sm_80 or newer; other
+// values take the paths of reference.h and PackedAttentionReference.
 
 namespace roundlab {
 
@@ -20,6 +20,11 @@ bool HasFlashAttention(const at::Tensor& q);
 /// where libtorch prefers that, whose backward pass has no such order.
 at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           const AttentionOptions& options, bool graph);
+
+/// reference::CausalAttention whose backward pass takes the ways that have one order of sums, also
+/// where libtorch is told only to warn of those that have none. Gradient to all three.
+at::Tensor OrderedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const AttentionOptions& options);
 
 /// As PackedAttention: all segments in one call, those that share a prefix each with a copy of its
 /// keys.

@@ -6,7 +6,7 @@ namespace roundlab {
 
 /// Of each row of logits.
 struct LogitSums {
-  at::Tensor log;    ///< [rows] float64, log(sum(exp(x))); NaN where one is not finite
+  at::Tensor log;    ///< [rows] float64, log(sum(exp(x))); not finite where the largest is not
   at::Tensor place;  ///< [rows] int64, of the largest, of equal ones the first
 };
 

@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <optional>
@@ -223,6 +224,9 @@ at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::T
   if (q.is_cpu() && at::isReducedFloatingType(q.scalar_type())) {  // as packed texts have it
     return CausalAttention(q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat), options)
         .to(q.scalar_type());
+  }
+  if (q.is_cuda() && graph && options.Plain() && at::globalContext().deterministicAlgorithms()) {
+    return OrderedAttention(q, k, v, options);
   }
   // The fused backward pass knows neither cap nor slopes.
   if (!Fused(q) || (graph && !options.Plain())) return reference::CausalAttention(q, k, v, options);

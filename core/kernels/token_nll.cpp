@@ -229,7 +229,7 @@ at::Tensor TokenNllInAten(const at::Tensor& hidden, const LogitHead& head,
     const std::int64_t rows = std::min(most, hidden.size(0) - first);
     const at::Tensor logits = WideLogits(hidden.narrow(0, first, rows), head);
     const at::Tensor chosen = targets.narrow(0, first, rows).unsqueeze(1);
-    parts.push_back(logits.logsumexp(1) - logits.gather(1, chosen).squeeze(1));
+    parts.push_back((SumLogits(logits).log - logits.gather(1, chosen).squeeze(1)).to(at::kFloat));
   }
   return parts.empty() ? at::empty({0}, hidden.options().dtype(at::kFloat)) : at::cat(parts);
 }
