@@ -77,9 +77,11 @@ class Pipeline {
 
   QuantizedModel Run() {
     ProgressStore::State state = store_->Load();
-    SpendBits();
-    StartChains(&state);
-    if (setting_.needs.fisher) TakeGradients();
+    WithinMemory("before the first unit", kMemoryRemedy, [&] {
+      SpendBits();
+      StartChains(&state);
+      if (setting_.needs.fisher) TakeGradients();
+    });
     const auto count = static_cast<std::int64_t>(units_.size());
     std::int64_t steps = 0;
     std::int64_t done = 0;

@@ -21,15 +21,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// A number of the card that CUDA's runtime knows; 75 and 76 are the compute capability.
-int Attribute(int which, int index) {
-  using Get = int (*)(int*, int, int);
-  const auto get = reinterpret_cast<Get>(dlsym(RTLD_DEFAULT, "cudaDeviceGetAttribute"));
-  int value = 0;
-  ROUNDLAB_CHECK(get != nullptr && get(&value, which, index) == 0, "cudaDeviceGetAttribute");
-  return value;
-}
-
 c10::impl::VirtualGuardImpl Guard(const at::Device& device) {
   return c10::impl::VirtualGuardImpl(device.type());
 }
@@ -74,6 +65,16 @@ std::string DeviceProblem(const at::Device& device, std::int64_t count) {
 
 std::string DeviceText(const WantedDevice& wanted) { return wanted ? wanted->str() : "auto"; }
 
+std::string GpuProblem(const at::Device& device) {
+  const std::string problem = cuda::LoadLibtorch();
+  if (!problem.empty()) return "device " + device.str() + ": " + problem;
+  return DeviceProblem(device, at::detail::getCUDAHooks().deviceCount());
+}
+
+std::string UnusedGpuProblem(const at::Device& found) {
+  return found.is_cpu() && cuda::DriverProblem().empty() ? cuda::LoadLibtorch() : "";
+}
+
 at::Device FindDevice(const WantedDevice& wanted,
                       const std::function<std::int64_t(std::int64_t)>& choose) {
   at::Device device = wanted.value_or(at::Device(at::kCUDA));
@@ -96,10 +97,16 @@ at::Device FindDevice(const WantedDevice& wanted,
 }
 
 std::string DtypeProblem(const std::string& card, int major, int minor, at::ScalarType dtype) {
-  if (dtype != at::kBFloat16 || major >= 8) return "";
-  return "dtype bfloat16: " + card + " (compute capability " + std::to_string(major) + "." +
-         std::to_string(minor) +
-         ") has no bfloat16 products, which need 8.0; use float16 or float32";
+  const std::string it = card + " (compute capability " + std::to_string(major) + "." +
+                         std::to_string(minor) + ") has no ";
+  if (dtype == at::kBFloat16 && major < 8) {
+    return "dtype bfloat16: " + it + "bfloat16 products, which need 8.0; use float16 or float32";
+  }
+  if (dtype == at::kFloat8_e4m3fn && 10 * major + minor < 89) {
+    return "gradient_precision float8: " + it +
+           "8-bit floating-point products, which need 8.9; use bfloat16 or products";
+  }
+  return "";
 }
 
 void CheckDtype(const at::Device& device, at::ScalarType dtype) {
@@ -111,8 +118,7 @@ void CheckDtype(const at::Device& device, at::ScalarType dtype) {
 }
 
 int ComputeCapability(const at::Device& device) {
-  if (!device.is_cuda()) return 0;
-  return 10 * Attribute(75, device.index()) + Attribute(76, device.index());
+  return device.is_cuda() ? cuda::Capability(device.index()) : 0;
 }
 
 std::string DeviceName(const at::Device& device) {

@@ -24,6 +24,12 @@ WantedDevice ParseDevice(const std::string& name);
 /// The name that ParseDevice reads.
 std::string DeviceText(const WantedDevice& wanted);
 
+/// What is wrong with a GPU that is asked for, or "": driver, libtorch's CUDA part (which it
+/// opens), its number.
+std::string GpuProblem(const at::Device& device);
+/// Why auto has `found` the CPU where a GPU's driver is installed, or "".
+std::string UnusedGpuProblem(const at::Device& found);
+
 /// The device that is meant. Opens libtorch's CUDA part for a GPU and makes its operations
 /// deterministic. To be called before anything else of libtorch is used, since that looks for GPUs
 /// once. choose: which of so many GPUs where that is open; by default the first. Throws Error
@@ -36,7 +42,7 @@ at::Device FindDevice(const WantedDevice& wanted,
 void AllowAnyOrder();
 
 /// Throws Error where the device's products can't be made in `dtype` (a GPU older than sm_80 has no
-/// bfloat16).
+/// bfloat16, one older than sm_89 no float8).
 void CheckDtype(const at::Device& device, at::ScalarType dtype);
 
 /// Of a GPU, ten times its number: 90 of an H100; 0 on the CPU.

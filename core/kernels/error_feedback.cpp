@@ -105,7 +105,7 @@ void CheckBlock(const FeedbackBlock& block) {
 void ErrorFeedback(const FeedbackBlock& block, std::int64_t begin, std::int64_t end) {
   CheckBlock(block);
   if (block.weight.is_cuda()) {
-    const cuda::Kernels* const kernels = cuda::LoadKernels();
+    const cuda::Kernels* const kernels = cuda::KernelsOn(block.weight.device());
     if (kernels != nullptr) return cuda::ErrorFeedback(*kernels, block, begin, end);
     return reference::ErrorFeedback(block, begin, end);
   }

@@ -10,7 +10,7 @@ namespace roundlab {
 LogitSums SumLogits(const at::Tensor& logits) {
   ROUNDLAB_CHECK(logits.dim() == 2 && logits.scalar_type() == at::kFloat && logits.is_contiguous(),
                  "logits must be [rows, columns], float32 and contiguous");
-  const cuda::Kernels* const kernels = logits.is_cuda() ? cuda::LoadKernels() : nullptr;
+  const cuda::Kernels* const kernels = cuda::KernelsOn(logits.device());
   if (kernels == nullptr) return reference::SumLogits(logits);
   const auto [log, place] = cuda::SumLogits(*kernels, logits);
   return {log, place};

@@ -304,8 +304,8 @@ at::Tensor MeanSquaredError(const at::Tensor& output, const at::Tensor& target) 
 }
 
 void CopyIf(const at::Tensor& flag, const at::Tensor& from, const at::Tensor& to) {
-  if (flag.is_cuda() && cuda::LoadKernels() != nullptr) {
-    return cuda::CopyIf(*cuda::LoadKernels(), flag, from, to);
+  if (const auto* kernels = cuda::KernelsOn(flag.device())) {
+    return cuda::CopyIf(*kernels, flag, from, to);
   }
   if (!flag.is_cpu()) {
     to.copy_(at::where(flag, from, to));

@@ -26,6 +26,13 @@ void WithinMemory(const std::string& name, const std::string& remedy,
   } catch (const c10::OutOfMemoryError& error) {
     throw Error(name + ": out of memory (" + FirstSentences(error.what_without_backtrace()) +
                 "): " + remedy);
+  } catch (const c10::AcceleratorError& error) {
+    constexpr int kNoMemory = 2;  // cudaErrorMemoryAllocation: of the machine's, pinned, too
+    if (error.get_error_code() != kNoMemory) throw;
+    throw Error(name + ": out of memory (" + FirstSentences(error.what_without_backtrace()) +
+                "): " + remedy +
+                "; where it is the machine's that is short, --max-memory (GiB) keeps hidden "
+                "states in a file");
   }
 }
 

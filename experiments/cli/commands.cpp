@@ -128,8 +128,8 @@ void CheckDevices(const CommandLine& line, const Experiment& experiment) {
   for (const PlannedRun& run : experiment.runs) {
     const WantedDevice& device = run.config.compute.device;
     if (!device || device->is_cpu()) continue;
-    const std::string problem = cuda::DriverProblem();
-    if (!problem.empty()) throw Error("device " + DeviceText(device) + ": " + problem);
+    const std::string problem = GpuProblem(*device);
+    if (!problem.empty()) throw Error(problem);
   }
 }
 

@@ -5,6 +5,7 @@
 #include "core/kernels/device.h"
 #include "core/model/shapes.h"
 #include "experiments/bench/bench.h"
+#include "experiments/bench/timing.h"
 #include "experiments/cli/commands.h"
 
 namespace roundlab {
@@ -25,8 +26,9 @@ void Print(const Benchmark& b) {
 
 void TellDevice(const at::Device& device) {
   std::string text = DeviceName(device);
-  if (device.is_cuda() && cuda::LoadKernels() == nullptr) {
-    text += ", without fused kernels: " + cuda::KernelsProblem();
+  if (device.is_cuda() && cuda::KernelsOn(device) == nullptr) {
+    const std::string why = cuda::KernelsProblem();
+    text += ", without fused kernels: " + (why.empty() ? "the card is older than sm_80" : why);
   }
   std::fprintf(stderr, "%s\n", text.c_str());
 }
@@ -38,6 +40,9 @@ int BenchCommand(const CommandLine& line) {
   std::vector<std::string> shapes = line.arguments;
   for (const std::string& shape : shapes) DescribeShape(shape);  // before any takes its minutes
   options.device = FindDevice(ParseDevice(line.device.empty() ? "auto" : line.device));
+  CheckDtype(options.device, TorchType(options.products));
+  if (options.gradient_precision == GradientPrecision::kFloat8)
+    CheckDtype(options.device, at::kFloat8_e4m3fn);
   if (!options.deterministic) AllowAnyOrder();
   if (shapes.empty() && options.device.is_cuda()) shapes = {"llama3-8b", "llama2-70b"};
   if (shapes.empty()) shapes = {"smollm2-135m"};

@@ -105,8 +105,17 @@ class Execution {
   RunResult Run() {
     device_ =
         FindDevice(config_.compute.device, [this](std::int64_t count) { return gpu_.Take(count); });
+    if (!config_.compute.device) {
+      const std::string unused = UnusedGpuProblem(device_);
+      if (!unused.empty())
+        log_.Write("computing on the CPU, though a GPU's driver is here: " + unused);
+    }
     if (!config_.compute.deterministic) AllowAnyOrder();
     CheckDtype(device_, config_.model.dtype);
+    for (const TuneOptions& tune : TuningOf(config_)) {
+      if (tune.gradient_precision == GradientPrecision::kFloat8)
+        CheckDtype(device_, at::kFloat8_e4m3fn);
+    }
     const auto begun = ReadMadeOf(Checkpoint());
     if (begun) spent_.Resume();
     at::set_num_threads(static_cast<int>(Threads(begun)));
@@ -117,7 +126,10 @@ class Execution {
       log_.Write("tensor '" + name + "' has no place in the model and is not used");
     }
     const auto tokenizer = LoadTokenizer(opened_.tokenizer);
-    if (config_.LearnsTurn()) LearnTurnOf(*tokenizer);
+    if (config_.LearnsTurn()) {
+      WithinMemory("model.rotate", "set a smaller model.rotate.learn.batch",
+                   [&] { LearnTurnOf(*tokenizer); });
+    }
     const ModelSource& source = *opened_.model;
     Describe(source);
     const QuantizedModel quantized = Quantize(source, *tokenizer);
@@ -264,6 +276,12 @@ class Execution {
     return Limit() > 0 ? std::min(free, Limit() - HeldBytes()) : free;
   }
 
+  /// For the model that is evaluated. The caller's share is of the machine's memory.
+  std::int64_t EvaluationBytes() const {
+    const bool shared = memory_bytes_ > 0 && device_.is_cpu();
+    return shared ? std::min(memory_bytes_, FreeBytes()) : FreeBytes();
+  }
+
   /// Throws Error where a unit alone does not fit. What a machine without a limit has left is no
   /// reason to refuse: it may give up more.
   ChainsPlaced PlaceOfChains(const ModelDescription& model) {
@@ -305,8 +323,8 @@ class Execution {
     const at::ScalarType dtype = config_.model.dtype;
     const JudgedModel judged(
         source, *opened_.original,
-        {dtype, [&](DecoderBlock* block) { quantized.ApplyTo(block, device_); },
-         memory_bytes_ > 0 ? memory_bytes_ : FreeBytes(), device_},
+        {dtype, [&](DecoderBlock* block) { quantized.ApplyTo(block, device_); }, EvaluationBytes(),
+         device_},
         &log_);
     const EvalContext context = {&judged.model(), &judged.original(), &tokenizer, &record_, &log_,
                                  &cache_,         OriginalKey()};

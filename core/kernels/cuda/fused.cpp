@@ -311,10 +311,8 @@ struct FusedMse : torch::autograd::Function<FusedMse> {
 
 const Kernels* KernelsFor(const at::Tensor& t) {
   const at::ScalarType dtype = t.scalar_type();
-  if (!t.is_cuda() || (dtype != at::kFloat && dtype != at::kHalf && dtype != at::kBFloat16)) {
-    return nullptr;
-  }
-  return LoadKernels();
+  if (dtype != at::kFloat && dtype != at::kHalf && dtype != at::kBFloat16) return nullptr;
+  return KernelsOn(t.device());
 }
 
 at::Tensor RmsNorm(const Kernels& kernels, const at::Tensor& x, const at::Tensor& weight,

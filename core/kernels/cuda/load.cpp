@@ -6,6 +6,8 @@
 #include <dlfcn.h>
 #include <link.h>
 
+#include <array>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <vector>
@@ -72,7 +74,9 @@ std::string OpenLibtorch() {
   if (message.find("libtorch_cuda.so: cannot open") == std::string::npos) {
     return cuda::LoadProblem("", message);
   }
-  return "libtorch has no CUDA part in " + CpuFolder().string() + kGetIt;
+  const std::string named = Environment("ROUNDLAB_LIBTORCH");
+  return "libtorch has no CUDA part in " + CpuFolder().string() +
+         (named.empty() ? "" : ", nor is one in ROUNDLAB_LIBTORCH, " + named) + kGetIt;
 }
 
 std::vector<fs::path> KernelFiles() {
@@ -129,6 +133,15 @@ KernelLibrary OpenKernels() {
   return {{}, "libroundlab_cuda.so was not built (that takes nvcc)"};
 }
 
+/// A number of the card that CUDA's runtime knows; 75 and 76 are the compute capability.
+int Attribute(int which, int index) {
+  using Get = int (*)(int*, int, int);
+  const auto get = reinterpret_cast<Get>(dlsym(RTLD_DEFAULT, "cudaDeviceGetAttribute"));
+  int value = 0;
+  ROUNDLAB_CHECK(get != nullptr && get(&value, which, index) == 0, "cudaDeviceGetAttribute");
+  return value;
+}
+
 const KernelLibrary& TheKernels() {
   static const KernelLibrary library = OpenKernels();
   return library;
@@ -170,6 +183,18 @@ std::string LoadLibtorch() {
     loaded = true;
   }
   return GpuProblem();
+}
+
+int Capability(int index) {
+  static std::array<std::atomic<int>, 128> known{};  // by device, 0: not asked yet
+  std::atomic<int>& known_here = known.at(static_cast<std::size_t>(index));
+  if (known_here == 0) known_here = 10 * Attribute(75, index) + Attribute(76, index);
+  return known_here;
+}
+
+const Kernels* KernelsOn(const at::Device& device) {
+  constexpr int kOldest = 80;  // core/kernels/cuda/CMakeLists.txt
+  return device.is_cuda() && Capability(device.index()) >= kOldest ? LoadKernels() : nullptr;
 }
 
 const Kernels* LoadKernels() {

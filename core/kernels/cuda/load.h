@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <string>
 
 #include "core/kernels/cuda/interface.h"
@@ -39,6 +41,11 @@ struct Kernels {
 /// run as ATen's, slower. Opened once, from $ROUNDLAB_CUDA_KERNELS, beside the program or in
 /// ../lib, or where the build put it.
 const Kernels* LoadKernels();
+/// The same for tensors on a device: null on the CPU too, and on a card older than sm_80, which
+/// there is no code for.
+const Kernels* KernelsOn(const at::Device& device);
+/// Ten times the compute capability of the GPU of this number: 90 of an H100.
+int Capability(int index);
 /// Why LoadKernels() answered null, or "".
 std::string KernelsProblem();
 

@@ -90,6 +90,10 @@ TEST(DeviceTest, AnOldCardHasNoBfloat16) {
       "8.0; use float16 or float32");
   EXPECT_EQ(DtypeProblem("Tesla T4", 7, 5, at::kHalf), "");
   EXPECT_EQ(DtypeProblem("NVIDIA H100", 9, 0, at::kBFloat16), "");
+  EXPECT_EQ(DtypeProblem("NVIDIA A100", 8, 0, at::kFloat8_e4m3fn),
+            "gradient_precision float8: NVIDIA A100 (compute capability 8.0) has no 8-bit "
+            "floating-point products, which need 8.9; use bfloat16 or products");
+  EXPECT_EQ(DtypeProblem("NVIDIA L4", 8, 9, at::kFloat8_e4m3fn), "");
 }
 
 TEST(DeviceTest, WithoutAGpuAutoIsTheCpuAndCudaSaysWhy) {

@@ -29,6 +29,21 @@ TEST(OutOfMemoryTest, SaysWhereWhatWasWantedAndWhatToSet) {
   EXPECT_EQ(Told("no memory"), "block_3: out of memory (no memory): set a smaller batch");
 }
 
+TEST(OutOfMemoryTest, PinnedMemoryIsTheMachines) {
+  const auto fail = [](int code) {
+    return [code] { throw c10::AcceleratorError({__func__, __FILE__, 1}, code, "CUDA error: x"); };
+  };
+  try {
+    WithinMemory("chains", "set a smaller batch", fail(2));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(),
+                 "chains: out of memory (CUDA error: x): set a smaller batch; where it is the "
+                 "machine's that is short, --max-memory (GiB) keeps hidden states in a file");
+  }
+  EXPECT_THROW(WithinMemory("a", "b", fail(700)), c10::AcceleratorError);
+}
+
 TEST(OutOfMemoryTest, OtherExceptionsPass) {
   EXPECT_THROW(WithinMemory("a", "b", [] { throw std::out_of_range("c"); }), std::out_of_range);
   int done = 0;

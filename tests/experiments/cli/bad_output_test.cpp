@@ -1,6 +1,8 @@
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -45,6 +47,30 @@ TEST_F(BadInputTest, AGpuWithoutADriverIsToldBeforeAnyRun) {
   ExpectRefused({"compute.device=cuda"},
                 "device cuda: no NVIDIA driver (libcuda.so.1 is not there); install it, or use "
                 "device cpu");
+}
+
+TEST_F(BadInputTest, ADriverWithoutLibtorchsCudaPartIsTold) {
+  if (::dlopen("libtorch_cuda.so", RTLD_LAZY) != nullptr) GTEST_SKIP() << "the CUDA part is here";
+  // Any library stands for the driver: it is only opened.
+  Dl_info of{};
+  ASSERT_NE(::dladdr(reinterpret_cast<void*>(static_cast<double (*)(double)>(&std::cos)), &of), 0);
+  fs::create_symlink(of.dli_fname, folder_ / "libcuda.so.1");
+  const char* before = std::getenv("LD_LIBRARY_PATH");
+  const std::string path = before == nullptr ? "" : before;
+  ::setenv("LD_LIBRARY_PATH", (folder_.path() + ":" + path).c_str(), 1);
+  const ProgramResult named = RunWith({"compute.device=cuda"});
+  const ProgramResult any = RunWith({"compute.device=auto"});
+  before == nullptr ? ::unsetenv("LD_LIBRARY_PATH") : ::setenv("LD_LIBRARY_PATH", path.c_str(), 1);
+  EXPECT_EQ(named.err.find("device cuda: libtorch has no CUDA part in /"), 0U) << named.err;
+  EXPECT_EQ(named.code, 2);
+  EXPECT_EQ(any.code, 0);
+  std::string log;
+  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "out")) {
+    if (entry.path().filename() == "log.txt") log = ReadAll(entry.path().string());
+  }
+  EXPECT_NE(log.find("computing on the CPU, though a GPU's driver is here: libtorch has no CUDA"),
+            std::string::npos)
+      << log;
 }
 
 TEST_F(BadInputTest, OutBelowARegularFile) {

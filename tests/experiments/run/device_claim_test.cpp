@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <memory>
 
 #include "tests/core/formats/format_files.h"
@@ -21,6 +22,21 @@ TEST(DeviceClaimTest, EachTakesAnotherWhileThereAre) {
   second.reset();
   DeviceClaim fourth(folder.path());
   EXPECT_EQ(fourth.Take(2), 1);
+}
+
+TEST(DeviceClaimTest, ProcessesThatSeeDifferentGpusDontMeet) {
+  const testing::TempFolder folder;
+  ::setenv("CUDA_VISIBLE_DEVICES", "0,1", 1);
+  DeviceClaim first(folder.path());
+  DeviceClaim second(folder.path());
+  EXPECT_EQ(first.Take(2), 0);
+  EXPECT_EQ(second.Take(2), 1);
+  ::setenv("CUDA_VISIBLE_DEVICES", "GPU-8a, 3", 1);
+  DeviceClaim third(folder.path());
+  DeviceClaim fourth(folder.path());
+  EXPECT_EQ(third.Take(2), 0);
+  EXPECT_EQ(fourth.Take(2), 1);
+  ::unsetenv("CUDA_VISIBLE_DEVICES");
 }
 
 TEST(DeviceClaimTest, OfOneGpuThereIsNothingToClaim) {
