@@ -109,16 +109,21 @@ Experiment Unfinished(Experiment experiment, const CommandLine& line) {
   return experiment;
 }
 
+std::string MemoryProblem(const PlannedRun& run, double needed_gib) {
+  const double limit = run.config.compute.memory_limit;
+  if (limit == 0 || needed_gib <= limit) return "";
+  return "run " + run.id + " needs about " + FormatNumber(needed_gib) +
+         " GiB of memory, its hidden states not counted, and compute.memory_limit is " +
+         FormatNumber(limit) +
+         ": set a larger one, a smaller batch or, with the same steps, a larger accumulate";
+}
+
 void CheckMemory(const Experiment& experiment) {
   Estimator estimator(std::nullopt);
   for (const PlannedRun& run : experiment.runs) {
-    const double limit = run.config.compute.memory_limit;
-    const double needed = limit > 0 ? estimator.PeakGib(run.config).value_or(0) : 0;
-    if (needed <= limit) continue;
-    throw Error("run " + run.id + " needs about " + FormatNumber(needed) +
-                " GiB of memory, its hidden states not counted, and compute.memory_limit is " +
-                FormatNumber(limit) +
-                ": set a larger one, a smaller batch or, with the same steps, a larger accumulate");
+    if (run.config.compute.memory_limit == 0) continue;
+    const std::string problem = MemoryProblem(run, estimator.PeakGib(run.config).value_or(0));
+    if (!problem.empty()) throw Error(problem);
   }
 }
 

@@ -42,6 +42,8 @@ Experiment Unfinished(Experiment experiment, const CommandLine& line);
 /// Throws Error where jobs, memory or engine can't be.
 void CheckRunLine(const CommandLine& line);
 
+/// What is wrong with a run that needs so much where its compute.memory_limit is less, or "".
+std::string MemoryProblem(const PlannedRun& run, double needed_gib);
 /// Throws Error where a run's estimate is above its compute.memory_limit.
 void CheckMemory(const Experiment& experiment);
 

@@ -25,14 +25,14 @@ struct Forecast {
   /// estimate / measured; NaN where one is missing. Wall time of a run on this machine.
   double Ratio() const {
     const auto measured = outcome.result.Value("cost/seconds");
-    const bool both = estimate && estimate->evaluation && measured && *measured > 0;
-    return both ? estimate->seconds / *measured : std::nan("");
+    const bool both = estimate && estimate->seconds && estimate->evaluation && measured;
+    return both && *measured > 0 ? *estimate->seconds / *measured : std::nan("");
   }
 };
 
 std::string TimeText(const Forecast& f) {
-  if (!f.estimate) return "?";
-  return FormatDuration(f.estimate->seconds) + (f.estimate->evaluation ? "" : " + evaluation");
+  if (!f.estimate || !f.estimate->seconds) return "?";
+  return FormatDuration(*f.estimate->seconds) + (f.estimate->evaluation ? "" : " + evaluation");
 }
 
 std::string MeasuredTime(const Forecast& f) {
@@ -66,19 +66,38 @@ void PrintPlan(const CommandLine& line, const Experiment& experiment,
   std::fputs(TableText(line, table).c_str(), stdout);
 }
 
+/// Of runs that `run` will refuse.
+void TellMemory(const Experiment& experiment, const std::vector<Forecast>& forecasts) {
+  std::map<std::string, const Forecast*> by_id;
+  for (const Forecast& f : forecasts) by_id.emplace(f.outcome.id, &f);
+  for (const PlannedRun* run : DistinctRuns(experiment)) {
+    const Forecast& f = *by_id.at(run->id);
+    if (!f.estimate || f.outcome.state == RunState::kDone) continue;
+    const std::string problem = MemoryProblem(*run, f.estimate->peak_gib);
+    if (!problem.empty()) std::printf("%s\n", problem.c_str());
+  }
+}
+
 void PrintSummary(const CommandLine& line, const Experiment& experiment,
                   const std::vector<Forecast>& forecasts) {
   double left = 0;
   std::size_t to_do = 0;
+  std::size_t timeless = 0;
   std::vector<double> ratios;
   for (const Forecast& f : forecasts) {
     const bool done = f.outcome.state == RunState::kDone;
     to_do += done ? 0 : 1;
-    if (!done && f.estimate) left += f.estimate->seconds;
+    if (!done && f.estimate) left += f.estimate->seconds.value_or(0);
+    timeless += !done && f.estimate && !f.estimate->seconds ? 1U : 0U;
     if (!std::isnan(f.Ratio())) ratios.push_back(std::log(f.Ratio()));
   }
   std::printf("\n%zu runs in %s/%s, %zu to do, about %s one after the other\n", forecasts.size(),
               line.out.c_str(), experiment.name.c_str(), to_do, FormatDuration(left).c_str());
+  if (timeless > 0) {
+    std::printf("%zu of them on a GPU, whose time is not known here: --hardware NAME tells it\n",
+                timeless);
+  }
+  TellMemory(experiment, forecasts);
   if (ratios.empty() || !line.hardware.empty()) return;
   std::printf("estimate / measured of %zu complete runs: %.2f (geometric mean)\n", ratios.size(),
               std::exp(Mean(ratios)));
@@ -90,9 +109,9 @@ json ToJson(const Experiment& experiment, const std::vector<Forecast>& forecasts
   json runs = RunsJson(experiment, outcomes);
   for (std::size_t i = 0; i < forecasts.size(); ++i) {
     if (!forecasts[i].estimate) continue;
-    runs[i]["estimate"] = {{"seconds", forecasts[i].estimate->seconds},
-                           {"peak_gib", forecasts[i].estimate->peak_gib},
-                           {"evaluation", forecasts[i].estimate->evaluation}};
+    const Estimate& estimate = *forecasts[i].estimate;
+    runs[i]["estimate"] = {{"peak_gib", estimate.peak_gib}, {"evaluation", estimate.evaluation}};
+    if (estimate.seconds) runs[i]["estimate"]["seconds"] = *estimate.seconds;
   }
   return {{"experiment", experiment.name}, {"runs", std::move(runs)}};
 }

@@ -36,9 +36,14 @@ std::optional<Estimate> Estimator::Of(const RunConfig& run) {
   const Known& model = Model(run.model.path);
   if (!model.description) return std::nullopt;
   const auto tokens = EvalTokens(run);
-  const Hardware& machine = Machine(run, *model.description);
-  const RunCost cost = CostOf(run, *model.description, tokens.value_or(0));
-  return Estimate{Seconds(cost, machine), Gib(run, *model.description), tokens.has_value()};
+  Estimate estimate;
+  if (hardware_ || !OnGpu(run)) {
+    const Hardware& machine = Machine(run, *model.description);
+    estimate.seconds = Seconds(CostOf(run, *model.description, tokens.value_or(0)), machine);
+  }
+  estimate.peak_gib = Gib(run, *model.description);
+  estimate.evaluation = tokens.has_value();
+  return estimate;
 }
 
 std::optional<double> Estimator::PeakGib(const RunConfig& run) {

@@ -12,9 +12,9 @@ namespace roundlab {
 
 /// What a run will take, before it runs.
 struct Estimate {
-  double seconds = 0;
-  double peak_gib = 0;     ///< on the GPU where one computes
-  bool evaluation = true;  ///< false: without it, its texts or the tokenizer are not here
+  std::optional<double> seconds{};  ///< none for a GPU: this machine's processor says nothing of it
+  double peak_gib = 0;              ///< on the GPU where one computes
+  bool evaluation = true;           ///< false: without it, its texts or the tokenizer are not here
 };
 
 /// Estimates runs of a plan on a machine; what runs share is found out once.

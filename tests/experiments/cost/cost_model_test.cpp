@@ -61,7 +61,7 @@ TEST(CostModelTest, ThePapers70BModelOnOneA100IsWithinAQuarterOfTheirHours) {
   Estimator estimator(LoadHardware("a100-80g"));
   const auto estimate = estimator.Of(LoadRun(kPaper));
   ASSERT_TRUE(estimate);
-  EXPECT_NEAR(estimate->seconds / 3600, 2.5, 0.25 * 2.5);
+  EXPECT_NEAR(estimate->seconds.value_or(0) / 3600, 2.5, 0.25 * 2.5);
 }
 
 TEST(CostModelTest, OnAGpuTheMemoryIsThatOfTheGpu) {
