@@ -22,6 +22,36 @@ at::ScalarType ProductsOf(const LayerContext& context) {
   return context.products == at::kFloat ? at::kFloat : at::kBFloat16;
 }
 
+double Count(const at::Tensor& condition) {
+  return static_cast<double>(condition.sum().item<std::int64_t>());
+}
+
+/// What there is nothing to round in.
+void TellGroups(const LayerContext& context, const std::string& prefix, MetricSink* sink) {
+  const GroupLayout layout = context.Layout();
+  const at::Tensor groups = layout.Split(context.weight);
+  const at::Tensor there = layout.Split(at::ones_like(context.weight)) != 0;  // the rest fills up
+  const at::Tensor low = groups.masked_fill(there.logical_not(), INFINITY).amin(1);
+  const at::Tensor high = groups.masked_fill(there.logical_not(), -INFINITY).amax(1);
+  const at::Tensor same = (low == high).logical_and(there.sum(1) > 1);
+  const at::Tensor zero = (low == 0).logical_and(high == 0);
+  const double zeros = Count(zero);
+  const double constant = Count(same.logical_and(zero.logical_not()));
+  if (zeros > 0) sink->Array(prefix + "zero_groups", {1}, {zeros});
+  if (constant > 0) sink->Array(prefix + "constant_groups", {1}, {constant});
+}
+
+/// Of whatever statistics were measured; 0 where they don't tell.
+double DeadColumns(const LayerContext& context) {
+  if (!context.inputs || context.inputs->tokens == 0) return 0;
+  const InputStatistics& x = *context.inputs;
+  if (x.second_moment.defined()) return Count(x.second_moment.diagonal() == 0);
+  for (const at::Tensor* size : {&x.absolute_max, &x.square_mean, &x.absolute_mean}) {
+    if (size->defined()) return Count(*size == 0);
+  }
+  return 0;
+}
+
 }  // namespace
 
 void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
@@ -47,7 +77,13 @@ void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
     };
     sink->Array(prefix + "output_snr_db", {1}, {SnrDb(outputs(context.weight), outputs(error))});
   }
-  for (auto& [name, values] : layer.Diagnose()) {
+  TellGroups(context, prefix, sink);
+  const Diagnostics told = layer.Diagnose();
+  const double dead = DeadColumns(context);
+  if (dead > 0 && told.count("dead_columns") == 0) {
+    sink->Array(prefix + "dead_columns", {1}, {dead});
+  }
+  for (const auto& [name, values] : told) {
     const auto count = static_cast<std::int64_t>(values.size());
     sink->Array(prefix + name, {count}, values);
   }

@@ -13,6 +13,8 @@ class RangeEstimator {
   virtual ~RangeEstimator() = default;
   /// Of layer.Layout()'s groups: float32 [groups], low <= 0 <= high. layer.range is undefined.
   virtual GroupRange Estimate(const LayerContext& layer) const = 0;
+  /// Whether it searches on such a grid; on another it is the min-max range.
+  virtual bool SearchesOn(GridKind /*grid*/) const { return true; }
   /// Whether layers may be on a GPU; else they come on the CPU.
   virtual bool AnyDevice() const { return false; }
   /// What Estimate needs to find in LayerContext::inputs.

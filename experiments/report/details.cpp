@@ -105,10 +105,15 @@ LayerPlace PlaceOf(const std::string& layer) {
 
 const std::map<std::string, const char*>& HandledEvents() {
   static const std::map<std::string, const char*> kEvents = {
+      {"constant_groups", "groups of one value"},
+      {"damping_grown", "layers whose damping had to grow"},
       {"dead_columns", "inputs that are never active"},
       {"fallback", "layers rounded in another way"},
+      {"nan_columns", "inputs that are not numbers"},
       {"nan_events", "losses that are not finite"},
-      {"start_kept", "units sent back to their start"}};
+      {"start_kept", "units sent back to their start"},
+      {"unweighted_rows", "rows without a sensitivity"},
+      {"zero_groups", "groups of zeros"}};
   return kEvents;
 }
 

@@ -47,6 +47,7 @@ class Aqlm : public RoundingScheme {
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   void Check(const LayerShape& layer) const override;
   bool PlainCodes(const LayerShape& /*layer*/) const override { return false; }
+  bool OwnRange(GridKind /*grid*/) const override { return true; }
   bool Tunable() const override { return options_.finetune; }
   bool UsesSeed() const override { return true; }
   /// Of `finetune`.

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <sstream>
 #include <utility>
 
 #include "core/base/error.h"
@@ -152,11 +153,19 @@ std::unique_ptr<LayerRounding> Gptq::Begin(const LayerContext& layer) const {
   if (solution.fallback && layer.tell) {
     layer.tell(layer.name + ": rounded to nearest, since " + solution.reason);
   }
+  const bool grown = !solution.fallback && solution.damp > settings.damp;
+  if (grown && layer.tell) {
+    std::ostringstream text;
+    text << layer.name << ": damping grew from " << settings.damp << " to " << solution.damp
+         << ", where its inputs' second moment has a factor";
+    layer.tell(text.str());
+  }
   QuantizedWeight rounded = ToWeight(solution, layer);
   Diagnostics told = {{"column_loss", {solution.losses.sum().item<double>()}},
                       {"damp", {solution.damp}},
                       {"dead_columns", {static_cast<double>(solution.dead)}},
                       {"fallback", {solution.fallback ? 1.0 : 0.0}}};
+  if (grown) told["damping_grown"] = {1};
   if (layer.start) {
     std::int64_t kept = 0;
     rounded = BetterRows(problem, solution, rounded, *layer.start, &kept);

@@ -23,8 +23,8 @@ namespace roundlab {
 /// Error.
 ///
 /// Diagnoses: column_loss (sum over columns of the losses of the paper's equation 2 per token),
-/// damp, dead_columns, fallback (0 or 1); with a start start_rows (part of the rows that keep its
-/// codes).
+/// damp, damping_grown (1, where it did), dead_columns, fallback (0 or 1); with a start start_rows
+/// (part of the rows that keep its codes).
 class Gptq : public RoundingScheme {
  public:
   struct Options {

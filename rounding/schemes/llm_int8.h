@@ -33,6 +33,7 @@ class LlmInt8 : public RoundingScheme {
   explicit LlmInt8(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool PlainCodes(const LayerShape& /*layer*/) const override { return !Splits(); }
+  bool OwnRange(GridKind /*grid*/) const override { return true; }
   bool Tunable() const override { return false; }
   LayerNeeds Uses() const override;
 

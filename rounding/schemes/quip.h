@@ -46,6 +46,7 @@ class Quip : public RoundingScheme {
   bool PlainCodes(const LayerShape& /*layer*/) const override {
     return options_.basis == QuipBasis::kOwn;
   }
+  bool OwnRange(GridKind /*grid*/) const override { return true; }
   bool Tunable() const override { return false; }
   bool UsesSeed() const override { return options_.basis != QuipBasis::kOwn; }
   LayerNeeds Uses() const override;

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -67,17 +68,21 @@ std::vector<GridKind> GridsOf(const QuantOptions& quant) {
   return asked;
 }
 
+std::vector<std::string> GridsWhere(const std::function<bool(GridKind)>& holds) {
+  std::vector<std::string> names;
+  for (const auto& [kind, name] : GridNames()) {
+    if (holds(kind)) names.emplace_back(name);
+  }
+  return names;
+}
+
 std::string GridProblem(const RoundingRecipe& recipe, const QuantOptions& quant) {
   const auto scheme = recipe.make();
   for (const GridKind grid : GridsOf(quant)) {
     if (scheme->Takes(grid)) continue;
-    std::vector<std::string> known;
-    for (const auto& [kind, name] : GridNames()) {
-      if (scheme->Takes(kind)) known.emplace_back(name);
-    }
     const std::string got = EnumName(grid, GridNames());
     return "scheme '" + recipe.type + "' does not take quant.grid '" + got + "'" +
-           SuggestionSuffix(got, known);
+           SuggestionSuffix(got, GridsWhere([&](GridKind g) { return scheme->Takes(g); }));
   }
   return "";
 }
@@ -364,7 +369,14 @@ std::string UnusedRange(const std::vector<StageRecipe>& pipeline, const QuantOpt
            EnumName(grid, GridNames()) + "' and would pass over quant.range '" + quant.range.type +
            "': leave quant.range out (or, where the scheme has it, set own_range: false)";
   }
-  return "";
+  const std::vector<GridKind> grids = GridsOf(quant);
+  const auto range = quant.range.make();
+  if (std::any_of(grids.begin(), grids.end(), [&](GridKind g) { return range->SearchesOn(g); })) {
+    return "";
+  }
+  return "quant.range '" + quant.range.type + "' is min-max on grid '" +
+         EnumName(quant.spec.grid, GridNames()) + "'" +
+         SuggestionSuffix("", GridsWhere([&](GridKind g) { return range->SearchesOn(g); }));
 }
 
 }  // namespace roundlab

@@ -87,7 +87,7 @@ std::optional<RoundOptions> RoundOptionsOf(const std::vector<StageRecipe>& pipel
 std::string UnfitGrid(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant);
 
 /// What is wrong with a range other than the default, minmax, where the pipeline's scheme makes its
-/// own, or "".
+/// own, or where it searches on none of the grids that are asked for, or "".
 std::string UnusedRange(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant);
 
 /// Sequences that a layer's output error is measured on.

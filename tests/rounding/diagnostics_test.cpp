@@ -49,5 +49,33 @@ TEST(DescribeLayerTest, ByHand) {
   EXPECT_NEAR(value("output_snr_db").at(0), output, 1e-3);
 }
 
+TEST(DescribeLayerTest, CountsWhatThereIsNothingToRoundIn) {
+  at::Tensor weight = RandomTensor({4, 40}, 1);  // groups of 16, 16 and 8
+  weight.select(0, 0).narrow(0, 16, 16).zero_();
+  weight.select(0, 1).narrow(0, 32, 8).zero_();
+  weight.select(0, 2).narrow(0, 32, 8).fill_(-0.25);
+  LayerContext context = testing::MakeLayer(weight, {3, 16, GridKind::kAsym, ScaleType::kFloat32});
+  const auto described = [&context] {
+    testing::Recorder recorder;
+    const auto layer = RoundingSchemes().FromText("type: rtn").make()->Begin(context);
+    DescribeLayer(context, *layer, layer->Finish(), {}, &recorder);
+    return recorder.values;
+  };
+  auto values = described();
+  EXPECT_EQ(values.at("layers/layer/zero_groups"), std::vector<double>{2});
+  EXPECT_EQ(values.at("layers/layer/constant_groups"), std::vector<double>{1});
+  EXPECT_EQ(values.count("layers/layer/dead_columns"), 0U);
+  InputStatistics inputs;
+  inputs.tokens = 9;
+  inputs.square_mean = at::ones({40});
+  inputs.square_mean.narrow(0, 7, 3).zero_();
+  context.inputs = std::make_shared<const InputStatistics>(inputs);
+  context.weight = RandomTensor({4, 40}, 2);
+  values = described();
+  EXPECT_EQ(values.at("layers/layer/dead_columns"), std::vector<double>{3});
+  EXPECT_EQ(values.count("layers/layer/zero_groups"), 0U);
+  EXPECT_EQ(values.count("layers/layer/constant_groups"), 0U);
+}
+
 }  // namespace
 }  // namespace roundlab

@@ -271,6 +271,23 @@ TEST(GptqSchemeTest, TellsAndCountsWhatItCouldNotDo) {
   EXPECT_THAT(told, ::testing::ElementsAre("layer: rounded to nearest, since no token reached it"));
 }
 
+TEST(GptqSchemeTest, TellsAndCountsThatItsDampingGrew) {
+  LayerContext layer =
+      MakeLayer(RandomWeight(8, 32, 1), {3, 16, GridKind::kAsym, ScaleType::kFloat16});
+  const auto inputs = std::make_shared<InputStatistics>(*layer.inputs);
+  inputs->second_moment = at::eye(32, at::kDouble) * 2;
+  inputs->second_moment[4][4] = -0.1;
+  layer.inputs = inputs;
+  std::vector<std::string> told;
+  layer.tell = [&](const std::string& text) { told.push_back(text); };
+  const auto scheme = RoundingSchemes().FromText("type: gptq").make();
+  EXPECT_EQ(scheme->Begin(layer)->Diagnose().at("damping_grown"), std::vector<double>{1});
+  EXPECT_THAT(told, ::testing::ElementsAre("layer: damping grew from 0.01 to 0.06, where its "
+                                           "inputs' second moment has a factor"));
+  inputs->second_moment[4][4] = 2;
+  EXPECT_EQ(scheme->Begin(layer)->Diagnose().count("damping_grown"), 0U);
+}
+
 TEST(GptqSchemeTest, SaysWhatItNeeds) {
   const auto needs = [](const std::string& recipe) {
     return RoundingSchemes().FromText(recipe).make()->Uses();

@@ -151,6 +151,11 @@ const BadConfig kBadConfigs[] = {
      "c.yaml:1:1: scheme 'omniquant' makes its own ranges on grid 'asym' and would pass over "
      "quant.range 'mse': leave quant.range out (or, where the scheme has it, set own_range: "
      "false)"},
+    {"ARangeForAnotherGrid",
+     "model: m/\nquant: {bits: 4, range: scale_search}\n"
+     "calibration: {data: {path: x}, samples: 1, seqlen: 4}\n"
+     "pipeline: [{type: round, scheme: rtn}]\n",
+     "c.yaml:1:1: quant.range 'scale_search' is min-max on grid 'asym' (known: sym_full)"},
     {"BudgetWithoutCalibration",
      "model: m/\nquant: {budget: 3}\npipeline: [{type: round, scheme: rtn}]\n",
      "c.yaml:1:1: quant.budget needs the section 'calibration'"},
