@@ -213,7 +213,7 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   const double value = bytes_per_value;
   const auto linear = static_cast<double>(model.LinearWeights());
   const double ends = EndValues(model);
-  memory.program = 0.2 * kGib;
+  memory.program = 0.25 * kGib;
   if (!run.eval.empty()) {
     const double logits = 64.0 * 1024 * 1024;
     memory.evaluated = logits + value * (linear + ends);
@@ -262,8 +262,9 @@ double PeakBytes(const RunMemory& memory, const MemoryRoom& room) {
   if (room.gpu) {
     return std::max(rounding, memory.evaluated <= room.bytes ? memory.evaluated : memory.streamed);
   }
-  return rounding +
-         (rounding + memory.evaluated <= room.bytes ? memory.evaluated : memory.streamed);
+  const bool whole = rounding + memory.evaluated <= room.bytes;
+  return std::max(rounding,
+                  memory.program + memory.codes + (whole ? memory.evaluated : memory.streamed));
 }
 
 std::string UnitProblem(const RunMemory& memory, const MemoryRoom& room) {

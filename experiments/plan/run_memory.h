@@ -85,8 +85,8 @@ ChainsPlaced PlaceChains(const RunMemory& memory, const MemoryRoom& room);
 /// "on cuda:0", "in memory", "in pinned memory", "in a file".
 std::string PlaceText(ChainPlace place, const at::Device& device);
 
-/// Of the device that computes, with the chains where PlaceChains says. What tuning and evaluation
-/// hold adds up on a CPU: memory that one frees is kept, and seldom fits what the other asks for.
+/// Of the device that computes, with the chains where PlaceChains says. On a CPU what rounding has
+/// freed counts as held where the evaluated model asks whether it fits, and is used again by it.
 double PeakBytes(const RunMemory& memory, const MemoryRoom& room);
 
 /// What is wrong with a unit that does not fit by itself, and what to set, or "".

@@ -74,6 +74,7 @@ JudgedModel::JudgedModel(const ModelSource& source, const ModelSource& original,
   streamed.dtype = options.dtype;
   original_ = std::make_unique<LateScorer>(original, options.device, streamed);
   if (bytes <= options.memory_bytes) {
+    log->Write("evaluation: the whole model in memory, " + Gib(bytes));
     in_memory_.emplace(source, options.dtype, options.hook, options.device);
     model_ = std::make_unique<MemoryScorer>(*in_memory_);
     return;
