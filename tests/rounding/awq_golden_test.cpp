@@ -1,7 +1,11 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,18 +13,16 @@
 #include "core/quant/grid.h"
 #include "core/quant/groups.h"
 #include "rounding/solvers/awq.h"
-#include "tests/rounding/golden_matches.h"
-#include "tests/support/golden_tensors.h"
-#include "tests/support/shared_data.h"
-#include "tests/support/tensor_matchers.h"
+#include "tests/rounding/golden_block.h"
+#include "tests/rounding/golden_cases.h"
+#include "tests/rounding/golden_stage.h"
 
 namespace roundlab {
 namespace {
 
-using testing::GoldenMatch;
-using testing::MatchesOf;
-
+using testing::GoldenBlock;
 using testing::GoldenDoubles;
+using testing::GoldenMatch;
 using testing::GoldenTensor;
 using testing::TensorNear;
 using Weights = std::vector<at::Tensor>;
@@ -120,16 +122,30 @@ class AwqGoldenBlock {
   const SafetensorsFile& file_;
 };
 
-#define ROUNDLAB_AWQ_GOLDEN_OR_SKIP(file)                                 \
-  ROUNDLAB_SHARED_OR_SKIP(path, "golden/methods/awq_golden.safetensors"); \
-  const SafetensorsFile file(path)
+constexpr const char* kSearches = R"(((?:mha\.)?w(\d+)g(\d+|row)\.(qkv|gateup|down|o))\.scales)";
+constexpr const char* kClips = R"((w(\d+)g(\d+|row))\.clip\.(.+))";
+constexpr const char* kGrids = R"((w(\d+)g(\d+|row))\.final\.scale\.(.+))";
 
-TEST(AwqGoldenTest, LossesRatiosAndScalesAreTheOriginals) {
-  ROUNDLAB_AWQ_GOLDEN_OR_SKIP(file);
-  const AwqGoldenBlock block(file);
-  for (const GoldenMatch& m :
-       MatchesOf(file, R"(((?:mha\.)?w(\d+)g(\d+|row)\.(qkv|gateup|down|o))\.scales)")) {
-    SCOPED_TRACE(m.str(1));
+class AwqGoldenTest : public testing::GoldenTest {
+ protected:
+  /// For all tensors of all files that match.
+  static void ForAllMatches(
+      const std::string& pattern,
+      const std::function<void(const SafetensorsFile& file, const GoldenMatch& m)>& check) {
+    ROUNDLAB_GOLDENS_OR_SKIP(files, "awq_golden");
+    for (const std::string& path : files) {
+      const SafetensorsFile file(path);
+      for (const GoldenMatch& m : testing::MatchesOf(file, pattern)) {
+        SCOPED_TRACE(path + " " + m.name);
+        check(file, m);
+      }
+    }
+  }
+};
+
+TEST_F(AwqGoldenTest, LossesRatiosAndScalesAreTheOriginals) {
+  ForAllMatches(kSearches, [](const SafetensorsFile& file, const GoldenMatch& m) {
+    const AwqGoldenBlock block(file);
     const std::string part = m.str(4);
     const AwqScheme scheme(m.str(2), m.str(3));
     AwqScaleProblem problem;
@@ -153,7 +169,11 @@ TEST(AwqGoldenTest, LossesRatiosAndScalesAreTheOriginals) {
     EXPECT_TRUE(TensorNear(at::tensor(solution.losses, at::kDouble), losses, 0, 3e-3));
     EXPECT_DOUBLE_EQ(solution.ratio, std::stod(file.metadata().at(m.str(1) + ".best_ratio")));
     EXPECT_TRUE(TensorNear(solution.scale, GoldenTensor(file, m.name), 0, 1e-5));
-  }
+  });
+}
+
+std::int64_t ClipTokens(const SafetensorsFile& file) {
+  return static_cast<std::int64_t>(testing::MetadataNumber(file, "clip_tokens"));
 }
 
 /// A linear's weight and inputs after all scales of scheme `s` are folded.
@@ -179,15 +199,13 @@ std::pair<at::Tensor, at::Tensor> Folded(const SafetensorsFile& file, const std:
   return {weight, inputs};
 }
 
-TEST(AwqGoldenTest, ClipsAreTheOriginals) {
-  ROUNDLAB_AWQ_GOLDEN_OR_SKIP(file);
-  for (const GoldenMatch& m : MatchesOf(file, R"((w(\d+)g(\d+|row))\.clip\.(.+))")) {
-    SCOPED_TRACE(m.name);
+TEST_F(AwqGoldenTest, ClipsAreTheOriginals) {
+  ForAllMatches(kClips, [](const SafetensorsFile& file, const GoldenMatch& m) {
     const AwqScheme scheme(m.str(2), m.str(3));
     const auto [weight, inputs] = Folded(file, m.str(1), m.str(4));
     AwqClipProblem problem;
     problem.weight = weight;
-    const std::int64_t stride = inputs.size(0) / std::stoll(file.metadata().at("clip_tokens"));
+    const std::int64_t stride = std::max<std::int64_t>(1, inputs.size(0) / ClipTokens(file));
     problem.inputs = inputs.slice(0, 0, inputs.size(0), stride).contiguous();
     problem.layout = scheme.Layout(weight);
     problem.quantize = [&](const at::Tensor& groups) { return scheme.Decoded(groups); };
@@ -195,13 +213,11 @@ TEST(AwqGoldenTest, ClipsAreTheOriginals) {
     const at::Tensor clip = SearchAwqClip(problem).view(golden.sizes());
     const at::Tensor same = (clip - golden).abs() <= 1e-5 * golden;
     EXPECT_GE(same.to(at::kDouble).mean().item<double>(), 0.97);
-  }
+  });
 }
 
-TEST(AwqGoldenTest, GridsAfterFoldingAndClippingAreTheOriginals) {
-  ROUNDLAB_AWQ_GOLDEN_OR_SKIP(file);
-  for (const GoldenMatch& m : MatchesOf(file, R"((w(\d+)g(\d+|row))\.final\.scale\.(.+))")) {
-    SCOPED_TRACE(m.name);
+TEST_F(AwqGoldenTest, GridsAfterFoldingAndClippingAreTheOriginals) {
+  ForAllMatches(kGrids, [](const SafetensorsFile& file, const GoldenMatch& m) {
     const AwqScheme scheme(m.str(2), m.str(3));
     const at::Tensor weight = Folded(file, m.str(1), m.str(4)).first;
     const GroupLayout layout = scheme.Layout(weight);
@@ -220,12 +236,94 @@ TEST(AwqGoldenTest, GridsAfterFoldingAndClippingAreTheOriginals) {
     EXPECT_LE(off.max().item<std::int64_t>(), 1);
     EXPECT_LE(off.to(at::kDouble).mean().item<double>(), 0.03);
     const std::string codes = m.str(1) + ".final.codes." + m.str(4);
-    if (file.Find(codes) == nullptr) continue;
+    if (file.Find(codes) == nullptr) return;
     const at::Tensor golden = GoldenTensor(file, codes);
     const at::Tensor own = layout.Join(scheme.Codes(groups)).narrow(0, 0, golden.size(0));
     const at::Tensor same = own.to(at::kLong) == golden;
     EXPECT_GE(same.to(at::kDouble).mean().item<double>(), 0.97);
+  });
+}
+
+/// The stage `awq_scale` on a file's block at one scheme, "w4g32" or "mha.w4g32".
+std::unique_ptr<testing::StagedBlock> ScaledBlock(const SafetensorsFile& file,
+                                                  const std::string& scheme, std::int64_t ratios) {
+  const bool copied = scheme.starts_with("mha.");
+  GoldenBlock golden(file, "", copied ? testing::KeyHeads::kCopied : testing::KeyHeads::kShared);
+  QuantOptions quant;
+  quant.spec = testing::SpecOf(scheme);
+  auto staged = std::make_unique<testing::StagedBlock>(golden.TakeBlock(), golden.Rope(), quant,
+                                                       golden.Inputs());
+  staged->Apply("type: awq_scale\ncertainty: 0\nratios: " + std::to_string(ratios));
+  return staged;
+}
+
+LinearSlot& SlotOf(testing::StagedBlock* staged, const std::string& linear) {
+  return staged->Block().Slot(GoldenBlock::Place(linear));
+}
+
+/// What the stage did for one part of a scheme.
+void ExpectScaled(const SafetensorsFile& file, const std::string& scheme, const std::string& part,
+                  testing::StagedBlock* staged) {
+  const std::string name = scheme + "." + part;
+  const std::vector<std::string> linears = AwqGoldenBlock::Linears(part);
+  const std::string first = SlotOf(staged, linears[0]).name;
+  const at::Tensor losses = GoldenDoubles(file, name + ".loss");
+  EXPECT_TRUE(TensorNear(at::tensor(staged->Recorded("units/" + first + "/awq_loss"), at::kDouble),
+                         losses, 0, 3e-3));
+  EXPECT_DOUBLE_EQ(staged->Recorded("layers/" + first + "/awq_ratio")[0],
+                   testing::MetadataNumber(file, name + ".best_ratio"));
+  for (const std::string& linear : linears) {
+    const at::Tensor folded = Folded(file, scheme, linear).first;
+    EXPECT_TRUE(TensorNear(SlotOf(staged, linear).weight, folded, 0, 1e-5)) << linear;
   }
+  if (part != "qkv" && part != "gateup") return;
+  const bool attention = part == "qkv";
+  const NormPlace place = attention ? NormPlace::kBeforeAttention : NormPlace::kBeforeMlp;
+  const at::Tensor norm = GoldenTensor(file, attention ? "norm1" : "norm2");
+  EXPECT_TRUE(TensorNear(staged->Block().Norm(place).weight,
+                         norm / GoldenTensor(file, name + ".scales"), 0, 1e-5));
+}
+
+/// 0 is always in our ranges, as it is in the original's but for groups of one sign.
+TEST_F(AwqGoldenTest, TheStageFindsAndFoldsTheOriginalsScales) {
+  ROUNDLAB_GOLDENS_OR_SKIP(files, "awq_golden");
+  for (const std::string& path : files) {
+    const SafetensorsFile file(path);
+    std::map<std::string, std::unique_ptr<testing::StagedBlock>> blocks;  // by scheme
+    for (const GoldenMatch& m : testing::MatchesOf(file, kSearches)) {
+      SCOPED_TRACE(path + " " + m.name);
+      const std::string scheme = m.str(1).substr(0, m.str(1).rfind('.'));
+      auto& staged = blocks[scheme];
+      if (!staged) {
+        staged = ScaledBlock(file, scheme, GoldenDoubles(file, m.str(1) + ".loss").numel());
+      }
+      ExpectScaled(file, scheme, m.str(4), staged.get());
+    }
+  }
+}
+
+TEST_F(AwqGoldenTest, TheRangeEstimatorFindsTheOriginalsClips) {
+  ForAllMatches(kClips, [](const SafetensorsFile& file, const GoldenMatch& m) {
+    const auto [weight, inputs] = Folded(file, m.str(1), m.str(4));
+    LayerContext layer{"model.layers.0." + m.str(4), weight, testing::SpecOf(m.str(1)), {}, 0};
+    auto statistics = std::make_shared<InputStatistics>();
+    statistics->tokens = inputs.size(0);
+    statistics->sample = inputs;
+    layer.inputs = statistics;
+    const GroupRange range =
+        RangeEstimators()
+            .FromText("type: awq_clip\ntokens: " + std::to_string(ClipTokens(file)))
+            .make()
+            ->Estimate(layer);
+    const GroupRange whole = MinMaxRange(layer.Layout().Split(weight));
+    const at::Tensor clip = GoldenTensor(file, m.name).flatten();
+    const auto near = [](const at::Tensor& a, const at::Tensor& b) {
+      return (a - b).abs() <= 1e-5 * b.abs();
+    };
+    const at::Tensor same = near(range.low, at::max(whole.low, -clip))
+                                .logical_and(near(range.high, at::min(whole.high, clip)));
+    EXPECT_GE(same.to(at::kDouble).mean().item<double>(), 0.97);
+  });
 }
 
 }  // namespace

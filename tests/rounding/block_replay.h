@@ -7,18 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "core/model/block.h"
+#include "tests/rounding/golden_block.h"
 #include "tests/rounding/golden_cases.h"
 
 namespace roundlab::testing {
-
-/// What a block is beside its tensors.
-struct BlockShape {
-  std::int64_t heads = 1;
-  std::int64_t kv_heads = 1;
-  double norm_eps = 1e-5;
-  double rope_theta = 10000;
-};
 
 /// What a trajectory on a decoder block is walked with.
 struct BlockSteps {
@@ -36,19 +28,18 @@ struct BlockSteps {
   std::function<at::Tensor(std::int64_t step)> rows = {};  ///< int64; RowsOfStep where empty
 };
 
-/// A golden file's block, built from its tensors and metadata, whose layers are tuned along the
-/// file's batches by our own block, optimizer, schedule and loss. Where metadata don't tell the
-/// block's shape, it is the usual one that reproduces the file's outputs best.
+/// A golden file's block, whose layers are tuned along the file's batches by our own block,
+/// optimizer, schedule and loss.
 class BlockReplay {
  public:
   BlockReplay(const SafetensorsFile& file, BlockSteps how);
 
   /// Of the linear layers within a block: "self_attn.q_proj", ...
-  static std::vector<std::string> Names();
+  static std::vector<std::string> Names() { return GoldenBlock::Names(); }
 
-  at::Tensor Targets() const { return targets_; }
+  at::Tensor Targets() const { return block_.Targets(); }
   /// Of the original weights.
-  at::Tensor Outputs() const { return block_->Forward(inputs_, rope_); }
+  at::Tensor Outputs() const { return block_.Outputs(); }
 
   /// Loss of step `step`, its gradients left in the parameters.
   double Backward(std::int64_t step);
@@ -59,26 +50,20 @@ class BlockReplay {
   /// losses.
   std::vector<double> Tune(const std::function<void(std::int64_t step)>& after);
 
-  LayerRounding& Layer(const std::string& linear) { return *layers_[Place(linear)]; }
-  at::Tensor Weight(const std::string& linear) { return block_->Slot(Place(linear)).weight; }
+  LayerRounding& Layer(const std::string& linear) { return *layers_[GoldenBlock::Place(linear)]; }
+  at::Tensor Weight(const std::string& linear) {
+    return block_.Block().Slot(GoldenBlock::Place(linear)).weight;
+  }
   /// Tensor i of a parameter group of a layer.
   at::Tensor Parameter(const std::string& linear, const std::string& group, std::size_t i);
 
  private:
-  static std::size_t Place(const std::string& linear);
-  ModelDescription Description(const BlockShape& shape) const;
-  void Build(const BlockShape& shape);
-  void BuildFromMetadata();
-  void BuildByOutputs();
   at::Tensor Rows(std::int64_t step) const;
   std::vector<at::Tensor> InputSquares();
 
   const SafetensorsFile& file_;
   BlockSteps how_;
-  at::Tensor inputs_;
-  at::Tensor targets_;
-  std::unique_ptr<DecoderBlock> block_;
-  RopeTable rope_;
+  GoldenBlock block_;
   std::unique_ptr<Schedule> schedule_;
   std::unique_ptr<Loss> loss_;
   std::vector<std::unique_ptr<LayerRounding>> layers_;

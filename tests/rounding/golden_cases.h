@@ -80,6 +80,12 @@ inline double MetadataNumber(const SafetensorsFile& file, const std::string& key
   return std::stod(text->second);
 }
 
+/// The same where a file may leave it out.
+inline double MetadataNumberOr(const SafetensorsFile& file, const std::string& key,
+                               double otherwise) {
+  return file.metadata().count(key) > 0 ? MetadataNumber(file, key) : otherwise;
+}
+
 /// Part of the elements that differ.
 inline double Differing(const at::Tensor& a, const at::Tensor& b) {
   ROUNDLAB_CHECK(a.sizes() == b.sizes(), "tensors of one shape");

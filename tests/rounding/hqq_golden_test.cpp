@@ -1,53 +1,101 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <string>
 
 #include "rounding/solvers/hqq.h"
-#include "tests/rounding/golden_matches.h"
-#include "tests/support/golden_tensors.h"
-#include "tests/support/shared_data.h"
-#include "tests/support/tensor_matchers.h"
+#include "tests/rounding/golden_cases.h"
 
 namespace roundlab {
 namespace {
 
 using testing::GoldenMatch;
-using testing::MatchesOf;
-
 using testing::GoldenTensor;
 using testing::TensorNear;
 
-TEST(HqqGoldenTest, CodesGridsAndDecodedWeightsAreThePackages) {
-  ROUNDLAB_SHARED_OR_SKIP(path, "golden/methods/oneshot_golden.safetensors");
-  const SafetensorsFile file(path);
-  for (const GoldenMatch& m : MatchesOf(file, R"((.+)\.hqq\.w(\d+)\.g(\d+)\.codes)")) {
-    const std::string name = m.name.substr(0, m.name.size() - 6);
-    SCOPED_TRACE(name);
-    HqqSettings settings;
-    settings.code_max = static_cast<double>((1 << std::stoi(m.str(2))) - 1);
-    const at::Tensor weight = GoldenTensor(file, m.str(1) + ".W");
-    const HqqSolution solution =
-        SolveHqq(weight.reshape({-1, std::stoll(m.str(3))}).contiguous(), settings);
-    const at::Tensor scale = GoldenTensor(file, name + ".scale");
-    EXPECT_TRUE(TensorNear(solution.scale.view(scale.sizes()), scale, 0, 1e-6));
-    // Zero points are means of codes up to 15 over a group, with powers known to some eps.
-    const at::Tensor zero = GoldenTensor(file, name + ".zero");
-    // A weight on a tie moves the zero point of its group by its share of a code.
-    const at::Tensor off = (solution.zero.view(zero.sizes()) - zero).abs() > 2e-5;
-    EXPECT_LE(off.sum().item<std::int64_t>(), zero.numel() / 200);
-    const at::Tensor codes = GoldenTensor(file, name + ".codes");
-    const at::Tensor own = solution.codes.view(codes.sizes()).to(at::kLong);
-    EXPECT_LE((own != codes).sum().item<std::int64_t>(), codes.numel() / 2000);
-    EXPECT_LE((own - codes).abs().max().item<std::int64_t>(), 1);
-    const at::Tensor decoded =
-        solution.scale.unsqueeze(1) * (solution.codes - solution.zero.unsqueeze(1));
-    const at::Tensor golden = GoldenTensor(file, name + ".dequantised");
-    const auto error = [&](const at::Tensor& w) {
-      return (w.reshape(weight.sizes()) - weight).to(at::kDouble).square().mean().item<double>();
-    };
-    EXPECT_NEAR(error(decoded), error(golden), 1e-4 * error(golden));
+/// "down_proj.hqq.w4.g32": a layer, bits and group size.
+struct HqqCase {
+  HqqCase(const SafetensorsFile& golden, const GoldenMatch& m)
+      : file(golden),
+        name(m.name.substr(0, m.name.rfind('.'))),
+        weight(GoldenTensor(golden, m.str(1) + ".W")) {
+    spec.bits = std::stoll(m.str(2));
+    spec.group_size = m.str(3) == "row" ? -1 : std::stoll(m.str(4));
+    spec.grid = GridKind::kFloatZero;
+    spec.scale_dtype = ScaleType::kFloat32;
   }
+  at::Tensor Of(const std::string& key) const { return GoldenTensor(file, name + "." + key); }
+  double Error(const at::Tensor& decoded) const {
+    return (decoded.reshape(weight.sizes()) - weight).square().mean(at::kDouble).item<double>();
+  }
+
+  const SafetensorsFile& file;
+  std::string name;
+  at::Tensor weight;
+  QuantSpec spec;
+};
+
+class HqqGoldenTest : public testing::GoldenTest {
+ protected:
+  static void ForAllCases(const std::function<void(const HqqCase& c)>& check) {
+    ROUNDLAB_GOLDENS_OR_SKIP(files, "oneshot_golden");
+    for (const std::string& path : files) {
+      const SafetensorsFile file(path);
+      for (const GoldenMatch& m :
+           testing::MatchesOf(file, R"((.+)\.hqq\.w(\d+)\.(row|g(\d+))\.codes)")) {
+        SCOPED_TRACE(path + " " + m.name);
+        check(HqqCase(file, m));
+      }
+    }
+  }
+};
+
+/// One of so many, and at least one: a weight on a tie moves a group's zero point by its share of a
+/// code.
+std::int64_t Few(const at::Tensor& all, std::int64_t one_of) {
+  return std::max<std::int64_t>(1, all.numel() / one_of);
+}
+
+void ExpectThePackages(const HqqCase& c, const at::Tensor& codes, const AffineGrid& grid,
+                       const at::Tensor& decoded) {
+  const at::Tensor scale = c.Of("scale");
+  EXPECT_TRUE(TensorNear(grid.scale.view(scale.sizes()), scale, 0, 1e-6));
+  // Zero points are means of codes up to 15 over a group, with powers known to some eps.
+  const at::Tensor zero = c.Of("zero");
+  const at::Tensor off = (grid.zero.view(zero.sizes()) - zero).abs() > 2e-5;
+  EXPECT_LE(off.sum().item<std::int64_t>(), Few(zero, 200));
+  const at::Tensor golden = c.Of("codes");
+  const at::Tensor gap = (codes.view(golden.sizes()).to(at::kLong) - golden).abs();
+  EXPECT_LE((gap != 0).sum().item<std::int64_t>(), Few(golden, 2000));
+  EXPECT_LE(gap.max().item<std::int64_t>(), 1);
+  const double error = c.Error(c.Of("dequantised"));
+  EXPECT_NEAR(c.Error(decoded), error, 1e-4 * error);
+}
+
+TEST_F(HqqGoldenTest, CodesGridsAndDecodedWeightsAreThePackages) {
+  ForAllCases([](const HqqCase& c) {
+    HqqSettings settings;
+    settings.code_max = c.spec.CodeMax();
+    const GroupLayout layout =
+        GroupLayout::For(c.weight.size(0), c.weight.size(1), c.spec.group_size);
+    const HqqSolution solution =
+        SolveHqq(c.weight.reshape({-1, layout.width}).contiguous(), settings);
+    ExpectThePackages(c, solution.codes, {solution.scale, solution.zero},
+                      solution.scale.unsqueeze(1) * (solution.codes - solution.zero.unsqueeze(1)));
+  });
+}
+
+TEST_F(HqqGoldenTest, TheSchemeMakesThePackagesWeights) {
+  ForAllCases([](const HqqCase& c) {
+    const QuantizedWeight weight = RoundingSchemes()
+                                       .FromText("type: hqq\nround_zero: never")
+                                       .make()
+                                       ->Begin(testing::GoldenLayer(c.weight, c.spec))
+                                       ->Finish();
+    ExpectThePackages(c, weight.codes, {weight.scale, weight.zero}, weight.Dequantize());
+  });
 }
 
 }  // namespace

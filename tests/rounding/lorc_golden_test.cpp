@@ -1,51 +1,119 @@
+#include "rounding/stages/lorc.h"
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
+#include <utility>
 
-#include "rounding/stages/lorc.h"
-#include "tests/rounding/golden_matches.h"
-#include "tests/support/golden_tensors.h"
-#include "tests/support/shared_data.h"
-#include "tests/support/tensor_matchers.h"
+#include "core/model/families/llama.h"
+#include "tests/rounding/golden_cases.h"
+#include "tests/rounding/golden_stage.h"
 
 namespace roundlab {
 namespace {
 
-using testing::GoldenMatch;
-using testing::MatchesOf;
-
 using testing::GoldenDoubles;
+using testing::GoldenMatch;
 using testing::GoldenTensor;
 using testing::TensorNear;
 
-TEST(LorcGoldenTest, ProductsAreThoseOfTheRecomputation) {
-  ROUNDLAB_SHARED_OR_SKIP(path, "golden/methods/lorc_golden.safetensors");
-  const SafetensorsFile file(path);
-  for (const GoldenMatch& m : MatchesOf(file, R"(((.+)\.w\d+g(\d+|row))\.r(\d+)\.A)")) {
-    SCOPED_TRACE(m.name);
-    const at::Tensor weight = GoldenTensor(file, m.str(2) + ".W").to(at::kDouble);
-    const std::int64_t group = m.str(3) == "row" ? weight.size(1) : std::stoll(m.str(3));
-    const auto spread = [&](const at::Tensor& t) {
-      return t.to(at::kDouble).repeat_interleave(group, 1).narrow(1, 0, weight.size(1));
-    };
-    const at::Tensor scale = spread(GoldenDoubles(file, m.str(1) + ".scale"));
-    const at::Tensor zero = spread(GoldenTensor(file, m.str(1) + ".zero"));
-    const at::Tensor codes = GoldenTensor(file, m.str(1) + ".codes").to(at::kDouble);
-    const at::Tensor error = weight - scale * (codes - zero);
-    const at::Tensor a = GoldenDoubles(file, m.name);
-    const at::Tensor b = GoldenDoubles(file, m.name.substr(0, m.name.size() - 1) + "B");
-    const at::Tensor product = at::mm(a, b);
-    const double size = product.abs().max().item<double>();
-    const LowRankPair pair = LowRankOf(error, std::stoll(m.str(4)));
-    EXPECT_TRUE(TensorNear(at::mm(pair.left, pair.right), product, 1e-9 * size, 0));
-    const LowRankPair single = LowRankOf(error.to(at::kFloat), std::stoll(m.str(4)));
-    EXPECT_TRUE(
-        TensorNear(at::mm(single.left, single.right).to(at::kDouble), product, 1e-4 * size, 0));
-    const at::Tensor values = GoldenDoubles(file, m.str(1) + ".singular_values").square();
-    const double kept = values.narrow(0, 0, a.size(1)).sum().item<double>();
-    EXPECT_NEAR(pair.kept_energy, kept / values.sum().item<double>(), 1e-9);
+/// "attn.w4g32.r8": a layer, its nearest codes and a rank.
+struct LorcCase {
+  LorcCase(const SafetensorsFile& golden, const GoldenMatch& m)
+      : file(golden),
+        name(m.str(1)),
+        weight(GoldenTensor(golden, m.str(2) + ".W")),
+        spec(testing::SpecOf(m.str(3))),
+        rank(std::stoll(m.str(4))),
+        a(GoldenDoubles(golden, m.name)),
+        b(GoldenDoubles(golden, m.name.substr(0, m.name.size() - 1) + "B")),
+        product(at::mm(a, b)) {}
+  at::Tensor Scale() const { return GoldenDoubles(file, name + ".scale"); }
+  at::Tensor Zero() const { return GoldenTensor(file, name + ".zero"); }
+  at::Tensor Codes() const { return GoldenTensor(file, name + ".codes"); }
+  double Size() const { return product.abs().max().item<double>(); }
+  /// Part of the squared error that the rank holds.
+  double Kept() const {
+    const at::Tensor values = GoldenDoubles(file, name + ".singular_values").square();
+    return (values.narrow(0, 0, rank).sum() / values.sum()).item<double>();
   }
+
+  const SafetensorsFile& file;
+  std::string name;
+  at::Tensor weight;
+  QuantSpec spec;
+  std::int64_t rank;
+  at::Tensor a;
+  at::Tensor b;
+  at::Tensor product;
+};
+
+class LorcGoldenTest : public testing::GoldenTest {
+ protected:
+  static void ForAllCases(const std::function<void(const LorcCase& c)>& check) {
+    ROUNDLAB_GOLDENS_OR_SKIP(files, "lorc_golden");
+    for (const std::string& path : files) {
+      const SafetensorsFile file(path);
+      for (const GoldenMatch& m :
+           testing::MatchesOf(file, R"(((.+)\.(w\d+g(?:\d+|row)))\.r(\d+)\.A)")) {
+        SCOPED_TRACE(path + " " + m.name);
+        check(LorcCase(file, m));
+      }
+    }
+  }
+};
+
+TEST_F(LorcGoldenTest, ProductsAreThoseOfTheRecomputation) {
+  ForAllCases([](const LorcCase& c) {
+    const GroupLayout layout =
+        GroupLayout::For(c.weight.size(0), c.weight.size(1), c.spec.group_size);
+    const auto spread = [&](const at::Tensor& t) {
+      return t.to(at::kDouble).repeat_interleave(layout.width, 1).narrow(1, 0, layout.in);
+    };
+    const at::Tensor decoded = spread(c.Scale()) * (c.Codes().to(at::kDouble) - spread(c.Zero()));
+    const at::Tensor error = c.weight.to(at::kDouble) - decoded;
+    const LowRankPair pair = LowRankOf(error, c.rank);
+    EXPECT_TRUE(TensorNear(at::mm(pair.left, pair.right), c.product, 1e-9 * c.Size(), 0));
+    const LowRankPair single = LowRankOf(error.to(at::kFloat), c.rank);
+    EXPECT_TRUE(TensorNear(at::mm(single.left, single.right).to(at::kDouble), c.product,
+                           1e-4 * c.Size(), 0));
+    EXPECT_NEAR(pair.kept_energy, c.Kept(), 1e-9);
+  });
+}
+
+/// The case's weight and codes in a block whose other layers are empty.
+std::unique_ptr<DecoderBlock> BlockOf(const LorcCase& c) {
+  ModelDescription d;
+  UseLlamaPlans(&d);
+  d.family = "llama";
+  d.hidden = d.head_dim = d.intermediate = 1;
+  d.layers = d.heads = d.kv_heads = 1;
+  d.windows = {0};
+  auto block = std::make_unique<DecoderBlock>(d, 0);
+  block->Slot(0).weight = c.weight;
+  return block;
+}
+
+TEST_F(LorcGoldenTest, TheRepairPutsThemBesideTheCodes) {
+  ForAllCases([](const LorcCase& c) {
+    QuantOptions quant;
+    quant.spec = c.spec;
+    testing::StagedBlock staged(BlockOf(c), RopeTable(), quant);
+    LinearSlot& slot = staged.Block().Slot(0);
+    staged.Work().Keep(&slot, {c.Codes().to(at::kByte), c.Scale().to(at::kFloat),
+                               c.Zero().to(at::kFloat), c.spec});
+    const at::Tensor before = slot.effective;
+    staged.Apply("type: lorc\nrank: " + std::to_string(c.rank));
+    const QuantizedWeight& weight = staged.Work().weights().at(slot.name);
+    EXPECT_EQ(weight.left.size(1), c.rank);
+    // Both factors are kept as float16, each off by 2^-11 of itself at the most.
+    const at::Tensor noise = at::mm(c.a.abs(), c.b.abs()) / 1024 + 1e-4 * c.Size();
+    const at::Tensor added = (slot.effective - before).to(at::kDouble);
+    EXPECT_TRUE(((added - c.product).abs() <= noise).all().item<bool>());
+    EXPECT_NEAR(staged.Recorded("layers/" + slot.name + "/lorc_kept")[0], c.Kept(), 1e-5);
+  });
 }
 
 }  // namespace

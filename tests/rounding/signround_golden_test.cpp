@@ -112,11 +112,13 @@ class SignRoundReplay : public BlockReplay {
 class SignRoundGoldenTest : public testing::GoldenTest {
  protected:
   static void ForAllBlocks(const std::function<void(const SignRoundGolden& golden)>& check) {
-    ROUNDLAB_SHARED_OR_SKIP(path, "golden/methods/signround_golden.safetensors");
-    const SafetensorsFile file(path);
-    for (const std::string& model : CasesOf(file, R"((.+)\.fp32scale\.X)")) {
-      SCOPED_TRACE(model);
-      check(SignRoundGolden(file, model));
+    ROUNDLAB_GOLDENS_OR_SKIP(files, "signround_golden");
+    for (const std::string& path : files) {
+      const SafetensorsFile file(path);
+      for (const std::string& model : CasesOf(file, R"((.+)\.fp32scale\.X)")) {
+        SCOPED_TRACE(path + " " + model);
+        check(SignRoundGolden(file, model));
+      }
     }
   }
 };

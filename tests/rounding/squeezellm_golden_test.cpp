@@ -32,8 +32,7 @@ struct GoldenSplit {
 GoldenSplit SplitOf(const SafetensorsFile& file, const std::string& name) {
   if (name == "dense") return {};
   const bool both = name == "both";
-  const bool told = file.metadata().count("sensitivity") > 0;
-  const double percent = told ? MetadataNumber(file, "sensitivity") : 0.5;
+  const double percent = testing::MetadataNumberOr(file, "sensitivity", 0.5);
   return {MetadataNumber(file, "iqr_range"), both ? percent / 100 : 0};
 }
 

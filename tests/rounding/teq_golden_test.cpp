@@ -39,9 +39,13 @@ class TeqReplay {
                                               std::move(specs), TeqStart::kOnes);
     ParamGroups groups;
     groups.emplace_back(scales_->Parameters().at(0).tensors);
-    optimizer_ = Optimizers()
-                     .FromText("type: adam\nlr: 0.001\nbeta1: 0.9\nbeta2: 0.9")
-                     .make(std::move(groups));
+    const auto number = [&](const std::string& key) {
+      return testing::Digits(testing::MetadataNumberOr(file, key, 0.9));
+    };
+    optimizer_ =
+        Optimizers()
+            .FromText("type: adam\nbeta1: " + number("beta1") + "\nbeta2: " + number("beta2"))
+            .make(std::move(groups));
   }
 
   at::Tensor Alpha() { return scales_->Parameters().at(0).tensors.at(0); }
@@ -90,7 +94,7 @@ TEST_F(TeqGoldenTest, OutputsAndGradientsAreTheOriginals) {
   for (const std::string& path : files) {
     const SafetensorsFile file(path);
     for (const std::string& name : CasesOf(file, R"((.+)\.fg\.alpha)")) {
-      SCOPED_TRACE(name);
+      SCOPED_TRACE(path + " " + name);
       TeqReplay replay(file, name);
       {
         const at::NoGradGuard no_grad;
@@ -121,7 +125,7 @@ TEST_F(TeqGoldenTest, TwentyStepsAndTheFoldAreTheOriginals) {
   for (const std::string& path : files) {
     const SafetensorsFile file(path);
     for (const std::string& name : CasesOf(file, R"((.+)\.lr)")) {
-      SCOPED_TRACE(name);
+      SCOPED_TRACE(path + " " + name);
       TeqReplay replay(file, name);
       const at::Tensor losses = GoldenDoubles(file, name + ".loss");
       const at::Tensor lrs = GoldenDoubles(file, name + ".lr");

@@ -1,0 +1,110 @@
+#include "tests/rounding/golden_block.h"
+
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "core/model/families/llama.h"
+#include "tests/rounding/golden_cases.h"
+
+namespace roundlab::testing {
+
+GoldenBlock::GoldenBlock(const SafetensorsFile& file, const std::string& prefix, KeyHeads heads)
+    : file_(file), prefix_(prefix), inputs_(Golden("X")), targets_(Golden("Y")) {
+  const bool told = file.metadata().count("num_attention_heads") > 0;
+  const BlockShape shape = told ? ShapeByMetadata() : ShapeByOutputs();
+  Build(shape);
+  if (heads == KeyHeads::kCopied) CopyKeyHeads(shape);
+}
+
+std::vector<std::string> GoldenBlock::Names() {
+  const std::string prefix = "model.layers.0.";
+  ModelDescription llama;
+  UseLlamaPlans(&llama);
+  std::vector<std::string> names = llama.LinearNames(0);
+  for (std::string& name : names) name.erase(0, prefix.size());
+  return names;
+}
+
+std::size_t GoldenBlock::Place(const std::string& linear) {
+  const std::vector<std::string> names = Names();
+  const auto found = std::find(names.begin(), names.end(), linear);
+  ROUNDLAB_CHECK(found != names.end(), "no layer " + linear);
+  return static_cast<std::size_t>(found - names.begin());
+}
+
+at::Tensor GoldenBlock::Golden(const std::string& key) const {
+  return GoldenTensor(file_, prefix_ + key);
+}
+
+void GoldenBlock::Build(const BlockShape& shape) {
+  const ModelDescription d = Description(shape);
+  block_ = std::make_unique<DecoderBlock>(d, 0);
+  rope_ = MakeRopeTable(d, inputs_.size(1));
+  block_->Norm(NormPlace::kBeforeAttention).weight = Golden("norm1");
+  block_->Norm(NormPlace::kBeforeMlp).weight = Golden("norm2");
+  const std::vector<std::string> names = Names();
+  for (std::size_t i = 0; i < names.size(); ++i) block_->Slot(i).weight = Golden("W." + names[i]);
+}
+
+BlockShape GoldenBlock::ShapeByMetadata() const {
+  const auto number = [&](const char* key) { return MetadataNumber(file_, key); };
+  return {static_cast<std::int64_t>(number("num_attention_heads")),
+          static_cast<std::int64_t>(number("num_key_value_heads")), number("rms_norm_eps"),
+          number("rope_theta")};
+}
+
+BlockShape GoldenBlock::ShapeByOutputs() {
+  const c10::NoGradGuard no_grad;
+  const std::int64_t queries = Golden("W.self_attn.q_proj").size(0);
+  const std::int64_t keys = Golden("W.self_attn.k_proj").size(0);
+  BlockShape best;
+  double least = std::numeric_limits<double>::infinity();
+  const auto attempt = [&](const BlockShape& shape) {
+    Build(shape);
+    const double error = (Outputs() - targets_).square().sum(at::kDouble).item<double>();
+    if (error >= least) return;
+    least = error;
+    best = shape;
+  };
+  for (std::int64_t head = 2; head <= keys; head += 2) {
+    if (queries % head == 0 && keys % head == 0 && queries / head % (keys / head) == 0) {
+      attempt({queries / head, keys / head});
+    }
+  }
+  for (const double theta : {1e5, 5e5, 1e6}) {
+    attempt({best.heads, best.kv_heads, best.norm_eps, theta});
+  }
+  attempt({best.heads, best.kv_heads, 1e-6, best.rope_theta});
+  return best;
+}
+
+void GoldenBlock::CopyKeyHeads(BlockShape shape) {
+  const std::int64_t copies = shape.heads / shape.kv_heads;
+  const std::int64_t kv_heads = std::exchange(shape.kv_heads, shape.heads);
+  Build(shape);
+  for (const char* linear : {"self_attn.k_proj", "self_attn.v_proj"}) {
+    at::Tensor& weight = block_->Slot(Place(linear)).weight;
+    const at::Tensor heads = weight.view({kv_heads, -1, weight.size(1)});
+    weight = heads.repeat_interleave(copies, 0).reshape({-1, weight.size(1)});
+  }
+}
+
+ModelDescription GoldenBlock::Description(const BlockShape& shape) const {
+  ModelDescription d;
+  UseLlamaPlans(&d);
+  d.family = "llama";
+  d.hidden = inputs_.size(2);
+  d.intermediate = Golden("W.mlp.gate_proj").size(0);
+  d.layers = 1;
+  d.heads = shape.heads;
+  d.kv_heads = shape.kv_heads;
+  d.head_dim = Golden("W.self_attn.q_proj").size(0) / shape.heads;
+  d.norm_eps = shape.norm_eps;
+  d.rope.theta = shape.rope_theta;
+  d.windows = {0};
+  return d;
+}
+
+}  // namespace roundlab::testing
