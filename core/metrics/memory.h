@@ -7,6 +7,9 @@ namespace roundlab {
 /// The most memory this process has held resident so far, bytes (VmHWM).
 std::int64_t PeakResidentBytes();
 
+/// Lets PeakResidentBytes() begin anew with what is resident now, where the system can do that.
+void ResetPeakResident();
+
 /// Memory that this process holds now, bytes: without pages of files, which can be read again.
 std::int64_t HeldBytes();
 

@@ -18,10 +18,11 @@ namespace roundlab {
 /// A part of the work beside the bare matrix products it can't do without, both timed in this
 /// process.
 struct Benchmark {
-  std::string name;             ///< "signround_step/llama3-8b"
-  double seconds = 0;           ///< median
-  double floor_seconds = 0;     ///< of the products, each alone
-  std::int64_t peak_bytes = 0;  ///< of the device's memory; 0 on the CPU
+  std::string name;          ///< "signround_step/llama3-8b"
+  double seconds = 0;        ///< median
+  double floor_seconds = 0;  ///< of the products, each alone
+  std::int64_t peak_bytes =
+      0;  ///< of the device's memory; on the CPU resident, the program's own too
   /// What else was timed: parts of the floor and of the work, in seconds.
   std::vector<std::pair<std::string, double>> parts = {};
   /// What else was found: losses, bytes a second.
@@ -59,6 +60,10 @@ BenchOptions ReadBenchOptions(const std::vector<std::string>& assignments);
 /// gradient of each, the input gradient where a tuned layer lies before it in the block, and the
 /// five products of attention's backward pass.
 std::vector<Benchmark> BenchBlock(const std::string& shape, const BenchOptions& options);
+
+/// Likelihoods of tokens from hidden states by a head of random weights, as perplexity takes them
+/// (on the CPU of options.seqlen tokens). The floor: the head's product.
+Benchmark BenchHead(const std::string& shape, const BenchOptions& options);
 
 /// SignRound of the first options.blocks blocks of a model of random weights, with the pipeline
 /// that runs use: seconds of a block (the median of those after the first, all that is done for

@@ -22,7 +22,7 @@ class BlockBench {
       : shape_(shape),
         options_(options),
         model_(DescribeShape(shape)),
-        group_(GroupSize(model_.Plan(0), shape)) {}
+        group_(GroupSize(model_.Plan(0))) {}
 
   std::vector<Benchmark> Run() {
     const BareProducts bare = TimeProducts(model_, options_);
@@ -30,7 +30,7 @@ class BlockBench {
     Heat(options_);
     Synchronize(options_.device);
     ReleaseMemory(options_.device);
-    ResetPeakMemory(options_.device);
+    WatchPeak(options_.device);
     Benchmark step{"signround_step/" + shape_};
     step.parts = {{"linear_forward", bare.linear_forward},
                   {"weight_gradient", bare.weight_gradient},
@@ -38,7 +38,7 @@ class BlockBench {
                   {"attention_products", bare.attention_forward + bare.attention_backward}};
     for (const auto& part : step.parts) step.floor_seconds += part.second;
     Step(&step);
-    step.peak_bytes = MemoryOf(options_.device).peak;
+    step.peak_bytes = PeakBytes(options_.device);
     FakeQuantize(&step);
     TimeOperations(model_, options_, &step);
     return {step, Forward(bare)};

@@ -24,7 +24,7 @@ Benchmark BenchModel(const std::string& shape, const BenchOptions& options) {
   QuantOptions quant;
   quant.spec.bits = 4;
   quant.spec.grid = options.grid;
-  quant.spec.group_size = GroupSize(model.Plan(0), shape);
+  quant.spec.group_size = GroupSize(model.Plan(0));
   at::Generator generator = at::detail::createCPUGenerator(1);
   PipelineInputs inputs;
   inputs.source = &source;
@@ -43,7 +43,7 @@ Benchmark BenchModel(const std::string& shape, const BenchOptions& options) {
   RunRecord record;
   Log log("", true);
   ReleaseMemory(options.device);
-  ResetPeakMemory(options.device);
+  WatchPeak(options.device);
   timer.Mark();
   const QuantizedModel made =
       QuantizeModel(inputs, quant, {Stages().FromText(stage)}, &record, &log);
@@ -56,7 +56,7 @@ Benchmark BenchModel(const std::string& shape, const BenchOptions& options) {
   result.floor_seconds = static_cast<double>(options.tune_steps) *
                          (bare.linear_forward + bare.weight_gradient + bare.input_gradient +
                           bare.attention_forward + bare.attention_backward);
-  result.peak_bytes = MemoryOf(options.device).peak;
+  result.peak_bytes = PeakBytes(options.device);
   result.figures = {{"blocks", static_cast<double>(options.blocks)},
                     {"samples", static_cast<double>(options.samples)},
                     {"tune_steps", static_cast<double>(options.tune_steps)},

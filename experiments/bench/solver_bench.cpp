@@ -34,9 +34,9 @@ void GptqProducts(const at::Tensor& weight, const at::Tensor& hessian) {
 Benchmark BenchSolver(const std::string& shape, const BenchOptions& options) {
   const at::NoGradGuard no_grad;
   const BlockPlan plan = DescribeShape(shape).Plan(0);
-  const std::int64_t group = GroupSize(plan, shape);
+  const std::int64_t group = GroupSize(plan);
   Benchmark result{"gptq_solve/" + shape};
-  ResetPeakMemory(options.device);
+  WatchPeak(options.device);
   BenchOptions few = options;
   few.steps = 0;  // a solve takes seconds: the least that TimeWork counts
   for (const LinearPlan& linear : plan.linears) {
@@ -56,7 +56,7 @@ Benchmark BenchSolver(const std::string& shape, const BenchOptions& options) {
     result.floor_seconds += TimeWork(few, [&] { GptqProducts(problem.weight, problem.hessian); });
     result.parts.emplace_back(linear.name, seconds);
   }
-  result.peak_bytes = MemoryOf(options.device).peak;
+  result.peak_bytes = PeakBytes(options.device);
   result.figures = {{"group_size", static_cast<double>(group)}};
   return result;
 }

@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/kernels/device.h"
 #include "core/kernels/ops.h"
+#include "core/metrics/memory.h"
 #include "core/model/rope.h"
 
 namespace roundlab {
@@ -39,12 +40,12 @@ at::Tensor RandomTensor(const BenchOptions& options, at::IntArrayRef shape, std:
                    at::TensorOptions(options.device).dtype(dtype));
 }
 
-std::int64_t GroupSize(const BlockPlan& plan, const std::string& shape) {
-  for (const std::int64_t size : {128, 64, 32}) {
+std::int64_t GroupSize(const BlockPlan& plan) {
+  for (const std::int64_t size : {128, 64}) {
     const auto divides = [&](const LinearPlan& linear) { return linear.in % size == 0; };
     if (std::all_of(plan.linears.begin(), plan.linears.end(), divides)) return size;
   }
-  throw Error("shape '" + shape + "': a layer's columns are no multiple of 32");
+  return 32;
 }
 
 double TimeWork(const BenchOptions& options, const std::function<void()>& work) {
@@ -58,6 +59,15 @@ double TimeWork(const BenchOptions& options, const std::function<void()>& work) 
   std::vector<double> seconds = timer.Seconds();
   std::sort(seconds.begin(), seconds.end());
   return seconds[seconds.size() / 2];
+}
+
+void WatchPeak(const at::Device& device) {
+  if (device.is_cpu()) return ResetPeakResident();
+  ResetPeakMemory(device);
+}
+
+std::int64_t PeakBytes(const at::Device& device) {
+  return device.is_cpu() ? PeakResidentBytes() : MemoryOf(device).peak;
 }
 
 void Heat(const BenchOptions& options) {

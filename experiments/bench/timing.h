@@ -18,12 +18,16 @@ at::ScalarType TorchType(BenchProducts products);
 at::Tensor RandomTensor(const BenchOptions& options, at::IntArrayRef shape, std::uint64_t seed,
                         at::ScalarType dtype);
 
-/// 128, or a half or quarter of it, so that it divides the columns of all layers. Throws Error
-/// where none does.
-std::int64_t GroupSize(const BlockPlan& plan, const std::string& shape);
+/// 128, or half of it, where that divides the columns of all layers, else 32.
+std::int64_t GroupSize(const BlockPlan& plan);
 
 /// Median seconds of `work`, after two times that are not counted.
 double TimeWork(const BenchOptions& options, const std::function<void()>& work);
+
+/// Begins to look for the most memory that is held, and what it was since; see
+/// Benchmark::peak_bytes.
+void WatchPeak(const at::Device& device);
+std::int64_t PeakBytes(const at::Device& device);
 
 /// On a GPU: two seconds of products. A card that has rested is faster than one at work by a tenth
 /// and more, so that what is compared has to be timed on a hot one.

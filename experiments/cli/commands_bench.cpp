@@ -50,6 +50,7 @@ int BenchCommand(const CommandLine& line) {
   std::vector<Benchmark> all;
   for (const std::string& shape : shapes) {
     std::vector<Benchmark> of_shape = BenchBlock(shape, options);
+    of_shape.push_back(BenchHead(shape, options));
     of_shape.push_back(BenchSolver(shape, options));
     if (options.blocks > 0) of_shape.push_back(BenchModel(shape, options));
     for (Benchmark& b : of_shape) {
