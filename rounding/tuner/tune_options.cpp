@@ -73,6 +73,9 @@ void TuneOptions::Fields(FieldVisitor& f) {
   f.Real("lr_times_steps", &lr_times_steps, AtLeast(0),
          "if above 0 the learning rate is this over steps (the paper: 1), whatever the optimizer "
          "says");
+  f.Int("lr_doubled_from", &lr_doubled_from, AtLeast(0),
+        "lr_times_steps counts twice for 3 bits and fewer where there are so many steps or more "
+        "(auto-round: 1000); 0: never");
   PartField loss_field(&loss, Losses());
   f.Value("loss", loss_field, "distance of a unit's outputs from the unquantized ones");
   f.Real("loss_scale", &loss_scale, Above(0),

@@ -32,6 +32,7 @@ struct TuneOptions {
   std::int64_t batch = 8;
   std::int64_t accumulate = 1;
   double lr_times_steps = 0;
+  std::int64_t lr_doubled_from = 0;  ///< steps; of lr_times_steps, for 3 bits and fewer; 0: never
   double loss_scale = 1000;
   SamplerKind sampler = SamplerKind::kPermutation;
   UnitInputs inputs = UnitInputs::kQuantized;

@@ -134,7 +134,10 @@ class Tuning {
     base_lrs_ = LearningRates(*optimizer_);
     for (std::size_t i = 0; i < base_lrs_.size(); ++i) {
       if (options_.lr_times_steps > 0) {
-        base_lrs_[i] = options_.lr_times_steps / static_cast<double>(options_.steps);
+        const bool doubled = options_.lr_doubled_from > 0 && unit_.bits <= 3 &&
+                             options_.steps >= options_.lr_doubled_from;
+        base_lrs_[i] =
+            (doubled ? 2 : 1) * options_.lr_times_steps / static_cast<double>(options_.steps);
       }
       base_lrs_[i] *= factors[i];
     }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/rounding/tuning.h"
@@ -261,6 +262,15 @@ TEST(TunerTest, LearningRateOverTheStepsAndItsFactors) {
   options.lr_times_steps = 2;
   Tune(unit, OneLayer("type: signround", unit.slot().weight, kThreeBits), options, hooks);
   EXPECT_THAT(recorder.values["tune/unit/lr"], ElementsAre(0.5, 0.375, 0.25, 0.125));
+  // Twice that in long tunings of few bits.
+  for (const auto& [from, bits, first] :
+       {std::tuple(4, 3, 1.0), std::tuple(5, 3, 0.5), std::tuple(4, 4, 0.5)}) {
+    recorder = {};
+    options.lr_doubled_from = from;
+    unit.unit.bits = bits;
+    Tune(unit, OneLayer("type: signround", unit.slot().weight, kThreeBits), options, hooks);
+    EXPECT_EQ(recorder.values["tune/unit/lr"].front(), first) << from << " " << bits;
+  }
 
   options = TuneSteps(1);
   options.select = Select::kLast;
