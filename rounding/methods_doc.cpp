@@ -12,6 +12,7 @@
 #include "rounding/range.h"
 #include "rounding/scheme.h"
 #include "rounding/stage.h"
+#include "rounding/tuner/tune_options.h"
 
 namespace roundlab {
 namespace {
@@ -71,6 +72,27 @@ double TrainedAWeight(const RoundingScheme& scheme, GridKind grid) {
   return numbers / static_cast<double>(kOut * kIn);
 }
 
+/// Bytes a weight of the same layer while it is made, float32.
+double BytesAWeight(const std::string& name, const RoundingScheme& scheme, double trained) {
+  constexpr double kFloat = 4;
+  if (scheme.Tunable()) {
+    const auto stage = Stages().FromText("type: round\nscheme: " + name).make();
+    const TuneOptions& tune = *stage->Tunings().front();
+    const double copies = tune.select == Select::kLast ? 1 : 2;  // its start, the best so far
+    return kFloat * (3 + trained * (2 + copies + tune.Moments()));
+  }
+  const StatisticsKinds sums = scheme.Uses().inputs;
+  const double moments = (sums.second_moment ? 1 : 0) + (sums.cross_moment ? 1 : 0);
+  const double solving = scheme.WorkingBytes({"layer", kOut, kIn, {}});
+  return kFloat * (2 + moments * kIn / kOut) + solving / static_cast<double>(kOut * kIn);
+}
+
+std::string Short(double value) {
+  char number[32];
+  std::snprintf(number, sizeof(number), "%.3g", value);
+  return number;
+}
+
 std::string Grids(const RoundingScheme& scheme, GridKind* first) {
   std::string text;
   for (const auto& [grid, name] : GridNames()) {
@@ -97,16 +119,16 @@ std::string SchemeRow(const std::string& name) {
   const std::string grids = Grids(*scheme, &grid);
   std::string trained = "one shot";
   std::string tuned;
+  const double count = scheme->Tunable() ? TrainedAWeight(*scheme, grid) : 0;
   if (scheme->Tunable()) {
-    char number[32];
-    std::snprintf(number, sizeof(number), "%.3g", TrainedAWeight(*scheme, grid));
-    trained = number;
+    trained = Short(count);
     tuned = OneLine(scheme->Tuning());
     if (tuned.empty()) tuned = "the stage's defaults";
   }
   const std::string sees = Words(scheme->Uses());
   return "| " + Link(name, "schemes") + " | " + RoundingSchemes().Summary(name) + " | " + trained +
-         " | " + (scheme->StraightThrough() ? "no" : "yes") + " | " +
+         " | " + Short(BytesAWeight(name, *scheme, count)) + " | " +
+         (scheme->StraightThrough() ? "no" : "yes") + " | " +
          (sees.empty() ? (scheme->Tunable() ? "outputs" : "nothing") : sees) + " | " + grids +
          " | " + tuned + " | " +
          (scheme->Tunable() && !scheme->AnyDevice() ? "no" : OnGpu(scheme->AnyDevice())) + " |\n";
@@ -151,12 +173,17 @@ std::string StageRow(const std::string& name) {
 std::string MethodsMarkdown() {
   std::string text =
       "### Rounding schemes\n\nTrained: numbers a weight, of a layer of 128 x 256 in groups of 64. "
+      "Memory: bytes a weight of that layer while it is made, in float32, hidden states not "
+      "counted: "
+      "the weight, the rounded one and, where it is tuned, its gradient; what is trained, its "
+      "gradient, its copies (as it started, best so far) and the optimizer's moments; else second "
+      "moments of inputs and what GPTQ's solver holds. "
       "Soft: while it is tuned, weights lie between codes. Sees: what it wants to know of a "
       "layer's "
       "inputs; tuned ones see the unit's outputs. Tuned by: what a config that names the scheme "
       "alone gets. With a GPU: where it is made, there or by the processor.\n\n"
-      "| scheme | what | trained | soft | sees | grids | tuned by | with a GPU |\n"
-      "|---|---|--:|---|---|---|---|---|\n";
+      "| scheme | what | trained | memory | soft | sees | grids | tuned by | with a GPU |\n"
+      "|---|---|--:|--:|---|---|---|---|---|\n";
   for (const std::string& name : RoundingSchemes().Names()) text += SchemeRow(name);
   text += "\n### Ranges\n\n| range | what | sees | with a GPU |\n|---|---|---|---|\n";
   for (const std::string& name : RangeEstimators().Names()) {

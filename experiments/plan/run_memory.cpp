@@ -27,15 +27,6 @@ bool StepsInBackward(const RunConfig& run, const TuneOptions& tune) {
          tune.on_nan == NanPolicy::kStop;
 }
 
-/// Numbers that an optimizer keeps for one that it moves.
-double Moments(const TuneOptions& tune) {
-  const std::string& type = tune.optimizer.type;
-  if (type == "adam" || type == "adamw") return 2;
-  const auto optimizer = tune.optimizer.make({{{at::zeros({1})}}});
-  const auto* descent = dynamic_cast<const SignDescent*>(optimizer.get());
-  return descent != nullptr && descent->Plain() ? 0 : 1;
-}
-
 /// Of a unit that is tuned.
 void AddTuning(const RunConfig& run, const TuneOptions& tune, double weights, double value,
                RunMemory* memory) {
@@ -44,7 +35,7 @@ void AddTuning(const RunConfig& run, const TuneOptions& tune, double weights, do
       1 + (tune.select == Select::kLast ? 0 : 1) + (tune.on_nan == NanPolicy::kRollback ? 1 : 0);
   memory->weights = std::max(memory->weights, weights * (kFloat + value));
   memory->gradients = std::max(memory->gradients, weights * (value + gradient));
-  memory->learned = std::max(memory->learned, weights * kFloat * (1 + copies + Moments(tune)));
+  memory->learned = std::max(memory->learned, weights * kFloat * (1 + copies + tune.Moments()));
 }
 
 /// Values that a token has where a block's forward pass keeps what its backward pass needs.

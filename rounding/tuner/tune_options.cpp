@@ -1,5 +1,7 @@
 #include "rounding/tuner/tune_options.h"
 
+#include <ATen/ATen.h>
+
 #include "core/base/error.h"
 #include "core/config/enum_field.h"
 #include "core/config/part_field.h"
@@ -64,6 +66,13 @@ TuneOptions::TuneOptions()
     : optimizer(Optimizers().FromText("type: sign_sgd")),
       schedule(Schedules().FromText("type: linear")),
       loss(Losses().FromText("type: mse")) {}
+
+double TuneOptions::Moments() const {
+  if (optimizer.type == "adam" || optimizer.type == "adamw") return 2;
+  const auto made = optimizer.make({{{at::zeros({1})}}});
+  const auto* descent = dynamic_cast<const SignDescent*>(made.get());
+  return descent != nullptr && descent->Plain() ? 0 : 1;
+}
 
 void TuneOptions::Fields(FieldVisitor& f) {
   PartField optimizer_field(&optimizer, Optimizers());

@@ -50,6 +50,9 @@ struct TuneOptions {
   /// Whether the state that tuning ends with may still be left for another.
   bool MayGoBack() const { return never_worse || on_nan != NanPolicy::kStop; }
 
+  /// Numbers that the optimizer keeps for one that it moves.
+  double Moments() const;
+
   TuneOptions();
   void Fields(FieldVisitor& f);
 };
