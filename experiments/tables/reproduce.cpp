@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <set>
 
 #include "core/base/statistics.h"
 #include "experiments/run/json_number.h"
@@ -152,6 +153,21 @@ std::string CountLine(const std::vector<TargetResult>& results) {
   return text;
 }
 
+bool Shown(const TargetResult& result) {
+  return result.cell->absent.empty() && result.verdict != TargetVerdict::kNotPlanned;
+}
+
+/// Rows in which something is known of a cell: a figure, ours or published, or that its run failed.
+std::set<std::string> RowsWithFigures(const std::vector<TargetResult>& results) {
+  std::set<std::string> rows;
+  for (const TargetResult& r : results) {
+    const bool known =
+        !std::isnan(r.published) || IsMeasured(r) || r.verdict == TargetVerdict::kFailed;
+    if (Shown(r) && known) rows.insert(r.cell->row);
+  }
+  return rows;
+}
+
 /// Rows and columns that have a figure of ours come first; otherwise the order stays.
 void PutMeasuredFirst(const std::vector<TargetResult>& results,
                       const std::map<std::string, std::size_t>& rows,
@@ -203,10 +219,15 @@ TextTable MakeTargetTable(const Experiment& experiment, const std::vector<Target
   std::map<std::string, std::size_t> columns;
   std::map<std::string, std::size_t> rows;
   std::map<std::string, std::string> absent;  // row -> why
+  const std::set<std::string> told = RowsWithFigures(results);
+  std::set<std::string> untold;
   for (const TargetResult& r : results) {
     if (!r.cell->absent.empty()) absent[r.cell->row] = r.cell->absent;
-    const bool shown = r.cell->absent.empty() && r.verdict != TargetVerdict::kNotPlanned;
-    if (!shown) continue;
+    if (!Shown(r)) continue;
+    if (told.count(r.cell->row) == 0) {
+      untold.insert(r.cell->row);
+      continue;
+    }
     if (columns.try_emplace(r.cell->column, table.header.size()).second) {
       table.header.push_back(r.cell->column);
     }
@@ -220,6 +241,10 @@ TextTable MakeTargetTable(const Experiment& experiment, const std::vector<Target
   for (auto& line : table.rows) line.resize(table.header.size());
   PutMeasuredFirst(results, rows, columns, &table);
   table.notes.push_back(CountLine(results) + ".");
+  if (!untold.empty()) {
+    table.notes.push_back(std::to_string(untold.size()) +
+                          " rows with neither a figure of ours nor a published one are left out.");
+  }
   if (!absent.empty()) {
     std::map<std::string, std::size_t> reasons;
     for (const auto& [row, reason] : absent) ++reasons[reason];

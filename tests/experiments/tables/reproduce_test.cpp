@@ -100,6 +100,19 @@ TEST_F(ReproduceTest, TheTableTellsMissingCellsApart) {
   EXPECT_EQ(table.notes[1], "1 rows of the paper have no run here: no such scheme");
 }
 
+TEST_F(ReproduceTest, RowsThatSayNothingAreCounted) {
+  const Experiment experiment = Load();
+  auto results = CompareWithTargets(experiment, {});
+  for (TargetResult& r : results) {
+    if (r.cell->row == "N, FP16") r.published = std::nan("");
+  }
+  const TextTable table = MakeTargetTable(experiment, results);
+  for (const auto& row : table.rows) EXPECT_NE(row.front(), "N, FP16");
+  ASSERT_GE(table.notes.size(), 2U);
+  EXPECT_EQ(table.notes[1],
+            "1 rows with neither a figure of ours nor a published one are left out.");
+}
+
 TEST_F(ReproduceTest, WhatWasMeasuredComesFirst) {
   const Experiment experiment = Load();
   std::vector<RunOutcome> outcomes;
