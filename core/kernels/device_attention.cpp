@@ -2,15 +2,13 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
-#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <optional>
 
-#include "core/base/error.h"
+#include "core/kernels/deterministic.h"
 #include "core/kernels/device.h"
-#include "core/kernels/reference.h"
 
 namespace roundlab {
 namespace {
@@ -23,20 +21,6 @@ std::optional<std::int64_t> Before(const AttentionOptions& options) {
   if (options.window == 0) return std::nullopt;
   return options.window - 1;
 }
-
-/// For as long as it lives, operations take their deterministic way also where libtorch is told
-/// only to warn: attention's backward passes look at that.
-class Deterministic {
- public:
-  Deterministic() { at::globalContext().setDeterministicAlgorithms(true, false); }
-  ~Deterministic() { at::globalContext().setDeterministicAlgorithms(was_, warned_); }
-  Deterministic(const Deterministic&) = delete;
-  Deterministic& operator=(const Deterministic&) = delete;
-
- private:
-  bool was_ = at::globalContext().deterministicAlgorithms();
-  bool warned_ = at::globalContext().deterministicAlgorithmsWarnOnly();
-};
 
 /// Whether libtorch takes cuDNN's attention for these, [batch, seq, heads, dim].
 bool PrefersCudnn(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale) {
@@ -98,26 +82,6 @@ struct OrderedFlash : torch::autograd::Function<OrderedFlash> {
   }
 };
 
-/// Attention by a graph of its own, so that something can be said around its backward pass.
-struct OrderedReference : torch::autograd::Function<OrderedReference> {
-  static Variable forward(AutogradContext* ctx, const Variable& q, const Variable& k,
-                          const Variable& v, double scale, std::int64_t window) {
-    const at::AutoGradMode with_graph(true);
-    variable_list kept;
-    for (const Variable& x : {q, k, v}) kept.push_back(x.detach().requires_grad_());
-    kept.push_back(reference::CausalAttention(kept[0], kept[1], kept[2], {scale, window}));
-    ctx->save_for_backward(kept);
-    return kept.back().detach();
-  }
-  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    const Deterministic deterministic;
-    const auto s = ctx->get_saved_variables();
-    const auto found =
-        torch::autograd::grad({s[3]}, {s[0], s[1], s[2]}, {grads[0]}, /*retain_graph=*/true);
-    return {found[0], found[1], found[2], {}, {}};
-  }
-};
-
 template <class T>
 at::Tensor OnDevice(const std::vector<T>& values, at::ScalarType dtype, const at::Device& device) {
   return at::tensor(at::ArrayRef<T>(values), dtype).to(device);
@@ -148,12 +112,6 @@ at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Te
   return std::get<0>(at::_flash_attention_forward(q.contiguous(), k.contiguous(), v.contiguous(),
                                                   std::nullopt, std::nullopt, seq, seq, 0.0, true,
                                                   false, options.scale, Before(options), 0));
-}
-
-at::Tensor OrderedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const AttentionOptions& options) {
-  ROUNDLAB_CHECK(options.Plain(), "caps and slopes have a way of their own");
-  return OrderedReference::apply(q, k, v, options.scale, options.window);
 }
 
 PackedRows RowsOf(const std::vector<Segment>& segments) {

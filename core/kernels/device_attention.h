@@ -21,11 +21,6 @@ bool HasFlashAttention(const at::Tensor& q);
 at::Tensor FlashAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           const AttentionOptions& options, bool graph);
 
-/// reference::CausalAttention whose backward pass takes the ways that have one order of sums, also
-/// where libtorch is told only to warn of those that have none. Gradient to all three.
-at::Tensor OrderedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const AttentionOptions& options);
-
 /// As PackedAttention: all segments in one call, those that share a prefix each with a copy of its
 /// keys.
 at::Tensor FlashPackedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

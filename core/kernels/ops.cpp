@@ -13,6 +13,7 @@
 #include "core/kernels/elementwise.h"
 #include "core/kernels/fake_quant.h"
 #include "core/kernels/ops.h"
+#include "core/kernels/ordered_attention.h"
 #include "core/kernels/reference.h"
 
 namespace roundlab {

@@ -12,6 +12,7 @@
 #include "core/kernels/device_attention.h"
 #include "core/kernels/float8.h"
 #include "core/kernels/ops.h"
+#include "core/kernels/ordered_attention.h"
 #include "core/kernels/reference.h"
 #include "core/kernels/token_nll.h"
 #include "tests/support/gpu.h"
