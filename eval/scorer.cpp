@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/base/interrupt.h"
+#include "core/model/unit_loader.h"
 
 namespace roundlab {
 namespace {
@@ -115,9 +116,11 @@ void StreamScorer::RunGroup(const std::vector<ScorerInput>& inputs, std::size_t 
   if (options_.log != nullptr) {
     progress.emplace(*options_.log, "streaming", "blocks", description().layers);
   }
+  UnitLoader loader(source_, PlanUnits(description().layers, 1), ends_.embedding.device());
   for (std::int64_t layer = 0; layer < description().layers; ++layer) {
-    const auto block = source_.LoadBlock(layer);
-    if (options_.hook) options_.hook(block.get());
+    const UnitBlocks unit = loader.Next();
+    DecoderBlock* const block = unit.front().get();
+    if (options_.hook) options_.hook(block);
     block->To(ends_.embedding.device());
     if (options_.dtype != at::kFloat) {
       for (LinearSlot* slot : block->Linears()) slot->weight = slot->weight.to(options_.dtype);

@@ -57,7 +57,8 @@ class MemoryScorer : public Scorer {
 
 /// Of a model whose blocks are read one by one: as many inputs as `bytes` allow (one at least) go
 /// through the first block, then through the second, and so on, before the next ones follow. In
-/// memory are both ends, one block and the inputs' hidden states.
+/// memory are both ends, one block, the next one, which is read meanwhile, and the inputs' hidden
+/// states.
 class StreamScorer : public Scorer {
  public:
   struct Options {

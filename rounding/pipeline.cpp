@@ -12,11 +12,11 @@
 #include "core/base/interrupt.h"
 #include "core/kernels/out_of_memory.h"
 #include "core/model/model.h"
+#include "core/model/unit_loader.h"
 #include "rounding/progress_store.h"
 #include "rounding/range.h"
 #include "rounding/spend_budget.h"
 #include "rounding/unit.h"
-#include "rounding/unit_loader.h"
 #include "rounding/unit_work.h"
 
 namespace roundlab {

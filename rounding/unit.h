@@ -9,8 +9,8 @@
 
 #include "core/model/block.h"
 #include "core/model/source.h"
+#include "core/model/unit_loader.h"
 #include "rounding/hidden_states.h"
-#include "rounding/unit_loader.h"
 #include "rounding/watch.h"
 
 namespace roundlab {

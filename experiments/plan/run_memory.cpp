@@ -208,6 +208,7 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   if (!run.eval.empty()) {
     const double logits = 64.0 * 1024 * 1024;
     memory.evaluated = logits + value * (linear + ends);
+    memory.read = kFloat * BlockWeights(model);
     memory.streamed = logits + value * ends + 2 * kFloat * BlockWeights(model);
   }
   if (run.LearnsTurn()) memory.turned = TurnBytes(run, model);
@@ -254,8 +255,8 @@ double PeakBytes(const RunMemory& memory, const MemoryRoom& room) {
     return std::max(rounding, memory.evaluated <= room.bytes ? memory.evaluated : memory.streamed);
   }
   const bool whole = rounding + memory.evaluated <= room.bytes;
-  return std::max(rounding,
-                  memory.program + memory.codes + (whole ? memory.evaluated : memory.streamed));
+  return std::max(rounding, memory.program + memory.codes +
+                                (whole ? memory.evaluated : memory.streamed + memory.read));
 }
 
 std::string UnitProblem(const RunMemory& memory, const MemoryRoom& room) {

@@ -56,6 +56,7 @@ struct RunMemory {
   double turned = 0;      ///< while a turn of the whole model is learned, before all else
   double evaluated = 0;   ///< the model that is evaluated, in memory as a whole
   double streamed = 0;    ///< the same block by block
+  double read = 0;        ///< the next block, meanwhile, in the machine's memory
 
   /// Layers are solved when no pass is under way.
   double Unit() const {

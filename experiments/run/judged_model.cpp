@@ -21,10 +21,10 @@ std::int64_t HeadCopyBytes(const ModelDescription& model, const JudgedModelOptio
   return copied ? model.vocab * model.hidden * std::int64_t{2} : 0;
 }
 
-/// For hidden states between blocks: half of what the ends and a block leave.
+/// For hidden states between blocks: half of what the ends, a block and the next one leave.
 std::int64_t StateBytes(const ModelDescription& model, std::int64_t memory) {
   const std::int64_t block = model.LinearWeights() / std::max<std::int64_t>(1, model.layers);
-  const std::int64_t left = memory - EndBytes(model) - 2 * kFloatBytes * block;
+  const std::int64_t left = memory - EndBytes(model) - 3 * kFloatBytes * block;
   return std::max(StreamScorer::Options().bytes, left / 2);
 }
 

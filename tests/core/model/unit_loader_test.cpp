@@ -1,4 +1,4 @@
-#include "rounding/unit_loader.h"
+#include "core/model/unit_loader.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
