@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
+#include <tuple>
 
 namespace roundlab {
 namespace {
@@ -30,13 +31,19 @@ double Count(const at::Tensor& condition) {
 void TellGroups(const LayerContext& context, const std::string& prefix, MetricSink* sink) {
   const GroupLayout layout = context.Layout();
   const at::Tensor groups = layout.Split(context.weight);
-  const at::Tensor there = layout.Split(at::ones_like(context.weight)) != 0;  // the rest fills up
-  const at::Tensor low = groups.masked_fill(there.logical_not(), INFINITY).amin(1);
-  const at::Tensor high = groups.masked_fill(there.logical_not(), -INFINITY).amax(1);
-  const at::Tensor same = (low == high).logical_and(there.sum(1) > 1);
+  at::Tensor low;
+  at::Tensor high;
+  if (!layout.Padded()) {
+    std::tie(low, high) = at::aminmax(groups, 1);
+  } else {
+    const at::Tensor filled = layout.Split(at::ones_like(context.weight)) == 0;
+    low = groups.masked_fill(filled, INFINITY).amin(1);
+    high = groups.masked_fill(filled, -INFINITY).amax(1);
+  }
+  const at::Tensor same = low == high;
   const at::Tensor zero = (low == 0).logical_and(high == 0);
   const double zeros = Count(zero);
-  const double constant = Count(same.logical_and(zero.logical_not()));
+  const double constant = layout.width > 1 ? Count(same.logical_and(zero.logical_not())) : 0;
   if (zeros > 0) sink->Array(prefix + "zero_groups", {1}, {zeros});
   if (constant > 0) sink->Array(prefix + "constant_groups", {1}, {constant});
 }
