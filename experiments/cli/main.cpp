@@ -212,6 +212,12 @@ int Dispatch(int argc, char** argv) {
   line.jobs_given = values.count("jobs") != 0;
   line.out_given = !values["out"].defaulted();
   if (line.out.empty()) throw Error("command line: --out is empty; give a folder");
+  for (const auto& [flag, text] :
+       {std::pair{"device", &line.device}, {"hardware", &line.hardware}}) {
+    if (values.count(flag) != 0 && text->empty()) {
+      throw Error(std::string("command line: --") + flag + " is empty");
+    }
+  }
   std::map<std::string, std::vector<std::string>> takes;
   for (const auto& [name, command] : Commands()) {
     takes[name] = command.flags;

@@ -42,6 +42,12 @@ TEST_F(BadInputTest, AnEmptyOut) {
   EXPECT_EQ(run.code, 2);
 }
 
+TEST_F(BadInputTest, AnEmptyDevice) {
+  const ProgramResult run = RunProgram(folder_.path(), {"run", "c.yaml", "--device", ""});
+  EXPECT_EQ(run.err, "command line: --device is empty\n");
+  EXPECT_EQ(run.code, 2);
+}
+
 TEST_F(BadInputTest, AGpuWithoutADriverIsToldBeforeAnyRun) {
   if (fs::exists("/proc/driver/nvidia")) GTEST_SKIP() << "this machine has a driver";
   ExpectRefused({"compute.device=cuda"},
