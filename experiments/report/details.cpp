@@ -109,6 +109,7 @@ const std::map<std::string, const char*>& HandledEvents() {
       {"damping_grown", "layers whose damping had to grow"},
       {"dead_columns", "inputs that are never active"},
       {"fallback", "layers rounded in another way"},
+      {"held_scales", "scales held to the largest that OmniQuant allows"},
       {"nan_columns", "inputs that are not numbers"},
       {"nan_events", "losses that are not finite"},
       {"start_kept", "units sent back to their start"},

@@ -38,9 +38,13 @@ class ClippingLayer : public LayerRounding {
   Diagnostics Diagnose() const override {
     const at::Tensor low = low_logit_.detach().sigmoid();
     const at::Tensor high = high_logit_.detach().sigmoid();
-    return {{"clip_low_histogram", Histogram(low, 0, 1, 20)},
-            {"clip_high_histogram", Histogram(high, 0, 1, 20)},
-            {"clip_mean", {low.mean().item<double>(), high.mean().item<double>()}}};
+    Diagnostics told = {{"clip_low_histogram", Histogram(low, 0, 1, 20)},
+                        {"clip_high_histogram", Histogram(high, 0, 1, 20)},
+                        {"clip_mean", {low.mean().item<double>(), high.mean().item<double>()}}};
+    const at::NoGradGuard no_grad;
+    const auto held = own_grid_ ? (Grid().scale >= kLargest).sum().item<std::int64_t>() : 0;
+    if (held > 0) told["held_scales"] = {static_cast<double>(held)};
+    return told;
   }
 
   QuantizedWeight Finish() const override {

@@ -14,6 +14,10 @@ namespace roundlab {
 /// (`own_range`). Where we differ: s is rounded to spec.scale_dtype and floored as MakeGrid does;
 /// sym and sym_full are those of MakeGrid, on the clipped range; and with `own_range: false` so is
 /// asym, on the stage's range.
+///
+/// Diagnoses: clip_low_histogram and clip_high_histogram (of the sigmoids, in 20 bins), clip_mean
+/// (of both), and, where there are any, held_scales (number of scales that end at 1e4).
+///
 /// The other half of OmniQuant, the learnable equivalent transformation, is no rounding.
 class OmniQuant : public RoundingScheme {
  public:

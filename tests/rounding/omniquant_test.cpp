@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <vector>
 
 #include "tests/rounding/scheme_cases.h"
 #include "tests/support/tensor_matchers.h"
@@ -29,6 +30,17 @@ TEST(OmniQuantTest, ClipsByTheSigmoidWithoutZeroInTheRange) {
       BeginLayer("type: omniquant\nown_range: false", context)->Finish();
   EXPECT_NEAR(with_zero.scale.item<double>(), kept, 1e-6);
   EXPECT_EQ(with_zero.zero.item<double>(), 0);
+}
+
+TEST(OmniQuantTest, CountsScalesThatAreHeld) {
+  // A step of 5e4 in one row of two.
+  const at::Tensor weight = at::tensor({0.0F, 1.5e5F, 0.0F, 3.0F}).view({2, 2});
+  const LayerContext context = MakeLayer(weight, {2, -1, GridKind::kAsym, ScaleType::kFloat32});
+  EXPECT_EQ(BeginLayer("type: omniquant", context)->Diagnose().at("held_scales"),
+            std::vector<double>{1});
+  EXPECT_EQ(
+      BeginLayer("type: omniquant\nown_range: false", context)->Diagnose().count("held_scales"),
+      0U);
 }
 
 }  // namespace
