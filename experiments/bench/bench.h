@@ -21,8 +21,8 @@ struct Benchmark {
   std::string name;          ///< "signround_step/llama3-8b"
   double seconds = 0;        ///< median
   double floor_seconds = 0;  ///< of the products, each alone
-  std::int64_t peak_bytes =
-      0;  ///< of the device's memory; on the CPU resident, the program's own too
+  /// Of the device's memory; on the CPU what is resident, the program itself with it.
+  std::int64_t peak_bytes = 0;
   /// What else was timed: parts of the floor and of the work, in seconds.
   std::vector<std::pair<std::string, double>> parts = {};
   /// What else was found: losses, bytes a second.

@@ -28,8 +28,10 @@ Benchmark BenchHead(const std::string& shape, const BenchOptions& options) {
   const std::int64_t rows = std::min<std::int64_t>(tokens, 512);
   at::Tensor logits = at::empty({rows, model.vocab}, hidden.options());
   result.floor_seconds = TimeWork(few, [&] {
-    for (std::int64_t first = 0; first + rows <= tokens; first += rows) {
-      at::mm_out(logits, hidden.narrow(0, first, rows), weight.t());
+    for (std::int64_t first = 0; first < tokens; first += rows) {
+      const std::int64_t count = std::min(rows, tokens - first);
+      at::Tensor made = logits.narrow(0, 0, count);
+      at::mm_out(made, hidden.narrow(0, first, count), weight.t());
     }
   });
   logits.reset();
