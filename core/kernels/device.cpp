@@ -79,17 +79,15 @@ at::Device FindDevice(const WantedDevice& wanted,
                       const std::function<std::int64_t(std::int64_t)>& choose) {
   at::Device device = wanted.value_or(at::Device(at::kCUDA));
   if (device.is_cpu()) return device;
-  const std::string problem = cuda::LoadLibtorch();
+  const std::string problem = GpuProblem(device);
   if (!problem.empty()) {
     if (!wanted) return at::kCPU;
-    throw Error("device " + DeviceText(wanted) + ": " + problem);
+    throw Error(problem);
   }
-  const std::int64_t count = at::detail::getCUDAHooks().deviceCount();
   if (device.index() < 0) {
+    const std::int64_t count = at::detail::getCUDAHooks().deviceCount();
     device.set_index(static_cast<at::DeviceIndex>(choose ? choose(count) : 0));
   }
-  const std::string missing = DeviceProblem(device, count);
-  if (!missing.empty()) throw Error(missing);
   MakeDeterministic();
   Guard(device).setDevice(device);
   at::globalContext().lazyInitDevice(device.type());  // its memory is asked for before it is used

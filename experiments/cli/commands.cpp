@@ -9,7 +9,6 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/interrupt.h"
-#include "core/kernels/cuda/load.h"
 #include "core/kernels/device.h"
 #include "core/model/models_doc.h"
 #include "experiments/cli/options_doc.h"
