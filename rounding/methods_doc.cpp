@@ -78,8 +78,7 @@ double BytesAWeight(const std::string& name, const RoundingScheme& scheme, doubl
   if (scheme.Tunable()) {
     const auto stage = Stages().FromText("type: round\nscheme: " + name).make();
     const TuneOptions& tune = *stage->Tunings().front();
-    const double copies = tune.select == Select::kLast ? 1 : 2;  // its start, the best so far
-    return kFloat * (3 + trained * (2 + copies + tune.Moments()));
+    return kFloat * (3 + trained * (2 + tune.Copies() + tune.Moments()));
   }
   const StatisticsKinds sums = scheme.Uses().inputs;
   const double moments = (sums.second_moment ? 1 : 0) + (sums.cross_moment ? 1 : 0);

@@ -31,11 +31,10 @@ bool StepsInBackward(const RunConfig& run, const TuneOptions& tune) {
 void AddTuning(const RunConfig& run, const TuneOptions& tune, double weights, double value,
                RunMemory* memory) {
   const double gradient = StepsInBackward(run, tune) ? 0 : kFloat;
-  const double copies =
-      1 + (tune.select == Select::kLast ? 0 : 1) + (tune.on_nan == NanPolicy::kRollback ? 1 : 0);
   memory->weights = std::max(memory->weights, weights * (kFloat + value));
   memory->gradients = std::max(memory->gradients, weights * (value + gradient));
-  memory->learned = std::max(memory->learned, weights * kFloat * (1 + copies + tune.Moments()));
+  memory->learned =
+      std::max(memory->learned, weights * kFloat * (1 + tune.Copies() + tune.Moments()));
 }
 
 /// Values that a token has where a block's forward pass keeps what its backward pass needs.

@@ -74,6 +74,10 @@ double TuneOptions::Moments() const {
   return descent != nullptr && descent->Plain() ? 0 : 1;
 }
 
+double TuneOptions::Copies() const {
+  return 1 + (select == Select::kLast ? 0 : 1) + (on_nan == NanPolicy::kRollback ? 1 : 0);
+}
+
 void TuneOptions::Fields(FieldVisitor& f) {
   PartField optimizer_field(&optimizer, Optimizers());
   f.Value("optimizer", optimizer_field, "how the scheme's parameters move");

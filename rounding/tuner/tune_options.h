@@ -52,6 +52,9 @@ struct TuneOptions {
 
   /// Numbers that the optimizer keeps for one that it moves.
   double Moments() const;
+  /// States that are kept beside the one that is tuned: as it started, the best so far, the last
+  /// known as good.
+  double Copies() const;
 
   TuneOptions();
   void Fields(FieldVisitor& f);
