@@ -20,12 +20,12 @@ using testing::TensorNear;
 
 /// "a4": bits and a scale of all inputs.
 struct AQuantCase {
-  AQuantCase(const SafetensorsFile& golden, const std::string& case_name)
+  AQuantCase(const SafetensorsFile& golden, const testing::GoldenMatch& m)
       : file(golden),
-        name(case_name),
-        bits(std::stoll(case_name.substr(1))),
+        name(m.str(1)),
+        bits(std::stoll(name.substr(1))),
         x(GoldenTensor(golden, "X").to(at::kDouble)),
-        scale(GoldenDoubles(golden, case_name + ".scale").item<double>()) {}
+        scale(GoldenDoubles(golden, name + ".scale").item<double>()) {}
   at::Tensor Doubles(const std::string& key) const { return GoldenDoubles(file, name + "." + key); }
   at::Tensor Codes(const std::string& kind) const {
     return GoldenTensor(file, name + "." + kind + ".codes");
@@ -42,14 +42,7 @@ struct AQuantCase {
 class AQuantGoldenTest : public testing::GoldenTest {
  protected:
   static void ForAllCases(const std::function<void(const AQuantCase& c)>& check) {
-    ROUNDLAB_GOLDENS_OR_SKIP(files, "aquant_golden");
-    for (const std::string& path : files) {
-      const SafetensorsFile file(path);
-      for (const std::string& name : testing::CasesOf(file, "(a\\d+)\\.scale")) {
-        SCOPED_TRACE(path + " " + name);
-        check(AQuantCase(file, name));
-      }
-    }
+    ForAllMatches<AQuantCase>("aquant_golden", R"((a\d+)\.scale)", check);
   }
 };
 

@@ -74,15 +74,8 @@ struct GptqCase {
 class GptqGoldenTest : public testing::GoldenTest {
  protected:
   static void ForAllCases(const std::function<void(const GptqCase& c)>& check) {
-    ROUNDLAB_GOLDENS_OR_SKIP(files, "oneshot_golden");
-    for (const std::string& path : files) {
-      const SafetensorsFile file(path);
-      for (const GoldenMatch& m :
-           testing::MatchesOf(file, R"((.+)\.gptq\.w(\d+)\.(row|g(\d+))((?:_[a-z]+)*)\.codes)")) {
-        SCOPED_TRACE(path + " " + m.name);
-        check(GptqCase(file, m));
-      }
-    }
+    ForAllMatches<GptqCase>("oneshot_golden",
+                            R"((.+)\.gptq\.w(\d+)\.(row|g(\d+))((?:_[a-z]+)*)\.codes)", check);
   }
 };
 

@@ -40,15 +40,7 @@ struct HqqCase {
 class HqqGoldenTest : public testing::GoldenTest {
  protected:
   static void ForAllCases(const std::function<void(const HqqCase& c)>& check) {
-    ROUNDLAB_GOLDENS_OR_SKIP(files, "oneshot_golden");
-    for (const std::string& path : files) {
-      const SafetensorsFile file(path);
-      for (const GoldenMatch& m :
-           testing::MatchesOf(file, R"((.+)\.hqq\.w(\d+)\.(row|g(\d+))\.codes)")) {
-        SCOPED_TRACE(path + " " + m.name);
-        check(HqqCase(file, m));
-      }
-    }
+    ForAllMatches<HqqCase>("oneshot_golden", R"((.+)\.hqq\.w(\d+)\.(row|g(\d+))\.codes)", check);
   }
 };
 

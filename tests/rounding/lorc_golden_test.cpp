@@ -53,15 +53,7 @@ struct LorcCase {
 class LorcGoldenTest : public testing::GoldenTest {
  protected:
   static void ForAllCases(const std::function<void(const LorcCase& c)>& check) {
-    ROUNDLAB_GOLDENS_OR_SKIP(files, "lorc_golden");
-    for (const std::string& path : files) {
-      const SafetensorsFile file(path);
-      for (const GoldenMatch& m :
-           testing::MatchesOf(file, R"(((.+)\.(w\d+g(?:\d+|row)))\.r(\d+)\.A)")) {
-        SCOPED_TRACE(path + " " + m.name);
-        check(LorcCase(file, m));
-      }
-    }
+    ForAllMatches<LorcCase>("lorc_golden", R"(((.+)\.(w\d+g(?:\d+|row)))\.r(\d+)\.A)", check);
   }
 };
 
