@@ -19,6 +19,7 @@ using nlohmann::json;
 
 /// A distinct run with what is known of it before and, where it is done, after.
 struct Forecast {
+  const PlannedRun* run;
   RunOutcome outcome;
   std::optional<Estimate> estimate;
 
@@ -67,13 +68,10 @@ void PrintPlan(const CommandLine& line, const Experiment& experiment,
 }
 
 /// Of runs that `run` will refuse.
-void TellMemory(const Experiment& experiment, const std::vector<Forecast>& forecasts) {
-  std::map<std::string, const Forecast*> by_id;
-  for (const Forecast& f : forecasts) by_id.emplace(f.outcome.id, &f);
-  for (const PlannedRun* run : DistinctRuns(experiment)) {
-    const Forecast& f = *by_id.at(run->id);
+void TellMemory(const std::vector<Forecast>& forecasts) {
+  for (const Forecast& f : forecasts) {
     if (!f.estimate || f.outcome.state == RunState::kDone) continue;
-    const std::string problem = MemoryProblem(*run, f.estimate->peak_gib);
+    const std::string problem = MemoryProblem(*f.run, f.estimate->peak_gib);
     if (!problem.empty()) std::printf("%s\n", problem.c_str());
   }
 }
@@ -97,7 +95,7 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
     std::printf("%zu of them on a GPU, whose time is not known here: --hardware NAME tells it\n",
                 timeless);
   }
-  TellMemory(experiment, forecasts);
+  TellMemory(forecasts);
   if (ratios.empty() || !line.hardware.empty()) return;
   std::printf("estimate / measured of %zu complete runs: %.2f (geometric mean)\n", ratios.size(),
               std::exp(Mean(ratios)));
@@ -127,7 +125,7 @@ int PlanCommand(const CommandLine& line) {
                                             : LoadHardware(line.hardware));
   std::vector<Forecast> forecasts;  // of the distinct runs, in plan order
   for (const PlannedRun* run : DistinctRuns(experiment)) {
-    forecasts.push_back({LookAtRun(RunFolder(line.out, experiment, run->id), run->config),
+    forecasts.push_back({run, LookAtRun(RunFolder(line.out, experiment, run->id), run->config),
                          estimator.Of(run->config)});
   }
   if (line.json) {

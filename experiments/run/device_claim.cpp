@@ -11,13 +11,6 @@
 #include "core/base/file_lock.h"
 
 namespace roundlab {
-
-DeviceClaim::DeviceClaim(std::string folder) : folder_(std::move(folder)) {}
-
-DeviceClaim::~DeviceClaim() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
 namespace {
 
 /// What the driver calls the i-th GPU that this process sees: processes may see different ones.
@@ -35,6 +28,12 @@ std::string NameOf(std::int64_t i) {
 }
 
 }  // namespace
+
+DeviceClaim::DeviceClaim(std::string folder) : folder_(std::move(folder)) {}
+
+DeviceClaim::~DeviceClaim() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
 
 std::int64_t DeviceClaim::Take(std::int64_t count) {
   if (count <= 1) return 0;
