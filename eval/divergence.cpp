@@ -4,153 +4,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <optional>
-#include <string_view>
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/base/hash.h"
 #include "core/base/statistics.h"
 #include "core/config/optional_field.h"
 #include "core/text/data/calibration.h"
 #include "eval/logit_divergence.h"
+#include "eval/original_states.h"
 #include "eval/score_windows.h"
 
 namespace roundlab {
 namespace {
-
-constexpr std::int64_t kKeptBytes = std::int64_t{128} << 20;
-
-/// Compares a model with its checkpoint, some batches of windows at a time.
-class Comparison {
- public:
-  Comparison(const EvalContext& context, const TokenWindows& windows, FiniteGuard* guard)
-      : context_(context),
-        windows_(windows),
-        guard_(guard),
-        progress_(*context.log, "divergence", "windows",
-                  static_cast<std::int64_t>(windows.list.size())) {}
-
-  LogitDivergence Run(std::int64_t batch_tokens) {
-    const auto batches = EqualLengthBatches(windows_.list, batch_tokens);
-    const auto batch = static_cast<std::int64_t>(batches.front().size());
-    const std::int64_t bytes =
-        batch * windows_.list.front().length * Width() * static_cast<std::int64_t>(sizeof(float));
-    const auto group = static_cast<std::size_t>(std::max<std::int64_t>(1, kKeptBytes / bytes));
-    for (std::size_t first = 0; first < batches.size(); first += group) {
-      const std::size_t end = std::min(first + group, batches.size());
-      CompareGroup({batches.begin() + static_cast<std::ptrdiff_t>(first),
-                    batches.begin() + static_cast<std::ptrdiff_t>(end)});
-    }
-    return std::move(found_);
-  }
-
- private:
-  std::int64_t Width() const { return context_.model->head().weight.size(1); }
-
-  void CompareGroup(const std::vector<WindowBatch>& batches) {
-    const std::vector<ScorerInput> inputs = BatchInputs(windows_, batches);
-    const std::vector<ScorerStates> originals = CachedOriginals(inputs);
-    context_.model->Run(inputs, [&](std::size_t i, const ScorerStates& states) {
-      Compare(batches[i], originals[i], states);
-      progress_.Advance(static_cast<std::int64_t>(batches[i].size()));
-    });
-  }
-
-  /// What the checkpoint makes of the inputs, from the cache where another run has left it there.
-  std::vector<ScorerStates> CachedOriginals(const std::vector<ScorerInput>& inputs) {
-    const std::string key = context_.cache == nullptr ? "" : OriginalsKey(inputs);
-    const auto kept = context_.cache == nullptr ? std::nullopt : context_.cache->Find(key);
-    if (kept) return Unpack(*kept, inputs);
-    std::vector<ScorerStates> originals(inputs.size());
-    context_.original->Run(inputs, [&](std::size_t i, const ScorerStates& states) {
-      originals[i] = {states.hidden.cpu(), states.not_finite};
-    });
-    const bool finite = std::all_of(originals.begin(), originals.end(),
-                                    [](const auto& states) { return states.not_finite.empty(); });
-    if (context_.cache != nullptr && finite) context_.cache->Keep(key, Pack(originals));
-    return originals;
-  }
-
-  std::string OriginalsKey(const std::vector<ScorerInput>& inputs) const {
-    std::string key = "states 2\n" + context_.original_key + "\n";
-    for (const ScorerInput& input : inputs) {
-      const at::Tensor tokens = std::get<at::Tensor>(input).contiguous();
-      key += std::to_string(tokens.size(0)) + " " + Sha256Hex(BytesOf(tokens)) + "\n";
-    }
-    return key;
-  }
-
-  static std::string_view BytesOf(const at::Tensor& whole) {
-    return {static_cast<const char*>(whole.const_data_ptr()), whole.nbytes()};
-  }
-
-  static std::string Pack(const std::vector<ScorerStates>& originals) {
-    std::string bytes;
-    for (const ScorerStates& states : originals) bytes += BytesOf(states.hidden.contiguous());
-    return bytes;
-  }
-
-  std::vector<ScorerStates> Unpack(const std::string& bytes,
-                                   const std::vector<ScorerInput>& inputs) const {
-    std::vector<ScorerStates> originals;
-    std::size_t at = 0;
-    for (const ScorerInput& input : inputs) {
-      const auto& tokens = std::get<at::Tensor>(input);
-      at::Tensor hidden = at::empty({tokens.size(0), tokens.size(1), Width()}, at::kFloat);
-      ROUNDLAB_CHECK(at + hidden.nbytes() <= bytes.size(), "the key tells the size");
-      std::memcpy(hidden.mutable_data_ptr(), bytes.data() + at, hidden.nbytes());
-      at += hidden.nbytes();
-      originals.push_back({std::move(hidden), ""});
-    }
-    return originals;
-  }
-
-  void Compare(const WindowBatch& batch, const ScorerStates& original, const ScorerStates& states) {
-    const at::Tensor tokens = BatchTokens(windows_, batch);
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      const auto row = static_cast<std::int64_t>(i);
-      const auto& [begin, length, scored, document] = windows_.list[batch[i]];
-      const std::int64_t first = length - 1 - scored;
-      LogitDivergence own;
-      AppendDivergence({original.hidden[row].narrow(0, first, scored), context_.original->head()},
-                       {states.hidden[row].narrow(0, first, scored), context_.model->head()},
-                       tokens[row].narrow(0, first + 1, scored), &own);
-      const std::string place = "window " + std::to_string(batch[i]);
-      const bool base_good = CheckWindow({place + " of the original", length, own.nll_base,
-                                          original.hidden[row], original.not_finite},
-                                         guard_);
-      const bool good =
-          CheckWindow({place, length, own.nll, states.hidden[row], states.not_finite}, guard_);
-      const bool finite = base_good && good && CheckDivergence(place, length, own.kl);
-      for (const auto& [all, part] : {std::pair{&found_.kl, &own.kl},
-                                      {&found_.same_top, &own.same_top},
-                                      {&found_.nll_base, &own.nll_base},
-                                      {&found_.nll, &own.nll}}) {
-        for (const double value : *part) all->push_back(finite ? value : kUndefined);
-      }
-    }
-  }
-
-  /// Of finite likelihoods: a token that only the original can say has an infinite divergence.
-  bool CheckDivergence(const std::string& place, std::int64_t length,
-                       const std::vector<double>& kl) {
-    for (std::size_t i = 0; i < kl.size(); ++i) {
-      if (std::isfinite(kl[i])) continue;
-      const auto token = length - std::ssize(kl) + static_cast<std::int64_t>(i);
-      guard_->Tell(place + ": divergence at token " + std::to_string(token), kl[i], "");
-      return false;
-    }
-    return true;
-  }
-
-  const EvalContext& context_;
-  const TokenWindows& windows_;
-  FiniteGuard* const guard_;
-  Progress progress_;
-  LogitDivergence found_;
-};
 
 using Values = std::vector<double>;
 using DivergenceMetrics = std::map<std::string, double>;
@@ -238,6 +104,97 @@ DivergenceMetrics MeasureDivergence(const LogitDivergence& found, const CutText&
   return metrics;
 }
 
+/// Compares a model with its checkpoint, window by window.
+class DivergenceOf : public Evaluation {
+ public:
+  DivergenceOf(const ProtocolOptions& text, std::int64_t batch_tokens, OnNan on_nan,
+               const EvalContext& context)
+      : text_(text),
+        context_(context),
+        cut_(Cut(text, context.model->description(), *context.tokenizer)),
+        batches_(EqualLengthBatches(cut_.windows.list, batch_tokens)),
+        originals_(context, BatchInputs(cut_.windows, batches_)),
+        guard_(text.name, on_nan) {}
+
+  std::vector<ScorerInput> Inputs() const override { return BatchInputs(cut_.windows, batches_); }
+
+  void Take(std::size_t i, const ScorerStates& states) override {
+    if (!progress_) {
+      progress_.emplace(*context_.log, "divergence", "windows",
+                        static_cast<std::int64_t>(cut_.windows.list.size()));
+    }
+    Compare(batches_[i], originals_.Of(i), states);
+    progress_->Advance(static_cast<std::int64_t>(batches_[i].size()));
+  }
+
+  std::vector<EvalResult> Finish() override {
+    const auto tokens = static_cast<std::int64_t>(found_.kl.size());
+    EvalResult result;
+    result.name = text_.name;
+    result.metrics = MeasureDivergence(found_, cut_);
+    const std::string folder = "eval/" + result.name + "/";
+    context_.sink->Array(folder + "kl", {tokens}, found_.kl);
+    context_.sink->Array(folder + "same_top", {tokens}, found_.same_top);
+    context_.sink->Array(folder + "nll", {tokens}, found_.nll);
+    context_.sink->Array(folder + "base_nll", {tokens}, found_.nll_base);
+    for (const char* told : {"data", "settings", "bos"}) {
+      result.provenance[told] = cut_.told.at(told);
+    }
+    result.provenance["tokens_sha256"] = TokenFingerprint(cut_.windows.ids);
+    result.provenance["tokenizer"] = context_.tokenizer->Kind();
+    guard_.Finish(&result, context_.log);
+    return {result};
+  }
+
+ private:
+  void Compare(const WindowBatch& batch, const ScorerStates& original, const ScorerStates& states) {
+    const at::Tensor tokens = BatchTokens(cut_.windows, batch);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const auto row = static_cast<std::int64_t>(i);
+      const auto& [begin, length, scored, document] = cut_.windows.list[batch[i]];
+      const std::int64_t first = length - 1 - scored;
+      LogitDivergence own;
+      AppendDivergence({original.hidden[row].narrow(0, first, scored), context_.original->head()},
+                       {states.hidden[row].narrow(0, first, scored), context_.model->head()},
+                       tokens[row].narrow(0, first + 1, scored), &own);
+      const std::string place = "window " + std::to_string(batch[i]);
+      const bool base_good = CheckWindow({place + " of the original", length, own.nll_base,
+                                          original.hidden[row], original.not_finite},
+                                         &guard_);
+      const bool good =
+          CheckWindow({place, length, own.nll, states.hidden[row], states.not_finite}, &guard_);
+      const bool finite = base_good && good && CheckDivergence(place, length, own.kl);
+      for (const auto& [all, part] : {std::pair{&found_.kl, &own.kl},
+                                      {&found_.same_top, &own.same_top},
+                                      {&found_.nll_base, &own.nll_base},
+                                      {&found_.nll, &own.nll}}) {
+        for (const double value : *part) all->push_back(finite ? value : kUndefined);
+      }
+    }
+  }
+
+  /// Of finite likelihoods: a token that only the original can say has an infinite divergence.
+  bool CheckDivergence(const std::string& place, std::int64_t length,
+                       const std::vector<double>& kl) {
+    for (std::size_t i = 0; i < kl.size(); ++i) {
+      if (std::isfinite(kl[i])) continue;
+      const auto token = length - std::ssize(kl) + static_cast<std::int64_t>(i);
+      guard_.Tell(place + ": divergence at token " + std::to_string(token), kl[i], "");
+      return false;
+    }
+    return true;
+  }
+
+  const ProtocolOptions& text_;
+  const EvalContext& context_;
+  const CutText cut_;
+  const std::vector<WindowBatch> batches_;
+  OriginalStates originals_;
+  FiniteGuard guard_;
+  std::optional<Progress> progress_;
+  LogitDivergence found_;
+};
+
 }  // namespace
 
 void Divergence::Options::Fields(FieldVisitor& f) {
@@ -275,26 +232,8 @@ std::int64_t Divergence::Tokens(const ModelDescription& model, const Tokenizer& 
   return 2 * TokensOf(Cut(text_, model, tokenizer).windows);  // the original's too
 }
 
-std::vector<EvalResult> Divergence::Evaluate(const EvalContext& context) const {
-  const CutText cut = Cut(text_, context.model->description(), *context.tokenizer);
-  FiniteGuard guard(text_.name, on_nan_);
-  const LogitDivergence found = Comparison(context, cut.windows, &guard).Run(batch_tokens_);
-  const auto tokens = static_cast<std::int64_t>(found.kl.size());
-  EvalResult result;
-  result.name = text_.name;
-  result.metrics = MeasureDivergence(found, cut);
-  const std::string folder = "eval/" + result.name + "/";
-  context.sink->Array(folder + "kl", {tokens}, found.kl);
-  context.sink->Array(folder + "same_top", {tokens}, found.same_top);
-  context.sink->Array(folder + "nll", {tokens}, found.nll);
-  context.sink->Array(folder + "base_nll", {tokens}, found.nll_base);
-  for (const char* told : {"data", "settings", "bos"}) {
-    result.provenance[told] = cut.told.at(told);
-  }
-  result.provenance["tokens_sha256"] = TokenFingerprint(cut.windows.ids);
-  result.provenance["tokenizer"] = context.tokenizer->Kind();
-  guard.Finish(&result, context.log);
-  return {result};
+std::unique_ptr<Evaluation> Divergence::Begin(const EvalContext& context) const {
+  return std::make_unique<DivergenceOf>(text_, batch_tokens_, on_nan_, context);
 }
 
 }  // namespace roundlab

@@ -32,8 +32,7 @@ namespace roundlab {
 ///
 /// A window of which a number is not finite is NaN in whole.
 ///
-/// Nothing of [tokens, vocab] is kept. The original goes first, through some windows; its hidden
-/// states for them are kept (128 MiB at the most, but one batch at least).
+/// Nothing of [tokens, vocab] is kept. The original goes first; see OriginalStates.
 class Divergence : public Evaluator {
  public:
   struct Options {
@@ -51,7 +50,7 @@ class Divergence : public Evaluator {
   std::vector<std::string> MetricNames() const override;
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
   std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const override;
-  std::vector<EvalResult> Evaluate(const EvalContext& context) const override;
+  std::unique_ptr<Evaluation> Begin(const EvalContext& context) const override;
 
  private:
   ProtocolOptions text_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <string>
@@ -32,6 +33,37 @@ struct EvalResult {
   std::map<std::string, std::string> provenance;  ///< "tokens_sha256" -> ...
 };
 
+/// One measurement of a model in two steps: what is to go through the model, and what is made of
+/// that. So what several evaluators want goes through together.
+class Evaluation {
+ public:
+  virtual ~Evaluation() = default;
+  virtual std::vector<ScorerInput> Inputs() const = 0;
+  /// What became of Inputs()[i]: each once, in order.
+  virtual void Take(std::size_t i, const ScorerStates& states) = 0;
+  /// After the last input.
+  virtual std::vector<EvalResult> Finish() = 0;
+};
+
+/// Several as one: their inputs one behind the other. Each is finished, and gone, as soon as its
+/// own inputs are through; results in the order of the parts.
+class JointEvaluation : public Evaluation {
+ public:
+  explicit JointEvaluation(std::vector<std::unique_ptr<Evaluation>> parts);
+  std::vector<ScorerInput> Inputs() const override { return inputs_; }
+  void Take(std::size_t i, const ScorerStates& states) override;
+  std::vector<EvalResult> Finish() override;
+
+ private:
+  void FinishThrough(std::size_t input);
+
+  std::vector<std::unique_ptr<Evaluation>> parts_;
+  std::vector<std::size_t> ends_;  ///< of the parts' inputs
+  std::vector<ScorerInput> inputs_;
+  std::vector<EvalResult> results_;
+  std::size_t next_ = 0;  ///< the part whose turn it is
+};
+
 /// Measures a model as it is.
 class Evaluator {
  public:
@@ -48,8 +80,14 @@ class Evaluator {
   virtual std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const = 0;
   /// Whether it scores texts packed, those that begin alike sharing rows (PackedTokens).
   virtual bool Packs() const { return false; }
-  virtual std::vector<EvalResult> Evaluate(const EvalContext& context) const = 0;
+  /// Both must outlive it, and all that the context points to.
+  virtual std::unique_ptr<Evaluation> Begin(const EvalContext& context) const = 0;
+  std::vector<EvalResult> Evaluate(const EvalContext& context) const;
 };
+
+/// What all of them measure, in order: a model's weights are read once for what they want together.
+std::vector<EvalResult> EvaluateTogether(const std::vector<std::unique_ptr<Evaluator>>& evaluators,
+                                         const EvalContext& context);
 
 /// "<name>/<metric>" for each metric of a result.
 std::vector<std::string> FullNames(const EvalResult& result);

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <vector>
 
+#include "core/kernels/token_nll.h"
+#include "core/model/packed_tokens.h"
 #include "eval/scorer.h"
 
 namespace roundlab {
@@ -34,12 +37,41 @@ struct LikelihoodOptions {
   std::function<void(const BadContinuation&)> bad = {};  ///< may throw, where set
 };
 
+/// Groups of continuations in one forward pass.
+struct ContinuationPack {
+  /// A continuation whose token is asked for.
+  struct Owner {
+    std::size_t group;
+    std::size_t place;
+    std::int64_t token;
+  };
+  PackedTokens tokens;
+  std::vector<TokenQuery> queries;
+  std::vector<Owner> owners;  ///< of each query
+  std::int64_t groups = 0;
+};
+
 /// Scores groups of continuations. Groups are packed one after the other, without padding; what
 /// continuations of a pack have in common at their start goes through the model once; logits are
 /// made for scored positions only. A score does not depend on what else is scored. Where hidden
 /// states of a pack are not finite although its likelihoods are, they all are NaN.
-std::vector<std::vector<ContinuationScore>> ScoreContinuations(
-    const Scorer& model, const std::vector<std::vector<Continuation>>& groups,
-    const LikelihoodOptions& options);
+class ContinuationScoring {
+ public:
+  using Groups = std::vector<std::vector<Continuation>>;
+  using Scores = std::vector<std::vector<ContinuationScore>>;
+  /// The model must outlive it.
+  ContinuationScoring(const Scorer& model, const Groups& groups, LikelihoodOptions options);
+  /// For the model, each a pack.
+  std::vector<ScorerInput> Inputs() const;
+  /// What the model made of Inputs()[i].
+  void Take(std::size_t i, const ScorerStates& states);
+  const Scores& scores() const { return scores_; }  ///< of each group's continuations
+
+ private:
+  const Scorer& model_;
+  const LikelihoodOptions options_;
+  std::vector<ContinuationPack> packs_;
+  Scores scores_;
+};
 
 }  // namespace roundlab

@@ -118,6 +118,37 @@ Metrics Measure(const ProtocolOptions& options, const CutText& cut, const Window
   return metrics;
 }
 
+class PerplexityOf : public Evaluation {
+ public:
+  PerplexityOf(const Perplexity::Options& options, const EvalContext& context)
+      : options_(options),
+        context_(context),
+        cut_(Cut(options, context.model->description(), *context.tokenizer)),
+        guard_(options.Name(), options.on_nan),
+        scoring_(*context.model, cut_.windows, options.batch_tokens, &guard_, context.log) {}
+
+  std::vector<ScorerInput> Inputs() const override { return scoring_.Inputs(); }
+  void Take(std::size_t i, const ScorerStates& states) override { scoring_.Take(i, states); }
+
+  std::vector<EvalResult> Finish() override {
+    EvalResult result;
+    result.name = options_.Name();
+    result.metrics = Measure(options_, cut_, scoring_.scores(), Arrays(context_.sink, result.name));
+    result.provenance = cut_.told;
+    result.provenance["tokens_sha256"] = TokenFingerprint(cut_.windows.ids);
+    result.provenance["tokenizer"] = context_.tokenizer->Kind();
+    guard_.Finish(&result, context_.log);
+    return {result};
+  }
+
+ private:
+  const Perplexity::Options& options_;
+  const EvalContext& context_;
+  const CutText cut_;
+  FiniteGuard guard_;
+  WindowScoring scoring_;
+};
+
 }  // namespace
 
 void Perplexity::Options::Fields(FieldVisitor& f) {
@@ -147,20 +178,8 @@ std::int64_t Perplexity::Tokens(const ModelDescription& model, const Tokenizer& 
   return TokensOf(Cut(options_, model, tokenizer).windows);
 }
 
-std::vector<EvalResult> Perplexity::Evaluate(const EvalContext& context) const {
-  const CutText cut = Cut(options_, context.model->description(), *context.tokenizer);
-  const TokenWindows& windows = cut.windows;
-  FiniteGuard guard(options_.Name(), options_.on_nan);
-  const WindowScores scores =
-      ScoreWindows(*context.model, windows, options_.batch_tokens, &guard, context.log);
-  EvalResult result;
-  result.name = options_.Name();
-  result.metrics = Measure(options_, cut, scores, Arrays(context.sink, result.name));
-  result.provenance = cut.told;
-  result.provenance["tokens_sha256"] = TokenFingerprint(windows.ids);
-  result.provenance["tokenizer"] = context.tokenizer->Kind();
-  guard.Finish(&result, context.log);
-  return {result};
+std::unique_ptr<Evaluation> Perplexity::Begin(const EvalContext& context) const {
+  return std::make_unique<PerplexityOf>(options_, context);
 }
 
 }  // namespace roundlab

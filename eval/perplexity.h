@@ -42,7 +42,7 @@ class Perplexity : public Evaluator {
   std::vector<std::string> MetricNames() const override;
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
   std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const override;
-  std::vector<EvalResult> Evaluate(const EvalContext& context) const override;
+  std::unique_ptr<Evaluation> Begin(const EvalContext& context) const override;
 
  private:
   Options options_;

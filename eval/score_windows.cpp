@@ -89,38 +89,44 @@ bool CheckWindow(const ScoredWindow& window, FiniteGuard* guard) {
   return false;
 }
 
-WindowScores ScoreWindows(const Scorer& model, const TokenWindows& windows,
-                          std::int64_t batch_tokens, FiniteGuard* guard, Log* log) {
-  WindowScores scores;
-  scores.nll.resize(windows.list.size());
-  scores.squares.resize(windows.list.size());
+WindowScoring::WindowScoring(const Scorer& model, const TokenWindows& windows,
+                             std::int64_t batch_tokens, FiniteGuard* guard, Log* log)
+    : model_(model),
+      windows_(windows),
+      guard_(guard),
+      log_(log),
+      batches_(EqualLengthBatches(windows.list, batch_tokens)) {
+  scores_.nll.resize(windows.list.size());
+  scores_.squares.resize(windows.list.size());
   for (const TokenWindow& window : windows.list) {
-    scores.tokens.push_back(static_cast<double>(window.scored));
+    scores_.tokens.push_back(static_cast<double>(window.scored));
   }
-  Progress progress(*log, "perplexity", "windows", static_cast<std::int64_t>(windows.list.size()));
-  const std::vector<WindowBatch> batches = EqualLengthBatches(windows.list, batch_tokens);
-  model.Run(BatchInputs(windows, batches), [&](std::size_t i, const ScorerStates& states) {
-    const at::Tensor nll = BatchNll(model, windows, batches[i], states.hidden);
-    std::int64_t first = 0;
-    for (std::size_t row = 0; row < batches[i].size(); ++row) {
-      const std::size_t index = batches[i][row];
-      const auto& [begin, length, scored, document] = windows.list[index];
-      const at::Tensor own = nll.narrow(0, first, scored);
-      const bool good =
-          CheckWindow({"window " + std::to_string(index),
-                       length,
-                       {own.const_data_ptr<double>(), static_cast<std::size_t>(scored)},
-                       states.hidden[static_cast<std::int64_t>(row)],
-                       states.not_finite},
-                      guard);
-      const double sum = own.sum().item<double>();
-      scores.nll[index] = good || !std::isfinite(sum) ? sum : kUndefined;
-      scores.squares[index] = own.square().sum().item<double>();
-      first += scored;
-    }
-    progress.Advance(static_cast<std::int64_t>(batches[i].size()));
-  });
-  return scores;
+}
+
+void WindowScoring::Take(std::size_t i, const ScorerStates& states) {
+  if (!progress_) {
+    progress_.emplace(*log_, "perplexity", "windows",
+                      static_cast<std::int64_t>(windows_.list.size()));
+  }
+  const WindowBatch& batch = batches_[i];
+  const at::Tensor nll = BatchNll(model_, windows_, batch, states.hidden);
+  std::int64_t first = 0;
+  for (std::size_t row = 0; row < batch.size(); ++row) {
+    const std::size_t index = batch[row];
+    const auto& [begin, length, scored, document] = windows_.list[index];
+    const at::Tensor own = nll.narrow(0, first, scored);
+    const bool good = CheckWindow({"window " + std::to_string(index),
+                                   length,
+                                   {own.const_data_ptr<double>(), static_cast<std::size_t>(scored)},
+                                   states.hidden[static_cast<std::int64_t>(row)],
+                                   states.not_finite},
+                                  guard_);
+    const double sum = own.sum().item<double>();
+    scores_.nll[index] = good || !std::isfinite(sum) ? sum : kUndefined;
+    scores_.squares[index] = own.square().sum().item<double>();
+    first += scored;
+  }
+  progress_->Advance(static_cast<std::int64_t>(batch.size()));
 }
 
 }  // namespace roundlab

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,7 +52,25 @@ bool CheckWindow(const ScoredWindow& window, FiniteGuard* guard);
 
 /// Scores all windows. A window's numbers do not depend on those it is run with (1e-5 relative).
 /// Tells `guard` of what is not finite; a window's nll is NaN where only its hidden states are not.
-WindowScores ScoreWindows(const Scorer& model, const TokenWindows& windows,
-                          std::int64_t batch_tokens, FiniteGuard* guard, Log* log);
+class WindowScoring {
+ public:
+  /// All must outlive it.
+  WindowScoring(const Scorer& model, const TokenWindows& windows, std::int64_t batch_tokens,
+                FiniteGuard* guard, Log* log);
+  /// For the model, each a batch of windows.
+  std::vector<ScorerInput> Inputs() const { return BatchInputs(windows_, batches_); }
+  /// What the model made of Inputs()[i].
+  void Take(std::size_t i, const ScorerStates& states);
+  const WindowScores& scores() const { return scores_; }
+
+ private:
+  const Scorer& model_;
+  const TokenWindows& windows_;
+  FiniteGuard* const guard_;
+  Log* const log_;
+  const std::vector<WindowBatch> batches_;
+  WindowScores scores_;
+  std::optional<Progress> progress_;
+};
 
 }  // namespace roundlab

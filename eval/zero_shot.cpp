@@ -1,5 +1,8 @@
 #include "eval/zero_shot.h"
 
+#include <optional>
+#include <utility>
+
 #include "core/base/error.h"
 #include "core/base/hash.h"
 #include "core/config/value_fields.h"
@@ -85,20 +88,26 @@ Requests Encode(const LoadedTask& loaded, std::size_t i, Harness harness, std::i
 }
 
 /// One task on one model.
-class TaskRun {
+class TaskEvaluation : public Evaluation {
  public:
-  TaskRun(const Options& options, LoadedTask loaded, const EvalContext& context)
-      : options_(options), loaded_(std::move(loaded)), context_(context) {}
+  TaskEvaluation(const Options& options, LoadedTask loaded, const EvalContext& context)
+      : options_(options),
+        loaded_(std::move(loaded)),
+        context_(context),
+        guard_(loaded_.name + options.suffix, options.on_nan),
+        scoring_(*context.model, EncodeAll(),
+                 {options.pack_tokens, [this](std::int64_t groups) { Advance(groups); },
+                  [this](const BadContinuation& bad) { TellBad(bad); }}) {}
 
-  EvalResult Run() {
-    EncodeAll();
+  std::vector<ScorerInput> Inputs() const override { return scoring_.Inputs(); }
+  void Take(std::size_t i, const ScorerStates& states) override { scoring_.Take(i, states); }
+
+  std::vector<EvalResult> Finish() override {
     EvalResult result;
     result.name = loaded_.name + options_.suffix;
-    FiniteGuard guard(result.name, options_.on_nan);
-    const std::vector<DocumentScores> scores = Score(&guard);
     try {
       result.metrics =
-          TaskMetrics(loaded_.task, loaded_.documents, scores,
+          TaskMetrics(loaded_.task, loaded_.documents, Scores(),
                       {options_.protocol, options_.refused == ZeroShot::Refused::kWrong},
                       "eval/" + result.name, context_.sink);
     } catch (const Error& e) {
@@ -109,13 +118,14 @@ class TaskRun {
     result.metrics["refused"] = static_cast<double>(refused_);
     result.provenance = {{"documents_sha256", loaded_.sha256},
                          {"harness", EnumName(options_.protocol, HarnessNames())}};
-    guard.Finish(&result, context_.log);
+    guard_.Finish(&result, context_.log);
     Tell(result);
-    return result;
+    return {result};
   }
 
  private:
-  void EncodeAll() {
+  std::vector<std::vector<Continuation>> EncodeAll() {
+    std::vector<std::vector<Continuation>> groups;
     const std::int64_t most = context_.model->description().max_positions;
     for (std::size_t i = 0; i < loaded_.documents.size(); ++i) {
       Requests requests = Encode(loaded_, i, options_.protocol, most, *context_.tokenizer);
@@ -127,27 +137,33 @@ class TaskRun {
             (options_.refused == ZeroShot::Refused::kWrong ? "scored as wrong: " : "left out: ") +
             requests.refused);
       }
-      groups_.push_back(std::move(requests.continuations));
+      groups.push_back(std::move(requests.continuations));
     }
+    return groups;
   }
 
-  std::vector<DocumentScores> Score(FiniteGuard* guard) const {
-    Progress progress(*context_.log, loaded_.name, "documents",
-                      static_cast<std::int64_t>(groups_.size()) - refused_);
-    const auto all = ScoreContinuations(
-        *context_.model, groups_,
-        {options_.pack_tokens, [&](std::int64_t groups) { progress.Advance(groups); },
-         [&](const BadContinuation& bad) {
-           const std::string place =
-               loaded_.documents[bad.group].where + ": choice " + std::to_string(bad.place);
-           if (bad.token < 0) return guard->TellStates(place, bad.states);
-           guard->Tell(place + ": log-likelihood of token " + std::to_string(bad.token), bad.loglik,
-                       bad.states);
-         }});
-    std::vector<DocumentScores> scores(all.size());
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      for (const ContinuationScore& score : all[i]) scores[i].loglik.push_back(score.loglik);
-      scores[i].greedy = !all[i].empty() && all[i].front().greedy;
+  void Advance(std::int64_t groups) {
+    if (!progress_) {
+      progress_.emplace(*context_.log, loaded_.name, "documents",
+                        static_cast<std::int64_t>(loaded_.documents.size()) - refused_);
+    }
+    progress_->Advance(groups);
+  }
+
+  void TellBad(const BadContinuation& bad) {
+    const std::string place =
+        loaded_.documents[bad.group].where + ": choice " + std::to_string(bad.place);
+    if (bad.token < 0) return guard_.TellStates(place, bad.states);
+    guard_.Tell(place + ": log-likelihood of token " + std::to_string(bad.token), bad.loglik,
+                bad.states);
+  }
+
+  std::vector<DocumentScores> Scores() const {
+    std::vector<DocumentScores> scores;
+    for (const auto& choices : scoring_.scores()) {
+      DocumentScores& own = scores.emplace_back();
+      for (const ContinuationScore& score : choices) own.loglik.push_back(score.loglik);
+      own.greedy = !choices.empty() && choices.front().greedy;
     }
     return scores;
   }
@@ -167,9 +183,11 @@ class TaskRun {
   const Options& options_;
   const LoadedTask loaded_;
   const EvalContext& context_;
-  std::vector<std::vector<Continuation>> groups_;
+  FiniteGuard guard_;
   std::int64_t truncated_ = 0;
   std::int64_t refused_ = 0;
+  std::optional<Progress> progress_;
+  ContinuationScoring scoring_;  // what it is made of counts the refused
 };
 
 }  // namespace
@@ -258,12 +276,12 @@ std::int64_t ZeroShot::Tokens(const ModelDescription& /*model*/, const Tokenizer
   return tokens;
 }
 
-std::vector<EvalResult> ZeroShot::Evaluate(const EvalContext& context) const {
-  std::vector<EvalResult> results;
+std::unique_ptr<Evaluation> ZeroShot::Begin(const EvalContext& context) const {
+  std::vector<std::unique_ptr<Evaluation>> parts;
   for (const std::string& name : options_.tasks) {
-    results.push_back(TaskRun(options_, Load(options_, name), context).Run());
+    parts.push_back(std::make_unique<TaskEvaluation>(options_, Load(options_, name), context));
   }
-  return results;
+  return std::make_unique<JointEvaluation>(std::move(parts));
 }
 
 }  // namespace roundlab

@@ -50,7 +50,7 @@ class ZeroShot : public Evaluator {
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
   std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const override;
   bool Packs() const override { return true; }
-  std::vector<EvalResult> Evaluate(const EvalContext& context) const override;
+  std::unique_ptr<Evaluation> Begin(const EvalContext& context) const override;
 
  private:
   Options options_;

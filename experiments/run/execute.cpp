@@ -328,15 +328,14 @@ class Execution {
         &log_);
     const EvalContext context = {&judged.model(), &judged.original(), &tokenizer, &record_, &log_,
                                  &cache_,         OriginalKey()};
-    for (const EvaluatorRecipe& recipe : config_.eval) {
-      const auto results = recipe.make()->Evaluate(context);
-      for (const EvalResult& measured : results) {
-        for (const auto& [name, value] : measured.metrics) {
-          result_.metrics[measured.name + "/" + name] = value;
-        }
-        for (const auto& [name, text] : measured.provenance) {
-          result_.provenance["eval/" + measured.name + "/" + name] = text;
-        }
+    std::vector<std::unique_ptr<Evaluator>> evaluators;
+    for (const EvaluatorRecipe& recipe : config_.eval) evaluators.push_back(recipe.make());
+    for (const EvalResult& measured : EvaluateTogether(evaluators, context)) {
+      for (const auto& [name, value] : measured.metrics) {
+        result_.metrics[measured.name + "/" + name] = value;
+      }
+      for (const auto& [name, text] : measured.provenance) {
+        result_.provenance["eval/" + measured.name + "/" + name] = text;
       }
     }
   }

@@ -28,13 +28,33 @@ std::int64_t StateBytes(const ModelDescription& model, std::int64_t memory) {
   return std::max(StreamScorer::Options().bytes, left / 2);
 }
 
-/// A StreamScorer with ends of its own, which are read when they are first asked for: few
-/// evaluators look at a second model.
+/// Both ends of a model, read when they are first asked for.
+class LateEnds {
+ public:
+  LateEnds(const ModelSource& source, const JudgedModelOptions& options)
+      : source_(source), device_(options.device), dtype_(options.dtype) {}
+  const ModelEnds& Get() {
+    if (!ends_) {
+      ends_.emplace(source_.LoadEnds());
+      ends_->To(device_, dtype_);
+    }
+    return *ends_;
+  }
+
+ private:
+  const ModelSource& source_;
+  const at::Device device_;
+  const at::ScalarType dtype_;
+  std::optional<ModelEnds> ends_;
+};
+
+/// A StreamScorer whose ends are read when they are first asked for, by one of those that share
+/// them: few evaluators look at a second model.
 class LateScorer : public Scorer {
  public:
-  LateScorer(const ModelSource& source, const at::Device& device,
+  LateScorer(const ModelSource& source, std::shared_ptr<LateEnds> ends,
              const StreamScorer::Options& options)
-      : source_(source), device_(device), options_(options) {}
+      : source_(source), ends_(std::move(ends)), options_(options) {}
   const ModelDescription& description() const override { return source_.description(); }
   const LogitHead& head() const override { return Get().head(); }
   void Run(const std::vector<ScorerInput>& inputs, const Use& use) const override {
@@ -43,18 +63,13 @@ class LateScorer : public Scorer {
 
  private:
   const Scorer& Get() const {
-    if (!scorer_) {
-      ends_.emplace(source_.LoadEnds());
-      ends_->To(device_, options_.dtype);
-      scorer_.emplace(source_, *ends_, options_);
-    }
+    if (!scorer_) scorer_.emplace(source_, ends_->Get(), options_);
     return *scorer_;
   }
 
   const ModelSource& source_;
-  const at::Device device_;
+  const std::shared_ptr<LateEnds> ends_;
   const StreamScorer::Options options_;
-  mutable std::optional<ModelEnds> ends_;
   mutable std::optional<StreamScorer> scorer_;
 };
 
@@ -70,21 +85,30 @@ JudgedModel::JudgedModel(const ModelSource& source, const ModelSource& original,
   const ModelDescription& description = source.description();
   const std::int64_t bytes =
       BytesInMemory(description, options.dtype) + HeadCopyBytes(description, options);
+  const bool fits = bytes <= options.memory_bytes;
   StreamScorer::Options streamed;
   streamed.dtype = options.dtype;
-  original_ = std::make_unique<LateScorer>(original, options.device, streamed);
-  if (bytes <= options.memory_bytes) {
+  streamed.log = log;
+  streamed.bytes = StateBytes(description, options.memory_bytes - (fits ? bytes : 0));
+  const bool same = &source == &original;
+  const auto ends = std::make_shared<LateEnds>(source, options);
+  const auto first_ends = same ? ends : std::make_shared<LateEnds>(original, options);
+  if (fits) {
     log->Write("evaluation: the whole model in memory, " + Gib(bytes));
     in_memory_.emplace(source, options.dtype, options.hook, options.device);
     model_ = std::make_unique<MemoryScorer>(*in_memory_);
-    return;
+  } else {
+    log->Write("evaluation: " + Gib(bytes) + " of weights do not fit into " +
+               Gib(options.memory_bytes) + " of memory: blocks are read one by one");
+    StreamScorer::Options changed = streamed;
+    changed.hook = options.hook;
+    model_ = std::make_unique<LateScorer>(source, ends, changed);
   }
-  log->Write("evaluation: " + Gib(bytes) + " of weights do not fit into " +
-             Gib(options.memory_bytes) + " of memory: blocks are read one by one");
-  streamed.hook = options.hook;
-  streamed.log = log;
-  streamed.bytes = StateBytes(description, options.memory_bytes);
-  model_ = std::make_unique<LateScorer>(source, options.device, streamed);
+  if (fits && same) {
+    original_ = std::make_unique<StreamScorer>(original, in_memory_->ends(), streamed);
+  } else {
+    original_ = std::make_unique<LateScorer>(original, first_ends, streamed);
+  }
 }
 
 }  // namespace roundlab

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/model/model.h"
+#include "tests/eval/continuation_scores.h"
 #include "tests/support/shared_data.h"
 
 namespace roundlab {
@@ -52,7 +53,7 @@ TEST_P(LikelihoodTest, AsEachSequenceAloneHoweverPacked) {
   const LanguageModel model(ModelFiles(folder), at::kFloat);
   const auto groups = Groups();
   for (const std::int64_t rows : {1, 50, 100000}) {
-    const auto scores = ScoreContinuations(MemoryScorer(model), groups, {rows, {}});
+    const auto scores = testing::ScoresOf(model, groups, {rows, {}});
     ASSERT_EQ(scores.size(), groups.size());
     for (std::size_t i = 0; i < groups.size(); ++i) {
       for (std::size_t c = 0; c < groups[i].size(); ++c) {
@@ -72,8 +73,7 @@ TEST(LikelihoodTest, ProgressCountsGroups) {
   ROUNDLAB_SHARED_OR_SKIP(folder, "models/stories260K");
   const LanguageModel model(ModelFiles(folder), at::kFloat);
   std::vector<std::int64_t> done;
-  ScoreContinuations(MemoryScorer(model), Groups(),
-                     {100, [&](std::int64_t n) { done.push_back(n); }});
+  testing::ScoresOf(model, Groups(), {100, [&](std::int64_t n) { done.push_back(n); }});
   std::int64_t sum = 0;
   for (const std::int64_t n : done) sum += n;
   EXPECT_EQ(sum, 12);

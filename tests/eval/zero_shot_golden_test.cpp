@@ -14,6 +14,7 @@
 #include "eval/harness.h"
 #include "eval/likelihood.h"
 #include "eval/task_metrics.h"
+#include "tests/eval/continuation_scores.h"
 #include "tests/support/shared_data.h"
 
 namespace roundlab {
@@ -67,7 +68,7 @@ struct GoldenScores {
       truncated.push_back(cut);
     }
     continuations = groups;
-    const auto all = ScoreContinuations(MemoryScorer(model), groups, {2048, {}});
+    const auto all = testing::ScoresOf(model, groups, {2048, {}});
     for (const auto& group : all) {
       DocumentScores one;
       for (const ContinuationScore& score : group) one.loglik.push_back(score.loglik);
