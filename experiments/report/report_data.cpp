@@ -68,11 +68,11 @@ ReportRun Look(const std::string& folder, const PlannedRun& planned, ReportData*
 }
 
 /// What a run that failed got to, where it got that far.
-void ReadLosses(ReportRun* run, ReportData* data) {
+void ReadUntilFailure(ReportRun* run, ReportData* data) {
   const std::string file = run->outcome.folder + "/run.h5";
   if (run->state != ReportState::kFailed || !fs::exists(file)) return;
   try {
-    run->losses = MeanDetails({ReadRunFile(file, IsDetail)}).losses;
+    run->details = MeanDetails({ReadRunFile(file, IsDetail)});
   } catch (const Error& e) {
     data->problems.push_back({file, e.what()});
   }
@@ -177,7 +177,7 @@ ReportData GatherReport(const std::string& given) {
       runs.push_back(run->second);
     }
   }
-  for (ReportRun& run : data.runs) ReadLosses(&run, &data);
+  for (ReportRun& run : data.runs) ReadUntilFailure(&run, &data);
   for (ReportPoint& point : data.points) point.details = ReadDetails(point.runs, &data);
   data.others = OtherRuns(folder, data);
   data.mixed = MixedInputs(data.experiment, data.Outcomes());

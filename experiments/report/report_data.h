@@ -22,7 +22,7 @@ struct ReportRun {
   RunOutcome outcome;  ///< of one that can't be read: failed, with the reason
   ReportState state = ReportState::kNotRun;
   std::vector<std::string> places;  ///< "W4G128, signround, seed 0": all that share it
-  std::vector<UnitCurve> losses;    ///< of one that failed: up to there
+  Details details;                  ///< of one that failed: up to there
 };
 
 /// A point of the plan, its seeds together.

@@ -79,22 +79,27 @@ std::vector<TextTable> BudgetTables(const ReportData& data) {
   return tables;
 }
 
-/// What was handled in the runs of each point; none where nothing was.
+/// What was handled in the runs of each point, and in each that failed; none where nothing was.
 std::vector<TextTable> HandledTables(const ReportData& data) {
+  using Counts = std::map<std::string, double>;
+  std::vector<std::pair<std::string, Counts>> all;
+  for (const ReportPoint& point : data.points) all.emplace_back(point.label, point.details.handled);
+  for (const ReportRun& run : data.runs) {
+    all.emplace_back(run.places.front() + ", which failed", run.details.handled);
+  }
   std::set<std::string> seen;
-  for (const ReportPoint& point : data.points) {
-    for (const auto& [event, count] : point.details.handled) seen.insert(event);
+  for (const auto& [label, handled] : all) {
+    for (const auto& [event, count] : handled) seen.insert(event);
   }
   if (seen.empty()) return {};
   TextTable table;
   table.title = "What was handled";
   table.header = {"run"};
   for (const std::string& event : seen) table.header.emplace_back(HandledEvents().at(event));
-  for (const ReportPoint& point : data.points) {
-    const auto& handled = point.details.handled;
+  for (const auto& [label, handled] : all) {
     if (handled.empty()) continue;
     auto& row = table.rows.emplace_back();
-    row = {point.label};
+    row = {label};
     for (const std::string& event : seen) {
       const auto found = handled.find(event);
       row.push_back(found == handled.end() ? "-" : ShortText(found->second));

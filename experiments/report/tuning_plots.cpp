@@ -274,7 +274,7 @@ std::map<std::string, Plot> FailurePlots(const ReportData& data) {
   std::map<std::string, Plot> plots;
   for (const ReportRun& run : data.runs) {
     if (plots.size() == kMostFailures) break;
-    Plot plot = LossesByUnit(run.losses);
+    Plot plot = LossesByUnit(run.details.losses);
     plot.name = "failed-" + run.outcome.id;
     plot.title += ", " + run.places.front();
     if (Complete(&plot)) plots.emplace(run.outcome.id, std::move(plot));

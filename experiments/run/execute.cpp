@@ -8,11 +8,11 @@
 #include <chrono>
 #include <filesystem>
 #include <optional>
-#include <sstream>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/hash.h"
+#include "core/base/interrupt.h"
 #include "core/kernels/device.h"
 #include "core/kernels/out_of_memory.h"
 #include "core/metrics/hdf5_file.h"
@@ -31,6 +31,7 @@
 #include "experiments/run/plugins.h"
 #include "experiments/run/preflight.h"
 #include "experiments/run/program.h"
+#include "experiments/run/spent.h"
 #include "experiments/run/turn_cache.h"
 #include "rounding/pipeline.h"
 #include "rounding/rounded_source.h"
@@ -53,39 +54,6 @@ at::Tensor ToTensor(const CalibrationTokens& tokens, std::int64_t seqlen) {
   return rows;
 }
 
-/// What a run has cost. Where it is continued, with what its earlier processes spent on what they
-/// left: work that was lost does not count.
-class Spent {
- public:
-  explicit Spent(std::string file) : file_(std::move(file)) {}
-
-  /// Takes in what an earlier process has kept.
-  void Resume() {
-    if (!std::filesystem::exists(file_)) return;
-    std::istringstream text(ReadFile(file_));
-    if (!(text >> seconds_ >> cpu_ >> peak_)) seconds_ = cpu_ = peak_ = 0;
-  }
-  void Keep() const {
-    std::ostringstream text;
-    text << Seconds() << " " << Cpu() << " " << Peak() << "\n";
-    WriteFileAtomically(file_, text.str());
-  }
-
-  double HereSeconds() const { return SecondsSince(start_); }  // of this process
-  double Seconds() const { return seconds_ + HereSeconds(); }
-  double Cpu() const { return cpu_ + CpuSeconds(); }
-  double Peak() const {
-    return std::max(peak_, static_cast<double>(PeakResidentBytes()));
-  }  // bytes
-
- private:
-  const std::string file_;
-  const Clock::time_point start_ = Clock::now();
-  double seconds_ = 0;
-  double cpu_ = 0;
-  double peak_ = 0;
-};
-
 /// One run being executed.
 class Execution {
  public:
@@ -103,6 +71,18 @@ class Execution {
   }
 
   RunResult Run() {
+    try {
+      return Compute();
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const std::exception&) {
+      LeaveRecord();
+      throw;
+    }
+  }
+
+ private:
+  RunResult Compute() {
     device_ =
         FindDevice(config_.compute.device, [this](std::int64_t count) { return gpu_.Take(count); });
     if (!config_.compute.device) {
@@ -138,7 +118,19 @@ class Execution {
     return result_;
   }
 
- private:
+  /// Of a run that fails: what was counted until then, beside the samples that are in its file.
+  void LeaveRecord() {
+    const std::string file = folder_ + "/run.h5";
+    if (!std::filesystem::exists(file)) return;
+    Provenance attributes = result_.provenance;
+    attributes["status"] = "failed";
+    try {
+      WriteRunFile(file, record_, attributes);
+    } catch (const Error& e) {
+      log_.Write(e.what());  // the samples stay
+    }
+  }
+
   std::string Checkpoint() const { return folder_ + "/checkpoint"; }
 
   /// Those that a checkpoint was begun with, else what the caller says.

@@ -34,6 +34,12 @@ class Tensors {
         {name, ElementType::kF32, std::move(shape), std::as_bytes(std::span<const float>(values))});
   }
   std::vector<float>& last() { return values_.back(); }
+  /// Those of the last tensor whose name ends so.
+  std::vector<float>& LastOf(const std::string& end) {
+    std::size_t at = list_.size();
+    while (at > 0 && !list_[at - 1].name.ends_with(end)) --at;
+    return values_.at(at - 1);
+  }
   const std::vector<TensorToWrite>& list() const { return list_; }
 
  private:
@@ -99,7 +105,8 @@ void TinyModel::Write(const std::string& folder) const {
     tensors.Add(prefix + "mlp.down_proj.weight", {kHidden, kInner}, scale(kInner));
   }
   if (loud != 0) {
-    for (float& weight : tensors.last()) weight = std::copysign(loud, weight);
+    for (float& weight : tensors.LastOf(loud_layer + ".weight"))
+      weight = std::copysign(loud, weight);
   }
   if (nan) tensors.last()[7] = std::nanf("");
   if (largest != 0) tensors.last()[7] = largest;

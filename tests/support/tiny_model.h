@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 namespace roundlab::testing {
 
@@ -13,9 +12,10 @@ struct TinyModel {
   std::int64_t context = 64;
   bool nan = false;   ///< one weight of the last block is NaN
   float largest = 0;  ///< if not 0, one weight of the last block is this
-  /// If not 0, the magnitude of all weights of the last block's down_proj: 3e4 is too much for
-  /// hidden states of float16, 1e38 for those of float32.
+  /// If not 0, the magnitude of all weights of the last block's `loud_layer`: 3e4 in down_proj is
+  /// too much for hidden states of float16, 1e38 for those of float32.
   float loud = 0;
+  std::string loud_layer = "mlp.down_proj";
 
   /// Makes `folder`.
   void Write(const std::string& folder) const;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/metrics/hdf5_file.h"
 #include "tests/experiments/program.h"
 #include "tests/support/tiny_model.h"
 
@@ -227,6 +228,25 @@ TEST_F(NotFiniteRunTest, FailsWithTheFirstSuchNumberAsItsReason) {
             "that of block 1");
   EXPECT_EQ(runs.at(0).at("metrics"), json::object());
   EXPECT_EQ(runs.at(1).at("status"), "complete");
+}
+
+TEST_F(NotFiniteRunTest, WhatWasHandledBeforeIsInItsFileAndInTheReport) {
+  TinyModel{.loud = 6e4F, .loud_layer = "mlp.up_proj"}.Write(folder_ / "loud");
+  WriteConfig(Eval("") +
+              "quant: {bits: 4, group_size: 16}\npipeline: [{type: round, scheme: gptq}]\n"
+              "calibration: {data: {path: text.txt}, protocol: plain, samples: 4, seqlen: 16}\n");
+  const ProgramResult run =
+      RunProgram(folder_.path(), {"run", "c.yaml", "--out", "out", "--quiet", "--json"});
+  EXPECT_EQ(run.code, 1) << run.err;
+  const json failed = json::parse(run.out).at("runs").at(0);
+  ASSERT_EQ(failed.at("status"), "failed") << run.err;
+  const std::string file = folder_ / failed.at("folder").get<std::string>() + "/run.h5";
+  const std::string down = "layers/model.layers.1.mlp.down_proj/fallback";
+  EXPECT_EQ(ReadArray(file, down).values, std::vector<double>{1});
+  EXPECT_EQ(ReadAttribute(file, "status"), "failed");
+  ASSERT_EQ(RunProgram(folder_.path(), {"report", "out/demo"}).code, 0);
+  const std::string report = testing::ReadAll(folder_ / "out/demo/report/report.md");
+  EXPECT_NE(report.find("| float16, seed 0, which failed | 1 "), std::string::npos) << report;
 }
 
 TEST_F(NotFiniteRunTest, WhereItIsToBeRecordedNothingIsMadeOfIt) {

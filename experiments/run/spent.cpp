@@ -1,0 +1,32 @@
+#include "experiments/run/spent.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+
+#include "core/base/files.h"
+#include "core/metrics/memory.h"
+
+namespace roundlab {
+
+void Spent::Resume() {
+  if (!std::filesystem::exists(file_)) return;
+  std::istringstream text(ReadFile(file_));
+  if (!(text >> seconds_ >> cpu_ >> peak_)) seconds_ = cpu_ = peak_ = 0;
+}
+
+void Spent::Keep() const {
+  std::ostringstream text;
+  text << Seconds() << " " << Cpu() << " " << Peak() << "\n";
+  WriteFileAtomically(file_, text.str());
+}
+
+double Spent::HereSeconds() const {
+  return std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+double Spent::Cpu() const { return cpu_ + CpuSeconds(); }
+
+double Spent::Peak() const { return std::max(peak_, static_cast<double>(PeakResidentBytes())); }
+
+}  // namespace roundlab
