@@ -68,10 +68,11 @@ void PrintPlan(const CommandLine& line, const Experiment& experiment,
 }
 
 /// Of runs that `run` will refuse.
-void TellMemory(const std::vector<Forecast>& forecasts) {
+void TellMemory(Estimator* estimator, const std::vector<Forecast>& forecasts) {
   for (const Forecast& f : forecasts) {
-    if (!f.estimate || f.outcome.state == RunState::kDone) continue;
-    const std::string problem = MemoryProblem(*f.run, f.estimate->peak_gib);
+    if (f.outcome.state == RunState::kDone) continue;
+    const auto needed = estimator->PeakGib(f.run->config);
+    const std::string problem = MemoryProblem(*f.run, needed.value_or(0));
     if (!problem.empty()) std::printf("%s\n", problem.c_str());
   }
 }
@@ -95,7 +96,6 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
     std::printf("%zu of them on a GPU, whose time is not known here: --hardware NAME tells it\n",
                 timeless);
   }
-  TellMemory(forecasts);
   if (ratios.empty() || !line.hardware.empty()) return;
   std::printf("estimate / measured of %zu complete runs: %.2f (geometric mean)\n", ratios.size(),
               std::exp(Mean(ratios)));
@@ -134,6 +134,7 @@ int PlanCommand(const CommandLine& line) {
   }
   PrintPlan(line, experiment, forecasts);
   PrintSummary(line, experiment, forecasts);
+  TellMemory(&estimator, forecasts);
   return 0;
 }
 

@@ -41,7 +41,7 @@ std::optional<Estimate> Estimator::Of(const RunConfig& run) {
     const Hardware& machine = Machine(run, *model.description);
     estimate.seconds = Seconds(CostOf(run, *model.description, tokens.value_or(0)), machine);
   }
-  estimate.peak_gib = Gib(run, *model.description);
+  estimate.peak_gib = Gib(run, *model.description, tokens.value_or(0));
   estimate.evaluation = tokens.has_value();
   return estimate;
 }
@@ -49,10 +49,11 @@ std::optional<Estimate> Estimator::Of(const RunConfig& run) {
 std::optional<double> Estimator::PeakGib(const RunConfig& run) {
   const Known& model = Model(run.model.path);
   if (!model.description) return std::nullopt;
-  return Gib(run, *model.description);
+  return Gib(run, *model.description, 0);
 }
 
-double Estimator::Gib(const RunConfig& run, const ModelDescription& model) {
+double Estimator::Gib(const RunConfig& run, const ModelDescription& model,
+                      std::int64_t eval_tokens) {
   const double value = hardware_ ? hardware_->bytes_per_value
                                  : static_cast<double>(c10::elementSize(run.model.dtype));
   MemoryRoom room;
@@ -61,7 +62,7 @@ double Estimator::Gib(const RunConfig& run, const ModelDescription& model) {
   if (run.compute.memory_limit > 0) {
     room.bytes = std::min(room.bytes, run.compute.memory_limit * kGib);
   }
-  return PeakBytes(RunMemoryOf(run, model, value), room) / kGib;
+  return PeakBytes(RunMemoryOf(run, model, value, eval_tokens), room) / kGib;
 }
 
 bool Estimator::OnGpu(const RunConfig& run) {

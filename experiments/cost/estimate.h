@@ -34,7 +34,7 @@ class Estimator {
   struct Known;
   const Known& Model(const std::string& name);
   std::optional<std::int64_t> EvalTokens(const RunConfig& run);
-  double Gib(const RunConfig& run, const ModelDescription& model);
+  double Gib(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens);
   bool OnGpu(const RunConfig& run);
   const Hardware& Machine(const RunConfig& run, const ModelDescription& model);
 

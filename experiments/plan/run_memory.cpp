@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "eval/scorer.h"
 #include "optimizers/optimizers.h"
 #include "rounding/stages/round.h"
 
@@ -45,6 +46,18 @@ double KeptValues(const ModelDescription& m, const BlockPlan& plan) {
          (plan.mlp.gated ? 5 : 4) * experts * static_cast<double>(m.intermediate);
 }
 
+/// Values that a token has of products of queries and keys, one a head and key, where attention has
+/// no fused backward pass: what cap and softmax put out, and as much while one is made of the
+/// other. They are float32, but on a GPU.
+double ScoreValues(const RunConfig& run, const ModelDescription& m, const BlockPlan& plan,
+                   double value) {
+  const AttentionPlan& attention = plan.attention;
+  if (attention.soft_cap == 0 && !attention.alibi) return 0;
+  const bool gpu = run.compute.device && run.compute.device->is_cuda();
+  const double kept = attention.soft_cap > 0 ? 5 : 4;
+  return kept * Product(m.heads, run.calibration->seqlen) * (gpu ? 1 : kFloat / value);
+}
+
 /// A loss of logits keeps those of both models, their logarithms and two gradients, in float32.
 double LogitValues(const ModelDescription& m, double tokens, double value) {
   return 6 * tokens * static_cast<double>(m.vocab) * kFloat / value;
@@ -60,7 +73,8 @@ double Activations(const RunConfig& run, const ModelDescription& m, double block
     const std::int64_t rows = std::min(run.calibration->samples, tune.batch);
     const std::int64_t part = (rows + tune.accumulate - 1) / tune.accumulate;
     const double tokens = static_cast<double>(part) * seqlen;
-    const double of_blocks = (tune.unit_blocks == 0 ? 1 : blocks) * tokens * KeptValues(m, plan);
+    const double of_blocks = (tune.unit_blocks == 0 ? 1 : blocks) * tokens *
+                             (KeptValues(m, plan) + ScoreValues(run, m, plan, value));
     const bool logits = tune.loss.make()->OfLogits();
     most = std::max(most, of_blocks + (logits ? LogitValues(m, tokens, value) : 0));
   }
@@ -171,6 +185,15 @@ bool TakesSpare(const RunConfig& run) {
          round->tune.inputs == UnitInputs::kQuantized && round->tune.MayGoBack();
 }
 
+/// Of a model that is evaluated block by block: StreamScorer takes as many states at a time as fit
+/// into half of what is left, and passes over the blocks again for the rest.
+double StreamedBytes(const RunMemory& memory, const MemoryRoom& room) {
+  const double left = room.bytes - memory.streamed - memory.read;
+  return memory.streamed +
+         std::min(memory.states,
+                  std::max(left / 2, static_cast<double>(StreamScorer::Options().bytes)));
+}
+
 }  // namespace
 
 std::string PlaceText(ChainPlace place, const at::Device& device) {
@@ -198,7 +221,8 @@ double BlockWeights(const ModelDescription& model) {
   return static_cast<double>(model.LinearWeights()) / static_cast<double>(model.layers);
 }
 
-RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, double bytes_per_value) {
+RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, double bytes_per_value,
+                      std::int64_t eval_tokens) {
   RunMemory memory;
   const double value = bytes_per_value;
   const auto linear = static_cast<double>(model.LinearWeights());
@@ -209,6 +233,7 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
     memory.evaluated = logits + value * (linear + ends);
     memory.read = kFloat * BlockWeights(model);
     memory.streamed = logits + value * ends + 2 * kFloat * BlockWeights(model);
+    memory.states = Product(eval_tokens, model.hidden) * value;
   }
   if (run.LearnsTurn()) memory.turned = TurnBytes(run, model);
   if (run.pipeline.empty()) return memory;
@@ -251,11 +276,13 @@ double PeakBytes(const RunMemory& memory, const MemoryRoom& room) {
   const double before = memory.turned + (room.gpu ? 0 : memory.program);
   const double rounding = std::max(before, Rounding(memory, room) + ChainBytes(memory, room));
   if (room.gpu) {
-    return std::max(rounding, memory.evaluated <= room.bytes ? memory.evaluated : memory.streamed);
+    return std::max(
+        rounding, memory.evaluated <= room.bytes ? memory.evaluated : StreamedBytes(memory, room));
   }
   const bool whole = rounding + memory.evaluated <= room.bytes;
-  return std::max(rounding, memory.program + memory.codes +
-                                (whole ? memory.evaluated : memory.streamed + memory.read));
+  return std::max(rounding,
+                  memory.program + memory.codes +
+                      (whole ? memory.evaluated : StreamedBytes(memory, room) + memory.read));
 }
 
 std::string UnitProblem(const RunMemory& memory, const MemoryRoom& room) {

@@ -40,8 +40,8 @@ struct RunMemory {
   double learned = 0;
   /// What the forward pass keeps of a micro-batch with the gradients of the backward pass, where
   /// both are most, at the MLP's activation: E T (6 hidden + 2 heads head_dim + 2 kv_heads
-  /// head_dim + 5 intermediate), 4 without a gate; or what a pass without gradients takes, if that
-  /// is more.
+  /// head_dim + 5 intermediate), 4 without a gate, with 5 heads seqlen where scores have a cap, 4
+  /// where they have slopes; or what a pass without gradients takes, if that is more.
   double activations = 0;
   double chains = 0;  ///< hidden states of all samples
   /// One chain more, which saves a tuned unit a pass where there is room for it, beside the others.
@@ -56,6 +56,7 @@ struct RunMemory {
   double turned = 0;      ///< while a turn of the whole model is learned, before all else
   double evaluated = 0;   ///< the model that is evaluated, in memory as a whole
   double streamed = 0;    ///< the same block by block
+  double states = 0;      ///< hidden states of all that it scores, between its streamed blocks
   double read = 0;        ///< the next block, meanwhile, in the machine's memory
 
   /// Layers are solved when no pass is under way.
@@ -65,8 +66,9 @@ struct RunMemory {
   double Chains() const { return chains + captured; }
 };
 
-/// bytes_per_value: E.
-RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, double bytes_per_value);
+/// bytes_per_value: E. eval_tokens: that evaluation scores.
+RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, double bytes_per_value,
+                      std::int64_t eval_tokens = 0);
 
 /// Where a run's memory is counted and how much there is; by default without a bound.
 struct MemoryRoom {
