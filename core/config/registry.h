@@ -41,6 +41,10 @@ class Registry {
       ReadFields(node, path, FieldsOf(&options), diagnostics, {"type"});
       if (diagnostics->size() != before) return recipe;
       recipe.canonical = "type: " + name + "\n" + CanonicalOf(options);
+      if constexpr (requires { options.Used(); }) {
+        const std::string given = "type: " + name + "\n" + WriteFields(FieldsOf(&options));
+        recipe.unused = PathsNotIn(ParseYaml(recipe.canonical, name), ParseYaml(given, name));
+      }
       recipe.make = [options](Args... args) -> std::unique_ptr<Base> {
         return std::make_unique<T>(options, std::forward<Args>(args)...);
       };

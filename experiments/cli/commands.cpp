@@ -86,6 +86,15 @@ void TellMixed(const std::vector<std::string>& mixed) {
   }
 }
 
+void TellUnused(const Experiment& experiment) {
+  std::set<std::string> told;
+  for (const PlannedRun& run : experiment.runs) {
+    for (const std::string& unused : run.config.Unused()) {
+      if (told.insert(unused).second) std::fprintf(stderr, "%s\n", unused.c_str());
+    }
+  }
+}
+
 void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names) {
   if (line.arguments.size() == count) return;
   throw Error("usage: roundlab " + line.command + " " + names);
@@ -190,6 +199,7 @@ int RunCommand(const CommandLine& line) {
                    "[--json] [--quiet]");
   CheckRunLine(line);
   const Experiment experiment = LoadExperimentOf(line);
+  TellUnused(experiment);
   const Experiment unfinished = Unfinished(experiment, line);
   CheckDevices(line, unfinished);
   CheckInputs(unfinished);
@@ -210,6 +220,7 @@ int ValidateCommand(const CommandLine& line) {
   RequireArguments(line, 1, "FILE [--set KEY=VALUE]");
   const Experiment experiment = LoadExperimentOf(line);
   CheckInputs(experiment);
+  TellUnused(experiment);
   Print(line.arguments[0] + ": good, " + std::to_string(experiment.runs.size()) + " runs\n");
   return 0;
 }

@@ -39,6 +39,9 @@ Experiment LoadExperimentOf(const CommandLine& line);
 /// where a folder of theirs holds something else.
 Experiment Unfinished(Experiment experiment, const CommandLine& line);
 
+/// Says on stderr what stages were given and have no use for.
+void TellUnused(const Experiment& experiment);
+
 /// Throws Error where jobs, memory or engine can't be.
 void CheckRunLine(const CommandLine& line);
 

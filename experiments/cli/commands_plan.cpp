@@ -135,6 +135,7 @@ int PlanCommand(const CommandLine& line) {
   PrintPlan(line, experiment, forecasts);
   PrintSummary(line, experiment, forecasts);
   TellMemory(&estimator, forecasts);
+  TellUnused(experiment);
   return 0;
 }
 

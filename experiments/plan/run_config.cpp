@@ -207,6 +207,18 @@ std::string RunConfig::Canonical() const {
   return WriteFields(FieldsOf(&used));
 }
 
+std::vector<std::string> RunConfig::Unused() const {
+  std::vector<std::string> told;
+  for (std::size_t i = 0; i < pipeline.size(); ++i) {
+    std::string keys;
+    for (const std::string& key : pipeline[i].unused) {
+      keys += (keys.empty() ? "" : ", ") + ("pipeline." + std::to_string(i) + ".") + key;
+    }
+    if (!keys.empty()) told.push_back(keys + ": of no use to " + StageText(pipeline[i]));
+  }
+  return told;
+}
+
 std::string RunConfig::Id() const { return Sha256Hex(Canonical()).substr(0, 16); }
 
 RunConfig ReadRunConfig(const ConfigNode& node, const std::vector<std::string>& reserved,

@@ -132,6 +132,24 @@ TEST(PlanTest, WhatARunDoesNotUseDoesNotChangeItsId) {
   EXPECT_EQ(id("model: m/\n").size(), 16U);
 }
 
+TEST(PlanTest, KeysThatAStageHasNoUseForAreTold) {
+  const auto unused = [](const std::string& pipeline) {
+    return Load("model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\npipeline: " +
+                pipeline)
+        .runs.at(0)
+        .config.Unused();
+  };
+  EXPECT_THAT(unused("[{type: round, scheme: gptq, inputs: fp, optimizer: {type: adam, lr: 0.1}}]"),
+              ::testing::ElementsAre("pipeline.0.optimizer, pipeline.0.inputs: of no use to scheme "
+                                     "'gptq'"));
+  EXPECT_THAT(
+      unused("[{type: round, scheme: signround, inputs: fp, start: {scheme: rtn, steps: 3}}]"),
+      ::testing::ElementsAre("pipeline.0.start.steps: of no use to scheme 'signround'"));
+  // What is as it would be anyway tells no runs apart.
+  EXPECT_THAT(unused("[{type: round, scheme: rtn, steps: 200}]"), ::testing::IsEmpty());
+  EXPECT_THAT(unused("[{type: round, scheme: signround, steps: 3}]"), ::testing::IsEmpty());
+}
+
 TEST(PlanTest, OverridesOfTheCommandLineWin) {
   EXPECT_EQ(Load(kRtn, {"quant.bits=2", "compute.threads=7"}).runs.at(0).config.compute.threads, 7);
   EXPECT_EQ(ErrorOf([] { Load(kRtn, {"quant.bits=1"}); }),
