@@ -10,7 +10,7 @@ enum class BetaSchedule { kLinear, kCosine };
 /// h(V) = clamp(sigmoid(V) 1.2 - 0.1, 0, 1), V starting where h(V) is the fraction of w / s, and
 /// the penalty  reg_weight * sum(1 - |2 h(V) - 1|^beta). beta goes from beta_start to beta_end
 /// after the warm-up, linearly (yhhhli/BRECQ) or as a cosine (quic/aimet). The grid stays fixed. A
-/// final code is floor + 1 where V >= 0. Meant for adam at lr 1e-3 with loss sum_squares.
+/// final code is floor + 1 where V >= 0.
 class AdaRound : public RoundingScheme {
  public:
   struct Options {
@@ -24,6 +24,12 @@ class AdaRound : public RoundingScheme {
   };
   explicit AdaRound(const Options& options);
   bool AnyDevice() const override { return true; }
+  /// The paper's ten thousand steps; over blocks, as BRECQ, where the paper takes a layer at a time
+  /// (`unit: linear`), and of the stage's batch, where both take 32 images.
+  const char* Tuning() const override {
+    return "optimizer: {type: adam, lr: 0.001}\nschedule: constant\nloss: sum_squares\n"
+           "steps: 10000\n";
+  }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool StraightThrough() const override { return false; }
 

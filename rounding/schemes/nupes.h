@@ -30,6 +30,8 @@ class Nupes : public RoundingScheme {
   };
   explicit Nupes(const Options& options) : options_(options) {}
   bool AnyDevice() const override { return true; }
+  /// Ours: the paper's optimizer and steps are for images and not given for language models.
+  const char* Tuning() const override { return "optimizer: {type: adam, lr: 0.01}\n"; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool StraightThrough() const override { return false; }
   bool Tunable() const override { return options_.tune_offset || options_.tune_exponent; }

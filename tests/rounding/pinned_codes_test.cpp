@@ -61,7 +61,8 @@ std::string CodesOf(const PinnedCase& c, const ModelFiles& files) {
   const std::string unit = c.unit == "2" ? "{blocks: 2}" : c.unit;
   const std::string text =
       "type: round\nscheme: {type: " + c.scheme + "}\nunit: " + unit + "\ninputs: " + c.inputs +
-      "\nsteps: 3\nbatch: 2\nlr_times_steps: 0.3\nselect: last\nnever_worse: false\n";
+      "\noptimizer: sign_sgd\nschedule: linear\nloss: mse\nsteps: 3\nbatch: 2\n"
+      "lr_times_steps: 0.3\nselect: last\nnever_worse: false\n";
   QuantOptions quant;
   quant.spec.bits = 3;
   quant.spec.group_size = 16;
