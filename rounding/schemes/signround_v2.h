@@ -11,9 +11,10 @@ namespace roundlab {
 /// offsets:
 ///   s = c s0, rounded and floored as MakeGrid does,   w^ = s clamp(round(w / s + V), -n, n - 1)
 /// As in the reference, other grids are rounded by SignRound, whose options these also are.
-/// Its loss is trimmed below 4 bits on sym_full alone, as the default here is; the reference also
-/// trims it with inputs of 4 bits or fewer. The learning rate is 1 / steps, twice that for 3 bits
-/// and fewer from 1000 steps on.
+/// Its loss is trimmed on sym_full alone, below 4 bits or where layers are fed 4 bits or fewer, as
+/// the default here is: by a unit's own layers, where the reference asks the whole model's scheme.
+/// What a later stage quantizes of inputs does not count: it is not there yet. The learning rate is
+/// 1 / steps, twice that for 3 bits and fewer from 1000 steps on.
 class SignRoundV2 : public RoundingScheme {
  public:
   struct Options {
@@ -30,7 +31,7 @@ class SignRoundV2 : public RoundingScheme {
   bool TellsLatents() const override { return true; }
   const char* Tuning() const override {
     return "lr_times_steps: 1\nlr_doubled_from: 1000\n"
-           "loss: {type: trimmed_mse, below_bits: 4, sym_full_only: true}\n";
+           "loss: {type: trimmed_mse, below_bits: 4, inputs_up_to_bits: 4, sym_full_only: true}\n";
   }
   bool OwnRange(GridKind grid) const override {
     return options_.own_range && grid == GridKind::kSymFull;

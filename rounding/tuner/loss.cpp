@@ -62,7 +62,14 @@ void TrimmedMseLoss::Options::Fields(FieldVisitor& f) {
   f.Real("trim", &trim, Between(0, 0.5), "part of the largest differences that is left out");
   f.Int("below_bits", &below_bits, Between(1, 17),
         "nothing is left out where codes have as many bits or more");
+  f.Int("inputs_up_to_bits", &inputs_up_to_bits, Between(0, 16),
+        "but for layers whose inputs are quantized to as many bits or fewer");
   f.Bool("sym_full_only", &sym_full_only, "nothing is left out on other grids than sym_full");
+}
+
+void TrimmedMseLoss::SetCodes(const TunedCodes& codes) {
+  const bool few = codes.bits < options_.below_bits || codes.inputs <= options_.inputs_up_to_bits;
+  trims_ = options_.trim > 0 && few && (codes.sym_full || !options_.sym_full_only);
 }
 
 at::Tensor TrimmedMseLoss::Of(const at::Tensor& outputs, const at::Tensor& targets,

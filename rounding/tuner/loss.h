@@ -8,6 +8,13 @@
 
 namespace roundlab {
 
+/// What is tuned, as far as a loss depends on it.
+struct TunedCodes {
+  std::int64_t bits = 16;    ///< of codes, the fewest of a unit's layers; 16 where none are rounded
+  std::int64_t inputs = 32;  ///< bits of what those are fed, the fewest; 32 where not quantized
+  bool sym_full = false;     ///< whether the grids of all are sym_full
+};
+
 /// How far a unit's outputs are from those wanted.
 class Loss {
  public:
@@ -20,9 +27,8 @@ class Loss {
   at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets) const {
     return Of(outputs, targets, {});
   }
-  /// Said before the first Of: the bits of the codes that are tuned, the fewest of a unit's layers,
-  /// and whether all their grids are sym_full.
-  virtual void SetCodes(std::int64_t /*bits*/, bool /*sym_full*/) {}
+  /// Said before the first Of.
+  virtual void SetCodes(const TunedCodes& /*codes*/) {}
   /// Whether outputs are the model's logits: then the whole model must be one unit.
   virtual bool OfLogits() const { return false; }
 };
@@ -83,23 +89,21 @@ class SumTokensLoss : public Loss {
 
 /// Sum without the largest squares, floor(trim n) of them and at least one, over n (SignRound v2:
 /// auto-round's enable_alg_ext). They are picked among all tokens, masked ones too. With trim 0,
-/// where codes have `below_bits` bits or more, and with `sym_full_only` on other grids, none is
-/// left out.
+/// where codes have `below_bits` bits or more and the layers' inputs more than `inputs_up_to_bits`,
+/// and with `sym_full_only` on other grids, none is left out.
 class TrimmedMseLoss : public Loss {
  public:
   struct Options {
     double trim = 0.001;
     std::int64_t below_bits = 17;
+    std::int64_t inputs_up_to_bits = 0;
     bool sym_full_only = false;
     void Fields(FieldVisitor& f);
   };
   explicit TrimmedMseLoss(const Options& options) : options_(options), trims_(options.trim > 0) {}
   at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
                 const at::Tensor& mask) const override;
-  void SetCodes(std::int64_t bits, bool sym_full) override {
-    trims_ =
-        options_.trim > 0 && bits < options_.below_bits && (sym_full || !options_.sym_full_only);
-  }
+  void SetCodes(const TunedCodes& codes) override;
 
  private:
   Options options_;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/quant/activation_quantizer.h"
 #include "rounding/tuner/best_state.h"
 #include "rounding/tuner/sampler.h"
 
@@ -49,7 +50,12 @@ at::Tensor Distance(const Reconstruction& unit, const Loss& loss, const at::Tens
 
 std::unique_ptr<Loss> MakeLoss(const Reconstruction& unit, const TuneOptions& options) {
   auto loss = options.loss.make();
-  loss->SetCodes(unit.bits, unit.sym_full);
+  TunedCodes codes{.bits = unit.bits, .sym_full = unit.sym_full};
+  for (const LinearSlot* slot : unit.slots) {
+    if (slot->quantizer != nullptr)
+      codes.inputs = std::min(codes.inputs, slot->quantizer->spec.bits);
+  }
+  loss->SetCodes(codes);
   return loss;
 }
 

@@ -116,6 +116,20 @@ TEST_F(ActivationsTest, RoundingIsTunedForQuantizedInputsWhereTheyComeFirst) {
   EXPECT_EQ(Run({coarse, tuned}).CodesSha256(), first.CodesSha256());
 }
 
+TEST_F(ActivationsTest, SignRoundV2LeavesTheLargestErrorsOutForInputsOfFourBits) {
+  quant_.spec.grid = GridKind::kSymFull;
+  const auto loss = [&](const std::string& bits, const std::string& more) {
+    RunRecord record;
+    Run({"type: activations\nbits: " + bits,
+         "type: round\nscheme: signround_v2\nsteps: 1\nbatch: 12" + more},
+        &record);
+    return record.arrays().at("units/block_0/loss_before").values.at(0);
+  };
+  EXPECT_EQ(loss("4", ""), loss("4", "\nloss: trimmed_mse"));
+  EXPECT_EQ(loss("5", ""), loss("5", "\nloss: mse"));
+  EXPECT_LT(loss("4", ""), loss("4", "\nloss: mse"));
+}
+
 TEST_F(ActivationsTest, LayersAreTunedOneByOneForQuantizedInputs) {
   for (const std::string scheme : {"gptq", "adaround\nunit: linear\nsteps: 3\nbatch: 4"}) {
     const QuantizedModel model =

@@ -12,7 +12,7 @@ BlockReplay::BlockReplay(const SafetensorsFile& file, BlockSteps how)
       block_(file, how_.prefix),
       schedule_(Schedules().FromText(how_.schedule).make()),
       loss_(Losses().FromText(how_.loss).make()) {
-  loss_->SetCodes(how_.spec.bits, true);
+  loss_->SetCodes({.bits = how_.spec.bits, .sym_full = true});
   const std::vector<at::Tensor> squares = InputSquares();
   const auto scheme = RoundingSchemes().FromText(how_.scheme).make();
   ParamGroups groups;

@@ -4,17 +4,21 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/config/fields.h"
+#include "core/quant/activation_quantizer.h"
 #include "rounding/tuner/tune_options.h"
+#include "tests/rounding/tuning.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
 
 namespace roundlab {
 namespace {
 
+using testing::LinearUnit;
 using testing::RandomTensor;
 using testing::TensorNear;
 
@@ -112,14 +116,56 @@ TEST(ReconstructionLossTest, TrimmedBelowSoManyBits) {
   const double whole = Loss("mse", y, t).item<double>();
   ASSERT_LT(trimmed, whole);
   for (const std::int64_t bits : {4, 3, 8, 2}) {
-    loss->SetCodes(bits, false);
+    loss->SetCodes({.bits = bits});
     EXPECT_EQ(loss->Of(y, t).item<double>(), bits < 4 ? trimmed : whole) << bits;
   }
   const auto of_one_grid =
       Losses().FromText("type: trimmed_mse\nbelow_bits: 4\nsym_full_only: true").make();
   for (const bool sym_full : {true, false}) {
-    of_one_grid->SetCodes(2, sym_full);
+    of_one_grid->SetCodes({.bits = 2, .sym_full = sym_full});
     EXPECT_EQ(of_one_grid->Of(y, t).item<double>(), sym_full ? trimmed : whole);
+  }
+}
+
+TEST(ReconstructionLossTest, TrimmedForInputsOfFewBits) {
+  const at::Tensor y = RandomTensor({2, 5, 50}, 1);
+  const at::Tensor t = RandomTensor({2, 5, 50}, 2);
+  const double trimmed = Loss("trimmed_mse", y, t).item<double>();
+  const double whole = Loss("mse", y, t).item<double>();
+  const std::string few = "type: trimmed_mse\nbelow_bits: 4\ninputs_up_to_bits: 4";
+  for (const bool one_grid : {false, true}) {
+    const auto loss = Losses().FromText(few + (one_grid ? "\nsym_full_only: true" : "")).make();
+    for (const std::int64_t bits : {3, 4, 8}) {
+      for (const std::int64_t inputs : {3, 4, 5, 8, 32}) {
+        for (const bool sym_full : {false, true}) {
+          SCOPED_TRACE(std::to_string(bits) + " " + std::to_string(inputs));
+          loss->SetCodes({.bits = bits, .inputs = inputs, .sym_full = sym_full});
+          const bool trims = (bits < 4 || inputs <= 4) && (sym_full || !one_grid);
+          EXPECT_EQ(loss->Of(y, t).item<double>(), trims ? trimmed : whole);
+        }
+      }
+    }
+  }
+}
+
+TEST(ReconstructionLossTest, InputsAreThoseOfTheUnitsLayersAsTheyAreFed) {
+  LinearUnit unit(RandomTensor({50, 32}, 1), RandomTensor({4, 5, 32}, 2));
+  unit.slot().effective = RandomTensor({50, 32}, 3);
+  unit.unit.bits = 8;
+  TuneOptions options;
+  options.loss = Losses().FromText("type: trimmed_mse\nbelow_bits: 4\ninputs_up_to_bits: 4");
+  for (const std::int64_t bits : {4, 5, 0}) {
+    if (bits > 0) {
+      const ActivationSpec spec{.bits = bits};
+      unit.slot().quantizer =
+          std::make_shared<const ActivationQuantizer>(ActivationQuantizer{spec});
+    } else {
+      unit.slot().quantizer = nullptr;
+    }
+    const at::Tensor y = unit.slot().Forward(unit.data.inputs.values());
+    const double expected =
+        Loss(bits == 4 ? "trimmed_mse" : "mse", y, unit.data.targets.values()).item<double>();
+    EXPECT_EQ(FullLoss(unit.unit, unit.data, options), expected) << bits;
   }
 }
 
