@@ -51,8 +51,14 @@ void BitBudget::Fields(FieldVisitor& f) {
   f.Value("score", score_field,
           "what a layer's rounding costs: the model's loss to first order; squared errors weighed "
           "by the diagonal Fisher matrix; the layer's own output error over its output");
+  f.Bool("inputs", &inputs,
+         "delta_loss: layers are fed what the pipeline's stages 'activations' make of their inputs "
+         "in up to 8 bits, and what that costs is added; nothing where it has none");
   f.Int("sequences", &sequences, AtLeast(0),
         "calibration sequences that layers are scored on; 0: all");
+  f.Rule([this]() -> std::string {
+    return inputs && score != BudgetScore::kDeltaLoss ? "inputs needs score: delta_loss" : "";
+  });
 }
 
 void BudgetField::Read(const ConfigNode& node, const std::string& path,

@@ -14,7 +14,7 @@ Sensitivities DeltaLoss(const GradientProblem& problem, Log* log) {
     at::Tensor rounded = problem.weight(slot);
     if (!rounded.defined()) return rounded;
     places[slot.name] = result.layers.size();
-    result.layers.push_back({slot.name, 0});
+    result.layers.push_back({slot.name});
     return rounded;
   };
   const auto see = [&](const LinearSlot& slot, const at::Tensor& gradient) {
@@ -23,7 +23,15 @@ Sensitivities DeltaLoss(const GradientProblem& problem, Log* log) {
     const at::Tensor change = slot.weight - slot.effective;
     result.layers[place->second].score += (gradient * change).abs().sum(at::kDouble).item<double>();
   };
-  result.loss = VisitGradients(watched, see, log);
+  const auto see_inputs = [&](const LinearSlot& slot, const at::Tensor& change,
+                              const at::Tensor& gradient) {
+    const auto place = places.find(slot.name);
+    if (place == places.end()) return;
+    result.layers[place->second].inputs +=
+        (gradient * change).abs().sum(at::kDouble).item<double>();
+  };
+  result.loss =
+      VisitGradients(watched, see, log, problem.quantizer ? SeeInputs(see_inputs) : SeeInputs());
   return result;
 }
 

@@ -118,7 +118,14 @@ class Pipeline {
     if (!in_.tokens.defined()) throw Error("quant.budget needs calibration data");
     std::optional<RunRecord> spent = store_->Budget();
     if (!spent) {
-      spent = SpendBudget(*in_.source, in_.tokens, quant_, log_);
+      const auto inputs = [this](const std::string& layer) {
+        std::shared_ptr<const ActivationQuantizer> last;  // of two the later is the exception
+        for (const auto& stage : stages_) {
+          if (auto made = stage->InputQuantizer(layer)) last = std::move(made);
+        }
+        return last;
+      };
+      spent = SpendBudget({in_.source, &quant_, in_.tokens, inputs}, log_);
       store_->SaveBudget(*spent);
     }
     spent->Replay(record_);

@@ -11,6 +11,7 @@
 
 #include "core/base/diverged.h"
 #include "core/base/error.h"
+#include "core/quant/activation_quantizer.h"
 #include "rounding/bit_allocation.h"
 #include "rounding/delta_loss.h"
 #include "rounding/fisher.h"
@@ -22,6 +23,7 @@ namespace {
 
 constexpr const char* kLayers = "layers/";
 constexpr const char* kBits = "/budget_bits";
+constexpr std::int64_t kMostInputBits = 8;  // of inputs whose quantization is scored
 
 /// A layer that is rounded.
 struct BudgetLayer {
@@ -99,9 +101,12 @@ class LayerScores {
  public:
   using Table = std::map<std::string, std::vector<double>>;
 
-  LayerScores(const ModelSource& source, const at::Tensor& tokens, const QuantOptions& quant,
-              const std::vector<BudgetLayer>& layers, Log* log)
-      : source_(source), tokens_(tokens), quant_(quant), log_(log) {
+  LayerScores(const BudgetProblem& problem, const std::vector<BudgetLayer>& layers, Log* log)
+      : problem_(problem),
+        source_(*problem.source),
+        tokens_(problem.tokens),
+        quant_(*problem.quant),
+        log_(log) {
     for (const BudgetLayer& layer : layers) layers_[layer.name] = &layer;
   }
 
@@ -127,6 +132,9 @@ class LayerScores {
     GradientProblem problem;
     problem.source = &source_;
     problem.tokens = tokens_;
+    if (quant_.budget->inputs && problem_.inputs) {
+      problem.quantizer = [this](const LinearSlot& slot) { return InputsOf(slot.name); };
+    }
     for (const std::int64_t bits : Choices()) {
       problem.weight = [&](const LinearSlot& slot) {
         const auto found = layers_.find(slot.name);
@@ -135,9 +143,15 @@ class LayerScores {
         return Nearest(slot.weight, layer.open ? WithBits(layer.spec, bits) : layer.spec);
       };
       for (const LayerSensitivity& found : DeltaLoss(problem, log_).layers) {
-        if (layers_.at(found.name)->open) table_[found.name].push_back(found.score);
+        if (!layers_.at(found.name)->open) continue;
+        table_[found.name].push_back(found.score + found.inputs);
       }
     }
+  }
+
+  std::shared_ptr<const ActivationQuantizer> InputsOf(const std::string& layer) const {
+    auto inputs = layers_.count(layer) > 0 ? problem_.inputs(layer) : nullptr;
+    return inputs && inputs->spec.bits <= kMostInputBits ? inputs : nullptr;
   }
 
   void ByFisher() {
@@ -201,6 +215,7 @@ class LayerScores {
     }
   }
 
+  const BudgetProblem& problem_;
   const ModelSource& source_;
   const at::Tensor tokens_;
   const QuantOptions& quant_;
@@ -266,14 +281,16 @@ void CheckBudget(const QuantOptions& quant, const ModelDescription& model) {
               " bits a weight, scales and zero points counted");
 }
 
-RunRecord SpendBudget(const ModelSource& source, const at::Tensor& tokens,
-                      const QuantOptions& quant, Log* log) {
-  CheckBudget(quant, source.description());
-  const BitBudget& budget = *quant.budget;
-  const std::int64_t rows =
-      budget.sequences > 0 ? std::min(budget.sequences, tokens.size(0)) : tokens.size(0);
-  const std::vector<BudgetLayer> layers = LayersOf(quant, source.description());
-  const auto scores = LayerScores(source, tokens.narrow(0, 0, rows), quant, layers, log).Make();
+RunRecord SpendBudget(const BudgetProblem& problem, Log* log) {
+  const ModelDescription& model = problem.source->description();
+  CheckBudget(*problem.quant, model);
+  const BitBudget& budget = *problem.quant->budget;
+  const std::int64_t all = problem.tokens.size(0);
+  BudgetProblem seen = problem;
+  seen.tokens =
+      problem.tokens.narrow(0, 0, budget.sequences > 0 ? std::min(budget.sequences, all) : all);
+  const std::vector<BudgetLayer> layers = LayersOf(*problem.quant, model);
+  const auto scores = LayerScores(seen, layers, log).Make();
   std::vector<const BudgetLayer*> open;
   std::vector<std::vector<BitOption>> options;
   for (const BudgetLayer& layer : layers) {

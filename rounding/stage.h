@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 namespace roundlab {
 
 class UnitWork;
+struct ActivationQuantizer;
 struct TuneOptions;
 
 /// What a stage does to a unit, which decides where it may stand in a pipeline.
@@ -75,6 +77,12 @@ class Stage {
   /// Regular expression of the layers that it is for; empty: all. Of two stages of a type that may
   /// stand in one pipeline, the later is an exception to the former.
   virtual std::string Match() const { return ""; }
+  /// What it will put on a layer's inputs, with ranges of each text in place of those that are yet
+  /// to be measured; null for nothing.
+  virtual std::shared_ptr<const ActivationQuantizer> InputQuantizer(
+      const std::string& /*layer*/) const {
+    return nullptr;
+  }
   /// Throws Error for options that do not fit this model.
   virtual void Check(const ModelDescription& /*model*/, const QuantOptions& /*quant*/) const {}
   virtual void Apply(UnitWork* work) const = 0;

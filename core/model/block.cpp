@@ -32,7 +32,10 @@ at::Tensor LinearSlot::Forward(const at::Tensor& x) const {
 }
 
 at::Tensor LinearSlot::Quantized(const at::Tensor& turned) const {
-  return quantizer == nullptr ? turned : quantizer->Apply(turned);
+  if (quantizer == nullptr) return turned;
+  const at::Tensor quantized = quantizer->Apply(turned);
+  if (on_quantized) on_quantized(turned, quantized);
+  return quantized;
 }
 
 at::Tensor LinearSlot::Multiply(const at::Tensor& turned) const {

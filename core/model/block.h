@@ -28,6 +28,8 @@ struct LinearSlot {
   at::Tensor effective_bias;  ///< [out] float32 or undefined: takes the place of bias
   at::Tensor signs;           ///< [in] +-1 or undefined: the weight multiplies Mixed(signs x)
   std::function<void(const at::Tensor&)> on_input;  ///< sees each input [..., in] where set, turned
+  /// Sees the same and what `quantizer` makes of it, where both are set.
+  std::function<void(const at::Tensor& turned, const at::Tensor& quantized)> on_quantized;
   std::shared_ptr<const ActivationQuantizer> quantizer;       ///< of that input; may be null
   GradientPrecision gradient = GradientPrecision::kProducts;  ///< of that to `effective`
   std::size_t input = 0;  ///< slots of a block with the same number see the same tensor

@@ -101,6 +101,13 @@ std::vector<const TuneOptions*> Activations::Tunings() const {
   return {&options_.learn->tune};
 }
 
+std::shared_ptr<const ActivationQuantizer> Activations::InputQuantizer(
+    const std::string& layer) const {
+  if (!options_.quantizer.Matches(layer)) return nullptr;
+  return std::make_shared<const ActivationQuantizer>(
+      ActivationQuantizer{options_.quantizer.Spec(options_.per)});
+}
+
 void Activations::CheckBlock(const BlockPlan& plan, const QuantOptions& quant) const {
   const RangePer per = options_.per;
   std::map<std::size_t, const LinearPlan*> taken;

@@ -40,6 +40,8 @@ class Activations : public Stage {
   bool AnyDevice() const override { return true; }
   bool SpansTokens() const override { return options_.quantizer.SpansTokens(options_.per); }
   std::string Match() const override { return options_.quantizer.match; }
+  std::shared_ptr<const ActivationQuantizer> InputQuantizer(
+      const std::string& layer) const override;
   void Check(const ModelDescription& model, const QuantOptions& quant) const override;
   void Apply(UnitWork* work) const override;
 

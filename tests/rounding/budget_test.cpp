@@ -12,7 +12,9 @@
 #include "core/base/files.h"
 #include "core/base/interrupt.h"
 #include "core/model/loader.h"
+#include "core/quant/activation_quantizer.h"
 #include "rounding/bit_allocation.h"
+#include "rounding/delta_loss.h"
 #include "rounding/model_gradients.h"
 #include "rounding/pipeline.h"
 #include "rounding/spend_budget.h"
@@ -76,6 +78,12 @@ TEST(BitBudgetTest, WhatIsWrongIsTold) {
   EXPECT_EQ(BudgetError("budget: {bits: 3, score: snr}\n"),
             "a.yaml:1:26: quant.budget.score: unknown value 'snr' (known: delta_loss, fisher, "
             "output_snr)");
+}
+
+TEST(BitBudgetTest, InputsAreScoredByGradient) {
+  EXPECT_TRUE(ParseBudget("budget: {bits: 3, inputs: true}\n").budget->inputs);
+  EXPECT_EQ(BudgetError("budget: {bits: 3, score: fisher, inputs: true}\n"),
+            "a.yaml:1:9: quant.budget: inputs needs score: delta_loss");
 }
 
 class SpendBudgetTest : public ::testing::Test {
@@ -212,6 +220,56 @@ TEST_F(SpendBudgetTest, ARunThatContinuesKeepsWhatWasDecided) {
   RunRecord record;
   EXPECT_EQ(Run(Quant(4.5), &record).CodesSha256(), whole.CodesSha256());
   EXPECT_EQ(SpentBits(record).size(), 14U);
+}
+
+TEST_F(SpendBudgetTest, InputsThatThePipelineQuantizesAreScored) {
+  const auto scores = [&](const std::string& more, const std::string& stage) {
+    RunRecord record;
+    std::vector<StageRecipe> pipeline = {Stages().FromText("type: round\nscheme: rtn")};
+    if (!stage.empty()) pipeline.push_back(Stages().FromText("type: activations\n" + stage));
+    QuantizeModel(inputs_, ParseBudget(Quant(6, ", choices: [3, 8]" + more)), pipeline, &record,
+                  &log_);
+    std::map<std::string, std::vector<double>> all;
+    for (const auto& [name, array] : record.arrays()) {
+      if (name.ends_with("/budget_scores")) all[name] = array.values;
+    }
+    return all;
+  };
+  const std::string some = "bits: 4\nmatch: '.*(gate|up)_proj'";
+  const auto plain = scores("", "");
+  EXPECT_EQ(scores("", some), plain);
+  EXPECT_EQ(scores(", inputs: true", ""), plain);
+  EXPECT_EQ(scores(", inputs: true", "bits: 9"), plain);
+
+  GradientProblem problem;
+  problem.source = files_.get();
+  problem.tokens = inputs_.tokens.narrow(0, 0, 3);
+  const auto quantizer =
+      std::make_shared<const ActivationQuantizer>(ActivationQuantizer{{.bits = 4}});
+  const auto quantized = [](const std::string& layer) {
+    return layer.ends_with("gate_proj") || layer.ends_with("up_proj");
+  };
+  problem.quantizer = [&](const LinearSlot& slot) {
+    return quantized(slot.name) ? quantizer : nullptr;
+  };
+  const auto scored = scores(", inputs: true", some);
+  for (const std::size_t choice : {0U, 1U}) {
+    problem.weight = [&](const LinearSlot& slot) {
+      const QuantSpec spec{choice == 0 ? 3 : 8, 16, GridKind::kAsym, ScaleType::kFloat16};
+      const GroupLayout layout = GroupLayout::For(slot.weight.size(0), slot.weight.size(1), 16);
+      const at::Tensor groups = layout.Split(slot.weight);
+      return QuantizeAffine(groups, {}, MakeGrid(MinMaxRange(groups), spec), layout, spec)
+          .Dequantize();
+    };
+    for (const LayerSensitivity& found : DeltaLoss(problem, &log_).layers) {
+      const double score = scored.at("layers/" + found.name + "/budget_scores")[choice];
+      EXPECT_EQ(score, found.score + found.inputs) << found.name;
+      EXPECT_EQ(found.inputs > 0, quantized(found.name));
+    }
+  }
+  // Static ranges are yet to be measured: those of each text stand for them.
+  EXPECT_EQ(scores(", inputs: true", "bits: 4\nper: group\ngroup_size: 16\nranges: static"),
+            scores(", inputs: true", "bits: 4\nper: group\ngroup_size: 16"));
 }
 
 TEST_F(SpendBudgetTest, OutputSnrIsTheOutputErrorOverTheOutput) {
