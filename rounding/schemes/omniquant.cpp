@@ -18,7 +18,7 @@ class ClippingLayer : public LayerRounding {
   ClippingLayer(const LayerContext& layer, const OmniQuant::Options& options)
       : spec_(layer.spec),
         layout_(layer.Layout()),
-        own_grid_(options.own_range && layer.spec.grid == GridKind::kAsym),
+        own_grid_(options.own_range && OmniQuant::HasOwnGrid(layer.spec.grid)),
         groups_(layout_.Split(layer.weight)),
         range_(own_grid_ ? GroupRange{groups_.amin(1), groups_.amax(1)} : layer.range),
         low_logit_(at::full_like(range_.low, options.init).requires_grad_(true)),
@@ -63,10 +63,21 @@ class ClippingLayer : public LayerRounding {
       return {scale.detach().sign() * CastScalePast(scale.abs(), spec_),
               MakeGrid(clipped, spec_).zero.detach()};
     }
-    const at::Tensor span = (clipped.high - clipped.low) / spec_.CodeMax();
-    const at::Tensor scale = CastScalePast(span.clamp(kLeastScale, kLargest), spec_);
+    return spec_.grid == GridKind::kAsym ? OwnAsym(clipped) : OwnSym(clipped);
+  }
+
+  at::Tensor OwnScale(const at::Tensor& step) const {
+    return CastScalePast(step.clamp(kLeastScale, kLargest), spec_);
+  }
+  AffineGrid OwnAsym(const GroupRange& clipped) const {
+    const at::Tensor scale = OwnScale((clipped.high - clipped.low) / spec_.CodeMax());
     const at::Tensor zero = (-clipped.low / scale).detach().clamp(-kLargest, kLargest).round();
     return {scale, zero};
+  }
+  AffineGrid OwnSym(const GroupRange& clipped) const {
+    const double middle = (spec_.CodeMax() + 1) / 2;
+    const at::Tensor most = at::maximum(clipped.high.abs(), clipped.low.abs());
+    return {OwnScale(most / (middle - 1)), at::full_like(most.detach(), middle)};
   }
 
   QuantSpec spec_;
@@ -83,8 +94,8 @@ class ClippingLayer : public LayerRounding {
 void OmniQuant::Options::Fields(FieldVisitor& f) {
   f.Real("init", &init, {}, "first value of both clipping parameters, inside the sigmoid");
   f.Bool("own_range", &own_range,
-         "asym grids: clip the groups' minimum and maximum, which need not have 0 between them, as "
-         "the reference does; false: clip the stage's range");
+         "asym and sym_restricted grids: clip the groups' minimum and maximum, which need not have "
+         "0 between them, as the reference does; false: clip the stage's range");
 }
 
 std::unique_ptr<LayerRounding> OmniQuant::Begin(const LayerContext& layer) const {

@@ -11,9 +11,14 @@ namespace roundlab {
 ///   w^ = s (clamp(round(w / s) + z, 0, Q) - z)
 /// Straight through round for weights; z passes no gradient, so that both parameters learn through
 /// s alone. min and max do not take in 0, and z may lie outside [0, Q]: both as in the reference
-/// (`own_range`). Where we differ: s is rounded to spec.scale_dtype and floored as MakeGrid does;
-/// sym and sym_full are those of MakeGrid, on the clipped range; and with `own_range: false` so is
-/// asym, on the stage's range.
+/// (`own_range`). Its symmetric quantizer is grid sym_restricted (`own_range` again):
+///   s = clamp(max(|high|, |low|) / (2^(b-1) - 1), 1e-5, 1e4),   z = 2^(b-1)
+/// codes from -2^(b-1), as the reference has it where it stores no zero points
+/// (disable_zero_point). With those its z is 2^(b-1) - 1, so that the code to spare lies above and
+/// not below: none of our symmetric grids has that.
+/// Where we differ: s is rounded to spec.scale_dtype and floored as MakeGrid does; sym and sym_full
+/// are those of MakeGrid, on the clipped range; with `own_range: false` so are the others, on the
+/// stage's range.
 ///
 /// Diagnoses: clip_low_histogram and clip_high_histogram (of the sigmoids, in 20 bins), clip_mean
 /// (of both), and, where there are any, held_scales (number of scales that end at 1e4).
@@ -35,8 +40,10 @@ class OmniQuant : public RoundingScheme {
     return "optimizer: {type: adamw, lr: 0.01, weight_decay: 0}\nschedule: constant\nsteps: 2560\n"
            "batch: 1\nsampler: in_order\nselect: last\n";
   }
-  bool OwnRange(GridKind grid) const override {
-    return options_.own_range && grid == GridKind::kAsym;
+  bool OwnRange(GridKind grid) const override { return options_.own_range && HasOwnGrid(grid); }
+  /// Whether `own_range` makes another grid of such a kind than MakeGrid does.
+  static bool HasOwnGrid(GridKind grid) {
+    return grid == GridKind::kAsym || grid == GridKind::kSymRestricted;
   }
 
  private:
