@@ -11,6 +11,7 @@
 #include "core/kernels/ops.h"
 #include "core/kernels/reference.h"
 #include "rounding/schemes/histogram.h"
+#include "rounding/schemes/starting_point.h"
 
 namespace roundlab {
 namespace {
@@ -38,9 +39,7 @@ class TesseraQLayer : public LayerRounding {
   TesseraQLayer(const LayerContext& layer, const TesseraQ::Options& options)
       : spec_(layer.spec), layout_(layer.Layout()), options_(options) {
     const at::Tensor groups = layout_.Split(layer.weight);
-    grid_ = options.own_range && layer.spec.grid == GridKind::kAsym
-                ? TightGrid(groups)
-                : MakeGrid(layer.range, layer.spec);
+    grid_ = StartingGrid(layer, groups);
     grid_.scale = grid_.scale.to(at::kFloat);
     const at::Tensor position = groups / grid_.scale.unsqueeze(1);
     floor_ = position.floor();
@@ -109,6 +108,14 @@ class TesseraQLayer : public LayerRounding {
   }
 
  private:
+  AffineGrid StartingGrid(const LayerContext& layer, const at::Tensor& groups) const {
+    if (layer.start) {
+      RequirePlainStart(layer);
+      return {layer.start->scale.flatten(), layer.start->zero.flatten()};
+    }
+    const bool tight = options_.own_range && spec_.grid == GridKind::kAsym;
+    return tight ? TightGrid(groups) : MakeGrid(layer.range, spec_);
+  }
   AffineGrid TightGrid(const at::Tensor& groups) const {
     const at::Tensor low = groups.amin(1);
     return MakeGrid({low, at::maximum(groups.amax(1), low + kLeastSpan)}, spec_);
@@ -148,6 +155,12 @@ void TesseraQ::Options::Fields(FieldVisitor& f) {
     if (!std::is_sorted(thresholds.rbegin(), thresholds.rend())) return "thresholds must not rise";
     return "";
   });
+}
+
+LayerNeeds TesseraQ::Uses() const {
+  LayerNeeds needs;
+  needs.start = true;
+  return needs;
 }
 
 std::unique_ptr<LayerRounding> TesseraQ::Begin(const LayerContext& layer) const {

@@ -63,7 +63,10 @@ RoundOptions RoundOptions::Defaults() const { return {SchemeOptions::Defaults(),
 void RoundOptions::Fields(FieldVisitor& f) {
   SchemeOptions::Fields(f);
   OptionalSection<SchemeOptions> start_field(&start);
-  f.Value("start", start_field, "a scheme, and its tuning, whose codes and scales are begun from");
+  f.Value(
+      "start", start_field,
+      "a scheme, and its tuning, whose codes and scales are begun from (tesseraq: scales and zero "
+      "points)");
   f.Rule([this] { return StartProblem(*this); });
 }
 

@@ -12,6 +12,7 @@
 #include "tests/core/formats/format_files.h"
 #include "tests/rounding/pipeline_fixture.h"
 #include "tests/rounding/scheme_cases.h"
+#include "tests/support/tensor_matchers.h"
 
 namespace roundlab {
 namespace {
@@ -69,6 +70,46 @@ TEST(StartingPointTest, ErrorFeedbackKeepsRowsThatItDoesNotBetter) {
   }
 }
 
+TEST(StartingPointTest, TesseraQBeginsOnTheStartsGridAtTheUnroundedWeight) {
+  testing::ForAllSpecs([](const QuantSpec& spec, std::int64_t in) {
+    for (const char* recipe : {"type: omniquant\ninit: 1", "type: gptq"}) {
+      SCOPED_TRACE(recipe);
+      LayerContext layer = MakeLayer(RandomWeight(8, in, 1), spec);
+      const auto begun = BeginLayer(recipe, layer);
+      testing::RandomSteps(begun.get(), 5, begun->Parameters().empty() ? 0 : 3);
+      layer.start = std::make_shared<const QuantizedWeight>(begun->Finish());
+      const auto state = BeginLayer("type: tesseraq", layer);
+      // s (clamp(w / s + z, 0, Q) - z): the weight, as far as the start's codes reach.
+      const GroupLayout layout = layer.Layout();
+      const at::Tensor scale = layer.start->scale.reshape({-1, 1});
+      const at::Tensor zero = layer.start->zero.reshape({-1, 1});
+      const at::Tensor position = layout.Split(layer.weight) / scale + zero;
+      const at::Tensor reached = layout.Join(scale * (position.clamp(0, spec.CodeMax()) - zero));
+      const double widest = reached.abs().max().item<double>();
+      ASSERT_TRUE(testing::TensorNear(state->SoftWeight(), reached, 1e-5 * widest, 1e-5));
+      const QuantizedWeight rounded = state->Finish();
+      ASSERT_TRUE(at::equal(rounded.scale, layer.start->scale));
+      ASSERT_TRUE(at::equal(rounded.zero, layer.start->zero));
+      // What is soft is up to a step from nearest: V >= 0 from the middle on.
+      const at::Tensor gap = (layout.Split(rounded.Dequantize() - reached) / scale).abs();
+      ASSERT_LE(gap.max().item<double>(), 0.5 + 1e-3);
+    }
+  });
+}
+
+TEST(StartingPointTest, OmniQuantsZeroPointsOutsideOfTheCodesAreKept) {
+  // 1.5 .. 3 at 2 bits: a step of 0.5 and a zero point of -3, which no MakeGrid makes.
+  LayerContext layer = MakeLayer(at::tensor({1.5F, 2.0F, 2.6F, 3.0F}).view({1, 4}),
+                                 {2, -1, GridKind::kAsym, ScaleType::kFloat32});
+  layer.start = std::make_shared<const QuantizedWeight>(
+      BeginLayer("type: omniquant\ninit: 40", layer)->Finish());
+  ASSERT_EQ(layer.start->zero.item<double>(), -3);
+  const auto state = BeginLayer("type: tesseraq", layer);
+  EXPECT_TRUE(testing::TensorNear(state->SoftWeight(), layer.weight, 1e-6, 0));
+  EXPECT_TRUE(at::equal(state->Finish().codes, layer.start->codes));
+  EXPECT_EQ(state->Finish().zero.item<double>(), -3);
+}
+
 TEST(StartingPointTest, WhatIsMoreThanCodesOnAGridIsRefused) {
   const QuantSpec spec{2, 16, GridKind::kAsym, ScaleType::kFloat32, false};
   const std::string refused =
@@ -78,6 +119,7 @@ TEST(StartingPointTest, WhatIsMoreThanCodesOnAGridIsRefused) {
     const LayerContext layer = StartedLayer(recipe, spec, 64);
     EXPECT_EQ(ErrorOf([&] { BeginLayer("type: signround", layer); }), refused) << recipe;
     EXPECT_EQ(ErrorOf([&] { BeginLayer("type: gptq", layer); }), refused) << recipe;
+    EXPECT_EQ(ErrorOf([&] { BeginLayer("type: tesseraq", layer); }), refused) << recipe;
   }
   LayerContext layer = StartedLayer("type: rtn", spec, 64);
   layer.spec.grid = GridKind::kSym;
@@ -133,13 +175,34 @@ TEST_F(StartStageTest, TuningBeginsAtTheStart) {
   EXPECT_TRUE(NeedsOf(pipeline, quant_).tunes);
 }
 
+TEST_F(StartStageTest, TesseraQIsTunedFromTunedClipping) {
+  const std::string start =
+      "start: {scheme: omniquant, steps: 4, batch: 4, never_worse: false, optimizer: {type: adamw, "
+      "lr: 0.1, weight_decay: 0}}";
+  const std::string tuned = "scheme: {type: tesseraq, tune_scale: false}\nsteps: 10\nbatch: 4\n";
+  const QuantizedModel from = Run(tuned + start);
+  EXPECT_EQ(record_.series().at("start/tune/block_1/loss").steps.size(), 4U);
+  EXPECT_EQ(record_.series().at("tune/block_1/loss").steps.size(), 10U);
+  const QuantizedModel clipped =
+      Run("scheme: omniquant\nsteps: 4\nbatch: 4\nnever_worse: false\noptimizer: {type: adamw, "
+          "lr: 0.1, weight_decay: 0}");
+  // The first block's start is that run's; its grid stays, where another scheme's codes are chosen.
+  for (const auto& [name, weight] : clipped.layers()) {
+    if (name.find("layers.0.") == std::string::npos) continue;
+    EXPECT_TRUE(at::equal(from.layers().at(name).scale, weight.scale)) << name;
+    EXPECT_TRUE(at::equal(from.layers().at(name).zero, weight.zero)) << name;
+  }
+  EXPECT_NE(from.CodesSha256(), clipped.CodesSha256());
+  EXPECT_NE(from.CodesSha256(), Run(tuned).CodesSha256());
+}
+
 TEST(StartOptionsTest, ErrorsAreExact) {
   const auto parse = [](const std::string& text) {
     return ErrorOf([&] { Stages().FromText("type: round\n" + text); });
   };
   EXPECT_EQ(parse("scheme: rtn\nstart: {scheme: gptq}"),
             "builtin:1:1: stage: start: scheme 'rtn' can't begin from other codes (known: gptq, "
-            "signround)");
+            "signround, tesseraq)");
   EXPECT_EQ(parse("scheme: signround\nunit: {blocks: 2}\nstart: {scheme: signround}"),
             "builtin:1:1: stage: start.unit must be the stage's own unit");
   EXPECT_EQ(parse("scheme: signround\nstart: {scheme: gptq, bits: 3}").substr(0, 39),
