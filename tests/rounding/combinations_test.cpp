@@ -9,6 +9,7 @@
 
 #include "core/base/interrupt.h"
 #include "rounding/stages/round.h"
+#include "tests/core/formats/format_files.h"
 #include "tests/rounding/product_fixture.h"
 
 namespace roundlab {
@@ -16,6 +17,7 @@ namespace {
 
 using testing::ProductTest;
 using testing::StagesOf;
+using testing::Tiny;
 
 /// Codes in range, all that is stored finite, every layer there.
 void ExpectSound(const QuantizedModel& model, std::size_t layers) {
@@ -38,18 +40,30 @@ std::string RoundText(const std::string& scheme, const std::string& loss,
 bool All() { return std::getenv("ROUNDLAB_ALL_COMBINATIONS") != nullptr; }
 
 /// One of `names` by turns, or all of them.
-std::vector<std::string> Turn(const std::vector<std::string>& names, std::size_t turn) {
+template <typename T>
+std::vector<T> Turn(const std::vector<T>& names, std::size_t turn) {
   if (All()) return names;
   return {names[turn % names.size()]};
 }
 
+/// Stages behind a scheme: none, and all repairs one after another.
+std::vector<std::vector<std::string>> NoneAndAllRepairs() {
+  return {{}, StagesOf(StageKind::kRepair)};
+}
+
+/// The same, and each repair alone.
+std::vector<std::vector<std::string>> EachRepair() {
+  auto each = NoneAndAllRepairs();
+  for (const std::string& repair : StagesOf(StageKind::kRepair)) each.push_back({repair});
+  return each;
+}
+
 class CombinationsTest : public ProductTest, public ::testing::WithParamInterface<std::string> {
  protected:
-  /// Every pipeline of the scheme after `transform` with `range`; counts those that a config may
-  /// ask for.
-  void Check(const std::string& range, const std::vector<std::string>& transforms,
-             std::size_t turn) {
-    const QuantOptions quant = Quant(GetParam(), range);
+  /// Every pipeline of the scheme between `transforms` and each of `repairs`; counts those that a
+  /// config may ask for.
+  void Check(const QuantOptions& quant, const std::vector<std::string>& transforms,
+             const std::vector<std::vector<std::string>>& repairs, std::size_t turn) {
     const bool tunable = RoundingSchemes().FromText("type: " + GetParam()).make()->Tunable();
     const auto some = [&](const std::vector<std::string>& names, std::size_t at) {
       return tunable ? Turn(names, at)
@@ -57,13 +71,15 @@ class CombinationsTest : public ProductTest, public ::testing::WithParamInterfac
     };
     for (const std::string& loss : some(Losses().Names(), turn)) {
       for (const std::string& optimizer : some(Optimizers().Names(), turn / 2)) {
-        for (const std::string& repaired : Turn({"", "repaired"}, turn / 3)) {
+        for (const std::vector<std::string>& behind : repairs) {
           std::vector<std::string> stages = transforms;
           stages.push_back(RoundText(GetParam(), loss, optimizer));
-          if (!repaired.empty()) stages.insert(stages.end(), repairs_.begin(), repairs_.end());
+          stages.insert(stages.end(), behind.begin(), behind.end());
           const std::vector<StageRecipe> pipeline = Recipes(stages);
           if (!OrderProblems(pipeline).empty() || !UnusedRange(pipeline, quant).empty()) continue;
-          SCOPED_TRACE(range + " " + loss + " " + optimizer + " " + repaired);
+          SCOPED_TRACE(quant.range.type + " " + loss + " " + optimizer + " " +
+                       (behind.empty() ? "" : behind.front()) + " and " +
+                       std::to_string(behind.size()) + " behind");
           ExpectSound(Run(inputs_, quant, pipeline), 7);
           ++runs_;
         }
@@ -71,7 +87,17 @@ class CombinationsTest : public ProductTest, public ::testing::WithParamInterfac
     }
   }
 
-  const std::vector<std::string> repairs_ = StagesOf(StageKind::kRepair);
+  /// Whether the scheme makes tables, and 8 bits of them are too many for so small a model.
+  static bool TablesOutgrow(const QuantOptions& quant) {
+    const std::string problem = testing::ErrorOf([&] {
+      CheckStages(Recipes({RoundText(GetParam(), "mse", "sign_sgd")}), Tiny(1).description(),
+                  quant);
+    });
+    const bool outgrows = GetParam() == "aqlm" || GetParam() == "squeezellm";
+    EXPECT_EQ(!problem.empty(), outgrows) << problem;
+    return outgrows;
+  }
+
   const PipelineInputs inputs_ = Inputs(1);
   int runs_ = 0;
 };
@@ -83,13 +109,34 @@ TEST_P(CombinationsTest, GiveSoundWeights) {
   auto turn = static_cast<std::size_t>(std::find(schemes.begin(), schemes.end(), GetParam()) -
                                        schemes.begin());
   for (const std::string& range : RangeEstimators().Names()) {
-    Check(range, {}, turn++);
+    const QuantOptions quant = Quant(GetParam(), range);
+    Check(quant, {}, Turn(NoneAndAllRepairs(), turn / 3), turn);
+    ++turn;
     for (const std::string& transform : StagesOf(StageKind::kTransform)) {
       SCOPED_TRACE(transform);
-      Check(range, {transform}, turn++);
+      Check(quant, {transform}, Turn(NoneAndAllRepairs(), turn / 3), turn);
+      ++turn;
     }
   }
   EXPECT_GE(runs_, 1);
+}
+
+TEST_P(CombinationsTest, GiveSoundWeightsOnEachGridInFewBitsAndManyBehindEachRepair) {
+  const auto scheme = RoundingSchemes().FromText("type: " + GetParam()).make();
+  std::size_t turn = 0;
+  std::size_t asked = 0;
+  for (const GridKind grid : testing::GridsOf(*scheme)) {
+    for (const std::int64_t bits : {2, 3, 4, 8}) {
+      QuantOptions quant = Quant(GetParam(), "minmax");
+      quant.spec.grid = grid;
+      quant.spec.bits = bits;
+      SCOPED_TRACE(testing::ToString(quant.spec));
+      if (bits == 8 && TablesOutgrow(quant)) continue;
+      Check(quant, {}, EachRepair(), turn++);
+      asked += EachRepair().size();
+    }
+  }
+  EXPECT_GE(static_cast<std::size_t>(runs_), asked);
 }
 
 /// One transform, the scheme, a repair: killed after the first block, then continued.
