@@ -25,9 +25,8 @@ struct ParameterGroup {
 /// Named numbers or histograms of a layer after rounding: "offset_histogram" -> counts.
 using Diagnostics = std::map<std::string, std::vector<double>>;
 
-/// What a straight-through layer rounds: code = clamp(round(position), 0, code_max), w^ = scale
-/// (code
-/// - zero). Differentiable in its parameters.
+/// What a straight-through layer rounds, differentiable in its parameters:
+/// code = clamp(round(position), 0, code_max), w^ = scale (code - zero).
 struct Latent {
   at::Tensor position;  ///< [groups, width] float32, zero point included; undefined: not told
   AffineGrid grid;
@@ -59,6 +58,13 @@ class LayerRounding {
   virtual QuantizedWeight Finish() const = 0;
 };
 
+/// Which keys of `quant` have a say, besides range (RoundingScheme::OwnRange).
+struct QuantUse {
+  bool bits = true;
+  bool group_size = true;
+  bool grid = true;
+};
+
 /// A way to choose integer codes for weights: round to nearest, AdaRound, SignRound, ... Immutable
 /// and shareable between threads; all state of a layer is in its LayerRounding.
 class RoundingScheme {
@@ -87,6 +93,7 @@ class RoundingScheme {
   virtual const char* Tuning() const { return ""; }
   /// Whether it makes its own ranges on such a grid and passes over LayerContext::range.
   virtual bool OwnRange(GridKind /*grid*/) const { return false; }
+  virtual QuantUse UseOfQuant() const { return {}; }
   /// What Begin needs to find in LayerContext::inputs; anything but nothing needs calibration data.
   virtual LayerNeeds Uses() const { return {}; }
   /// Bytes that Begin holds at a time, beside what a layer is given and its codes.

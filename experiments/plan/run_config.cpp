@@ -106,6 +106,21 @@ std::string StageText(const StageRecipe& stage) {
   return round ? "scheme '" + round->scheme.type + "'" : "stage '" + stage.type + "'";
 }
 
+/// Keys of `quant` that are not as by default and have no say, neither in what a stage begins from.
+std::string IdleKeys(const RoundOptions& round, const QuantSpec& spec) {
+  if (round.start) return "";
+  const QuantUse use = round.scheme.make()->UseOfQuant();
+  const QuantSpec usual;
+  std::string keys;
+  const auto add = [&](const char* key, bool used, bool as_usual) {
+    if (!used && !as_usual) keys += (keys.empty() ? "quant." : ", quant.") + std::string(key);
+  };
+  add("bits", use.bits, spec.bits == usual.bits);
+  add("group_size", use.group_size, spec.group_size == usual.group_size);
+  add("grid", use.grid, spec.grid == usual.grid);
+  return keys;
+}
+
 /// What is wrong with a pipeline beside these evaluators, or "".
 std::string PackingProblem(const std::vector<StageRecipe>& pipeline,
                            const std::vector<EvaluatorRecipe>& eval) {
@@ -209,6 +224,10 @@ std::string RunConfig::Canonical() const {
 
 std::vector<std::string> RunConfig::Unused() const {
   std::vector<std::string> told;
+  const auto round = RoundOptionsOf(pipeline);
+  if (const std::string keys = quant && round ? IdleKeys(*round, quant->spec) : ""; !keys.empty()) {
+    told.push_back(keys + ": of no use to scheme '" + round->scheme.type + "'");
+  }
   for (std::size_t i = 0; i < pipeline.size(); ++i) {
     std::string keys;
     for (const std::string& key : pipeline[i].unused) {

@@ -48,6 +48,9 @@ class Aqlm : public RoundingScheme {
   void Check(const LayerShape& layer) const override;
   bool PlainCodes(const LayerShape& /*layer*/) const override { return false; }
   bool OwnRange(GridKind /*grid*/) const override { return true; }
+  QuantUse UseOfQuant() const override {
+    return {.bits = !options_.codebooks, .group_size = false, .grid = false};
+  }
   bool Tunable() const override { return options_.finetune; }
   bool UsesSeed() const override { return true; }
   /// Of `finetune`.

@@ -28,6 +28,7 @@ class EasyQuant : public RoundingScheme {
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool PlainCodes(const LayerShape& layer) const override;
   bool OwnRange(GridKind /*grid*/) const override { return true; }
+  QuantUse UseOfQuant() const override { return {.grid = false}; }
   bool Tunable() const override { return false; }
 
  private:

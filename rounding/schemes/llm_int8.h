@@ -34,6 +34,7 @@ class LlmInt8 : public RoundingScheme {
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool PlainCodes(const LayerShape& /*layer*/) const override { return !Splits(); }
   bool OwnRange(GridKind /*grid*/) const override { return true; }
+  QuantUse UseOfQuant() const override { return {.grid = false}; }
   bool Tunable() const override { return false; }
   LayerNeeds Uses() const override;
 

@@ -47,6 +47,7 @@ class Quip : public RoundingScheme {
     return options_.basis == QuipBasis::kOwn;
   }
   bool OwnRange(GridKind /*grid*/) const override { return true; }
+  QuantUse UseOfQuant() const override { return {.grid = false}; }
   bool Tunable() const override { return false; }
   bool UsesSeed() const override { return options_.basis != QuipBasis::kOwn; }
   LayerNeeds Uses() const override;

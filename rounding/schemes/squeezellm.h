@@ -51,6 +51,7 @@ class SqueezeLlm : public RoundingScheme {
   void Check(const LayerShape& layer) const override;
   bool PlainCodes(const LayerShape& /*layer*/) const override { return false; }
   bool OwnRange(GridKind /*grid*/) const override { return true; }
+  QuantUse UseOfQuant() const override { return {.group_size = false, .grid = false}; }
   bool Tunable() const override { return false; }
   bool UsesSeed() const override { return options_.solver == TableSolver::kKMeans; }
   LayerNeeds Uses() const override;

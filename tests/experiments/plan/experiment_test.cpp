@@ -145,6 +145,14 @@ TEST(PlanTest, KeysThatAStageHasNoUseForAreTold) {
   EXPECT_THAT(
       unused("[{type: round, scheme: signround, inputs: fp, start: {scheme: rtn, steps: 3}}]"),
       ::testing::ElementsAre("pipeline.0.start.steps: of no use to scheme 'signround'"));
+  EXPECT_THAT(
+      Load(
+          "model: m/\nquant: {bits: 2, group_size: 64, grid: sym}\ncalibration: {data: {path: x}}\n"
+          "pipeline: [{type: round, scheme: {type: aqlm, codebooks: 2}}]")
+          .runs.at(0)
+          .config.Unused(),
+      ::testing::ElementsAre(
+          "quant.bits, quant.group_size, quant.grid: of no use to scheme 'aqlm'"));
   // What is as it would be anyway tells no runs apart.
   EXPECT_THAT(unused("[{type: round, scheme: rtn, steps: 200}]"), ::testing::IsEmpty());
   EXPECT_THAT(unused("[{type: round, scheme: signround, steps: 3}]"), ::testing::IsEmpty());
