@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "optimizers/lion.h"
+#include "optimizers/lr_options.h"
 #include "optimizers/momentum.h"
 #include "optimizers/optimizers.h"
 #include "optimizers/schedule.h"
@@ -23,7 +24,7 @@ class Sgd : public torch::optim::SGD {
     MomentumOptions momentum;
     double weight_decay = 0;
     void Fields(FieldVisitor& f) {
-      f.Real("lr", &lr, Above(0), "step size");
+      f.Real("lr", &lr, StepSizes(), "step size");
       momentum.Fields(f);
       f.Real("weight_decay", &weight_decay, AtLeast(0),
              "share of the parameter added to the gradient");
@@ -46,7 +47,7 @@ struct AdamFields {
   bool amsgrad = false;
 
   void Fields(FieldVisitor& f, const char* decay_help) {
-    f.Real("lr", &lr, Above(0), "step size, in units of the parameter");
+    f.Real("lr", &lr, StepSizes(), "step size, in units of the parameter");
     f.Real("beta1", &beta1, Between(0, 1), "decay of the gradient's average, below 1");
     f.Real("beta2", &beta2, Between(0, 1), "decay of the squared gradient's average, below 1");
     f.Real("eps", &eps, Above(0), "added to the root of the squared gradient's average");

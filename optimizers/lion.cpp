@@ -27,7 +27,7 @@ struct LionParamState : torch::optim::OptimizerCloneableParamState<LionParamStat
 }  // namespace
 
 void Lion::Options::Fields(FieldVisitor& f) {
-  f.Real("lr", &lr, Above(0), "step size, in units of the parameter");
+  f.Real("lr", &lr, StepSizes(), "step size, in units of the parameter");
   f.Real("beta1", &beta1, Between(0, 1), "share of the average in the step's direction");
   f.Real("beta2", &beta2, Between(0, 1), "share of the average in the next average");
   f.Real("weight_decay", &weight_decay, AtLeast(0),

@@ -43,7 +43,7 @@ const EnumNames<SignSgd::Ballot> kBallots = {{SignSgd::Ballot::kNone, "none"},
 }  // namespace
 
 void SignSgd::Options::Fields(FieldVisitor& f) {
-  f.Real("lr", &lr, Above(0), "step size, in units of the parameter");
+  f.Real("lr", &lr, StepSizes(), "step size, in units of the parameter");
   momentum.Fields(f);
   f.Real("weight_decay", &weight_decay, AtLeast(0), "share of the parameter added to the gradient");
   EnumField vote_field(&vote, kBallots);

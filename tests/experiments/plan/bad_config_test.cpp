@@ -116,8 +116,7 @@ const BadConfig kBadConfigs[] = {
      "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: t}}\n"
      "pipeline: [{type: round, scheme: llm_qat, oscillation: {}}]\n",
      "c.yaml:4:12: pipeline.0: oscillation can't hold the codes of scheme 'llm_qat', which does "
-     "not "
-     "tell what it rounds (known: aquant, flexround, lrq, omniquant, signround, signround_v2)"},
+     "not tell what it rounds (known: aquant, flexround, lrq, omniquant, signround, signround_v2)"},
     {"GridThatTheStartDoesNotTake",
      "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: t}}\n"
      "pipeline: [{type: round, scheme: gptq, start: {scheme: hqq}}]\n",
@@ -129,6 +128,10 @@ const BadConfig kBadConfigs[] = {
      "model: m/\nquant: {bits: 4}\npipeline: [{type: round, scheme: rtn}, {type: "
      "bias_correction}]\n",
      "c.yaml:1:1: pipeline.1: stage 'bias_correction' needs the section 'calibration'"},
+    {"StepSizeThatFloat32CannotHold",
+     "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\n"
+     "pipeline: [{type: round, scheme: signround, optimizer: {type: adam, lr: 1e38}}]\n",
+     "c.yaml:4:73: pipeline.0.optimizer.lr: 1e38 is out of range (0, 1e+30]"},
     {"BestMinibatchOfASoftScheme",
      "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\n"
      "pipeline: [{type: round, scheme: adaround, select: best_minibatch}]\n",
