@@ -14,7 +14,8 @@ namespace roundlab {
 /// Its loss is trimmed on sym_full alone, below 4 bits or where layers are fed 4 bits or fewer, as
 /// the default here is: by a unit's own layers, where the reference asks the whole model's scheme.
 /// What a later stage quantizes of inputs does not count: it is not there yet. The learning rate is
-/// 1 / steps, twice that for 3 bits and fewer from 1000 steps on.
+/// 1 / steps, twice that for 3 bits and fewer from 1000 steps on. Of 4-bit weights that are fed 4
+/// bits the reference's search does not weight (`weighted: false`), ours does.
 class SignRoundV2 : public RoundingScheme {
  public:
   struct Options {
