@@ -116,7 +116,7 @@ class DivergenceOf : public Evaluation {
         originals_(context, BatchInputs(cut_.windows, batches_)),
         guard_(text.name, on_nan) {}
 
-  std::vector<ScorerInput> Inputs() const override { return BatchInputs(cut_.windows, batches_); }
+  std::vector<ScorerInput> Inputs() override { return BatchInputs(cut_.windows, batches_); }
 
   void Take(std::size_t i, const ScorerStates& states) override {
     if (!progress_) {

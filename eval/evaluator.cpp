@@ -15,12 +15,14 @@ std::vector<EvalResult> Measure(const Scorer& model, Evaluation* evaluation) {
 
 }  // namespace
 
-JointEvaluation::JointEvaluation(std::vector<std::unique_ptr<Evaluation>> parts)
-    : parts_(std::move(parts)) {
+std::vector<ScorerInput> JointEvaluation::Inputs() {
+  std::vector<ScorerInput> inputs;
   for (const auto& part : parts_) {
-    for (ScorerInput& input : part->Inputs()) inputs_.push_back(std::move(input));
-    ends_.push_back(inputs_.size());
+    std::vector<ScorerInput> own = part->Inputs();
+    std::move(own.begin(), own.end(), std::back_inserter(inputs));
+    ends_.push_back(inputs.size());
   }
+  return inputs;
 }
 
 void JointEvaluation::Take(std::size_t i, const ScorerStates& states) {
@@ -30,7 +32,7 @@ void JointEvaluation::Take(std::size_t i, const ScorerStates& states) {
 }
 
 std::vector<EvalResult> JointEvaluation::Finish() {
-  FinishThrough(inputs_.size());
+  FinishThrough(ends_.empty() ? 0 : ends_.back());
   return std::move(results_);
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/content_cache.h"
@@ -38,7 +39,8 @@ struct EvalResult {
 class Evaluation {
  public:
   virtual ~Evaluation() = default;
-  virtual std::vector<ScorerInput> Inputs() const = 0;
+  /// To be asked for once, and first.
+  virtual std::vector<ScorerInput> Inputs() = 0;
   /// What became of Inputs()[i]: each once, in order.
   virtual void Take(std::size_t i, const ScorerStates& states) = 0;
   /// After the last input.
@@ -49,8 +51,9 @@ class Evaluation {
 /// own inputs are through; results in the order of the parts.
 class JointEvaluation : public Evaluation {
  public:
-  explicit JointEvaluation(std::vector<std::unique_ptr<Evaluation>> parts);
-  std::vector<ScorerInput> Inputs() const override { return inputs_; }
+  explicit JointEvaluation(std::vector<std::unique_ptr<Evaluation>> parts)
+      : parts_(std::move(parts)) {}
+  std::vector<ScorerInput> Inputs() override;
   void Take(std::size_t i, const ScorerStates& states) override;
   std::vector<EvalResult> Finish() override;
 
@@ -59,7 +62,6 @@ class JointEvaluation : public Evaluation {
 
   std::vector<std::unique_ptr<Evaluation>> parts_;
   std::vector<std::size_t> ends_;  ///< of the parts' inputs
-  std::vector<ScorerInput> inputs_;
   std::vector<EvalResult> results_;
   std::size_t next_ = 0;  ///< the part whose turn it is
 };

@@ -74,10 +74,10 @@ ContinuationScoring::ContinuationScoring(const Scorer& model, const Groups& grou
   for (const auto& group : groups) scores_.emplace_back(group.size(), ContinuationScore{0, true});
 }
 
-std::vector<ScorerInput> ContinuationScoring::Inputs() const {
+std::vector<ScorerInput> ContinuationScoring::Inputs() {
   std::vector<ScorerInput> inputs;
   inputs.reserve(packs_.size());
-  for (const ContinuationPack& pack : packs_) inputs.emplace_back(pack.tokens);
+  for (ContinuationPack& pack : packs_) inputs.emplace_back(std::move(pack.tokens));
   return inputs;
 }
 

@@ -45,7 +45,7 @@ struct ContinuationPack {
     std::size_t place;
     std::int64_t token;
   };
-  PackedTokens tokens;
+  PackedTokens tokens;  ///< until they are asked for
   std::vector<TokenQuery> queries;
   std::vector<Owner> owners;  ///< of each query
   std::int64_t groups = 0;
@@ -61,8 +61,8 @@ class ContinuationScoring {
   using Scores = std::vector<std::vector<ContinuationScore>>;
   /// The model must outlive it.
   ContinuationScoring(const Scorer& model, const Groups& groups, LikelihoodOptions options);
-  /// For the model, each a pack.
-  std::vector<ScorerInput> Inputs() const;
+  /// For the model, each a pack. To be asked for once.
+  std::vector<ScorerInput> Inputs();
   /// What the model made of Inputs()[i].
   void Take(std::size_t i, const ScorerStates& states);
   const Scores& scores() const { return scores_; }  ///< of each group's continuations

@@ -127,7 +127,7 @@ class PerplexityOf : public Evaluation {
         guard_(options.Name(), options.on_nan),
         scoring_(*context.model, cut_.windows, options.batch_tokens, &guard_, context.log) {}
 
-  std::vector<ScorerInput> Inputs() const override { return scoring_.Inputs(); }
+  std::vector<ScorerInput> Inputs() override { return scoring_.Inputs(); }
   void Take(std::size_t i, const ScorerStates& states) override { scoring_.Take(i, states); }
 
   std::vector<EvalResult> Finish() override {

@@ -99,7 +99,7 @@ class TaskEvaluation : public Evaluation {
                  {options.pack_tokens, [this](std::int64_t groups) { Advance(groups); },
                   [this](const BadContinuation& bad) { TellBad(bad); }}) {}
 
-  std::vector<ScorerInput> Inputs() const override { return scoring_.Inputs(); }
+  std::vector<ScorerInput> Inputs() override { return scoring_.Inputs(); }
   void Take(std::size_t i, const ScorerStates& states) override { scoring_.Take(i, states); }
 
   std::vector<EvalResult> Finish() override {

@@ -144,7 +144,7 @@ class Told : public Evaluation {
   Told(char name, std::size_t inputs, std::string* told)
       : name_(name), inputs_(inputs), told_(told) {}
   ~Told() override { *told_ += std::string("~") + name_ + " "; }
-  std::vector<ScorerInput> Inputs() const override {
+  std::vector<ScorerInput> Inputs() override {
     return std::vector<ScorerInput>(inputs_, at::zeros({1, 1}, at::kLong));
   }
   void Take(std::size_t i, const ScorerStates& /*states*/) override {
