@@ -15,6 +15,7 @@
 #include "core/metrics/run_record.h"
 #include "core/model/loader.h"
 #include "rounding/pipeline.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/source_folder.h"
 #include "tests/support/tiny_model.h"
 
@@ -137,7 +138,10 @@ void CheckKind(const std::string& kind) {
 }
 
 TEST(PinnedCodesTest, WithoutSums) { CheckKind("any"); }
-TEST(PinnedCodesTest, OnThisKindOfProcessor) { CheckKind(ProcessorKind()); }
+TEST(PinnedCodesTest, OnThisKindOfProcessor) {
+  if (testing::kSanitized) GTEST_SKIP() << "instrumented code adds up in another order";
+  CheckKind(ProcessorKind());
+}
 
 }  // namespace
 }  // namespace roundlab
