@@ -50,6 +50,7 @@ class Divergence : public Evaluator {
   std::vector<std::string> MetricNames() const override;
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
   std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const override;
+  bool Compares() const override { return true; }
   std::unique_ptr<Evaluation> Begin(const EvalContext& context) const override;
 
  private:

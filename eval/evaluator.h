@@ -82,6 +82,8 @@ class Evaluator {
   virtual std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const = 0;
   /// Whether it scores texts packed, those that begin alike sharing rows (PackedTokens).
   virtual bool Packs() const { return false; }
+  /// Whether it looks at the original, too.
+  virtual bool Compares() const { return false; }
   /// Both must outlive it, and all that the context points to.
   virtual std::unique_ptr<Evaluation> Begin(const EvalContext& context) const = 0;
   std::vector<EvalResult> Evaluate(const EvalContext& context) const;

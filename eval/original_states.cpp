@@ -13,8 +13,6 @@
 namespace roundlab {
 namespace {
 
-constexpr std::int64_t kHeldBytes = std::int64_t{128} << 20;
-
 const at::Tensor& Tokens(const ScorerInput& input) { return std::get<at::Tensor>(input); }
 
 std::string_view BytesOf(const at::Tensor& whole) {
@@ -56,7 +54,7 @@ std::vector<OriginalStates::Portion> OriginalStates::Portions() const {
   if (inputs_.empty()) return portions;
   const std::int64_t bytes =
       Tokens(inputs_.front()).numel() * Width() * static_cast<std::int64_t>(sizeof(float));
-  const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, kHeldBytes / bytes));
+  const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, kPortionBytes / bytes));
   for (std::size_t begin = 0; begin < inputs_.size(); begin += most) {
     portions.push_back({begin, std::min(begin + most, inputs_.size())});
   }

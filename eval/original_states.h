@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,9 +13,11 @@ namespace roundlab {
 /// What the checkpoint itself makes of an evaluation's inputs. Where there is a cache, what is not
 /// in it goes through the checkpoint at once and is put there, in portions; what the cache does not
 /// keep (no cache, a full disk, states that are not finite) is made when its portion is wanted. Of
-/// hidden states one portion is held: 128 MiB at the most, one input at least.
+/// hidden states one portion is held, and a copy while it is put there or taken from there.
 class OriginalStates {
  public:
+  /// Of a portion at the most, one input at least.
+  static constexpr std::int64_t kPortionBytes = std::int64_t{32} << 20;
   /// inputs: int64 [batch, seq] each. The context must outlive it.
   OriginalStates(const EvalContext& context, std::vector<ScorerInput> inputs);
   /// Of input i, on the CPU; cheapest in order.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "eval/original_states.h"
 #include "eval/scorer.h"
 #include "optimizers/optimizers.h"
 #include "rounding/stages/round.h"
@@ -47,14 +48,13 @@ double KeptValues(const ModelDescription& m, const BlockPlan& plan) {
 }
 
 /// Values that a token has of products of queries and keys, one a head and key, where attention has
-/// no fused backward pass: what cap and softmax put out, and as much while one is made of the
-/// other. They are float32, but on a GPU.
-double ScoreValues(const RunConfig& run, const ModelDescription& m, const BlockPlan& plan,
-                   double value) {
-  const AttentionPlan& attention = plan.attention;
+/// no fused backward pass: what cap and softmax put out in each block, and three more in the one
+/// that is at work. They are float32, but on a GPU.
+double ScoreValues(const RunConfig& run, const ModelDescription& m, double blocks, double value) {
+  const AttentionPlan attention = m.Plan(0).attention;
   if (attention.soft_cap == 0 && !attention.alibi) return 0;
   const bool gpu = run.compute.device && run.compute.device->is_cuda();
-  const double kept = attention.soft_cap > 0 ? 5 : 4;
+  const double kept = (attention.soft_cap > 0 ? 2 : 1) * blocks + 3;
   return kept * Product(m.heads, run.calibration->seqlen) * (gpu ? 1 : kFloat / value);
 }
 
@@ -73,8 +73,9 @@ double Activations(const RunConfig& run, const ModelDescription& m, double block
     const std::int64_t rows = std::min(run.calibration->samples, tune.batch);
     const std::int64_t part = (rows + tune.accumulate - 1) / tune.accumulate;
     const double tokens = static_cast<double>(part) * seqlen;
-    const double of_blocks = (tune.unit_blocks == 0 ? 1 : blocks) * tokens *
-                             (KeptValues(m, plan) + ScoreValues(run, m, plan, value));
+    const double in_unit = tune.unit_blocks == 0 ? 1 : blocks;
+    const double of_blocks =
+        tokens * (in_unit * KeptValues(m, plan) + ScoreValues(run, m, in_unit, value));
     const bool logits = tune.loss.make()->OfLogits();
     most = std::max(most, of_blocks + (logits ? LogitValues(m, tokens, value) : 0));
   }
@@ -146,13 +147,29 @@ double EndValues(const ModelDescription& m) {
   return Product(m.vocab, m.hidden) * (m.tied_head ? 1 : 2);
 }
 
+/// What the backward pass of the whole model in float32 needs besides its linear weights: ends,
+/// what each block keeps, and logits with their logarithms and gradients.
+double WholePassValues(const RunConfig& run, const ModelDescription& m, double tokens) {
+  const auto layers = static_cast<double>(m.layers);
+  return EndValues(m) +
+         tokens * (layers * KeptValues(m, m.Plan(0)) + ScoreValues(run, m, layers, kFloat) +
+                   4 * static_cast<double>(m.vocab));
+}
+
 /// A turn is learned on the whole model in float32: its weights as loaded and as turned, what its
 /// backward pass needs of all blocks, and logits with their logarithms and gradients.
 double TurnBytes(const RunConfig& run, const ModelDescription& m) {
   const double tokens = Product(run.model.rotate->learn->batch, run.calibration->seqlen);
-  const double blocks = static_cast<double>(m.layers) * tokens * KeptValues(m, m.Plan(0));
-  return kFloat * (2 * static_cast<double>(m.LinearWeights()) + EndValues(m) + blocks +
-                   4 * tokens * static_cast<double>(m.vocab));
+  return kFloat * (2 * static_cast<double>(m.LinearWeights()) + WholePassValues(run, m, tokens));
+}
+
+/// Gradients of the model's loss, a sequence at a time (VisitGradients): weights as loaded, those
+/// that it runs with, their gradients, and the Fisher information or the rounded ones.
+double GradientBytes(const RunConfig& run, const ModelDescription& m) {
+  const bool spends = run.quant->budget && run.quant->budget->score != BudgetScore::kOutputSnr;
+  if (!spends && !run.Needs().fisher) return 0;
+  const auto tokens = static_cast<double>(run.calibration->seqlen);
+  return kFloat * (4 * static_cast<double>(m.LinearWeights()) + WholePassValues(run, m, tokens));
 }
 
 /// Of the device that computes, without chains and evaluation.
@@ -189,9 +206,21 @@ bool TakesSpare(const RunConfig& run) {
 /// into half of what is left, and passes over the blocks again for the rest.
 double StreamedBytes(const RunMemory& memory, const MemoryRoom& room) {
   const double left = room.bytes - memory.streamed - memory.read;
-  return memory.streamed +
-         std::min(memory.states,
-                  std::max(left / 2, static_cast<double>(StreamScorer::Options().bytes)));
+  const double most = std::max(left / 2, static_cast<double>(StreamScorer::Options().bytes));
+  return memory.streamed + std::min(memory.states, most);
+}
+
+/// The original beside a model in memory as a whole.
+double WholeBytes(const RunMemory& memory) {
+  if (memory.compared == 0) return memory.evaluated;
+  const auto beside = static_cast<double>(StatesBesideModel(std::llround(memory.evaluated)));
+  return memory.evaluated + memory.compared + std::min(memory.states / 2, beside);
+}
+
+/// The states of the original that are held and written, on the processor.
+double PortionBytes(const RunMemory& memory) {
+  if (memory.compared == 0) return 0;
+  return 2 * std::min(memory.states / 2, static_cast<double>(OriginalStates::kPortionBytes));
 }
 
 }  // namespace
@@ -234,8 +263,11 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
     memory.read = kFloat * BlockWeights(model);
     memory.streamed = logits + value * ends + 2 * kFloat * BlockWeights(model);
     memory.states = Product(eval_tokens, model.hidden) * value;
+    const bool compares = std::any_of(run.eval.begin(), run.eval.end(),
+                                      [](const auto& recipe) { return recipe.make()->Compares(); });
+    if (compares) memory.compared = 2 * kFloat * BlockWeights(model);
   }
-  if (run.LearnsTurn()) memory.turned = TurnBytes(run, model);
+  if (run.LearnsTurn()) memory.before = TurnBytes(run, model);
   if (run.pipeline.empty()) return memory;
   std::int64_t most = 1;
   for (const StageRecipe& recipe : run.pipeline) most = std::max(most, recipe.make()->UnitBlocks());
@@ -245,6 +277,7 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   memory.ahead = blocks < static_cast<double>(model.layers) ? kFloat * weights : 0;
   memory.weights = 2 * kFloat * weights;
   if (!run.Needs().tokens) return memory;
+  memory.before = std::max(memory.before, GradientBytes(run, model));
   memory.ends = value * ends;
   if (!TuningOf(run).empty()) memory.weights = 0;
   for (const TuneOptions& tune : TuningOf(run)) AddTuning(run, tune, weights, value, &memory);
@@ -273,16 +306,20 @@ ChainsPlaced PlaceChains(const RunMemory& memory, const MemoryRoom& room) {
 }
 
 double PeakBytes(const RunMemory& memory, const MemoryRoom& room) {
-  const double before = memory.turned + (room.gpu ? 0 : memory.program);
+  const double before = memory.before + (room.gpu ? 0 : memory.program);
   const double rounding = std::max(before, Rounding(memory, room) + ChainBytes(memory, room));
   if (room.gpu) {
-    return std::max(
-        rounding, memory.evaluated <= room.bytes ? memory.evaluated : StreamedBytes(memory, room));
+    const bool whole = memory.evaluated <= room.bytes;
+    return std::max(rounding, whole ? WholeBytes(memory) : StreamedBytes(memory, room));
   }
   const bool whole = rounding + memory.evaluated <= room.bytes;
   return std::max(rounding,
-                  memory.program + memory.codes +
-                      (whole ? memory.evaluated : StreamedBytes(memory, room) + memory.read));
+                  memory.program + memory.codes + PortionBytes(memory) +
+                      (whole ? WholeBytes(memory) : StreamedBytes(memory, room) + memory.read));
+}
+
+std::int64_t StatesBesideModel(std::int64_t model_bytes) {
+  return std::max(StreamScorer::Options().bytes, model_bytes / 8);
 }
 
 std::string UnitProblem(const RunMemory& memory, const MemoryRoom& room) {

@@ -40,8 +40,9 @@ struct RunMemory {
   double learned = 0;
   /// What the forward pass keeps of a micro-batch with the gradients of the backward pass, where
   /// both are most, at the MLP's activation: E T (6 hidden + 2 heads head_dim + 2 kv_heads
-  /// head_dim + 5 intermediate), 4 without a gate, with 5 heads seqlen where scores have a cap, 4
-  /// where they have slopes; or what a pass without gradients takes, if that is more.
+  /// head_dim + 5 intermediate), 4 without a gate, with 2 heads seqlen where scores have a cap, 1
+  /// where they have slopes, and 3 more of one block; or what a pass without gradients takes, if
+  /// that is more.
   double activations = 0;
   double chains = 0;  ///< hidden states of all samples
   /// One chain more, which saves a tuned unit a pass where there is room for it, beside the others.
@@ -53,11 +54,14 @@ struct RunMemory {
   double captured = 0;
   double statistics = 0;  ///< sums of products of layers' inputs
   double solving = 0;     ///< what a solver holds of one layer (Stage::WorkingBytes)
-  double turned = 0;      ///< while a turn of the whole model is learned, before all else
-  double evaluated = 0;   ///< the model that is evaluated, in memory as a whole
-  double streamed = 0;    ///< the same block by block
-  double states = 0;      ///< hidden states of all that it scores, between its streamed blocks
-  double read = 0;        ///< the next block, meanwhile, in the machine's memory
+  /// Of what looks at the whole model before all else: a turn that is learned, gradients for
+  /// quant.budget or Fisher information.
+  double before = 0;
+  double evaluated = 0;  ///< the model that is evaluated, in memory as a whole
+  double streamed = 0;   ///< the same block by block
+  double states = 0;     ///< hidden states of all that it scores, between its streamed blocks
+  double compared = 0;   ///< blocks of the original, where an evaluator compares with it
+  double read = 0;       ///< the next block, meanwhile, in the machine's memory
 
   /// Layers are solved when no pass is under way.
   double Unit() const {
@@ -91,6 +95,9 @@ std::string PlaceText(ChainPlace place, const at::Device& device);
 /// Of the device that computes, with the chains where PlaceChains says. On a CPU what rounding has
 /// freed counts as held where the evaluated model asks whether it fits, and is used again by it.
 double PeakBytes(const RunMemory& memory, const MemoryRoom& room);
+
+/// For hidden states of the original between its blocks, beside a model of so many bytes in memory.
+std::int64_t StatesBesideModel(std::int64_t model_bytes);
 
 /// What is wrong with a unit that does not fit by itself, and what to set, or "".
 std::string UnitProblem(const RunMemory& memory, const MemoryRoom& room);

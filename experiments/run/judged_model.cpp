@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/gib.h"
+#include "experiments/plan/run_memory.h"
 
 namespace roundlab {
 namespace {
@@ -90,6 +91,7 @@ JudgedModel::JudgedModel(const ModelSource& source, const ModelSource& original,
   streamed.dtype = options.dtype;
   streamed.log = log;
   streamed.bytes = StateBytes(description, options.memory_bytes - (fits ? bytes : 0));
+  if (fits) streamed.bytes = std::min(streamed.bytes, StatesBesideModel(bytes));
   const bool same = &source == &original;
   const auto ends = std::make_shared<LateEnds>(source, options);
   const auto first_ends = same ? ends : std::make_shared<LateEnds>(original, options);

@@ -110,8 +110,8 @@ TEST(RunMemoryTest, ALearnedTurnAndALossOfLogitsHoldTheWholeModel) {
               "scheme: rtn}]\n"),
       m, 4);
   // Two blocks of 448 weights, twice; embeddings and head; 20 tokens.
-  EXPECT_EQ(turned.turned, 4 * (2 * 896 + 2 * 16 * 8 + 2 * 20 * (6 + 2 + 2 + 5) * 8 + 4 * 20 * 16));
-  EXPECT_EQ(PeakBytes(turned, {true}), turned.turned);
+  EXPECT_EQ(turned.before, 4 * (2 * 896 + 2 * 16 * 8 + 2 * 20 * (6 + 2 + 2 + 5) * 8 + 4 * 20 * 16));
+  EXPECT_EQ(PeakBytes(turned, {true}), turned.before);
   const std::string whole = "scheme: signround, unit: {blocks: 2}, batch: 2";
   const auto activations = [&](const std::string& stage) {
     return RunMemoryOf(Tuned(stage), m, 2).activations;
@@ -233,6 +233,36 @@ TEST(RunMemoryTest, ChainsLieWhereTheyFit) {
   EXPECT_EQ(PeakBytes(m, {true, 11 * kGib}), 10 * kGib);
   EXPECT_EQ(PeakBytes(m, {}), 17 * kGib);
   EXPECT_EQ(PeakBytes(m, {false, 16.9 * kGib}), 11 * kGib);
+}
+
+TEST(RunMemoryTest, GradientsOfTheWholeModelCountBeforeAllElse) {
+  const ModelDescription m = Llama(2, 8, 8, 2, 2, 16);
+  // As loaded, as it runs, the gradient, and what is asked for; a sequence of 10 tokens at a time.
+  const double bytes = 4 * (4 * 896 + 2 * 16 * 8 + 10 * (2 * (6 + 2 + 2 + 5) * 8 + 4 * 16));
+  EXPECT_EQ(RunMemoryOf(Tuned("scheme: squeezellm"), m, 2).before, bytes);
+  const auto spent = [&](const std::string& score) {
+    return RunMemoryOf(LoadRun("model: m/\nquant: {budget: {bits: 4, score: " + score +
+                               "}}\ncalibration: {data: {path: x}, samples: 4, seqlen: 10}\n"
+                               "pipeline: [{type: round, scheme: rtn}]\n"),
+                       m, 2)
+        .before;
+  };
+  EXPECT_EQ(spent("delta_loss"), bytes);
+  EXPECT_EQ(spent("fisher"), bytes);
+  EXPECT_EQ(spent("output_snr"), 0);
+}
+
+TEST(RunMemoryTest, TheOriginalIsBesideTheModelThatIsComparedWithIt) {
+  RunMemory m;
+  m.evaluated = 12 * kGib;
+  m.streamed = 2 * kGib;
+  m.states = 8 * kGib;  // half of them the original's
+  m.compared = 0.5 * kGib;
+  EXPECT_EQ(PeakBytes(m, {true}), (12 + 0.5 + 12.0 / 8) * kGib);
+  EXPECT_EQ(PeakBytes(m, {false}), (12 + 0.5 + 12.0 / 8 + 2.0 / 32) * kGib);  // a portion, twice
+  m.states = kGib / 64;
+  EXPECT_EQ(PeakBytes(m, {false}), (12 + 0.5 + 3.0 / 128) * kGib);
+  EXPECT_EQ(PeakBytes(m, {true, 11 * kGib}), (2 + 1.0 / 64) * kGib);
 }
 
 TEST(RunMemoryTest, StatesBetweenStreamedBlocksTakeHalfOfWhatIsLeft) {
