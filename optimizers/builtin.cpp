@@ -26,7 +26,7 @@ class Sgd : public torch::optim::SGD {
     void Fields(FieldVisitor& f) {
       f.Real("lr", &lr, StepSizes(), "step size");
       momentum.Fields(f);
-      f.Real("weight_decay", &weight_decay, AtLeast(0),
+      f.Real("weight_decay", &weight_decay, Decays(),
              "share of the parameter added to the gradient");
     }
   };
@@ -51,7 +51,7 @@ struct AdamFields {
     f.Real("beta1", &beta1, Between(0, 1), "decay of the gradient's average, below 1");
     f.Real("beta2", &beta2, Between(0, 1), "decay of the squared gradient's average, below 1");
     f.Real("eps", &eps, Above(0), "added to the root of the squared gradient's average");
-    f.Real("weight_decay", &weight_decay, AtLeast(0), decay_help);
+    f.Real("weight_decay", &weight_decay, Decays(), decay_help);
     f.Bool("amsgrad", &amsgrad, "divide by the largest average of squares so far");
     f.Rule([this] { return Problem(); });
   }

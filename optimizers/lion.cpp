@@ -30,8 +30,7 @@ void Lion::Options::Fields(FieldVisitor& f) {
   f.Real("lr", &lr, StepSizes(), "step size, in units of the parameter");
   f.Real("beta1", &beta1, Between(0, 1), "share of the average in the step's direction");
   f.Real("beta2", &beta2, Between(0, 1), "share of the average in the next average");
-  f.Real("weight_decay", &weight_decay, AtLeast(0),
-         "lr times this share is taken off the parameter");
+  f.Real("weight_decay", &weight_decay, Decays(), "lr times this share is taken off the parameter");
 }
 
 Lion::Lion(const Options& options, ParamGroups groups)

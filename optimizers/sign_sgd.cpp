@@ -45,7 +45,7 @@ const EnumNames<SignSgd::Ballot> kBallots = {{SignSgd::Ballot::kNone, "none"},
 void SignSgd::Options::Fields(FieldVisitor& f) {
   f.Real("lr", &lr, StepSizes(), "step size, in units of the parameter");
   momentum.Fields(f);
-  f.Real("weight_decay", &weight_decay, AtLeast(0), "share of the parameter added to the gradient");
+  f.Real("weight_decay", &weight_decay, Decays(), "share of the parameter added to the gradient");
   EnumField vote_field(&vote, kBallots);
   f.Value("vote", vote_field,
           "none: sign of the summed gradient; majority: of the micro-batches' summed signs");

@@ -43,7 +43,7 @@ class ChoicesField : public ValueField {
 }  // namespace
 
 void BitBudget::Fields(FieldVisitor& f) {
-  f.Real("bits", &bits, Above(0), "bits a weight on average, scales and zero points counted",
+  f.Real("bits", &bits, {0, 64, true}, "bits a weight on average, scales and zero points counted",
          Presence::kRequired);
   ChoicesField choices_field(&choices);
   f.Value("choices", choices_field, "bits that a layer may get");

@@ -93,8 +93,10 @@ void Unit::Advance(const HiddenStates& chain, const HiddenStates& outputs, const
   const at::Tensor all = at::cat(finite);
   if (all.all().item<bool>()) return;
   const auto row = all.logical_not().to(at::kByte).argmax().item<std::int64_t>();
+  const bool half = chain.dtype() == at::kHalf;
   throw Diverged(name_ + ": hidden states of " + what + " are not finite, first in sequence " +
-                 std::to_string(row));
+                 std::to_string(row) +
+                 (half ? " (float16 ends at 65504; model.dtype bfloat16 and float32 do not)" : ""));
 }
 
 HiddenStates Unit::CaptureInputs(const HiddenStates& chain, LinearSlot* slot) const {
