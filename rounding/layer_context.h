@@ -19,6 +19,13 @@ namespace roundlab {
 /// of a layer: float32 [rows].
 using ColumnRange = std::function<GroupRange(const at::Tensor& weights, const at::Tensor& columns)>;
 
+/// Which keys of `quant` have a say, besides range (RoundingScheme::OwnRange).
+struct QuantUse {
+  bool bits = true;
+  bool group_size = true;
+  bool grid = true;
+};
+
 /// What is known of a layer before its weights are.
 struct LayerShape {
   std::string name;  ///< "model.layers.0.mlp.up_proj"

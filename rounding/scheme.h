@@ -58,13 +58,6 @@ class LayerRounding {
   virtual QuantizedWeight Finish() const = 0;
 };
 
-/// Which keys of `quant` have a say, besides range (RoundingScheme::OwnRange).
-struct QuantUse {
-  bool bits = true;
-  bool group_size = true;
-  bool grid = true;
-};
-
 /// A way to choose integer codes for weights: round to nearest, AdaRound, SignRound, ... Immutable
 /// and shareable between threads; all state of a layer is in its LayerRounding.
 class RoundingScheme {
@@ -94,6 +87,8 @@ class RoundingScheme {
   /// Whether it makes its own ranges on such a grid and passes over LayerContext::range.
   virtual bool OwnRange(GridKind /*grid*/) const { return false; }
   virtual QuantUse UseOfQuant() const { return {}; }
+  /// The scheme that it is on such a grid; empty: itself.
+  virtual std::string InPlaceOn(GridKind /*grid*/) const { return ""; }
   /// What Begin needs to find in LayerContext::inputs; anything but nothing needs calibration data.
   virtual LayerNeeds Uses() const { return {}; }
   /// Bytes that Begin holds at a time, beside what a layer is given and its codes.

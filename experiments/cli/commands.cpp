@@ -16,6 +16,7 @@
 #include "experiments/cli/runs_json.h"
 #include "experiments/cost/estimate.h"
 #include "experiments/plan/experiment.h"
+#include "experiments/plan/run_memory.h"
 #include "experiments/run/execute.h"
 #include "experiments/run/preflight.h"
 #include "experiments/run/runner.h"
@@ -122,8 +123,10 @@ std::string MemoryProblem(const PlannedRun& run, double needed_gib) {
   if (limit == 0 || needed_gib <= limit) return "";
   return "run " + run.id + " needs about " + FormatNumber(needed_gib) +
          " GiB of memory, its hidden states not counted, and compute.memory_limit is " +
-         FormatNumber(limit) +
-         ": set a larger one, a smaller batch or, with the same steps, a larger accumulate";
+         FormatNumber(limit) + ": set a larger one" +
+         (TuningOf(run.config).empty()
+              ? ""
+              : ", a smaller batch or, with the same steps, a larger accumulate");
 }
 
 void CheckMemory(const Experiment& experiment) {

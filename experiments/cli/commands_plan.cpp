@@ -82,16 +82,19 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
   double left = 0;
   std::size_t to_do = 0;
   std::size_t timeless = 0;
+  std::size_t unknown = 0;
   std::vector<double> ratios;
   for (const Forecast& f : forecasts) {
     const bool done = f.outcome.state == RunState::kDone;
     to_do += done ? 0 : 1;
     if (!done && f.estimate) left += f.estimate->seconds.value_or(0);
     timeless += !done && f.estimate && !f.estimate->seconds ? 1U : 0U;
+    unknown += !done && !f.estimate ? 1U : 0U;
     if (!std::isnan(f.Ratio())) ratios.push_back(std::log(f.Ratio()));
   }
   std::printf("\n%zu runs in %s/%s, %zu to do, about %s one after the other\n", forecasts.size(),
               line.out.c_str(), experiment.name.c_str(), to_do, FormatDuration(left).c_str());
+  if (unknown > 0) std::printf("%zu of them not counted: their model is not here\n", unknown);
   if (timeless > 0) {
     std::printf("%zu of them on a GPU, whose time is not known here: --hardware NAME tells it\n",
                 timeless);

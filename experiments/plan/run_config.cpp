@@ -1,5 +1,6 @@
 #include "experiments/plan/run_config.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <iterator>
 #include <map>
@@ -64,6 +65,16 @@ class PipelineField : public ValueField {
   std::vector<StageRecipe>* stages_;
 };
 
+/// What is wrong with the name of an evaluator's metrics, or "".
+std::string NameProblem(const std::string& name) {
+  constexpr std::size_t kLongest = 200;
+  const bool control =
+      std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 32; });
+  if (!name.empty() && name.size() <= kLongest && !control) return "";
+  return "name '" + name.substr(0, kLongest) +
+         "' must have 1 to 200 bytes and no control character: give it another";
+}
+
 class EvalField : public ValueField {
  public:
   explicit EvalField(std::vector<EvaluatorRecipe>* recipes) : recipes_(recipes) {}
@@ -81,6 +92,9 @@ class EvalField : public ValueField {
       recipes_->push_back(Evaluators().Parse(node.elements[i], place, diagnostics));
       if (!recipes_->back().make) continue;
       for (const std::string& name : recipes_->back().make()->Names()) {
+        if (const std::string problem = NameProblem(name); !problem.empty()) {
+          diagnostics->push_back({node.elements[i].where, place + ": " + problem});
+        }
         const auto [other, added] = names.emplace(name, i);
         if (added) continue;
         diagnostics->push_back({node.elements[i].where,
@@ -228,12 +242,33 @@ std::vector<std::string> RunConfig::Unused() const {
   if (const std::string keys = quant && round ? IdleKeys(*round, quant->spec) : ""; !keys.empty()) {
     told.push_back(keys + ": of no use to scheme '" + round->scheme.type + "'");
   }
+  const std::string other = quant && round ? round->scheme.make()->InPlaceOn(quant->spec.grid) : "";
+  if (!other.empty()) {
+    told.push_back("scheme '" + round->scheme.type + "' is '" + other + "' on quant.grid '" +
+                   EnumName(quant->spec.grid, GridNames()) + "'");
+  }
   for (std::size_t i = 0; i < pipeline.size(); ++i) {
-    std::string keys;
+    const std::string place = "pipeline." + std::to_string(i) + ".";
+    std::map<std::string, std::string> keys;  // by what they are of no use to
+    const bool tuned = pipeline[i].make && !pipeline[i].make()->Tunings().empty();
     for (const std::string& key : pipeline[i].unused) {
-      keys += (keys.empty() ? "" : ", ") + ("pipeline." + std::to_string(i) + ".") + key;
+      if (tuned && key.starts_with("optimizer")) {  // of what is tuned nothing else is left aside
+        told.push_back(place + "optimizer.lr: of no use beside lr_times_steps");
+        continue;
+      }
+      const bool of_start = key.starts_with("start.") && round && round->start;
+      std::string& own =
+          keys[of_start ? "scheme '" + round->start->scheme.type + "'" : StageText(pipeline[i])];
+      own += (own.empty() ? "" : ", ") + place + key;
     }
-    if (!keys.empty()) told.push_back(keys + ": of no use to " + StageText(pipeline[i]));
+    for (const auto& [what, list] : keys) told.push_back(list + ": of no use to " + what);
+    if (!calibration || !pipeline[i].make) continue;
+    for (const TuneOptions* tune : pipeline[i].make()->Tunings()) {
+      if (tune->batch <= calibration->samples) continue;
+      told.push_back(place + "batch: " + std::to_string(tune->batch) +
+                     ", but a step takes all of the " + std::to_string(calibration->samples) +
+                     " samples that there are (calibration.samples)");
+    }
   }
   return told;
 }

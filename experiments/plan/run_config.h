@@ -44,7 +44,7 @@ struct RunConfig {
   /// does not use (calibration of a scheme without parameters, the seed of one that draws nothing)
   /// is left out, so that equal work has one id, and so is where it is done (compute).
   std::string Canonical() const;
-  /// What was given and is left aside, each "pipeline.0.steps, pipeline.0.batch: of no use to
+  /// What was given and is left aside or means something else, each "pipeline.0.steps: of no use to
   /// scheme 'rtn'".
   std::vector<std::string> Unused() const;
   /// 16 hexadecimal digits of SHA-256 over Canonical().

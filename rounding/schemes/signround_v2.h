@@ -34,6 +34,9 @@ class SignRoundV2 : public RoundingScheme {
     return "lr_times_steps: 1\nlr_doubled_from: 1000\n"
            "loss: {type: trimmed_mse, below_bits: 4, inputs_up_to_bits: 4, sym_full_only: true}\n";
   }
+  std::string InPlaceOn(GridKind grid) const override {
+    return grid == GridKind::kSymFull ? "" : "signround";
+  }
   bool OwnRange(GridKind grid) const override {
     return options_.own_range && grid == GridKind::kSymFull;
   }

@@ -1,3 +1,4 @@
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +38,16 @@ TuneOptions TuningOf(const RoundingRecipe& scheme) {
   ReadFields(ParseYaml(text, "builtin"), scheme.type, FieldsOf(&tune), &diagnostics);
   if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
   return tune;
+}
+
+/// The same with the optimizer's own learning rate.
+OptimizerRecipe WithoutLr(const OptimizerRecipe& optimizer) {
+  std::istringstream lines(optimizer.canonical);
+  std::string kept;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("lr:")) kept += line + "\n";
+  }
+  return Optimizers().FromText(kept);
 }
 
 /// Comes before the options of tuning: their defaults are the scheme's.
@@ -111,7 +122,12 @@ SchemeOptions SchemeOptions::Used() const {
   if (scheme.make && !scheme.make()->Tunable()) {
     used.tune = TuneOptions();
     used.oscillation.reset();
+    return used;
   }
+  const TuneOptions usual = TuningOf(scheme);
+  if (tune.lr_times_steps > 0) used.tune.optimizer = WithoutLr(tune.optimizer);
+  if (tune.lr_times_steps == 0) used.tune.lr_doubled_from = usual.lr_doubled_from;
+  if (tune.select != Select::kBestFull) used.tune.check_every = usual.check_every;
   return used;
 }
 

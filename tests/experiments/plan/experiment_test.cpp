@@ -144,7 +144,7 @@ TEST(PlanTest, KeysThatAStageHasNoUseForAreTold) {
                                      "'gptq'"));
   EXPECT_THAT(
       unused("[{type: round, scheme: signround, inputs: fp, start: {scheme: rtn, steps: 3}}]"),
-      ::testing::ElementsAre("pipeline.0.start.steps: of no use to scheme 'signround'"));
+      ::testing::ElementsAre("pipeline.0.start.steps: of no use to scheme 'rtn'"));
   EXPECT_THAT(
       Load(
           "model: m/\nquant: {bits: 2, group_size: 64, grid: sym}\ncalibration: {data: {path: x}}\n"
@@ -153,6 +153,16 @@ TEST(PlanTest, KeysThatAStageHasNoUseForAreTold) {
           .config.Unused(),
       ::testing::ElementsAre(
           "quant.bits, quant.group_size, quant.grid: of no use to scheme 'aqlm'"));
+  for (const char* optimizer : {"{type: sign_sgd, lr: 0.5}", "{type: adam, lr: 0.5}"}) {
+    EXPECT_THAT(
+        unused(std::string("[{type: round, scheme: signround_v2, optimizer: ") + optimizer + "}]"),
+        ::testing::ElementsAre("scheme 'signround_v2' is 'signround' on quant.grid 'asym'",
+                               "pipeline.0.optimizer.lr: of no use beside lr_times_steps"));
+  }
+  EXPECT_THAT(
+      unused("[{type: round, scheme: signround, batch: 999}]"),
+      ::testing::ElementsAre("pipeline.0.batch: 999, but a step takes all of the 128 samples "
+                             "that there are (calibration.samples)"));
   // What is as it would be anyway tells no runs apart.
   EXPECT_THAT(unused("[{type: round, scheme: rtn, steps: 200}]"), ::testing::IsEmpty());
   EXPECT_THAT(unused("[{type: round, scheme: signround, steps: 3}]"), ::testing::IsEmpty());
