@@ -202,11 +202,11 @@ int RunCommand(const CommandLine& line) {
                    "[--json] [--quiet]");
   CheckRunLine(line);
   const Experiment experiment = LoadExperimentOf(line);
-  TellUnused(experiment);
   const Experiment unfinished = Unfinished(experiment, line);
   CheckDevices(line, unfinished);
   CheckInputs(unfinished);
   CheckMemory(unfinished);
+  TellUnused(unfinished);
   const auto outcomes = RunExperiment(line, experiment);
   PrintOutcomes(line, experiment, outcomes);
   return TellProblems(outcomes);

@@ -262,7 +262,8 @@ std::vector<std::string> RunConfig::Unused() const {
       own += (own.empty() ? "" : ", ") + place + key;
     }
     for (const auto& [what, list] : keys) told.push_back(list + ": of no use to " + what);
-    if (!calibration || !pipeline[i].make) continue;
+    const bool chosen = pipeline[i].canonical.find("\nbatch: ") != std::string::npos;
+    if (!calibration || !chosen || !pipeline[i].make) continue;
     for (const TuneOptions* tune : pipeline[i].make()->Tunings()) {
       if (tune->batch <= calibration->samples) continue;
       told.push_back(place + "batch: " + std::to_string(tune->batch) +

@@ -161,7 +161,7 @@ TEST(SignSgdTest, BadOptionsAreReported) {
             "builtin:1:24: optimizer.vote: unknown value 'majorty'; did you mean 'majority'? "
             "(known: majority, none)");
   EXPECT_EQ(RecipeError("{type: sign_sgd, lr: 0}"),
-            "builtin:1:22: optimizer.lr: 0 is out of range (0, inf)");
+            "builtin:1:22: optimizer.lr: 0 is out of range (0, 1e+30]");
   SignSgd::Options options;
   options.momentum.nesterov = true;
   EXPECT_THROW(SignSgd(options, OneGroup({at::zeros({1})})), std::logic_error);
