@@ -99,6 +99,20 @@ TEST(AblationTest, SwitchesOffOneAndTwoAtATime) {
   EXPECT_NE(experiment.runs[9].config.Canonical().find("tune_range: false"), std::string::npos);
 }
 
+TEST(PlanTest, NamesOfMetricsFitALine) {
+  const TempFolder folder;
+  const auto error = [&](const std::string& name) {
+    const std::string file =
+        folder.Write("e.yaml", "model: m/\neval:\n- {type: perplexity, data: {path: x}, name: \"" +
+                                   name + "\"}\n");
+    return testing::ErrorOf([&] { LoadExperiment(file, {}); });
+  };
+  EXPECT_EQ(error("t 1"), "");
+  EXPECT_NE(error("a\\nb").find("e.yaml:3:3: eval.0: name 'a\nb' must have 1 to 200 bytes"),
+            std::string::npos);
+  EXPECT_NE(error(std::string(201, 'x')).find("must have 1 to 200 bytes"), std::string::npos);
+}
+
 TEST(AblationTest, RanksByDamageWithIntervalsAndInteraction) {
   const Experiment experiment = LoadTuned(kAblate);
   // Seeds 0, 1, 2 shift everything by 0, 10, 20; damages 1 and 4 +- 1, and both 8: 3 more than 5.
