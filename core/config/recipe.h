@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "core/config/fields.h"
+
 namespace roundlab {
 
 /// A part chosen and configured but not yet built: options are parsed and checked while the
@@ -18,5 +20,23 @@ struct Recipe {
   /// tuned, "start.steps". They are not in the canonical text.
   std::vector<std::string> unused = {};
 };
+
+/// Fills the recipe's text. Options that have no use beside others are left out where a part says
+/// so by Used().
+template <class Options, class Base, class... Args>
+void WriteOptions(Options options, Recipe<Base, Args...>* recipe) {
+  const auto text = [&] {
+    return "type: " + recipe->type + "\n" + WriteFields(FieldsOf(&options));
+  };
+  recipe->canonical = text();
+  if constexpr (requires { options.Used(); }) {
+    const std::string given = recipe->canonical;
+    options = options.Used();
+    recipe->canonical = text();
+    if (recipe->canonical == given) return;
+    recipe->unused =
+        PathsNotIn(ParseYaml(recipe->canonical, recipe->type), ParseYaml(given, recipe->type));
+  }
+}
 
 }  // namespace roundlab

@@ -40,11 +40,7 @@ class Registry {
       const std::size_t before = diagnostics->size();
       ReadFields(node, path, FieldsOf(&options), diagnostics, {"type"});
       if (diagnostics->size() != before) return recipe;
-      recipe.canonical = "type: " + name + "\n" + CanonicalOf(options);
-      if constexpr (requires { options.Used(); }) {
-        const std::string given = "type: " + name + "\n" + WriteFields(FieldsOf(&options));
-        recipe.unused = PathsNotIn(ParseYaml(recipe.canonical, name), ParseYaml(given, name));
-      }
+      WriteOptions(options, &recipe);
       recipe.make = [options](Args... args) -> std::unique_ptr<Base> {
         return std::make_unique<T>(options, std::forward<Args>(args)...);
       };
@@ -110,13 +106,6 @@ class Registry {
                                         std::vector<Diagnostic>*)>
         parse;
   };
-  /// Options that have no use beside others are left out where a part says so by Used().
-  template <class Options>
-  static std::string CanonicalOf(Options options) {
-    if constexpr (requires { options.Used(); }) options = options.Used();
-    return WriteFields(FieldsOf(&options));
-  }
-
   std::string kind_;
   std::map<std::string, Entry> entries_;
 };
