@@ -43,7 +43,11 @@ const ScorerStates& OriginalStates::Of(std::size_t i) {
   if (portion != held_) {
     states_.clear();
     auto kept = Kept(*after);
-    states_ = kept ? std::move(*kept) : Make(*after);
+    if (kept) {
+      states_ = std::move(*kept);
+    } else {
+      Make({*after}, [this](States made) { states_ = std::move(made); });
+    }
     held_ = portion;
   }
   return states_[i - after->begin];
@@ -63,36 +67,31 @@ std::vector<OriginalStates::Portion> OriginalStates::Portions() const {
 
 void OriginalStates::KeepMissing() const {
   std::vector<Portion> missing;
-  std::vector<ScorerInput> inputs;
   for (const Portion& portion : portions_) {
-    if (Kept(portion)) continue;
-    missing.push_back(portion);
-    for (std::size_t i = portion.begin; i < portion.end; ++i) inputs.push_back(inputs_[i]);
+    if (!context_.cache->Has(Key(portion))) missing.push_back(portion);
   }
-  if (missing.empty()) return;
-  auto portion = missing.begin();
-  States states;
-  bool finite = true;
-  context_.original->Run(inputs, [&](std::size_t /*i*/, const ScorerStates& of) {
-    states.push_back({of.hidden.cpu(), of.not_finite});
-    finite = finite && of.not_finite.empty();
-    if (states.size() < portion->size()) return;
-    if (finite) context_.cache->Keep(Key(*portion), Pack(states));
-    states.clear();
-    finite = true;
-    ++portion;
-  });
+  if (!missing.empty()) Make(missing, [](const States& /*made*/) {});
 }
 
-OriginalStates::States OriginalStates::Make(const Portion& portion) const {
+void OriginalStates::Make(const std::vector<Portion>& portions,
+                          const std::function<void(States)>& use) const {
+  std::vector<ScorerInput> inputs;
+  for (const Portion& portion : portions) {
+    for (std::size_t i = portion.begin; i < portion.end; ++i) inputs.push_back(inputs_[i]);
+  }
+  auto portion = portions.begin();
   States states;
-  const std::vector<ScorerInput> inputs(
-      inputs_.begin() + static_cast<std::ptrdiff_t>(portion.begin),
-      inputs_.begin() + static_cast<std::ptrdiff_t>(portion.end));
   context_.original->Run(inputs, [&](std::size_t /*i*/, const ScorerStates& of) {
     states.push_back({of.hidden.cpu(), of.not_finite});
+    if (states.size() < portion->size()) return;
+    const bool finite = std::all_of(states.begin(), states.end(), [](const ScorerStates& made) {
+      return made.not_finite.empty();
+    });
+    if (context_.cache != nullptr && finite) context_.cache->Keep(Key(*portion), Pack(states));
+    use(std::move(states));
+    states.clear();
+    ++portion;
   });
-  return states;
 }
 
 std::string OriginalStates::Key(const Portion& portion) const {

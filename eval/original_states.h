@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,8 +13,9 @@ namespace roundlab {
 
 /// What the checkpoint itself makes of an evaluation's inputs. Where there is a cache, what is not
 /// in it goes through the checkpoint at once and is put there, in portions; what the cache does not
-/// keep (no cache, a full disk, states that are not finite) is made when its portion is wanted. Of
-/// hidden states one portion is held, and a copy while it is put there or taken from there.
+/// keep (no cache, a full disk, a broken file, states that are not finite) is made when its portion
+/// is wanted. Of hidden states one portion is held, and a copy while it is put there or taken from
+/// there.
 class OriginalStates {
  public:
   /// Of a portion at the most, one input at least.
@@ -34,7 +36,8 @@ class OriginalStates {
 
   std::vector<Portion> Portions() const;
   void KeepMissing() const;
-  States Make(const Portion& portion) const;
+  /// Puts what becomes of each portion into the cache and hands it on.
+  void Make(const std::vector<Portion>& portions, const std::function<void(States)>& use) const;
   std::string Key(const Portion& portion) const;
   std::optional<States> Kept(const Portion& portion) const;
   std::int64_t Width() const;

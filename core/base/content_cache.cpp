@@ -13,9 +13,13 @@ constexpr std::size_t kDigits = 64;  // of the SHA-256 in front of the bytes
 
 }  // namespace
 
-std::optional<std::string> ContentCache::Find(const std::string& key) const {
+bool ContentCache::Has(const std::string& key) const {
   std::error_code none;
-  if (folder_.empty() || !std::filesystem::exists(FileOf(key), none)) return std::nullopt;
+  return !folder_.empty() && std::filesystem::exists(FileOf(key), none);
+}
+
+std::optional<std::string> ContentCache::Find(const std::string& key) const {
+  if (!Has(key)) return std::nullopt;
   try {
     std::string file = ReadFile(FileOf(key));
     if (file.size() < kDigits) return std::nullopt;

@@ -18,6 +18,8 @@ class ContentCache {
 
   /// `key` is a text that names everything the bytes depend on.
   std::optional<std::string> Find(const std::string& key) const;
+  /// Whether there is a file for it, which may be broken: without reading it.
+  bool Has(const std::string& key) const;
   /// A full disk is no error: the bytes are then not kept.
   void Keep(const std::string& key, std::string_view bytes) const;
 

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -8,28 +10,22 @@
 #include "eval/divergence.h"
 #include "eval/zero_shot.h"
 #include "tests/eval/judge.h"
+#include "tests/support/source_over.h"
 #include "tests/support/tiny_model.h"
 
 namespace roundlab {
 namespace {
 
 /// Counts how often blocks are read.
-class CountedSource : public ModelSource {
+class CountedSource : public testing::SourceOver {
  public:
-  explicit CountedSource(const std::string& folder) : files_(folder) {}
-  const ModelDescription& description() const override { return files_.description(); }
-  const std::string& path() const override { return files_.path(); }
-  std::string Fingerprint() const override { return files_.Fingerprint(); }
+  using SourceOver::SourceOver;
   std::unique_ptr<DecoderBlock> LoadBlock(std::int64_t index) const override {
     ++read;
-    return files_.LoadBlock(index);
+    return SourceOver::LoadBlock(index);
   }
-  ModelEnds LoadEnds() const override { return files_.LoadEnds(); }
 
   mutable std::atomic<int> read = 0;
-
- private:
-  ModelFiles files_;
 };
 
 constexpr int kLayers = 3;
@@ -99,9 +95,16 @@ class JointEvaluationTest : public ::testing::Test {
     }
   }
 
+  static void Break(const std::string& folder) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      std::ofstream(entry.path(), std::ios::in | std::ios::out).seekp(70) << "!";
+    }
+  }
+
   const testing::TempFolder temp_;
   std::unique_ptr<testing::Judge> judge_;
   std::vector<std::unique_ptr<Evaluator>> evaluators_;
+  bool broken_ = false;
 };
 
 TEST_F(JointEvaluationTest, ReadsEachBlockOnceAndMeasuresWhatEachAloneDoes) {
@@ -110,8 +113,8 @@ TEST_F(JointEvaluationTest, ReadsEachBlockOnceAndMeasuresWhatEachAloneDoes) {
   EXPECT_EQ(expected.size(), 5U);
   const ContentCache cache(temp_ / "cache");
   for (const bool first : {true, false}) {
-    const CountedSource source(temp_ / "m");
-    const CountedSource checkpoint(temp_ / "m");
+    const CountedSource source(&judge_->files);
+    const CountedSource checkpoint(&judge_->files);
     StreamScorer::Options options;
     const StreamScorer original(checkpoint, judge_->model.ends(), options);
     options.hook = Change;
@@ -126,6 +129,25 @@ TEST_F(JointEvaluationTest, ReadsEachBlockOnceAndMeasuresWhatEachAloneDoes) {
     for (const auto& [name, array] : alone.arrays()) {
       EXPECT_EQ(record.arrays().at(name).values, array.values) << name;
     }
+  }
+}
+
+TEST_F(JointEvaluationTest, StatesOfABrokenFileAreMadeAgain) {
+  RunRecord alone;
+  const auto expected = OneByOne(&alone);
+  const LanguageModel model(judge_->files, at::kFloat, Change);
+  const MemoryScorer scorer(model);
+  const ContentCache cache(temp_ / "cache");
+  for (const int times : {1, 1, 0}) {  // nothing there, a broken file, a good one
+    const CountedSource checkpoint(&judge_->files);
+    const StreamScorer original(checkpoint, judge_->model.ends(), {});
+    RunRecord record;
+    EvalContext context = Context(scorer, original, &record);
+    context.cache = &cache;
+    ExpectSame(EvaluateTogether(evaluators_, context), expected);
+    EXPECT_EQ(checkpoint.read, times * kLayers);
+    if (!broken_) Break(temp_ / "cache");
+    broken_ = true;
   }
 }
 

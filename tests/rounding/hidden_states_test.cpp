@@ -13,6 +13,7 @@
 #include "tests/rounding/chain_walk.h"
 #include "tests/rounding/pipeline_fixture.h"
 #include "tests/support/random_tensor.h"
+#include "tests/support/source_over.h"
 
 namespace roundlab {
 namespace {
@@ -74,23 +75,16 @@ TEST(HiddenStatesTest, WithoutRoomTheFolderIsNamed) {
 }
 
 /// Throws where it is asked for a block.
-class BrokenSource : public ModelSource {
+class BrokenSource : public testing::SourceOver {
  public:
-  explicit BrokenSource(const ModelSource* original) : original_(*original) {}
-  const ModelDescription& description() const override { return original_.description(); }
-  const std::string& path() const override { return original_.path(); }
-  std::string Fingerprint() const override { return original_.Fingerprint(); }
+  using SourceOver::SourceOver;
   std::unique_ptr<DecoderBlock> LoadBlock(std::int64_t index) const override {
-    if (index == 0) return original_.LoadBlock(index);
+    if (index == 0) return SourceOver::LoadBlock(index);
     TORCH_CHECK_WITH(
         OutOfMemoryError, false,
         "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of "
         "80 GiB of which 1 GiB is free.");
   }
-  ModelEnds LoadEnds() const override { return original_.LoadEnds(); }
-
- private:
-  const ModelSource& original_;
 };
 
 class ChainPlaceTest : public testing::PipelineFixture {

@@ -16,10 +16,13 @@ TEST(ContentCacheTest, FindsWhatWasKeptUnderTheSameKey) {
   const TempFolder folder;
   const ContentCache cache(folder / "c");
   EXPECT_FALSE(cache.Find("a"));
+  EXPECT_FALSE(cache.Has("a"));
   const std::string bytes("x\0y", 3);
   cache.Keep("a", bytes);
   EXPECT_EQ(ContentCache(folder / "c").Find("a"), bytes);
   EXPECT_FALSE(cache.Find("b"));
+  EXPECT_TRUE(cache.Has("a"));
+  EXPECT_FALSE(cache.Has("b"));
 }
 
 TEST(ContentCacheTest, ABrokenFileIsNotThere) {
@@ -38,6 +41,7 @@ TEST(ContentCacheTest, KeepsNothingWithoutAFolder) {
   const ContentCache cache("");
   cache.Keep("a", "x");
   EXPECT_FALSE(cache.Find("a"));
+  EXPECT_FALSE(cache.Has("a"));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/model/loader.h"
 #include "tests/core/formats/format_files.h"
+#include "tests/support/source_over.h"
 #include "tests/support/tiny_model.h"
 
 namespace roundlab {
@@ -21,23 +22,18 @@ using testing::TempFolder;
 using testing::TinyModel;
 
 /// Counts the blocks that were read; one of them can't be.
-class WatchedSource : public ModelSource {
+class WatchedSource : public testing::SourceOver {
  public:
   explicit WatchedSource(const ModelSource* original, std::int64_t broken = -1)
-      : original_(*original), broken_(broken) {}
-  const ModelDescription& description() const override { return original_.description(); }
-  const std::string& path() const override { return original_.path(); }
-  std::string Fingerprint() const override { return original_.Fingerprint(); }
+      : SourceOver(original), broken_(broken) {}
   std::unique_ptr<DecoderBlock> LoadBlock(std::int64_t index) const override {
     if (index == broken_) throw Error("block 2 of the file is torn");
-    auto block = original_.LoadBlock(index);
+    auto block = SourceOver::LoadBlock(index);
     const std::lock_guard lock(mutex_);
     ++read_;
     changed_.notify_all();
     return block;
   }
-  ModelEnds LoadEnds() const override { return original_.LoadEnds(); }
-
   void WaitFor(std::int64_t blocks) const {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return read_ >= blocks; });
@@ -48,7 +44,6 @@ class WatchedSource : public ModelSource {
   }
 
  private:
-  const ModelSource& original_;
   const std::int64_t broken_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
