@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <utility>
 
 #include "core/base/error.h"
@@ -114,17 +113,15 @@ class DivergenceOf : public Evaluation {
         cut_(Cut(text, context.model->description(), *context.tokenizer)),
         batches_(EqualLengthBatches(cut_.windows.list, batch_tokens)),
         originals_(context, BatchInputs(cut_.windows, batches_)),
-        guard_(text.name, on_nan) {}
+        guard_(text.name, on_nan),
+        progress_(*context.log, "divergence", "windows",
+                  static_cast<std::int64_t>(cut_.windows.list.size())) {}
 
   std::vector<ScorerInput> Inputs() override { return BatchInputs(cut_.windows, batches_); }
 
   void Take(std::size_t i, const ScorerStates& states) override {
-    if (!progress_) {
-      progress_.emplace(*context_.log, "divergence", "windows",
-                        static_cast<std::int64_t>(cut_.windows.list.size()));
-    }
     Compare(batches_[i], originals_.Of(i), states);
-    progress_->Advance(static_cast<std::int64_t>(batches_[i].size()));
+    progress_.Advance(static_cast<std::int64_t>(batches_[i].size()));
   }
 
   std::vector<EvalResult> Finish() override {
@@ -191,7 +188,7 @@ class DivergenceOf : public Evaluation {
   const std::vector<WindowBatch> batches_;
   OriginalStates originals_;
   FiniteGuard guard_;
-  std::optional<Progress> progress_;
+  LateProgress progress_;
   LogitDivergence found_;
 };
 

@@ -94,8 +94,8 @@ WindowScoring::WindowScoring(const Scorer& model, const TokenWindows& windows,
     : model_(model),
       windows_(windows),
       guard_(guard),
-      log_(log),
-      batches_(EqualLengthBatches(windows.list, batch_tokens)) {
+      batches_(EqualLengthBatches(windows.list, batch_tokens)),
+      progress_(*log, "perplexity", "windows", static_cast<std::int64_t>(windows.list.size())) {
   scores_.nll.resize(windows.list.size());
   scores_.squares.resize(windows.list.size());
   for (const TokenWindow& window : windows.list) {
@@ -104,10 +104,6 @@ WindowScoring::WindowScoring(const Scorer& model, const TokenWindows& windows,
 }
 
 void WindowScoring::Take(std::size_t i, const ScorerStates& states) {
-  if (!progress_) {
-    progress_.emplace(*log_, "perplexity", "windows",
-                      static_cast<std::int64_t>(windows_.list.size()));
-  }
   const WindowBatch& batch = batches_[i];
   const at::Tensor nll = BatchNll(model_, windows_, batch, states.hidden);
   std::int64_t first = 0;
@@ -126,7 +122,7 @@ void WindowScoring::Take(std::size_t i, const ScorerStates& states) {
     scores_.squares[index] = own.square().sum().item<double>();
     first += scored;
   }
-  progress_->Advance(static_cast<std::int64_t>(batch.size()));
+  progress_.Advance(static_cast<std::int64_t>(batch.size()));
 }
 
 }  // namespace roundlab

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -67,10 +66,9 @@ class WindowScoring {
   const Scorer& model_;
   const TokenWindows& windows_;
   FiniteGuard* const guard_;
-  Log* const log_;
   const std::vector<WindowBatch> batches_;
   WindowScores scores_;
-  std::optional<Progress> progress_;
+  LateProgress progress_;
 };
 
 }  // namespace roundlab

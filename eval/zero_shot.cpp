@@ -1,6 +1,5 @@
 #include "eval/zero_shot.h"
 
-#include <optional>
 #include <utility>
 
 #include "core/base/error.h"
@@ -96,8 +95,10 @@ class TaskEvaluation : public Evaluation {
         context_(context),
         guard_(loaded_.name + options.suffix, options.on_nan),
         scoring_(*context.model, EncodeAll(),
-                 {options.pack_tokens, [this](std::int64_t groups) { Advance(groups); },
-                  [this](const BadContinuation& bad) { TellBad(bad); }}) {}
+                 {options.pack_tokens, [this](std::int64_t groups) { progress_.Advance(groups); },
+                  [this](const BadContinuation& bad) { TellBad(bad); }}),
+        progress_(*context.log, loaded_.name, "documents",
+                  static_cast<std::int64_t>(loaded_.documents.size()) - refused_) {}
 
   std::vector<ScorerInput> Inputs() override { return scoring_.Inputs(); }
   void Take(std::size_t i, const ScorerStates& states) override { scoring_.Take(i, states); }
@@ -142,14 +143,6 @@ class TaskEvaluation : public Evaluation {
     return groups;
   }
 
-  void Advance(std::int64_t groups) {
-    if (!progress_) {
-      progress_.emplace(*context_.log, loaded_.name, "documents",
-                        static_cast<std::int64_t>(loaded_.documents.size()) - refused_);
-    }
-    progress_->Advance(groups);
-  }
-
   void TellBad(const BadContinuation& bad) {
     const std::string place =
         loaded_.documents[bad.group].where + ": choice " + std::to_string(bad.place);
@@ -186,8 +179,8 @@ class TaskEvaluation : public Evaluation {
   FiniteGuard guard_;
   std::int64_t truncated_ = 0;
   std::int64_t refused_ = 0;
-  std::optional<Progress> progress_;
   ContinuationScoring scoring_;  // what it is made of counts the refused
+  LateProgress progress_;
 };
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <chrono>
 #include <cstdint>
 #include <fstream>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace roundlab {
 
@@ -50,6 +52,24 @@ class Progress {
   bool drawn_ = false;
   Clock::time_point start_;
   Clock::time_point last_;
+};
+
+/// A Progress that begins when it is first advanced: of work that waits for its turn.
+class LateProgress {
+ public:
+  LateProgress(const Log& log, std::string label, std::string unit, std::int64_t total)
+      : log_(log), label_(std::move(label)), unit_(std::move(unit)), total_(total) {}
+  void Advance(std::int64_t count) {
+    if (progress_) return progress_->Advance(count);
+    progress_.emplace(log_, label_, unit_, total_, count);  // its time is not known
+  }
+
+ private:
+  const Log& log_;
+  const std::string label_;
+  const std::string unit_;
+  const std::int64_t total_;
+  std::optional<Progress> progress_;
 };
 
 /// "48 s", "3 min 20 s", "2 h 05 min".
