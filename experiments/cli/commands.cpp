@@ -118,10 +118,12 @@ Experiment Unfinished(Experiment experiment, const CommandLine& line) {
   return experiment;
 }
 
-std::string MemoryProblem(const PlannedRun& run, double needed_gib) {
+std::string MemoryProblem(const PlannedRun& run, Estimator* estimator) {
   const double limit = run.config.compute.memory_limit;
-  if (limit == 0 || needed_gib <= limit) return "";
-  return "run " + run.id + " needs about " + FormatNumber(needed_gib) +
+  if (limit == 0) return "";
+  const double needed = estimator->PeakGib(run.config).value_or(0);
+  if (needed <= limit) return "";
+  return "run " + run.id + " needs about " + FormatNumber(needed) +
          " GiB of memory, its hidden states not counted, and compute.memory_limit is " +
          FormatNumber(limit) + ": set a larger one" +
          (TuningOf(run.config).empty()
@@ -132,8 +134,7 @@ std::string MemoryProblem(const PlannedRun& run, double needed_gib) {
 void CheckMemory(const Experiment& experiment) {
   Estimator estimator(std::nullopt);
   for (const PlannedRun& run : experiment.runs) {
-    if (run.config.compute.memory_limit == 0) continue;
-    const std::string problem = MemoryProblem(run, estimator.PeakGib(run.config).value_or(0));
+    const std::string problem = MemoryProblem(run, &estimator);
     if (!problem.empty()) throw Error(problem);
   }
 }

@@ -11,6 +11,8 @@
 
 namespace roundlab {
 
+class Estimator;
+
 // Each returns the exit code: 0 done, 1 a run failed, 2 it failed for bad input, 130 interrupted.
 // Bad input that is known before anything runs throws Error.
 
@@ -45,8 +47,8 @@ void TellUnused(const Experiment& experiment);
 /// Throws Error where jobs, memory or engine can't be.
 void CheckRunLine(const CommandLine& line);
 
-/// What is wrong with a run that needs so much where its compute.memory_limit is less, or "".
-std::string MemoryProblem(const PlannedRun& run, double needed_gib);
+/// What is wrong with a run that needs more than its compute.memory_limit, or "".
+std::string MemoryProblem(const PlannedRun& run, Estimator* estimator);
 /// Throws Error where a run's estimate is above its compute.memory_limit.
 void CheckMemory(const Experiment& experiment);
 

@@ -71,8 +71,7 @@ void PrintPlan(const CommandLine& line, const Experiment& experiment,
 void TellMemory(Estimator* estimator, const std::vector<Forecast>& forecasts) {
   for (const Forecast& f : forecasts) {
     if (f.outcome.state == RunState::kDone) continue;
-    const auto needed = estimator->PeakGib(f.run->config);
-    const std::string problem = MemoryProblem(*f.run, needed.value_or(0));
+    const std::string problem = MemoryProblem(*f.run, estimator);
     if (!problem.empty()) std::printf("%s\n", problem.c_str());
   }
 }

@@ -135,6 +135,37 @@ std::string IdleKeys(const RoundOptions& round, const QuantSpec& spec) {
   return keys;
 }
 
+/// Of keys that a stage was given and leaves aside.
+void TellUnused(const StageRecipe& stage, const std::string& place,
+                std::vector<std::string>* told) {
+  const auto round = RoundOptionsOf({stage});
+  const bool tuned = !stage.make()->Tunings().empty();
+  std::map<std::string, std::string> keys;  // by what they are of no use to
+  for (const std::string& key : stage.unused) {
+    if (tuned && key.starts_with("optimizer")) {  // of what is tuned nothing else is left aside
+      told->push_back(place + "optimizer.lr: of no use beside lr_times_steps");
+      continue;
+    }
+    const bool of_start = round && round->start && key.starts_with("start.");
+    std::string& own =
+        keys[of_start ? "scheme '" + round->start->scheme.type + "'" : StageText(stage)];
+    own += (own.empty() ? "" : ", ") + place + key;
+  }
+  for (const auto& [what, list] : keys) told->push_back(list + ": of no use to " + what);
+}
+
+/// Of batches that were asked for and are more than there are samples.
+void TellLargeBatches(const StageRecipe& stage, const std::string& place, std::int64_t samples,
+                      std::vector<std::string>* told) {
+  if (stage.canonical.find("\nbatch: ") == std::string::npos) return;
+  for (const TuneOptions* tune : stage.make()->Tunings()) {
+    if (tune->batch <= samples) continue;
+    told->push_back(place + "batch: " + std::to_string(tune->batch) +
+                    ", but a step takes all of the " + std::to_string(samples) +
+                    " samples that there are (calibration.samples)");
+  }
+}
+
 /// What is wrong with a pipeline beside these evaluators, or "".
 std::string PackingProblem(const std::vector<StageRecipe>& pipeline,
                            const std::vector<EvaluatorRecipe>& eval) {
@@ -239,37 +270,20 @@ std::string RunConfig::Canonical() const {
 std::vector<std::string> RunConfig::Unused() const {
   std::vector<std::string> told;
   const auto round = RoundOptionsOf(pipeline);
-  if (const std::string keys = quant && round ? IdleKeys(*round, quant->spec) : ""; !keys.empty()) {
-    told.push_back(keys + ": of no use to scheme '" + round->scheme.type + "'");
-  }
-  const std::string other = quant && round ? round->scheme.make()->InPlaceOn(quant->spec.grid) : "";
-  if (!other.empty()) {
-    told.push_back("scheme '" + round->scheme.type + "' is '" + other + "' on quant.grid '" +
-                   EnumName(quant->spec.grid, GridNames()) + "'");
+  if (quant && round) {
+    const std::string keys = IdleKeys(*round, quant->spec);
+    if (!keys.empty()) told.push_back(keys + ": of no use to scheme '" + round->scheme.type + "'");
+    const std::string other = round->scheme.make()->InPlaceOn(quant->spec.grid);
+    if (!other.empty()) {
+      told.push_back("scheme '" + round->scheme.type + "' is '" + other + "' on quant.grid '" +
+                     EnumName(quant->spec.grid, GridNames()) + "'");
+    }
   }
   for (std::size_t i = 0; i < pipeline.size(); ++i) {
+    if (!pipeline[i].make) continue;
     const std::string place = "pipeline." + std::to_string(i) + ".";
-    std::map<std::string, std::string> keys;  // by what they are of no use to
-    const bool tuned = pipeline[i].make && !pipeline[i].make()->Tunings().empty();
-    for (const std::string& key : pipeline[i].unused) {
-      if (tuned && key.starts_with("optimizer")) {  // of what is tuned nothing else is left aside
-        told.push_back(place + "optimizer.lr: of no use beside lr_times_steps");
-        continue;
-      }
-      const bool of_start = key.starts_with("start.") && round && round->start;
-      std::string& own =
-          keys[of_start ? "scheme '" + round->start->scheme.type + "'" : StageText(pipeline[i])];
-      own += (own.empty() ? "" : ", ") + place + key;
-    }
-    for (const auto& [what, list] : keys) told.push_back(list + ": of no use to " + what);
-    const bool chosen = pipeline[i].canonical.find("\nbatch: ") != std::string::npos;
-    if (!calibration || !chosen || !pipeline[i].make) continue;
-    for (const TuneOptions* tune : pipeline[i].make()->Tunings()) {
-      if (tune->batch <= calibration->samples) continue;
-      told.push_back(place + "batch: " + std::to_string(tune->batch) +
-                     ", but a step takes all of the " + std::to_string(calibration->samples) +
-                     " samples that there are (calibration.samples)");
-    }
+    TellUnused(pipeline[i], place, &told);
+    if (calibration) TellLargeBatches(pipeline[i], place, calibration->samples, &told);
   }
   return told;
 }
