@@ -8,8 +8,8 @@ namespace roundlab {
 
 /// What a learning rate and a weight decay may be. The steps that optimizers make of one must be
 /// float32 numbers: Adam divides it by 1 - beta1 at first.
-inline Interval StepSizes() { return {0, 1e30, true}; }
-inline Interval Decays() { return {0, 1e30}; }
+inline Interval StepSizes() { return {0, kMostInFloat, true}; }
+inline Interval Decays() { return {0, kMostInFloat}; }
 
 /// The options of a parameter group of our own optimizers: groups differ by their lr alone, all
 /// else is the optimizer's.

@@ -83,7 +83,7 @@ void TuneOptions::Fields(FieldVisitor& f) {
   f.Value("optimizer", optimizer_field, "how the scheme's parameters move");
   PartField schedule_field(&schedule, Schedules());
   f.Value("schedule", schedule_field, "learning rate over the steps");
-  f.Real("lr_times_steps", &lr_times_steps, Between(0, 1e30),
+  f.Real("lr_times_steps", &lr_times_steps, Between(0, kMostInFloat),
          "if above 0 the learning rate is this over steps (the paper: 1), whatever the optimizer "
          "says");
   f.Int("lr_doubled_from", &lr_doubled_from, AtLeast(0),
