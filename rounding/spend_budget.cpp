@@ -102,16 +102,12 @@ class LayerScores {
   using Table = std::map<std::string, std::vector<double>>;
 
   LayerScores(const BudgetProblem& problem, const std::vector<BudgetLayer>& layers, Log* log)
-      : problem_(problem),
-        source_(*problem.source),
-        tokens_(problem.tokens),
-        quant_(*problem.quant),
-        log_(log) {
+      : problem_(problem), log_(log) {
     for (const BudgetLayer& layer : layers) layers_[layer.name] = &layer;
   }
 
   Table Make() {
-    switch (quant_.budget->score) {
+    switch (problem_.quant->budget->score) {
       case BudgetScore::kDeltaLoss:
         ByDeltaLoss();
         break;
@@ -126,13 +122,13 @@ class LayerScores {
   }
 
  private:
-  const std::vector<std::int64_t>& Choices() const { return quant_.budget->choices; }
+  const std::vector<std::int64_t>& Choices() const { return problem_.quant->budget->choices; }
 
   void ByDeltaLoss() {
     GradientProblem problem;
-    problem.source = &source_;
-    problem.tokens = tokens_;
-    if (quant_.budget->inputs && problem_.inputs) {
+    problem.source = problem_.source;
+    problem.tokens = problem_.tokens;
+    if (problem_.quant->budget->inputs && problem_.inputs) {
       problem.quantizer = [this](const LinearSlot& slot) { return InputsOf(slot.name); };
     }
     for (const std::int64_t bits : Choices()) {
@@ -156,15 +152,15 @@ class LayerScores {
 
   void ByFisher() {
     GradientProblem problem;
-    problem.source = &source_;
-    problem.tokens = tokens_;
+    problem.source = problem_.source;
+    problem.tokens = problem_.tokens;
     const auto wanted = [&](const LinearSlot& slot) {
       const auto found = layers_.find(slot.name);
       return found != layers_.end() && found->second->open;
     };
     const FisherDiagonal all = DiagonalFisher(problem, wanted, log_);
-    for (std::int64_t i = 0; i < source_.description().layers; ++i) {
-      const auto block = source_.LoadBlock(i);
+    for (std::int64_t i = 0; i < problem_.source->description().layers; ++i) {
+      const auto block = problem_.source->LoadBlock(i);
       for (const LinearSlot* slot : block->Linears()) {
         Score(*slot, [&](const at::Tensor& error) {
           return 0.5 * (all.at(slot->name) * error.square()).sum(at::kDouble).item<double>();
@@ -174,19 +170,19 @@ class LayerScores {
   }
 
   void ByOutputSnr() {
-    const ModelEnds ends = source_.LoadEnds();
-    const RopeTable rope = ends.Rope(tokens_.size(1));
+    const ModelEnds ends = problem_.source->LoadEnds();
+    const RopeTable rope = ends.Rope(problem_.tokens.size(1));
     WorkSetting setting;
-    const auto range = quant_.range.make();
-    setting.quant = &quant_;
+    const auto range = problem_.quant->range.make();
+    setting.quant = problem_.quant;
     setting.range = range.get();
     setting.needs.of_original.second_moment = true;
     Log quiet("", true);  // of skipped layers the pipeline tells
     setting.log = &quiet;
-    HiddenStates hidden = ends.Embed(tokens_);
+    HiddenStates hidden = ends.Embed(problem_.tokens);
     RunRecord unused;
-    for (const UnitPlan& plan : PlanUnits(source_.description().layers, 1)) {
-      const Unit unit(source_, plan, rope);
+    for (const UnitPlan& plan : PlanUnits(problem_.source->description().layers, 1)) {
+      const Unit unit(*problem_.source, plan, rope);
       UnitWork work(setting, unit, std::move(hidden), {}, {}, &unused);
       for (const LinearSlot* slot : unit.Slots()) {
         if (layers_.count(slot->name) == 0) continue;
@@ -216,9 +212,6 @@ class LayerScores {
   }
 
   const BudgetProblem& problem_;
-  const ModelSource& source_;
-  const at::Tensor tokens_;
-  const QuantOptions& quant_;
   Log* log_;
   std::map<std::string, const BudgetLayer*> layers_;
   Table table_;
