@@ -1,10 +1,8 @@
 #pragma once
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <iomanip>
 #include <limits>
 #include <regex>
@@ -14,37 +12,13 @@
 #include "core/base/error.h"
 #include "rounding/range.h"
 #include "rounding/scheme.h"
-#include "tests/rounding/golden_matches.h"
+#include "tests/rounding/golden_fixture.h"
 #include "tests/rounding/linear_replay.h"
 #include "tests/support/golden_tensors.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/tensor_matchers.h"
 
 namespace roundlab::testing {
-
-/// On one thread: golden matrices are too small for more.
-class GoldenTest : public ::testing::Test {
- protected:
-  void SetUp() override { at::set_num_threads(1); }
-  void TearDown() override { at::set_num_threads(threads_); }
-
-  /// check(Case(file, match)) for each tensor whose name matches, in all files of a kind.
-  template <class Case>
-  static void ForAllMatches(const char* kind, const char* pattern,
-                            const std::function<void(const Case&)>& check) {
-    ROUNDLAB_GOLDENS_OR_SKIP(files, kind);
-    for (const std::string& path : files) {
-      const SafetensorsFile file(path);
-      for (const GoldenMatch& match : MatchesOf(file, pattern)) {
-        SCOPED_TRACE(path + " " + match.name);
-        check(Case(file, match));
-      }
-    }
-  }
-
- private:
-  int threads_ = at::get_num_threads();
-};
 
 /// A case of a golden file by its name, "w4g32", "w2grow", "w3.sym": bits, group size, grid.
 inline QuantSpec SpecOf(const std::string& name) {
