@@ -6,7 +6,10 @@ namespace roundlab {
 
 void MomentumOptions::Fields(FieldVisitor& f) {
   f.Real("momentum", &momentum, Between(0, 1), "share of the last step's direction; 0 is none");
-  f.Real("dampening", &dampening, Between(0, 1), "how much less than 1 the gradient counts in it");
+  f.UsedIf(momentum > 0, "without momentum", [this](FieldVisitor& g) {
+    g.Real("dampening", &dampening, Between(0, 1),
+           "how much less than 1 the gradient counts in it");
+  });
   f.Bool("nesterov", &nesterov, "step along gradient + momentum * buffer");
   f.Rule([this] { return Problem(); });
 }

@@ -79,8 +79,13 @@ void ObserverOptions::Fields(FieldVisitor& f) {
   f.Value("range", range_field, "static: what a calibration sequence gives");
   EnumField batches_field(&batches, kMerges);
   f.Value("batches", batches_field, "static: what the ranges of sequences become");
-  f.Real("averaging", &averaging, Between(0, 1), "batches: average: the weight of the next one");
-  f.Real("percentile", &percentile, Between(50, 100), "range: percentile: this and 100 minus this");
+  f.UsedIf(batches == BatchMerge::kAverage, "without batches: average", [this](FieldVisitor& g) {
+    g.Real("averaging", &averaging, Between(0, 1), "batches: average: the weight of the next one");
+  });
+  f.UsedIf(range == BatchRange::kPercentile, "without range: percentile", [this](FieldVisitor& g) {
+    g.Real("percentile", &percentile, Between(50, 100),
+           "range: percentile: this and 100 minus this");
+  });
 }
 
 RangeObserver::RangeObserver(const ObserverOptions& options, const ActivationSpec& spec)

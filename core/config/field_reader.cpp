@@ -63,6 +63,9 @@ class FieldReader : public FieldVisitor {
       value.Read(*child, Name(key), diagnostics_);
     }
   }
+  void UsedIf(bool, const std::string&, const std::function<void(FieldVisitor&)>& fields) override {
+    fields(*this);
+  }
   void Rule(const std::function<std::string()>& problem) override { rules_.push_back(problem); }
   void Section(const char* key, const std::function<void(FieldVisitor&)>& fields,
                const char* /*help*/) override {

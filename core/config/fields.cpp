@@ -73,6 +73,9 @@ class FieldTexts : public FieldVisitor {
     fields(*this);
     sections_.pop_back();
   }
+  void UsedIf(bool, const std::string&, const std::function<void(FieldVisitor&)>& fields) override {
+    fields(*this);
+  }
   void Rule(const std::function<std::string()>&) override {}
 
  protected:
@@ -96,17 +99,38 @@ class DefaultTexts : public FieldTexts {
   }
 };
 
-class FieldWriter : public FieldTexts {
+/// What compares with defaults.
+class FieldComparer : public FieldTexts {
  public:
-  explicit FieldWriter(Texts defaults) : defaults_(std::move(defaults)) {}
+  explicit FieldComparer(const FieldsFunction& fields) {
+    DefaultTexts defaults;
+    if (fields.visit_defaults) fields.visit_defaults(defaults);
+    defaults_ = std::move(defaults.texts);
+  }
+
+ protected:
+  bool AsByDefault(const char* key, const std::string& value) const {
+    const auto found = defaults_.find(PathOf(key));
+    const std::string by_default = found == defaults_.end() ? "" : found->second;
+    return value == by_default || (value == kNoText && by_default.empty());
+  }
+
+ private:
+  Texts defaults_;
+};
+
+class FieldWriter : public FieldComparer {
+ public:
+  using FieldComparer::FieldComparer;
   const std::string& text() const { return text_; }
+  void UsedIf(bool used, const std::string&,
+              const std::function<void(FieldVisitor&)>& fields) override {
+    if (used) fields(*this);
+  }
 
  protected:
   void Put(const char* key, const std::string& value, Presence presence) override {
-    const auto found = defaults_.find(PathOf(key));
-    const std::string by_default = found == defaults_.end() ? "" : found->second;
-    const bool same = value == by_default || (value == kNoText && by_default.empty());
-    if (same && (presence == Presence::kOptional || value.empty())) return;
+    if (AsByDefault(key, value) && (presence == Presence::kOptional || value.empty())) return;
     OpenSections();
     const std::string margin(2 * sections_.size(), ' ');
     const std::string text = value.empty() ? "null" : value;  // the default is not empty
@@ -130,9 +154,36 @@ class FieldWriter : public FieldTexts {
     open_ = sections_;
   }
 
-  const Texts defaults_;
   std::vector<std::string> open_;
   std::string text_;
+};
+
+class UnusedFinder : public FieldComparer {
+ public:
+  using FieldComparer::FieldComparer;
+  std::vector<UnusedKey> found;
+
+  void UsedIf(bool used, const std::string& otherwise,
+              const std::function<void(FieldVisitor&)>& fields) override {
+    const std::string outer = why_;
+    if (!used && why_.empty()) why_ = otherwise;
+    fields(*this);
+    why_ = outer;
+  }
+  void Value(const char* key, ValueField& value, const char* help, Presence presence) override {
+    if (!why_.empty()) return FieldComparer::Value(key, value, help, presence);
+    for (const UnusedKey& below : value.Unused()) {
+      found.push_back({PathOf(key) + "." + below.path, below.why});
+    }
+  }
+
+ protected:
+  void Put(const char* key, const std::string& value, Presence) override {
+    if (!why_.empty() && !AsByDefault(key, value)) found.push_back({PathOf(key), why_});
+  }
+
+ private:
+  std::string why_;  // of the fields that are visited; empty: they are used
 };
 
 class FieldDescriber : public FieldVisitor {
@@ -162,6 +213,9 @@ class FieldDescriber : public FieldVisitor {
     std::string text = value.Write();
     text = text.substr(0, text.find('\n'));
     Line(key, value.Type(), text.empty() ? "none" : text, help, presence);
+  }
+  void UsedIf(bool, const std::string&, const std::function<void(FieldVisitor&)>& fields) override {
+    fields(*this);
   }
   void Rule(const std::function<std::string()>&) override {}
   std::string text_;
@@ -221,11 +275,15 @@ std::string Indent(const std::string& block, int spaces) {
 }
 
 std::string WriteFields(const FieldsFunction& fields) {
-  DefaultTexts defaults;
-  if (fields.visit_defaults) fields.visit_defaults(defaults);
-  FieldWriter writer(std::move(defaults.texts));
+  FieldWriter writer(fields);
   fields.visit(writer);
   return writer.text();
+}
+
+std::vector<UnusedKey> UnusedFields(const FieldsFunction& fields) {
+  UnusedFinder finder(fields);
+  fields.visit(finder);
+  return finder.found;
 }
 
 std::string DescribeFields(const FieldsFunction& fields) {

@@ -3,31 +3,22 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/config/interval.h"
 #include "core/config/node.h"
 
 namespace roundlab {
 
-/// A closed or half-open interval of allowed values; prints as "[2, 8]", "(0, inf)".
-struct Interval {
-  double low = -std::numeric_limits<double>::infinity();
-  double high = std::numeric_limits<double>::infinity();
-  bool open_low = false;
-
-  bool Contains(double value) const;
-  std::string ToString() const;
-};
-/// Of numbers that float32 is computed with: leaves room for what becomes of them.
-constexpr double kMostInFloat = 1e30;
-inline Interval AtLeast(double low) { return {low}; }
-inline Interval Above(double low) { return {low, std::numeric_limits<double>::infinity(), true}; }
-inline Interval Between(double low, double high) { return {low, high}; }
-
 enum class Presence { kOptional, kRequired };
+
+/// A key that was given and has no say beside others.
+struct UnusedKey {
+  std::string path;  ///< "scheme.range_lr_factor"
+  std::string why;   ///< "without tune_range", "to scheme 'rtn'": after "of no use"
+};
 
 /// A value that knows how to read and write itself: a chosen part, a list, an optional section.
 class ValueField {
@@ -38,6 +29,7 @@ class ValueField {
   /// Canonical YAML: "word" or a block of lines that each end in "\n"; empty leaves the key out.
   virtual std::string Write() const = 0;
   virtual std::string Type() const = 0;  ///< for the reference: "one of adaround | rtn"
+  virtual std::vector<UnusedKey> Unused() const { return {}; }  ///< inside of it
 };
 
 /// Visits the options of one struct. An options struct lists its fields once, in
@@ -59,6 +51,10 @@ class FieldVisitor {
                        const char* help) = 0;
   virtual void Value(const char* key, ValueField& value, const char* help,
                      Presence presence = Presence::kOptional) = 0;
+  /// Fields that have a say only where `used`: elsewhere they are read, left out of the canonical
+  /// text, and told of as of no use `otherwise` ("without tune_range").
+  virtual void UsedIf(bool used, const std::string& otherwise,
+                      const std::function<void(FieldVisitor&)>& fields) = 0;
   /// A rule over several fields, asked once all are read: what is wrong, or "".
   virtual void Rule(const std::function<std::string()>& problem) = 0;
 };
@@ -85,9 +81,12 @@ void ReadFields(const ConfigNode& node, const std::string& path, const FieldsFun
                 const std::vector<std::string>& reserved = {});
 
 /// The canonical text: in field order, one "key: value" a line, the fields that are required or
-/// differ from their default; without defaults all. It reads back to the same text, also once
-/// options with defaults have been added (docs/adr/0016).
+/// differ from their default; without defaults all; of UsedIf what is used. It reads back to the
+/// same text, also once options with defaults have been added (docs/adr/0016).
 std::string WriteFields(const FieldsFunction& fields);
+
+/// Fields that are not as by default and not used, in field order.
+std::vector<UnusedKey> UnusedFields(const FieldsFunction& fields);
 
 /// One line a field: "bits  integer in [2, 8], required  bits per weight".
 std::string DescribeFields(const FieldsFunction& fields);

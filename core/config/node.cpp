@@ -148,21 +148,6 @@ ConfigNode AsMember(const std::string& key, const ConfigNode& value) {
   return mapping;
 }
 
-std::vector<std::string> PathsNotIn(const ConfigNode& node, const ConfigNode& other) {
-  std::vector<std::string> paths;
-  for (const ConfigNode::Member& member : other.members) {
-    const ConfigNode* here = node.Find(member.key);
-    if (here == nullptr) {
-      paths.push_back(member.key);
-      continue;
-    }
-    for (const std::string& below : PathsNotIn(*here, member.value)) {
-      paths.push_back(member.key + "." + below);
-    }
-  }
-  return paths;
-}
-
 ConfigNode ParseYaml(const std::string& text, const std::string& file) {
   std::vector<Diagnostic> diagnostics;
   ConfigNode root;

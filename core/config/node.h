@@ -59,10 +59,6 @@ struct ConfigNode::Member {
 /// The mapping {key: value}, where `value` was written.
 ConfigNode AsMember(const std::string& key, const ConfigNode& value);
 
-/// Dotted paths of `other` that `node` does not have, in file order; of a mapping that is missing
-/// in whole its own.
-std::vector<std::string> PathsNotIn(const ConfigNode& node, const ConfigNode& other);
-
 /// Throws ConfigError on bad YAML and on a duplicate key.
 ConfigNode ParseYaml(const std::string& text, const std::string& file);
 

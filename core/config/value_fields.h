@@ -35,6 +35,15 @@ class ListOf : public ValueField {
     return text;
   }
   std::string Type() const override { return "sequence of mappings"; }
+  std::vector<UnusedKey> Unused() const override {
+    std::vector<UnusedKey> unused;
+    for (std::size_t i = 0; i < values_->size(); ++i) {
+      for (const UnusedKey& key : UnusedFields(FieldsOf(&(*values_)[i]))) {
+        unused.push_back({std::to_string(i) + "." + key.path, key.why});
+      }
+    }
+    return unused;
+  }
 
  private:
   std::vector<T>* values_;
@@ -85,6 +94,9 @@ class OptionalSection : public ValueField {
     return fields.empty() ? "{}" : fields;
   }
   std::string Type() const override { return "mapping"; }
+  std::vector<UnusedKey> Unused() const override {
+    return value_->has_value() ? UnusedFields(FieldsOf(&**value_)) : std::vector<UnusedKey>();
+  }
 
  private:
   std::optional<T>* value_;

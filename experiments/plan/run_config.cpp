@@ -8,6 +8,7 @@
 #include "core/base/files.h"
 #include "core/base/hash.h"
 #include "core/config/enum_field.h"
+#include "core/config/part_field.h"
 #include "core/config/value_fields.h"
 #include "core/quant/dtype.h"
 #include "rounding/stages/round.h"
@@ -28,41 +29,25 @@ class ModelField : public ValueField {
     }
   }
   std::string Write() const override { return WriteFields(FieldsOf(model_)); }
+  std::vector<UnusedKey> Unused() const override { return UnusedFields(FieldsOf(model_)); }
   std::string Type() const override { return "name or path, or {path, dtype, rotate}"; }
 
  private:
   ModelOptions* model_;
 };
 
-/// A sequence of stages, each with its `type`, in an order that makes sense.
-class PipelineField : public ValueField {
+/// Stages in an order that makes sense.
+class PipelineField : public PartList<Stage> {
  public:
-  explicit PipelineField(std::vector<StageRecipe>* stages) : stages_(stages) {}
+  explicit PipelineField(std::vector<StageRecipe>* stages) : PartList(stages, Stages()) {}
   void Read(const ConfigNode& node, const std::string& path,
             std::vector<Diagnostic>* diagnostics) override {
-    stages_->clear();
-    if (node.kind != ConfigNode::Kind::kSequence) {
+    PartList::Read(node, path, diagnostics);
+    for (const auto& [i, problem] : OrderProblems(recipes())) {
       diagnostics->push_back(
-          {node.where, path + ": expected a sequence, got " + std::string(node.KindName())});
-      return;
-    }
-    const auto place = [&](std::size_t i) { return path + "." + std::to_string(i); };
-    for (std::size_t i = 0; i < node.elements.size(); ++i) {
-      stages_->push_back(Stages().Parse(node.elements[i], place(i), diagnostics));
-    }
-    for (const auto& [i, problem] : OrderProblems(*stages_)) {
-      diagnostics->push_back({node.elements[i].where, place(i) + ": " + problem});
+          {node.elements[i].where, path + "." + std::to_string(i) + ": " + problem});
     }
   }
-  std::string Write() const override {
-    std::string text;
-    for (const StageRecipe& stage : *stages_) text += "-\n" + Indent(stage.canonical, 2);
-    return text.empty() ? "[]" : text;
-  }
-  std::string Type() const override { return "sequence of stages"; }
-
- private:
-  std::vector<StageRecipe>* stages_;
 };
 
 /// What is wrong with the name of an evaluator's metrics, or "".
@@ -75,23 +60,18 @@ std::string NameProblem(const std::string& name) {
          "' must have 1 to 200 bytes and no control character: give it another";
 }
 
-class EvalField : public ValueField {
+/// Evaluators whose names are their own.
+class EvalField : public PartList<Evaluator> {
  public:
-  explicit EvalField(std::vector<EvaluatorRecipe>* recipes) : recipes_(recipes) {}
+  explicit EvalField(std::vector<EvaluatorRecipe>* recipes) : PartList(recipes, Evaluators()) {}
   void Read(const ConfigNode& node, const std::string& path,
             std::vector<Diagnostic>* diagnostics) override {
-    recipes_->clear();
-    if (node.kind != ConfigNode::Kind::kSequence) {
-      diagnostics->push_back(
-          {node.where, path + ": expected a sequence, got " + std::string(node.KindName())});
-      return;
-    }
+    PartList::Read(node, path, diagnostics);
     std::map<std::string, std::size_t> names;
-    for (std::size_t i = 0; i < node.elements.size(); ++i) {
+    for (std::size_t i = 0; i < recipes().size(); ++i) {
+      if (!recipes()[i].make) continue;
       const std::string place = path + "." + std::to_string(i);
-      recipes_->push_back(Evaluators().Parse(node.elements[i], place, diagnostics));
-      if (!recipes_->back().make) continue;
-      for (const std::string& name : recipes_->back().make()->Names()) {
+      for (const std::string& name : recipes()[i].make()->Names()) {
         if (const std::string problem = NameProblem(name); !problem.empty()) {
           diagnostics->push_back({node.elements[i].where, place + ": " + problem});
         }
@@ -103,15 +83,6 @@ class EvalField : public ValueField {
       }
     }
   }
-  std::string Write() const override {
-    std::string text;
-    for (const EvaluatorRecipe& recipe : *recipes_) text += "-\n" + Indent(recipe.canonical, 2);
-    return text;
-  }
-  std::string Type() const override { return "sequence of evaluators"; }
-
- private:
-  std::vector<EvaluatorRecipe>* recipes_;
 };
 
 /// "scheme 'signround'", or the stage's type.
@@ -121,37 +92,32 @@ std::string StageText(const StageRecipe& stage) {
 }
 
 /// Keys of `quant` that are not as by default and have no say, neither in what a stage begins from.
-std::string IdleKeys(const RoundOptions& round, const QuantSpec& spec) {
-  if (round.start) return "";
+std::vector<UnusedKey> IdleKeys(const RoundOptions& round, const QuantSpec& spec) {
+  if (round.start) return {};
   const QuantUse use = round.scheme.make()->UseOfQuant();
   const QuantSpec usual;
-  std::string keys;
-  const auto add = [&](const char* key, bool used, bool as_usual) {
-    if (!used && !as_usual) keys += (keys.empty() ? "quant." : ", quant.") + std::string(key);
+  std::vector<UnusedKey> idle;
+  const auto add = [&](const std::string& key, bool used, bool as_usual) {
+    if (!used && !as_usual)
+      idle.push_back({"quant." + key, "to scheme '" + round.scheme.type + "'"});
   };
   add("bits", use.bits, spec.bits == usual.bits);
   add("group_size", use.group_size, spec.group_size == usual.group_size);
   add("grid", use.grid, spec.grid == usual.grid);
-  return keys;
+  return idle;
 }
 
-/// Of keys that a stage was given and leaves aside.
-void TellUnused(const StageRecipe& stage, const std::string& place,
-                std::vector<std::string>* told) {
-  const auto round = RoundOptionsOf({stage});
-  const bool tuned = !stage.make()->Tunings().empty();
-  std::map<std::string, std::string> keys;  // by what they are of no use to
-  for (const std::string& key : stage.unused) {
-    if (tuned && key.starts_with("optimizer")) {  // of what is tuned nothing else is left aside
-      told->push_back(place + "optimizer.lr: of no use beside lr_times_steps");
-      continue;
-    }
-    const bool of_start = round && round->start && key.starts_with("start.");
-    std::string& own =
-        keys[of_start ? "scheme '" + round->start->scheme.type + "'" : StageText(stage)];
-    own += (own.empty() ? "" : ", ") + place + key;
+/// "a, b: of no use to scheme 'rtn'": keys with one reason together.
+std::vector<std::string> Told(const std::vector<UnusedKey>& unused) {
+  std::vector<std::string> told;
+  std::map<std::string, std::size_t> lines;  // by reason
+  for (const UnusedKey& key : unused) {
+    const auto [line, added] = lines.emplace(key.why, told.size());
+    if (added) told.emplace_back();
+    told[line->second] += (added ? "" : ", ") + key.path;
   }
-  for (const auto& [what, list] : keys) told->push_back(list + ": of no use to " + what);
+  for (const auto& [why, line] : lines) told[line] += ": of no use " + why;
+  return told;
 }
 
 /// Of batches that were asked for and are more than there are samples.
@@ -268,22 +234,24 @@ std::string RunConfig::Canonical() const {
 }
 
 std::vector<std::string> RunConfig::Unused() const {
-  std::vector<std::string> told;
-  const auto round = RoundOptionsOf(pipeline);
-  if (quant && round) {
-    const std::string keys = IdleKeys(*round, quant->spec);
-    if (!keys.empty()) told.push_back(keys + ": of no use to scheme '" + round->scheme.type + "'");
-    const std::string other = round->scheme.make()->InPlaceOn(quant->spec.grid);
-    if (!other.empty()) {
-      told.push_back("scheme '" + round->scheme.type + "' is '" + other + "' on quant.grid '" +
-                     EnumName(quant->spec.grid, GridNames()) + "'");
-    }
+  RunConfig copy = *this;
+  std::vector<UnusedKey> unused = UnusedFields(FieldsOf(&copy));
+  const auto round = quant ? RoundOptionsOf(pipeline) : std::nullopt;
+  std::string other;
+  if (round) {
+    const std::vector<UnusedKey> idle = IdleKeys(*round, quant->spec);
+    unused.insert(unused.begin(), idle.begin(), idle.end());
+    other = round->scheme.make()->InPlaceOn(quant->spec.grid);
   }
-  for (std::size_t i = 0; i < pipeline.size(); ++i) {
+  std::vector<std::string> told = Told(unused);
+  if (!other.empty()) {
+    told.push_back("scheme '" + round->scheme.type + "' is '" + other + "' on quant.grid '" +
+                   EnumName(quant->spec.grid, GridNames()) + "'");
+  }
+  for (std::size_t i = 0; calibration && i < pipeline.size(); ++i) {
     if (!pipeline[i].make) continue;
-    const std::string place = "pipeline." + std::to_string(i) + ".";
-    TellUnused(pipeline[i], place, &told);
-    if (calibration) TellLargeBatches(pipeline[i], place, calibration->samples, &told);
+    TellLargeBatches(pipeline[i], "pipeline." + std::to_string(i) + ".", calibration->samples,
+                     &told);
   }
   return told;
 }

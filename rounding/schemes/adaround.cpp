@@ -68,11 +68,13 @@ const EnumNames<BetaSchedule> kBetaSchedules = {{BetaSchedule::kLinear, "linear"
 
 void AdaRound::Options::Fields(FieldVisitor& f) {
   f.Real("reg_weight", &reg_weight, AtLeast(0), "weight of the rounding penalty in the loss");
-  f.Real("beta_start", &beta_start, Above(0), "penalty exponent after warm-up");
-  f.Real("beta_end", &beta_end, Above(0), "penalty exponent at the last step");
-  f.Real("warmup", &warmup, Between(0, 0.99), "part of the steps without penalty");
-  EnumField schedule_field(&beta_schedule, kBetaSchedules);
-  f.Value("beta_schedule", schedule_field, "way from beta_start to beta_end");
+  f.UsedIf(reg_weight > 0, "with reg_weight: 0", [this](FieldVisitor& penalty) {
+    penalty.Real("beta_start", &beta_start, Above(0), "penalty exponent after warm-up");
+    penalty.Real("beta_end", &beta_end, Above(0), "penalty exponent at the last step");
+    penalty.Real("warmup", &warmup, Between(0, 0.99), "part of the steps without penalty");
+    EnumField schedule_field(&beta_schedule, kBetaSchedules);
+    penalty.Value("beta_schedule", schedule_field, "way from beta_start to beta_end");
+  });
 }
 
 double AdaRound::Options::Beta(double progress) const {

@@ -84,9 +84,11 @@ void Gptq::Options::Fields(FieldVisitor& f) {
           "in that order; group_aware: the same inside groups and among them");
   f.Bool("static_groups", &settings.static_groups,
          "grids of all groups from the weights as they were, and groups as they lie");
-  f.Bool("stale_groups", &settings.stale_groups,
-         "a group's grid lacks the updates of the block of columns that it begins in, as in the "
-         "original code");
+  f.UsedIf(!settings.static_groups, "with static_groups", [this](FieldVisitor& fitted) {
+    fitted.Bool("stale_groups", &settings.stale_groups,
+                "a group's grid lacks the updates of the block of columns that it begins in, as in "
+                "the original code");
+  });
   f.Int("block_size", &settings.block_size, AtLeast(1),
         "columns between updates of all columns on the right");
   f.Real("damp", &settings.damp, Between(0, 1), "part of H's mean diagonal that is added to it");
@@ -95,8 +97,10 @@ void Gptq::Options::Fields(FieldVisitor& f) {
   f.Bool("true_sequential", &true_sequential,
          "layers that share an input are rounded before the next inputs of a block are measured");
   f.Bool("asymmetric", &asymmetric, "match outputs on unquantized inputs (GPTAQ)");
-  f.Real("asymmetric_alpha", &settings.asymmetric_alpha, AtLeast(0),
-         "asymmetric only: weight of the difference of the inputs");
+  f.UsedIf(asymmetric, "without asymmetric", [this](FieldVisitor& gptaq) {
+    gptaq.Real("asymmetric_alpha", &settings.asymmetric_alpha, AtLeast(0),
+               "asymmetric only: weight of the difference of the inputs");
+  });
   f.Bool("in_double", &in_double, "float64 in place of float32");
 }
 

@@ -55,11 +55,16 @@ std::unique_ptr<LayerRounding> SolveGroups(const LayerContext& layer, const Grou
 }  // namespace
 
 void Hqq::Options::Fields(FieldVisitor& f) {
-  f.Real("norm", &settings.norm, Between(0, 1), "p of the error |w - w^|^p");
-  f.Real("beta", &settings.beta, Above(0), "weight of the quadratic term");
-  f.Real("kappa", &settings.kappa, Above(0), "its growth an iteration");
+  f.UsedIf(settings.iterations > 0, "with iterations: 0", [this](FieldVisitor& iterated) {
+    iterated.Real("norm", &settings.norm, Between(0, 1), "p of the error |w - w^|^p");
+    iterated.Real("beta", &settings.beta, Above(0), "weight of the quadratic term");
+    iterated.Real("kappa", &settings.kappa, Above(0), "its growth an iteration");
+  });
   f.Int("iterations", &settings.iterations, AtLeast(0), "steps of the zero points; 0: nearest");
-  f.Bool("early_stop", &settings.early_stop, "stop once the layer's mean |w - w^| falls no more");
+  f.UsedIf(settings.iterations > 0, "with iterations: 0", [this](FieldVisitor& iterated) {
+    iterated.Bool("early_stop", &settings.early_stop,
+                  "stop once the layer's mean |w - w^| falls no more");
+  });
   EnumField<RoundZero> field(&round_zero, RoundZeroNames());
   f.Value("round_zero", field, "when iterations start from integer zero points");
   f.Int("axis", &axis, Between(0, 1),

@@ -19,9 +19,11 @@ const EnumNames<OutlierColumns> kColumns = {{OutlierColumns::kFloat16, "float16"
 void LlmInt8::Options::Fields(FieldVisitor& f) {
   f.Real("threshold", &threshold, AtLeast(0),
          "magnitude of inputs that makes their channel an outlier; 0: there are none");
-  EnumField<OutlierColumns> columns_field(&columns, kColumns);
-  f.Value("columns", columns_field,
-          "weights of outlier channels: kept in float16, or coded as all others");
+  f.UsedIf(threshold > 0, "with threshold: 0", [this](FieldVisitor& outliers) {
+    EnumField<OutlierColumns> columns_field(&columns, kColumns);
+    outliers.Value("columns", columns_field,
+                   "weights of outlier channels: kept in float16, or coded as all others");
+  });
 }
 
 at::Tensor AbsmaxCodes(const at::Tensor& values, double top, at::Tensor* largest) {

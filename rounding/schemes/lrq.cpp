@@ -53,8 +53,10 @@ void Lrq::Options::Fields(FieldVisitor& f) {
   f.Int("rank", &rank, AtLeast(0),
         "rank of the learned divisor; 0: 1024, or 2048 where both sides are at least 8192, or the "
         "smaller side where that is less");
-  f.Bool("full_rank_fallback", &full_rank_fallback,
-         "rank 0 only: the shapes that the reference tunes with FlexRound, so too");
+  f.UsedIf(rank == 0, "with a rank", [this](FieldVisitor& by_shape) {
+    by_shape.Bool("full_rank_fallback", &full_rank_fallback,
+                  "rank 0 only: the shapes that the reference tunes with FlexRound, so too");
+  });
   f.Bool("tune_scale", &tune_scale, "learn the scale s1 of each group");
   f.Bool("tune_row", &tune_row, "learn a divisor of each row");
   f.Bool("tune_column", &tune_column, "learn a divisor of each column");

@@ -113,8 +113,10 @@ at::Tensor SoftStep(const at::Tensor& fraction, const at::Tensor& sharpness) {
 void Nupes::Options::Fields(FieldVisitor& f) {
   f.Bool("tune_offset", &tune_offset, "learn where on the grid each weight is rounded from");
   f.Bool("tune_exponent", &tune_exponent, "learn the layer's exponent");
-  f.Real("exponent_lr_factor", &exponent_lr_factor, Above(0),
-         "learning rate of the exponent's logarithm, over that of the offsets");
+  f.UsedIf(tune_exponent, "without tune_exponent", [this](FieldVisitor& exponent) {
+    exponent.Real("exponent_lr_factor", &exponent_lr_factor, Above(0),
+                  "learning rate of the exponent's logarithm, over that of the offsets");
+  });
   f.Real("sharpness", &sharpness, Above(0), "of the soft step from code to code, at first");
   f.Real("sharpness_end", &sharpness_end, Above(0), "the same at the last step");
 }

@@ -25,16 +25,20 @@ void OscillationOptions::Fields(FieldVisitor& f) {
   f.Real("momentum", &momentum, Between(0, 1), "share of a step in the frequency of oscillation");
   f.Real("freeze", &freeze, AtLeast(0),
          "frequency above which a weight is frozen, at first; 0: none is (the paper: 0.1)");
-  f.Real("freeze_end", &freeze_end, AtLeast(0), "the same at the last step");
-  f.Bool("freeze_at_average", &freeze_at_average,
-         "freeze at the rounded average of a weight's codes; false: at its code");
+  f.UsedIf(freeze > 0, "without freeze", [this](FieldVisitor& freezing) {
+    freezing.Real("freeze_end", &freeze_end, AtLeast(0), "the same at the last step");
+    freezing.Bool("freeze_at_average", &freeze_at_average,
+                  "freeze at the rounded average of a weight's codes; false: at its code");
+  });
   f.Real(
       "dampen", &dampen, AtLeast(0),
       "weight of the distance between learned and rounded weights in the loss, at the last step; "
       "0: none (the paper: 0.1)");
-  EnumField reduction_field(&dampen_reduction, kReductionNames);
-  f.Value("dampen_reduction", reduction_field,
-          "kernel_mean: summed over outputs, mean over inputs");
+  f.UsedIf(dampen > 0, "without dampen", [this](FieldVisitor& dampening) {
+    EnumField reduction_field(&dampen_reduction, kReductionNames);
+    dampening.Value("dampen_reduction", reduction_field,
+                    "kernel_mean: summed over outputs, mean over inputs");
+  });
   f.Real("start", &start, Between(0, 0.99), "part of the steps before any of it");
 }
 

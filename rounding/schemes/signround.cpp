@@ -150,10 +150,15 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
 void SignRound::Options::Fields(FieldVisitor& f) {
   f.Bool("tune_offset", &tune_offset, "learn the rounding offset V of each weight");
   f.Bool("tune_range", &tune_range, "learn a factor in [0, 1] for both ends of each group's range");
-  f.Real("offset_clamp", &offset_clamp, Between(0, kMostInFloat),
-         "keep |V| at most this; 0 leaves the bound to the step sizes, as the reference does");
-  f.Real("range_lr_factor", &range_lr_factor, Above(0),
-         "learning rate of the range factors, as a multiple of the stage's");
+  f.UsedIf(tune_offset, "without tune_offset", [this](FieldVisitor& offset) {
+    offset.Real(
+        "offset_clamp", &offset_clamp, Between(0, kMostInFloat),
+        "keep |V| at most this; 0 leaves the bound to the step sizes, as the reference does");
+  });
+  f.UsedIf(tune_range, "without tune_range", [this](FieldVisitor& range) {
+    range.Real("range_lr_factor", &range_lr_factor, Above(0),
+               "learning rate of the range factors, as a multiple of the stage's");
+  });
 }
 
 SignRound::SignRound(const Options& options) : options_(options) {}

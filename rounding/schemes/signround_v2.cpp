@@ -86,13 +86,17 @@ class SignRoundV2Layer : public LayerRounding {
 void SignRoundV2::Options::Fields(FieldVisitor& f) {
   f.Bool("tune_offset", &tune_offset, "learn the rounding offset V of each weight");
   f.Bool("tune_scale", &tune_scale, "learn a factor in [0, 2] on the scale of each group");
-  f.Real("scale_lr_factor", &scale_lr_factor, Above(0),
-         "learning rate of the scale factors, as a multiple of the stage's");
+  f.UsedIf(tune_scale, "without tune_scale", [this](FieldVisitor& scale) {
+    scale.Real("scale_lr_factor", &scale_lr_factor, Above(0),
+               "learning rate of the scale factors, as a multiple of the stage's");
+  });
   f.Bool("own_range", &own_range,
          "start from the scale of least rounding error; false: from the stage's range");
-  f.Bool("weighted", &weighted,
-         "own_range only: weight each weight's error by the sum of its inputs' squares in the "
-         "unquantized model");
+  f.UsedIf(own_range, "without own_range", [this](FieldVisitor& search) {
+    search.Bool("weighted", &weighted,
+                "own_range only: weight each weight's error by the sum of its inputs' squares in "
+                "the unquantized model");
+  });
 }
 
 LayerNeeds SignRoundV2::Uses() const {

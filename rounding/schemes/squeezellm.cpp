@@ -98,7 +98,9 @@ void SqueezeLlm::Options::Fields(FieldVisitor& f) {
   EnumField<TableSolver> solver_field(&solver, kSolvers);
   f.Value("solver", solver_field,
           "kmeans: from a drawn start, as the original code; exact: the tables of least error");
-  f.Int("iterations", &iterations, AtLeast(1), "of k-means at the most");
+  f.UsedIf(solver == TableSolver::kKMeans, "without solver: kmeans", [this](FieldVisitor& kmeans) {
+    kmeans.Int("iterations", &iterations, AtLeast(1), "of k-means at the most");
+  });
   f.Real("outlier_range", &outlier_range, AtLeast(0),
          "quartile ranges beyond the quartiles from which weights are kept apart; 0: none (the "
          "original code's example: 1.8)");

@@ -143,10 +143,12 @@ void TesseraQ::Options::Fields(FieldVisitor& f) {
   f.Value("thresholds", thresholds_field,
           "part of a layer's weights that each stage leaves soft, one a stage, falling");
   f.Bool("tune_scale", &tune_scale, "learn a factor in [0, 2] on the decode's scale of each group");
-  f.Real("scale_lr_factor", &scale_lr_factor, Above(0),
-         "learning rate of the scale factors, as a multiple of the stage's");
-  f.Real("scale_decay", &scale_decay, AtLeast(0),
-         "weight decay of the scale factors' parameters, as a term of the loss");
+  f.UsedIf(tune_scale, "without tune_scale", [this](FieldVisitor& scale) {
+    scale.Real("scale_lr_factor", &scale_lr_factor, Above(0),
+               "learning rate of the scale factors, as a multiple of the stage's");
+    scale.Real("scale_decay", &scale_decay, AtLeast(0),
+               "weight decay of the scale factors' parameters, as a term of the loss");
+  });
   f.Bool("own_range", &own_range,
          "asym grids: from minimum to maximum, which need not have 0 between them, as the "
          "reference does; false: the stage's range");

@@ -47,15 +47,17 @@ bool ReadsNorm(const BlockPlan& plan, const LinearPlan& linear) {
 }  // namespace
 
 void Activations::Options::Fields(FieldVisitor& f) {
-  quantizer.Fields(f, true);
+  quantizer.Fields(f, true, per == RangePer::kGroup);
   EnumField per_field(&per, kPer);
   f.Value(
       "per", per_field,
       "values that share a scale: all of a text, a token's, a group of its channels, a channel's");
-  f.Int("clusters", &clusters, AtLeast(1),
-        "per: cluster: sets of channels of like ranges, each with a scale");
-  f.Int("head_clusters", &head_clusters, AtLeast(1),
-        "the same of each head, where a layer reads what attention gives");
+  f.UsedIf(per == RangePer::kCluster, "without per: cluster", [this](FieldVisitor& clustered) {
+    clustered.Int("clusters", &clusters, AtLeast(1),
+                  "per: cluster: sets of channels of like ranges, each with a scale");
+    clustered.Int("head_clusters", &head_clusters, AtLeast(1),
+                  "the same of each head, where a layer reads what attention gives");
+  });
   f.Rule([this]() -> std::string {
     const bool channels = per == RangePer::kChannel || per == RangePer::kCluster;
     if (channels && !quantizer.Static()) {

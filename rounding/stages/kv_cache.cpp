@@ -40,7 +40,7 @@ std::shared_ptr<const ActivationQuantizer> Made(const RangeObserver& observer) {
 KvCache::Options::Options() { quantizer.grid = CodeKind::kAsym; }
 
 void KvCache::Options::Fields(FieldVisitor& f) {
-  quantizer.Fields(f, false);
+  quantizer.Fields(f, false, keys == RangePer::kGroup || values == RangePer::kGroup);
   EnumField keys_field(&keys, kCachePer);
   f.Value(
       "keys", keys_field,

@@ -27,8 +27,10 @@ LearnOptions::LearnOptions() {
 void LearnOptions::Fields(FieldVisitor& f) {
   f.Bool("step", &step, "train the scales");
   f.Bool("border", &border, "train, for each channel, what rounds up and what down (AQuant)");
-  f.Real("border_lr_factor", &border_lr_factor, Above(0),
-         "learning rate of the borders, as a multiple of the scales'");
+  f.UsedIf(border, "without border", [this](FieldVisitor& borders) {
+    borders.Real("border_lr_factor", &border_lr_factor, Above(0),
+                 "learning rate of the borders, as a multiple of the scales'");
+  });
   tune.Fields(f);
   f.Rule([this]() -> std::string {
     if (!step && !border) return "neither step nor border is trained";

@@ -137,8 +137,10 @@ void Let::Options::Fields(FieldVisitor& f) {
   f.Bool("scale_query_key", &scale_query_key, "scale q against k");
   f.Bool("shift", &shift, "shift inputs too, where the norm or v has a bias");
   f.Bool("clip", &clip, "learn to clip the weights' ranges beside");
-  f.Real("clip_lr_factor", &clip_lr_factor, Above(0),
-         "learning rate of the clipping, as a multiple of the others'");
+  f.UsedIf(clip, "without clip", [this](FieldVisitor& clipping) {
+    clipping.Real("clip_lr_factor", &clip_lr_factor, Above(0),
+                  "learning rate of the clipping, as a multiple of the others'");
+  });
   tune.Fields(f);
   f.Rule([this]() -> std::string {
     return tune.unit_blocks == 1 ? "" : "unit: let is tuned block by block (known: block)";

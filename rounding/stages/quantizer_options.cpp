@@ -16,25 +16,31 @@ const EnumNames<RangeSource> kSourcesOfInputs = {{RangeSource::kDynamic, "dynami
 
 }  // namespace
 
-void QuantizerOptions::Fields(FieldVisitor& f, bool with_norms) {
+void QuantizerOptions::Fields(FieldVisitor& f, bool with_norms, bool grouped) {
   f.Int("bits", &bits, Between(2, 16), "bits of a value");
   EnumField grid_field(&grid, CodeKindNames());
   f.Value("grid", grid_field,
           "sym: +-max on all codes; sym_restricted: without the lowest code; asym: min to max with "
           "0; centered: min to max, 0 need not be in it");
-  f.Int("group_size", &group_size, AtLeast(1), "per: group: neighbouring channels that share one");
+  f.UsedIf(grouped, "where no scale is a group's", [this](FieldVisitor& groups) {
+    groups.Int("group_size", &group_size, AtLeast(1),
+               "per: group: neighbouring channels that share one");
+  });
   EnumField source_field(&ranges, with_norms ? kSourcesOfInputs : kSources);
   f.Value("ranges", source_field,
           with_norms ? "dynamic: of the tensor itself; static: of the calibration sequences; norm: "
                        "|bias| + spread |weight| of the norm before it, without data"
                      : "dynamic: of the tensor itself; static: of the calibration sequences");
   if (with_norms) {
-    f.Real("spread", &spread, Above(0), "ranges: norm: of what is normalised");
+    f.UsedIf(ranges == RangeSource::kNorm, "without ranges: norm", [this](FieldVisitor& norms) {
+      norms.Real("spread", &spread, Above(0), "ranges: norm: of what is normalised");
+    });
     f.Real("threshold", &threshold, AtLeast(0),
            "channels that reach it in a text stay as they are, as LLM.int8() has it (there: 6); 0: "
            "none");
   }
-  observer.Fields(f);
+  f.UsedIf(ranges == RangeSource::kStatic, "without ranges: static",
+           [this](FieldVisitor& seen) { observer.Fields(seen); });
   f.String("match", &match, "regular expression of whole layer names; empty: all that are rounded");
   f.Rule([this] { return PatternProblem(match); });
 }

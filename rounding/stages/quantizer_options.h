@@ -25,8 +25,8 @@ struct QuantizerOptions {
   double threshold = 0;  ///< of inputs of layers: see SplitOutliers
   std::string match;     ///< regular expression of whole layer names; empty: all
 
-  /// with_norms: ranges may be those of norms.
-  void Fields(FieldVisitor& f, bool with_norms);
+  /// with_norms: ranges may be those of norms. grouped: some scale is a group's.
+  void Fields(FieldVisitor& f, bool with_norms, bool grouped);
   bool Static() const { return ranges != RangeSource::kDynamic; }
   bool Matches(const std::string& layer) const;
   ActivationSpec Spec(RangePer per) const;

@@ -24,8 +24,6 @@ struct SchemeOptions {
   void Fields(FieldVisitor& f);
   /// Of this scheme: see RoundingScheme::Tuning.
   SchemeOptions Defaults() const;
-  /// Without what the scheme has no use for: how a scheme without parameters would be tuned.
-  SchemeOptions Used() const;
 };
 
 struct RoundOptions : SchemeOptions {
@@ -34,7 +32,6 @@ struct RoundOptions : SchemeOptions {
   std::optional<SchemeOptions> start;
   void Fields(FieldVisitor& f);
   RoundOptions Defaults() const;
-  RoundOptions Used() const;
 };
 
 /// Makes codes of weights. A scheme with parameters is tuned so that a unit (tune.unit_blocks)

@@ -1,4 +1,3 @@
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,16 +39,6 @@ TuneOptions TuningOf(const RoundingRecipe& scheme) {
   return tune;
 }
 
-/// The same with the optimizer's own learning rate.
-OptimizerRecipe WithoutLr(const OptimizerRecipe& optimizer) {
-  std::istringstream lines(optimizer.canonical);
-  std::string kept;
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.starts_with("lr:")) kept += line + "\n";
-  }
-  return Optimizers().FromText(kept);
-}
-
 /// Comes before the options of tuning: their defaults are the scheme's.
 class SchemeField : public PartField<RoundingScheme> {
  public:
@@ -81,20 +70,17 @@ void RoundOptions::Fields(FieldVisitor& f) {
   f.Rule([this] { return StartProblem(*this); });
 }
 
-RoundOptions RoundOptions::Used() const {
-  RoundOptions used{SchemeOptions::Used(), start};
-  if (start) used.start = start->Used();
-  return used;
-}
-
 void SchemeOptions::Fields(FieldVisitor& f) {
   SchemeField scheme_field(this);
   f.Value("scheme", scheme_field, "how codes are chosen", Presence::kRequired);
-  tune.Fields(f);
-  OptionalSection<OscillationOptions> oscillation_field(&oscillation);
-  f.Value("oscillation", oscillation_field,
-          "what is done about codes that go up and down while a straight-through scheme is tuned; "
-          "nothing where absent");
+  const bool tuned = !scheme.make || scheme.make()->Tunable();
+  f.UsedIf(tuned, "to scheme '" + scheme.type + "'", [this](FieldVisitor& tuning) {
+    tune.Fields(tuning);
+    OptionalSection<OscillationOptions> oscillation_field(&oscillation);
+    tuning.Value("oscillation", oscillation_field,
+                 "what is done about codes that go up and down while a straight-through scheme is "
+                 "tuned; nothing where absent");
+  });
   f.Rule([this]() -> std::string {
     if (!oscillation || !scheme.make) return "";
     const auto made = scheme.make();
@@ -115,20 +101,6 @@ void SchemeOptions::Fields(FieldVisitor& f) {
                      "are hardly rounded (known: last, best_full)"
                : "";
   });
-}
-
-SchemeOptions SchemeOptions::Used() const {
-  SchemeOptions used = *this;
-  if (scheme.make && !scheme.make()->Tunable()) {
-    used.tune = TuneOptions();
-    used.oscillation.reset();
-    return used;
-  }
-  const TuneOptions usual = TuningOf(scheme);
-  if (tune.lr_times_steps > 0) used.tune.optimizer = WithoutLr(tune.optimizer);
-  if (tune.lr_times_steps == 0) used.tune.lr_doubled_from = usual.lr_doubled_from;
-  if (tune.select != Select::kBestFull) used.tune.check_every = usual.check_every;
-  return used;
 }
 
 }  // namespace roundlab

@@ -62,8 +62,10 @@ void TrimmedMseLoss::Options::Fields(FieldVisitor& f) {
   f.Real("trim", &trim, Between(0, 0.5), "part of the largest differences that is left out");
   f.Int("below_bits", &below_bits, Between(1, 17),
         "nothing is left out where codes have as many bits or more");
-  f.Int("inputs_up_to_bits", &inputs_up_to_bits, Between(0, 16),
-        "but for layers whose inputs are quantized to as many bits or fewer");
+  f.UsedIf(below_bits < 17, "without below_bits", [this](FieldVisitor& bounded) {
+    bounded.Int("inputs_up_to_bits", &inputs_up_to_bits, Between(0, 16),
+                "but for layers whose inputs are quantized to as many bits or fewer");
+  });
   f.Bool("sym_full_only", &sym_full_only, "nothing is left out on other grids than sym_full");
 }
 

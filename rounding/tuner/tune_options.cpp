@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <sstream>
+
 #include "core/base/error.h"
 #include "core/config/enum_field.h"
 #include "core/config/part_field.h"
@@ -39,6 +41,36 @@ class UnitField : public ValueField {
 
  private:
   std::int64_t* blocks_;
+};
+
+/// An optimizer, whose own learning rate is of no use beside lr_times_steps.
+class OptimizerField : public PartField<torch::optim::Optimizer, ParamGroups> {
+ public:
+  OptimizerField(OptimizerRecipe* optimizer, bool lr_from_steps)
+      : PartField(optimizer, Optimizers()), lr_from_steps_(lr_from_steps) {}
+  std::string Write() const override { return lr_from_steps_ ? Split().first : PartField::Write(); }
+  std::vector<UnusedKey> Unused() const override {
+    std::vector<UnusedKey> unused = PartField::Unused();
+    if (lr_from_steps_ && Split().second) unused.push_back({"lr", "beside lr_times_steps"});
+    return unused;
+  }
+
+ private:
+  /// The canonical text without its lr, and whether it had one.
+  std::pair<std::string, bool> Split() const {
+    std::istringstream lines(PartField::Write());
+    std::pair<std::string, bool> split;
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("lr:")) {
+        split.second = true;
+      } else {
+        split.first += line + "\n";
+      }
+    }
+    return split;
+  }
+
+  bool lr_from_steps_;
 };
 
 const EnumNames<SamplerKind> kSamplers = {{SamplerKind::kPermutation, "permutation"},
@@ -79,16 +111,18 @@ double TuneOptions::Copies() const {
 }
 
 void TuneOptions::Fields(FieldVisitor& f) {
-  PartField optimizer_field(&optimizer, Optimizers());
+  OptimizerField optimizer_field(&optimizer, lr_times_steps > 0);
   f.Value("optimizer", optimizer_field, "how the scheme's parameters move");
   PartField schedule_field(&schedule, Schedules());
   f.Value("schedule", schedule_field, "learning rate over the steps");
   f.Real("lr_times_steps", &lr_times_steps, Between(0, kMostInFloat),
          "if above 0 the learning rate is this over steps (the paper: 1), whatever the optimizer "
          "says");
-  f.Int("lr_doubled_from", &lr_doubled_from, AtLeast(0),
-        "lr_times_steps counts twice for 3 bits and fewer where there are so many steps or more "
-        "(auto-round: 1000); 0: never");
+  f.UsedIf(lr_times_steps > 0, "without lr_times_steps", [this](FieldVisitor& of_steps) {
+    of_steps.Int("lr_doubled_from", &lr_doubled_from, AtLeast(0),
+                 "lr_times_steps counts twice for 3 bits and fewer where there are so many steps "
+                 "or more (auto-round: 1000); 0: never");
+  });
   PartField loss_field(&loss, Losses());
   f.Value("loss", loss_field, "distance of a unit's outputs from the unquantized ones");
   f.Real("loss_scale", &loss_scale, Above(0),
@@ -111,7 +145,9 @@ void TuneOptions::Fields(FieldVisitor& f) {
           "best_minibatch: the state before the step of least batch loss (the paper); best_full: "
           "of least loss over all rows, looked at every check_every steps; absent: best_minibatch, "
           "or last where the scheme is soft while it is tuned");
-  f.Int("check_every", &check_every, AtLeast(1), "best_full: steps between looks");
+  f.UsedIf(select == Select::kBestFull, "without select: best_full", [this](FieldVisitor& full) {
+    full.Int("check_every", &check_every, AtLeast(1), "best_full: steps between looks");
+  });
   f.Bool(
       "aug_loss", &aug_loss,
       "adds the loss against what the unrounded unit makes of the inputs that the rounded one is "

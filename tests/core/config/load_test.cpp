@@ -50,17 +50,6 @@ TEST(ToYamlTest, ReadsBackToAnEqualTree) {
   EXPECT_EQ(again.Find("a")->Find("b")->elements[3].kind, ConfigNode::Kind::kScalar);
 }
 
-TEST(PathsNotInTest, AreThoseOfTheOtherAlone) {
-  const ConfigNode node = ParseYaml("a: 1\nb: {c: 2}\nd: [1]\n", "a.yaml");
-  const auto missing = [&](const std::string& other) {
-    return PathsNotIn(node, ParseYaml(other, "b.yaml"));
-  };
-  EXPECT_EQ(missing("a: 5\nb: {c: 2}\n"), std::vector<std::string>{});
-  EXPECT_EQ(missing("b: {c: 2, e: 3}\nf: {g: 4, h: 5}\nd: [1, 2]\n"),
-            (std::vector<std::string>{"b.e", "f"}));
-  EXPECT_EQ(PathsNotIn(ParseYaml("", "a.yaml"), node), (std::vector<std::string>{"a", "b", "d"}));
-}
-
 TEST(OverrideTest, EntersMappingsAndSequencesAndMakesMappings) {
   EXPECT_EQ(Overridden("a: 1\n", "a=2"), "{a: 2}");
   EXPECT_EQ(Overridden("a: 1\n", "b.c.d=2"), "{a: 1, b: {c: {d: 2}}}");

@@ -132,42 +132,6 @@ TEST(PlanTest, WhatARunDoesNotUseDoesNotChangeItsId) {
   EXPECT_EQ(id("model: m/\n").size(), 16U);
 }
 
-TEST(PlanTest, KeysThatAStageHasNoUseForAreTold) {
-  const auto unused = [](const std::string& pipeline) {
-    return Load("model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\npipeline: " +
-                pipeline)
-        .runs.at(0)
-        .config.Unused();
-  };
-  EXPECT_THAT(unused("[{type: round, scheme: gptq, inputs: fp, optimizer: {type: adam, lr: 0.1}}]"),
-              ::testing::ElementsAre("pipeline.0.optimizer, pipeline.0.inputs: of no use to scheme "
-                                     "'gptq'"));
-  EXPECT_THAT(
-      unused("[{type: round, scheme: signround, inputs: fp, start: {scheme: rtn, steps: 3}}]"),
-      ::testing::ElementsAre("pipeline.0.start.steps: of no use to scheme 'rtn'"));
-  EXPECT_THAT(
-      Load(
-          "model: m/\nquant: {bits: 2, group_size: 64, grid: sym}\ncalibration: {data: {path: x}}\n"
-          "pipeline: [{type: round, scheme: {type: aqlm, codebooks: 2}}]")
-          .runs.at(0)
-          .config.Unused(),
-      ::testing::ElementsAre(
-          "quant.bits, quant.group_size, quant.grid: of no use to scheme 'aqlm'"));
-  for (const char* optimizer : {"{type: sign_sgd, lr: 0.5}", "{type: adam, lr: 0.5}"}) {
-    EXPECT_THAT(
-        unused(std::string("[{type: round, scheme: signround_v2, optimizer: ") + optimizer + "}]"),
-        ::testing::ElementsAre("scheme 'signround_v2' is 'signround' on quant.grid 'asym'",
-                               "pipeline.0.optimizer.lr: of no use beside lr_times_steps"));
-  }
-  EXPECT_THAT(
-      unused("[{type: round, scheme: signround, batch: 999}]"),
-      ::testing::ElementsAre("pipeline.0.batch: 999, but a step takes all of the 128 samples "
-                             "that there are (calibration.samples)"));
-  // What is as it would be anyway tells no runs apart.
-  EXPECT_THAT(unused("[{type: round, scheme: rtn, steps: 200}]"), ::testing::IsEmpty());
-  EXPECT_THAT(unused("[{type: round, scheme: signround, steps: 3}]"), ::testing::IsEmpty());
-}
-
 TEST(PlanTest, OverridesOfTheCommandLineWin) {
   EXPECT_EQ(Load(kRtn, {"quant.bits=2", "compute.threads=7"}).runs.at(0).config.compute.threads, 7);
   EXPECT_EQ(ErrorOf([] { Load(kRtn, {"quant.bits=1"}); }),

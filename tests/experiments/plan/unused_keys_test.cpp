@@ -1,0 +1,57 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "experiments/plan/experiment.h"
+#include "tests/core/formats/format_files.h"
+
+namespace roundlab {
+namespace {
+
+RunConfig RunOf(const std::string& yaml) {
+  const testing::TempFolder folder;
+  return LoadExperiment(folder.Write("e.yaml", yaml), {}).runs.at(0).config;
+}
+
+TEST(UnusedKeysTest, AreToldWithPlaceAndReason) {
+  const auto unused = [](const std::string& pipeline) {
+    return RunOf("model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\npipeline: " +
+                 pipeline)
+        .Unused();
+  };
+  EXPECT_THAT(unused("[{type: round, scheme: gptq, inputs: fp, optimizer: {type: adam, lr: 0.1}}]"),
+              ::testing::ElementsAre("pipeline.0.optimizer, pipeline.0.inputs: of no use to scheme "
+                                     "'gptq'"));
+  EXPECT_THAT(
+      unused("[{type: round, scheme: signround, inputs: fp, start: {scheme: rtn, steps: 3}}]"),
+      ::testing::ElementsAre("pipeline.0.start.steps: of no use to scheme 'rtn'"));
+  EXPECT_THAT(
+      RunOf(
+          "model: m/\nquant: {bits: 2, group_size: 64, grid: sym}\ncalibration: {data: {path: x}}\n"
+          "pipeline: [{type: round, scheme: {type: aqlm, codebooks: 2}}]")
+          .Unused(),
+      ::testing::ElementsAre(
+          "quant.bits, quant.group_size, quant.grid: of no use to scheme 'aqlm'"));
+  for (const char* optimizer : {"{type: sign_sgd, lr: 0.5}", "{type: adam, lr: 0.5}"}) {
+    EXPECT_THAT(
+        unused(std::string("[{type: round, scheme: signround_v2, optimizer: ") + optimizer + "}]"),
+        ::testing::ElementsAre("pipeline.0.optimizer.lr: of no use beside lr_times_steps",
+                               "scheme 'signround_v2' is 'signround' on quant.grid 'asym'"));
+  }
+  EXPECT_THAT(
+      unused("[{type: round, scheme: signround, batch: 999}]"),
+      ::testing::ElementsAre("pipeline.0.batch: 999, but a step takes all of the 128 samples "
+                             "that there are (calibration.samples)"));
+  EXPECT_THAT(
+      unused("[{type: activations, percentile: 99}, {type: round, scheme: {type: signround, "
+             "tune_range: false, range_lr_factor: 2}}]"),
+      ::testing::ElementsAre("pipeline.0.percentile: of no use without ranges: static",
+                             "pipeline.1.scheme.range_lr_factor: of no use without tune_range"));
+  // What is as it would be anyway tells no runs apart.
+  EXPECT_THAT(unused("[{type: round, scheme: rtn, steps: 200}]"), ::testing::IsEmpty());
+  EXPECT_THAT(unused("[{type: round, scheme: signround, steps: 3}]"), ::testing::IsEmpty());
+}
+
+}  // namespace
+}  // namespace roundlab
