@@ -27,8 +27,11 @@ struct AttentionOptions {
   double soft_cap = 0;      ///< c: scaled products become c tanh(product / c); 0 none
   /// A head: times the key's position in its text is added to the score (ALiBi); empty: nothing.
   std::vector<float> slopes = {};
+  /// A head: the score of a key that every query sees and that has no value, so that the weights of
+  /// the others sum to less than 1 (GPT-OSS); empty: there is none.
+  std::vector<float> sinks = {};
 
-  bool Plain() const { return soft_cap == 0 && slopes.empty(); }
+  bool Plain() const { return soft_cap == 0 && slopes.empty() && sinks.empty(); }
 };
 
 }  // namespace roundlab

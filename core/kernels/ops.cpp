@@ -229,7 +229,7 @@ at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::T
   if (q.is_cuda() && graph && options.Plain() && at::globalContext().deterministicAlgorithms()) {
     return OrderedAttention(q, k, v, options);
   }
-  // The fused backward pass knows neither cap nor slopes.
+  // The fused backward pass knows plain options only.
   if (!Fused(q) || (graph && !options.Plain())) return reference::CausalAttention(q, k, v, options);
   if (!options.Plain()) {
     return AttentionFunction::Attend(q.contiguous(), k.contiguous(), v.contiguous(), options);
@@ -250,7 +250,7 @@ at::Tensor NewestAttention(const at::Tensor& q, const at::Tensor& k, const at::T
   const at::Tensor queries = q.reshape({q.size(0), kv_heads, q.size(2) / kv_heads, q.size(3)});
   const at::Tensor scores = at::matmul(queries, by_head(k).transpose(2, 3)) * options.scale;
   const at::Tensor weights =
-      Adjusted(scores.reshape({q.size(0), q.size(2), 1, seen}), options).softmax(-1);
+      AttentionWeights(scores.reshape({q.size(0), q.size(2), 1, seen}), {}, options);
   return at::matmul(weights.view(scores.sizes()), by_head(v)).view(q.sizes());
 }
 

@@ -138,18 +138,15 @@ class ItemAttention {
       std::copy_n(q_ + queries[i].offset, dim_, rows_.data() + i * dim_);
     }
     begin = begin / kColumns * kColumns;
-    const std::int64_t width = TileWidth(end - begin);
+    const std::int64_t width = TileWidth(end - begin + (options_.sinks.empty() ? 0 : 1));
     scores_.resize(static_cast<std::size_t>(kRows * width));
-    for (std::int64_t j = 0; j < width; j += kColumns) {
+    for (std::int64_t j = 0; j < end - begin; j += kColumns) {
       MultiplyTile(
           {rows_.data(), dim_, 1, kv_.keys(begin + j), kColumns, dim_, scores_.data() + j, width});
     }
     float sums[kRows];
     for (std::int64_t i = 0; i < kRows; ++i) {
-      float* row = scores_.data() + i * width;
-      if (!options_.Plain()) AdjustScores(queries[i], begin, row);
-      sums[i] = SoftmaxRow(row, queries[i].first_key - begin, queries[i].last_key - begin, width,
-                           options_.Plain() ? static_cast<float>(options_.scale) : 1.0F);
+      sums[i] = Weigh(queries[i], begin, scores_.data() + i * width, width);
     }
     const std::int64_t wide = kv_.DimWidth();
     const float* values = kv_.values() + begin * wide;
@@ -163,6 +160,22 @@ class ItemAttention {
       const float* mixed = mixed_.data() + i * wide;
       for (std::int64_t d = 0; d < dim_; ++d) out[d] = mixed[d] / sums[i];
     }
+  }
+
+  /// SoftmaxRow of a row of products that begins with key `begin`. A sink is the key after the
+  /// last.
+  float Weigh(const Query& query, std::int64_t begin, float* row, std::int64_t width) const {
+    const std::int64_t first = query.first_key - begin;
+    const std::int64_t last = query.last_key - begin;
+    if (options_.Plain()) {
+      return SoftmaxRow(row, first, last, width, static_cast<float>(options_.scale));
+    }
+    AdjustScores(query, begin, row);
+    if (options_.sinks.empty()) return SoftmaxRow(row, first, last, width, 1.0F);
+    row[last] = options_.sinks[static_cast<std::size_t>(query.head)];
+    const float sum = SoftmaxRow(row, first, last + 1, width, 1.0F);
+    row[last] = 0;
+    return sum;
   }
 
   /// Scales a row of products and puts in cap and slope; the row begins with key `begin`.
@@ -268,15 +281,25 @@ at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
   return PackedOnCpu(q.contiguous(), k.contiguous(), v.contiguous(), segments, options);
 }
 
-at::Tensor Adjusted(const at::Tensor& scaled, const AttentionOptions& options) {
+at::Tensor AttentionWeights(const at::Tensor& scaled, const at::Tensor& hidden,
+                            const AttentionOptions& options) {
+  const std::int64_t keys = scaled.size(-1);
+  const auto of_heads = [&](const std::vector<float>& numbers) {
+    return at::tensor(at::ArrayRef<float>(numbers), scaled.options().dtype(at::kFloat))
+        .view({-1, 1, 1});
+  };
   at::Tensor scores = scaled;
   if (options.soft_cap > 0) scores = (scores / options.soft_cap).tanh() * options.soft_cap;
-  if (options.slopes.empty()) return scores;
-  const at::Tensor slopes =
-      at::tensor(at::ArrayRef<float>(options.slopes), scores.options().dtype(at::kFloat));
-  const std::int64_t keys = scores.size(-1);
-  const at::Tensor distance = at::arange(1 - keys, 1, scores.options().dtype(at::kFloat));
-  return scores + (slopes.view({-1, 1, 1}) * distance).to(scores.scalar_type());
+  if (!options.slopes.empty()) {
+    const at::Tensor distance = at::arange(1 - keys, 1, scores.options().dtype(at::kFloat));
+    scores = scores + (of_heads(options.slopes) * distance).to(scores.scalar_type());
+  }
+  if (hidden.defined()) scores = scores.masked_fill(hidden, -INFINITY);
+  if (options.sinks.empty()) return scores.softmax(-1);
+  std::vector<std::int64_t> column = scores.sizes().vec();
+  column.back() = 1;
+  const at::Tensor sinks = of_heads(options.sinks).to(scores.scalar_type()).expand(column);
+  return at::cat({scores, sinks}, -1).softmax(-1).narrow(-1, 0, keys);
 }
 
 at::Tensor PackedAttentionReference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -300,8 +323,7 @@ at::Tensor PackedAttentionReference(const at::Tensor& q, const at::Tensor& k, co
     if (options.window > 0) hidden = hidden.logical_or(keys <= own - options.window);
     const at::Tensor scores =
         at::matmul(q.narrow(0, s.own.begin, s.own.length).transpose(0, 1), seen(k).transpose(1, 2));
-    const at::Tensor weights =
-        Adjusted(scores * options.scale, options).masked_fill(hidden, -INFINITY).softmax(-1);
+    const at::Tensor weights = AttentionWeights(scores * options.scale, hidden, options);
     output.narrow(0, s.own.begin, s.own.length).copy_(at::matmul(weights, seen(v)).transpose(0, 1));
   }
   return output;

@@ -26,7 +26,7 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
 
 namespace {
 
-/// With cap or slopes, which scaled_dot_product_attention does not know.
+/// With cap, slopes or sinks, which scaled_dot_product_attention does not know.
 at::Tensor AdjustedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                              const AttentionOptions& options) {
   const std::int64_t seq = q.size(1);
@@ -38,8 +38,7 @@ at::Tensor AdjustedAttention(const at::Tensor& q, const at::Tensor& k, const at:
   at::Tensor hidden = distance < 0;
   if (options.window > 0) hidden = hidden.logical_or(distance >= options.window);
   const at::Tensor scores = at::matmul(by_head(q), by_head(k).transpose(2, 3)) * options.scale;
-  const at::Tensor weights = Adjusted(scores, options).masked_fill(hidden, -INFINITY).softmax(-1);
-  return at::matmul(weights, by_head(v)).transpose(1, 2);
+  return at::matmul(AttentionWeights(scores, hidden, options), by_head(v)).transpose(1, 2);
 }
 
 }  // namespace

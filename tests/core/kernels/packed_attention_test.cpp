@@ -36,12 +36,25 @@ const std::vector<Segment> kTree = {{{60, 40}, {{7, 33}}},
                                     {{40, 20}, {{7, 33}}},
                                     {{100, 90}, {{7, 33}, {60, 40}}}};
 
+/// Of four heads: far below all scores, among them, and far above.
+AttentionOptions WithSinks(double scale, std::int64_t window) {
+  AttentionOptions options{scale, window};
+  options.sinks = {-90.0F, 0.5F, 3.0F, 90.0F};
+  return options;
+}
+
 TEST(PackedAttentionTest, AsReference) {
-  const std::vector<PackedCase> cases = {
-      {1, 1, 16, {{{0, 1}, {}}}, {1, 0}}, {9, 3, 64, kShared, {0.125, 0}},
-      {4, 4, 24, kShared, {0.3, 0}},      {8, 2, 80, {{{0, 200}, {}}}, {0.1, 0}},
-      {4, 2, 32, kShared, {0.2, 16}},     {2, 1, 32, {{{0, 130}, {}}}, {0.2, 1}},
-      {4, 2, 32, kTree, {0.2, 0}},        {4, 2, 32, kTree, {0.2, 40}}};
+  const std::vector<PackedCase> cases = {{1, 1, 16, {{{0, 1}, {}}}, {1, 0}},
+                                         {9, 3, 64, kShared, {0.125, 0}},
+                                         {4, 4, 24, kShared, {0.3, 0}},
+                                         {8, 2, 80, {{{0, 200}, {}}}, {0.1, 0}},
+                                         {4, 2, 32, kShared, {0.2, 16}},
+                                         {2, 1, 32, {{{0, 130}, {}}}, {0.2, 1}},
+                                         {4, 2, 32, kTree, {0.2, 0}},
+                                         {4, 2, 32, kTree, {0.2, 40}},
+                                         {4, 2, 32, kTree, WithSinks(0.2, 0)},
+                                         {4, 2, 32, kShared, WithSinks(0.2, 32)},
+                                         {4, 4, 16, {{{0, 64}, {}}}, WithSinks(0.3, 0)}};
   for (const PackedCase& c : cases) {
     SCOPED_TRACE(std::to_string(c.heads) + " heads of " + std::to_string(c.dim));
     std::int64_t rows = 0;
@@ -65,6 +78,19 @@ TEST(PackedAttentionTest, ReferenceByHand) {
   EXPECT_TRUE(TensorNear(branch.flatten(), at::tensor({1.0F, 0.0F, 5.5F}), 0, 0));
   const at::Tensor window = PackedAttentionReference(zero, zero, v, {{{0, 3}, {}}}, {1, 2});
   EXPECT_TRUE(TensorNear(window.flatten(), at::tensor({1.0F, 2.5F, 7.0F}), 0, 0));
+}
+
+TEST(PackedAttentionTest, ASinkIsAKeyOfNoValue) {
+  // The sink's score is log 2: beside one key of score 0 it has two thirds of the weight, beside
+  // two a half.
+  AttentionOptions sink{1, 0};
+  sink.sinks = {std::log(2.0F)};
+  const at::Tensor zero = at::zeros({2, 1, 1});
+  const at::Tensor v = at::tensor({3.0F, 9.0F}).view({2, 1, 1});
+  for (const auto& attend : {PackedAttention, PackedAttentionReference}) {
+    const at::Tensor mixed = attend(zero, zero, v, {{{0, 2}, {}}}, sink);
+    EXPECT_TRUE(TensorNear(mixed.flatten(), at::tensor({1.0F, 3.0F}), 1e-6, 0));
+  }
 }
 
 TEST(PackedAttentionTest, NeighboursDoNotMatter) {
