@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/base/error.h"
+#include "core/formats/mxfp4.h"
 #include "core/formats/scaled_blocks.h"
 
 namespace roundlab {
@@ -33,7 +34,9 @@ void CheckFinite(const TensorView& tensor, std::span<const float> values) {
 }  // namespace
 
 void ReadFinite(const TensorView& tensor, std::span<float> out) {
-  if (tensor.factors != nullptr) {
+  if (tensor.type == ElementType::kMxFp4) {
+    DecodeMxFp4(tensor, out);
+  } else if (tensor.factors != nullptr) {
     DecodeScaledBlocks(tensor, *tensor.factors, out);
   } else {
     DecodeToFloat(tensor, out);

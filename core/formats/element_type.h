@@ -24,6 +24,7 @@ enum class ElementType {
   kU32,
   kU64,
   kC64,
+  kMxFp4,  ///< 4 bits in blocks of 32, whose factors are a tensor of their own (mxfp4.h)
   // NOLINTBEGIN(readability-identifier-naming): ggml's names
   kQ4_0,
   kQ4_1,

@@ -12,6 +12,7 @@
 #include "core/base/keys.h"
 #include "core/formats/json.h"
 #include "core/formats/mapped_file.h"
+#include "core/formats/mxfp4.h"
 #include "core/formats/safetensors.h"
 
 namespace roundlab {
@@ -42,13 +43,8 @@ class HfCheckpoint : public Checkpoint {
                     fs::path(twin->second->file).filename().string() + " and in " + shard);
       }
     }
-    for (auto& [name, tensor] : tensors_) {
-      const auto factors = tensors_.find(name + "_scale_inv");
-      if (tensor->type != ElementType::kF8E4M3 || factors == tensors_.end()) continue;
-      scaled_.push_back(*tensor);
-      scaled_.back().factors = factors->second;
-      tensor = &scaled_.back();
-    }
+    ScaleFloat8();
+    JoinMxFp4();
   }
 
   const TensorView* Find(std::string_view name) const override {
@@ -64,9 +60,35 @@ class HfCheckpoint : public Checkpoint {
   }
 
  private:
+  void ScaleFloat8() {
+    for (auto& [name, tensor] : tensors_) {
+      const auto factors = tensors_.find(name + "_scale_inv");
+      if (tensor->type != ElementType::kF8E4M3 || factors == tensors_.end()) continue;
+      scaled_.push_back(*tensor);
+      scaled_.back().factors = factors->second;
+      tensor = &scaled_.back();
+    }
+  }
+
+  void JoinMxFp4() {
+    const std::string_view end = "_blocks";
+    for (const std::string& stored : Names()) {
+      if (!stored.ends_with(end)) continue;
+      const std::string name = stored.substr(0, stored.size() - end.size());
+      const auto blocks = tensors_.find(stored);
+      const auto scales = tensors_.find(name + "_scales");
+      if (scales == tensors_.end() || tensors_.count(name) > 0) continue;
+      if (blocks->second->type != ElementType::kU8 || scales->second->type != ElementType::kU8)
+        continue;
+      scaled_.push_back(MxFp4View(*blocks->second, *scales->second, name));
+      tensors_.erase(blocks);
+      tensors_.emplace(name, &scaled_.back());
+    }
+  }
+
   std::string file_;
   std::map<std::string, SafetensorsFile> shards_;  // by file name
-  std::deque<TensorView> scaled_;                  // those of 8 bits, which have factors
+  std::deque<TensorView> scaled_;                  // those of 4 and 8 bits, which have factors
   std::map<std::string, const TensorView*, std::less<>> tensors_;
 };
 

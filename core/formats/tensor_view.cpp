@@ -23,7 +23,7 @@ struct TypeFacts {
 };
 
 // In the order of ElementType. Block sizes: ggml/src/ggml-common.h (block_q4_0, ...).
-constexpr std::array<TypeFacts, 24> kTypes = {{
+constexpr std::array<TypeFacts, 25> kTypes = {{
     {ElementType::kF32, "F32", {1, 4}},        {ElementType::kF16, "F16", {1, 2}},
     {ElementType::kBF16, "BF16", {1, 2}},      {ElementType::kF64, "F64", {1, 8}},
     {ElementType::kI64, "I64", {1, 8}},        {ElementType::kI32, "I32", {1, 4}},
@@ -32,10 +32,11 @@ constexpr std::array<TypeFacts, 24> kTypes = {{
     {ElementType::kF8E4M3, "F8_E4M3", {1, 1}}, {ElementType::kF8E5M2, "F8_E5M2", {1, 1}},
     {ElementType::kF8E8M0, "F8_E8M0", {1, 1}}, {ElementType::kU16, "U16", {1, 2}},
     {ElementType::kU32, "U32", {1, 4}},        {ElementType::kU64, "U64", {1, 8}},
-    {ElementType::kC64, "C64", {1, 8}},        {ElementType::kQ4_0, "Q4_0", {32, 18}},
-    {ElementType::kQ4_1, "Q4_1", {32, 20}},    {ElementType::kQ5_0, "Q5_0", {32, 22}},
-    {ElementType::kQ5_1, "Q5_1", {32, 24}},    {ElementType::kQ8_0, "Q8_0", {32, 34}},
-    {ElementType::kQ4_K, "Q4_K", {256, 144}},  {ElementType::kQ6_K, "Q6_K", {256, 210}},
+    {ElementType::kC64, "C64", {1, 8}},        {ElementType::kMxFp4, "MXFP4", {32, 16}},
+    {ElementType::kQ4_0, "Q4_0", {32, 18}},    {ElementType::kQ4_1, "Q4_1", {32, 20}},
+    {ElementType::kQ5_0, "Q5_0", {32, 22}},    {ElementType::kQ5_1, "Q5_1", {32, 24}},
+    {ElementType::kQ8_0, "Q8_0", {32, 34}},    {ElementType::kQ4_K, "Q4_K", {256, 144}},
+    {ElementType::kQ6_K, "Q6_K", {256, 210}},
 }};
 
 const TypeFacts& FactsOf(ElementType type) {

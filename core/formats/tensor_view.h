@@ -17,7 +17,7 @@ struct TensorView {
   std::vector<std::int64_t> shape;   ///< row-major, outermost first ([out, in] for a matrix)
   std::span<const std::byte> bytes;  ///< exactly the tensor's bytes, little-endian
   std::string file;                  ///< for messages
-  /// Of kF8E4M3, or null: what values are multiplied by (DecodeScaledBlocks).
+  /// Of kF8E4M3 (DecodeScaledBlocks) and kMxFp4, or null: what values are multiplied by.
   const TensorView* factors = nullptr;
 
   std::int64_t ElementCount() const;
