@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace roundlab {
 
@@ -31,6 +32,7 @@ struct AttentionPlan {
   std::int64_t window = 0;  ///< keys a query sees, its own counted; 0 all
   double soft_cap = 0;      ///< c: scores become c tanh(score / c); 0 none
   bool alibi = false;
+  std::string sinks = {};  ///< name in the checkpoint of AttentionOptions::sinks; empty: none
   RotaryStyle rotary = RotaryStyle::kHalf;
   std::int64_t rotary_dim = 0;    ///< so many dimensions of a head turn; the others pass
   std::int64_t rotary_begin = 0;  ///< the first of them

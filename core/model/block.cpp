@@ -84,8 +84,14 @@ void NormSlot::To(const at::Device& device) {
   }
 }
 
+void DecoderBlock::SetSinks(const at::Tensor& sinks) {
+  const at::Tensor numbers = sinks.to(at::kCPU, at::kFloat).contiguous();
+  mixing_.sinks.assign(numbers.const_data_ptr<float>(),
+                       numbers.const_data_ptr<float>() + numbers.numel());
+}
+
 std::vector<at::Tensor*> DecoderBlock::Weights() {
-  std::vector<at::Tensor*> all = {&router, &correction, &activation};
+  std::vector<at::Tensor*> all = {&router, &router_bias, &correction, &activation};
   for (LinearSlot& slot : slots_) {
     all.insert(all.end(),
                {&slot.weight, &slot.bias, &slot.effective, &slot.effective_bias, &slot.signs});

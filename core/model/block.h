@@ -81,13 +81,15 @@ class DecoderBlock {
   LinearSlot& Slot(std::size_t i) { return slots_.at(i); }
   std::vector<NormSlot*> Norms();
   NormSlot& Norm(NormPlace place);
-  std::int64_t index = 0;  ///< place in the model
+  void SetSinks(const at::Tensor& sinks);  ///< [heads], see AttentionOptions
+  std::int64_t index = 0;                  ///< place in the model
   CacheSlot cache;
   /// [experts, hidden] float32 where the MLP has experts, a row more for a shared_gate. A factor
   /// that is folded into the norm before the MLP must be taken out here too.
   at::Tensor router;
-  at::Tensor correction;  ///< [experts] float32 or undefined, see ExpertsPlan::correction
-  at::Tensor activation;  ///< of Activation::kXielu: [4] float32, alpha_p, alpha_n, beta, eps
+  at::Tensor router_bias;  ///< [experts] float32 or undefined
+  at::Tensor correction;   ///< [experts] float32 or undefined, see ExpertsPlan::correction
+  at::Tensor activation;   ///< of Activation::kXielu: [4] float32, alpha_p, alpha_n, beta, eps
   /// Tokens that each expert has seen in the forward passes so far, if any; shared by copies.
   const std::vector<std::int64_t>& ExpertTokens() const { return *expert_tokens_; }
 

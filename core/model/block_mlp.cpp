@@ -42,6 +42,16 @@ at::Tensor Activate(Activation activation, const at::Tensor& x, const at::Tensor
   throw std::logic_error("no such activation");
 }
 
+at::Tensor Gated(const MlpPlan& plan, at::Tensor gate, at::Tensor up, const at::Tensor& numbers) {
+  if (plan.clamp > 0) {
+    gate = gate.clamp_max(plan.clamp);
+    up = up.clamp(-plan.clamp, plan.clamp);
+  }
+  if (plan.up_offset != 0) up = up + plan.up_offset;
+  if (plan.activation == Activation::kSilu) return SwiGlu(gate, up);
+  return Activate(plan.activation, gate, numbers) * up;
+}
+
 struct Routed {
   at::Tensor weights;  // [rows, used] float32
   at::Tensor experts;  // [rows, used] int64
@@ -98,17 +108,19 @@ at::Tensor DecoderBlock::DenseMlp(const at::Tensor& x, std::int64_t expert) cons
         .Forward(Activate(plan_.mlp.activation, inner, activation));
   }
   if (Has(LinearRole::kGateUp, expert)) {
-    const auto halves = Role(LinearRole::kGateUp, expert).Forward(x).chunk(2, -1);
-    gate = halves[0];
-    up = halves[1];
+    const at::Tensor both = Role(LinearRole::kGateUp, expert).Forward(x);
+    const std::int64_t inner = both.size(-1) / 2;
+    const auto half = [&](std::int64_t which) {
+      return plan_.mlp.by_turns ? both.slice(-1, which, both.size(-1), 2)
+                                : both.narrow(-1, which * inner, inner);
+    };
+    gate = half(0);
+    up = half(1);
   } else {
     gate = Role(LinearRole::kGate, expert).Forward(x);
     up = Role(LinearRole::kUp, expert).Forward(x);
   }
-  const at::Tensor inner = plan_.mlp.activation == Activation::kSilu
-                               ? SwiGlu(gate, up)
-                               : Activate(plan_.mlp.activation, gate, activation) * up;
-  return Role(LinearRole::kDown, expert).Forward(inner);
+  return Role(LinearRole::kDown, expert).Forward(Gated(plan_.mlp, gate, up, activation));
 }
 
 /// Each expert sees the rows of the tokens sent to it, in their order; also one that none is sent
@@ -117,7 +129,8 @@ at::Tensor DecoderBlock::Experts(const at::Tensor& x) const {
   const ExpertsPlan& plan = *plan_.mlp.experts;
   const at::Tensor rows = x.reshape({-1, x.size(2)});
   const at::Tensor read = plan.in_float ? rows.to(at::kFloat) : rows;
-  const at::Tensor all = at::linear(read, router.to(read.scalar_type()));
+  at::Tensor all = at::linear(read, router.to(read.scalar_type()));
+  if (router_bias.defined()) all = all + router_bias.to(read.scalar_type());
   const Routed routed = Route(all.narrow(1, 0, plan.count), plan, correction);
   const at::Tensor weights = routed.weights.to(rows.scalar_type());
   at::Tensor sum = at::zeros_like(rows);

@@ -15,7 +15,9 @@ std::int64_t NormWeights(const NormPlan& norm) {
 std::int64_t BlockWeights(const BlockPlan& plan, std::int64_t hidden) {
   std::int64_t sum = plan.mlp.experts ? plan.mlp.experts->RouterRows() * hidden : 0;
   if (plan.mlp.experts && !plan.mlp.experts->correction.empty()) sum += plan.mlp.experts->count;
+  if (plan.mlp.experts && plan.mlp.experts->router_bias) sum += plan.mlp.experts->count;
   if (!plan.mlp.activation_numbers.empty()) sum += 2;
+  if (!plan.attention.sinks.empty()) sum += plan.attention.heads;
   for (const LinearPlan& l : plan.linears) sum += l.out * l.in + (l.bias ? l.out : 0);
   for (const NormPlan& norm : plan.norms) sum += NormWeights(norm);
   return sum;

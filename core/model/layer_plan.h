@@ -20,7 +20,7 @@ enum class LinearRole {
   kAttentionOutput,
   kGate,
   kUp,      ///< of a plain MLP: its first layer
-  kGateUp,  ///< rows of gate, then those of up
+  kGateUp,  ///< rows of gate, then those of up, or by turns (MlpPlan::by_turns)
   kDown,
 };
 
@@ -47,7 +47,8 @@ struct LinearPlan {
   bool transposed = false;
   std::int64_t expert = -1;  ///< of a mixture; -1: none
   /// Full name of the tensor in which the checkpoint has this matrix of all experts, one after the
-  /// other: [experts, out, in] or [experts * out, in]. Empty: it has a tensor of its own.
+  /// other: [experts, out, in] or [experts * out, in]; their biases are STACK_bias, [experts, out].
+  /// Empty: it has a tensor of its own.
   std::string stack = {};
 };
 

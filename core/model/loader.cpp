@@ -180,12 +180,19 @@ std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {
     at::Tensor& stack = stacks[linear.stack];
     if (!stack.defined()) stack = ReadStack(linear, plan.mlp.experts->count);
     block->Slot(i).weight = stack[linear.expert];
+    if (linear.bias) {
+      block->Slot(i).bias =
+          Read(linear.stack + "_bias", {plan.mlp.experts->count, linear.out})[linear.expert];
+    }
   }
   if (plan.mlp.experts) {
-    block->router = ReadRouter(*plan.mlp.experts);
-    const std::string& correction = plan.mlp.experts->correction;
-    if (!correction.empty()) block->correction = Read(correction, {plan.mlp.experts->count});
+    const ExpertsPlan& experts = *plan.mlp.experts;
+    block->router = ReadRouter(experts);
+    if (experts.router_bias) block->router_bias = Read(experts.router + ".bias", {experts.count});
+    if (!experts.correction.empty()) block->correction = Read(experts.correction, {experts.count});
   }
+  const AttentionPlan& attention = plan.attention;
+  if (!attention.sinks.empty()) block->SetSinks(Read(attention.sinks, {attention.heads}));
   if (plan.mlp.activation == Activation::kXielu) {
     ReadXielu(plan.mlp.activation_numbers, &block->activation);
   }

@@ -48,6 +48,7 @@ struct ExpertsPlan {
   bool shared = false;  ///< an MLP that all tokens go through is added (of LinearPlan::expert -1)
   /// [1, hidden], named as the router: that MLP is multiplied by sigmoid(shared_gate x). Empty: 1.
   std::string shared_gate = {};
+  bool router_bias = false;  ///< ROUTER.bias, [count]: router x + bias
 
   std::int64_t RouterRows() const { return count + (shared_gate.empty() ? 0 : 1); }
 };
@@ -56,6 +57,10 @@ struct MlpPlan {
   bool gated = true;  ///< down(act(gate(x)) * up(x)), else down(act(up(x)))
   Activation activation = Activation::kSilu;
   std::string activation_numbers = {};  ///< of kXielu: NAME.alpha_p, alpha_n, beta and eps
+  /// Of what is gated: gate is held to c at most, up to [-c, c], before all else; 0: neither.
+  double clamp = 0;
+  double up_offset = 0;   ///< down(act(gate(x)) * (up(x) + offset))
+  bool by_turns = false;  ///< kGateUp has a row of gate, one of up, and so on
   std::optional<ExpertsPlan> experts = {};
 };
 

@@ -179,6 +179,11 @@ PlanBuilder& PlanBuilder::Stacked(const std::string& suffix) {
   return *this;
 }
 
+PlanBuilder& PlanBuilder::ExpertBiases() {
+  for (LinearPlan& linear : plan.linears) linear.bias = linear.bias || linear.expert >= 0;
+  return *this;
+}
+
 PlanBuilder& PlanBuilder::XieluNumbers(const std::string& name) {
   plan.mlp.activation = Activation::kXielu;
   plan.mlp.activation_numbers = prefix_ + name;

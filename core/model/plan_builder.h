@@ -58,6 +58,7 @@ class PlanBuilder {
   PlanBuilder& SharedExpert(const std::vector<std::string>& names, std::int64_t inner);
   /// What Experts called NAME.EXPERT lies in one tensor, NAME with this suffix.
   PlanBuilder& Stacked(const std::string& suffix);
+  PlanBuilder& ExpertBiases();  ///< of all linears of experts; after Experts
 
   /// The activation is xIELU, with its numbers under this name.
   PlanBuilder& XieluNumbers(const std::string& name);

@@ -73,6 +73,13 @@ std::unique_ptr<DecoderBlock> RandomSource::LoadBlock(std::int64_t index) const 
   if (const auto& experts = plan.mlp.experts) {
     block->router = Draw(experts->router + ".weight", {experts->RouterRows(), description_.hidden},
                          Gain(description_.hidden));
+    if (experts->router_bias) {
+      block->router_bias = Draw(experts->router + ".bias", {experts->count}, kVector);
+    }
+  }
+  const AttentionPlan& attention = plan.attention;
+  if (!attention.sinks.empty()) {
+    block->SetSinks(Draw(attention.sinks, {attention.heads}, kVector));
   }
   return block;
 }

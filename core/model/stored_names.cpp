@@ -26,6 +26,7 @@ void AddNorm(const NormPlan& norm, std::vector<StoredPlan>* tensors) {
 void AddLinear(const LinearPlan& linear, std::vector<StoredPlan>* tensors) {
   if (!linear.stack.empty()) {
     tensors->push_back({linear.stack, {}});
+    if (linear.bias) tensors->push_back({linear.stack + "_bias", {}});
     return;
   }
   tensors->push_back({linear.name + ".weight", {linear.out, linear.in}});
@@ -42,9 +43,13 @@ void AddBlock(const BlockPlan& plan, std::int64_t hidden, std::vector<StoredPlan
       tensors->push_back({numbers + learned, {1}});
     for (const char* given : {".beta", ".eps"}) tensors->push_back({numbers + given, {}, true});
   }
+  if (!plan.attention.sinks.empty()) {
+    tensors->push_back({plan.attention.sinks, {plan.attention.heads}});
+  }
   if (!plan.mlp.experts) return;
   const ExpertsPlan& experts = *plan.mlp.experts;
   tensors->push_back({experts.router + ".weight", {experts.count, hidden}});
+  if (experts.router_bias) tensors->push_back({experts.router + ".bias", {experts.count}});
   if (!experts.shared_gate.empty()) {
     tensors->push_back({experts.shared_gate + ".weight", {1, hidden}});
   }

@@ -52,7 +52,7 @@ double KeptValues(const ModelDescription& m, const BlockPlan& plan) {
 /// that is at work. They are float32, but on a GPU.
 double ScoreValues(const RunConfig& run, const ModelDescription& m, double blocks, double value) {
   const AttentionPlan attention = m.Plan(0).attention;
-  if (attention.soft_cap == 0 && !attention.alibi) return 0;
+  if (attention.soft_cap == 0 && !attention.alibi && attention.sinks.empty()) return 0;
   const bool gpu = run.compute.device && run.compute.device->is_cuda();
   const double kept = (attention.soft_cap > 0 ? 2 : 1) * blocks + 3;
   return kept * Product(m.heads, run.calibration->seqlen) * (gpu ? 1 : kFloat / value);

@@ -80,8 +80,9 @@ std::vector<ScaleGroup> OutputGroups(DecoderBlock* block) {
     group.obstacle = "v is held to a range";
   }
   group.divide_input = [value](const at::Tensor& s) { DivideRows(value, 0, s); };
-  // Attention's weights sum to 1: what v loses, the output layer's input loses.
-  if (value != nullptr && value->bias.defined()) {
+  // Attention's weights sum to 1: what v loses, the output layer's input loses. Not beside a sink.
+  const bool whole = block->plan().attention.sinks.empty();
+  if (value != nullptr && value->bias.defined() && whole) {
     group.shift_input = [value](const at::Tensor& d) { value->bias = value->bias - d; };
   }
   group.made_by = value;
@@ -101,7 +102,8 @@ std::vector<ScaleGroup> DownGroups(DecoderBlock* block) {
     first = down->weight.size(1);
   }
   const MlpPlan& mlp = block->plan().mlp;
-  if (!mlp.gated && mlp.activation != Activation::kRelu) {
+  const bool held = mlp.clamp > 0 || mlp.up_offset != 0;
+  if (held || (!mlp.gated && mlp.activation != Activation::kRelu)) {
     group.obstacle = "its activation does not pass a factor on";
   }
   if (down->signs.defined()) group.obstacle = "what it is fed is turned (model.rotate)";

@@ -16,8 +16,9 @@ import sys
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
 TOKENS = 10
 ROPE = {"rope_type": "default", "rope_theta": 100.0}
@@ -82,6 +83,14 @@ CASES = {
                             "intermediate_size": 20, "window_size": 4,
                             "max_position_embeddings": 32,
                             "attention_types": [[["global", "local"], 1]]}),
+    "gpt_oss": ("gpt_oss", sizes(
+        head_dim=8, intermediate_size=12, sliding_window=4, swiglu_limit=1.5, num_local_experts=4,
+        num_experts_per_tok=2, num_key_value_heads=1, rope_parameters={
+            **ROPE, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8,
+            "beta_fast": 32.0, "beta_slow": 1.0, "truncate": False})),
+    "gpt_oss_mxfp4": ("gpt_oss", sizes(
+        hidden_size=64, intermediate_size=32, head_dim=8, num_hidden_layers=1, num_local_experts=3,
+        num_experts_per_tok=2, rope_parameters=ROPE)),
     "granite": ("granite", sizes(attention_multiplier=0.5, embedding_multiplier=3.0,
                                  residual_multiplier=0.4, logits_scaling=2.0,
                                  rope_parameters=ROPE)),
@@ -173,6 +182,36 @@ def run(model, ids):
     return {k: v.float().contiguous().clone() for k, v in out.items()}
 
 
+@torch.no_grad()
+def pack_experts(model):
+    """Gives experts weights of four bits; returns how a file has them."""
+    packed = {}
+    for name, p in model.named_parameters():
+        if not name.endswith(("experts.gate_up_proj", "experts.down_proj")):
+            continue
+        blocks = (draw(name, (p.shape[0], p.shape[2], p.shape[1] // 32, 16)).abs() * 1e4).long() % 256
+        scales = (draw(name + " scales", blocks.shape[:-1]).abs() * 1e4).long() % 4 + 122
+        packed[name + "_blocks"] = blocks.to(torch.uint8)
+        packed[name + "_scales"] = scales.to(torch.uint8)
+        p.copy_(convert_moe_packed_tensors(packed[name + "_blocks"], packed[name + "_scales"]))
+    return packed
+
+
+def save_packed(packed, folder):
+    path = os.path.join(folder, "model.safetensors")
+    tensors = load_file(path)
+    for name, value in packed.items():
+        tensors.pop(name.rsplit("_", 1)[0], None)
+        tensors[name] = value
+    save_file(tensors, path)
+    path = os.path.join(folder, "config.json")
+    with open(path) as file:
+        config = json.load(file)
+    config["quantization_config"] = {"quant_method": "mxfp4"}
+    with open(path, "w") as file:
+        json.dump(config, file, indent=2)
+
+
 def make(name, folder):
     kind, options = CASES[name]
     config = AutoConfig.for_model(kind, **json.loads(json.dumps(options)))
@@ -181,6 +220,7 @@ def make(name, folder):
         attention["experts_implementation"] = "eager"
     model = AutoModelForCausalLM.from_config(config, **attention).float().eval()
     fill(model)
+    packed = pack_experts(model) if name.endswith("_mxfp4") else {}
     model.tie_weights()
     ids = (draw(name, (2, TOKENS)).abs() * 1e4).long() % options["vocab_size"]
     golden = {"input_ids": ids.contiguous(), **run(model, ids)}
@@ -189,6 +229,8 @@ def make(name, folder):
     for file in os.listdir(folder):
         if file not in ("config.json", "model.safetensors"):
             os.remove(os.path.join(folder, file))
+    if packed:
+        save_packed(packed, folder)
     save_file(golden, os.path.join(folder, "golden.safetensors"))
 
 

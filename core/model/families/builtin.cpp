@@ -18,6 +18,7 @@
 #include "core/model/families/gpt_bigcode.h"
 #include "core/model/families/gpt_neo.h"
 #include "core/model/families/gpt_neox.h"
+#include "core/model/families/gpt_oss.h"
 #include "core/model/families/gptj.h"
 #include "core/model/families/granite.h"
 #include "core/model/families/helium.h"
@@ -72,6 +73,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"gpt_bigcode", DescribeGptBigCode},
       {"gpt_neo", DescribeGptNeo},
       {"gpt_neox", DescribeGptNeoX},
+      {"gpt_oss", DescribeGptOss},
       {"gptj", DescribeGptJ},
       {"granite", DescribeGranite},
       {"granitemoe", DescribeGraniteMoe},

@@ -55,7 +55,7 @@ TEST(RunMemoryTest, CountsByHand) {
 
 // Peaks measured on a CPU with three blocks of gemma2 and two of bloom, 4 heads each, less what the
 // program holds: 2.51 GiB with 8 x 2048 tokens of the first, 0.49 with 8 x 1024 of the second.
-TEST(RunMemoryTest, ScoresWithACapOrSlopesAreKept) {
+TEST(RunMemoryTest, ScoresWithACapSlopesOrSinksAreKept) {
   const ModelDescription plain = Llama(2, 8, 8, 2, 2, 16);
   const auto with = [&](const std::function<void(AttentionPlan*)>& change) {
     ModelDescription m = plain;
@@ -68,6 +68,7 @@ TEST(RunMemoryTest, ScoresWithACapOrSlopesAreKept) {
   };
   const ModelDescription capped = with([](AttentionPlan* plan) { plan->soft_cap = 30; });
   const ModelDescription sloped = with([](AttentionPlan* plan) { plan->alibi = true; });
+  const ModelDescription sunk = with([](AttentionPlan* plan) { plan->sinks = "sinks"; });
   for (const auto& [device, bytes] : {std::pair{"", 4}, {"compute: {device: cuda}\n", 2}}) {
     const RunConfig run = LoadRun(
         std::string(
@@ -79,6 +80,7 @@ TEST(RunMemoryTest, ScoresWithACapOrSlopesAreKept) {
     };
     EXPECT_EQ(more(capped), 2 * 2 * 10 * 10 * 5 * bytes);  // sequences, heads
     EXPECT_EQ(more(sloped), 2 * 2 * 10 * 10 * 4 * bytes);
+    EXPECT_EQ(more(sunk), more(sloped));
   }
 }
 
