@@ -24,6 +24,7 @@
 #include "experiments/tables/cell.h"
 #include "experiments/tables/mixed_inputs.h"
 #include "experiments/tables/table.h"
+#include "experiments/train/train_config.h"
 #include "rounding/methods_doc.h"
 
 namespace roundlab {
@@ -102,9 +103,12 @@ void RequireArguments(const CommandLine& line, std::size_t count, const std::str
 }
 
 Experiment LoadExperimentOf(const CommandLine& line) {
+  const std::string& file = line.arguments[0];
+  if (IsTraining(file))
+    throw Error(file + ": a training, which runs by `roundlab train " + file + "`");
   std::vector<std::string> set = line.set;
   if (!line.device.empty()) set.push_back("compute.device=" + line.device);
-  Experiment experiment = LoadExperiment(line.arguments[0], set);
+  Experiment experiment = LoadExperiment(file, set);
   KeepOnly(line.only, &experiment);
   return experiment;
 }
@@ -222,10 +226,16 @@ int TableCommand(const CommandLine& line) {
 
 int ValidateCommand(const CommandLine& line) {
   RequireArguments(line, 1, "FILE [--set KEY=VALUE]");
+  const std::string& file = line.arguments[0];
+  if (IsTraining(file)) {
+    LoadTrainConfig(file, line.set);
+    Print(file + ": good, a training\n");
+    return 0;
+  }
   const Experiment experiment = LoadExperimentOf(line);
   CheckInputs(experiment);
   TellUnused(experiment);
-  Print(line.arguments[0] + ": good, " + std::to_string(experiment.runs.size()) + " runs\n");
+  Print(file + ": good, " + std::to_string(experiment.runs.size()) + " runs\n");
   return 0;
 }
 

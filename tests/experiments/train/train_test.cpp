@@ -52,6 +52,19 @@ class TrainTest : public ::testing::Test {
   TempFolder folder_;
 };
 
+TEST_F(TrainTest, OtherCommandsKnowATrainingFromAnExperiment) {
+  const ProgramResult good = RunProgram(folder_.path(), {"validate", "c.yaml"});
+  EXPECT_EQ(good.code, 0) << good.err;
+  EXPECT_EQ(good.out, "c.yaml: good, a training\n");
+  const ProgramResult bad =
+      RunProgram(folder_.path(), {"validate", "c.yaml", "--set", "model.layres=3"});
+  EXPECT_EQ(bad.code, 2);
+  EXPECT_EQ(bad.err.rfind("--set model.layres=3: unknown key 'model.layres'", 0), 0U) << bad.err;
+  const ProgramResult run = RunProgram(folder_.path(), {"run", "c.yaml"});
+  EXPECT_EQ(run.code, 2);
+  EXPECT_EQ(run.err, "c.yaml: a training, which runs by `roundlab train c.yaml`\n");
+}
+
 TEST_F(TrainTest, WritesAModelThatPredictsItsText) {
   const ProgramResult run = Train("m", {"--json"});
   ASSERT_EQ(run.code, 0) << run.err;
