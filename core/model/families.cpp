@@ -17,11 +17,12 @@ namespace roundlab {
 namespace {
 
 /// Weights of 8 bits in blocks are read (core/formats/scaled_blocks.h), as transformers reads them
-/// with `dequantize`: what their linears are fed is not rounded. So are those of 4 (mxfp4.h).
+/// with `dequantize`: what their linears are fed is not rounded. So are those of 4 of GPT-OSS
+/// (mxfp4.h).
 void CheckQuantization(const ConfigReader& config) {
   const ConfigReader quantization = config.Inside("quantization_config");
   const std::string method = quantization.TextOr("quant_method", "not told");
-  if (method == "mxfp4") return;
+  if (method == "mxfp4" && config.TextOr("model_type", "") == "gpt_oss") return;
   if (method != "fp8") {
     config.Fail("quantization_config: the model is quantized already (quant_method: " + method +
                 "); expected one in full precision");

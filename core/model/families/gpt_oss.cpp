@@ -54,7 +54,8 @@ ModelDescription DescribeGptOss(const ConfigReader& config) {
   GptOss traits;
   if (config.PositiveOr("swiglu_alpha", 1.702) != 1.702) Refuse(config, "swiglu_alpha", "1.702");
   traits.limit = config.PositiveOr("swiglu_limit", 7);
-  traits.mxfp4 = config.Has("quantization_config");
+  traits.mxfp4 = config.Has("quantization_config") &&
+                 config.Inside("quantization_config").TextOr("quant_method", "") == "mxfp4";
   ExpertsPlan experts{"mlp.router", ExpertCount(config, 128), 4};
   const char* used =
       config.Has("num_experts_per_tok") ? "num_experts_per_tok" : "experts_per_token";
