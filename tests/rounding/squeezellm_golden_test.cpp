@@ -97,10 +97,14 @@ TEST_F(SqueezeLlmGoldenTest, TablesLoseLittleMoreThanTheBestOnes) {
       const GoldenSplit split = SplitOf(file, name.substr(0, name.find('.')));
       const double best = GoldenDoubles(file, name + ".sse_optimal").sum().item<double>();
       const double original = GoldenDoubles(file, name + ".sse").sum().item<double>();
-      for (const char* solver : {"kmeans", "exact"}) {
+      double drawn = 0;
+      constexpr std::uint64_t kSeeds = 5;
+      for (std::uint64_t seed = 0; seed <= kSeeds; ++seed) {
+        const std::string solver = seed < kSeeds ? "kmeans" : "exact";
         SCOPED_TRACE(path + " " + name + " " + solver);
         LayerContext layer = testing::GoldenLayer(weight, SpecOf(name));
         layer.fisher = GoldenTensor(file, "fisher");
+        layer.seed = seed;
         const auto scheme =
             RoundingSchemes()
                 .FromText("type: squeezellm\noutlier_range: " + testing::Digits(split.range) +
@@ -110,15 +114,19 @@ TEST_F(SqueezeLlmGoldenTest, TablesLoseLittleMoreThanTheBestOnes) {
         const auto state = scheme->Begin(layer);
         const double error = state->Diagnose().at("weighted_error")[0];
         EXPECT_GE(error, best * (1 - 1e-5));
-        // Drawn starts end up to a fifth above the optimum, or about where the original's did.
-        const double drawn = std::max(1.2 * best, 1.1 * original);
-        EXPECT_LE(error, std::string(solver) == "exact" ? best * (1 + 1e-5) : drawn);
+        if (solver == "exact") {
+          EXPECT_LE(error, best * (1 + 1e-5));
+        } else {
+          drawn += error / kSeeds;
+        }
         // What is stored is what was counted, but for float16.
         const at::Tensor gap = state->Finish().Dequantize() - weight;
         const at::Tensor kept = SqueezeOutliers(weight, layer.fisher, split.range, split.share);
         const at::Tensor stored = (gap.square() * layer.fisher).masked_fill(kept, 0);
         EXPECT_NEAR(stored.sum(at::kDouble).item<double>(), error, 0.02 * error);
       }
+      // Drawn starts end a fifth above the optimum at most, or about where the original's did.
+      EXPECT_LE(drawn, std::max(1.2 * best, 1.1 * original)) << path << " " << name;
     }
   }
 }
