@@ -227,8 +227,11 @@ StoredWeights LoadWeights(const std::string& path) {
     QuantizedWeight weight;
     weight.spec = ReadSpec(text, place);
     for (const QuantizedWeight::Part& part : weight.Parts()) {
-      const TensorView* view = file.Find(name + "." + part.name);
-      if (view != nullptr) *part.tensor = ReadPart(*view, part.dtype);
+      const std::string stored_name = name + "." + part.name;
+      const TensorView* view = file.Find(stored_name);
+      // A bias may be the model's own, which a transform has changed.
+      const bool own = file.metadata().count(kTensor + stored_name) > 0;
+      if (view != nullptr && !own) *part.tensor = ReadPart(*view, part.dtype);
     }
     if (!weight.codes.defined()) throw Error(place + " has no codes");
     if (!weight.codebook.defined() && !weight.codebooks.defined() &&

@@ -94,6 +94,16 @@ TEST_F(WeightsFileTest, GivesBackAllParts) {
   EXPECT_TRUE(again.layers.at("a.b").spec.gptq_sym_quirk);
 }
 
+TEST_F(WeightsFileTest, ABiasThatATransformHasChangedIsTheModelsOwn) {
+  StoredWeights weights;
+  weights.layers.emplace("l", Weight());
+  weights.tensors["l.bias"] = RandomTensor({2}, 5);
+  SaveWeights(file_, weights);
+  const StoredWeights back = LoadWeights(file_);
+  EXPECT_FALSE(back.layers.at("l").bias.defined());
+  EXPECT_TRUE(at::equal(back.tensors.at("l.bias"), weights.tensors.at("l.bias")));
+}
+
 TEST_F(WeightsFileTest, GivesBackQuantizers) {
   StoredWeights stored;
   stored.quantizers["a"] = {{4, CodeKind::kAsym, RangePer::kGroup, 32}};
