@@ -84,7 +84,7 @@ void TinyModel::Write(const std::string& folder) const {
       {"intermediate_size", kInner}, {"num_hidden_layers", layers},
       {"num_attention_heads", 4},    {"num_key_value_heads", 2},
       {"vocab_size", kVocab},        {"max_position_embeddings", context},
-      {"tie_word_embeddings", true}};
+      {"tie_word_embeddings", true}, {"attention_bias", biases}};
   std::ofstream(folder + "/config.json") << config.dump(2);
   std::ofstream(folder + "/tokenizer.json") << TokenizerJson();
   Tensors tensors;
@@ -97,8 +97,10 @@ void TinyModel::Write(const std::string& folder) const {
     tensors.Add(prefix + "post_attention_layernorm.weight", {kHidden}, 1);
     for (const char* name : {"q_proj", "k_proj", "v_proj", "o_proj"}) {
       const bool half = name[0] == 'k' || name[0] == 'v';
-      tensors.Add(prefix + "self_attn." + name + ".weight", {half ? kHidden / 2 : kHidden, kHidden},
-                  scale(kHidden));
+      const std::int64_t out = half ? kHidden / 2 : kHidden;
+      const std::string layer = prefix + "self_attn." + name;
+      tensors.Add(layer + ".weight", {out, kHidden}, scale(kHidden));
+      if (biases) tensors.Add(layer + ".bias", {out}, 1);
     }
     tensors.Add(prefix + "mlp.gate_proj.weight", {kInner, kHidden}, scale(kHidden));
     tensors.Add(prefix + "mlp.up_proj.weight", {kInner, kHidden}, scale(kHidden));

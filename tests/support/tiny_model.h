@@ -10,8 +10,9 @@ namespace roundlab::testing {
 struct TinyModel {
   int layers = 2;
   std::int64_t context = 64;
-  bool nan = false;   ///< one weight of the last block is NaN
-  float largest = 0;  ///< if not 0, one weight of the last block is this
+  bool biases = false;  ///< of attention's layers
+  bool nan = false;     ///< one weight of the last block is NaN
+  float largest = 0;    ///< if not 0, one weight of the last block is this
   /// If not 0, the magnitude of all weights of the last block's `loud_layer`: 3e4 in down_proj is
   /// too much for hidden states of float16, 1e38 for those of float32.
   float loud = 0;

@@ -82,6 +82,19 @@ TEST_F(KeptWeightsTest, ARunsFolderIsAModelWithTheSameMetricsToTheLastBit) {
   EXPECT_GT(first["metrics"]["d/kl_mean"].get<double>(), 0);  // against the original
 }
 
+TEST_F(KeptWeightsTest, BiasesThatATransformKeepsAreTheModelsOwn) {
+  testing::TinyModel{.biases = true}.Write(folder_ / "m");
+  std::string scaled = kRounded;
+  scaled.replace(scaled.find("pipeline: ["), 11, "pipeline: [awq_scale, ");
+  scaled.replace(scaled.find(", {type: bias_correction}"), 25, "");
+  const json first = Run("first", scaled);
+  ASSERT_FALSE(first.empty()) << result_.err;
+  const json again = Run("again", "model: {path: " + run_ + "}\n");
+  ASSERT_FALSE(again.empty()) << result_.err;
+  EXPECT_EQ(again["metrics"]["t/perplexity"], first["metrics"]["t/perplexity"]);
+  EXPECT_EQ(again["metrics"]["d/kl_mean"], first["metrics"]["d/kl_mean"]);
+}
+
 /// Also where the model goes through memory block by block.
 TEST_F(KeptWeightsTest, QuantizersOfActivationsAndCachesAreKeptToo) {
   const std::string kQuantized =

@@ -157,6 +157,18 @@ TEST_F(ResumeTest, KilledAtRandomMomentsItEndsWithTheSameBits) {
   ExpectSame(ResultOf("killed"), undisturbed);
 }
 
+TEST_F(ResumeTest, KilledWithBiasesThatATransformKeepsItEndsWithTheSameBits) {
+  TinyModel{.layers = kLayers, .biases = true}.Write(folder_ / "m");
+  std::string config = kConfig;
+  config.replace(config.find("pipeline: ["), 11, "pipeline: [awq_scale, ");
+  folder_.Write("c.yaml", config);
+  ASSERT_EQ(RunProgram(folder_.path(), Words("plain")).code, 0);
+  EXPECT_TRUE(RunAndKill("killed", [&] { return Has("killed", "checkpoint/record_1"); }, {}));
+  const ProgramResult end = RunProgram(folder_.path(), Words("killed"));
+  ASSERT_EQ(end.code, 0) << end.err;
+  ExpectSame(ResultOf("killed"), ResultOf("plain"));
+}
+
 TEST_F(ResumeTest, KilledWithItsHiddenStatesInAFileItEndsWithTheSameBits) {
   const std::string config =
       "model: m/\ncalibration: {data: {path: text.txt}, protocol: plain, samples: 80, seqlen: 64}\n"
