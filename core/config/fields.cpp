@@ -172,9 +172,7 @@ class UnusedFinder : public FieldComparer {
   }
   void Value(const char* key, ValueField& value, const char* help, Presence presence) override {
     if (!why_.empty()) return FieldComparer::Value(key, value, help, presence);
-    for (const UnusedKey& below : value.Unused()) {
-      found.push_back({PathOf(key) + "." + below.path, below.why});
-    }
+    AddUnused(PathOf(key), value.Unused(), &found);
   }
 
  protected:
@@ -231,6 +229,11 @@ class FieldDescriber : public FieldVisitor {
 };
 
 }  // namespace
+
+void AddUnused(const std::string& key, const std::vector<UnusedKey>& inside,
+               std::vector<UnusedKey>* unused) {
+  for (const UnusedKey& below : inside) unused->push_back({key + "." + below.path, below.why});
+}
 
 bool Interval::Contains(double value) const {
   if (std::isinf(value)) return false;                              // an end at infinity is open

@@ -19,6 +19,9 @@ struct UnusedKey {
   std::string path;  ///< "scheme.range_lr_factor"
   std::string why;   ///< "without tune_range", "to scheme 'rtn'": after "of no use"
 };
+/// Adds what is inside of the value at `key`.
+void AddUnused(const std::string& key, const std::vector<UnusedKey>& inside,
+               std::vector<UnusedKey>* unused);
 
 /// A value that knows how to read and write itself: a chosen part, a list, an optional section.
 class ValueField {

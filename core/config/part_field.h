@@ -58,9 +58,7 @@ class PartList : public ValueField {
   std::vector<UnusedKey> Unused() const override {
     std::vector<UnusedKey> unused;
     for (std::size_t i = 0; i < recipes_->size(); ++i) {
-      for (const UnusedKey& key : (*recipes_)[i].unused) {
-        unused.push_back({std::to_string(i) + "." + key.path, key.why});
-      }
+      AddUnused(std::to_string(i), (*recipes_)[i].unused, &unused);
     }
     return unused;
   }

@@ -38,9 +38,7 @@ class ListOf : public ValueField {
   std::vector<UnusedKey> Unused() const override {
     std::vector<UnusedKey> unused;
     for (std::size_t i = 0; i < values_->size(); ++i) {
-      for (const UnusedKey& key : UnusedFields(FieldsOf(&(*values_)[i]))) {
-        unused.push_back({std::to_string(i) + "." + key.path, key.why});
-      }
+      AddUnused(std::to_string(i), UnusedFields(FieldsOf(&(*values_)[i])), &unused);
     }
     return unused;
   }
