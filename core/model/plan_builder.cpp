@@ -184,6 +184,11 @@ PlanBuilder& PlanBuilder::ExpertBiases() {
   return *this;
 }
 
+PlanBuilder& PlanBuilder::Sinks(const std::string& name) {
+  plan.attention.sinks = prefix_ + name;
+  return *this;
+}
+
 PlanBuilder& PlanBuilder::XieluNumbers(const std::string& name) {
   plan.mlp.activation = Activation::kXielu;
   plan.mlp.activation_numbers = prefix_ + name;

@@ -60,6 +60,7 @@ class PlanBuilder {
   PlanBuilder& Stacked(const std::string& suffix);
   PlanBuilder& ExpertBiases();  ///< of all linears of experts; after Experts
 
+  PlanBuilder& Sinks(const std::string& name);  ///< of attention, under this name
   /// The activation is xIELU, with its numbers under this name.
   PlanBuilder& XieluNumbers(const std::string& name);
 

@@ -16,8 +16,7 @@ struct GptOss {
 
 BlockPlan GptOssBlock(const ModelDescription& d, std::int64_t block, const GptOss& traits) {
   PlanBuilder b(d, block);
-  b.LlamaAttention();
-  b.plan.attention.sinks = "model.layers." + std::to_string(block) + ".self_attn.sinks";
+  b.LlamaAttention().Sinks("self_attn.sinks");
   AddMlp(traits.mixture, d, block, &b);
   b.Stacked("").ExpertBiases();
   for (LinearPlan& linear : b.plan.linears) {
