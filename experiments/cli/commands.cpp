@@ -103,12 +103,9 @@ void RequireArguments(const CommandLine& line, std::size_t count, const std::str
 }
 
 Experiment LoadExperimentOf(const CommandLine& line) {
-  const std::string& file = line.arguments[0];
-  if (IsTraining(file))
-    throw Error(file + ": a training, which runs by `roundlab train " + file + "`");
   std::vector<std::string> set = line.set;
   if (!line.device.empty()) set.push_back("compute.device=" + line.device);
-  Experiment experiment = LoadExperiment(file, set);
+  Experiment experiment = LoadExperiment(line.arguments[0], set);
   KeepOnly(line.only, &experiment);
   return experiment;
 }
@@ -227,7 +224,7 @@ int TableCommand(const CommandLine& line) {
 int ValidateCommand(const CommandLine& line) {
   RequireArguments(line, 1, "FILE [--set KEY=VALUE]");
   const std::string& file = line.arguments[0];
-  if (IsTraining(file)) {
+  if (IsTraining(LoadConfig(file))) {
     LoadTrainConfig(file, line.set);
     Print(file + ": good, a training\n");
     return 0;

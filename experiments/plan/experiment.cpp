@@ -354,8 +354,15 @@ std::vector<std::string> MeasuredMetrics(const Experiment& experiment) {
   return {names.begin(), names.end()};
 }
 
+bool IsTraining(const ConfigNode& root) {
+  return root.Find("data") != nullptr && root.Find("test") != nullptr;
+}
+
 Experiment LoadExperiment(const std::string& file, const std::vector<std::string>& overrides) {
   ConfigNode root = LoadConfig(file);
+  if (IsTraining(root)) {
+    throw Error(file + ": a training, which runs by `roundlab train " + file + "`");
+  }
   std::vector<std::string> overridden;
   for (const std::string& assignment : overrides) {
     ApplyOverride(assignment, &root);

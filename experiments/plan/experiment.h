@@ -45,6 +45,9 @@ std::string RunTitle(const Experiment& experiment, const PlannedRun& run);
 /// "piqa/acc", "cost/seconds", ...: all that some run of the plan measures, sorted.
 std::vector<std::string> MeasuredMetrics(const Experiment& experiment);
 
+/// Whether a file's content is a training (`roundlab train`): it has keys that no experiment has.
+bool IsTraining(const ConfigNode& root);
+
 /// Reads FILE with what it extends and the overrides of the command line, and plans all runs.
 /// Throws ConfigError with everything that is wrong in any run.
 Experiment LoadExperiment(const std::string& file, const std::vector<std::string>& overrides);

@@ -106,11 +106,6 @@ std::string TrainConfig::Canonical() const {
   return WriteFields(FieldsOf(&copy));
 }
 
-bool IsTraining(const std::string& file) {
-  const ConfigNode root = LoadConfig(file);
-  return root.Find("data") != nullptr && root.Find("test") != nullptr;
-}
-
 TrainConfig LoadTrainConfig(const std::string& file, const std::vector<std::string>& overrides) {
   ConfigNode root = LoadConfig(file);
   for (const std::string& assignment : overrides) ApplyOverride(assignment, &root);

@@ -64,9 +64,6 @@ struct TrainConfig {
   std::string Canonical() const;
 };
 
-/// Whether a file is one of a training: it has keys that no experiment has.
-bool IsTraining(const std::string& file);
-
 /// Reads a file and "key=value" overrides. Throws ConfigError with all that is wrong.
 TrainConfig LoadTrainConfig(const std::string& file, const std::vector<std::string>& overrides);
 
