@@ -7,10 +7,10 @@
 
 namespace roundlab {
 
-/// Weights as GPT-OSS stores them (OCP Microscaling Formats 1.0, section 5.3; transformers 5.23,
-/// integrations/mxfp4.py): "x_blocks", U8 [..., columns / 32, 16], two E2M1 numbers a byte, the
-/// first in its lower half, and "x_scales", U8 [..., columns / 32], an exponent for each block.
-///   w = e2m1 2^(exponent - 127), float32
+// Weights as GPT-OSS stores them (OCP Microscaling Formats 1.0, section 5.3; transformers 5.23,
+// integrations/mxfp4.py): "x_blocks", U8 [..., columns / 32, 16], two E2M1 numbers a byte, the
+// first in its lower half, and "x_scales", U8 [..., columns / 32], an exponent for each block.
+//   w = e2m1 2^(exponent - 127), float32
 
 /// Both as one tensor "x", kMxFp4 [..., columns]; throws Error naming file and tensor where their
 /// shapes are not of one another.
