@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
+#include <string>
 #include <tuple>
 
 namespace roundlab {
@@ -93,6 +95,26 @@ void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
   for (const auto& [name, values] : told) {
     const auto count = static_cast<std::int64_t>(values.size());
     sink->Array(prefix + name, {count}, values);
+  }
+}
+
+void DescribeExperts(const Unit& unit, MetricSink* sink, Log* log) {
+  std::int64_t idle = 0;
+  for (const auto& block : unit.blocks()) {
+    const std::vector<std::int64_t>& tokens = block->ExpertTokens();
+    if (std::all_of(tokens.begin(), tokens.end(), [](std::int64_t n) { return n == 0; })) continue;
+    std::string which;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      if (tokens[i] > 0) continue;
+      which += (which.empty() ? "" : ", ") + std::to_string(i);
+      ++idle;
+    }
+    if (which.empty()) continue;
+    log->Write(unit.name() + ": no calibration token was sent to experts " + which + " of " +
+               std::to_string(tokens.size()) + ": nothing was learned of them");
+  }
+  if (idle > 0) {
+    sink->Array("units/" + unit.name() + "/idle_experts", {1}, {static_cast<double>(idle)});
   }
 }
 

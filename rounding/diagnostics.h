@@ -2,8 +2,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/base/log.h"
 #include "core/metrics/metric_sink.h"
 #include "rounding/scheme.h"
+#include "rounding/unit.h"
 
 namespace roundlab {
 
@@ -20,5 +22,10 @@ namespace roundlab {
 /// inputs: [..., in], a sample of what the layer sees, or undefined.
 void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
                    const QuantizedWeight& rounded, const at::Tensor& inputs, MetricSink* sink);
+
+/// Tells of the unit's experts that no token was sent to in any of the forward passes so far, of
+/// which nothing was learned, and records their number as units/<name>/idle_experts where there are
+/// any. Without a pass there is nothing to tell.
+void DescribeExperts(const Unit& unit, MetricSink* sink, Log* log);
 
 }  // namespace roundlab

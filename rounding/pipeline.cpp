@@ -13,6 +13,7 @@
 #include "core/kernels/out_of_memory.h"
 #include "core/model/model.h"
 #include "core/model/unit_loader.h"
+#include "rounding/diagnostics.h"
 #include "rounding/progress_store.h"
 #include "rounding/range.h"
 #include "rounding/spend_budget.h"
@@ -192,6 +193,7 @@ class Pipeline {
       if (stages_[i]->Kind() == StageKind::kTransform) work.Transformed();
     }
     work.Finish();
+    DescribeExperts(unit, &sink, log_);
     original_ = work.original();
     quantized_ = work.quantized();
     spare_ = work.spare();

@@ -11,6 +11,7 @@
 
 #include "core/base/diverged.h"
 #include "core/base/error.h"
+#include "core/base/layer_place.h"
 #include "core/quant/activation_quantizer.h"
 #include "rounding/bit_allocation.h"
 #include "rounding/delta_loss.h"
@@ -31,6 +32,7 @@ struct BudgetLayer {
   std::int64_t block = 0;
   std::int64_t out = 0;
   std::int64_t in = 0;
+  bool of_expert = false;
   QuantSpec spec;
   bool open = true;  // its bits are to be decided
 };
@@ -41,7 +43,8 @@ std::vector<BudgetLayer> LayersOf(const QuantOptions& quant, const ModelDescript
     for (const LinearPlan& linear : model.Plan(i).linears) {
       const auto spec = quant.For(linear.name);
       if (!spec) continue;
-      layers.push_back({linear.name, i, linear.out, linear.in, *spec, !quant.HasBits(linear.name)});
+      layers.push_back({linear.name, i, linear.out, linear.in, linear.expert >= 0, *spec,
+                        !quant.HasBits(linear.name)});
     }
   }
   return layers;
@@ -217,6 +220,45 @@ class LayerScores {
   Table table_;
 };
 
+/// "quant.budget: block 0: q_proj 4, experts' up_proj 2 (3), experts' up_proj 4 (1)".
+void TellBlocks(const std::vector<BudgetLayer>& layers,
+                const std::map<std::string, std::int64_t>& bits, Log* log) {
+  std::map<std::int64_t, std::vector<std::string>> blocks;
+  std::map<std::pair<std::int64_t, std::string>, std::int64_t> experts;  // how many are alike
+  for (const BudgetLayer& layer : layers) {
+    const auto found = bits.find(layer.name);
+    if (found == bits.end()) continue;
+    const std::string text = (layer.of_expert ? "experts' " : "") + PlaceOf(layer.name).kind + " " +
+                             std::to_string(found->second);
+    if (layer.of_expert && experts[{layer.block, text}]++ > 0) continue;
+    blocks[layer.block].push_back(text);
+  }
+  for (const auto& [block, texts] : blocks) {
+    std::string line;
+    for (const std::string& text : texts) {
+      const auto count = experts.find({block, text});
+      line += (line.empty() ? "" : ", ") + text;
+      if (count != experts.end()) line += " (" + std::to_string(count->second) + ")";
+    }
+    log->Write("quant.budget: block " + std::to_string(block) + ": " + line);
+  }
+}
+
+/// Of layers whose rounding changes nothing that was measured.
+void TellUnscored(const LayerScores::Table& scores, Log* log) {
+  std::vector<std::string> names;
+  for (const auto& [name, own] : scores) {
+    if (std::all_of(own.begin(), own.end(), [](double s) { return s == 0; })) names.push_back(name);
+  }
+  if (names.empty()) return;
+  const std::size_t others = names.size() - 1;
+  log->Write(
+      "quant.budget: " + names.front() +
+      (others == 0 ? "" : " and " + std::to_string(others) + " more") +
+      ": no score tells what rounding costs there (experts that no calibration token was sent "
+      "to, weights or inputs of 0), so the fewest bits are taken");
+}
+
 void Tell(const std::vector<BudgetLayer>& layers, const std::map<std::string, std::int64_t>& bits,
           const BitBudget& budget, Log* log) {
   log->Write("quant.budget: " + ShortNumber(AverageBits(layers, bits)) + " of " +
@@ -237,17 +279,7 @@ void Tell(const std::vector<BudgetLayer>& layers, const std::map<std::string, st
                " layers, " + ShortNumber(std::round(1000 * weights / all) / 10) +
                " % of the weights");
   }
-  std::map<std::int64_t, std::string> blocks;
-  for (const BudgetLayer& layer : layers) {
-    const auto found = bits.find(layer.name);
-    if (found == bits.end()) continue;
-    std::string& line = blocks[layer.block];
-    const std::string kind = layer.name.substr(layer.name.rfind('.') + 1);
-    line += (line.empty() ? "" : ", ") + kind + " " + std::to_string(found->second);
-  }
-  for (const auto& [block, line] : blocks) {
-    log->Write("quant.budget: block " + std::to_string(block) + ": " + line);
-  }
+  TellBlocks(layers, bits, log);
 }
 
 }  // namespace
@@ -284,6 +316,7 @@ RunRecord SpendBudget(const BudgetProblem& problem, Log* log) {
       problem.tokens.narrow(0, 0, budget.sequences > 0 ? std::min(budget.sequences, all) : all);
   const std::vector<BudgetLayer> layers = LayersOf(*problem.quant, model);
   const auto scores = LayerScores(seen, layers, log).Make();
+  TellUnscored(scores, log);
   std::vector<const BudgetLayer*> open;
   std::vector<std::vector<BitOption>> options;
   for (const BudgetLayer& layer : layers) {

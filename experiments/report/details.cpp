@@ -1,8 +1,9 @@
 #include "experiments/report/details.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
+
+#include "core/base/layer_place.h"
 
 namespace roundlab {
 namespace {
@@ -85,24 +86,6 @@ Curve Downsampled(const Curve& curve, std::size_t most) {
   return shorter;
 }
 
-LayerPlace PlaceOf(const std::string& layer) {
-  LayerPlace place;
-  bool found = false;
-  for (std::size_t at = 0; at <= layer.size();) {
-    const std::size_t dot = std::min(layer.find('.', at), layer.size());
-    const char* end = layer.data() + dot;
-    int number = 0;
-    const auto read = std::from_chars(layer.data() + at, end, number);
-    if (!found && read.ec == std::errc() && read.ptr == end) {
-      place.block = number;
-      found = true;
-    }
-    place.kind = layer.substr(at, dot - at);
-    at = dot + 1;
-  }
-  return place;
-}
-
 const std::map<std::string, const char*>& HandledEvents() {
   static const std::map<std::string, const char*> kEvents = {
       {"constant_groups", "groups of one value"},
@@ -110,6 +93,7 @@ const std::map<std::string, const char*>& HandledEvents() {
       {"dead_columns", "inputs that are never active"},
       {"fallback", "layers rounded in another way"},
       {"held_scales", "scales held to the largest that OmniQuant allows"},
+      {"idle_experts", "experts that no token was sent to"},
       {"nan_columns", "inputs that are not numbers"},
       {"nan_events", "losses that are not finite"},
       {"start_kept", "units sent back to their start"},

@@ -63,11 +63,4 @@ std::vector<double> Shares(std::vector<double> counts);
 /// Bins of all kinds together, as parts of all that was counted; none where there are no bins.
 std::vector<double> AllOffsets(const Details& details);
 
-/// "model.layers.12.self_attn.q_proj": block 12, "q_proj". A name without a number is of block 0.
-struct LayerPlace {
-  int block = 0;
-  std::string kind;
-};
-LayerPlace PlaceOf(const std::string& layer);
-
 }  // namespace roundlab

@@ -135,9 +135,11 @@ std::unique_ptr<LayerRounding> Gptq::Begin(const LayerContext& layer) const {
   GptqProblem problem;
   problem.weight = layer.weight.to(options_.in_double ? at::kDouble : at::kFloat);
   SetMoments(*layer.inputs, options_.asymmetric, &problem);
-  if (options_.asymmetric && !problem.cross.defined() && layer.tell) {
-    layer.tell(layer.name + ": calibrated symmetrically, since its tokens differ from those of " +
-               "the unquantized model");
+  if (options_.asymmetric && !problem.cross.defined() && layer.inputs->tokens > 0 && layer.tell) {
+    layer.tell(
+        layer.name +
+        ": calibrated symmetrically, since an expert is sent other tokens in the unquantized "
+        "model");
   }
   problem.grid = [&](const at::Tensor& weights, const at::Tensor& columns) {
     return GridOf(layer, weights, columns);

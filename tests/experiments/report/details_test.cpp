@@ -28,16 +28,6 @@ TEST(DetailsTest, DownsamplingTakesMeansOfNeighboursAndKeepsTheTotal) {
   EXPECT_EQ(Downsampled({}, 4).values, Values{});
 }
 
-TEST(DetailsTest, LayersHaveABlockAndAKind) {
-  EXPECT_EQ(PlaceOf("model.layers.12.self_attn.q_proj").block, 12);
-  EXPECT_EQ(PlaceOf("model.layers.12.self_attn.q_proj").kind, "q_proj");
-  EXPECT_EQ(PlaceOf("model.layers.3.mlp.experts.7.up_proj").block, 3);
-  EXPECT_EQ(PlaceOf("lm_head").block, 0);
-  EXPECT_EQ(PlaceOf("lm_head").kind, "lm_head");
-  EXPECT_EQ(PlaceOf("h.3a.x").block, 0);
-  EXPECT_EQ(PlaceOf("").kind, "");
-}
-
 RunRecord TunedRun(double add) {
   RunRecord run;
   for (const char* unit : {"block_10", "block_2"}) {
