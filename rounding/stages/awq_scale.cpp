@@ -251,11 +251,7 @@ void AwqScale::Apply(UnitWork* work) const {
     add(options_.scale_norms, NormGroups(block.get()));
     add(options_.scale_output, OutputGroups(block.get()));
     add(options_.scale_down, DownGroups(block.get()));
-    std::erase_if(groups, [&](const ScaleGroup& group) {
-      if (group.obstacle.empty()) return false;
-      work->log().Write(group.slots[0]->name + ": not scaled, since " + group.obstacle);
-      return true;
-    });
+    groups = FreeGroups(*work, std::move(groups), "not scaled");
     if (groups.empty()) continue;
     const Observed observed = Observe(work, groups, sequences);
     std::vector<std::pair<const ScaleGroup*, at::Tensor>> found;

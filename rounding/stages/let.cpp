@@ -48,52 +48,51 @@ at::Tensor FirstScale(const ScaleGroup& group, const ChannelRange& range, double
   return scale.clamp_min(kLeastFactor);  // 1e-5 at first, in the reference, and 1e-2 from then on
 }
 
-/// The groups that a unit's blocks allow; what it does not is told.
-class Groups {
- public:
-  explicit Groups(UnitWork* work) : work_(work) {}
+/// What of a unit may be scaled, as far as `options` want it; of the rest it is told why not.
+struct Groups {
+  std::vector<ScaleGroup> inputs;
+  std::vector<QueryKeyGroup> query_keys;
+};
 
-  template <class Group>
-  void Take(bool wanted, std::vector<Group> found, std::vector<Group>* into) {
-    if (!wanted) return;
-    for (Group& group : found) {
-      if (group.obstacle.empty()) {
-        into->push_back(std::move(group));
+Groups GroupsOf(const UnitWork& work, const Let::Options& options) {
+  Groups groups;
+  const auto add = [&groups](std::vector<ScaleGroup> found) {
+    for (ScaleGroup& group : found) groups.inputs.push_back(std::move(group));
+  };
+  for (const auto& block : work.unit().blocks()) {
+    if (options.scale_norms) add(NormGroups(block.get()));
+    if (options.scale_output) add(OutputGroups(block.get()));
+    if (!options.scale_query_key) continue;
+    for (QueryKeyGroup& pair : QueryKeyGroups(block.get())) {
+      if (pair.obstacle.empty()) {
+        groups.query_keys.push_back(std::move(pair));
         continue;
       }
-      const std::string text = NameOf(group) + ": not transformed, since " + group.obstacle;
-      work_->log().Write(text);
-      told_ += (told_.empty() ? "" : "; ") + text;
+      const std::string name = pair.query != nullptr ? pair.query->name + " with k" : "q with k";
+      work.log().Write(name + ": not transformed, since " + pair.obstacle);
     }
   }
-  const std::string& told() const { return told_; }
-
- private:
-  static std::string NameOf(const ScaleGroup& group) { return group.slots[0]->name; }
-  static std::string NameOf(const QueryKeyGroup& group) {
-    return group.query != nullptr ? group.query->name + " with k" : "q with k";
-  }
-  UnitWork* work_;
-  std::string told_;
-};
+  if (groups.inputs.empty() && !groups.query_keys.empty()) return groups;
+  groups.inputs = FreeGroups(work, std::move(groups.inputs), "not transformed");
+  return groups;
+}
 
 /// Where a unit's transformation starts: each group's scale from its ranges and weights, the shift
 /// in the middle of a range.
-TransformParameters Start(UnitWork* work, const Let::Options& options,
-                          std::vector<ScaleGroup> inputs, std::vector<QueryKeyGroup> query_keys) {
+TransformParameters Start(UnitWork* work, const Let::Options& options, Groups groups) {
   std::vector<LinearSlot*> readers;
-  for (const ScaleGroup& group : inputs) readers.push_back(group.slots[0]);
+  for (const ScaleGroup& group : groups.inputs) readers.push_back(group.slots[0]);
   const std::vector<ChannelRange> ranges = RangesOf(work, readers);
   TransformParameters parameters;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    TransformParameters::Input input{std::move(inputs[i]), {}, {}};
+  for (std::size_t i = 0; i < groups.inputs.size(); ++i) {
+    TransformParameters::Input input{std::move(groups.inputs[i]), {}, {}};
     input.scale = FirstScale(input.group, ranges[i], options.alpha).requires_grad_(true);
     if (options.shift && input.group.shift_input) {
       input.shift = ((ranges[i].low + ranges[i].high) / 2).requires_grad_(true);
     }
     parameters.inputs.push_back(std::move(input));
   }
-  for (QueryKeyGroup& group : query_keys) {
+  for (QueryKeyGroup& group : groups.query_keys) {
     const at::Tensor factor = at::ones({group.factors}, group.query->weight.options());
     parameters.query_keys.push_back({std::move(group), factor.requires_grad_(true)});
   }
@@ -143,6 +142,12 @@ void Let::Options::Fields(FieldVisitor& f) {
   });
   tune.Fields(f);
   f.Rule([this]() -> std::string {
+    return scale_norms || scale_output || scale_query_key
+               ? ""
+               : "nothing to transform: scale_norms, scale_output and scale_query_key are all "
+                 "false";
+  });
+  f.Rule([this]() -> std::string {
     return tune.unit_blocks == 1 ? "" : "unit: let is tuned block by block (known: block)";
   });
 }
@@ -164,24 +169,14 @@ std::vector<std::string> Let::Series(const std::string& unit,
 }
 
 void Let::Apply(UnitWork* work) const {
-  const Unit& unit = work->unit();
-  std::vector<ScaleGroup> inputs;
-  std::vector<QueryKeyGroup> query_keys;
-  Groups groups(work);
-  for (const auto& block : unit.blocks()) {
-    groups.Take(options_.scale_norms, NormGroups(block.get()), &inputs);
-    groups.Take(options_.scale_output, OutputGroups(block.get()), &inputs);
-    groups.Take(options_.scale_query_key, QueryKeyGroups(block.get()), &query_keys);
-  }
-  if (inputs.empty() && query_keys.empty()) {
-    throw Error("let: " + unit.name() + " has nothing that can be transformed: " + groups.told());
-  }
+  Groups groups = GroupsOf(*work, options_);
+  if (groups.inputs.empty() && groups.query_keys.empty()) return;
   LearnedTransform::Options learned;
   learned.clip = options_.clip;
   learned.clip_lr_factor = options_.clip_lr_factor;
   learned.least = kLeastFactor;
   LearnedTransform transform(
-      Start(work, options_, std::move(inputs), std::move(query_keys)), work->Slots(),
+      Start(work, options_, std::move(groups)), work->Slots(),
       [work](const LinearSlot& slot) { return work->Spec(slot); }, learned);
 
   if (!work->Slots().empty()) {  // else no loss depends on what is learned

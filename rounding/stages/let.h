@@ -22,8 +22,8 @@ namespace roundlab {
 /// s starts at max|x|^alpha / max|W|^(1-alpha) of the original model's inputs and all linears that
 /// read it, at least 1e-5; d at the middle of x's range; t at 1. s and t stay at 1e-2 and more. d
 /// where the norm, or v, has a bias. Groups that a block's layout does not allow (grouped-query
-/// attention, fused or normalized q and k, experts) keep their weights, which is told; a block
-/// that allows none is an Error.
+/// attention, fused or normalized q and k, experts) keep their weights, which is told, and so does
+/// a block that allows none.
 ///
 /// The defaults of the tuning are the reference's: AdamW without decay, lr 5e-3 (clipping 1e-2),
 /// one sequence a step in 20 epochs of 128, the last state kept. Where we differ: t is one number

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "rounding/unit_work.h"
+
 namespace roundlab {
 namespace {
 
@@ -60,6 +62,28 @@ std::vector<ScaleGroup> NormGroups(DecoderBlock* block) {
     }
     groups.push_back(std::move(group));
   }
+  return groups;
+}
+
+std::vector<ScaleGroup> NormGroups(const Unit& unit) {
+  std::vector<ScaleGroup> groups;
+  for (const auto& block : unit.blocks()) {
+    for (ScaleGroup& group : NormGroups(block.get())) groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+std::vector<ScaleGroup> FreeGroups(const UnitWork& work, std::vector<ScaleGroup> groups,
+                                   const std::string& undone) {
+  if (groups.empty()) {
+    work.log().Write(work.unit().name() + ": " + undone +
+                     ", since it has no layers whose input alone can be scaled");
+  }
+  std::erase_if(groups, [&](const ScaleGroup& group) {
+    if (group.obstacle.empty()) return false;
+    work.log().Write(group.slots.front()->name + ": " + undone + ", since " + group.obstacle);
+    return true;
+  });
   return groups;
 }
 

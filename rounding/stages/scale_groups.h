@@ -10,6 +10,9 @@
 
 namespace roundlab {
 
+class Unit;
+class UnitWork;
+
 /// Linears of a block that share an input whose channels may be scaled: x / s and W diag(s) leave
 /// the block's function as it is.
 struct ScaleGroup {
@@ -50,10 +53,18 @@ void Shift(const ScaleGroup& group, const at::Tensor& d);
 
 /// The inputs that norms give: of q, k and v, of gate and up, or of all in parallel blocks.
 std::vector<ScaleGroup> NormGroups(DecoderBlock* block);
+std::vector<ScaleGroup> NormGroups(const Unit& unit);  ///< of all of its blocks
 /// That of the attention's output layer, made by v. Empty where there is no attention.
 std::vector<ScaleGroup> OutputGroups(DecoderBlock* block);
 /// That of down, made by up. Empty where there are experts (their up and gate have the obstacle).
 std::vector<ScaleGroup> DownGroups(DecoderBlock* block);
+
+/// Those of a unit's groups whose input can be scaled. Of the others it is told why they are
+/// `undone`
+/// ("model.layers.0.mlp.up_proj: not smoothed, since it feeds experts"), and of the unit where
+/// there are none at all.
+std::vector<ScaleGroup> FreeGroups(const UnitWork& work, std::vector<ScaleGroup> groups,
+                                   const std::string& undone);
 
 /// W <- W diag(s) for the group's linears, and the input divided by s. s: [in] float32, > 0.
 void Fold(const ScaleGroup& group, const at::Tensor& s);

@@ -39,18 +39,10 @@ StageNeeds SmoothQuant::Needs(const QuantOptions& /*quant*/) const {
 
 void SmoothQuant::Apply(UnitWork* work) const {
   const at::NoGradGuard no_grad;
-  std::vector<ScaleGroup> groups;
+  const std::vector<ScaleGroup> groups =
+      FreeGroups(*work, NormGroups(work->unit()), "not smoothed");
   std::vector<LinearSlot*> readers;  // one of each input
-  for (const auto& block : work->unit().blocks()) {
-    for (ScaleGroup& group : NormGroups(block.get())) {
-      if (group.obstacle.empty()) {
-        readers.push_back(group.slots.front());
-        groups.push_back(std::move(group));
-      } else {
-        work->log().Write(group.slots.front()->name + ": not smoothed, since " + group.obstacle);
-      }
-    }
-  }
+  for (const ScaleGroup& group : groups) readers.push_back(group.slots.front());
   work->Measure(readers, Chain::kOriginal);
   std::vector<at::Tensor> scales;  // all before one is folded
   for (const ScaleGroup& group : groups) {

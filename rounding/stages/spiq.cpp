@@ -23,15 +23,9 @@ void Spiq::Options::Fields(FieldVisitor& f) {
 void Spiq::Apply(UnitWork* work) const {
   const at::NoGradGuard no_grad;
   const double codes = std::exp2(static_cast<double>(options_.bits - 1)) - 1;
-  for (const auto& block : work->unit().blocks()) {
-    for (const ScaleGroup& group : NormGroups(block.get())) {
-      if (!group.obstacle.empty()) {
-        work->log().Write(group.slots.front()->name + ": not scaled, since " + group.obstacle);
-        continue;
-      }
-      const at::Tensor range = NormRange(*group.norm, options_.spread);
-      Fold(group, at::where(range > 0, range / codes, 1));
-    }
+  for (const ScaleGroup& group : FreeGroups(*work, NormGroups(work->unit()), "not scaled")) {
+    const at::Tensor range = NormRange(*group.norm, options_.spread);
+    Fold(group, at::where(range > 0, range / codes, 1));
   }
   work->Step();
 }

@@ -107,21 +107,14 @@ std::vector<std::string> Teq::Series(const std::string& unit,
 }
 
 void Teq::Apply(UnitWork* work) const {
-  std::vector<ScaleGroup> groups;
+  std::vector<ScaleGroup> groups = FreeGroups(*work, NormGroups(work->unit()), "not scaled");
   TrainedScales::Specs specs;
   std::vector<LinearSlot*> slots;
-  for (const auto& block : work->unit().blocks()) {
-    for (ScaleGroup& group : NormGroups(block.get())) {
-      if (!group.obstacle.empty()) {
-        work->log().Write(group.slots.front()->name + ": not scaled, since " + group.obstacle);
-        continue;
-      }
-      specs.emplace_back();
-      for (LinearSlot* slot : group.slots) {
-        specs.back().push_back(work->Spec(*slot));
-        slots.push_back(slot);
-      }
-      groups.push_back(std::move(group));
+  for (const ScaleGroup& group : groups) {
+    specs.emplace_back();
+    for (LinearSlot* slot : group.slots) {
+      specs.back().push_back(work->Spec(*slot));
+      slots.push_back(slot);
     }
   }
   if (groups.empty()) return;

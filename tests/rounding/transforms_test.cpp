@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/files.h"
 #include "core/kernels/reference.h"
 #include "core/model/families.h"
 #include "core/model/families/builtin.h"
@@ -287,22 +288,55 @@ TEST(LetTest, LowersTheLossOfEachBlockAndRepeats) {
   }
 }
 
-TEST(LetTest, ABlockThatAllowsNothingIsRefusedWithTheReasons) {
-  const RandomSource source = Small("gpt2");
+/// What a transform and rounding to nearest write to the log.
+std::string ToldBy(const std::string& transform, const RandomSource& source) {
+  const testing::TempFolder folder;
   PipelineInputs inputs;
   inputs.source = &source;
-  inputs.tokens = at::zeros({2, 12}, at::kLong);
-  QuantOptions quant;
-  Log log("", true);
+  inputs.tokens = at::arange(24, at::kLong).view({2, 12});
   RunRecord unused;
-  const std::vector<StageRecipe> pipeline = {
-      Stages().FromText("type: let\nsteps: 1\nscale_norms: false"),
-      Stages().FromText("type: round\nscheme: {type: rtn}")};
-  EXPECT_EQ(testing::ErrorOf([&] { QuantizeModel(inputs, quant, pipeline, &unused, &log); }),
-            "let: block_0 has nothing that can be transformed: transformer.h.0.attn.c_proj: not "
-            "transformed, "
-            "since v is stored in one matrix with q and k; q with k: not transformed, since q and "
-            "k are stored in one matrix");
+  {
+    Log log(folder.path() + "/log.txt", true);
+    QuantizeModel(inputs, {},
+                  {Stages().FromText("type: " + transform),
+                   Stages().FromText("type: round\nscheme: {type: rtn}")},
+                  &unused, &log);
+  }
+  return ReadFile(folder.path() + "/log.txt");
+}
+
+TEST(TransformPipelineTest, ABlockThatAllowsNothingIsToldAndStaysAsItIs) {
+  const RandomSource olmo = Small("olmo2");  // all norms are of what branches give
+  for (const auto& [transform, undone] :
+       {std::pair{"smoothquant", "smoothed"},
+        {"spiq", "scaled"},
+        {"teq\nsteps: 1", "scaled"},
+        {"awq_scale\nscale_output: false\nscale_down: false", "scaled"},
+        {"let\nsteps: 1\nscale_output: false\nscale_query_key: false", "transformed"}}) {
+    const std::string told = ToldBy(transform, olmo);
+    for (const char* block : {"block_0: not ", "block_1: not "}) {
+      EXPECT_NE(told.find(block + std::string(undone) +
+                          ", since it has no layers whose input alone can be scaled"),
+                std::string::npos)
+          << transform << "\n"
+          << told;
+    }
+  }
+}
+
+TEST(LetTest, WhatIsNotTransformedIsTold) {
+  const std::string told = ToldBy("let\nsteps: 1\nscale_norms: false", Small("gpt2"));
+  for (const char* line : {"transformer.h.0.attn.c_proj: not transformed, since v is stored in one "
+                           "matrix with q and k",
+                           "q with k: not transformed, since q and k are stored in one matrix"}) {
+    EXPECT_NE(told.find(line), std::string::npos) << told;
+  }
+  EXPECT_EQ(testing::ErrorOf([] {
+              Stages().FromText(
+                  "type: let\nscale_norms: false\nscale_output: false\nscale_query_key: false");
+            }),
+            "builtin:1:1: stage: nothing to transform: scale_norms, scale_output and "
+            "scale_query_key are all false");
 }
 
 }  // namespace
