@@ -79,6 +79,13 @@ void TurnDown(DecoderBlock* block) {
   }
 }
 
+bool FeedsExperts(const NormPlan& norm, const BlockPlan& plan) {
+  return std::any_of(plan.linears.begin(), plan.linears.end(), [&](const LinearPlan& linear) {
+    return linear.expert >= 0 &&
+           std::find(norm.feeds.begin(), norm.feeds.end(), linear.input) != norm.feeds.end();
+  });
+}
+
 /// Why the residual stream can't be turned, or "".
 std::string ResidualProblem(const ModelDescription& model) {
   const EndsPlan ends = model.Ends();
@@ -98,7 +105,9 @@ std::string ResidualProblem(const ModelDescription& model) {
       }
       if (kind && norm.kind != *kind) return "some of its norms subtract the mean and some do not";
       kind = norm.kind;
-      if (norm.bias && plan.mlp.experts) return "norm '" + norm.name + "' of experts has a bias";
+      if (norm.bias && FeedsExperts(norm, plan)) {
+        return "norm '" + norm.name + "' of experts has a bias";
+      }
     }
   }
   return "";
@@ -147,7 +156,10 @@ void RotationOptions::Fields(FieldVisitor& f) {
   f.Bool("heads", &heads, "turn each head's values, and back in the attention's output layer");
   f.Bool("down", &down, "turn what down is fed while the model runs");
   f.Bool("keys", &keys, "turn queries and keys after rotary while the model runs");
-  f.Int("seed", &seed, AtLeast(0), "of random matrices and signs");
+  const bool drawn = residual == ResidualTurn::kRandom || residual == ResidualTurn::kRandomHadamard;
+  f.UsedIf(drawn, "without random in residual", [this](FieldVisitor& random) {
+    random.Int("seed", &seed, AtLeast(0), "of random matrices and signs");
+  });
   OptionalSection<RotationLearning> learn_field(&learn);
   f.Value("learn", learn_field,
           "move the residual stream's matrix to where the model loses least with quantized "

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "core/base/diverged.h"
 #include "core/base/error.h"
@@ -89,11 +89,23 @@ void TellMixed(const std::vector<std::string>& mixed) {
 }
 
 void TellUnused(const Experiment& experiment) {
-  std::set<std::string> told;
+  std::vector<std::string> lines;
+  std::map<std::string, std::vector<const PlannedRun*>> runs;  // by line
   for (const PlannedRun& run : experiment.runs) {
     for (const std::string& unused : run.config.Unused()) {
-      if (told.insert(unused).second) std::fprintf(stderr, "%s\n", unused.c_str());
+      std::vector<const PlannedRun*>& having = runs[unused];
+      if (having.empty()) lines.push_back(unused);
+      having.push_back(&run);
     }
+  }
+  for (const std::string& line : lines) {
+    const std::vector<const PlannedRun*>& having = runs.at(line);
+    std::string where;
+    if (having.size() < experiment.runs.size()) {
+      where = " (" + PointLabel(experiment, *having.front()) +
+              (having.size() == 1 ? ")" : " and " + std::to_string(having.size() - 1) + " more)");
+    }
+    std::fprintf(stderr, "%s%s\n", line.c_str(), where.c_str());
   }
 }
 

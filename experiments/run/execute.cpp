@@ -282,8 +282,10 @@ class Execution {
     MemoryRoom room;
     room.gpu = device_.is_cuda();
     room.bytes = static_cast<double>(FreeBytes() + HeldBytes());
-    if (memory_bytes_ > 0 && !room.gpu) {
-      room.bytes = std::min(room.bytes, static_cast<double>(memory_bytes_));
+    const auto share = static_cast<double>(memory_bytes_);
+    if (memory_bytes_ > 0 && !room.gpu && share < room.bytes) {
+      room.bytes = share;
+      room.set_by = "--max-memory";
     }
     room.machine = static_cast<double>(memory_bytes_ > 0 ? memory_bytes_ : AvailableBytes());
     const std::string problem = UnitProblem(memory, room);

@@ -89,6 +89,10 @@ TEST(RotationTest, WhatCantBeTurnedIsTold) {
   EXPECT_EQ(RotationProblem(clipped.description(), Only(ResidualTurn::kNone, true, true, true)),
             "the heads of family 'olmo' can't be turned, since its values are held to a range "
             "(heads: false)");
+  const ModelFiles mixture(testing::SourceFolder() + "/tests/golden/families/phimoe");
+  EXPECT_EQ(RotationProblem(mixture.description(), {}),
+            "the residual stream of family 'phimoe' can't be turned, since norm "
+            "'model.layers.0.post_attention_layernorm' of experts has a bias (residual: none)");
   EXPECT_EQ(RotationProblem(clipped.description(), Only(ResidualTurn::kRandom, false, true, true)),
             "");
 }

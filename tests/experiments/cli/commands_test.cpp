@@ -67,6 +67,19 @@ TEST_F(PlanAndRunTest, JsonListsRunsWithIdFolderStatusAndMetrics) {
             "complete");
 }
 
+TEST_F(PlanAndRunTest, KeysWithoutUseAreToldWithTheRunsWhereTheyAre) {
+  const auto told = [&](const std::string& rotate, const std::string& axis) {
+    return RunProgram(folder_.path(),
+                      {"validate", "c.yaml", "--set", "model={path: m/, rotate: " + rotate + "}",
+                       "--set", "axes=[" + axis + "]"})
+        .err;
+  };
+  const std::string line = "model.rotate.seed: of no use without random in residual";
+  EXPECT_EQ(told("{residual: none, seed: 3}", "{key: quant.bits, values: [8, 2]}"), line + "\n");
+  EXPECT_EQ(told("{seed: 3}", "{key: model.rotate.residual, values: [hadamard, none, random]}"),
+            line + " (hadamard and 1 more)\n");
+}
+
 TEST_F(PlanAndRunTest, CompareShowsWhatTwoRunsReport) {
   const json runs = Json({"run", "c.yaml", "--out", "out", "--json", "--quiet"}).at("runs");
   const json compared =

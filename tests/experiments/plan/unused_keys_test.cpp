@@ -48,6 +48,12 @@ TEST(UnusedKeysTest, AreToldWithPlaceAndReason) {
              "tune_range: false, range_lr_factor: 2}}]"),
       ::testing::ElementsAre("pipeline.0.percentile: of no use without ranges: static",
                              "pipeline.1.scheme.range_lr_factor: of no use without tune_range"));
+  for (const std::string residual : {"none", "hadamard"}) {
+    EXPECT_THAT(RunOf("model: {path: m/, rotate: {residual: " + residual + ", seed: 3}}").Unused(),
+                ::testing::ElementsAre("model.rotate.seed: of no use without random in residual"));
+  }
+  EXPECT_THAT(RunOf("model: {path: m/, rotate: {residual: random, seed: 3}}").Unused(),
+              ::testing::IsEmpty());
   // What is as it would be anyway tells no runs apart.
   EXPECT_THAT(unused("[{type: round, scheme: rtn, steps: 200}]"), ::testing::IsEmpty());
   EXPECT_THAT(unused("[{type: round, scheme: signround, steps: 3}]"), ::testing::IsEmpty());
