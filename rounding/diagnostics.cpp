@@ -105,13 +105,14 @@ void DescribeExperts(const Unit& unit, MetricSink* sink, Log* log) {
     if (std::all_of(tokens.begin(), tokens.end(), [](std::int64_t n) { return n == 0; })) continue;
     std::string which;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
-      if (tokens[i] > 0) continue;
-      which += (which.empty() ? "" : ", ") + std::to_string(i);
-      ++idle;
+      if (tokens[i] == 0) which += (which.empty() ? "" : ", ") + std::to_string(i);
     }
-    if (which.empty()) continue;
-    log->Write(unit.name() + ": no calibration token was sent to experts " + which + " of " +
-               std::to_string(tokens.size()) + ": nothing was learned of them");
+    const std::int64_t count = std::count(tokens.begin(), tokens.end(), 0);
+    if (count == 0) continue;
+    idle += count;
+    log->Write(unit.name() + ": nothing is learned of " + std::to_string(count) + " of " +
+               std::to_string(tokens.size()) + " experts that no calibration token was sent to (" +
+               which + ")");
   }
   if (idle > 0) {
     sink->Array("units/" + unit.name() + "/idle_experts", {1}, {static_cast<double>(idle)});
