@@ -1,65 +1,21 @@
 #include "rounding/spend_budget.h"
 
-#include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/base/diverged.h"
 #include "core/base/error.h"
 #include "core/base/layer_place.h"
-#include "core/quant/activation_quantizer.h"
 #include "rounding/bit_allocation.h"
-#include "rounding/delta_loss.h"
-#include "rounding/fisher.h"
-#include "rounding/range.h"
-#include "rounding/unit_work.h"
 
 namespace roundlab {
 namespace {
 
 constexpr const char* kLayers = "layers/";
 constexpr const char* kBits = "/budget_bits";
-constexpr std::int64_t kMostInputBits = 8;  // of inputs whose quantization is scored
-
-/// A layer that is rounded.
-struct BudgetLayer {
-  std::string name;
-  std::int64_t block = 0;
-  std::int64_t out = 0;
-  std::int64_t in = 0;
-  bool of_expert = false;
-  QuantSpec spec;
-  bool open = true;  // its bits are to be decided
-};
-
-std::vector<BudgetLayer> LayersOf(const QuantOptions& quant, const ModelDescription& model) {
-  std::vector<BudgetLayer> layers;
-  for (std::int64_t i = 0; i < model.layers; ++i) {
-    for (const LinearPlan& linear : model.Plan(i).linears) {
-      const auto spec = quant.For(linear.name);
-      if (!spec) continue;
-      layers.push_back({linear.name, i, linear.out, linear.in, linear.expert >= 0, *spec,
-                        !quant.HasBits(linear.name)});
-    }
-  }
-  return layers;
-}
-
-QuantSpec WithBits(QuantSpec spec, std::int64_t bits) {
-  spec.bits = bits;
-  return spec;
-}
-
-at::Tensor Nearest(const at::Tensor& weight, const QuantSpec& spec) {
-  const GroupLayout layout = GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);
-  const at::Tensor groups = layout.Split(weight);
-  return QuantizeAffine(groups, {}, MakeGrid(MinMaxRange(groups), spec), layout, spec).Dequantize();
-}
 
 std::string ShortNumber(double value) {
   char text[32];
@@ -92,133 +48,12 @@ double AverageBits(const std::vector<BudgetLayer>& layers,
   double weights = 0;
   for (const BudgetLayer& layer : layers) {
     const auto found = bits.find(layer.name);
-    const QuantSpec spec = found == bits.end() ? layer.spec : WithBits(layer.spec, found->second);
+    const QuantSpec spec = found == bits.end() ? layer.spec : layer.With(found->second);
     sum += static_cast<double>(GridBits(layer.out, layer.in, spec));
     weights += static_cast<double>(layer.out * layer.in);
   }
   return sum / weights;
 }
-
-/// The scores of a model's open layers: a row a layer, a column a choice.
-class LayerScores {
- public:
-  using Table = std::map<std::string, std::vector<double>>;
-
-  LayerScores(const BudgetProblem& problem, const std::vector<BudgetLayer>& layers, Log* log)
-      : problem_(problem), log_(log) {
-    for (const BudgetLayer& layer : layers) layers_[layer.name] = &layer;
-  }
-
-  Table Make() {
-    switch (problem_.quant->budget->score) {
-      case BudgetScore::kDeltaLoss:
-        ByDeltaLoss();
-        break;
-      case BudgetScore::kFisher:
-        ByFisher();
-        break;
-      case BudgetScore::kOutputSnr:
-        ByOutputSnr();
-        break;
-    }
-    return std::move(table_);
-  }
-
- private:
-  const std::vector<std::int64_t>& Choices() const { return problem_.quant->budget->choices; }
-
-  void ByDeltaLoss() {
-    GradientProblem problem;
-    problem.source = problem_.source;
-    problem.tokens = problem_.tokens;
-    if (problem_.quant->budget->inputs && problem_.inputs) {
-      problem.quantizer = [this](const LinearSlot& slot) { return InputsOf(slot.name); };
-    }
-    for (const std::int64_t bits : Choices()) {
-      problem.weight = [&](const LinearSlot& slot) {
-        const auto found = layers_.find(slot.name);
-        if (found == layers_.end()) return at::Tensor();
-        const BudgetLayer& layer = *found->second;
-        return Nearest(slot.weight, layer.open ? WithBits(layer.spec, bits) : layer.spec);
-      };
-      for (const LayerSensitivity& found : DeltaLoss(problem, log_).layers) {
-        if (!layers_.at(found.name)->open) continue;
-        table_[found.name].push_back(found.score + found.inputs);
-      }
-    }
-  }
-
-  std::shared_ptr<const ActivationQuantizer> InputsOf(const std::string& layer) const {
-    auto inputs = layers_.count(layer) > 0 ? problem_.inputs(layer) : nullptr;
-    return inputs && inputs->spec.bits <= kMostInputBits ? inputs : nullptr;
-  }
-
-  void ByFisher() {
-    GradientProblem problem;
-    problem.source = problem_.source;
-    problem.tokens = problem_.tokens;
-    const auto wanted = [&](const LinearSlot& slot) {
-      const auto found = layers_.find(slot.name);
-      return found != layers_.end() && found->second->open;
-    };
-    const FisherDiagonal all = DiagonalFisher(problem, wanted, log_);
-    for (std::int64_t i = 0; i < problem_.source->description().layers; ++i) {
-      const auto block = problem_.source->LoadBlock(i);
-      for (const LinearSlot* slot : block->Linears()) {
-        Score(*slot, [&](const at::Tensor& error) {
-          return 0.5 * (all.at(slot->name) * error.square()).sum(at::kDouble).item<double>();
-        });
-      }
-    }
-  }
-
-  void ByOutputSnr() {
-    const ModelEnds ends = problem_.source->LoadEnds();
-    const RopeTable rope = ends.Rope(problem_.tokens.size(1));
-    WorkSetting setting;
-    const auto range = problem_.quant->range.make();
-    setting.quant = problem_.quant;
-    setting.range = range.get();
-    setting.needs.of_original.second_moment = true;
-    Log quiet("", true);  // of skipped layers the pipeline tells
-    setting.log = &quiet;
-    HiddenStates hidden = ends.Embed(problem_.tokens);
-    RunRecord unused;
-    for (const UnitPlan& plan : PlanUnits(problem_.source->description().layers, 1)) {
-      const Unit unit(*problem_.source, plan, rope);
-      UnitWork work(setting, unit, std::move(hidden), {}, {}, &unused);
-      for (const LinearSlot* slot : unit.Slots()) {
-        if (layers_.count(slot->name) == 0) continue;
-        const auto inputs = work.Statistics(*slot, Chain::kOriginal);
-        const auto power = [&](const at::Tensor& weight) {
-          if (inputs->tokens == 0) return 0.0;
-          const at::Tensor outputs = at::mm(weight, inputs->second_moment);
-          return (outputs * weight).sum(at::kDouble).item<double>();
-        };
-        const double signal = power(slot->weight);
-        Score(*slot,
-              [&](const at::Tensor& error) { return signal > 0 ? power(error) / signal : 0; });
-      }
-      work.Finish();
-      hidden = work.original();
-    }
-  }
-
-  /// `cost` of W - W^ for each choice.
-  void Score(const LinearSlot& slot, const std::function<double(const at::Tensor&)>& cost) {
-    const auto found = layers_.find(slot.name);
-    if (found == layers_.end() || !found->second->open) return;
-    for (const std::int64_t bits : Choices()) {
-      const at::Tensor rounded = Nearest(slot.weight, WithBits(found->second->spec, bits));
-      table_[slot.name].push_back(cost(slot.weight - rounded));
-    }
-  }
-
-  const BudgetProblem& problem_;
-  Log* log_;
-  std::map<std::string, const BudgetLayer*> layers_;
-  Table table_;
-};
 
 /// "quant.budget: block 0: q_proj 4, experts' up_proj 2 (3), experts' up_proj 4 (1)".
 void TellBlocks(const std::vector<BudgetLayer>& layers,
@@ -245,7 +80,7 @@ void TellBlocks(const std::vector<BudgetLayer>& layers,
 }
 
 /// Of layers whose rounding changes nothing that was measured.
-void TellUnscored(const LayerScores::Table& scores, Log* log) {
+void TellUnscored(const BudgetScores& scores, Log* log) {
   std::vector<std::string> names;
   for (const auto& [name, own] : scores) {
     if (std::all_of(own.begin(), own.end(), [](double s) { return s == 0; })) names.push_back(name);
@@ -286,13 +121,13 @@ void Tell(const std::vector<BudgetLayer>& layers, const std::map<std::string, st
 
 void CheckBudget(const QuantOptions& quant, const ModelDescription& model) {
   if (!quant.budget) return;
-  const std::vector<BudgetLayer> layers = LayersOf(quant, model);
+  const std::vector<BudgetLayer> layers = BudgetLayers(quant, model);
   std::map<std::string, std::int64_t> fewest;
   std::int64_t least = 0;
   for (const BudgetLayer& layer : layers) {
     if (!layer.open) continue;
     fewest[layer.name] = quant.budget->choices.front();
-    least += GridBits(layer.out, layer.in, WithBits(layer.spec, quant.budget->choices.front()));
+    least += GridBits(layer.out, layer.in, layer.With(quant.budget->choices.front()));
   }
   if (fewest.empty()) {
     throw Error(
@@ -314,8 +149,8 @@ RunRecord SpendBudget(const BudgetProblem& problem, Log* log) {
   BudgetProblem seen = problem;
   seen.tokens =
       problem.tokens.narrow(0, 0, budget.sequences > 0 ? std::min(budget.sequences, all) : all);
-  const std::vector<BudgetLayer> layers = LayersOf(*problem.quant, model);
-  const auto scores = LayerScores(seen, layers, log).Make();
+  const std::vector<BudgetLayer> layers = BudgetLayers(*problem.quant, model);
+  const auto scores = ScoreBudget(seen, layers, log);
   TellUnscored(scores, log);
   std::vector<const BudgetLayer*> open;
   std::vector<std::vector<BitOption>> options;
@@ -329,8 +164,7 @@ RunRecord SpendBudget(const BudgetProblem& problem, Log* log) {
         throw Diverged("quant.budget: the score of " + layer.name + " at " +
                        std::to_string(budget.choices[c]) + " bits is not finite");
       }
-      list.push_back(
-          {GridBits(layer.out, layer.in, WithBits(layer.spec, budget.choices[c])), score});
+      list.push_back({GridBits(layer.out, layer.in, layer.With(budget.choices[c])), score});
     }
   }
   const auto best = AllocateBits(options, OpenBits(layers, budget.bits));
