@@ -4,14 +4,9 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <utility>
 
-#include "core/base/error.h"
-#include "core/base/suggest.h"
-#include "core/config/part_field.h"
-#include "core/config/value_fields.h"
 #include "core/metrics/metric_sink.h"
 #include "rounding/diagnostics.h"
 #include "rounding/range.h"
@@ -61,32 +56,6 @@ class StartSink : public MetricSink {
   MetricSink* sink_;
 };
 
-/// That `quant` asks for.
-std::vector<GridKind> GridsOf(const QuantOptions& quant) {
-  std::vector<GridKind> asked = {quant.spec.grid};
-  for (const LayerOverride& o : quant.overrides) asked.push_back(o.grid.value_or(quant.spec.grid));
-  return asked;
-}
-
-std::vector<std::string> GridsWhere(const std::function<bool(GridKind)>& holds) {
-  std::vector<std::string> names;
-  for (const auto& [kind, name] : GridNames()) {
-    if (holds(kind)) names.emplace_back(name);
-  }
-  return names;
-}
-
-std::string GridProblem(const RoundingRecipe& recipe, const QuantOptions& quant) {
-  const auto scheme = recipe.make();
-  for (const GridKind grid : GridsOf(quant)) {
-    if (scheme->Takes(grid)) continue;
-    const std::string got = EnumName(grid, GridNames());
-    return "scheme '" + recipe.type + "' does not take quant.grid '" + got + "'" +
-           SuggestionSuffix(got, GridsWhere([&](GridKind g) { return scheme->Takes(g); }));
-  }
-  return "";
-}
-
 }  // namespace
 
 RoundStage::RoundStage(const Options& options) : options_(options), scheme_(options.scheme.make()) {
@@ -123,44 +92,6 @@ std::vector<const TuneOptions*> RoundStage::Tunings() const {
   if (start_) tunings = start_->Tunings();
   if (scheme_->Tunable()) tunings.push_back(&options_.tune);
   return tunings;
-}
-
-void RoundStage::CheckUnit(const ModelDescription& model, const QuantOptions& quant) const {
-  if (!scheme_->Tunable()) return;
-  const TuneOptions& tune = options_.tune;
-  if (tune.loss.make()->OfLogits() && tune.unit_blocks < model.layers) {
-    throw Error("loss '" + tune.loss.type + "' is of the model's logits and needs unit: {blocks: " +
-                std::to_string(model.layers) + "}, the whole model");
-  }
-  if (tune.unit_blocks != 0) return;
-  for (std::int64_t i = 0; i < model.layers; ++i) {
-    for (const LinearPlan& linear : model.Plan(i).linears) {
-      if (linear.expert < 0 || !quant.For(linear.name)) continue;
-      throw Error(linear.name +
-                  ": an expert can't be tuned by itself: the tokens it is sent change with what is "
-                  "rounded (use unit: block)");
-    }
-  }
-}
-
-void RoundStage::CheckStart(const LayerShape& layer) const {
-  if (start_->scheme_->PlainCodes(layer)) return;
-  const auto known = SchemesThat([&](const RoundingScheme& scheme) {
-    return scheme.PlainCodes(layer) && scheme.Takes(layer.spec.grid);
-  });
-  throw Error(layer.name + ": start: scheme '" + options_.start->scheme.type +
-              "', as its options are, makes more than codes on a grid of runs of columns, "
-              "from which '" +
-              options_.scheme.type + "' can't begin" + SuggestionSuffix("", known));
-}
-
-void RoundStage::Check(const ModelDescription& model, const QuantOptions& quant) const {
-  CheckUnit(model, quant);
-  for (const LayerShape& layer : LayersToRound(model, quant)) {
-    scheme_->Check(layer);
-    if (start_) CheckStart(layer);
-  }
-  if (start_) start_->Check(model, quant);
 }
 
 std::int64_t RoundStage::Steps(std::int64_t linears) const {
@@ -339,44 +270,6 @@ void RoundStage::TuneLinears(UnitWork* work, const Started& started) const {
     work->KeepInstalled(slot, std::move(result.weights.front()));
     work->Changed(*slot);
   }
-}
-
-std::optional<RoundOptions> RoundOptionsOf(const std::vector<StageRecipe>& pipeline) {
-  for (const StageRecipe& recipe : pipeline) {
-    if (!recipe.make) continue;
-    const auto stage = recipe.make();
-    if (const auto* round = dynamic_cast<const RoundStage*>(stage.get())) return round->options();
-  }
-  return std::nullopt;
-}
-
-std::string UnfitGrid(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant) {
-  const auto round = RoundOptionsOf(pipeline);
-  if (!round) return "";
-  const std::string problem = GridProblem(round->scheme, quant);
-  if (!problem.empty() || !round->start) return problem;
-  const std::string of_start = GridProblem(round->start->scheme, quant);
-  return of_start.empty() ? "" : "start: " + of_start;
-}
-
-std::string UnusedRange(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant) {
-  const auto round = RoundOptionsOf(pipeline);
-  if (!round || quant.range.type == "minmax") return "";
-  const auto scheme = round->scheme.make();
-  for (const GridKind grid : GridsOf(quant)) {
-    if (!scheme->OwnRange(grid)) continue;
-    return "scheme '" + round->scheme.type + "' makes its own ranges on grid '" +
-           EnumName(grid, GridNames()) + "' and would pass over quant.range '" + quant.range.type +
-           "': leave quant.range out (or, where the scheme has it, set own_range: false)";
-  }
-  const std::vector<GridKind> grids = GridsOf(quant);
-  const auto range = quant.range.make();
-  if (std::any_of(grids.begin(), grids.end(), [&](GridKind g) { return range->SearchesOn(g); })) {
-    return "";
-  }
-  return "quant.range '" + quant.range.type + "' is min-max on grid '" +
-         EnumName(quant.spec.grid, GridNames()) + "'" +
-         SuggestionSuffix("", GridsWhere([&](GridKind g) { return range->SearchesOn(g); }));
 }
 
 }  // namespace roundlab
