@@ -7,8 +7,8 @@
 #include "core/base/error.h"
 #include "core/base/keys.h"
 #include "core/base/suggest.h"
+#include "core/base/utf8.h"
 #include "core/text/unicode/unicode.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {

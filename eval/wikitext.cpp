@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/text/unicode/utf8.h"
+#include "core/base/utf8.h"
 #include "eval/text_filters.h"
 
 namespace roundlab {

@@ -2,9 +2,11 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "core/base/files.h"
+#include "core/base/utf8.h"
 
 namespace roundlab {
 namespace {
@@ -20,6 +22,17 @@ std::string JoinDiagnostics(const std::vector<Diagnostic>& diagnostics) {
 SourceLoc Locate(const std::string& file, const YAML::Mark& mark) {
   if (mark.is_null()) return {file, 0, 0};
   return {file, mark.line + 1, mark.column + 1};
+}
+
+/// Names and labels end in folders and in JSON.
+void CheckEncoding(const std::string& text, const std::string& file) {
+  const auto bad = FirstBadByte(text);
+  if (!bad) return;
+  const std::string before = text.substr(0, bad->offset);
+  const auto line = std::count(before.begin(), before.end(), '\n');
+  const std::size_t begin = before.rfind('\n') + 1;  // 0 where there is none
+  throw ConfigError({{{file, static_cast<int>(line) + 1, static_cast<int>(bad->offset - begin) + 1},
+                      "not UTF-8: " + bad->text}});
 }
 
 /// A document's nodes, with aliases written out.
@@ -149,6 +162,7 @@ ConfigNode AsMember(const std::string& key, const ConfigNode& value) {
 }
 
 ConfigNode ParseYaml(const std::string& text, const std::string& file) {
+  CheckEncoding(text, file);
   std::vector<Diagnostic> diagnostics;
   ConfigNode root;
   try {

@@ -12,6 +12,7 @@
 #include "core/kernels/device.h"
 #include "core/model/models_doc.h"
 #include "experiments/cli/options_doc.h"
+#include "experiments/cli/print_json.h"
 #include "experiments/cli/print_table.h"
 #include "experiments/cli/runs_json.h"
 #include "experiments/cost/estimate.h"
@@ -33,10 +34,6 @@ namespace {
 using nlohmann::json;
 
 void Print(const std::string& text) { std::fputs(text.c_str(), stdout); }
-
-void PrintJson(const json& value) {
-  Print(value.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
-}
 
 void PrintTables(const CommandLine& line, const Experiment& experiment,
                  const std::vector<RunOutcome>& outcomes) {

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/print_json.h"
 #include "experiments/cli/print_table.h"
 #include "experiments/run/json_number.h"
 #include "experiments/tables/cell.h"
@@ -141,8 +142,7 @@ int CompareCommand(const CommandLine& line) {
   options.seed = static_cast<std::uint64_t>(line.seed);
   const Comparison comparison = CompareRuns(line.arguments[0], line.arguments[1], options);
   if (line.json) {
-    const json whole = ToJson(line, comparison, options);
-    std::printf("%s\n", whole.dump(2, ' ', false, json::error_handler_t::replace).c_str());
+    PrintJson(ToJson(line, comparison, options));
   } else {
     PrintText(line, comparison, options);
   }

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "core/base/statistics.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/print_json.h"
 #include "experiments/cli/print_table.h"
 #include "experiments/cli/runs_json.h"
 #include "experiments/cost/estimate.h"
@@ -131,7 +132,7 @@ int PlanCommand(const CommandLine& line) {
                          estimator.Of(run->config)});
   }
   if (line.json) {
-    std::printf("%s\n", ToJson(experiment, forecasts).dump(2).c_str());
+    PrintJson(ToJson(experiment, forecasts));
     return 0;
   }
   PrintPlan(line, experiment, forecasts);

@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/model/catalogue.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/print_json.h"
 #include "experiments/cli/print_table.h"
 #include "experiments/cost/estimate.h"
 #include "experiments/run/preflight.h"
@@ -91,16 +92,15 @@ json ToJson(const TargetResult& result) {
 
 void PrintResults(const CommandLine& line, const Experiment& experiment,
                   const std::vector<TargetResult>& results) {
-  std::string text;
   if (line.json) {
     json figures = json::array();
     for (const TargetResult& result : results) figures.push_back(ToJson(result));
-    text = json{{"experiment", experiment.name}, {"figures", std::move(figures)}}.dump(2) + "\n";
-  } else if (line.format == TableFormat::kCsv) {
-    text = MakeLongTargetTable(experiment, results).ToCsv();
-  } else {
-    text = TableText(line, MakeTargetTable(experiment, results));
+    PrintJson({{"experiment", experiment.name}, {"figures", std::move(figures)}});
+    return;
   }
+  const bool for_programs = line.format == TableFormat::kCsv;
+  const std::string text = for_programs ? MakeLongTargetTable(experiment, results).ToCsv()
+                                        : TableText(line, MakeTargetTable(experiment, results));
   std::fputs(text.c_str(), stdout);
 }
 

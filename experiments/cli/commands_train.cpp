@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/interrupt.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/print_json.h"
 #include "experiments/train/train.h"
 
 namespace roundlab {
@@ -25,9 +26,7 @@ int TrainCommand(const CommandLine& line) {
     return 1;
   }
   if (line.json) {
-    const nlohmann::json printed = {
-        {"folder", folder}, {"metrics", result.metrics}, {"timing", result.timing}};
-    std::printf("%s\n", printed.dump(2).c_str());
+    PrintJson({{"folder", folder}, {"metrics", result.metrics}, {"timing", result.timing}});
     return 0;
   }
   std::printf("model: %s\nheld-out perplexity: %.4f +- %.4f\n", folder.c_str(),

@@ -14,11 +14,11 @@
 #include "core/base/folders.h"
 #include "core/base/hash.h"
 #include "core/base/suggest.h"
+#include "core/base/utf8.h"
 #include "core/text/data/builtin_data.h"
 #include "core/text/data/catalogue.h"
 #include "core/text/data/json_row.h"
 #include "core/text/data/parquet.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {

@@ -24,8 +24,8 @@
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
+#include "core/base/utf8.h"
 #include "core/formats/mapped_file.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {

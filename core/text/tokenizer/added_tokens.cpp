@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/utf8.h"
 #include "core/text/unicode/unicode.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {

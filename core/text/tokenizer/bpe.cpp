@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/base/utf8.h"
 #include "core/text/tokenizer/byte_level.h"
 #include "core/text/tokenizer/space_mark.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {

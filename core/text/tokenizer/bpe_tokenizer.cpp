@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/utf8.h"
 #include "core/text/tokenizer/space_mark.h"
 #include "core/text/tokenizer/word_cache.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 

@@ -8,9 +8,9 @@
 #include <unordered_map>
 
 #include "core/base/error.h"
+#include "core/base/utf8.h"
 #include "core/text/tokenizer/byte_level.h"
 #include "core/text/unicode/regex.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {

@@ -1,6 +1,6 @@
 #include "core/text/tokenizer/byte_level.h"
 
-#include "core/text/unicode/utf8.h"
+#include "core/base/utf8.h"
 
 namespace roundlab {
 namespace {

@@ -3,8 +3,8 @@
 #include <string_view>
 #include <utility>
 
+#include "core/base/utf8.h"
 #include "core/text/tokenizer/byte_level.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {

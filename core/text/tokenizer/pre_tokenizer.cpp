@@ -2,10 +2,10 @@
 
 #include <utility>
 
+#include "core/base/utf8.h"
 #include "core/text/tokenizer/byte_level.h"
 #include "core/text/tokenizer/split_parts.h"
 #include "core/text/unicode/unicode.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {

@@ -4,10 +4,10 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/utf8.h"
 #include "core/text/tokenizer/sentencepiece_model.h"
 #include "core/text/tokenizer/tokenizer_config.h"
 #include "core/text/tokenizer/tokenizer_loaders.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {

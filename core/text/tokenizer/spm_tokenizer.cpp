@@ -2,9 +2,9 @@
 
 #include <utility>
 
+#include "core/base/utf8.h"
 #include "core/text/tokenizer/decoder.h"
 #include "core/text/tokenizer/space_mark.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "core/base/suggest.h"
-#include "core/text/unicode/utf8.h"
+#include "core/base/utf8.h"
 
 namespace roundlab {
 namespace {

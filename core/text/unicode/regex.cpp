@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/utf8.h"
 #include "core/text/unicode/regex_translate.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/utf8.h"
 #include "core/text/unicode/regex_class.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {

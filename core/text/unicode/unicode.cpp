@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "core/base/error.h"
+#include "core/base/utf8.h"
 #include "core/text/unicode/unicode_tables.h"
-#include "core/text/unicode/utf8.h"
 
 namespace roundlab {
 namespace {

@@ -67,6 +67,12 @@ TEST_F(PlanAndRunTest, JsonListsRunsWithIdFolderStatusAndMetrics) {
             "complete");
 }
 
+TEST_F(PlanAndRunTest, JsonIsUtf8WhateverAFolderIsCalled) {
+  const std::string folder =
+      Json({"plan", "c.yaml", "--out", "o\xFFt", "--json"}).at("runs").at(0).at("folder");
+  EXPECT_EQ(folder.rfind("o\xEF\xBF\xBDt/demo/", 0), 0U) << folder;
+}
+
 TEST_F(PlanAndRunTest, KeysWithoutUseAreToldWithTheRunsWhereTheyAre) {
   const auto told = [&](const std::string& rotate, const std::string& axis) {
     return RunProgram(folder_.path(),

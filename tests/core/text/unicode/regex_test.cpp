@@ -2,9 +2,9 @@
 // with behavior isolated).
 #include "core/text/unicode/regex.h"
 
+#include "core/base/utf8.h"
 #include "core/text/tokenizer/byte_level.h"
 #include "core/text/unicode/unicode.h"
-#include "core/text/unicode/utf8.h"
 #include "tests/core/text/text_test_support.h"
 
 namespace roundlab {

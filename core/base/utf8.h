@@ -1,13 +1,21 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace roundlab {
 
-/// Throws Error "text is not UTF-8: byte 0xNN at offset N" at the first byte that begins no
-/// well-formed sequence (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF).
+struct BadByte {
+  std::size_t offset = 0;
+  std::string text;  ///< "byte 0xFF"
+};
+/// The first byte that begins no well-formed sequence (RFC 3629: no surrogates, no overlong forms,
+/// at most U+10FFFF); none in UTF-8.
+std::optional<BadByte> FirstBadByte(std::string_view text);
+
+/// Throws Error "text is not UTF-8: byte 0xNN at offset N" at the FirstBadByte.
 void CheckUtf8(std::string_view text);
 
 /// Bytes of the sequence that `first_byte` begins, in well-formed text.

@@ -1,4 +1,4 @@
-#include "core/text/unicode/utf8.h"
+#include "core/base/utf8.h"
 
 #include <array>
 #include <cstdint>
@@ -41,17 +41,23 @@ ByteSequence Examine(std::string_view text, std::size_t position) {
 
 }  // namespace
 
-void CheckUtf8(std::string_view text) {
+std::optional<BadByte> FirstBadByte(std::string_view text) {
   static constexpr std::string_view kDigits = "0123456789ABCDEF";
   for (std::size_t position = 0; position < text.size();) {
     const ByteSequence sequence = Examine(text, position);
     if (!sequence.valid) {
       const unsigned byte = ByteAt(text, position);
-      throw Error(std::string("text is not UTF-8: byte 0x") + kDigits[byte >> 4] +
-                  kDigits[byte & 15] + " at offset " + std::to_string(position));
+      return BadByte{position, std::string("byte 0x") + kDigits[byte >> 4] + kDigits[byte & 15]};
     }
     position += sequence.length;
   }
+  return std::nullopt;
+}
+
+void CheckUtf8(std::string_view text) {
+  const auto bad = FirstBadByte(text);
+  if (!bad) return;
+  throw Error("text is not UTF-8: " + bad->text + " at offset " + std::to_string(bad->offset));
 }
 
 char32_t NextCodePoint(std::string_view text, std::size_t* position) {

@@ -1,4 +1,4 @@
-#include "core/text/unicode/utf8.h"
+#include "core/base/utf8.h"
 
 #include "tests/core/text/text_test_support.h"
 
