@@ -1,5 +1,6 @@
 #include "core/config/node.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -92,20 +93,79 @@ class Converter {
   std::size_t nodes_ = 0;
 };
 
-/// YAML::Load reads the first document and drops the others; YAML::LoadAll (0.7) may never end.
-/// A line that begins with --- always begins a document.
-void CheckOneDocument(const std::string& text, const std::string& file) {
-  std::istringstream lines(text);
-  bool begun = false;
-  int number = 0;
-  for (std::string line; std::getline(lines, line);) {
-    ++number;
-    const bool marker = line.compare(0, 3, "---") == 0 && (line.size() == 3 || line[3] <= ' ');
-    if (marker && begun) throw ConfigError({{{file, number, 1}, "yaml: a second document"}});
-    const std::size_t first = line.find_first_not_of(" \t\r");
-    begun = begun || marker || (first != std::string::npos && line[first] != '#' && line[0] != '%');
+/// YAML::Load reads the first document and drops what is behind it, also where that is only a key
+/// that is indented otherwise than the first, and takes a quote that does not end to reach to the
+/// end of the text. Throws ConfigError of either.
+class WholeText : public YAML::EventHandler {
+ public:
+  static void Check(const std::string& text, const std::string& file) {
+    WholeText handler(text, file);
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(handler)) continue;
+    handler.CheckLastQuote();
   }
-}
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (begun_) {
+      const bool marker = text_.compare(Place(mark), 3, "---") == 0;
+      Fail(mark, marker ? "a second document"
+                        : "more behind the end of what began before (another indentation?)");
+    }
+    begun_ = true;
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                const std::string& /*value*/) override {
+    last_ = mark;
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnAlias(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnSequenceStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/,
+                       YAML::anchor_t /*anchor*/, YAML::EmitterStyle::value /*style*/) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                  YAML::EmitterStyle::value /*style*/) override {}
+  void OnMapEnd() override {}
+
+ private:
+  WholeText(const std::string& text, const std::string& file)
+      : text_(text), file_(file), marked_(text.compare(0, 3, "\xEF\xBB\xBF") == 0 ? 3 : 0) {}
+
+  std::size_t Place(const YAML::Mark& mark) const {
+    return std::min(static_cast<std::size_t>(mark.pos) + marked_, text_.size());
+  }
+  void Fail(const YAML::Mark& mark, const std::string& problem) const {
+    throw ConfigError({{Locate(file_, mark), "yaml: " + problem}});
+  }
+
+  /// One that does not end is the text's last scalar.
+  void CheckLastQuote() const {
+    if (last_.is_null()) return;
+    std::size_t begin = Place(last_);
+    while (begin < text_.size() &&
+           (text_[begin] == '&' || text_[begin] == '!')) {  // its anchor, tag
+      begin = text_.find_first_not_of(" \t\r\n", text_.find_first_of(" \t\r\n", begin));
+    }
+    const char quote = begin < text_.size() ? text_[begin] : 0;
+    if (quote != '\'' && quote != '"') return;
+    for (std::size_t i = begin + 1; i < text_.size(); ++i) {
+      const bool escaped = quote == '"' ? text_[i] == '\\' : text_.compare(i, 2, "''") == 0;
+      if (escaped) {
+        ++i;
+      } else if (text_[i] == quote) {
+        return;
+      }
+    }
+    Fail(last_, "a quote that does not end");
+  }
+
+  const std::string& text_;
+  const std::string& file_;
+  const std::size_t marked_;  // bytes of the mark before UTF-8 text
+  bool begun_ = false;
+  YAML::Mark last_ = YAML::Mark::null_mark();
+};
 
 void Emit(const ConfigNode& node, YAML::Emitter* out) {
   switch (node.kind) {
@@ -166,7 +226,7 @@ ConfigNode ParseYaml(const std::string& text, const std::string& file) {
   std::vector<Diagnostic> diagnostics;
   ConfigNode root;
   try {
-    CheckOneDocument(text, file);
+    WholeText::Check(text, file);
     root = Converter(file, &diagnostics).Convert(YAML::Load(text));
   } catch (const YAML::Exception& e) {
     throw ConfigError({{Locate(file, e.mark), "yaml: " + e.msg}});
