@@ -21,6 +21,16 @@ herr_t InnermostMessage(unsigned depth, const H5E_error2_t* error, void* text) {
   return 0;
 }
 
+/// The system's words where HDF5 has them among its own: "file write failed: time = ...\n, errno =
+/// 28, error message = 'No space left on device', ..." is "No space left on device".
+std::string SystemMessage(const std::string& text) {
+  const std::string before = "error message = '";
+  const std::size_t begin = text.find(before);
+  if (begin == std::string::npos) return text;
+  const std::size_t first = begin + before.size();
+  return text.substr(first, text.find('\'', first) - first);
+}
+
 /// Throws Error with HDF5's innermost message where `result` is negative; else returns it.
 template <class T>
 T Check(T result, const std::string& doing) {
@@ -28,7 +38,7 @@ T Check(T result, const std::string& doing) {
     std::string why = "unknown HDF5 error";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, InnermostMessage, &why);
     H5Eclear2(H5E_DEFAULT);
-    throw Error("hdf5: " + doing + ": " + why);
+    throw Error("hdf5: " + doing + ": " + SystemMessage(why));
   }
   return result;
 }
@@ -73,6 +83,9 @@ Handle LinkProperties() {
 /// Without HDF5's own messages on stderr, and without its locks: a file that is written is locked
 /// as an AtomicFile, one that is read is never written again.
 Handle AccessProperties() {
+  // A file that a full disk keeps from being closed stays open in the library, which would crash
+  // over it where the process ends. Ours are closed, or can't be, before.
+  [[maybe_unused]] static const herr_t kOnce = H5dont_atexit();
   Check(H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr), "turn off HDF5's own messages");
   Handle access = Properties(H5P_FILE_ACCESS);
   Check(H5Pset_file_locking(access.id(), 0, 1), "turn off locks");

@@ -130,6 +130,20 @@ TEST_F(FullDiskTest, WhileTheChainsAreWritten) {
   }
 }
 
+TEST_F(FullDiskTest, WhileItsMeasurementsAreWritten) {
+  folder_.Write("text.txt", RandomText(20000, 2));
+  for (const std::size_t left : {24U, 40U, 56U, 72U, 88U}) {
+    std::ofstream(folder_ / "out/filler") << std::string((1024 - left) << 10, 'x');
+    const ProgramResult run =
+        RunWith({"calibration={data: {path: text.txt}, protocol: plain, samples: 8, seqlen: 64}",
+                 "pipeline.0={type: round, scheme: {type: signround}, steps: 200}"});
+    EXPECT_EQ(run.code, 2) << left << " KiB: " << run.err;
+    EXPECT_NE(run.err.find("No space left on device\n"), std::string::npos) << run.err;
+    fs::remove_all(folder_ / "out/filler");
+    for (const auto& entry : fs::directory_iterator(folder_ / "out")) fs::remove_all(entry);
+  }
+}
+
 TEST_F(FullDiskTest, BeforeTheRunStarts) {
   std::ofstream(folder_ / "out/filler") << std::string(std::size_t{1} << 20, 'x');
   const ProgramResult run = RunWith({});
