@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "core/base/error.h"
@@ -27,6 +28,12 @@ TextList TextsOf(const ConfigNode& node) {
   TextList texts;
   for (const ConfigNode& element : node.elements) texts.push_back(element.scalar);
   return texts;
+}
+
+TextList LabelsOf(const ParsedAxis& axis) {
+  TextList labels;
+  for (const AxisValue& value : axis.values) labels.push_back(value.label);
+  return labels;
 }
 
 class TargetReader {
@@ -56,6 +63,9 @@ class TargetReader {
     }
     if (axes == nullptr || metrics == nullptr || file.empty()) return targets_;
     CheckAxes(*axes);
+    CheckNamed("labels");
+    CheckNamed("absent");
+    CheckRules();
     CheckMetrics(*metrics);
     const auto folder = std::filesystem::path(section_.Find("file")->where.file).parent_path();
     targets_.file = (folder / file).lexically_normal().string();
@@ -81,14 +91,46 @@ class TargetReader {
     return nullptr;
   }
 
-  void CheckAxes(const ConfigNode& axes) {
+  /// Whether the plan has the axis; reported where it has not.
+  const ParsedAxis* KnownAxis(const std::string& name, const SourceLoc& where,
+                              const std::string& place) {
+    const ParsedAxis* axis = FindAxis(name);
+    if (axis != nullptr) return axis;
     TextList names;
-    for (const ParsedAxis& axis : context_.axes) names.push_back(axis.name);
+    for (const ParsedAxis& known : context_.axes) names.push_back(known.name);
+    Report(where, place + ": unknown axis '" + name + "'" + SuggestionSuffix(name, names));
+    return nullptr;
+  }
+
+  void CheckAxes(const ConfigNode& axes) {
     for (const ConfigNode::Member& member : axes.members) {
-      if (FindAxis(member.value.scalar) != nullptr) continue;
-      Report(member.value.where, "targets.axes." + member.key + ": unknown axis '" +
-                                     member.value.scalar + "'" +
-                                     SuggestionSuffix(member.value.scalar, names));
+      KnownAxis(member.value.scalar, member.value.where, "targets.axes." + member.key);
+    }
+  }
+
+  /// targets.labels and targets.absent, whose keys are axes.
+  void CheckNamed(const std::string& key) {
+    const ConfigNode* section = section_.Find(key);
+    if (section == nullptr) return;
+    for (const ConfigNode::Member& member : section->members) {
+      KnownAxis(member.key, member.key_where, "targets." + key);
+    }
+  }
+
+  void CheckRules() {
+    for (std::size_t i = 0; i < targets_.rules.size(); ++i) {
+      const ToleranceRule& rule = targets_.rules[i];
+      if (rule.axis.empty()) continue;
+      const SourceLoc& where = section_.Find("tolerance")->elements[i].where;
+      const std::string place = "targets.tolerance." + std::to_string(i);
+      const ParsedAxis* axis = KnownAxis(rule.axis, where, place + ".axis");
+      if (axis == nullptr) continue;
+      const TextList known = LabelsOf(*axis);
+      for (const std::string& label : rule.labels) {
+        if (Has(known, label)) continue;
+        Report(where, place + ".labels: axis '" + rule.axis + "' has no '" + label + "'" +
+                          SuggestionSuffix(label, known));
+      }
     }
   }
 
@@ -105,7 +147,13 @@ class TargetReader {
   void ReadRows(const std::vector<CsvRow>& rows, const ConfigNode& axes,
                 const ConfigNode& metrics) {
     if (rows.empty()) throw Error(targets_.file + ": is empty");
+    if (rows.size() == 1) throw Error(targets_.file + ": has no rows below its first line");
     const TextList& header = rows.front().cells;
+    std::set<std::string> columns;
+    for (const std::string& name : header) {
+      if (columns.insert(name).second) continue;
+      throw Error(Place(rows.front()) + ": column '" + name + "' is there twice");
+    }
     for (const ConfigNode* section : {&axes, &metrics}) {
       for (const ConfigNode::Member& member : section->members) {
         if (member.value.kind == Kind::kNull || Has(header, member.key)) continue;
@@ -131,13 +179,19 @@ class TargetReader {
                const ConfigNode& metrics) {
     TargetCell cell;
     std::string last;
+    TextList run;
     for (std::size_t c = 0; c < header.size(); ++c) {
       const ConfigNode* axis = axes.Find(header[c]);
       if (axis == nullptr) continue;
+      run.push_back(row.cells[c]);
       // "FP16, FP16", a model as it is, is told once.
       if (row.cells[c] != last) cell.row += (cell.row.empty() ? "" : ", ") + row.cells[c];
       last = row.cells[c];
       Place(axis->scalar, row.cells[c], row, &cell);
+    }
+    const auto [same, added] = lines_.emplace(run, row.line);
+    if (!added) {
+      throw Error(Place(row) + ": of the same run as line " + std::to_string(same->second));
     }
     for (std::size_t c = 0; c < header.size(); ++c) {
       const ConfigNode* names = metrics.Find(header[c]);
@@ -172,10 +226,9 @@ class TargetReader {
     const std::string* renamed = Look("labels", axis, text);
     const std::string label = renamed == nullptr ? text : *renamed;
     if (label == "*") return;
-    TextList known;
     const ParsedAxis* found = FindAxis(axis);
     if (found == nullptr) return;
-    for (const AxisValue& value : found->values) known.push_back(value.label);
+    const TextList known = LabelsOf(*found);
     if (!Has(known, label) && told_.insert(axis + "/" + label).second) {
       Report({Place(row)}, "target names no run: axis '" + axis + "' has no '" + label + "'" +
                                SuggestionSuffix(label, known) +
@@ -198,6 +251,7 @@ class TargetReader {
   std::vector<Diagnostic>* diagnostics_;
   Targets targets_;
   std::set<std::string> told_;
+  std::map<TextList, std::int64_t> lines_;  // of the runs that there were
 };
 
 }  // namespace

@@ -60,6 +60,8 @@ class CsvParser {
 }  // namespace
 
 std::vector<CsvRow> ParseCsv(std::string_view text, const std::string& file) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";  // some programs begin UTF-8 by it
+  if (text.substr(0, kMark.size()) == kMark) text.remove_prefix(kMark.size());
   return CsvParser(text, file).Parse();
 }
 

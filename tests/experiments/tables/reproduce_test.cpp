@@ -168,6 +168,32 @@ TEST_F(ReproduceTest, BadTargetsAreToldWithTheirPlace) {
   EXPECT_EQ(ErrorOf([&] { Load(kFigures, "targets.axes.how=methd"); }),
             "--set targets.axes.how=methd: targets.axes.how: unknown axis 'methd'; did you mean "
             "'method'? (known: method, model)");
+  const auto targets = [&](const std::string& change) {
+    return ErrorOf([&] { Load(kFigures, "targets." + change); });
+  };
+  EXPECT_EQ(targets("labels.methd={RTN: rtn}"),
+            "--set targets.labels.methd={RTN: rtn}: targets.labels: unknown axis 'methd'; did you "
+            "mean 'method'? (known: method, model)");
+  EXPECT_EQ(targets("absent.methd={AWQ: none}"),
+            "--set targets.absent.methd={AWQ: none}: targets.absent: unknown axis 'methd'; did you "
+            "mean 'method'? (known: method, model)");
+  EXPECT_EQ(targets("tolerance=[{axis: methd, labels: [fp]}]"),
+            "--set targets.tolerance=[{axis: methd, labels: [fp]}]:1:2: targets.tolerance.0.axis: "
+            "unknown axis 'methd'; did you mean 'method'? (known: method, model)");
+  EXPECT_EQ(
+      targets("tolerance=[{axis: method, labels: [pf]}]"),
+      "--set targets.tolerance=[{axis: method, labels: [pf]}]:1:2: "
+      "targets.tolerance.0.labels: axis 'method' has no 'pf'; did you mean 'fp'? (known: fp, rtn)");
+}
+
+TEST_F(ReproduceTest, FiguresThatSayNothingOrTwoThingsAreRefused) {
+  const std::string before = folder_ / "e.yaml" + ":11:9: targets.file: " + folder_ / "t.csv";
+  const auto error = [&](const std::string& figures) { return ErrorOf([&] { Load(figures); }); };
+  EXPECT_EQ(error("model,config,how,a,both\n"), before + ": has no rows below its first line");
+  EXPECT_EQ(error("model,config,how,a,both,a\nM,W4,RTN,1,2,3\n"),
+            before + ":1: column 'a' is there twice");
+  EXPECT_EQ(error("model,config,how,a,both\nM,W4,RTN,1,2\nN,W4,RTN,1,2\nM,W4,RTN,1,3\n"),
+            before + ":4: of the same run as line 2");
 }
 
 }  // namespace

@@ -26,6 +26,12 @@ TEST(CsvTest, QuotesHoldCommasBreaksAndQuotes) {
   EXPECT_EQ(rows[1].cells, (Cells{"two\nlines", "x", "y"}));
   EXPECT_EQ(rows[2].cells, (Cells{"1", "2", "3"}));
   EXPECT_EQ(rows[2].line, 5);
+  EXPECT_EQ(ParseCsv("\xEF\xBB\xBF"
+                     "a,b\n",
+                     "f.csv")
+                .at(0)
+                .cells.at(0),
+            "a");
   EXPECT_TRUE(ParseCsv("", "f.csv").empty());
   EXPECT_EQ(ErrorOf([] { ParseCsv("a\n\"b\nc", "f.csv"); }), "f.csv:2: a quote that does not end");
 }
