@@ -72,8 +72,9 @@ struct FieldsFunction {
       : visit(std::move(fields)), visit_defaults(std::move(defaults)) {}
   /// A list written in place; it has no defaults.
   template <class Fields>
+  // NOLINTNEXTLINE(google-explicit-constructor)
   requires std::invocable<Fields&, FieldVisitor&> FieldsFunction(Fields fields)
-      : visit(std::move(fields)) {}  // NOLINT(google-explicit-constructor)
+      : visit(std::move(fields)) {}
 };
 
 /// Fills the fields from `node`. Appends to `diagnostics` every wrong type, value out of range,

@@ -14,14 +14,14 @@ namespace {
 std::int64_t Blocks(std::int64_t size) { return (size + kScaledBlock - 1) / kScaledBlock; }
 
 const std::array<float, 256>& Values() {
-  static const std::array<float, 256> values = [] {
+  static const std::array<float, 256> kValues = [] {
     std::array<float, 256> all{};
     for (std::size_t code = 0; code < all.size(); ++code) {
       all[code] = E4M3ToFloat(static_cast<std::uint8_t>(code));
     }
     return all;
   }();
-  return values;
+  return kValues;
 }
 
 }  // namespace
