@@ -63,10 +63,13 @@ FieldText ReadField(const std::string& name, const std::vector<std::string>& pat
   for (const std::string& path : paths) {
     if (auto field = AsField(Follow(row.value, path))) return *field;
   }
+  const std::string problem =
+      "no text, number or list of them at '" + paths.front() + "', which is field '" + name + "'";
+  const auto found = row.value.find(paths.front());
+  if (found != row.value.end()) throw Error(problem + ": it is " + found->type_name());
   std::vector<std::string> keys;
   for (const auto& [key, value] : row.value.items()) keys.push_back(key);
-  throw Error("no text, number or list of them at '" + paths.front() + "', which is field '" +
-              name + "'" + SuggestionSuffix(paths.front(), keys));
+  throw Error(problem + SuggestionSuffix(paths.front(), keys));
 }
 
 std::vector<Template> Templates(const std::vector<std::string>& texts) {

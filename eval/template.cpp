@@ -1,5 +1,6 @@
 #include "eval/template.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "core/base/error.h"
@@ -15,6 +16,18 @@ std::string_view Trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(' ') - first + 1);
 }
 
+/// The first `what` of a place from `begin` on that is in no quotes; one opens where a word of a
+/// filter begins.
+std::size_t FindBare(std::string_view place, char what, std::size_t begin) {
+  const std::size_t filters = place.find('|');
+  for (std::size_t i = begin; i < place.size(); ++i) {
+    if (place[i] == what) return i;
+    const bool word = i > filters && (place[i - 1] == ' ' || place[i - 1] == '|');
+    if (word && place[i] == '\'') i = std::min(place.find('\'', i + 1), place.size());
+  }
+  return std::string_view::npos;
+}
+
 }  // namespace
 
 Template::Template(const std::string& text) {
@@ -23,15 +36,16 @@ Template::Template(const std::string& text) {
     const char c = text[place];
     const bool doubled = place + 1 < text.size() && text[place + 1] == c;
     if (c == '{' && !doubled) {
-      const std::size_t end = text.find('}', place);
-      if (end == std::string::npos) {
+      const std::string_view rest = std::string_view(text).substr(place + 1);
+      const std::size_t length = FindBare(rest, '}', 0);
+      if (length == std::string_view::npos) {
         throw Error("a place that does not end: '" + text.substr(place) + "'");
       }
-      Part filled = ParsePlace(std::string_view(text).substr(place + 1, end - place - 1));
+      Part filled = ParsePlace(rest.substr(0, length));
       filled.text = std::move(part.text);
       parts_.push_back(std::move(filled));
       part = Part();
-      place = end;
+      place += length + 1;
       continue;
     }
     part.text += c;
@@ -55,7 +69,7 @@ Template::Part Template::ParsePlace(std::string_view place) {
   part.field = std::string(name);
   if (part.field.empty()) throw Error("a place without a field: '{" + std::string(place) + "}'");
   while (bar != std::string_view::npos) {
-    const std::size_t next = place.find('|', bar + 1);
+    const std::size_t next = FindBare(place, '|', bar + 1);
     part.filters.emplace_back(Trim(place.substr(bar + 1, next - bar - 1)));
     bar = next;
   }

@@ -8,6 +8,7 @@
 #include "core/base/keys.h"
 #include "core/base/suggest.h"
 #include "core/base/utf8.h"
+#include "core/text/unicode/capitalize.h"
 #include "core/text/unicode/unicode.h"
 
 namespace roundlab {
@@ -21,16 +22,6 @@ std::string_view StripLeft(std::string_view text) {
     if (!IsPythonSpace(NextCodePoint(text, &place))) return text.substr(start);
   }
   return {};
-}
-
-std::string Capitalize(std::string_view text) {
-  std::string out;
-  for (std::size_t place = 0; place < text.size();) {
-    const bool first = place == 0;
-    const char32_t c = NextCodePoint(text, &place);
-    first ? AppendTitlecase(c, &out) : AppendLowercase(c, &out);
-  }
-  return out;
 }
 
 std::size_t Find(const std::string& text, const std::string& what) {

@@ -65,6 +65,8 @@ TEST_F(TaskTest, WhatIsWrongWithARowNamesIt) {
   EXPECT_EQ(Error(kQuiz, good + R"({"questoin": "?", "choices": [], "key": "A"})"),
             ":2: no text, number or list of them at 'stem', which is field 'q' (known: choices, "
             "key, questoin)");
+  EXPECT_EQ(Error(kQuiz, good + R"({"question": "?", "choices": [{"text": "x"}], "key": null})"),
+            ":2: no text, number or list of them at 'key', which is field 'a': it is null");
   EXPECT_EQ(
       Error(kQuiz, R"({"question": "?", "choices": [{"text": "x", "label": "A"}], "key": "C"})"),
       ":1: the right answer is 'C'; expected one of 0 to 0, 'A'");

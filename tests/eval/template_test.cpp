@@ -21,6 +21,11 @@ TEST(TextFilterTest, DoesWhatPythonDoes) {
   EXPECT_EQ(Filtered("capitalize", "\u00e9T\u00c9 \u01c6"), "\u00c9t\u00e9 \u01c6");
   EXPECT_EQ(Filtered("capitalize", "\u01c6"), "\u01c5");
   EXPECT_EQ(Filtered("capitalize", ""), "");
+  EXPECT_EQ(Filtered("capitalize", "\u039f\u0394\u039f\u03a3 \u039f\u03a3.\u039f"),
+            "\u039f\u03b4\u03bf\u03c2 \u03bf\u03c3.\u03bf");  // sigma ends the first word alone
+  EXPECT_EQ(Filtered("capitalize", "\u00dfA"), "Ssa");
+  EXPECT_EQ(Filtered("capitalize", "\ufb01x"), "Fix");
+  EXPECT_EQ(Filtered("capitalize", "\u0390A"), "\u0399\u0308\u0301a");
   EXPECT_EQ(Filtered("before _", "so _ got _."), "so ");
   EXPECT_EQ(Filtered("after _", "so _ got _."), " got _.");
   EXPECT_EQ(Filtered("last_word", "a b  c\nd"), "c\nd");
@@ -65,6 +70,11 @@ TEST(TemplateTest, FillsPlaces) {
   EXPECT_EQ(fill("{ question }{question|strip|last_word}"), " Why? Why?");
   EXPECT_EQ(fill("{{question}} \\ ''"), "{question} \\ ''");
   EXPECT_EQ(fill(""), "");
+  EXPECT_EQ(Template("{q | replace '|' ' '}").Fill({{"q", {{"a|b"}, false}}}), "a b");
+  EXPECT_EQ(Template("{q | replace '}' '{' | strip}").Fill({{"q", {{" a}b"}, false}}}), "a{b");
+  EXPECT_EQ(Template("{q | replace don't do}").Fill({{"q", {{"don't"}, false}}}), "do");
+  EXPECT_EQ(ErrorOf([] { Template("{q | replace '| x}"); }),
+            "a place that does not end: '{q | replace '| x}'");
 }
 
 TEST(TemplateTest, AListFieldAloneGivesOneTextAnItem) {
