@@ -59,6 +59,9 @@ std::optional<double> Cell::Chance(const Cell& a, const Cell& b, const std::stri
     for (const ComparedFigure& figure : compared.figures) {
       if (figure.name == metric && std::isfinite(figure.tested.p)) return figure.tested.p;
     }
+    for (const auto& [name, reason] : compared.not_compared) {
+      if (metric.rfind(name + "/", 0) == 0) *problem = name + ": " + reason;
+    }
     return std::nullopt;
   }
   std::vector<double> of_a;

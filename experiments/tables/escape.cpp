@@ -59,13 +59,20 @@ bool MeansMore(const std::string& text, std::size_t at) {
   }
 }
 
+/// Of a tag, a comment or a link; "<0.0001" is text.
+bool OpensTag(const std::string& text, std::size_t at) {
+  const char next = at + 1 < text.size() ? text[at + 1] : ' ';
+  return std::isalpha(static_cast<unsigned char>(next)) != 0 || next == '/' || next == '!' ||
+         next == '?';
+}
+
 }  // namespace
 
 std::string EscapeMarkdown(const std::string& text) {
   std::string escaped;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (c == '<') {
+    if (c == '<' && OpensTag(text, i)) {
       escaped += "&lt;";
     } else if (c == '\n' || c == '\r') {
       escaped += ' ';

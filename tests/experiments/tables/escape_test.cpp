@@ -10,6 +10,8 @@ TEST(EscapeTest, MarkdownLeavesWordsAndEscapesWhatMeansMore) {
             "sign_sgd & adam, R&D, W4 \\ bits ~5");
   EXPECT_EQ(EscapeMarkdown("a|b"), "a\\|b");
   EXPECT_EQ(EscapeMarkdown("a\\|b"), "a\\\\\\|b");
+  EXPECT_EQ(EscapeMarkdown("<0.0001 a < b <"), "<0.0001 a < b <");
+  EXPECT_EQ(EscapeMarkdown("</b> <!-- <?"), "&lt;/b> &lt;!-- &lt;?");
   EXPECT_EQ(EscapeMarkdown("<b> &lt; *x* `y` [z] _w_ ~~v~~"),
             "&lt;b> &amp;lt; \\*x\\* \\`y\\` \\[z\\] \\_w\\_ \\~\\~v\\~\\~");
   EXPECT_EQ(EscapeMarkdown("one\ntwo"), "one two");

@@ -25,7 +25,7 @@ TEST(TextTableTest, MarkdownPadsAndEscapes) {
             "|--------|--------------:|\n"
             "| a\\|b   | **1.5 ± 0.1** |\n"
             "| c,d    | 2%            |\n"
-            "\nn &lt; 5\n");
+            "\nn < 5\n");
 }
 
 TEST(TextTableTest, HeadersAreEscapedAsCellsAre) {
