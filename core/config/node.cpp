@@ -147,7 +147,7 @@ class WholeText : public YAML::EventHandler {
            (text_[begin] == '&' || text_[begin] == '!')) {  // its anchor, tag
       begin = text_.find_first_not_of(" \t\r\n", text_.find_first_of(" \t\r\n", begin));
     }
-    const char quote = begin < text_.size() ? text_[begin] : 0;
+    const char quote = begin < text_.size() ? text_[begin] : '\0';
     if (quote != '\'' && quote != '"') return;
     for (std::size_t i = begin + 1; i < text_.size(); ++i) {
       const bool escaped = quote == '"' ? text_[i] == '\\' : text_.compare(i, 2, "''") == 0;

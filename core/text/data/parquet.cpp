@@ -45,8 +45,8 @@ struct Library {
 };
 
 const Library& TheLibrary() {
-  static const Library library;
-  return library;
+  static const Library kOpened;
+  return kOpened;
 }
 
 }  // namespace

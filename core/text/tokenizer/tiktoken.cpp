@@ -137,6 +137,7 @@ std::vector<AddedToken> Llama3Tokens(std::int32_t first_id) {
   names.emplace_back("<|eot_id|>");
   reserve(kCount - static_cast<int>(names.size()));
   std::vector<AddedToken> tokens;
+  tokens.reserve(names.size());
   for (std::string& name : names) tokens.push_back(SpecialToken(std::move(name), first_id++));
   return tokens;
 }
