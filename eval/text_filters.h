@@ -10,7 +10,6 @@ namespace roundlab {
 /// Each follows the Python that lm-evaluation-harness (commit 008fc2a and 0.4.13) uses there.
 ///   strip          str.strip()
 ///   capitalize     str.capitalize(): the first character in title case, all others in lower case
-///                  (each by its one-to-one mapping: not ß as Ss, no final sigma)
 ///   before X       up to the first X; X must be there
 ///   after X        behind the first X; X must be there
 ///   last_word      behind the last space
@@ -20,7 +19,8 @@ namespace roundlab {
 ///                  parts of a line go, two spaces become one (once, left to right)
 class TextFilter {
  public:
-  /// From "replace _ ' '": a name and its arguments, in single quotes where they hold spaces.
+  /// From "replace _ ' '": a name and its arguments, in single quotes where they hold spaces
+  /// (or, in a template, | or }).
   /// Throws Error naming the unknown filter, or a wrong number of arguments.
   explicit TextFilter(std::string_view text);
 
