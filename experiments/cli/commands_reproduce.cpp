@@ -113,6 +113,13 @@ int ReproduceCommand(const CommandLine& line) {
   CheckRunLine(line);
   const Experiment experiment = LoadExperimentOf(line);
   if (!experiment.targets) throw Error(line.arguments[0] + ": has no section 'targets'");
+  const auto before = CompareWithTargets(experiment, {});
+  if (std::all_of(before.begin(), before.end(), [](const TargetResult& r) {
+        return r.verdict == TargetVerdict::kNotPlanned || r.verdict == TargetVerdict::kNoMethod;
+      })) {
+    throw Error(line.arguments[0] + ": none of the published figures is of a run that is left" +
+                (line.only.empty() ? "" : " (--only)"));
+  }
   const auto missing = MissingModels(experiment);
   Experiment here = experiment;
   std::erase_if(here.runs,

@@ -67,6 +67,17 @@ TEST_F(PlanAndRunTest, JsonListsRunsWithIdFolderStatusAndMetrics) {
             "complete");
 }
 
+TEST_F(PlanAndRunTest, ReproduceNeedsAFigureOfARunThatIsLeft) {
+  folder_.Write("t.csv", "bits,t\n2,5.0\n");
+  const std::string config = testing::ReadAll(folder_ / "c.yaml");
+  folder_.Write("r.yaml", config +
+                              "targets: {file: t.csv, source: a paper, axes: {bits: quant.bits}, "
+                              "metrics: {t: t/perplexity}}\n");
+  EXPECT_EQ(Refusal(folder_, {"reproduce", "r.yaml", "--only", "quant.bits=8", "--out", "out"}),
+            "r.yaml: none of the published figures is of a run that is left (--only)\n");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
+}
+
 TEST_F(PlanAndRunTest, JsonIsUtf8WhateverAFolderIsCalled) {
   const std::string folder =
       Json({"plan", "c.yaml", "--out", "o\xFFt", "--json"}).at("runs").at(0).at("folder");
