@@ -27,6 +27,8 @@ class ModelField : public ValueField {
     } else {
       ReadFields(node, path, FieldsOf(model_), diagnostics);
     }
+    const ConfigNode* inside = node.Find("path");
+    model_->where = inside == nullptr ? node.where : inside->where;
   }
   std::string Write() const override { return WriteFields(FieldsOf(model_)); }
   std::vector<UnusedKey> Unused() const override { return UnusedFields(FieldsOf(model_)); }

@@ -20,6 +20,7 @@ namespace roundlab {
 /// Which model: a name of the catalogue, a Hugging Face folder or a .gguf file.
 struct ModelOptions {
   std::string path;
+  SourceLoc where;                                 ///< of the path, for messages
   c10::ScalarType dtype = c10::ScalarType::Float;  ///< of products and hidden states
   std::optional<RotationOptions> rotate;           ///< turned before anything else is done to it
   void Fields(FieldVisitor& f);

@@ -1,6 +1,7 @@
 #include "experiments/run/preflight.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <set>
@@ -33,13 +34,21 @@ struct KnownModel {
   std::unique_ptr<Tokenizer> tokenizer;
 };
 
+bool ModelIsThere(const std::string& name) {
+  try {
+    return std::filesystem::exists(ResolveModel(name));
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 /// Gathers what is wrong. Runs share models, calibration and evaluators: each is tried once.
 class Preflight {
  public:
   /// label: what the run is called in messages.
   void Check(const RunConfig& run, const std::string& label) {
     labels_.insert(label);
-    const KnownModel& model = Model(run.model.path);
+    const KnownModel& model = Model(run.model);
     if (model.description) {
       Try([&] { CheckAgainstModel(run, *model.description); }, label);
     }
@@ -99,14 +108,25 @@ class Preflight {
     }
   }
 
-  const KnownModel& Model(const std::string& name) {
-    const auto [place, added] = models_.try_emplace(name);
+  const KnownModel& Model(const ModelOptions& options) {
+    const auto [place, added] = models_.try_emplace(options.path);
     if (!added) return place->second;
     Try([&, &model = place->second] {
-      model.description = DescribeModel(name);
-      model.tokenizer = LoadTokenizer(TokenizerOf(name));
+      model.description = Described(options);
+      model.tokenizer = LoadTokenizer(TokenizerOf(options.path));
     });
     return place->second;
+  }
+
+  /// Throws Error with the place of its path in the configuration where there is no such model,
+  /// with that in the model's own files where something is wrong in them.
+  static ModelDescription Described(const ModelOptions& options) {
+    try {
+      return DescribeModel(options.path);
+    } catch (const Error& e) {
+      if (ModelIsThere(options.path)) throw;
+      throw Error(options.where.ToString() + ": " + e.what());
+    }
   }
 
   template <class Step>

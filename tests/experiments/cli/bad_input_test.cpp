@@ -30,11 +30,18 @@ TEST_F(BadInputTest, GroupSize0IsTheWholeTensor) {
   EXPECT_EQ(check.code, 0);
 }
 
-TEST_F(BadInputTest, ModelThatIsNotThere) { ExpectRefused({"model=n/"}, "n/: no such model"); }
+TEST_F(BadInputTest, ModelThatIsNotThere) {
+  ExpectRefused({"model=n/"}, "--set model=n/: n/: no such model");
+  const std::string config = ReadAll(folder_ / "c.yaml");
+  folder_.Write("d.yaml", "axes: [{key: model, values: [m/,\n  n/]}]\n" + config);
+  const ProgramResult check = RunProgram(folder_.path(), {"validate", "d.yaml"});
+  EXPECT_EQ(check.err, "d.yaml:2:3: n/: no such model\n");
+}
 TEST_F(BadInputTest, UnknownModelName) {
   ExpectRefused(
       {"model=stories260"},
-      "model: unknown name 'stories260'; did you mean 'stories260k'? (known: babyllama-tok105, "
+      "--set model=stories260: model: unknown name 'stories260'; did you mean 'stories260k'? "
+      "(known: babyllama-tok105, "
       "bloom-3b, falcon-7b, gemma-2b, gemma-7b, gemma-7b-it, gpt-j-6b, llama-13b, llama-2-13b, "
       "llama-2-70b, llama-2-7b, llama-2-7b-chat, llama-3-8b-instruct, llama-30b, llama-65b, "
       "llama-7b, mistral-7b-instruct-v0.2, mistral-7b-v0.1, mixtral-8x7b-instruct-v0.1, "
@@ -44,7 +51,8 @@ TEST_F(BadInputTest, UnknownModelName) {
 }
 TEST_F(BadInputTest, ModelOfTheCatalogueThatIsNotThere) {
   ExpectRefused({"model=smollm2"},
-                "model 'smollm2' is not at models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf; run "
+                "--set model=smollm2: model 'smollm2' is not at "
+                "models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf; run "
                 "scripts/get_smollm2");
 }
 TEST_F(BadInputTest, FolderWithoutConfigJson) {
@@ -231,7 +239,7 @@ TEST_F(BadInputTest, AnAxisMayTurnAModelThatIsNamedByAWord) {
 TEST_F(BadInputTest, AllThatIsWrongWithModelAndDataIsToldAtOnce) {
   folder_.Write("text.txt", "");
   ExpectRefused({"model=n/", "eval.0.data.path=no.txt", "pipeline.0.scheme.type=signround"},
-                "n/: no such model\ntext.txt: no text in this file\n"
+                "--set model=n/: n/: no such model\ntext.txt: no text in this file\n"
                 "no.txt: cannot open: No such file or directory");
 }
 TEST_F(BadInputTest, ValidateFindsTheSame) {
