@@ -230,6 +230,7 @@ class ExperimentReader {
       auto& labels = experiment_.axes.emplace_back(Axis{axis.name, {}}).labels;
       for (const AxisValue& value : axis.values) labels.push_back(value.label);
     }
+    axes_are_known_ = diagnostics_.empty();
     CheckName();
     CheckSeed();
     CheckOverrides(axes);
@@ -298,12 +299,13 @@ class ExperimentReader {
     if (plots != nullptr) {
       ListOf<PlotSpec>(&experiment_.plots).Read(*plots, "plots", &diagnostics_);
     }
-    if (!diagnostics_.empty()) return;
+    const bool good = diagnostics_.empty();  // else not all runs are there to say what they measure
     const auto metrics = MeasuredMetrics(experiment_);
-    for (std::size_t i = 0; i < experiment_.tables.size(); ++i) {
-      CheckTable(experiment_.tables[i], experiment_.axes, metrics,
+    for (std::size_t i = 0; axes_are_known_ && i < experiment_.tables.size(); ++i) {
+      CheckTable(experiment_.tables[i], experiment_.axes, good ? &metrics : nullptr,
                  {tables->elements[i].where, "tables." + std::to_string(i)}, &diagnostics_);
     }
+    if (!good) return;
     for (std::size_t i = 0; i < experiment_.plots.size(); ++i) {
       CheckPlot(experiment_.plots[i], experiment_.axes, metrics,
                 {plots->elements[i].where, "plots." + std::to_string(i)}, &diagnostics_);
@@ -325,6 +327,7 @@ class ExperimentReader {
   const ConfigNode& root_;
   const std::vector<std::string>& overrides_;
   std::vector<Diagnostic> diagnostics_;
+  bool axes_are_known_ = false;
   Experiment experiment_;
 };
 

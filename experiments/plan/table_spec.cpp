@@ -56,12 +56,12 @@ std::vector<std::string> MetricsOf(const std::string& value) {
 }
 
 void CheckTable(const TableSpec& table, const std::vector<Axis>& axes,
-                const std::vector<std::string>& metrics, const Diagnostic& place,
+                const std::vector<std::string>* metrics, const Diagnostic& place,
                 std::vector<Diagnostic>* diagnostics) {
   const auto at = [&](const char* key) { return Diagnostic{place.where, place.message + key}; };
   const Axis* rows = FindAxis(axes, table.rows, at(".rows"), diagnostics);
   if (!table.columns.empty()) FindAxis(axes, table.columns, at(".columns"), diagnostics);
-  CheckMetric(table.value, metrics, at(".value"), diagnostics);
+  if (metrics != nullptr) CheckMetric(table.value, *metrics, at(".value"), diagnostics);
   if (table.columns == table.rows) {
     diagnostics->push_back(
         {place.where, place.message + ".columns: '" + table.rows + "' is the axis of the rows"});

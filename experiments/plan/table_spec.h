@@ -46,10 +46,10 @@ const Axis* FindAxis(const std::vector<Axis>& axes, const std::string& name,
 /// The metrics that a value names: more than one where it is a mean.
 std::vector<std::string> MetricsOf(const std::string& value);
 
-/// Says where a table names an axis, label or metric that is not there. `place`: of the table, with
-/// its path in the file as message.
+/// Says where a table names an axis, label or metric that is not there. `metrics`: null where what
+/// is measured is not known. `place`: of the table, with its path in the file as message.
 void CheckTable(const TableSpec& table, const std::vector<Axis>& axes,
-                const std::vector<std::string>& metrics, const Diagnostic& place,
+                const std::vector<std::string>* metrics, const Diagnostic& place,
                 std::vector<Diagnostic>* diagnostics);
 /// The same for a value alone; `place` is that of the value.
 void CheckMetric(const std::string& value, const std::vector<std::string>& metrics,

@@ -356,5 +356,18 @@ TEST(LookAtRunTest, ARunFileOfAnotherRunIsNotBelieved) {
                               folder.path() + " to do the run again");
 }
 
+TEST(LoadExperimentTest, TablesAreLookedAtBesideRunsThatAreWrong) {
+  const TempFolder folder;
+  const std::string file = folder.Write(
+      "e.yaml",
+      "model: m/\nsed: 1\naxes: [{key: seed, values: [1, 2]}]\ntables: [{rows: sed, value: x}]\n");
+  const std::string error = ErrorOf([&] { LoadExperiment(file, {}); });
+  EXPECT_NE(error.find(file + ":2:1: unknown key 'sed'; did you mean 'seed'?"), std::string::npos);
+  EXPECT_NE(error.find(file + ":4:10: tables.0.rows: unknown axis 'sed'; did you mean 'seed'?"),
+            std::string::npos)
+      << error;
+  EXPECT_EQ(error.find("measures"), std::string::npos) << error;  // what, is not known yet
+}
+
 }  // namespace
 }  // namespace roundlab
