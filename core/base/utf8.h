@@ -7,6 +7,8 @@
 
 namespace roundlab {
 
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  ///< some texts begin by it
+
 struct BadByte {
   std::size_t offset = 0;
   std::string text;  ///< "byte 0xFF"

@@ -130,7 +130,9 @@ class WholeText : public YAML::EventHandler {
 
  private:
   WholeText(const std::string& text, const std::string& file)
-      : text_(text), file_(file), marked_(text.compare(0, 3, "\xEF\xBB\xBF") == 0 ? 3 : 0) {}
+      : text_(text),
+        file_(file),
+        marked_(text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0) {}
 
   std::size_t Place(const YAML::Mark& mark) const {
     return std::min(static_cast<std::size_t>(mark.pos) + marked_, text_.size());

@@ -230,7 +230,7 @@ class ExperimentReader {
       auto& labels = experiment_.axes.emplace_back(Axis{axis.name, {}}).labels;
       for (const AxisValue& value : axis.values) labels.push_back(value.label);
     }
-    axes_are_known_ = diagnostics_.empty();
+    const bool axes_are_known = diagnostics_.empty();
     CheckName();
     CheckSeed();
     CheckOverrides(axes);
@@ -243,8 +243,8 @@ class ExperimentReader {
                                        [](const ParsedAxis& axis) { return !axis.values.empty(); });
     if (plannable && !filter.broken)
       experiment_.runs = Planner(root_, &diagnostics_).Plan(axes, filter, seeds);
-    ReadTablesAndPlots();
-    ReadTargetSection(axes);
+    ReadTablesAndPlots(axes_are_known);
+    ReadTargetSection();
     if (diagnostics_.empty() && experiment_.runs.empty()) {
       diagnostics_.push_back({root_.where, "where and except leave no run"});
     }
@@ -290,7 +290,7 @@ class ExperimentReader {
     }
   }
 
-  void ReadTablesAndPlots() {
+  void ReadTablesAndPlots(bool axes_are_known) {
     const ConfigNode* tables = root_.Find("tables");
     if (tables != nullptr) {
       ListOf<TableSpec>(&experiment_.tables).Read(*tables, "tables", &diagnostics_);
@@ -301,7 +301,7 @@ class ExperimentReader {
     }
     const bool good = diagnostics_.empty();  // else not all runs are there to say what they measure
     const auto metrics = MeasuredMetrics(experiment_);
-    for (std::size_t i = 0; axes_are_known_ && i < experiment_.tables.size(); ++i) {
+    for (std::size_t i = 0; axes_are_known && i < experiment_.tables.size(); ++i) {
       CheckTable(experiment_.tables[i], experiment_.axes, good ? &metrics : nullptr,
                  {tables->elements[i].where, "tables." + std::to_string(i)}, &diagnostics_);
     }
@@ -316,18 +316,17 @@ class ExperimentReader {
     }
   }
 
-  void ReadTargetSection(const std::vector<ParsedAxis>& axes) {
+  void ReadTargetSection() {
     const ConfigNode* section = root_.Find("targets");
     if (section == nullptr || section->kind == ConfigNode::Kind::kNull) return;
     if (!diagnostics_.empty()) return;
     const auto metrics = MeasuredMetrics(experiment_);
-    experiment_.targets = ReadTargets(*section, {axes, metrics}, &diagnostics_);
+    experiment_.targets = ReadTargets(*section, {experiment_.axes, metrics}, &diagnostics_);
   }
 
   const ConfigNode& root_;
   const std::vector<std::string>& overrides_;
   std::vector<Diagnostic> diagnostics_;
-  bool axes_are_known_ = false;
   Experiment experiment_;
 };
 

@@ -34,9 +34,7 @@ void CheckPlot(const PlotSpec& plot, const std::vector<Axis>& axes,
   const auto at = [&](const char* key) { return Diagnostic{place.where, place.message + key}; };
   CheckMetric(plot.y, metrics, at(".y"), diagnostics);
   if (!plot.series.empty()) FindAxis(axes, plot.series, at(".series"), diagnostics);
-  const auto axis = std::find_if(axes.begin(), axes.end(),
-                                 [&](const Axis& candidate) { return candidate.name == plot.x; });
-  if (axis != axes.end()) {
+  if (const Axis* axis = FindAxis(axes, plot.x)) {
     if ((plot.log == PlotLog::kX || plot.log == PlotLog::kBoth) &&
         LabelNumbers(axis->labels).empty()) {
       diagnostics->push_back({place.where, place.message + ".log: the labels of axis '" + plot.x +

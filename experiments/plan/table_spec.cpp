@@ -22,13 +22,17 @@ void MetricField::Read(const ConfigNode& node, const std::string& path,
   diagnostics->push_back({node.where, path + ": expected a metric or a sequence of metrics"});
 }
 
+const Axis* FindAxis(const std::vector<Axis>& axes, const std::string& name) {
+  const auto found =
+      std::find_if(axes.begin(), axes.end(), [&](const Axis& axis) { return axis.name == name; });
+  return found == axes.end() ? nullptr : &*found;
+}
+
 const Axis* FindAxis(const std::vector<Axis>& axes, const std::string& name,
                      const Diagnostic& place, std::vector<Diagnostic>* diagnostics) {
+  if (const Axis* found = FindAxis(axes, name)) return found;
   std::vector<std::string> names;
-  for (const Axis& axis : axes) {
-    if (axis.name == name) return &axis;
-    names.push_back(axis.name);
-  }
+  for (const Axis& axis : axes) names.push_back(axis.name);
   diagnostics->push_back({place.where, place.message + ": unknown axis '" + name + "'" +
                                            SuggestionSuffix(name, names)});
   return nullptr;

@@ -39,6 +39,8 @@ class MetricField : public ValueField {
   std::string* value_;
 };
 
+/// The axis of that name; null where there is none.
+const Axis* FindAxis(const std::vector<Axis>& axes, const std::string& name);
 /// The axis of that name; where there is none, null and a diagnostic at `place`.
 const Axis* FindAxis(const std::vector<Axis>& axes, const std::string& name,
                      const Diagnostic& place, std::vector<Diagnostic>* diagnostics);

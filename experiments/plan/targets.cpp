@@ -30,12 +30,6 @@ TextList TextsOf(const ConfigNode& node) {
   return texts;
 }
 
-TextList LabelsOf(const ParsedAxis& axis) {
-  TextList labels;
-  for (const AxisValue& value : axis.values) labels.push_back(value.label);
-  return labels;
-}
-
 class TargetReader {
  public:
   TargetReader(const ConfigNode& section, const TargetContext& context,
@@ -84,22 +78,9 @@ class TargetReader {
     diagnostics_->push_back({where, message});
   }
 
-  const ParsedAxis* FindAxis(const std::string& name) const {
-    for (const ParsedAxis& axis : context_.axes) {
-      if (axis.name == name) return &axis;
-    }
-    return nullptr;
-  }
-
-  /// Whether the plan has the axis; reported where it has not.
-  const ParsedAxis* KnownAxis(const std::string& name, const SourceLoc& where,
-                              const std::string& place) {
-    const ParsedAxis* axis = FindAxis(name);
-    if (axis != nullptr) return axis;
-    TextList names;
-    for (const ParsedAxis& known : context_.axes) names.push_back(known.name);
-    Report(where, place + ": unknown axis '" + name + "'" + SuggestionSuffix(name, names));
-    return nullptr;
+  /// Null, and reported, where the plan does not have it.
+  const Axis* KnownAxis(const std::string& name, const SourceLoc& where, const std::string& place) {
+    return FindAxis(context_.axes, name, {where, place}, diagnostics_);
   }
 
   void CheckAxes(const ConfigNode& axes) {
@@ -123,13 +104,12 @@ class TargetReader {
       if (rule.axis.empty()) continue;
       const SourceLoc& where = section_.Find("tolerance")->elements[i].where;
       const std::string place = "targets.tolerance." + std::to_string(i);
-      const ParsedAxis* axis = KnownAxis(rule.axis, where, place + ".axis");
+      const Axis* axis = KnownAxis(rule.axis, where, place + ".axis");
       if (axis == nullptr) continue;
-      const TextList known = LabelsOf(*axis);
       for (const std::string& label : rule.labels) {
-        if (Has(known, label)) continue;
+        if (Has(axis->labels, label)) continue;
         Report(where, place + ".labels: axis '" + rule.axis + "' has no '" + label + "'" +
-                          SuggestionSuffix(label, known));
+                          SuggestionSuffix(label, axis->labels));
       }
     }
   }
@@ -226,9 +206,9 @@ class TargetReader {
     const std::string* renamed = Look("labels", axis, text);
     const std::string label = renamed == nullptr ? text : *renamed;
     if (label == "*") return;
-    const ParsedAxis* found = FindAxis(axis);
+    const Axis* found = FindAxis(context_.axes, axis);
     if (found == nullptr) return;
-    const TextList known = LabelsOf(*found);
+    const TextList& known = found->labels;
     if (!Has(known, label) && told_.insert(axis + "/" + label).second) {
       Report({Place(row)}, "target names no run: axis '" + axis + "' has no '" + label + "'" +
                                SuggestionSuffix(label, known) +

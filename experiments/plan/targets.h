@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/config/fields.h"
-#include "experiments/plan/axes.h"
+#include "experiments/plan/table_spec.h"
 
 namespace roundlab {
 
@@ -49,7 +49,7 @@ struct Targets {
 
 /// What the plan offers to a target.
 struct TargetContext {
-  const std::vector<ParsedAxis>& axes;
+  const std::vector<Axis>& axes;
   const std::vector<std::string>& metrics;  ///< that some run measures
 };
 

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/base/error.h"
 #include "rounding/stages/learned_transform.h"
 #include "rounding/stages/tuning_report.h"
 #include "rounding/unit_work.h"

@@ -1,6 +1,7 @@
 #include "core/text/data/csv.h"
 
 #include "core/base/error.h"
+#include "core/base/utf8.h"
 
 namespace roundlab {
 namespace {
@@ -60,8 +61,7 @@ class CsvParser {
 }  // namespace
 
 std::vector<CsvRow> ParseCsv(std::string_view text, const std::string& file) {
-  constexpr std::string_view kMark = "\xEF\xBB\xBF";  // some programs begin UTF-8 by it
-  if (text.substr(0, kMark.size()) == kMark) text.remove_prefix(kMark.size());
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   return CsvParser(text, file).Parse();
 }
 
