@@ -4,6 +4,8 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <sstream>
 
 #include "core/base/files.h"
@@ -36,115 +38,136 @@ void CheckEncoding(const std::string& text, const std::string& file) {
                       "not UTF-8: " + bad->text}});
 }
 
-/// A document's nodes, with aliases written out.
-class Converter {
+/// Builds the tree of the one document of a text, with aliases written out. By yaml-cpp's events,
+/// for YAML::Load drops what is behind the first document, also where that is only a key that is
+/// indented otherwise than the first. Throws ConfigError where a tree can't go on; what it can go
+/// on with is in diagnostics().
+class TreeBuilder : public YAML::EventHandler {
  public:
-  Converter(const std::string& file, std::vector<Diagnostic>* diagnostics)
-      : file_(file), diagnostics_(diagnostics) {}
-
-  ConfigNode Convert(const YAML::Node& yaml) {
-    ConfigNode node;
-    node.where = Locate(file_, yaml.Mark());
-    if (depth_ == kDeepest || ++nodes_ > kMost) {
-      // Aliases can make a text without end, or one that grows like a power.
-      throw ConfigError({{node.where,
-                          "yaml: nested too deep or too large once aliases are written "
-                          "out (an alias of what it lies in?)"}});
-    }
-    ++depth_;
-    if (yaml.IsScalar()) {
-      node.kind = ConfigNode::Kind::kScalar;
-      node.scalar = yaml.Scalar();
-    } else if (yaml.IsSequence()) {
-      node.kind = ConfigNode::Kind::kSequence;
-      for (const YAML::Node& element : yaml) node.elements.push_back(Convert(element));
-    } else if (yaml.IsMap()) {
-      node.kind = ConfigNode::Kind::kMapping;
-      for (const auto& pair : yaml) AddMember(pair.first, pair.second, &node);
-    }
-    --depth_;
-    return node;
+  TreeBuilder(const std::string& text, const std::string& file)
+      : text_(text),
+        file_(file),
+        marked_(text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0) {
+    root_.where = {file, 0, 0};
   }
 
- private:
-  static constexpr int kDeepest = 100;
-  static constexpr std::size_t kMost = 200000;
-
-  void AddMember(const YAML::Node& key, const YAML::Node& value, ConfigNode* node) {
-    const SourceLoc where = Locate(file_, key.Mark());
-    if (!key.IsScalar()) {
-      diagnostics_->push_back({where, "a key must be a scalar"});
-      return;
-    }
-    const std::string& name = key.Scalar();
-    if (node->Find(name) != nullptr) {
-      diagnostics_->push_back({where, "duplicate key '" + name + "'"});
-      return;
-    }
-    node->members.push_back({name, where, Convert(value)});
-    // yaml-cpp marks an empty value at the token after it, often on another line.
-    ConfigNode& added = node->members.back().value;
-    if (added.kind == ConfigNode::Kind::kNull) added.where = where;
-  }
-
-  const std::string& file_;
-  std::vector<Diagnostic>* diagnostics_;
-  int depth_ = 0;
-  std::size_t nodes_ = 0;
-};
-
-/// YAML::Load reads the first document and drops what is behind it, also where that is only a key
-/// that is indented otherwise than the first, and takes a quote that does not end to reach to the
-/// end of the text. Throws ConfigError of either.
-class WholeText : public YAML::EventHandler {
- public:
-  static void Check(const std::string& text, const std::string& file) {
-    WholeText handler(text, file);
-    std::istringstream stream(text);
+  ConfigNode Build() {
+    std::istringstream stream(text_);
     YAML::Parser parser(stream);
-    while (parser.HandleNextDocument(handler)) continue;
-    handler.CheckLastQuote();
+    while (parser.HandleNextDocument(*this)) continue;
+    CheckLastQuote();
+    return std::move(root_);
   }
+  const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (begun_) {
       const bool marker = text_.compare(Place(mark), 3, "---") == 0;
-      Fail(mark, marker ? "a second document"
-                        : "more behind the end of what began before (another indentation?)");
+      Fail(Locate(file_, mark),
+           marker ? "a second document"
+                  : "more behind the end of what began before (another indentation?)");
     }
     begun_ = true;
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
-                const std::string& /*value*/) override {
-    last_ = mark;
-  }
   void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
-  void OnAlias(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
-  void OnSequenceStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/,
-                       YAML::anchor_t /*anchor*/, YAML::EmitterStyle::value /*style*/) override {}
-  void OnSequenceEnd() override {}
-  void OnMapStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
-                  YAML::EmitterStyle::value /*style*/) override {}
-  void OnMapEnd() override {}
+
+  void OnScalar(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
+                const std::string& value) override {
+    last_scalar_ = mark;
+    ConfigNode node = New(mark, ConfigNode::Kind::kScalar);
+    node.scalar = value;
+    Add(std::move(node), anchor);
+  }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    Add(New(mark, ConfigNode::Kind::kNull), anchor);
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto found = anchors_.find(anchor);
+    if (found == anchors_.end()) FailTooLarge(Locate(file_, mark));  // an alias of what it lies in
+    Count(found->second, open_.size());
+    Add(found->second, YAML::NullAnchor);
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value /*style*/) override {
+    open_.push_back({New(mark, ConfigNode::Kind::kSequence), anchor, {}});
+  }
+  void OnMapStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value /*style*/) override {
+    open_.push_back({New(mark, ConfigNode::Kind::kMapping), anchor, {}});
+  }
+  void OnSequenceEnd() override { Close(); }
+  void OnMapEnd() override { Close(); }
 
  private:
-  WholeText(const std::string& text, const std::string& file)
-      : text_(text),
-        file_(file),
-        marked_(text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0) {}
+  static constexpr std::size_t kDeepest = 100;
+  static constexpr std::size_t kMost = 200000;
+
+  struct Open {
+    ConfigNode node;
+    YAML::anchor_t anchor;
+    std::optional<ConfigNode> key;  ///< of a mapping, whose value is to come
+  };
 
   std::size_t Place(const YAML::Mark& mark) const {
     return std::min(static_cast<std::size_t>(mark.pos) + marked_, text_.size());
   }
-  void Fail(const YAML::Mark& mark, const std::string& problem) const {
-    throw ConfigError({{Locate(file_, mark), "yaml: " + problem}});
+  [[noreturn]] static void Fail(const SourceLoc& where, const std::string& problem) {
+    throw ConfigError({{where, "yaml: " + problem}});
+  }
+  /// Aliases can make a text without end, or one that grows like a power.
+  [[noreturn]] static void FailTooLarge(const SourceLoc& where) {
+    Fail(
+        where,
+        "nested too deep or too large once aliases are written out (an alias of what it lies in?)");
   }
 
-  /// One that does not end is the text's last scalar.
+  ConfigNode New(const YAML::Mark& mark, ConfigNode::Kind kind) {
+    ConfigNode node;
+    node.kind = kind;
+    node.where = Locate(file_, mark);
+    Count(node, open_.size());
+    return node;
+  }
+  void Count(const ConfigNode& node, std::size_t depth) {
+    if (depth == kDeepest || ++nodes_ > kMost) FailTooLarge(node.where);
+    for (const ConfigNode& element : node.elements) Count(element, depth + 1);
+    for (const ConfigNode::Member& member : node.members) Count(member.value, depth + 1);
+  }
+
+  void Close() {
+    Open closed = std::move(open_.back());
+    open_.pop_back();
+    Add(std::move(closed.node), closed.anchor);
+  }
+  void Add(ConfigNode node, YAML::anchor_t anchor) {
+    if (anchor != YAML::NullAnchor) anchors_[anchor] = node;
+    if (open_.empty()) {
+      root_ = std::move(node);
+    } else if (Open& parent = open_.back(); parent.node.kind == ConfigNode::Kind::kSequence) {
+      parent.node.elements.push_back(std::move(node));
+    } else if (!parent.key) {
+      parent.key = std::move(node);
+    } else {
+      AddMember(*std::exchange(parent.key, std::nullopt), std::move(node), &parent.node);
+    }
+  }
+  void AddMember(const ConfigNode& key, ConfigNode value, ConfigNode* mapping) {
+    if (key.kind != ConfigNode::Kind::kScalar) {
+      diagnostics_.push_back({key.where, "a key must be a scalar"});
+    } else if (mapping->Find(key.scalar) != nullptr) {
+      diagnostics_.push_back({key.where, "duplicate key '" + key.scalar + "'"});
+    } else {
+      // yaml-cpp marks an empty value at the token after it, often on another line.
+      if (value.kind == ConfigNode::Kind::kNull) value.where = key.where;
+      mapping->members.push_back({key.scalar, key.where, std::move(value)});
+    }
+  }
+
+  /// yaml-cpp takes a quote that does not end to reach to the end of the text: its last scalar.
   void CheckLastQuote() const {
-    if (last_.is_null()) return;
-    std::size_t begin = Place(last_);
+    if (last_scalar_.is_null()) return;
+    std::size_t begin = Place(last_scalar_);
     while (begin < text_.size() &&
            (text_[begin] == '&' || text_[begin] == '!')) {  // its anchor, tag
       begin = text_.find_first_not_of(" \t\r\n", text_.find_first_of(" \t\r\n", begin));
@@ -159,14 +182,19 @@ class WholeText : public YAML::EventHandler {
         return;
       }
     }
-    Fail(last_, "a quote that does not end");
+    Fail(Locate(file_, last_scalar_), "a quote that does not end");
   }
 
   const std::string& text_;
   const std::string& file_;
   const std::size_t marked_;  // bytes of the mark before UTF-8 text
   bool begun_ = false;
-  YAML::Mark last_ = YAML::Mark::null_mark();
+  YAML::Mark last_scalar_ = YAML::Mark::null_mark();
+  ConfigNode root_;
+  std::vector<Open> open_;  // outermost first
+  std::map<YAML::anchor_t, ConfigNode> anchors_;
+  std::size_t nodes_ = 0;
+  std::vector<Diagnostic> diagnostics_;
 };
 
 void Emit(const ConfigNode& node, YAML::Emitter* out) {
@@ -225,15 +253,14 @@ ConfigNode AsMember(const std::string& key, const ConfigNode& value) {
 
 ConfigNode ParseYaml(const std::string& text, const std::string& file) {
   CheckEncoding(text, file);
-  std::vector<Diagnostic> diagnostics;
+  TreeBuilder builder(text, file);
   ConfigNode root;
   try {
-    WholeText::Check(text, file);
-    root = Converter(file, &diagnostics).Convert(YAML::Load(text));
+    root = builder.Build();
   } catch (const YAML::Exception& e) {
     throw ConfigError({{Locate(file, e.mark), "yaml: " + e.msg}});
   }
-  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
+  if (!builder.diagnostics().empty()) throw ConfigError(builder.diagnostics());
   return root;
 }
 

@@ -250,7 +250,7 @@ const BadConfig kBadConfigs[] = {
      "model: m/\nablate: {value: cost/seconds, full: '- a', off: {a: {seed: 1}}}\n",
      "c.yaml:2:50: ablate: label '- a' is there twice"},
     {"AliasOfWhatItLiesIn", "axes: &a [*a]\n",
-     "c.yaml:1:7: yaml: nested too deep or too large once aliases are written out (an alias of "
+     "c.yaml:1:11: yaml: nested too deep or too large once aliases are written out (an alias of "
      "what it lies in?)"},
     {"TwoDocuments", "model: m/\n---\nseeds: [1]\n", "c.yaml:2:1: yaml: a second document"},
     {"ExtendsItself", "extends: c.yaml\n", "c.yaml:1:10: extends: 'c.yaml' extends itself"},
