@@ -109,7 +109,11 @@ std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t mo
 }  // namespace
 
 DataSource ResolveData(const DataSource& source) {
-  if (source.name.empty()) return source;
+  const std::string place = source.where.file.empty() ? "" : source.where.ToString() + ": ";
+  if (source.name.empty()) {
+    if (IsBuiltin(source.path) || std::filesystem::exists(source.path)) return source;
+    throw Error(place + source.path + ": cannot open: No such file or directory");
+  }
   const DataEntry& entry = FindData(source.name);
   const std::string split = source.split.empty() ? entry.split : source.split;
   std::vector<std::string> splits;
@@ -126,9 +130,9 @@ DataSource ResolveData(const DataSource& source) {
     missing += (missing.empty() ? "" : " or ") + found.path;
   }
   if (!missing.empty()) {
-    throw Error("data '" + entry.name + "' is not at " + missing + "; " + entry.get);
+    throw Error(place + "data '" + entry.name + "' is not at " + missing + "; " + entry.get);
   }
-  throw Error("data '" + entry.name + "': unknown split '" + split + "'" +
+  throw Error(place + "data '" + entry.name + "': unknown split '" + split + "'" +
               SuggestionSuffix(split, splits));
 }
 
@@ -166,6 +170,8 @@ void DataSource::Fields(FieldVisitor& f) {
 
 void DataField::Read(const ConfigNode& node, const std::string& path,
                      std::vector<Diagnostic>* diagnostics) {
+  const ConfigNode* path_node = node.Find("path");
+  source_->where = path_node == nullptr ? node.where : path_node->where;
   if (node.kind == ConfigNode::Kind::kMapping) {
     ReadFields(node, path, FieldsOf(source_), diagnostics);
   } else if (node.kind != ConfigNode::Kind::kScalar) {
@@ -190,10 +196,9 @@ std::string DataField::Write() const {
 
 Dataset LoadDataset(const DataSource& source, std::int64_t most) {
   Dataset dataset;
-  DataSource file = source;
+  const DataSource file = ResolveData(source);
   if (!source.name.empty()) {
     const DataEntry& entry = FindData(source.name);
-    file = ResolveData(source);
     dataset.join = entry.join;
     dataset.join_tokens = entry.join_tokens;
   } else {

@@ -19,6 +19,7 @@ struct DataSource {
   std::string field = "text";  ///< jsonl, parquet: the field that holds the document
   std::string split;           ///< catalogue: "test", "validation", ...; empty its default
   std::string labels;          ///< rows: a file with one label a line, for their field `label`
+  SourceLoc where;             ///< where it is written, for messages; empty of what code made
 
   void Fields(FieldVisitor& f);
   bool Given() const { return !name.empty() || !path.empty(); }
@@ -39,7 +40,7 @@ class DataField : public ValueField {
 };
 
 /// The file that is meant: a name of the catalogue becomes path, format, field and labels. Throws
-/// Error for an unknown split and where none of the entry's files exists.
+/// Error, with the place of the source, for an unknown split and where there is no such file.
 DataSource ResolveData(const DataSource& source);
 
 /// Documents of a source, and how its protocols put them together.

@@ -163,7 +163,13 @@ TEST_F(BadInputTest, NanWeight) {
                   "element 7");
 }
 TEST_F(BadInputTest, MissingText) {
-  ExpectRefused({"eval.0.data.path=no.txt"}, "no.txt: cannot open: No such file or directory");
+  ExpectRefused({"eval.0.data.path=no.txt"},
+                "--set eval.0.data.path=no.txt: no.txt: cannot open: No such file or directory");
+  folder_.Write(
+      "d.yaml",
+      "extends: c.yaml\neval: [{type: perplexity, seqlen: 16,\n  data: {path: no.txt}}]\n");
+  const ProgramResult check = RunProgram(folder_.path(), {"validate", "d.yaml"});
+  EXPECT_EQ(check.err, "d.yaml:3:16: no.txt: cannot open: No such file or directory\n");
 }
 TEST_F(BadInputTest, EmptyText) {
   folder_.Write("text.txt", " \n\n");
@@ -183,7 +189,8 @@ TEST_F(BadInputTest, RowThatIsNotJson) {
 }
 TEST_F(BadInputTest, DataOfTheCatalogueThatIsNotThere) {
   ExpectRefused({"eval.0.data=ptb"},
-                "data 'ptb' is not at data/ptb/ptb.valid.txt; run scripts/prepare_data ptb");
+                "--set eval.0.data=ptb: data 'ptb' is not at data/ptb/ptb.valid.txt; run "
+                "scripts/prepare_data ptb");
 }
 TEST_F(BadInputTest, FewerTokensThanOneWindow) {
   folder_.Write("text.txt", "fifteen letters");
@@ -240,7 +247,7 @@ TEST_F(BadInputTest, AllThatIsWrongWithModelAndDataIsToldAtOnce) {
   folder_.Write("text.txt", "");
   ExpectRefused({"model=n/", "eval.0.data.path=no.txt", "pipeline.0.scheme.type=signround"},
                 "--set model=n/: n/: no such model\ntext.txt: no text in this file\n"
-                "no.txt: cannot open: No such file or directory");
+                "--set eval.0.data.path=no.txt: no.txt: cannot open: No such file or directory");
 }
 TEST_F(BadInputTest, ValidateFindsTheSame) {
   fs::remove(folder_ / "m/config.json");
