@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <cstring>
-#include <sstream>
 #include <utility>
 
 #include "core/base/error.h"
@@ -23,41 +22,6 @@ ElementType StoredType(at::ScalarType type) {
   if (type == at::kInt) return ElementType::kI32;
   ROUNDLAB_CHECK(type == at::kFloat, "a part of an unknown dtype");
   return ElementType::kF32;
-}
-
-std::string SpecText(const QuantSpec& spec) {
-  return std::to_string(spec.bits) + " " + std::to_string(spec.group_size) + " " +
-         EnumName(spec.grid, GridNames()) + " " + EnumName(spec.scale_dtype, ScaleTypeNames()) +
-         (spec.gptq_sym_quirk ? " gptq_sym_quirk" : "") + (spec.axis == 0 ? " axis_0" : "");
-}
-
-template <class E>
-bool ReadName(const std::string& text, const EnumNames<E>& names, E* value) {
-  for (const auto& [known, name] : names) {
-    if (text != name) continue;
-    *value = known;
-    return true;
-  }
-  return false;
-}
-
-QuantSpec ReadSpec(const std::string& text, const std::string& place) {
-  std::istringstream in(text);
-  QuantSpec spec;
-  std::string grid;
-  std::string scale;
-  std::string flag;
-  const bool read = static_cast<bool>(in >> spec.bits >> spec.group_size >> grid >> scale);
-  while (in >> flag) {
-    if (flag == "gptq_sym_quirk") spec.gptq_sym_quirk = true;
-    if (flag == "axis_0") spec.axis = 0;
-  }
-  if (!read || spec.bits < 1 || spec.bits > 8 || spec.group_size < -1 ||
-      !ReadName(grid, GridNames(), &spec.grid) ||
-      !ReadName(scale, ScaleTypeNames(), &spec.scale_dtype)) {
-    throw Error(place + ": bad spec '" + text + "'");
-  }
-  return spec;
 }
 
 at::Tensor ReadPart(const TensorView& view, at::ScalarType dtype) {
@@ -97,6 +61,30 @@ std::string PairProblem(const QuantizedWeight& w) {
              : "the low-rank pair does not fit the weight";
 }
 
+/// Whether `index` [n] int32 is there with `values` [..., n], each 0 .. end - 1, or neither is.
+bool Points(const at::Tensor& index, const at::Tensor& values, std::int64_t end) {
+  if (!index.defined() && !values.defined()) return true;
+  if (!index.defined() || !values.defined() || index.dim() != 1 || values.dim() == 0) return false;
+  const bool inside = index.numel() == 0 || (index.min().item<std::int64_t>() >= 0 &&
+                                             index.max().item<std::int64_t>() < end);
+  return inside && values.size(-1) == index.numel();
+}
+
+/// The same of what stands beside the codes.
+std::string BesideProblem(const QuantizedWeight& w) {
+  if (!Points(w.outlier_index, w.outlier_value, w.Rows() * w.Columns()) ||
+      (w.outlier_value.defined() && w.outlier_value.dim() != 1)) {
+    return "weights that are kept apart do not fit the weight";
+  }
+  if (!Points(w.kept_columns, w.kept_values, w.Columns()) ||
+      (w.kept_values.defined() && !HasShape(w.kept_values, {w.Rows(), w.kept_columns.numel()}))) {
+    return "columns that are kept apart do not fit the weight";
+  }
+  if (w.bias.defined() && !HasShape(w.bias, {w.Rows()}))
+    return "bias has another length than the rows";
+  return "";
+}
+
 /// What does not fit together in a weight, or "".
 std::string ShapeProblem(const QuantizedWeight& w) {
   const bool additive = w.codebooks.defined();
@@ -110,7 +98,7 @@ std::string ShapeProblem(const QuantizedWeight& w) {
   if (w.codes.max().item<std::int64_t>() >= w.CodeCount()) {
     return additive ? "a code is beyond its codebook" : "a code is above 2^bits - 1";
   }
-  for (const std::string& problem : {BasisProblem(w), PairProblem(w)}) {
+  for (const std::string& problem : {BasisProblem(w), PairProblem(w), BesideProblem(w)}) {
     if (!problem.empty()) return problem;
   }
   if (additive) {
@@ -121,9 +109,16 @@ std::string ShapeProblem(const QuantizedWeight& w) {
   }
   const GroupLayout layout = w.Layout();
   const std::vector<std::int64_t> groups = {layout.scale_rows, layout.per_row};
-  if (w.codebook.defined()) return w.codebook.dim() == 2 ? "" : "the codebook is no matrix";
+  if (w.codebook.defined()) {
+    return HasShape(w.codebook, {w.Rows(), w.CodeCount()}) ? ""
+                                                           : "codebook is not 2^bits values a row";
+  }
   if (w.scale.sizes() != at::IntArrayRef(groups)) return "scale has another shape than its groups";
   if (w.zero.sizes() != w.scale.sizes()) return "zero has another shape than scale";
+  if (w.g_idx.defined() &&
+      (!HasShape(w.g_idx, {w.Columns()}) || !Points(w.g_idx, w.g_idx, layout.per_row))) {
+    return "g_idx is not a group for each column";
+  }
   if (w.exponent.defined() && (w.exponent.numel() != 1 || !(w.exponent.item<double>() > 0))) {
     return "the exponent is no number above 0";
   }
@@ -225,7 +220,7 @@ StoredWeights LoadWeights(const std::string& path) {
     const std::string name = key.substr(std::strlen(kSpec));
     const std::string place = path + ": layer '" + name + "'";
     QuantizedWeight weight;
-    weight.spec = ReadSpec(text, place);
+    weight.spec = ReadQuantSpec(text, place);
     for (const QuantizedWeight::Part& part : weight.Parts()) {
       const std::string stored_name = name + "." + part.name;
       const TensorView* view = file.Find(stored_name);

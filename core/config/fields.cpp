@@ -2,21 +2,16 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <map>
 #include <set>
 #include <utility>
 
+#include "core/base/real_text.h"
+
 namespace roundlab {
 namespace {
-
-std::string FormatReal(double value) {
-  char buffer[32];
-  const auto result = std::to_chars(buffer, buffer + sizeof(buffer), value);
-  return std::string(buffer, result.ptr);
-}
 
 /// Whether a reader of YAML 1.1 takes the plain word for nothing, a truth value or a number
 /// (yaml.org/type: null, bool, int, float, timestamp), whatever its case.
@@ -56,7 +51,7 @@ class FieldTexts : public FieldVisitor {
     Put(key, std::to_string(*value), p);
   }
   void Real(const char* key, double* value, Interval, const char*, Presence p) override {
-    Put(key, FormatReal(*value), p);
+    Put(key, RealText(*value), p);
   }
   void Bool(const char* key, bool* value, const char*, Presence p) override {
     Put(key, *value ? "true" : "false", p);
@@ -192,7 +187,7 @@ class FieldDescriber : public FieldVisitor {
   }
   void Real(const char* key, double* value, Interval allowed, const char* help,
             Presence presence) override {
-    Line(key, "number in " + allowed.ToString(), FormatReal(*value), help, presence);
+    Line(key, "number in " + allowed.ToString(), RealText(*value), help, presence);
   }
   void Bool(const char* key, bool* value, const char* help, Presence presence) override {
     Line(key, "true or false", *value ? "true" : "false", help, presence);
@@ -243,7 +238,7 @@ bool Interval::Contains(double value) const {
 std::string Interval::ToString() const {
   const bool closed_high = high != std::numeric_limits<double>::infinity();
   const bool closed_low = !open_low && low != -std::numeric_limits<double>::infinity();
-  return (closed_low ? "[" : "(") + FormatReal(low) + ", " + FormatReal(high) +
+  return (closed_low ? "[" : "(") + RealText(low) + ", " + RealText(high) +
          (closed_high ? "]" : ")");
 }
 

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "core/base/error.h"
+#include "core/base/real_text.h"
 #include "core/kernels/reference.h"
 #include "core/quant/border.h"
 
@@ -51,16 +52,6 @@ at::Tensor Differentiable(const at::Tensor& x, const Quantizer& q) {
   }
   const at::Tensor through = codes + (soft - soft.detach());  // a difference of 0
   return ((through - q.zero) * q.scale).reshape(x.sizes()).to(x.scalar_type());
-}
-
-template <class E>
-bool FindName(const std::string& text, const EnumNames<E>& names, E* value) {
-  for (const auto& [known, name] : names) {
-    if (text != name) continue;
-    *value = known;
-    return true;
-  }
-  return false;
 }
 
 }  // namespace
@@ -228,20 +219,24 @@ ActivationQuantizer ActivationQuantizer::To(const at::Device& device) const {
 std::string SpecText(const ActivationSpec& spec) {
   return std::to_string(spec.bits) + " " + EnumName(spec.grid, CodeKindNames()) + " " +
          EnumName(spec.per, RangePerNames()) + " " + std::to_string(spec.group_size) +
-         (spec.threshold > 0 ? " " + std::to_string(spec.threshold) : "");
+         (spec.threshold > 0 ? " " + RealText(spec.threshold) : "");
 }
 
 ActivationSpec ReadActivationSpec(const std::string& text, const std::string& place) {
   std::istringstream in(text);
   ActivationSpec spec;
-  std::string grid;
-  std::string per;
-  if (!(in >> spec.bits >> grid >> per >> spec.group_size) || spec.bits < 1 || spec.bits > 16 ||
-      spec.group_size < 1 || !FindName(grid, CodeKindNames(), &spec.grid) ||
-      !FindName(per, RangePerNames(), &spec.per)) {
-    throw Error(place + ": bad activation spec '" + text + "'");
+  std::string grid_name;
+  std::string per_name;
+  in >> spec.bits >> grid_name >> per_name >> spec.group_size;
+  const auto grid = EnumValue(grid_name, CodeKindNames());
+  const auto per = EnumValue(per_name, RangePerNames());
+  bool read = in && grid && per && spec.bits >= 1 && spec.bits <= 16 && spec.group_size >= 1;
+  if (read && !(in >> std::ws).eof()) {
+    read = in >> spec.threshold && spec.threshold > 0 && (in >> std::ws).eof();
   }
-  if (!(in >> spec.threshold)) spec.threshold = 0;
+  if (!read) throw Error(place + ": bad activation spec '" + text + "'");
+  spec.grid = *grid;
+  spec.per = *per;
   return spec;
 }
 

@@ -1,6 +1,16 @@
 #include "core/quant/spec.h"
 
+#include <sstream>
+
+#include "core/base/error.h"
+
 namespace roundlab {
+namespace {
+
+constexpr const char* kSymQuirk = "gptq_sym_quirk";
+constexpr const char* kAxis0 = "axis_0";
+
+}  // namespace
 
 const EnumNames<GridKind>& GridNames() {
   static const EnumNames<GridKind> kNames = {{GridKind::kAsym, "asym"},
@@ -53,6 +63,37 @@ double QuantSpec::ScaleBits() const { return scale_dtype == ScaleType::kFloat32 
 double QuantSpec::ZeroBits() const {
   if (grid == GridKind::kFloatZero) return ScaleBits();
   return grid == GridKind::kAsym ? static_cast<double>(bits) : 0;
+}
+
+std::string SpecText(const QuantSpec& spec) {
+  return std::to_string(spec.bits) + " " + std::to_string(spec.group_size) + " " +
+         EnumName(spec.grid, GridNames()) + " " + EnumName(spec.scale_dtype, ScaleTypeNames()) +
+         (spec.gptq_sym_quirk ? std::string(" ") + kSymQuirk : "") +
+         (spec.axis == 0 ? std::string(" ") + kAxis0 : "");
+}
+
+QuantSpec ReadQuantSpec(const std::string& text, const std::string& place) {
+  std::istringstream in(text);
+  QuantSpec spec;
+  std::string grid_name;
+  std::string scale_name;
+  in >> spec.bits >> spec.group_size >> grid_name >> scale_name;
+  const auto grid = EnumValue(grid_name, GridNames());
+  const auto scale = EnumValue(scale_name, ScaleTypeNames());
+  bool read = in && grid && scale && spec.bits >= 1 && spec.bits <= 8 && spec.group_size >= -1;
+  for (std::string flag; read && in >> flag;) {
+    if (flag == kSymQuirk) {
+      spec.gptq_sym_quirk = true;
+    } else if (flag == kAxis0) {
+      spec.axis = 0;
+    } else {
+      read = false;
+    }
+  }
+  if (!read) throw Error(place + ": bad spec '" + text + "'");
+  spec.grid = *grid;
+  spec.scale_dtype = *scale;
+  return spec;
 }
 
 }  // namespace roundlab

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "core/config/enum_field.h"
 
@@ -35,5 +36,11 @@ struct QuantSpec {
   /// the grid fixes it.
   double ZeroBits() const;
 };
+
+/// "4 128 asym float16 axis_0": bits, group size, grid, dtype of scales, and flags where they are
+/// set; what a file says of a weight.
+std::string SpecText(const QuantSpec& spec);
+/// Throws Error, beginning with `place`, for another text.
+QuantSpec ReadQuantSpec(const std::string& text, const std::string& place);
 
 }  // namespace roundlab

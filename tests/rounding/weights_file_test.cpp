@@ -163,6 +163,37 @@ TEST_F(WeightsFileTest, PartsThatDoNotFitTogetherAreTold) {
             "layer 'a': signs or column scales have another shape than the weight");
 }
 
+TEST_F(WeightsFileTest, PlacesBeyondTheWeightAreTold) {
+  const auto error = [&](const QuantizedWeight& weight) {
+    return ErrorOf({{{"a", weight}}, {}, {}});
+  };
+  QuantizedWeight w = Weight();
+  w.outlier_index = at::tensor({3, 12}, at::kInt);
+  w.outlier_value = at::tensor({1.0F, 2.0F});
+  EXPECT_EQ(error(w), "layer 'a': weights that are kept apart do not fit the weight");
+  w.outlier_index = at::tensor({3, 11}, at::kInt);
+  EXPECT_EQ(error(w), "");
+  w.outlier_value.reset();
+  EXPECT_EQ(error(w), "layer 'a': weights that are kept apart do not fit the weight");
+  w = Weight();
+  w.kept_columns = at::tensor({-1}, at::kInt);
+  w.kept_values = at::ones({2, 1});
+  EXPECT_EQ(error(w), "layer 'a': columns that are kept apart do not fit the weight");
+  w.kept_columns = at::tensor({5}, at::kInt);
+  EXPECT_EQ(error(w), "");
+  w.kept_values = at::ones({3, 1});
+  EXPECT_EQ(error(w), "layer 'a': columns that are kept apart do not fit the weight");
+  w = Weight();
+  w.g_idx = at::tensor({0, 1, 0, 1, 0, 2}, at::kInt);
+  EXPECT_EQ(error(w), "layer 'a': g_idx is not a group for each column");
+  w = Weight();
+  w.bias = at::ones({3});
+  EXPECT_EQ(error(w), "layer 'a': bias has another length than the rows");
+  w = Weight();
+  w.codebook = at::ones({2, 12});
+  EXPECT_EQ(error(w), "layer 'a': codebook is not 2^bits values a row");
+}
+
 TEST_F(WeightsFileTest, ACutOffFileIsTold) {
   SaveWeights(file_, {{{"a", Weight()}}, {}, {}});
   std::filesystem::resize_file(file_, std::filesystem::file_size(file_) - 8);

@@ -110,7 +110,8 @@ TEST(ActivationQuantizerTest, SpecsAreReadBack) {
       EXPECT_EQ(ReadActivationSpec(SpecText(spec), "file"), spec);
     }
   }
-  for (const char* bad : {"", "8", "8 asym", "8 best token 1", "8 asym day 1", "40 asym token 1"}) {
+  for (const char* bad : {"", "8", "8 asym", "8 best token 1", "8 asym day 1", "40 asym token 1",
+                          "8 asym token 1 0", "8 asym token 1 -2", "8 asym token 1 6x"}) {
     try {
       ReadActivationSpec(bad, "file");
       FAIL() << bad;
@@ -132,7 +133,10 @@ TEST(ActivationQuantizerTest, OutlierChannelsStayAndOthersDoNotKnowOfThem) {
   EXPECT_TRUE(at::equal(y[1], plain[1]));
   EXPECT_TRUE(TensorNear(y[0].narrow(1, 4, 4), x[0].narrow(1, 4, 4), 4.0 / 127, 0));
   EXPECT_TRUE(ActivationQuantizer{spec}.SpansTokens());
-  EXPECT_EQ(ReadActivationSpec(SpecText(spec), "file"), spec);
+  for (const double threshold : {6.0, 5.12345678901234, 4e-7}) {
+    spec.threshold = threshold;
+    EXPECT_EQ(ReadActivationSpec(SpecText(spec), "file"), spec) << SpecText(spec);
+  }
   // A token of zeros has codes of 0.
   EXPECT_EQ(ActivationQuantizer{spec}.Apply(at::zeros({2, 4})).abs().max().item<double>(), 0);
 }
