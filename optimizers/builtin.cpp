@@ -7,8 +7,8 @@
 #include <tuple>
 #include <utility>
 
+#include "optimizers/group_options.h"
 #include "optimizers/lion.h"
-#include "optimizers/lr_options.h"
 #include "optimizers/momentum.h"
 #include "optimizers/optimizers.h"
 #include "optimizers/schedule.h"

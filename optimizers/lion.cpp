@@ -7,7 +7,7 @@
 #include <memory>
 #include <utility>
 
-#include "optimizers/lr_options.h"
+#include "optimizers/group_options.h"
 #include "optimizers/sign_step.h"
 
 namespace roundlab {
@@ -34,7 +34,8 @@ void Lion::Options::Fields(FieldVisitor& f) {
 }
 
 Lion::Lion(const Options& options, ParamGroups groups)
-    : torch::optim::Optimizer(std::move(groups), std::make_unique<LrOptions>(options.lr)),
+    : torch::optim::Optimizer(std::move(groups),
+                              std::make_unique<GroupOptions>(options.lr, options.weight_decay)),
       options_(options) {}
 
 torch::Tensor Lion::step(LossClosure closure) {
@@ -45,31 +46,32 @@ torch::Tensor Lion::step(LossClosure closure) {
     loss = closure();
   }
   for (auto& group : param_groups_) {
-    const double lr = group.options().get_lr();
+    const auto& options = static_cast<const GroupOptions&>(group.options());
     for (const auto& parameter : group.params()) {
-      if (parameter.grad().defined()) Update(parameter, lr);
+      if (parameter.grad().defined()) Update(parameter, options);
     }
   }
   return loss;
 }
 
-void Lion::Update(const at::Tensor& parameter, double lr) {
+void Lion::Update(const at::Tensor& parameter, const GroupOptions& group) {
   const at::Tensor gradient = parameter.grad();
   auto& state = state_[parameter.unsafeGetTensorImpl()];
   if (state == nullptr) state = std::make_unique<LionParamState>();
   at::Tensor& average = static_cast<LionParamState&>(*state).average;
   if (!average.defined()) average = at::zeros_like(parameter);
-  if (options_.weight_decay != 0) parameter.mul_(1 - lr * options_.weight_decay);
+  const double lr = group.get_lr();
+  if (group.weight_decay() != 0) parameter.mul_(1 - lr * group.weight_decay());
   SignStep(parameter, average.mul(options_.beta1).add_(gradient, 1 - options_.beta1), lr);
   average.mul_(options_.beta2).add_(gradient, 1 - options_.beta2);
 }
 
 void Lion::save(torch::serialize::OutputArchive& archive) const {
-  torch::optim::serialize<LionParamState, LrOptions>(archive, *this);
+  torch::optim::serialize<LionParamState, GroupOptions>(archive, *this);
 }
 
 void Lion::load(torch::serialize::InputArchive& archive) {
-  torch::optim::serialize<LionParamState, LrOptions>(archive, *this);
+  torch::optim::serialize<LionParamState, GroupOptions>(archive, *this);
 }
 
 }  // namespace roundlab

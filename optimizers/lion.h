@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/config/fields.h"
+#include "optimizers/group_options.h"
 #include "optimizers/optimizers.h"
 
 namespace roundlab {
@@ -22,12 +23,12 @@ class Lion : public torch::optim::Optimizer {
 
   torch::Tensor step(LossClosure closure = nullptr) override;
 
-  /// The averages m and the groups' lr; the other options are the recipe's.
+  /// The averages m and the groups' options; the other options are the recipe's.
   void save(torch::serialize::OutputArchive& archive) const override;
   void load(torch::serialize::InputArchive& archive) override;
 
  private:
-  void Update(const at::Tensor& parameter, double lr);
+  void Update(const at::Tensor& parameter, const GroupOptions& group);
 
   Options options_;
 };

@@ -2,6 +2,7 @@
 
 #include <torch/optim/optimizer.h>
 
+#include <cstdint>
 #include <vector>
 
 #include "core/config/registry.h"
@@ -36,6 +37,13 @@ class SignDescent {
   virtual bool Plain() const = 0;
 };
 
+/// Whether a step is p <- p - lr sign(gradient) and nothing else.
+bool IsPlainSignDescent(const torch::optim::Optimizer& optimizer);
+
+/// Numbers that an optimizer keeps for one that it moves: 0 of plain descent, 1 of momentum, 2 of
+/// Adam. Counted in the state that one saves after two steps, so that a plug-in's is counted too.
+std::int64_t StateNumbers(const OptimizerRecipe& recipe);
+
 /// The lr of every group, in order: a schedule's factor is put on these.
 std::vector<double> LearningRates(const torch::optim::Optimizer& optimizer);
 
@@ -43,5 +51,9 @@ std::vector<double> LearningRates(const torch::optim::Optimizer& optimizer);
 /// base_lrs: one a group.
 void SetLearningRates(torch::optim::Optimizer* optimizer, const std::vector<double>& base_lrs,
                       double factor);
+
+/// Sets the weight decay of a group's parameters. Knows the optimizers of Optimizers() and
+/// libtorch's Adam, AdamW and SGD; a group of another optimizer stays as it is.
+void SetWeightDecay(torch::optim::OptimizerParamGroup* group, double weight_decay);
 
 }  // namespace roundlab

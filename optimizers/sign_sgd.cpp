@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "core/config/enum_field.h"
-#include "optimizers/lr_options.h"
+#include "optimizers/group_options.h"
 #include "optimizers/sign_step.h"
 
 namespace roundlab {
@@ -52,7 +52,8 @@ void SignSgd::Options::Fields(FieldVisitor& f) {
 }
 
 SignSgd::SignSgd(const Options& options, ParamGroups groups)
-    : torch::optim::Optimizer(std::move(groups), std::make_unique<LrOptions>(options.lr)),
+    : torch::optim::Optimizer(std::move(groups),
+                              std::make_unique<GroupOptions>(options.lr, options.weight_decay)),
       options_(options) {
   ROUNDLAB_CHECK(options.momentum.Problem().empty(), options.momentum.Problem());
 }
@@ -66,10 +67,11 @@ torch::Tensor SignSgd::step(LossClosure closure) {
     if (Votes()) Vote();
   }
   for (auto& group : param_groups_) {
-    const double lr = group.options().get_lr();
+    const auto& options = static_cast<const GroupOptions&>(group.options());
     for (const auto& parameter : group.params()) {
       const at::Tensor gradient = TakeGradient(parameter);
-      if (gradient.defined()) SignStep(parameter, Direction(parameter, gradient), lr);
+      if (!gradient.defined()) continue;
+      SignStep(parameter, Direction(parameter, gradient, options.weight_decay()), options.get_lr());
     }
   }
   return loss;
@@ -100,10 +102,11 @@ at::Tensor SignSgd::TakeGradient(const at::Tensor& parameter) {
   return std::exchange(StateOf(parameter, &state_).tally, at::Tensor());
 }
 
-at::Tensor SignSgd::Direction(const at::Tensor& parameter, const at::Tensor& gradient) {
+at::Tensor SignSgd::Direction(const at::Tensor& parameter, const at::Tensor& gradient,
+                              double weight_decay) {
   const auto& [momentum, dampening, nesterov] = options_.momentum;
   at::Tensor direction = gradient;
-  if (options_.weight_decay != 0) direction = direction.add(parameter, options_.weight_decay);
+  if (weight_decay != 0) direction = direction.add(parameter, weight_decay);
   if (momentum == 0) return direction;
   at::Tensor& buffer = StateOf(parameter, &state_).momentum_buffer;
   if (buffer.defined()) {
@@ -115,11 +118,11 @@ at::Tensor SignSgd::Direction(const at::Tensor& parameter, const at::Tensor& gra
 }
 
 void SignSgd::save(torch::serialize::OutputArchive& archive) const {
-  torch::optim::serialize<SignSgdParamState, LrOptions>(archive, *this);
+  torch::optim::serialize<SignSgdParamState, GroupOptions>(archive, *this);
 }
 
 void SignSgd::load(torch::serialize::InputArchive& archive) {
-  torch::optim::serialize<SignSgdParamState, LrOptions>(archive, *this);
+  torch::optim::serialize<SignSgdParamState, GroupOptions>(archive, *this);
 }
 
 }  // namespace roundlab

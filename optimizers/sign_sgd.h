@@ -36,13 +36,14 @@ class SignSgd : public torch::optim::Optimizer, public MicroBatchVoter, public S
   void Vote() override;
   bool Plain() const override;
 
-  /// Momentum buffers, open votes and the groups' lr; the other options are the recipe's.
+  /// Momentum buffers, open votes and the groups' options; the other options are the recipe's.
   void save(torch::serialize::OutputArchive& archive) const override;
   void load(torch::serialize::InputArchive& archive) override;
 
  private:
   at::Tensor TakeGradient(const at::Tensor& parameter);
-  at::Tensor Direction(const at::Tensor& parameter, const at::Tensor& gradient);
+  at::Tensor Direction(const at::Tensor& parameter, const at::Tensor& gradient,
+                       double weight_decay);
 
   Options options_;
 };

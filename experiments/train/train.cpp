@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <torch/optim/adamw.h>
 #include <torch/version.h>
 
 #include <chrono>
@@ -58,9 +57,7 @@ std::unique_ptr<torch::optim::Optimizer> MakeOptimizer(const TrainConfig& config
   groups.emplace_back(matrices);
   groups.emplace_back(norms);
   auto optimizer = config.optimizer.make(std::move(groups));
-  auto* options =
-      dynamic_cast<torch::optim::AdamWOptions*>(&optimizer->param_groups()[1].options());
-  if (options != nullptr) options->weight_decay(0);
+  SetWeightDecay(&optimizer->param_groups()[1], 0);
   return optimizer;
 }
 

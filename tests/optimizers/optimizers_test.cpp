@@ -100,6 +100,22 @@ TEST(OptimizersTest, AParameterWithoutGradientIsLeftAlone) {
   }
 }
 
+TEST(OptimizersTest, AGroupsWeightDecayIsItsOwn) {
+  for (const std::string& name : Optimizers().Names()) {
+    SCOPED_TRACE(name);
+    const at::Tensor a = at::ones({2}, at::kDouble);
+    const at::Tensor b = at::ones({2}, at::kDouble);
+    const auto optimizer = Optimizers()
+                               .FromText("{type: " + name + ", lr: 0.1, weight_decay: 0.5}")
+                               .make(GroupEach({a, b}));
+    SetWeightDecay(&optimizer->param_groups()[1], 0);
+    for (const at::Tensor& p : {a, b}) p.mutable_grad() = at::zeros({2}, at::kDouble);
+    optimizer->step();
+    EXPECT_LT(a.max().item<double>(), 1);
+    EXPECT_TRUE(TensorNear(b, at::ones({2}, at::kDouble), 0, 0));
+  }
+}
+
 /// `steps` steps along gradients that follow from `random`.
 void TakeSteps(torch::optim::Optimizer* optimizer, PythonRandom* random, int steps) {
   for (int step = 0; step < steps; ++step) {

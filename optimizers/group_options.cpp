@@ -1,17 +1,20 @@
-#include "optimizers/lr_options.h"
+#include "optimizers/group_options.h"
 
 #include <torch/serialize/archive.h>
 
 namespace roundlab {
 
-void LrOptions::serialize(torch::serialize::InputArchive& archive) {
+void GroupOptions::serialize(torch::serialize::InputArchive& archive) {
   c10::IValue value;
   archive.read("lr", value);
   lr_ = value.toDouble();
+  archive.read("weight_decay", value);
+  weight_decay_ = value.toDouble();
 }
 
-void LrOptions::serialize(torch::serialize::OutputArchive& archive) const {
+void GroupOptions::serialize(torch::serialize::OutputArchive& archive) const {
   archive.write("lr", c10::IValue(lr_));
+  archive.write("weight_decay", c10::IValue(weight_decay_));
 }
 
 void WriteState(const char* key, const at::Tensor& value,
