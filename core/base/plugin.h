@@ -9,17 +9,16 @@
 /// It is linked with nothing of Roundlab: the program has all it calls. docs/plugins.md.
 namespace roundlab {
 
-/// Raised whenever a public header changes: parts of another number can't be used.
-inline constexpr const char* kPluginInterface = "0.1.0-1";
-
 struct Plugin {
-  const char* interface;  ///< kPluginInterface of the headers it was built against
+  const char* interface;  ///< of the headers it was built against, see ROUNDLAB_PLUGIN
   void (*add)();          ///< adds its parts
 };
 
 }  // namespace roundlab
 
+/// ROUNDLAB_INTERFACE, a hash of all public headers, is defined by roundlab_add_plugin of the CMake
+/// package: a program of other headers refuses the plug-in.
 #define ROUNDLAB_PLUGIN(add_parts)                                                         \
   extern "C" __attribute__((visibility("default"))) ::roundlab::Plugin roundlab_plugin() { \
-    return {::roundlab::kPluginInterface, add_parts};                                      \
+    return {ROUNDLAB_INTERFACE, add_parts};                                                \
   }

@@ -36,9 +36,10 @@ void OpenPlugin(const std::string& path) {
   const auto entry = reinterpret_cast<Entry>(dlsym(library, "roundlab_plugin"));
   if (entry == nullptr) throw Error(path + ": is no plug-in (it lacks ROUNDLAB_PLUGIN)");
   const Plugin plugin = entry();
-  if (plugin.interface != std::string(kPluginInterface)) {
-    throw Error(path + ": was built for interface " + plugin.interface + ", this program has " +
-                kPluginInterface + ": build it again with this program's headers");
+  if (plugin.interface != std::string(ROUNDLAB_INTERFACE)) {
+    throw Error(path + ": was built for interface " + plugin.interface +
+                ", this program has " ROUNDLAB_INTERFACE
+                ": build it again with this program's headers");
   }
   try {
     plugin.add();

@@ -60,9 +60,8 @@ TEST(PluginTest, BadOnesAreToldBeforeAnythingElse) {
   for (const auto& [file, message] : std::map<std::string, std::string>{
            {missing, missing + ": no such plug-in\n"},
            {text, text + ": can't be opened as a plug-in: " + text + ": file too short\n"},
-           {old, old +
-                     ": was built for interface 0.0.9-7, this program has 0.1.0-1: build it again "
-                     "with this program's headers\n"},
+           {old, old + ": was built for interface 0.0.9-7, this program has " ROUNDLAB_INTERFACE
+                       ": build it again with this program's headers\n"},
            {throwing, throwing + ": failed while it added its parts: no license file\n"}}) {
     const ProgramResult result = RunProgram(folder.path(), {"list", "--plugin", file});
     EXPECT_EQ(result.code, 2);
