@@ -69,7 +69,7 @@ std::vector<ScorerInput> BatchInputs(const TokenWindows& windows,
   inputs.reserve(batches.size());
   for (const WindowBatch& batch : batches) {
     const at::Tensor tokens = BatchTokens(windows, batch);
-    inputs.emplace_back(tokens.narrow(1, 0, tokens.size(1) - 1));
+    inputs.emplace_back(windows.feeds_last ? tokens : tokens.narrow(1, 0, tokens.size(1) - 1));
   }
   return inputs;
 }

@@ -26,7 +26,7 @@ std::vector<WindowBatch> EqualLengthBatches(const std::vector<TokenWindow>& wind
 /// Ids of a batch's windows, int64 [windows, length].
 at::Tensor BatchTokens(const TokenWindows& windows, const WindowBatch& batch);
 
-/// What a scorer gets of each batch: all tokens but the last.
+/// What a scorer gets of each batch: all tokens, or all but the last (TokenWindows::feeds_last).
 std::vector<ScorerInput> BatchInputs(const TokenWindows& windows,
                                      const std::vector<WindowBatch>& batches);
 

@@ -58,6 +58,7 @@ TokenWindows SecondHalfWindows(std::vector<std::int32_t> ids, std::int64_t seqle
 TokenWindows RollingWindows(const std::vector<std::vector<std::int32_t>>& documents,
                             std::int32_t prefix, std::int64_t seqlen) {
   TokenWindows windows;
+  windows.feeds_last = false;
   for (std::size_t i = 0; i < documents.size(); ++i) {
     windows.ids.push_back(prefix);
     const std::int64_t start = Count(windows.ids);

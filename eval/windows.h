@@ -9,7 +9,7 @@ namespace roundlab {
 /// A run of tokens that the model sees at once.
 struct TokenWindow {
   std::int64_t begin = 0;     ///< its first token's place in the stream
-  std::int64_t length = 0;    ///< tokens, the last one is only predicted
+  std::int64_t length = 0;    ///< tokens; what follows the last one is not asked
   std::int64_t scored = 0;    ///< its last so many tokens count, at most length - 1
   std::int64_t document = 0;  ///< that it belongs to
 };
@@ -19,6 +19,9 @@ struct TokenWindows {
   std::vector<std::int32_t> ids;
   std::vector<TokenWindow> list;
   std::optional<std::int32_t> first;  ///< stands in for the first token of each window
+  /// Whether the model is fed the last token too, from which nothing is predicted. Only quantizers
+  /// whose ranges span a text see a difference; protocols do as those that they are named after.
+  bool feeds_last = true;
 };
 
 /// Tokens of all windows: what scoring them takes.
@@ -42,7 +45,8 @@ TokenWindows SecondHalfWindows(std::vector<std::int32_t> ids, std::int64_t seqle
 
 /// Each document by itself, all of its tokens scored (lm-evaluation-harness): `prefix` and the
 /// first `seqlen` tokens; then the next seqlen tokens after one token of context, and so on; the
-/// last window is moved left until it has seqlen + 1 tokens too. An empty document has no window.
+/// last window is moved left until it has seqlen + 1 tokens too. The last token of a window is not
+/// fed. An empty document has no window.
 TokenWindows RollingWindows(const std::vector<std::vector<std::int32_t>>& documents,
                             std::int32_t prefix, std::int64_t seqlen);
 
