@@ -66,19 +66,8 @@ void BudgetField::Read(const ConfigNode& node, const std::string& path,
   budget_->reset();
   if (node.kind == ConfigNode::Kind::kNull) return;  // removes one that a file inherits
   budget_->emplace();
-  if (node.kind == ConfigNode::Kind::kMapping) {
-    return ReadFields(node, path, FieldsOf(&**budget_), diagnostics);
-  }
-  // A number alone is the field `bits`.
-  const std::size_t dot = path.rfind('.');
-  const std::string key = dot == std::string::npos ? path : path.substr(dot + 1);
-  ConfigNode holder;
-  holder.kind = ConfigNode::Kind::kMapping;
-  holder.where = node.where;
-  holder.members.push_back({key, node.where, node});
-  ReadFields(
-      holder, dot == std::string::npos ? "" : path.substr(0, dot),
-      [&](FieldVisitor& f) { f.Real(key.c_str(), &(*budget_)->bits, Above(0), ""); }, diagnostics);
+  const bool mapping = node.kind == ConfigNode::Kind::kMapping;
+  ReadFields(mapping ? node : AsMember("bits", node), path, FieldsOf(&**budget_), diagnostics);
 }
 
 std::string BudgetField::Write() const {
