@@ -14,7 +14,6 @@
 namespace roundlab {
 namespace {
 
-constexpr std::int64_t kRows = 8;  // sequences a forward pass takes
 /// Up to so many rows are copied one by one on a GPU, whose selection is three times slower.
 constexpr std::int64_t kFewRows = 64;
 
@@ -165,13 +164,13 @@ void ForRows(const HiddenStates& chain,
              const std::function<void(const at::Tensor& rows, std::int64_t first)>& work) {
   const at::NoGradGuard no_grad;
   const auto ahead = [&](std::int64_t row) {
-    return row < chain.rows() ? chain.NarrowAhead(row, std::min(kRows, chain.rows() - row))
+    return row < chain.rows() ? chain.NarrowAhead(row, std::min(kRowsOfAPass, chain.rows() - row))
                               : ComingRows();
   };
   ComingRows coming = ahead(0);
-  for (std::int64_t row = 0; row < chain.rows(); row += kRows) {
+  for (std::int64_t row = 0; row < chain.rows(); row += kRowsOfAPass) {
     const at::Tensor rows = coming.Get();
-    coming = ahead(row + kRows);
+    coming = ahead(row + kRowsOfAPass);
     work(rows, row);
     CheckInterrupt();
   }

@@ -103,8 +103,11 @@ class HiddenStates {
       std::make_shared<std::shared_ptr<Transfer>>();
 };
 
-/// Calls `work` for portions of `chain` of a few rows each, the next on its way meanwhile, without
-/// gradients. May throw Interrupted.
+/// Sequences that a pass without gradients takes at a time.
+inline constexpr std::int64_t kRowsOfAPass = 8;
+
+/// Calls `work` for portions of `chain` of kRowsOfAPass each, the next on its way meanwhile,
+/// without gradients. May throw Interrupted.
 void ForRows(const HiddenStates& chain,
              const std::function<void(const at::Tensor& rows, std::int64_t first)>& work);
 

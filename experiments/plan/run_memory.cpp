@@ -13,20 +13,18 @@
 namespace roundlab {
 namespace {
 
-constexpr std::int64_t kPassRows = 8;  // sequences of a pass without gradients, see ForRows
-constexpr double kFloat = 4;           // bytes
+constexpr double kFloat = 4;  // bytes
 
 double Product(std::int64_t a, std::int64_t b) { return static_cast<double>(a * b); }
+
+bool OnGpu(const RunConfig& run) { return run.compute.device && run.compute.device->is_cuda(); }
 
 /// Whether the backward pass takes the optimizer's steps, so that there are no gradients of what is
 /// learned (Tuning::MakeOptimizer, with the fused kernels).
 bool StepsInBackward(const RunConfig& run, const TuneOptions& tune) {
   const auto round = RoundOptionsOf(run.pipeline);
-  if (!round || round->scheme.type != "signround") return false;
-  const auto optimizer = tune.optimizer.make({{{at::zeros({1})}}});
-  const auto* descent = dynamic_cast<const SignDescent*>(optimizer.get());
-  return descent != nullptr && descent->Plain() && tune.accumulate == 1 &&
-         tune.on_nan == NanPolicy::kStop;
+  return round && !round->oscillation && tune.MayStepInBackward() &&
+         round->scheme.make()->StepsInBackward(run.quant->spec);
 }
 
 /// Of a unit that is tuned.
@@ -35,8 +33,8 @@ void AddTuning(const RunConfig& run, const TuneOptions& tune, double weights, do
   const double gradient = StepsInBackward(run, tune) ? 0 : kFloat;
   memory->weights = std::max(memory->weights, weights * (kFloat + value));
   memory->gradients = std::max(memory->gradients, weights * (value + gradient));
-  memory->learned =
-      std::max(memory->learned, weights * kFloat * (1 + tune.Copies() + tune.Moments()));
+  const double copies = 1 + tune.Copies() + static_cast<double>(StateNumbers(tune.optimizer));
+  memory->learned = std::max(memory->learned, weights * kFloat * copies);
 }
 
 /// Values that a token has where a block's forward pass keeps what its backward pass needs.
@@ -53,9 +51,8 @@ double KeptValues(const ModelDescription& m, const BlockPlan& plan) {
 double ScoreValues(const RunConfig& run, const ModelDescription& m, double blocks, double value) {
   const AttentionPlan attention = m.Plan(0).attention;
   if (attention.soft_cap == 0 && !attention.alibi && attention.sinks.empty()) return 0;
-  const bool gpu = run.compute.device && run.compute.device->is_cuda();
   const double kept = (attention.soft_cap > 0 ? 2 : 1) * blocks + 3;
-  return kept * Product(m.heads, run.calibration->seqlen) * (gpu ? 1 : kFloat / value);
+  return kept * Product(m.heads, run.calibration->seqlen) * (OnGpu(run) ? 1 : kFloat / value);
 }
 
 /// A loss of logits keeps those of both models, their logarithms and two gradients, in float32.
@@ -66,7 +63,8 @@ double LogitValues(const ModelDescription& m, double tokens, double value) {
 double Activations(const RunConfig& run, const ModelDescription& m, double blocks, double value) {
   const BlockPlan plan = m.Plan(0);
   const auto seqlen = static_cast<double>(run.calibration->seqlen);
-  const std::int64_t pass = std::min(run.calibration->samples, std::max(StepRows(run), kPassRows));
+  const std::int64_t pass =
+      std::min(run.calibration->samples, std::max(StepRows(run), kRowsOfAPass));
   double most = static_cast<double>(pass) * seqlen *
                 static_cast<double>(4 * m.hidden + (plan.mlp.gated ? 3 : 2) * m.intermediate);
   for (const TuneOptions& tune : TuningOf(run)) {
@@ -186,7 +184,7 @@ double ChainBytes(const RunMemory& m, const MemoryRoom& room) {
 
 /// Values that a tuned micro-batch, or a pass, reads of all chains.
 double BatchValues(const RunConfig& run, const ModelDescription& m) {
-  double rows = static_cast<double>(kPassRows);
+  double rows = static_cast<double>(kRowsOfAPass);
   for (const TuneOptions& tune : TuningOf(run)) {
     const std::int64_t part = (tune.batch + tune.accumulate - 1) / tune.accumulate;
     rows = std::max(rows, (tune.aug_loss ? 3.0 : 2.0) * static_cast<double>(part));
@@ -243,11 +241,22 @@ std::vector<TuneOptions> TuningOf(const RunConfig& run) {
 std::int64_t StepRows(const RunConfig& run) {
   std::int64_t batch = 0;
   for (const TuneOptions& tune : TuningOf(run)) batch = std::max(batch, tune.batch);
-  return std::min(run.calibration->samples, batch > 0 ? batch : kPassRows);
+  return std::min(run.calibration->samples, batch > 0 ? batch : kRowsOfAPass);
 }
 
 double BlockWeights(const ModelDescription& model) {
   return static_cast<double>(model.LinearWeights()) / static_cast<double>(model.layers);
+}
+
+double EndBytes(const ModelDescription& model, double value, bool gpu) {
+  const double loaded = kFloat * static_cast<double>(model.TotalWeights() - model.LinearWeights());
+  if (!gpu || value == kFloat) return loaded;
+  const double head = Product(model.vocab, model.hidden);  // in 16 bits, beside the embedding
+  return loaded + head * (model.tied_head ? value : value - kFloat);
+}
+
+double BytesInMemory(const ModelDescription& model, double value, bool gpu) {
+  return EndBytes(model, value, gpu) + value * static_cast<double>(model.LinearWeights());
 }
 
 RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, double bytes_per_value,
@@ -255,13 +264,13 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   RunMemory memory;
   const double value = bytes_per_value;
   const auto linear = static_cast<double>(model.LinearWeights());
-  const double ends = EndValues(model);
   memory.program = 0.25 * kGib;
   if (!run.eval.empty()) {
     const double logits = 64.0 * 1024 * 1024;
-    memory.evaluated = logits + value * (linear + ends);
+    memory.evaluated = logits + BytesInMemory(model, value, OnGpu(run));
     memory.read = kFloat * BlockWeights(model);
-    memory.streamed = logits + value * ends + 2 * kFloat * BlockWeights(model);
+    memory.streamed =
+        logits + EndBytes(model, value, OnGpu(run)) + 2 * kFloat * BlockWeights(model);
     memory.states = Product(eval_tokens, model.hidden) * value;
     const bool compares = std::any_of(run.eval.begin(), run.eval.end(),
                                       [](const auto& recipe) { return recipe.make()->Compares(); });
@@ -278,7 +287,7 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   memory.weights = 2 * kFloat * weights;
   if (!run.Needs().tokens) return memory;
   memory.before = std::max(memory.before, GradientBytes(run, model));
-  memory.ends = value * ends;
+  memory.ends = EndBytes(model, value, false);
   if (!TuningOf(run).empty()) memory.weights = 0;
   for (const TuneOptions& tune : TuningOf(run)) AddTuning(run, tune, weights, value, &memory);
   memory.activations = Activations(run, model, blocks, value);

@@ -23,6 +23,12 @@ std::int64_t StepRows(const RunConfig& run);
 /// Linear weights of a block, on average.
 double BlockWeights(const ModelDescription& model);
 
+/// Bytes of both ends and all norms: float32, but for a head on a GPU, which is multiplied in
+/// products of `value` bytes.
+double EndBytes(const ModelDescription& model, double value, bool gpu);
+/// Those and the linear weights in `value` bytes: a model that is evaluated in memory as a whole.
+double BytesInMemory(const ModelDescription& model, double value, bool gpu);
+
 /// What a run holds at the most, bytes, by what it is of. With P linear weights in a unit, E bytes
 /// a value of products and T tokens in a micro-batch; what a scheme learns is taken as one float32
 /// a weight.

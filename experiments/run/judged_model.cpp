@@ -1,6 +1,7 @@
 #include "experiments/run/judged_model.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/base/gib.h"
 #include "experiments/plan/run_memory.h"
@@ -12,20 +13,10 @@ constexpr std::int64_t kFloatBytes = 4;
 
 std::string Gib(std::int64_t bytes) { return GibText(static_cast<double>(bytes)); }
 
-std::int64_t EndBytes(const ModelDescription& model) {
-  return (model.TotalWeights() - model.LinearWeights()) * kFloatBytes;
-}
-
-/// Of a head that is the embedding's matrix, where a GPU multiplies it in 16 bits.
-std::int64_t HeadCopyBytes(const ModelDescription& model, const JudgedModelOptions& options) {
-  const bool copied = options.device.is_cuda() && options.dtype != at::kFloat && model.tied_head;
-  return copied ? model.vocab * model.hidden * std::int64_t{2} : 0;
-}
-
 /// For hidden states between blocks: half of what the ends, a block and the next one leave.
-std::int64_t StateBytes(const ModelDescription& model, std::int64_t memory) {
+std::int64_t StateBytes(const ModelDescription& model, double ends, std::int64_t memory) {
   const std::int64_t block = model.LinearWeights() / std::max<std::int64_t>(1, model.layers);
-  const std::int64_t left = memory - EndBytes(model) - 3 * kFloatBytes * block;
+  const std::int64_t left = memory - std::llround(ends) - 3 * kFloatBytes * block;
   return std::max(StreamScorer::Options().bytes, left / 2);
 }
 
@@ -76,21 +67,18 @@ class LateScorer : public Scorer {
 
 }  // namespace
 
-std::int64_t BytesInMemory(const ModelDescription& model, at::ScalarType dtype) {
-  return EndBytes(model) +
-         model.LinearWeights() * static_cast<std::int64_t>(c10::elementSize(dtype));
-}
-
 JudgedModel::JudgedModel(const ModelSource& source, const ModelSource& original,
                          const JudgedModelOptions& options, Log* log) {
   const ModelDescription& description = source.description();
-  const std::int64_t bytes =
-      BytesInMemory(description, options.dtype) + HeadCopyBytes(description, options);
+  const auto value = static_cast<double>(c10::elementSize(options.dtype));
+  const bool gpu = options.device.is_cuda();
+  const std::int64_t bytes = std::llround(BytesInMemory(description, value, gpu));
   const bool fits = bytes <= options.memory_bytes;
   StreamScorer::Options streamed;
   streamed.dtype = options.dtype;
   streamed.log = log;
-  streamed.bytes = StateBytes(description, options.memory_bytes - (fits ? bytes : 0));
+  streamed.bytes = StateBytes(description, EndBytes(description, value, gpu),
+                              options.memory_bytes - (fits ? bytes : 0));
   if (fits) streamed.bytes = std::min(streamed.bytes, StatesBesideModel(bytes));
   const bool same = &source == &original;
   const auto ends = std::make_shared<LateEnds>(source, options);

@@ -37,7 +37,4 @@ class JudgedModel {
   std::unique_ptr<Scorer> original_;
 };
 
-/// Bytes of the weights of all blocks in `dtype` and of both ends in float32.
-std::int64_t BytesInMemory(const ModelDescription& model, at::ScalarType dtype);
-
 }  // namespace roundlab

@@ -26,6 +26,7 @@ class SignRound : public RoundingScheme {
   bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool TellsLatents() const override { return true; }
+  bool StepsInBackward(const QuantSpec& spec) const override { return PlainGrid(spec).has_value(); }
   bool Tunable() const override { return options_.tune_offset || options_.tune_range; }
   LayerNeeds Uses() const override;
 

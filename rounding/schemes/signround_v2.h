@@ -30,6 +30,9 @@ class SignRoundV2 : public RoundingScheme {
   bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool TellsLatents() const override { return true; }
+  bool StepsInBackward(const QuantSpec& spec) const override {
+    return spec.grid != GridKind::kSymFull && PlainGrid(spec).has_value();
+  }
   const char* Tuning() const override {
     return "lr_times_steps: 1\nlr_doubled_from: 1000\n"
            "loss: {type: trimmed_mse, below_bits: 4, inputs_up_to_bits: 4, sym_full_only: true}\n";

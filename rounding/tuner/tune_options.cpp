@@ -99,11 +99,9 @@ TuneOptions::TuneOptions()
       schedule(Schedules().FromText("type: linear")),
       loss(Losses().FromText("type: mse")) {}
 
-double TuneOptions::Moments() const {
-  if (optimizer.type == "adam" || optimizer.type == "adamw") return 2;
-  const auto made = optimizer.make({{{at::zeros({1})}}});
-  const auto* descent = dynamic_cast<const SignDescent*>(made.get());
-  return descent != nullptr && descent->Plain() ? 0 : 1;
+bool TuneOptions::MayStepInBackward() const {
+  return accumulate == 1 && on_nan == NanPolicy::kStop &&
+         IsPlainSignDescent(*optimizer.make({{{at::zeros({1})}}}));
 }
 
 double TuneOptions::Copies() const {

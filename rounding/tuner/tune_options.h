@@ -50,8 +50,8 @@ struct TuneOptions {
   /// Whether the state that tuning ends with may still be left for another.
   bool MayGoBack() const { return never_worse || on_nan != NanPolicy::kStop; }
 
-  /// Numbers that the optimizer keeps for one that it moves.
-  double Moments() const;
+  /// Whether a step is plain sign descent along one backward pass, so that this may take it.
+  bool MayStepInBackward() const;
   /// States that are kept beside the one that is tuned: as it started, the best so far, the last
   /// known as good.
   double Copies() const;

@@ -130,11 +130,8 @@ class Tuning {
     optimizer_ = options_.optimizer.make(std::move(groups));
     voter_ = dynamic_cast<MicroBatchVoter*>(optimizer_.get());
     if (voter_ != nullptr && !voter_->Votes()) voter_ = nullptr;
-    auto* descent = dynamic_cast<SignDescent*>(optimizer_.get());
     stepper_ = dynamic_cast<BackwardStepper*>(&tuned_);
-    if (stepper_ != nullptr &&
-        (descent == nullptr || !descent->Plain() || !stepper_->StepsInBackward() ||
-         options_.accumulate > 1 || options_.on_nan != NanPolicy::kStop)) {
+    if (stepper_ != nullptr && !(options_.MayStepInBackward() && stepper_->StepsInBackward())) {
       stepper_ = nullptr;
     }
     base_lrs_ = LearningRates(*optimizer_);

@@ -49,7 +49,7 @@ TEST(RunMemoryTest, CountsByHand) {
   EXPECT_EQ(memory.captured, 0);
   EXPECT_EQ(memory.codes, 2 * 448);
   EXPECT_EQ(memory.ahead, 448 * 4);
-  EXPECT_EQ(memory.ends, 2 * 16 * 8 * 4);
+  EXPECT_EQ(memory.ends, (2 * 16 * 8 + 5 * 8) * 4);
   EXPECT_EQ(memory.evaluated, 0);
 }
 
