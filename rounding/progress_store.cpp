@@ -125,10 +125,4 @@ void ProgressStore::SaveBudget(const RunRecord& budget) {
   if (!folder_.empty()) WriteFileAtomically(folder_ + "/budget", budget.Serialize());
 }
 
-void ProgressStore::Remove() {
-  if (folder_.empty()) return;
-  std::error_code none;
-  std::filesystem::remove_all(folder_, none);
-}
-
 }  // namespace roundlab

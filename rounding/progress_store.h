@@ -54,7 +54,6 @@ class ProgressStore {
   /// How the bits of quant.budget were spent (SpendBudget), where that is kept.
   std::optional<RunRecord> Budget() const;
   void SaveBudget(const RunRecord& budget);
-  void Remove();  ///< the whole folder, when the run is done
 
  private:
   using Clock = std::chrono::steady_clock;

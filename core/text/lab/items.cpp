@@ -49,7 +49,8 @@ class ItemMaker {
   LabItem Pronoun();
 
  private:
-  /// A second of `count`, which 4 divides, so that the pair is held out or is not, as asked.
+  /// A second of `count`, which 4 divides. Pairs whose sum 4 divides, a quarter of those of each
+  /// first, are held out: they are the tasks', and no text of any split has them in a task's form.
   std::uint32_t Second(std::uint32_t first, std::uint32_t count) {
     const std::uint32_t held = (4 - first % 4) % 4;
     const std::uint32_t shift = for_task_ ? 0 : 1 + random_.Below(3);

@@ -30,7 +30,7 @@ struct LabItem {
   std::vector<std::string> wrong;  ///< other answers; of items for tasks only
 };
 
-/// Draws an item. for_task: one of the pairs that are kept for tasks (LabHeldOut), with `wrong`
+/// Draws an item. for_task: one of the quarter of pairs that are kept for tasks, with `wrong`
 /// filled; else one of the others.
 LabItem MakeLabItem(const LabWorld& world, LabTask task, bool for_task, LabRandom* random);
 

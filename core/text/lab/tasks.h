@@ -13,7 +13,7 @@ std::vector<std::string> LabTaskNames();
 
 /// Rows of a task, 500 different ones, as JSON lines in the form of a public set: fact ARC,
 /// agreement PIQA, story HellaSwag, count OpenBookQA, cloze LAMBADA, yesno BoolQ, pronoun
-/// WinoGrande. What they ask about is in no text of the world (LabHeldOut). Right answers stand at
+/// WinoGrande. What they ask about is in no text of the world. Right answers stand at
 /// random places. Throws Error for an unknown name.
 std::string LabTaskRows(const LabWorld& world, const std::string& name);
 

@@ -158,8 +158,7 @@ LabFloor EstimateLabFloor(const LabWorld& world, const std::string& split,
   for (std::uint64_t i = 0; i < documents; ++i) {
     bytes += static_cast<double>(text.Document(i, &nats).size());
   }
-  const auto count = static_cast<double>(documents);
-  return {nats / bytes, nats / count, bytes / count};
+  return {nats / bytes, bytes / static_cast<double>(documents)};
 }
 
 }  // namespace roundlab

@@ -32,7 +32,6 @@ class LabText {
 /// learned the world comes near. Mean over `documents` documents of the split.
 struct LabFloor {
   double nats_per_byte = 0;
-  double nats_per_document = 0;
   double bytes_per_document = 0;
 };
 LabFloor EstimateLabFloor(const LabWorld& world, const std::string& split,

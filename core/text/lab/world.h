@@ -65,11 +65,4 @@ const LabWords& TheLabWords();
 /// Relations of a kind without their invented values (towns of people, ...).
 std::vector<LabRelation> LabRelations(LabKind kind);
 
-/// A quarter of all pairs is kept for the tasks: no text of any split asks or tells of them in the
-/// task's form. Pairs of the first with a count of seconds that 4 divides: each first has a
-/// quarter.
-inline bool LabHeldOut(std::uint32_t first, std::uint32_t second) {
-  return (first + second) % 4 == 0;
-}
-
 }  // namespace roundlab

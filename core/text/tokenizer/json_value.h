@@ -20,11 +20,9 @@ class JsonValue {
       : value_(value), place_(std::move(place)) {}
 
   bool IsNull() const { return value_->is_null(); }
-  bool IsString() const { return value_->is_string(); }
   bool IsObject() const { return value_->is_object(); }
   bool IsArray() const { return value_->is_array(); }
   bool IsZero() const { return value_->is_number() && value_->get<double>() == 0; }
-  bool IsInteger() const { return value_->is_number_integer(); }
 
   const std::string& String() const;
   bool Bool() const;
