@@ -160,15 +160,29 @@ class GptqSolver {
     return block;
   }
 
+  /// Columns behind the block, with the updates of those of its columns that lie before `at`.
+  at::Tensor Updated(const FeedbackBlock& block, std::int64_t begin, std::int64_t at,
+                     const at::Tensor& columns) {
+    if (at == begin || columns.size(1) == 0) return columns;
+    const std::int64_t done = at - begin;
+    const std::int64_t end = begin + block.weight.size(1);
+    const auto right = [&](const at::Tensor& m) {
+      return m.narrow(0, begin, done).narrow(1, end, columns.size(1));
+    };
+    at::Tensor updated = at::addmm(columns, block.error.narrow(1, 0, done), right(factor_), 1, -1);
+    if (shift_.defined()) updated.addmm_(block.weight.narrow(1, 0, done), right(shift_));
+    return updated;
+  }
+
   /// The grid of the group that begins at column `at`, inside the block that begins at `begin`.
   void FitGroup(const FeedbackBlock& block, std::int64_t begin, std::int64_t at) {
     const std::int64_t width = std::min(Width(), in_ - at);
+    const std::int64_t inside = std::min(width, begin + block.weight.size(1) - at);
     at::Tensor source = weight_.narrow(1, at, width);
     if (!settings_.stale_groups) {
-      const std::int64_t inside = std::min(width, begin + block.weight.size(1) - at);
-      source = at::cat(
-          {block.weight.narrow(1, at - begin, inside), source.narrow(1, inside, width - inside)},
-          1);
+      source = at::cat({block.weight.narrow(1, at - begin, inside),
+                        Updated(block, begin, at, source.narrow(1, inside, width - inside))},
+                       1);
     }
     SetGroup(group_[at].item<std::int64_t>(), source, order_.narrow(0, at, width));
   }

@@ -78,9 +78,13 @@ TEST(GptqTest, IsItsDefinition) {
 
 TEST(GptqTest, BlocksOnlySaveTime) {
   const GptqProblem p = Problem(RandomWeight(8, 70, 1), RandomInputs(70, 2)->second_moment);
-  for (const bool static_groups : {false, true}) {
-    GptqSettings settings = Settings(static_groups ? 16 : -1);
-    settings.static_groups = static_groups;
+  GptqSettings rows = Settings(-1);
+  GptqSettings fixed = Settings(16);
+  fixed.static_groups = true;
+  GptqSettings fresh = Settings(16);  // also of groups that lie across blocks
+  fresh.stale_groups = false;
+  for (GptqSettings settings : {rows, fixed, fresh}) {
+    settings.block_size = 70;
     const GptqSolution whole = SolveGptq(p, settings);
     for (const std::int64_t block : {1, 7, 64, 70, 1000}) {
       settings.block_size = block;
