@@ -10,8 +10,6 @@
 namespace roundlab {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
 std::int64_t Largest(const std::vector<double>& values) {
   return std::max_element(values.begin(), values.end()) - values.begin();
 }
@@ -40,7 +38,7 @@ double TrueShare(const TaskDocument& document, const std::vector<double>& loglik
 
 double ValueOf(TaskMetric metric, const TaskDocument& document, const DocumentScores& scores) {
   if (metric == TaskMetric::kPerplexity) return scores.loglik.front();
-  if (!scores.Finite()) return kNaN;
+  if (!scores.Finite()) return kUndefined;
   if (metric == TaskMetric::kGreedy) return scores.greedy ? 1 : 0;
   if (metric == TaskMetric::kAcc) return Largest(scores.loglik) == document.gold ? 1 : 0;
   if (metric == TaskMetric::kAccNorm) {
@@ -105,10 +103,10 @@ void WriteArrays(const std::vector<TaskDocument>& documents,
   std::vector<double> not_finite;
   for (std::size_t i = 0; i < documents.size(); ++i) {
     const std::vector<double>& of = scores[i].loglik;
-    for (std::size_t c = 0; c < width; ++c) loglik.push_back(c < of.size() ? of[c] : kNaN);
+    for (std::size_t c = 0; c < width; ++c) loglik.push_back(c < of.size() ? of[c] : kUndefined);
     not_finite.push_back(scores[i].Finite() ? 0 : 1);
     const bool none = scores[i].Refused() || !scores[i].Finite();
-    prediction.push_back(none ? kNaN : static_cast<double>(Largest(of)));
+    prediction.push_back(none ? kUndefined : static_cast<double>(Largest(of)));
     gold.push_back(static_cast<double>(documents[i].gold));
   }
   sink->Array(place + "/choice_loglik", {count, static_cast<std::int64_t>(width)}, loglik);
@@ -144,7 +142,7 @@ std::map<std::string, double> TaskMetrics(const TaskOptions& task,
     const bool wrong = options.refused_is_wrong && metric != TaskMetric::kPerplexity;
     for (std::size_t i = 0; i < documents.size(); ++i) {
       const bool refused = scores[i].Refused();
-      all.push_back(refused ? (wrong ? 0 : kNaN) : ValueOf(metric, documents[i], scores[i]));
+      all.push_back(refused ? (wrong ? 0 : kUndefined) : ValueOf(metric, documents[i], scores[i]));
       if (refused && !wrong) continue;
       column.values.push_back(all.back());
       column.groups.push_back(documents[i].group);

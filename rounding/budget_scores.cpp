@@ -18,12 +18,6 @@ namespace {
 
 constexpr std::int64_t kMostInputBits = 8;  // of inputs whose quantization is scored
 
-at::Tensor Nearest(const at::Tensor& weight, const QuantSpec& spec) {
-  const GroupLayout layout = GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);
-  const at::Tensor groups = layout.Split(weight);
-  return QuantizeAffine(groups, {}, MakeGrid(MinMaxRange(groups), spec), layout, spec).Dequantize();
-}
-
 /// The scores of a model's open layers: a row a layer, a column a choice.
 class LayerScores {
  public:
@@ -62,7 +56,7 @@ class LayerScores {
         const auto found = layers_.find(slot.name);
         if (found == layers_.end()) return at::Tensor();
         const BudgetLayer& layer = *found->second;
-        return Nearest(slot.weight, layer.open ? layer.With(bits) : layer.spec);
+        return RoundToNearest(slot.weight, layer.open ? layer.With(bits) : layer.spec).Dequantize();
       };
       for (const LayerSensitivity& found : DeltaLoss(problem, log_).layers) {
         if (!layers_.at(found.name)->open) continue;
@@ -132,7 +126,8 @@ class LayerScores {
     const auto found = layers_.find(slot.name);
     if (found == layers_.end() || !found->second->open) return;
     for (const std::int64_t bits : Choices()) {
-      const at::Tensor rounded = Nearest(slot.weight, found->second->With(bits));
+      const at::Tensor rounded =
+          RoundToNearest(slot.weight, found->second->With(bits)).Dequantize();
       table_[slot.name].push_back(cost(slot.weight - rounded));
     }
   }

@@ -22,6 +22,7 @@
 #include "rounding/schemes/signround.h"
 #include "rounding/schemes/signround_v2.h"
 #include "rounding/schemes/squeezellm.h"
+#include "rounding/schemes/stochastic.h"
 #include "rounding/schemes/tesseraq.h"
 #include "rounding/stages/activations.h"
 #include "rounding/stages/awq_scale.h"

@@ -23,8 +23,7 @@ constexpr std::int64_t kGroup = 64;
 
 /// "[gptq](../rounding/schemes/gptq.h)"
 std::string Link(const std::string& name, const char* folder) {
-  const std::string file = name == "stochastic" ? "rtn" : name;
-  return "[`" + name + "`](../rounding/" + folder + "/" + file + ".h)";
+  return "[`" + name + "`](../rounding/" + folder + "/" + name + ".h)";
 }
 
 std::string Words(const LayerNeeds& needs) {
@@ -78,7 +77,8 @@ double BytesAWeight(const std::string& name, const RoundingScheme& scheme, doubl
   if (scheme.Tunable()) {
     const auto stage = Stages().FromText("type: round\nscheme: " + name).make();
     const TuneOptions& tune = *stage->Tunings().front();
-    return kFloat * (3 + trained * (2 + tune.Copies() + tune.Moments()));
+    return kFloat *
+           (3 + trained * (2 + tune.Copies() + static_cast<double>(StateNumbers(tune.optimizer))));
   }
   const StatisticsKinds sums = scheme.Uses().inputs;
   const double moments = (sums.second_moment ? 1 : 0) + (sums.cross_moment ? 1 : 0);

@@ -2,9 +2,32 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
 #include "core/base/error.h"
 
 namespace roundlab {
+namespace {
+
+class FixedLayer : public LayerRounding {
+ public:
+  FixedLayer(QuantizedWeight weight, Diagnostics diagnostics)
+      : weight_(std::move(weight)), diagnostics_(std::move(diagnostics)) {}
+  std::vector<ParameterGroup> Parameters() override { return {}; }
+  at::Tensor SoftWeight() override { return weight_.Dequantize(); }
+  Diagnostics Diagnose() const override { return diagnostics_; }
+  QuantizedWeight Finish() const override { return weight_; }
+
+ private:
+  QuantizedWeight weight_;
+  Diagnostics diagnostics_;
+};
+
+}  // namespace
+
+std::unique_ptr<LayerRounding> FixedRounding(QuantizedWeight weight, Diagnostics diagnostics) {
+  return std::make_unique<FixedLayer>(std::move(weight), std::move(diagnostics));
+}
 
 void RequireFiniteWeight(const LayerContext& layer) {
   if (layer.weight.isfinite().all().item<bool>()) return;

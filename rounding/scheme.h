@@ -75,6 +75,8 @@ class RoundingScheme {
   /// Whether SoftWeight() equals Finish().Dequantize() bit for bit at any time. A scheme that is
   /// soft while it tunes (AdaRound) says no.
   virtual bool StraightThrough() const { return true; }
+  /// Whether its layers are BackwardSteppers on such a grid, where the kernels are fused.
+  virtual bool StepsInBackward(const QuantSpec& /*spec*/) const { return false; }
   /// Whether there is something to tune, hence calibration data are needed.
   virtual bool Tunable() const { return true; }
   /// Whether the scheme can put weights on such a grid; Begin is not called with another.
@@ -105,6 +107,9 @@ using RoundingRecipe = Recipe<RoundingScheme>;
 /// adaround, aqlm, aquant, easyquant, flexround, gptq, hqq, llm_int8, llm_qat, lrq, nupes,
 /// omniquant, powerquant, quip, rtn, signround, signround_v2, squeezellm, stochastic, tesseraq.
 RoundingRegistry& RoundingSchemes();
+
+/// A layer whose codes are decided already, and what is to be said of it.
+std::unique_ptr<LayerRounding> FixedRounding(QuantizedWeight weight, Diagnostics diagnostics = {});
 
 /// Throws Error for a layer with a weight that is not finite.
 void RequireFiniteWeight(const LayerContext& layer);

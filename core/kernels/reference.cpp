@@ -131,6 +131,8 @@ at::Tensor RectifiedSigmoid(const at::Tensor& v) {
   return (at::sigmoid(v) * 1.2 - 0.1).clamp(0, 1);
 }
 
+at::Tensor RectifiedLogit(const at::Tensor& x) { return -at::log(1.2 / (x + 0.1) - 1); }
+
 at::Tensor AdaRoundWeight(const at::Tensor& floor, const at::Tensor& v, const at::Tensor& scale,
                           const at::Tensor& zero, double code_max) {
   const at::Tensor z = zero.unsqueeze(1);

@@ -48,6 +48,8 @@ double LargestNumber(at::ScalarType dtype);  ///< finite, of float32 or 16 bits
 
 /// h(v) = clamp(1.2 sigmoid(v) - 0.1, 0, 1).
 at::Tensor RectifiedSigmoid(const at::Tensor& v);
+/// v with h(v) = x, for x in [0, 1).
+at::Tensor RectifiedLogit(const at::Tensor& x);
 
 /// round(x) forward, identity backward.
 at::Tensor RoundSte(const at::Tensor& x);

@@ -1,6 +1,7 @@
 #include "core/quant/quantized_weight.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cmath>
 
@@ -161,6 +162,13 @@ QuantizedWeight QuantizeAffine(const at::Tensor& groups, const at::Tensor& offse
   }
   position.clamp_(0, spec.CodeMax());
   return FromCodes(position, grid, layout, spec);
+}
+
+QuantizedWeight RoundToNearest(const at::Tensor& weight, const QuantSpec& spec) {
+  const at::NoGradGuard no_grad;
+  const GroupLayout layout = GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);
+  const at::Tensor groups = layout.Split(weight.detach());
+  return QuantizeAffine(groups, {}, MakeGrid(MinMaxRange(groups), spec), layout, spec);
 }
 
 }  // namespace roundlab

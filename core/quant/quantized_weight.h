@@ -98,6 +98,10 @@ QuantizedWeight QuantizeAffine(const at::Tensor& groups, const at::Tensor& offse
                                const AffineGrid& grid, const GroupLayout& layout,
                                const QuantSpec& spec);
 
+/// Each weight of [out, in] at its nearest code, on the grids from its groups' least to their
+/// largest weight, along the input (spec.axis is not looked at).
+QuantizedWeight RoundToNearest(const at::Tensor& weight, const QuantSpec& spec);
+
 /// From codes that are chosen already: codes [groups, width], any dtype, integers.
 QuantizedWeight FromCodes(const at::Tensor& codes, const AffineGrid& grid,
                           const GroupLayout& layout, const QuantSpec& spec);

@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include "rounding/schemes/rtn.h"
-
 namespace roundlab {
 
 void ErrorDiffusion::Options::Fields(FieldVisitor& f) {

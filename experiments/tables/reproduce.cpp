@@ -12,8 +12,6 @@
 namespace roundlab {
 namespace {
 
-const double kNaN = std::nan("");
-
 std::size_t Decimals(const std::string& printed) {
   const std::size_t point = printed.find('.');
   return point == std::string::npos ? 0 : printed.size() - point - 1;
@@ -72,8 +70,8 @@ class TargetComparer {
     TargetResult result;
     result.cell = &cell;
     const bool known = !cell.printed.empty() && cell.printed != "-";
-    result.published = known ? std::stod(cell.printed) : kNaN;
-    result.ours = result.tolerance = kNaN;
+    result.published = known ? std::stod(cell.printed) : kUndefined;
+    result.ours = result.tolerance = kUndefined;
     if (!cell.absent.empty()) {
       result.verdict = TargetVerdict::kNoMethod;
       return result;

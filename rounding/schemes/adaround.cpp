@@ -23,7 +23,7 @@ class AdaRoundLayer : public LayerRounding {
     const at::Tensor position = layout_.Split(layer.weight) / grid_.scale.unsqueeze(1);
     floor_ = position.floor();
     const at::Tensor fraction = position - floor_;
-    logit_ = -at::log(1.2 / (fraction + 0.1) - 1);
+    logit_ = reference::RectifiedLogit(fraction);
     logit_.requires_grad_(true);
   }
 
@@ -39,7 +39,7 @@ class AdaRoundLayer : public LayerRounding {
   }
 
   Diagnostics Diagnose() const override {
-    const at::Tensor h = reference::RectifiedSigmoid(logit_.detach());
+    const at::Tensor h = reference::RectifiedSigmoid(layout_.Join(logit_.detach()));
     const at::Tensor open = ((h - 0.5).abs() < 0.4).to(at::kDouble);
     return {{"unconverged", {open.mean().item<double>()}},
             {"soft_histogram", Histogram(h, 0, 1, 20)}};

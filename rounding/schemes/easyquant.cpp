@@ -5,8 +5,6 @@
 #include <cmath>
 #include <utility>
 
-#include "rounding/schemes/rtn.h"
-
 namespace roundlab {
 namespace {
 

@@ -7,7 +7,6 @@
 
 #include "core/base/error.h"
 #include "rounding/range.h"
-#include "rounding/schemes/rtn.h"
 #include "rounding/schemes/starting_point.h"
 
 namespace roundlab {

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "rounding/schemes/rtn.h"
 
 namespace roundlab {
 namespace {

@@ -6,7 +6,6 @@
 
 #include "core/base/error.h"
 #include "core/config/enum_field.h"
-#include "rounding/schemes/rtn.h"
 
 namespace roundlab {
 namespace {

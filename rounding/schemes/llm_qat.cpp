@@ -1,7 +1,6 @@
 #include "rounding/schemes/llm_qat.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 
 namespace roundlab {
 namespace {
@@ -27,11 +26,7 @@ class LlmQatLayer : public LayerRounding {
     return {{"weight_drift", {size > 0 ? drift.norm().item<double>() / size : 0}}};
   }
 
-  QuantizedWeight Finish() const override {
-    const at::NoGradGuard no_grad;
-    const at::Tensor groups = layout_.Split(weight_.detach());
-    return QuantizeAffine(groups, {}, MakeGrid(MinMaxRange(groups), spec_), layout_, spec_);
-  }
+  QuantizedWeight Finish() const override { return RoundToNearest(weight_, spec_); }
 
  private:
   QuantSpec spec_;

@@ -64,11 +64,11 @@ class NupesLayer : public LayerRounding {
 
   Diagnostics Diagnose() const override {
     const at::NoGradGuard no_grad;
-    const at::Tensor d = Positions(log_exponent_.exp());
+    const at::Tensor d = layout_.Join(Positions(log_exponent_.exp()));
     const at::Tensor step = SoftStep(d - d.floor(), sharpness_);
     const at::Tensor open = at::logical_and(step > 0.1, step < 0.9);
     return {{"exponent", {log_exponent_.exp().item<double>()}},
-            {"offset_histogram", Histogram(offset_.abs(), 0, 2, 20)},
+            {"offset_histogram", Histogram(layout_.Join(offset_).abs(), 0, 2, 20)},
             {"unconverged", {open.to(at::kDouble).mean().item<double>()}}};
   }
 

@@ -13,9 +13,9 @@ Latent OffsetLatent(const at::Tensor& groups, const at::Tensor& offset, const Af
   return {position + grid.zero.unsqueeze(1), grid, code_max};
 }
 
-void DescribeOffset(const at::Tensor& offset, Diagnostics* diagnostics) {
+void DescribeOffset(const at::Tensor& offset, const GroupLayout& layout, Diagnostics* diagnostics) {
   if (!offset.defined()) return;
-  const at::Tensor size = offset.detach().abs();
+  const at::Tensor size = layout.Join(offset.detach()).abs();
   (*diagnostics)["offset_histogram"] = Histogram(size, 0, kOffsetHistogramTop, 22);
   (*diagnostics)["offset_mean_abs"] = {size.mean().item<double>()};
 }

@@ -15,6 +15,6 @@ Latent OffsetLatent(const at::Tensor& groups, const at::Tensor& offset, const Af
                     double code_max);
 
 /// Adds offset_histogram and offset_mean_abs of learned offsets; nothing where they are undefined.
-void DescribeOffset(const at::Tensor& offset, Diagnostics* diagnostics);
+void DescribeOffset(const at::Tensor& offset, const GroupLayout& layout, Diagnostics* diagnostics);
 
 }  // namespace roundlab

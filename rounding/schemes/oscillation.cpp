@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
+#include <limits>
 
 #include "core/config/enum_field.h"
 
@@ -13,6 +14,13 @@ namespace {
 const EnumNames<DampenReduction> kReductionNames = {{DampenReduction::kKernelMean, "kernel_mean"},
                                                     {DampenReduction::kMean, "mean"},
                                                     {DampenReduction::kSum, "sum"}};
+
+constexpr double kNoneYet = std::numeric_limits<double>::quiet_NaN();
+
+/// Puts `codes` where `memory` has none yet.
+void Begin(const at::Tensor& codes, at::Tensor* memory) {
+  memory->copy_(at::where(memory->isnan(), codes, *memory));
+}
 
 /// 1 at `start`, 0 at the end, along half a cosine wave.
 double CosineLeft(double progress, double start) {
@@ -55,10 +63,10 @@ double OscillationOptions::DampenWeight(double progress) const {
 OscillationTracker::OscillationTracker(const OscillationOptions& options, const at::Tensor& like)
     : momentum_(options.momentum), at_average_(options.freeze_at_average) {
   const at::Tensor zeros = at::zeros_like(like.detach(), at::kFloat);
-  previous_ = zeros.clone();
+  previous_ = at::full_like(zeros, kNoneYet);
   direction_ = zeros.clone();
   frequency_ = zeros.clone();
-  average_ = zeros.clone();
+  average_ = previous_.clone();
   fixed_ = zeros.clone();
   frozen_ = at::zeros_like(zeros, at::kBool);
   oscillated_ = at::zeros_like(zeros, at::kBool);
@@ -70,16 +78,14 @@ at::Tensor OscillationTracker::Fix(const at::Tensor& codes) const {
 
 void OscillationTracker::Track(const at::Tensor& codes, double threshold) {
   const at::NoGradGuard no_grad;
-  if (!started_) previous_.copy_(codes);
-  started_ = true;
+  Begin(codes, &previous_);
   const at::Tensor move = (codes - previous_).sign();
   oscillated_.copy_(direction_ * move == -1);
   frequency_.copy_(oscillated_.to(at::kFloat) * momentum_ + frequency_ * (1 - momentum_));
   direction_.copy_(at::where(move != 0, move, direction_));
   previous_.copy_(codes);
   if (!(threshold > 0)) return;
-  if (!averaging_) average_.copy_(codes);
-  averaging_ = true;
+  Begin(codes, &average_);
   const at::Tensor above = frequency_ > threshold;
   frozen_.logical_or_(above);
   fixed_.copy_(at::where(above, at_average_ ? average_.round() : codes, fixed_));

@@ -8,7 +8,7 @@
 
 namespace roundlab {
 
-/// Squares summed over outputs and meant over inputs, meant, or summed.
+/// Squares summed over outputs and averaged over inputs; averaged over all; or summed.
 enum class DampenReduction { kKernelMean, kMean, kSum };
 
 /// What is done about weights whose code goes up and down while a straight-through scheme learns
@@ -56,12 +56,10 @@ class OscillationTracker {
  private:
   double momentum_;
   bool at_average_;
-  bool started_ = false;
-  bool averaging_ = false;
-  at::Tensor previous_;   // codes of the last step
+  at::Tensor previous_;   // codes of the last step, NaN before the first
   at::Tensor direction_;  // of the last move: -1, 1, or 0 before any
   at::Tensor frequency_;
-  at::Tensor average_;  // of the codes
+  at::Tensor average_;  // of the codes, NaN before the first step with a threshold
   at::Tensor frozen_;
   at::Tensor fixed_;
   at::Tensor oscillated_;

@@ -62,8 +62,8 @@ class OscillationLayer : public LayerRounding {
 
   Diagnostics Diagnose() const override {
     Diagnostics d = layer_->Diagnose();
-    d["oscillating"] = {PartOf(tracker_.Frequency() > kOscillating)};
-    d["frozen"] = {PartOf(tracker_.Frozen())};
+    d["oscillating"] = {PartOf(layout_.Join(tracker_.Frequency() > kOscillating))};
+    d["frozen"] = {PartOf(layout_.Join(tracker_.Frozen()))};
     return d;
   }
 

@@ -7,7 +7,6 @@
 #include <limits>
 
 #include "core/quant/power_grid.h"
-#include "rounding/schemes/rtn.h"
 
 namespace roundlab {
 namespace {

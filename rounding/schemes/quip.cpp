@@ -10,7 +10,6 @@
 #include "core/config/enum_field.h"
 #include "core/config/value_fields.h"
 #include "core/quant/incoherence.h"
-#include "rounding/schemes/rtn.h"
 #include "rounding/solvers/ldlq.h"
 
 namespace roundlab {

@@ -95,7 +95,7 @@ class SignRoundLayer : public LayerRounding, public BackwardStepper {
 
   Diagnostics Diagnose() const override {
     Diagnostics d;
-    DescribeOffset(offset_, &d);
+    DescribeOffset(offset_, layout_, &d);
     if (options_.tune_range) {
       d["range_low_factor_histogram"] = Histogram(low_factor_.detach(), 0, 1, 20);
       d["range_high_factor_histogram"] = Histogram(high_factor_.detach(), 0, 1, 20);

@@ -50,7 +50,7 @@ class SignRoundV2Layer : public LayerRounding {
 
   Diagnostics Diagnose() const override {
     Diagnostics d;
-    DescribeOffset(offset_, &d);
+    DescribeOffset(offset_, layout_, &d);
     if (options_.tune_scale) {
       d["scale_factor_histogram"] = Histogram(factor_.detach(), 0, kMostScaleFactor, 20);
     }

@@ -14,7 +14,6 @@
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/config/enum_field.h"
-#include "rounding/schemes/rtn.h"
 #include "rounding/solvers/weighted_kmeans.h"
 
 namespace roundlab {

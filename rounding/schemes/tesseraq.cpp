@@ -43,9 +43,10 @@ class TesseraQLayer : public LayerRounding {
     grid_.scale = grid_.scale.to(at::kFloat);
     const at::Tensor position = groups / grid_.scale.unsqueeze(1);
     floor_ = position.floor();
-    logit_ = -at::log(1.2 / (position - floor_ + 0.1) - 1);
+    logit_ = reference::RectifiedLogit(position - floor_);
     logit_.requires_grad_(true);
     factor_logit_ = at::zeros_like(grid_.zero);
+    stage_ = at::full({1}, -1, groups.options().dtype(at::kLong));
     if (options.tune_scale) factor_logit_.requires_grad_(true);
   }
 
@@ -74,26 +75,29 @@ class TesseraQLayer : public LayerRounding {
     // A hair more, since the quotient may lie below the stage it stands for.
     const auto stage =
         static_cast<std::int64_t>(progress * static_cast<double>(stages) * (1 + 1e-12));
-    if (stage == stage_) return false;
-    stage_ = stage;
     const at::NoGradGuard no_grad;
+    if (stage == stage_.item<std::int64_t>()) return false;
+    stage_.fill_(stage);
     if (stage >= stages) {
       logit_.copy_(at::where(logit_ >= 0, kHardened, -kHardened));
       return false;
     }
     const at::Tensor soft = reference::RectifiedSigmoid(logit_);
-    const double border =
-        LinearQuantile((soft - 0.5).abs(), options_.thresholds[static_cast<std::size_t>(stage)]);
+    const double border = LinearQuantile(layout_.Join(soft - 0.5).abs(),
+                                         options_.thresholds[static_cast<std::size_t>(stage)]);
     logit_.masked_fill_(soft > 0.5 + border, kHardened);
     logit_.masked_fill_(soft < 0.5 - border, -kHardened);
     return true;
   }
 
+  std::vector<at::Tensor> State() override { return {stage_}; }
+
   Diagnostics Diagnose() const override {
     const at::NoGradGuard no_grad;
     Diagnostics d;
-    d["frozen"] = {logit_.isinf().to(at::kDouble).mean().item<double>()};
-    d["soft_histogram"] = Histogram(reference::RectifiedSigmoid(logit_), 0, 1, 20);
+    const at::Tensor logit = layout_.Join(logit_);
+    d["frozen"] = {logit.isinf().to(at::kDouble).mean().item<double>()};
+    d["soft_histogram"] = Histogram(reference::RectifiedSigmoid(logit), 0, 1, 20);
     if (options_.tune_scale) d["scale_factor_histogram"] = Histogram(Factor(), 0.9, 1.1, 20);
     return d;
   }
@@ -133,7 +137,7 @@ class TesseraQLayer : public LayerRounding {
   at::Tensor floor_;         // [groups, width], floor(w / s)
   at::Tensor logit_;         // [groups, width], V of the formula
   at::Tensor factor_logit_;  // [groups], v of the formula
-  std::int64_t stage_ = -1;  // whose freezing is done
+  at::Tensor stage_;         // int64, whose freezing is done
 };
 
 }  // namespace

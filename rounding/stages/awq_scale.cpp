@@ -131,7 +131,7 @@ class GroupSearch {
     problem.ratios = options.ratios;
     problem.certainty = options.certainty;
     problem.quantize = [this](const at::Tensor& weight, std::size_t i) {
-      return specs_[i] ? RoundTrip(weight, *specs_[i]) : weight;
+      return specs_[i] ? RoundToNearest(weight, *specs_[i]).Dequantize() : weight;
     };
     problem.losses = [this](const std::vector<at::Tensor>& weights, std::int64_t first,
                             std::int64_t count) { return Losses(weights, first, count); };
@@ -140,13 +140,6 @@ class GroupSearch {
   }
 
  private:
-  static at::Tensor RoundTrip(const at::Tensor& weight, const QuantSpec& spec) {
-    const GroupLayout layout = GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);
-    const at::Tensor groups = layout.Split(weight);
-    return QuantizeAffine(groups, {}, MakeGrid(MinMaxRange(groups), spec), layout, spec)
-        .Dequantize();
-  }
-
   std::vector<double> Losses(const std::vector<at::Tensor>& weights, std::int64_t first,
                              std::int64_t count) const {
     if (Alone(group_)) return {Moment(weights[0] - group_.slots[0]->weight)};

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "rounding/stages/learned_transform.h"
+#include "rounding/stages/smoothquant.h"
 #include "rounding/stages/tuning_report.h"
 #include "rounding/unit_work.h"
 
@@ -37,14 +38,9 @@ std::vector<ChannelRange> RangesOf(UnitWork* work, const std::vector<LinearSlot*
 }
 
 at::Tensor FirstScale(const ScaleGroup& group, const ChannelRange& range, double alpha) {
-  at::Tensor weight;
-  for (const LinearSlot* slot : group.slots) {
-    const at::Tensor largest = slot->weight.abs().amax(0);
-    weight = weight.defined() ? at::maximum(weight, largest) : largest;
-  }
   const at::Tensor input = at::maximum(range.high.abs(), range.low.abs()).clamp_min(kLeastStart);
-  const at::Tensor scale = input.pow(alpha) / weight.clamp_min(kLeastStart).pow(1 - alpha);
-  return scale.clamp_min(kLeastFactor);  // 1e-5 at first, in the reference, and 1e-2 from then on
+  // The reference has SmoothQuant's bound at first, and this from then on.
+  return SmoothScale(input, Weights(group), alpha).clamp_min(kLeastFactor);
 }
 
 /// What of a unit may be scaled, as far as `options` want it; of the rest it is told why not.

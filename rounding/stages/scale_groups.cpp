@@ -182,6 +182,18 @@ void Shift(const ScaleGroup& group, const at::Tensor& d) {
   }
 }
 
+std::vector<at::Tensor> Weights(const ScaleGroup& group) {
+  std::vector<at::Tensor> weights;
+  for (const LinearSlot* slot : group.slots) weights.push_back(slot->weight);
+  return weights;
+}
+
+at::Tensor LargestByInput(const std::vector<at::Tensor>& weights) {
+  at::Tensor largest = weights.front().abs().amax(0);
+  for (const at::Tensor& weight : weights) largest = at::maximum(largest, weight.abs().amax(0));
+  return largest;
+}
+
 void Fold(const ScaleGroup& group, const at::Tensor& s) {
   for (LinearSlot* slot : group.slots) slot->weight = slot->weight * s;
   group.divide_input(s);

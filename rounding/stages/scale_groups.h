@@ -66,6 +66,10 @@ std::vector<ScaleGroup> DownGroups(DecoderBlock* block);
 std::vector<ScaleGroup> FreeGroups(const UnitWork& work, std::vector<ScaleGroup> groups,
                                    const std::string& undone);
 
+std::vector<at::Tensor> Weights(const ScaleGroup& group);  ///< of its slots
+/// The largest |w| that each channel of an input meets in `weights` [out, in] each: [in].
+at::Tensor LargestByInput(const std::vector<at::Tensor>& weights);
+
 /// W <- W diag(s) for the group's linears, and the input divided by s. s: [in] float32, > 0.
 void Fold(const ScaleGroup& group, const at::Tensor& s);
 

@@ -112,12 +112,8 @@ at::Tensor RefitScales(const at::Tensor& groups, const at::Tensor& distance,
   const at::Tensor d = distance.to(at::kDouble);
   const at::Tensor dd = Product(d, d, moments);
   const at::Tensor wd = Product(w, d, moments);
-  const auto store = [&](const at::Tensor& s) {
-    const at::Tensor wide = s.to(at::kFloat);
-    if (type == ScaleType::kFloat32) return wide;
-    return wide.to(type == ScaleType::kFloat16 ? at::kHalf : at::kBFloat16).to(at::kFloat);
-  };
-  const at::Tensor best = store(at::where(dd > 0, wd / dd, scale.to(at::kDouble)));
+  const at::Tensor exact = at::where(dd > 0, wd / dd, scale.to(at::kDouble));
+  const at::Tensor best = exact.to(at::kFloat).to(TorchType(type)).to(at::kFloat);
   // The error but for what does not depend on the scale.
   const auto error = [&](const at::Tensor& s) {
     const at::Tensor wide = s.to(at::kDouble);

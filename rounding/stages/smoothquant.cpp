@@ -17,12 +17,8 @@ constexpr double kLeast = 1e-5;
 
 at::Tensor SmoothScale(const at::Tensor& largest, const std::vector<at::Tensor>& weights,
                        double alpha) {
-  at::Tensor of_weights;
-  for (const at::Tensor& weight : weights) {
-    const at::Tensor own = weight.abs().amax(0);
-    of_weights = of_weights.defined() ? at::maximum(of_weights, own) : own;
-  }
-  return (largest.pow(alpha) / of_weights.clamp_min(kLeast).pow(1 - alpha)).clamp_min(kLeast);
+  const at::Tensor of_weights = LargestByInput(weights).clamp_min(kLeast);
+  return (largest.pow(alpha) / of_weights.pow(1 - alpha)).clamp_min(kLeast);
 }
 
 void SmoothQuant::Options::Fields(FieldVisitor& f) {
@@ -46,11 +42,9 @@ void SmoothQuant::Apply(UnitWork* work) const {
   work->Measure(readers, Chain::kOriginal);
   std::vector<at::Tensor> scales;  // all before one is folded
   for (const ScaleGroup& group : groups) {
-    std::vector<at::Tensor> weights;
-    for (const LinearSlot* slot : group.slots) weights.push_back(slot->weight);
     const auto inputs = work->Statistics(*group.slots.front(), Chain::kOriginal);
     const at::Tensor& scale =
-        scales.emplace_back(SmoothScale(inputs->absolute_max, weights, options_.alpha));
+        scales.emplace_back(SmoothScale(inputs->absolute_max, Weights(group), options_.alpha));
     for (const LinearSlot* slot : group.slots) {
       work->sink()->Array(
           "layers/" + slot->name + "/smooth_scale", {3},

@@ -17,20 +17,10 @@ constexpr double kLeastAlpha = 1e-5;
 
 const EnumNames<TeqStart> kStarts = {{TeqStart::kOnes, "ones"}, {TeqStart::kWeights, "weights"}};
 
-at::Tensor NearestCodes(const at::Tensor& weight, const QuantSpec& spec) {
-  const at::NoGradGuard no_grad;
-  const GroupLayout layout = GroupLayout::For(weight.size(0), weight.size(1), spec.group_size);
-  const at::Tensor groups = layout.Split(weight.detach());
-  return QuantizeAffine(groups, {}, MakeGrid(MinMaxRange(groups), spec), layout, spec).Dequantize();
-}
-
 at::Tensor StartOf(const ScaleGroup& group, TeqStart start) {
   const at::Tensor& first = group.slots.front()->weight;
   if (start == TeqStart::kOnes) return at::ones({first.size(1)}, first.options());
-  at::Tensor largest = at::zeros({first.size(1)}, first.options());
-  for (const LinearSlot* slot : group.slots) {
-    largest = at::maximum(largest, slot->weight.abs().amax(0));
-  }
+  const at::Tensor largest = LargestByInput(Weights(group));
   return at::where(largest > 0, largest, 1).rsqrt();
 }
 
@@ -55,7 +45,7 @@ void TrainedScales::Install(Hardness /*hardness*/) {
       LinearSlot* slot = groups_[g].slots[i];
       at::Tensor scaled = slot->weight * alpha;
       if (specs_[g][i]) {
-        const at::Tensor rounded = NearestCodes(scaled, *specs_[g][i]);
+        const at::Tensor rounded = RoundToNearest(scaled, *specs_[g][i]).Dequantize();
         scaled = rounded + (scaled - scaled.detach());
       }
       slot->effective = scaled / alpha;

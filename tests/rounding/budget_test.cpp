@@ -63,9 +63,9 @@ TEST(BitBudgetTest, WhatIsWrongIsTold) {
             "a.yaml:2:7: quant.bits: quant.budget decides the bits of each layer: leave this one "
             "out (null where it is inherited)");
   EXPECT_EQ(BudgetError("group_size: 64\n"), "a.yaml:1:1: missing required key 'quant.bits'");
-  EXPECT_EQ(BudgetError("budget: 0\n"), "a.yaml:1:9: quant.budget: 0 is out of range (0, inf)");
+  EXPECT_EQ(BudgetError("budget: 0\n"), "a.yaml:1:9: quant.budget.bits: 0 is out of range (0, 64]");
   EXPECT_EQ(BudgetError("budget: much\n"),
-            "a.yaml:1:9: quant.budget: expected a number, got 'much'");
+            "a.yaml:1:9: quant.budget.bits: expected a number, got 'much'");
   EXPECT_EQ(BudgetError("budget: {choices: [2]}\n"),
             "a.yaml:1:9: missing required key 'quant.budget.bits'");
   for (const std::string choices : {"[4, 2]", "[2, 2]", "[2.5]", "[]"}) {
@@ -256,10 +256,7 @@ TEST_F(SpendBudgetTest, InputsThatThePipelineQuantizesAreScored) {
   for (const std::size_t choice : {0U, 1U}) {
     problem.weight = [&](const LinearSlot& slot) {
       const QuantSpec spec{choice == 0 ? 3 : 8, 16, GridKind::kAsym, ScaleType::kFloat16};
-      const GroupLayout layout = GroupLayout::For(slot.weight.size(0), slot.weight.size(1), 16);
-      const at::Tensor groups = layout.Split(slot.weight);
-      return QuantizeAffine(groups, {}, MakeGrid(MinMaxRange(groups), spec), layout, spec)
-          .Dequantize();
+      return RoundToNearest(slot.weight, spec).Dequantize();
     };
     for (const LayerSensitivity& found : DeltaLoss(problem, &log_).layers) {
       const double score = scored.at("layers/" + found.name + "/budget_scores")[choice];
@@ -282,10 +279,7 @@ TEST_F(SpendBudgetTest, OutputSnrIsTheOutputErrorOverTheOutput) {
   for (LinearSlot* slot : unit.Slots()) {
     const at::Tensor x = unit.CaptureInputs(hidden, slot).values().flatten(0, 1).to(at::kDouble);
     const QuantSpec spec{3, 16, GridKind::kAsym, ScaleType::kFloat16};
-    const GroupLayout layout = GroupLayout::For(slot->weight.size(0), slot->weight.size(1), 16);
-    const at::Tensor groups = layout.Split(slot->weight);
-    const at::Tensor rounded =
-        QuantizeAffine(groups, {}, MakeGrid(MinMaxRange(groups), spec), layout, spec).Dequantize();
+    const at::Tensor rounded = RoundToNearest(slot->weight, spec).Dequantize();
     const auto power = [&](const at::Tensor& w) {
       return at::mm(x, w.to(at::kDouble).t()).square().sum().item<double>();
     };
@@ -306,11 +300,7 @@ TEST_F(SpendBudgetTest, FisherFollowsTheGradientOfEachSequence) {
       problem,
       [&](const LinearSlot& slot, const at::Tensor& gradient) {
         const QuantSpec spec{2, 16, GridKind::kAsym, ScaleType::kFloat16};
-        const GroupLayout layout = GroupLayout::For(slot.weight.size(0), slot.weight.size(1), 16);
-        const at::Tensor groups = layout.Split(slot.weight);
-        const at::Tensor rounded =
-            QuantizeAffine(groups, {}, MakeGrid(MinMaxRange(groups), spec), layout, spec)
-                .Dequantize();
+        const at::Tensor rounded = RoundToNearest(slot.weight, spec).Dequantize();
         expected[slot.name] +=
             0.5 * ((slot.weight - rounded) * gradient).square().sum(at::kDouble).item<double>();
       },

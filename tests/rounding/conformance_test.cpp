@@ -175,6 +175,12 @@ TEST_P(SchemeConformanceTest, ParametersAndStateAreAllThatChanges) {
   testing::CopyState(*layer, copy.get());
   EXPECT_TRUE(SameWeights(layer->Finish(), copy->Finish()));
   EXPECT_TRUE(SameBits(layer->SoftWeight(), copy->SoftWeight()));
+  // Also after a part of tuning that one of them has been through and come back from.
+  RandomSteps(layer.get(), 10, 2, 0.9);
+  testing::CopyState(*copy, layer.get());
+  for (LayerRounding* each : {layer.get(), copy.get()}) RandomSteps(each, 11, 2, 0.9);
+  EXPECT_TRUE(SameWeights(layer->Finish(), copy->Finish()));
+  EXPECT_TRUE(SameBits(layer->SoftWeight(), copy->SoftWeight()));
 }
 
 TEST_P(SchemeConformanceTest, ScalingByAPowerOfTwoScalesOnlyTheScale) {

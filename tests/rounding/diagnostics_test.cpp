@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "rounding/schemes/rtn.h"
+#include "rounding/scheme.h"
 #include "tests/rounding/tuning.h"
 #include "tests/support/random_tensor.h"
 

@@ -93,6 +93,21 @@ std::unique_ptr<LayerRounding> Watched(const std::string& scheme, const std::str
   return WithOscillation(std::move(layer), options);
 }
 
+TEST(OscillationTest, ItsStateIsAllThatChanges) {
+  const std::string options = "momentum: 0.5\nfreeze: 0.3\nstart: 0.5\n";
+  const auto gone = Watched("signround", options);
+  const auto fresh = Watched("signround", options);
+  testing::RandomSteps(gone.get(), 1, 4, 0.6);  // has averaged and frozen codes
+  testing::CopyState(*fresh, gone.get());
+  for (LayerRounding* each : {gone.get(), fresh.get()}) {
+    testing::RandomSteps(each, 2, 6, 0.4);
+    testing::RandomSteps(each, 3, 6, 0.9);
+  }
+  EXPECT_GT(fresh->Diagnose().at("frozen")[0], 0);
+  EXPECT_EQ(gone->Diagnose(), fresh->Diagnose());
+  EXPECT_TRUE(at::equal(gone->Finish().codes, fresh->Finish().codes));
+}
+
 TEST(OscillationTest, AFrozenCodeIsHeld) {
   const auto layer = Watched("signround", "momentum: 1\nfreeze: 0.5\nstart: 0\n");
   const at::Tensor offset = layer->Parameters()[0].tensors[0];

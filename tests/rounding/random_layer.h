@@ -99,11 +99,12 @@ inline void RandomMove(LayerRounding* layer, at::Generator generator) {
 }
 
 /// Moves and projects: after it V, the range factors and logits are away from their start.
-inline void RandomSteps(LayerRounding* layer, std::uint64_t seed, int steps) {
+inline void RandomSteps(LayerRounding* layer, std::uint64_t seed, int steps,
+                        double progress = 0.5) {
   at::Generator generator = at::detail::createCPUGenerator(seed);
   for (int step = 0; step < steps; ++step) {
     RandomMove(layer, generator);
-    layer->Project(0.5);
+    layer->Project(progress);
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include "core/base/plugin.h"
 #include "rounding/scheme.h"
-#include "rounding/schemes/rtn.h"
 
 namespace {
 

@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/quant/incoherence.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
@@ -12,6 +15,29 @@ namespace {
 
 using testing::RandomTensor;
 using testing::TensorNear;
+
+TEST(QuantizedWeightTest, RoundToNearestTakesTheNearestOfEachGroupsGrid) {
+  const at::Tensor weight = RandomTensor({3, 10}, 4).requires_grad_();
+  const QuantSpec spec{3, 4, GridKind::kAsym, ScaleType::kFloat32};
+  const QuantizedWeight rounded = RoundToNearest(weight, spec);
+  EXPECT_EQ(rounded.scale.sizes(), at::IntArrayRef({3, 3}));
+  for (std::int64_t row = 0; row < 3; ++row) {
+    for (std::int64_t i = 0; i < 10; ++i) {
+      const at::Tensor group = weight.detach()[row].slice(0, i / 4 * 4, i / 4 * 4 + 4);
+      const double low = std::min(group.min().item<double>(), 0.0);
+      const double high = std::max(group.max().item<double>(), 0.0);
+      const double scale = (high - low) / 7;
+      const double zero = std::round(-low / scale);
+      const double w = weight[row][i].item<double>();
+      double nearest = -zero * scale;
+      for (int code = 0; code < 8; ++code) {
+        const double value = scale * (code - zero);
+        if (std::abs(value - w) < std::abs(nearest - w)) nearest = value;
+      }
+      EXPECT_NEAR(rounded.Dequantize()[row][i].item<double>(), nearest, 1e-6);
+    }
+  }
+}
 
 TEST(QuantizedWeightTest, AdditiveCodesAreSumsOfVectorsTimesTheRowsScale) {
   QuantizedWeight w;
