@@ -37,12 +37,25 @@ void AddTuning(const RunConfig& run, const TuneOptions& tune, double weights, do
   memory->learned = std::max(memory->learned, weights * kFloat * copies);
 }
 
-/// Values that a token has where a block's forward pass keeps what its backward pass needs.
-double KeptValues(const ModelDescription& m, const BlockPlan& plan) {
+/// Values that a token has between an MLP's layers, of all experts that it goes to.
+double MlpValues(const ModelDescription& m, const BlockPlan& plan) {
   const double experts = plan.mlp.experts ? static_cast<double>(plan.mlp.experts->used) : 1;
-  return 6.0 * static_cast<double>(m.hidden) + 2 * Product(m.heads, m.head_dim) +
+  return experts * static_cast<double>(m.intermediate);
+}
+
+/// Values of a token that a block's forward pass keeps for its backward pass. ReLU keeps what it
+/// gives alone.
+double KeptValues(const ModelDescription& m, const BlockPlan& plan) {
+  const double of_activation = plan.mlp.activation == Activation::kRelu ? 1 : 2;
+  return 4.0 * static_cast<double>(m.hidden) + 2 * Product(m.heads, m.head_dim) +
          2 * Product(m.kv_heads, m.head_dim) +
-         (plan.mlp.gated ? 5 : 4) * experts * static_cast<double>(m.intermediate);
+         (plan.mlp.gated ? 3 : of_activation) * MlpValues(m, plan);
+}
+
+/// Values of a token in the backward pass where they are most, at the MLP's activation of the one
+/// block that is at work.
+double GradientValues(const ModelDescription& m, const BlockPlan& plan) {
+  return 2.0 * static_cast<double>(m.hidden) + 2 * MlpValues(m, plan);
 }
 
 /// Values that a token has of products of queries and keys, one a head and key, where attention has
@@ -72,8 +85,8 @@ double Activations(const RunConfig& run, const ModelDescription& m, double block
     const std::int64_t part = (rows + tune.accumulate - 1) / tune.accumulate;
     const double tokens = static_cast<double>(part) * seqlen;
     const double in_unit = tune.unit_blocks == 0 ? 1 : blocks;
-    const double of_blocks =
-        tokens * (in_unit * KeptValues(m, plan) + ScoreValues(run, m, in_unit, value));
+    const double of_blocks = tokens * (in_unit * KeptValues(m, plan) + GradientValues(m, plan) +
+                                       ScoreValues(run, m, in_unit, value));
     const bool logits = tune.loss.make()->OfLogits();
     most = std::max(most, of_blocks + (logits ? LogitValues(m, tokens, value) : 0));
   }
@@ -150,8 +163,8 @@ double EndValues(const ModelDescription& m) {
 double WholePassValues(const RunConfig& run, const ModelDescription& m, double tokens) {
   const auto layers = static_cast<double>(m.layers);
   return EndValues(m) +
-         tokens * (layers * KeptValues(m, m.Plan(0)) + ScoreValues(run, m, layers, kFloat) +
-                   4 * static_cast<double>(m.vocab));
+         tokens * (layers * KeptValues(m, m.Plan(0)) + GradientValues(m, m.Plan(0)) +
+                   ScoreValues(run, m, layers, kFloat) + 4 * static_cast<double>(m.vocab));
 }
 
 /// A turn is learned on the whole model in float32: its weights as loaded and as turned, what its

@@ -44,10 +44,10 @@ struct RunMemory {
   /// 4 P; as much for each copy (as it started, best so far, last known as good) and each moment of
   /// the optimizer.
   double learned = 0;
-  /// What the forward pass keeps of a micro-batch with the gradients of the backward pass, where
-  /// both are most, at the MLP's activation: E T (6 hidden + 2 heads head_dim + 2 kv_heads
-  /// head_dim + 5 intermediate), 4 without a gate, with 2 heads seqlen where scores have a cap, 1
-  /// where they have slopes, and 3 more of one block; or what a pass without gradients takes, if
+  /// What the forward pass keeps of a micro-batch, E T (4 hidden + 2 heads head_dim + 2 kv_heads
+  /// head_dim + 3 intermediate) a block (2 without a gate, 1 with ReLU), with 2 heads seqlen where
+  /// scores have a cap, 1 where they have slopes; and in one block the backward pass, E T (2 hidden
+  /// + 2 intermediate), 3 heads seqlen of such scores; or what a pass without gradients takes, if
   /// that is more.
   double activations = 0;
   double chains = 0;  ///< hidden states of all samples
