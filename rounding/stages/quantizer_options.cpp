@@ -41,7 +41,12 @@ void QuantizerOptions::Fields(FieldVisitor& f, bool with_norms, bool grouped) {
   }
   f.UsedIf(ranges == RangeSource::kStatic, "without ranges: static",
            [this](FieldVisitor& seen) { observer.Fields(seen); });
-  f.String("match", &match, "regular expression of whole layer names; empty: all that are rounded");
+  f.String(
+      "match", &match,
+      with_norms
+          ? "regular expression of whole layer names; empty: all that are rounded"
+          : "regular expression of whole names of layers that make keys or values; empty: all, "
+            "rounded or not");
   f.Rule([this] { return PatternProblem(match); });
 }
 

@@ -124,7 +124,8 @@ void TuneOptions::Fields(FieldVisitor& f) {
   PartField loss_field(&loss, Losses());
   f.Value("loss", loss_field, "distance of a unit's outputs from the unquantized ones");
   f.Real("loss_scale", &loss_scale, Above(0),
-         "factor on the loss before backward; matters to adam's eps and to 16-bit scales only");
+         "factor on the loss before backward: on sgd's steps; elsewhere it matters to eps, to a "
+         "weight decay that is added to gradients and to 16-bit scales only");
   UnitField unit_field(&unit_blocks);
   f.Value("unit", unit_field, "what is reconstructed at a time");
   f.Int("steps", &steps, AtLeast(0), "optimizer steps a unit");

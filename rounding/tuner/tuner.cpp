@@ -182,9 +182,9 @@ class Tuning {
     coming_ = ComingBatch(data_, Parts(rows_).front());
   }
 
-  /// Micro-batches.
+  /// Micro-batches: as many as asked for, unless there are fewer rows.
   std::vector<at::Tensor> Parts(const at::Tensor& rows) const {
-    return rows.chunk(options_.accumulate);
+    return rows.tensor_split(std::min(options_.accumulate, rows.size(0)));
   }
 
   void Consider(StepLoss now) {
