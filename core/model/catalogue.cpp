@@ -1,11 +1,15 @@
 #include "core/model/catalogue.h"
 
+#include <algorithm>
+#include <cstring>
 #include <filesystem>
+#include <system_error>
 
 #include "core/base/error.h"
 #include "core/base/folders.h"
 #include "core/base/suggest.h"
 #include "core/config/value_fields.h"
+#include "core/model/shapes.h"
 
 namespace roundlab {
 namespace {
@@ -13,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kBuiltin = "builtin:";
+constexpr const char* kLab = "builtin:lab";
 
 struct ModelFields : ModelEntry {
   void Fields(FieldVisitor& f) {
@@ -53,13 +58,33 @@ const std::vector<ModelEntry>& ModelCatalogue() {
   return kEntries;
 }
 
-std::string ResolveModel(const std::string& name_or_path) {
-  if (name_or_path == "builtin:lab") return ConfigFolder() + "/lab/model";
-  if (name_or_path.rfind(kBuiltin, 0) == 0) {
-    throw Error("model: unknown built-in model '" + name_or_path + "'" +
-                SuggestionSuffix(name_or_path, {"builtin:lab"}));
+std::string ModelNameProblem(const std::string& name_or_path) {
+  const std::string& name = name_or_path;
+  if (name.starts_with(kRandomModel)) {
+    const std::string shape = name.substr(std::strlen(kRandomModel));
+    std::vector<std::string> shapes;
+    for (const NamedShape& known : NamedShapes()) shapes.emplace_back(known.name);
+    const bool known = std::find(shapes.begin(), shapes.end(), shape) != shapes.end();
+    return known ? "" : "unknown shape '" + shape + "'" + SuggestionSuffix(shape, shapes);
   }
-  if (name_or_path.find('/') != std::string::npos) return name_or_path;  // no name has one
+  if (name.starts_with(kBuiltin)) {
+    return name == kLab
+               ? ""
+               : "model: unknown built-in model '" + name + "'" + SuggestionSuffix(name, {kLab});
+  }
+  std::error_code none;
+  if (name.find('/') != std::string::npos || fs::exists(name, none)) return "";
+  const std::vector<std::string> names = ModelNames();
+  if (std::find(names.begin(), names.end(), name) != names.end()) return "";
+  return "model: unknown name '" + name + "'" + SuggestionSuffix(name, names) +
+         "; no such file or folder either";
+}
+
+std::string ResolveModel(const std::string& name_or_path) {
+  const std::string problem = ModelNameProblem(name_or_path);
+  if (!problem.empty()) throw Error(problem);
+  if (name_or_path == kLab) return ConfigFolder() + "/lab/model";
+  if (name_or_path.find('/') != std::string::npos) return name_or_path;
   for (const ModelEntry& entry : ModelCatalogue()) {
     if (entry.name != name_or_path) continue;
     for (const std::string& path : entry.paths) {
@@ -69,9 +94,7 @@ std::string ResolveModel(const std::string& name_or_path) {
     throw Error("model '" + entry.name + "' is not at " + ModelFolder() + "/" +
                 entry.paths.front() + "; " + entry.get);
   }
-  if (fs::exists(name_or_path)) return name_or_path;
-  throw Error("model: unknown name '" + name_or_path + "'" +
-              SuggestionSuffix(name_or_path, ModelNames()) + "; no such file or folder either");
+  return name_or_path;
 }
 
 }  // namespace roundlab

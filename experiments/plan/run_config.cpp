@@ -10,6 +10,7 @@
 #include "core/config/enum_field.h"
 #include "core/config/part_field.h"
 #include "core/config/value_fields.h"
+#include "core/model/catalogue.h"
 #include "core/quant/dtype.h"
 #include "rounding/stages/round.h"
 
@@ -29,6 +30,8 @@ class ModelField : public ValueField {
     }
     const ConfigNode* inside = node.Find("path");
     model_->where = inside == nullptr ? node.where : inside->where;
+    const std::string problem = model_->path.empty() ? "" : ModelNameProblem(model_->path);
+    if (!problem.empty()) diagnostics->push_back({model_->where, problem});
   }
   std::string Write() const override { return WriteFields(FieldsOf(model_)); }
   std::vector<UnusedKey> Unused() const override { return UnusedFields(FieldsOf(model_)); }

@@ -21,7 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kWeights = "weights.safetensors";
-constexpr const char* kRandom = "random:";    // in front of a shape's name
 constexpr const char* kRotate = "rotate";     // a key of what it says of itself
 constexpr const char* kTurn = "rotate.turn";  // a learned matrix among its tensors
 
@@ -142,10 +141,10 @@ OpenedModel OpenRun(const std::string& folder, const at::Device& device) {
 
 OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptions>& rotate,
                       const at::Tensor& turn, const at::Device& device) {
-  if (name.starts_with(kRandom)) {
+  if (name.starts_with(kRandomModel)) {
     OpenedModel random;
     // What is turned is turned on the CPU.
-    random.original = std::make_shared<RandomSource>(name.substr(std::strlen(kRandom)), 0,
+    random.original = std::make_shared<RandomSource>(name.substr(std::strlen(kRandomModel)), 0,
                                                      rotate ? at::Device(at::kCPU) : device);
     random.model = Turned(random.original, rotate, turn);
     random.tokenizer = TokenizerOf(name);
@@ -164,17 +163,17 @@ OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptio
 }
 
 bool IsRun(const std::string& name) {
-  return !name.starts_with(kRandom) && IsRunFolder(ResolveModel(name));
+  return !name.starts_with(kRandomModel) && IsRunFolder(ResolveModel(name));
 }
 
 std::string TokenizerOf(const std::string& name) {
-  if (name.starts_with(kRandom)) return ConfigFolder() + "/lab/model";  // any ids will do
+  if (name.starts_with(kRandomModel)) return ConfigFolder() + "/lab/model";  // any ids will do
   const std::string path = ResolveModel(name);
   return IsRunFolder(path) ? TokenizerOf(RoundedBy(path)) : path;
 }
 
 ModelDescription DescribeModel(const std::string& name) {
-  if (!name.starts_with(kRandom)) {
+  if (!name.starts_with(kRandomModel)) {
     const std::string path = ResolveModel(name);
     if (IsRunFolder(path)) return DescribeModel(RoundedBy(path));
   }

@@ -49,6 +49,9 @@ class Preflight {
   void Check(const RunConfig& run, const std::string& label) {
     labels_.insert(label);
     const KnownModel& model = Model(run.model);
+    if (run.Needs().tokens || !run.eval.empty()) {
+      Once(run.model.path, "vocabulary", [&] { CheckVocabulary(run.model, model); });
+    }
     if (model.description) {
       Try([&] { CheckAgainstModel(run, *model.description); }, label);
     }
@@ -127,6 +130,15 @@ class Preflight {
       if (ModelIsThere(options.path)) throw;
       throw Error(options.where.ToString() + ": " + e.what());
     }
+  }
+
+  /// Random models are given the ids of another model's tokenizer.
+  static void CheckVocabulary(const ModelOptions& options, const KnownModel& model) {
+    if (!options.path.starts_with(kRandomModel) || !model.description || !model.tokenizer) return;
+    if (model.tokenizer->VocabSize() <= model.description->vocab) return;
+    throw Error(options.where.ToString() + ": " + options.path + " has a vocabulary of " +
+                std::to_string(model.description->vocab) + ", and texts have token ids up to " +
+                std::to_string(model.tokenizer->VocabSize() - 1) + ": it is for runs without text");
   }
 
   template <class Step>
