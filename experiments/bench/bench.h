@@ -75,8 +75,8 @@ Benchmark BenchModel(const std::string& shape, const BenchOptions& options);
 /// random inputs, one layer after the other. The floor: its Cholesky factors and matrix products.
 Benchmark BenchSolver(const std::string& shape, const BenchOptions& options);
 
-/// {"benchmarks": [{"name", "seconds", "floor_seconds", "ratio", "peak_bytes", "parts": {...},
-/// "figures": {...}}, ...]}
+/// {"benchmarks": [{"name", "seconds", "floor_seconds", "ratio", "peak_bytes" where it was watched,
+/// "parts": {...}, "figures": {...}}, ...]}
 std::string BenchJson(const std::vector<Benchmark>& benchmarks);
 
 }  // namespace roundlab

@@ -64,8 +64,8 @@ std::string BenchJson(const std::vector<Benchmark>& benchmarks) {
     nlohmann::ordered_json entry = {{"name", b.name},
                                     {"seconds", b.seconds},
                                     {"floor_seconds", b.floor_seconds},
-                                    {"ratio", b.Ratio()},
-                                    {"peak_bytes", b.peak_bytes}};
+                                    {"ratio", b.Ratio()}};
+    if (b.peak_bytes > 0) entry["peak_bytes"] = b.peak_bytes;
     for (const auto& [name, value] : b.parts) entry["parts"][name] = value;
     for (const auto& [name, value] : b.figures) entry["figures"][name] = value;
     list.push_back(entry);
