@@ -36,8 +36,7 @@ void Check(const roundlab::Targets& targets) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static roundlab::fuzz::MemoryFile memory;
-  const std::vector<roundlab::ParsedAxis> axes = {{"model", {{"M", {}}, {"N", {}}}},
-                                                  {"method", {{"fp", {}}, {"rtn", {}}}}};
+  const std::vector<roundlab::Axis> axes = {{"model", {"M", "N"}}, {"method", {"fp", "rtn"}}};
   const std::vector<std::string> metrics = {"a/perplexity", "b/perplexity"};
   const std::string input(reinterpret_cast<const char*>(data), size);
   const std::size_t zero = std::min(input.find('\0'), size);
