@@ -241,7 +241,8 @@ TEST(RunMemoryTest, ChainsLieWhereTheyFit) {
 TEST(RunMemoryTest, GradientsOfTheWholeModelCountBeforeAllElse) {
   const ModelDescription m = Llama(2, 8, 8, 2, 2, 16);
   // As loaded, as it runs, the gradient, and what is asked for; a sequence of 10 tokens at a time.
-  const double bytes = 4 * (4 * 896 + 2 * 16 * 8 + 10 * ((2 * (4 + 2 + 2 + 3) + 2 + 2) * 8 + 4 * 16));
+  const double bytes =
+      4 * (4 * 896 + 2 * 16 * 8 + 10 * ((2 * (4 + 2 + 2 + 3) + 2 + 2) * 8 + 4 * 16));
   EXPECT_EQ(RunMemoryOf(Tuned("scheme: squeezellm"), m, 2).before, bytes);
   const auto spent = [&](const std::string& score) {
     return RunMemoryOf(LoadRun("model: m/\nquant: {budget: {bits: 4, score: " + score +
