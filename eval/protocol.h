@@ -71,14 +71,12 @@ struct CutText {
 ///   the first 1100 documents of c4's validation file and 256 windows.
 /// * gptq_c4 (its older `c4`): 256 windows (or `windows`), each from a random place of a random
 ///   document of more than seqlen tokens, by Python's random(0); scored as gptq.
-/// * sliding (Hugging Face transformers' page on perplexity): a window every `stride` tokens, half
-/// of
-///   seqlen (2048) where not given.
+/// * sliding (Hugging Face transformers' page on perplexity): a window every `stride` tokens,
+///   half of seqlen (2048) where not given.
 /// * llama_cpp (ggml-org/llama.cpp tools/perplexity at 050fc7f3): windows of seqlen (512) that do
-/// not
-///   overlap; where the tokenizer adds BOS, BOS in place of each first token; tokens seqlen / 2 + 1
-///   to seqlen - 1 scored. Two windows at least, as there. One newline at the end of the text is
-///   dropped, and rows of WikiText become their file again. What the text spells like a special
+///   not overlap; where the tokenizer adds BOS, BOS in place of each first token; tokens seqlen / 2
+///   + 1 to seqlen - 1 scored. Two windows at least, as there. One newline at the end of the text
+///   is dropped, and rows of WikiText become their file again. What the text spells like a special
 ///   token stays text (parse_special=false there); by the other protocols it is that token.
 /// * lmeval_rolling (EleutherAI/lm-evaluation-harness): each document by itself, all of its tokens
 ///   scored in windows of seqlen (the model's context). Version 0.3 (commit 008fc2a): no BOS,

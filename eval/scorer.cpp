@@ -7,55 +7,38 @@
 #include <optional>
 
 #include "core/base/interrupt.h"
+#include "core/model/forward_pass.h"
 #include "core/model/unit_loader.h"
 
 namespace roundlab {
 namespace {
 
-at::Tensor Row(const std::vector<std::int64_t>& values) {
-  return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong);
-}
-
-/// An input on its way through a model, as LanguageModel::Hidden takes it.
-class ForwardPass {
+/// A pass that is watched for the first place where its hidden states are not finite.
+class WatchedPass {
  public:
-  ForwardPass(const ModelEnds& ends, const ScorerInput& input, at::ScalarType dtype) : ends_(ends) {
-    if (const auto* tokens = std::get_if<at::Tensor>(&input)) {
-      rope_ = ends.Rope(tokens->size(1));
-      hidden_ = ends.Embed(*tokens).to(dtype);
-    } else {
-      const auto& packed = std::get<PackedTokens>(input);
-      const at::Tensor positions = Row(packed.positions());
-      rope_ = ends.Rope(positions.max().item<std::int64_t>() + 1)
-                  .Select(positions.to(ends.embedding.device()));
-      hidden_ = ends.Embed(Row(packed.ids()).unsqueeze(0), positions).to(dtype);
-      segments_ = packed.Segments();
-    }
-    Look("the embedding");
+  WatchedPass(const ModelEnds& ends, const ScorerInput& input, at::ScalarType dtype)
+      : pass_(std::visit([&](const auto& tokens) { return ForwardPass(ends, tokens, dtype); },
+                         input)) {
+    Look(pass_.hidden(), "the embedding");
   }
 
   void Through(const DecoderBlock& block) {
-    hidden_ =
-        segments_ ? block.ForwardPacked(hidden_, rope_, *segments_) : block.Forward(hidden_, rope_);
-    Look("block " + std::to_string(block.index));
+    pass_.Through(block);
+    Look(pass_.hidden(), "block " + std::to_string(block.index));
   }
 
   ScorerStates Finish() {
-    hidden_ = ends_.Final(hidden_);
-    if (segments_) hidden_ = hidden_.squeeze(0);
-    Look("the final norm");
-    return {std::move(hidden_), std::move(not_finite_)};
+    at::Tensor last = pass_.Finish();
+    Look(last, "the final norm");
+    return {std::move(last), std::move(not_finite_)};
   }
 
  private:
-  void Look(const std::string& place) {
-    if (not_finite_.empty() && !AllFinite(hidden_)) not_finite_ = place;
+  void Look(const at::Tensor& states, const std::string& place) {
+    if (not_finite_.empty() && !AllFinite(states)) not_finite_ = place;
   }
 
-  const ModelEnds& ends_;
-  RopeTable rope_;
-  at::Tensor hidden_;
-  std::optional<std::vector<Segment>> segments_;
+  ForwardPass pass_;
   std::string not_finite_;
 };
 
@@ -82,7 +65,7 @@ void MemoryScorer::Run(const std::vector<ScorerInput>& inputs, const Use& use) c
   const at::ScalarType dtype = model_.blocks().front()->Slot(0).weight.scalar_type();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     CheckInterrupt();
-    ForwardPass pass(model_.ends(), inputs[i], dtype);
+    WatchedPass pass(model_.ends(), inputs[i], dtype);
     for (const auto& block : model_.blocks()) pass.Through(*block);
     use(i, pass.Finish());
   }
@@ -109,7 +92,7 @@ void StreamScorer::Run(const std::vector<ScorerInput>& inputs, const Use& use) c
 
 void StreamScorer::RunGroup(const std::vector<ScorerInput>& inputs, std::size_t first,
                             std::size_t end, const Use& use) const {
-  std::vector<ForwardPass> passes;
+  std::vector<WatchedPass> passes;
   passes.reserve(end - first);
   for (std::size_t i = first; i < end; ++i) passes.emplace_back(ends_, inputs[i], options_.dtype);
   std::optional<Progress> progress;
@@ -125,7 +108,7 @@ void StreamScorer::RunGroup(const std::vector<ScorerInput>& inputs, std::size_t 
     if (options_.dtype != at::kFloat) {
       for (LinearSlot* slot : block->Linears()) slot->weight = slot->weight.to(options_.dtype);
     }
-    for (ForwardPass& pass : passes) {
+    for (WatchedPass& pass : passes) {
       CheckInterrupt();
       pass.Through(*block);
     }

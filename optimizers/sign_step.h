@@ -5,8 +5,8 @@
 namespace roundlab {
 
 /// parameter <- parameter - lr * sign(direction), in place; sign(0) = sign(NaN) = 0, as ATen's.
-/// parameter, direction: any shape, the same; the same floating dtype; on the CPU. float32 and
-/// float64 run fused, without a temporary and on all of ATen's threads; other dtypes as
+/// parameter, direction: any shape, the same; the same floating dtype and device. On the CPU
+/// float32 and float64 run fused, without a temporary and on all of ATen's threads; all else as
 /// SignStepReference. Call under NoGradGuard. Other graphs that saved `parameter` see the change.
 void SignStep(const at::Tensor& parameter, const at::Tensor& direction, double lr);
 

@@ -68,10 +68,7 @@ double VisitGradients(
     at::Tensor hidden = ends.Embed(rows);
     if (see_inputs) hidden.set_requires_grad(true);  // else the first layers' have no gradient
     for (const auto& block : blocks) hidden = block->Forward(hidden, rope);
-    const at::Tensor last = ends.Final(hidden).narrow(1, 0, seq - 1);
-    const at::Tensor logits = ends.head().Logits(last.reshape({-1, last.size(2)}));
-    const at::Tensor loss =
-        at::cross_entropy_loss(logits, rows.narrow(1, 1, seq - 1).reshape({-1}));
+    const at::Tensor loss = ends.NextTokenLoss(ends.Final(hidden).narrow(1, 0, seq - 1), rows);
     const double value = loss.item<double>();
     if (!std::isfinite(value)) {
       throw Diverged("gradients: loss of batch " + std::to_string(b) + " is not finite");

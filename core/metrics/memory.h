@@ -4,7 +4,8 @@
 
 namespace roundlab {
 
-/// The most memory this process has held resident so far, bytes (VmHWM).
+/// The most memory this process has held resident so far, bytes, pages of files that it maps
+/// included (getrusage: ru_maxrss).
 std::int64_t PeakResidentBytes();
 
 /// Lets PeakResidentBytes() begin anew with what is resident now, where the system can do that.

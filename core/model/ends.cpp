@@ -81,6 +81,11 @@ at::Tensor ModelEnds::Final(const at::Tensor& hidden) const {
   return project_out.defined() ? at::linear(x, project_out) : x;
 }
 
+at::Tensor ModelEnds::NextTokenLoss(const at::Tensor& states, const at::Tensor& tokens) const {
+  const at::Tensor logits = head_.Logits(states.reshape({-1, states.size(2)}));
+  return at::cross_entropy_loss(logits, tokens.narrow(1, 1, tokens.size(1) - 1).reshape({-1}));
+}
+
 RopeTable ModelEnds::Rope(std::int64_t positions_of_text) const {
   return MakeRopeTable(description_, positions_of_text).To(embedding.device());
 }

@@ -25,6 +25,9 @@ class ModelEnds {
   /// Input of the head: hidden [..., hidden] after the final norm, [..., embedding_width].
   at::Tensor Final(const at::Tensor& hidden) const;
   const LogitHead& head() const { return head_; }
+  /// Mean nll of tokens 1, 2, ... [batch, seq] given what Final says at those before them,
+  /// `states` [batch, seq - 1, embedding_width]: a scalar, differentiable.
+  at::Tensor NextTokenLoss(const at::Tensor& states, const at::Tensor& tokens) const;
   void SetHead(const at::Tensor& weight, const at::Tensor& bias);
   /// Moves all weights there. On a GPU the head's products are made in `products`: in float32 they
   /// take as long as those of 30 blocks of 8 billion weights in 16 bits.

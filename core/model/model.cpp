@@ -24,27 +24,20 @@ LanguageModel::LanguageModel(const ModelSource& source, at::ScalarType dtype, co
   ends_.To(device, dtype);
 }
 
+at::Tensor LanguageModel::Through(ForwardPass pass) const {
+  for (const auto& block : blocks_) pass.Through(*block);
+  return pass.Finish();
+}
+
 at::Tensor LanguageModel::Hidden(const at::Tensor& tokens) const {
   const at::NoGradGuard no_grad;
   ROUNDLAB_CHECK(tokens.dim() == 2, "tokens must be [batch, seq]");
-  const RopeTable rope = ends_.Rope(tokens.size(1));
-  at::Tensor hidden = ends_.Embed(tokens).to(dtype_);
-  for (const auto& block : blocks_) hidden = block->Forward(hidden, rope);
-  return ends_.Final(hidden);
+  return Through({ends_, tokens, dtype_});
 }
 
 at::Tensor LanguageModel::Hidden(const PackedTokens& tokens) const {
   const at::NoGradGuard no_grad;
-  const auto row = [&](const std::vector<std::int64_t>& values) {
-    return at::tensor(at::ArrayRef<std::int64_t>(values), at::kLong);
-  };
-  const at::Tensor positions = row(tokens.positions());
-  const RopeTable rope =
-      ends_.Rope(positions.max().item<std::int64_t>() + 1).Select(positions.to(device()));
-  at::Tensor hidden = ends_.Embed(row(tokens.ids()).unsqueeze(0), positions).to(dtype_);
-  const std::vector<Segment> segments = tokens.Segments();
-  for (const auto& block : blocks_) hidden = block->ForwardPacked(hidden, rope, segments);
-  return ends_.Final(hidden).squeeze(0);
+  return Through({ends_, tokens, dtype_});
 }
 
 at::Tensor LanguageModel::Logits(const at::Tensor& tokens) const {

@@ -8,6 +8,7 @@
 
 #include "core/model/block.h"
 #include "core/model/ends.h"
+#include "core/model/forward_pass.h"
 #include "core/model/loader.h"
 #include "core/model/packed_tokens.h"
 #include "core/model/source.h"
@@ -42,6 +43,8 @@ class LanguageModel {
   const std::vector<std::unique_ptr<DecoderBlock>>& blocks() const { return blocks_; }
 
  private:
+  at::Tensor Through(ForwardPass pass) const;
+
   ModelDescription description_;
   at::ScalarType dtype_;
   ModelEnds ends_;

@@ -17,12 +17,12 @@ struct ExecuteOptions {
   std::int64_t memory_bytes = 0;
 };
 
-/// What runs share (calibration tokens, the original's hidden states of `divergence`) is kept in
-/// OUT/.cache, two folders up. Does one run in this process: rounds, measures, writes run.h5, then
-/// run.json with status complete; config.compute says with what. A run that was stopped goes on
-/// where its checkpoint/ ends, with the number of threads it began with (results depend on it in
-/// the last bits). Throws Interrupted, or Error for whatever is wrong with model, data or machine;
-/// run.json is then not written.
+/// Does one run in this process: rounds, measures, writes run.h5, then run.json with status
+/// complete; config.compute says with what. A run that was stopped goes on where its checkpoint/
+/// ends, with the number of threads it began with (results depend on it in the last bits). What
+/// runs share (calibration tokens, the original's hidden states of `divergence`) is kept in
+/// OUT/.cache, two folders up. Throws Interrupted, or Error for whatever is wrong with model, data
+/// or machine; run.json is then not written.
 RunResult ExecuteRun(const RunConfig& config, const ExecuteOptions& options);
 
 }  // namespace roundlab

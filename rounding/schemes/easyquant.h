@@ -12,8 +12,8 @@ namespace roundlab {
 /// the whole matrix, are kept in float16 beside the codes, where they count as 0. Of the others
 /// each group's scale starts at max|w| / (2^(bits-1) - 1) and follows the gradient of its rounding
 /// error, codes held, half way to their minimum a step:
-///   q = clamp(round(w / s), -2^(bits-1), 2^(bits-1) - 1),   s <- s - sum((s q - w) q) / (2 sum
-///   q^2)
+///   q = clamp(round(w / s), -2^(bits-1), 2^(bits-1) - 1)
+///   s <- s - sum((s q - w) q) / (2 sum(q^2))
 /// and the s of least error is taken. The paper has one scale a row. Zero points are 2^(bits-1)
 /// whatever quant.grid says. There is no public code of it: the step size is ours, the paper gives
 /// none.

@@ -10,8 +10,9 @@ namespace roundlab {
 /// TesseraQ (arXiv 2410.19103; ModelTC/LightCompress at 9701d03,
 /// llmc/compression/quantization/tesseraq.py): AdaRound's soft weight, hardened stage by stage
 /// instead of by a penalty, and a factor on each group's scale that acts on the decode alone,
-///   w^ = 2 h(v) s (clamp(floor(w / s) + h(V) + z, 0, Q) - z),   h(x) = clamp(1.2 sigmoid(x) - 0.1,
-///   0, 1), V at the fraction of w / s, v = 0 at first (factor 1)
+///   w^ = 2 h(v) s (clamp(floor(w / s) + h(V) + z, 0, Q) - z)
+///   h(x) = clamp(1.2 sigmoid(x) - 0.1, 0, 1)
+/// with h(V) the fraction of w / s and v = 0 at first (factor 1).
 /// The steps are cut into as many equal stages as there are `thresholds`. A stage begins by
 /// freezing the weights of a layer whose |h(V) - 0.5| lies strictly above that quantile of all the
 /// layer's (linear interpolation; frozen ones count as 0.5): V becomes +-infinity, and optimizers
@@ -20,8 +21,9 @@ namespace roundlab {
 /// (`own_range`); sym grids, and asym ones with `own_range: false`, are MakeGrid's on the stage's
 /// range, for instance that of a clip search, from which the paper starts. With a start, the
 /// paper's other one being OmniQuant, s and z are the start's whatever they are, and its codes are
-/// passed over: floor(w / s) and V are the unrounded weight's. `scale_decay` is a term scale_decay
-/// / 2 sum(v^2) of the loss, which is Adam's weight decay where loss_scale is 1.
+/// passed over: floor(w / s) and V are the unrounded weight's. `scale_decay` is a term
+///   scale_decay / 2 sum(v^2)
+/// of the loss, which is Adam's weight decay where loss_scale is 1.
 class TesseraQ : public RoundingScheme {
  public:
   struct Options {

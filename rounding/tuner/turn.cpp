@@ -45,8 +45,7 @@ class TurnedModel {
     const std::int64_t seq = rows.size(1);
     // The last norm has no factors: turned back behind it is turned back before it.
     const at::Tensor last = at::matmul(ends_.Final(hidden.narrow(1, 0, seq - 1)), turn.t());
-    const at::Tensor logits = ends_.head().Logits(last.reshape({-1, last.size(2)}));
-    return at::cross_entropy_loss(logits, rows.narrow(1, 1, seq - 1).reshape({-1}));
+    return ends_.NextTokenLoss(last, rows);
   }
 
  private:
