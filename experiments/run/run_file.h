@@ -13,7 +13,7 @@ namespace roundlab {
 /// a text.
 struct RunResult {
   std::string id;
-  std::string status;  ///< complete | failed | interrupted
+  std::string status;  ///< complete | failed
   std::string reason;  ///< of a failure
   std::string config;  ///< canonical YAML
   Provenance provenance;

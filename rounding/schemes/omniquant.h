@@ -11,7 +11,8 @@ namespace roundlab {
 ///   w^ = s (clamp(round(w / s) + z, 0, Q) - z)
 /// Straight through round for weights; z passes no gradient, so that both parameters learn through
 /// s alone. min and max do not take in 0, and z may lie outside [0, Q]: both as in the reference
-/// (`own_range`). Its symmetric quantizer is grid sym_restricted (`own_range` again):
+/// (`own_range`; of a last group that is not full 0 counts, since zeros fill it). Its symmetric
+/// quantizer is grid sym_restricted (`own_range` again):
 ///   s = clamp(max(|high|, |low|) / (2^(b-1) - 1), 1e-5, 1e4),   z = 2^(b-1)
 /// codes from -2^(b-1), as the reference has it where it stores no zero points
 /// (disable_zero_point). With those its z is 2^(b-1) - 1, so that the code to spare lies above and

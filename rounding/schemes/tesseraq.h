@@ -18,10 +18,11 @@ namespace roundlab {
 /// layer's (linear interpolation; frozen ones count as 0.5): V becomes +-infinity, and optimizers
 /// start anew. After the last stage all others become V >= 0. asym grids take min and max without 0
 /// between them, (max - min) at least 1e-5, and z clamped to [0, Q], as the reference does
-/// (`own_range`); sym grids, and asym ones with `own_range: false`, are MakeGrid's on the stage's
-/// range, for instance that of a clip search, from which the paper starts. With a start, the
-/// paper's other one being OmniQuant, s and z are the start's whatever they are, and its codes are
-/// passed over: floor(w / s) and V are the unrounded weight's. `scale_decay` is a term
+/// (`own_range`; zeros that fill a last group count); sym grids, and asym ones with `own_range:
+/// false`, are MakeGrid's on the stage's range, for instance that of a clip search, from which the
+/// paper starts. With a start, the paper's other one being OmniQuant, s and z are the start's
+/// whatever they are, and its codes are passed over: floor(w / s) and V are the unrounded weight's.
+/// `scale_decay` is a term
 ///   scale_decay / 2 sum(v^2)
 /// of the loss, which is Adam's weight decay where loss_scale is 1.
 class TesseraQ : public RoundingScheme {
