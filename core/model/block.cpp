@@ -26,7 +26,7 @@ at::Tensor XieluNumbers() {
 }  // namespace
 
 at::Tensor LinearSlot::Forward(const at::Tensor& x) const {
-  const at::Tensor turned = signs.defined() ? Mixed(x * signs.to(x.scalar_type())) : x;
+  const at::Tensor turned = signs.defined() ? HadamardTransform(x * signs.to(x.scalar_type())) : x;
   if (on_input) on_input(turned);
   return Multiply(turned);
 }

@@ -26,7 +26,7 @@ struct LinearSlot {
   at::Tensor bias;            ///< [out] float32 or undefined
   at::Tensor effective;       ///< [out, in] or undefined; may require grad
   at::Tensor effective_bias;  ///< [out] float32 or undefined: takes the place of bias
-  at::Tensor signs;           ///< [in] +-1 or undefined: the weight multiplies Mixed(signs x)
+  at::Tensor signs;  ///< [in] +-1 or undefined: the weight multiplies HadamardTransform(signs x)
   std::function<void(const at::Tensor&)> on_input;  ///< sees each input [..., in] where set, turned
   /// Sees the same and what `quantizer` makes of it, where both are set.
   std::function<void(const at::Tensor& turned, const at::Tensor& quantized)> on_quantized;

@@ -119,8 +119,8 @@ at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
   }
   if (a.norm_after_rotary) norm(q, k);
   if (cache.turned) {
-    q = Mixed(q);
-    k = Mixed(k);
+    q = HadamardTransform(q);
+    k = HadamardTransform(k);
   }
   if (!cache.before_rotary) keep();
   // The kernels know one width; a value's further dimensions come out as the zeros they are.

@@ -32,6 +32,10 @@ bool ReadsAttention(LinearRole role);
 bool ReadsMlp(LinearRole role);
 /// Whether values are among what it gives.
 bool MakesValues(LinearRole role);
+/// Whether a layer of this role adds to the residual stream, or reads it behind a norm. Layers in
+/// the middle of latent attention do neither.
+bool WritesResidual(LinearRole role);
+bool ReadsResidual(LinearRole role);
 
 /// One linear layer of a block; y = x W^T + b.
 struct LinearPlan {

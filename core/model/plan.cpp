@@ -54,6 +54,12 @@ bool ReadsMlp(LinearRole role) {
   return role == LinearRole::kGate || role == LinearRole::kUp || role == LinearRole::kGateUp;
 }
 
+bool WritesResidual(LinearRole role) {
+  return role == LinearRole::kAttentionOutput || role == LinearRole::kDown;
+}
+
+bool ReadsResidual(LinearRole role) { return ReadsAttention(role) || ReadsMlp(role); }
+
 bool MakesValues(LinearRole role) {
   return role == LinearRole::kValue || role == LinearRole::kQueryKeyValue ||
          role == LinearRole::kKeyValueUp;

@@ -19,10 +19,10 @@
 namespace roundlab {
 namespace {
 
-const EnumNames<ResidualTurn> kTurns = {{ResidualTurn::kNone, "none"},
-                                        {ResidualTurn::kHadamard, "hadamard"},
-                                        {ResidualTurn::kRandomHadamard, "random_hadamard"},
-                                        {ResidualTurn::kRandom, "random"}};
+const EnumNames<ResidualRotation> kTurns = {{ResidualRotation::kNone, "none"},
+                                            {ResidualRotation::kHadamard, "hadamard"},
+                                            {ResidualRotation::kRandomHadamard, "random_hadamard"},
+                                            {ResidualRotation::kRandom, "random"}};
 
 at::Tensor Wide(const at::Tensor& t) { return t.to(at::kDouble); }
 at::Tensor Narrow(const at::Tensor& t) { return t.to(at::kFloat).contiguous(); }
@@ -53,7 +53,7 @@ at::Tensor ValueRows(const LinearSlot& slot, const AttentionPlan& a) {
 /// Each head's part of the first dimension of t turned: t [heads * dim, ...].
 at::Tensor TurnedHeads(const at::Tensor& t, std::int64_t dim) {
   const at::Tensor wide = Wide(t).reshape({-1, dim, t.numel() / t.size(0)});
-  return Narrow(Mixed(wide.transpose(1, 2)).transpose(1, 2).reshape(t.sizes()));
+  return Narrow(HadamardTransform(wide.transpose(1, 2)).transpose(1, 2).reshape(t.sizes()));
 }
 
 void TurnHeads(DecoderBlock* block) {
@@ -75,7 +75,7 @@ void TurnDown(DecoderBlock* block) {
   for (LinearSlot* slot : block->Linears()) {
     if (slot->role != LinearRole::kDown) continue;
     slot->signs = at::ones({slot->weight.size(1)}, slot->weight.options());
-    slot->weight = Narrow(Mixed(Wide(slot->weight)));
+    slot->weight = Narrow(HadamardTransform(Wide(slot->weight)));
   }
 }
 
@@ -124,21 +124,15 @@ bool SubtractsMean(const ModelDescription& model) {
 
 }  // namespace
 
-bool WritesResidual(LinearRole role) {
-  return role == LinearRole::kAttentionOutput || role == LinearRole::kDown;
-}
-
-bool ReadsResidual(LinearRole role) { return ReadsAttention(role) || ReadsMlp(role); }
-
-at::Tensor RotationMatrix(ResidualTurn turn, std::int64_t size, std::uint64_t seed) {
+at::Tensor RotationMatrix(ResidualRotation rotation, std::int64_t size, std::uint64_t seed) {
   at::Generator generator = at::detail::createCPUGenerator(StreamSeed(seed, "rotation"));
-  if (turn == ResidualTurn::kNone) return at::eye(size, at::kDouble);
-  if (turn == ResidualTurn::kRandom) {
+  if (rotation == ResidualRotation::kNone) return at::eye(size, at::kDouble);
+  if (rotation == ResidualRotation::kRandom) {
     const auto [q, r] = at::linalg_qr(at::randn({size, size}, generator, at::kDouble));
     return q * r.diagonal().sign();  // evenly from all of them: arXiv math-ph/0609050
   }
-  const at::Tensor matrix = Mixed(at::eye(size, at::kDouble));
-  if (turn == ResidualTurn::kHadamard) return matrix;
+  const at::Tensor matrix = HadamardTransform(at::eye(size, at::kDouble));
+  if (rotation == ResidualRotation::kHadamard) return matrix;
   const at::Tensor signs = at::randint(2, {size, 1}, generator, at::kDouble) * 2 - 1;
   return signs * matrix;
 }
@@ -156,7 +150,8 @@ void RotationOptions::Fields(FieldVisitor& f) {
   f.Bool("heads", &heads, "turn each head's values, and back in the attention's output layer");
   f.Bool("down", &down, "turn what down is fed while the model runs");
   f.Bool("keys", &keys, "turn queries and keys after rotary while the model runs");
-  const bool drawn = residual == ResidualTurn::kRandom || residual == ResidualTurn::kRandomHadamard;
+  const bool drawn =
+      residual == ResidualRotation::kRandom || residual == ResidualRotation::kRandomHadamard;
   f.UsedIf(drawn, "without random in residual", [this](FieldVisitor& random) {
     random.Int("seed", &seed, AtLeast(0), "of random matrices and signs");
   });
@@ -165,7 +160,7 @@ void RotationOptions::Fields(FieldVisitor& f) {
           "move the residual stream's matrix to where the model loses least with quantized "
           "activations (SpinQuant); nothing where absent");
   f.Rule([this]() -> std::string {
-    return learn && residual == ResidualTurn::kNone
+    return learn && residual == ResidualRotation::kNone
                ? "learn needs a matrix to start from, not residual: none"
                : "";
   });
@@ -176,7 +171,7 @@ std::string RotationProblem(const ModelDescription& model, const RotationOptions
     return "the heads of family '" + model.family +
            "' can't be turned, since its values are held to a range (heads: false)";
   }
-  if (options.residual == ResidualTurn::kNone) return "";
+  if (options.residual == ResidualRotation::kNone) return "";
   const std::string problem = ResidualProblem(model);
   return problem.empty() ? ""
                          : "the residual stream of family '" + model.family +
@@ -188,36 +183,38 @@ RotatedSource::RotatedSource(std::shared_ptr<const ModelSource> original,
     : original_(std::move(original)), options_(options), description_(original_->description()) {
   const std::string problem = RotationProblem(description_, options_);
   if (!problem.empty()) throw Error(original_->path() + ": " + problem);
-  if (options_.residual == ResidualTurn::kNone) return;
-  turn_ = RotationMatrix(options_.residual, description_.hidden,
-                         static_cast<std::uint64_t>(options_.seed));
+  if (options_.residual == ResidualRotation::kNone) return;
+  rotation_ = RotationMatrix(options_.residual, description_.hidden,
+                             static_cast<std::uint64_t>(options_.seed));
   centered_ = SubtractsMean(description_);
   description_.tied_head = false;
 }
 
 RotatedSource::RotatedSource(std::shared_ptr<const ModelSource> original,
-                             const RotationOptions& options, const at::Tensor& turn)
+                             const RotationOptions& options, const at::Tensor& rotation)
     : RotatedSource(std::move(original), options) {
   const std::int64_t n = description_.hidden;
-  ROUNDLAB_CHECK(turn_.defined() && turn.sizes() == at::IntArrayRef({n, n}),
-                 "a turn of the residual stream");
-  const at::Tensor narrow = Narrow(turn);
-  turn_ = Wide(narrow);
-  turn_sha256_ = Sha256Hex({static_cast<const char*>(narrow.const_data_ptr()), narrow.nbytes()});
+  ROUNDLAB_CHECK(rotation_.defined() && rotation.sizes() == at::IntArrayRef({n, n}),
+                 "a rotation of the residual stream");
+  const at::Tensor narrow = Narrow(rotation);
+  rotation_ = Wide(narrow);
+  rotation_sha256_ =
+      Sha256Hex({static_cast<const char*>(narrow.const_data_ptr()), narrow.nbytes()});
 }
 
 std::string RotatedSource::Fingerprint() const {
   RotationOptions options = options_;
-  return Sha256Hex(original_->Fingerprint() + " " + WriteFields(FieldsOf(&options)) + turn_sha256_);
+  return Sha256Hex(original_->Fingerprint() + " " + WriteFields(FieldsOf(&options)) +
+                   rotation_sha256_);
 }
 
 /// What writes to the stream, [hidden, ...] float64, writes to the turned one.
 at::Tensor RotatedSource::Written(const at::Tensor& columns) const {
   const at::Tensor free = centered_ ? columns - columns.mean(0, true) : columns;
-  return Narrow(at::matmul(turn_.t(), free));
+  return Narrow(at::matmul(rotation_.t(), free));
 }
 
-void RotatedSource::TurnResidual(DecoderBlock* block) const {
+void RotatedSource::RotateResidual(DecoderBlock* block) const {
   const BlockPlan& plan = block->plan();
   const bool own = plan.Norm(NormPlace::kBeforeMlp) != nullptr;
   std::array<at::Tensor, 2> factor;  // of attention, of the MLP
@@ -233,7 +230,7 @@ void RotatedSource::TurnResidual(DecoderBlock* block) const {
     bias[1] = bias[0];
   }
   const auto read = [this](const at::Tensor& weight, const at::Tensor& by) {
-    return Narrow(at::matmul(by.defined() ? Wide(weight) * by : Wide(weight), turn_));
+    return Narrow(at::matmul(by.defined() ? Wide(weight) * by : Wide(weight), rotation_));
   };
   for (LinearSlot* slot : block->Linears()) {
     if (WritesResidual(slot->role)) {
@@ -255,7 +252,7 @@ void RotatedSource::TurnResidual(DecoderBlock* block) const {
 std::unique_ptr<DecoderBlock> RotatedSource::LoadBlock(std::int64_t index) const {
   const at::NoGradGuard no_grad;
   auto block = original_->LoadBlock(index);
-  if (turn_.defined()) TurnResidual(block.get());
+  if (rotation_.defined()) RotateResidual(block.get());
   if (options_.heads) TurnHeads(block.get());
   if (options_.down) TurnDown(block.get());
   block->cache.turned = options_.keys;
@@ -265,7 +262,7 @@ std::unique_ptr<DecoderBlock> RotatedSource::LoadBlock(std::int64_t index) const
 ModelEnds RotatedSource::LoadEnds() const {
   const at::NoGradGuard no_grad;
   ModelEnds ends = original_->LoadEnds();
-  if (!turn_.defined()) return ends;
+  if (!rotation_.defined()) return ends;
   at::Tensor head = Wide(ends.head().weight);
   at::Tensor head_bias = ends.head().bias;
   for (at::Tensor* t : {&ends.embedding, &ends.positions}) {
@@ -279,7 +276,7 @@ ModelEnds RotatedSource::LoadEnds() const {
     }
     head = head * factor;
   }
-  ends.SetHead(Narrow(at::matmul(head, turn_)), head_bias);
+  ends.SetHead(Narrow(at::matmul(head, rotation_)), head_bias);
   return ends;
 }
 

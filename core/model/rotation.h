@@ -14,17 +14,18 @@
 namespace roundlab {
 
 /// Orthogonal matrices that the residual stream may be turned by.
-enum class ResidualTurn {
+enum class ResidualRotation {
   kNone,
-  kHadamard,        ///< Walsh-Hadamard for a power of two, else see Mixed
+  kHadamard,        ///< Walsh-Hadamard for a power of two, else see HadamardTransform
   kRandomHadamard,  ///< the same after random signs
   kRandom,          ///< drawn evenly from all orthogonal matrices
 };
 
-/// [size, size] float64, orthonormal. Hadamard: T of Mixed, after random signs or without.
-at::Tensor RotationMatrix(ResidualTurn turn, std::int64_t size, std::uint64_t seed);
+/// [size, size] float64, orthonormal. Hadamard: T of HadamardTransform, after random signs or
+/// without.
+at::Tensor RotationMatrix(ResidualRotation rotation, std::int64_t size, std::uint64_t seed);
 
-/// How the residual stream's matrix is learned (rounding/tuner/turn.h).
+/// How the residual stream's matrix is learned (rounding/tuner/rotation_learning.h).
 struct RotationLearning {
   std::int64_t steps = 100;
   std::int64_t batch = 8;
@@ -35,7 +36,7 @@ struct RotationLearning {
 
 /// How a model is turned before it is quantized.
 struct RotationOptions {
-  ResidualTurn residual = ResidualTurn::kRandomHadamard;
+  ResidualRotation residual = ResidualRotation::kRandomHadamard;
   bool heads = true;
   bool down = true;
   bool keys = true;
@@ -47,11 +48,6 @@ struct RotationOptions {
 /// Why a model can't be turned so, or "".
 std::string RotationProblem(const ModelDescription& model, const RotationOptions& options);
 
-/// Whether a layer of this role adds to the residual stream, or reads it behind a norm. Layers in
-/// the middle of latent attention do neither.
-bool WritesResidual(LinearRole role);
-bool ReadsResidual(LinearRole role);
-
 /// A model with the function of another, whose activations have their outliers spread over many
 /// channels (QuaRot, arXiv 2404.00456; SpinQuant, arXiv 2405.16406).
 ///
@@ -59,18 +55,19 @@ bool ReadsResidual(LinearRole role);
 /// layers become W Q, those that write to the stream Q^T W, embedding and head likewise. Norms that
 /// subtract the mean become RMS norms of a stream whose mean is taken out of all that writes to it
 /// (SliceGPT, arXiv 2401.15024, section 3.2). A tied head is one of its own then.
-/// Heads: each head's values are turned by T of Mixed in v, and back in the attention's output
-/// layer; nothing is left to do when the model runs.
-/// Down: what down is fed is turned when the model runs (LinearSlot::signs), and down's weight.
-/// Keys: they and the queries are turned after rotary when the model runs; their products stay.
+/// Heads: each head's values are turned by T of HadamardTransform in v, and back in the attention's
+/// output layer; nothing is left to do when the model runs. Down: what down is fed is turned when
+/// the model runs (LinearSlot::signs), and down's weight. Keys: they and the queries are turned
+/// after rotary when the model runs; their products stay.
 ///
 /// Throws Error where RotationProblem has something to say.
 class RotatedSource : public ModelSource {
  public:
   RotatedSource(std::shared_ptr<const ModelSource> original, const RotationOptions& options);
-  /// The residual stream is turned by `turn`, an orthonormal [hidden, hidden] of float32 values.
+  /// The residual stream is turned by `rotation`, an orthonormal [hidden, hidden] of float32
+  /// values.
   RotatedSource(std::shared_ptr<const ModelSource> original, const RotationOptions& options,
-                const at::Tensor& turn);
+                const at::Tensor& rotation);
 
   const ModelDescription& description() const override { return description_; }
   const std::string& path() const override { return original_->path(); }
@@ -79,18 +76,18 @@ class RotatedSource : public ModelSource {
   ModelEnds LoadEnds() const override;
   std::vector<std::string> Unused() const override { return original_->Unused(); }
   /// Of the residual stream: [hidden, hidden] float64, or undefined.
-  const at::Tensor& turn() const { return turn_; }
+  const at::Tensor& rotation() const { return rotation_; }
 
  private:
-  void TurnResidual(DecoderBlock* block) const;
+  void RotateResidual(DecoderBlock* block) const;
   at::Tensor Written(const at::Tensor& columns) const;
 
   std::shared_ptr<const ModelSource> original_;
   RotationOptions options_;
   ModelDescription description_;
-  at::Tensor turn_;
-  std::string turn_sha256_;  ///< of a turn that was given; else ""
-  bool centered_ = false;    ///< the stream's mean is taken out
+  at::Tensor rotation_;
+  std::string rotation_sha256_;  ///< of a rotation that was given; else ""
+  bool centered_ = false;        ///< the stream's mean is taken out
 };
 
 }  // namespace roundlab

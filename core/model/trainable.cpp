@@ -69,9 +69,8 @@ std::unique_ptr<DecoderBlock> TrainableModel::MakeBlock(std::int64_t index) {
   const auto shapes = d.LinearShapes(index);
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     LinearSlot& slot = block->Slot(i);
-    const bool residual =
-        slot.role == LinearRole::kAttentionOutput || slot.role == LinearRole::kDown;
-    slot.effective = Add(slot.name + ".weight", shapes[i], residual ? to_residual : kDeviation);
+    const double deviation = WritesResidual(slot.role) ? to_residual : kDeviation;
+    slot.effective = Add(slot.name + ".weight", shapes[i], deviation);
     slot.weight = slot.effective.detach();
   }
   return block;

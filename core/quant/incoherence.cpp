@@ -32,10 +32,10 @@ at::Tensor ColumnFactors(const IncoherentBasis& basis, const at::Tensor& like) {
 
 }  // namespace
 
-at::Tensor Mixed(const at::Tensor& x) {
+at::Tensor HadamardTransform(const at::Tensor& x) {
   const std::int64_t n = x.size(-1);
   ROUNDLAB_CHECK(n > 0 && x.is_floating_point(), "real numbers to mix");
-  if (x.element_size() < 4) return Mixed(x.to(at::kFloat)).to(x.scalar_type());
+  if (x.element_size() < 4) return HadamardTransform(x.to(at::kFloat)).to(x.scalar_type());
   const std::int64_t power = n & -n;
   const std::int64_t odd = n / power;
   at::Tensor y = x.reshape({-1, odd, power});
@@ -61,19 +61,19 @@ IncoherentBasis RandomBasis(std::int64_t out, std::int64_t in, std::uint64_t see
 }
 
 at::Tensor ToIncoherent(const at::Tensor& weight, const IncoherentBasis& basis) {
-  const at::Tensor columns = Mixed(weight * ColumnFactors(basis, weight));
-  return Mixed(columns.t() * Factors(basis.row_signs, weight)).t().contiguous();
+  const at::Tensor columns = HadamardTransform(weight * ColumnFactors(basis, weight));
+  return HadamardTransform(columns.t() * Factors(basis.row_signs, weight)).t().contiguous();
 }
 
 at::Tensor FromIncoherent(const at::Tensor& mixed, const IncoherentBasis& basis) {
-  const at::Tensor rows = (Mixed(mixed.t()) * Factors(basis.row_signs, mixed)).t();
-  return (Mixed(rows.contiguous()) / ColumnFactors(basis, mixed)).contiguous();
+  const at::Tensor rows = (HadamardTransform(mixed.t()) * Factors(basis.row_signs, mixed)).t();
+  return (HadamardTransform(rows.contiguous()) / ColumnFactors(basis, mixed)).contiguous();
 }
 
 at::Tensor MomentInBasis(const at::Tensor& moment, const IncoherentBasis& basis) {
   const at::Tensor factors = ColumnFactors(basis, moment);
-  const at::Tensor half = Mixed(moment / factors);
-  return Mixed((half / factors.unsqueeze(1)).t().contiguous());
+  const at::Tensor half = HadamardTransform(moment / factors);
+  return HadamardTransform((half / factors.unsqueeze(1)).t().contiguous());
 }
 
 }  // namespace roundlab

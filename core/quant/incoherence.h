@@ -13,7 +13,7 @@ namespace roundlab {
 /// matrix of 2^k; F is Hartley's matrix (1 for m = 1). With random signs before it, T spreads what
 /// lies in few places over all (QuIP#, arXiv 2402.04396, section 3, whose Fourier variant this is
 /// where n is no power of two).
-at::Tensor Mixed(const at::Tensor& x);
+at::Tensor HadamardTransform(const at::Tensor& x);
 
 /// A basis in which weights are incoherent: rows and columns with random signs, mixed by T.
 struct IncoherentBasis {

@@ -97,10 +97,10 @@ Work BudgetWork(const RunConfig& run, const ModelDescription& m) {
   return 2 * layers * ForwardBlock(m, tokens, seqlen) + rounded;
 }
 
-/// A turn that is learned (LearnTurn): each step turns all weights, and has the gradient of that;
-/// before and after, the loss of all rows.
-Work TurnWork(const RunConfig& run, const ModelDescription& m) {
-  if (!run.LearnsTurn()) return {};
+/// A turn that is learned (LearnRotation): each step turns all weights, and has the gradient of
+/// that; before and after, the loss of all rows.
+Work RotationWork(const RunConfig& run, const ModelDescription& m) {
+  if (!run.LearnsRotation()) return {};
   const RotationLearning& learn = *run.model.rotate->learn;
   const auto seqlen = static_cast<double>(run.calibration->seqlen);
   const double all = static_cast<double>(run.calibration->samples) * seqlen;
@@ -188,7 +188,7 @@ Hardware LoadHardware(const std::string& name) {
 
 RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens) {
   RunCost cost;
-  cost.tune = TuneWork(run, model) + TurnWork(run, model);
+  cost.tune = TuneWork(run, model) + RotationWork(run, model);
   cost.evaluate = EvaluateWork(model, static_cast<double>(eval_tokens));
   const double stages = (run.pipeline.empty() ? 0 : 1) + (run.eval.empty() ? 0 : 1);
   cost.load_bytes = stages * 4 * static_cast<double>(model.TotalWeights());

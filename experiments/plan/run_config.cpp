@@ -201,7 +201,8 @@ void RunConfig::Fields(FieldVisitor& f) {
   f.Section(
       "compute", [this](FieldVisitor& c) { compute.Fields(c); }, "where and with what");
   f.Rule([this]() -> std::string {
-    return LearnsTurn() && !calibration ? "model.rotate.learn needs the section 'calibration'" : "";
+    return LearnsRotation() && !calibration ? "model.rotate.learn needs the section 'calibration'"
+                                            : "";
   });
   f.Rule([this]() -> std::string {
     if (pipeline.empty()) return "";
@@ -220,11 +221,11 @@ void RunConfig::Fields(FieldVisitor& f) {
   });
 }
 
-bool RunConfig::LearnsTurn() const { return model.rotate && model.rotate->learn; }
+bool RunConfig::LearnsRotation() const { return model.rotate && model.rotate->learn; }
 
 StageNeeds RunConfig::Needs() const {
   StageNeeds needs = quant ? NeedsOf(pipeline, *quant) : StageNeeds();
-  needs.tokens = needs.tokens || LearnsTurn();
+  needs.tokens = needs.tokens || LearnsRotation();
   return needs;
 }
 

@@ -38,7 +38,7 @@ struct RunConfig {
 
   void Fields(FieldVisitor& f);
   /// Whether the matrix that turns the residual stream is learned.
-  bool LearnsTurn() const;
+  bool LearnsRotation() const;
   /// What its pipeline needs, and that matrix.
   StageNeeds Needs() const;
   /// YAML of all that matters and differs from its default; reads back to the same text. What a run

@@ -167,9 +167,9 @@ double WholePassValues(const RunConfig& run, const ModelDescription& m, double t
                    ScoreValues(run, m, layers, kFloat) + 4 * static_cast<double>(m.vocab));
 }
 
-/// A turn is learned on the whole model in float32: its weights as loaded and as turned, what its
-/// backward pass needs of all blocks, and logits with their logarithms and gradients.
-double TurnBytes(const RunConfig& run, const ModelDescription& m) {
+/// A rotation is learned on the whole model in float32: its weights as loaded and as turned, what
+/// its backward pass needs of all blocks, and logits with their logarithms and gradients.
+double RotationBytes(const RunConfig& run, const ModelDescription& m) {
   const double tokens = Product(run.model.rotate->learn->batch, run.calibration->seqlen);
   return kFloat * (2 * static_cast<double>(m.LinearWeights()) + WholePassValues(run, m, tokens));
 }
@@ -289,7 +289,7 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
                                       [](const auto& recipe) { return recipe.make()->Compares(); });
     if (compares) memory.compared = 2 * kFloat * BlockWeights(model);
   }
-  if (run.LearnsTurn()) memory.before = TurnBytes(run, model);
+  if (run.LearnsRotation()) memory.before = RotationBytes(run, model);
   if (run.pipeline.empty()) return memory;
   std::int64_t most = 1;
   for (const StageRecipe& recipe : run.pipeline) most = std::max(most, recipe.make()->UnitBlocks());

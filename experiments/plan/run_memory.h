@@ -60,7 +60,7 @@ struct RunMemory {
   double captured = 0;
   double statistics = 0;  ///< sums of products of layers' inputs
   double solving = 0;     ///< what a solver holds of one layer (Stage::WorkingBytes)
-  /// Of what looks at the whole model before all else: a turn that is learned, gradients for
+  /// Of what looks at the whole model before all else: a rotation that is learned, gradients for
   /// quant.budget or Fisher information.
   double before = 0;
   double evaluated = 0;  ///< the model that is evaluated, in memory as a whole

@@ -31,8 +31,8 @@
 #include "experiments/run/plugins.h"
 #include "experiments/run/preflight.h"
 #include "experiments/run/program.h"
+#include "experiments/run/rotation_cache.h"
 #include "experiments/run/spent.h"
-#include "experiments/run/turn_cache.h"
 #include "rounding/pipeline.h"
 #include "rounding/rounded_source.h"
 
@@ -106,9 +106,9 @@ class Execution {
       log_.Write("tensor '" + name + "' has no place in the model and is not used");
     }
     const auto tokenizer = LoadTokenizer(opened_.tokenizer);
-    if (config_.LearnsTurn()) {
+    if (config_.LearnsRotation()) {
       WithinMemory("model.rotate", "set a smaller model.rotate.learn.batch",
-                   [&] { LearnTurnOf(*tokenizer); });
+                   [&] { LearnRotationOf(*tokenizer); });
     }
     const ModelSource& source = *opened_.model;
     Describe(source);
@@ -162,8 +162,8 @@ class Execution {
     }
   }
 
-  /// Puts the learned turn of the residual stream in the place of its start.
-  void LearnTurnOf(const Tokenizer& tokenizer) {
+  /// Puts the learned rotation of the residual stream in the place of its start.
+  void LearnRotationOf(const Tokenizer& tokenizer) {
     const double before = spent_.HereSeconds();
     const auto start = std::dynamic_pointer_cast<const RotatedSource>(opened_.model);
     ROUNDLAB_CHECK(start != nullptr, "a model that is turned");
@@ -171,9 +171,9 @@ class Execution {
     const std::string key = "turn 1\n" + start->Fingerprint() + "\n" + Told("calibration_sha256") +
                             "\n" + DeviceName(device_) + "\n" +
                             std::to_string(at::get_num_threads());
-    const at::Tensor turn = CachedTurn(task, key, cache_, &log_);
-    opened_ = OpenModel(config_.model.path, config_.model.rotate, turn);
-    opened_.turn = turn;
+    const at::Tensor rotation = CachedRotation(task, key, cache_, &log_);
+    opened_ = OpenModel(config_.model.path, config_.model.rotate, rotation);
+    opened_.rotation = rotation;
     result_.timing["rotate"] = spent_.HereSeconds() - before;
   }
 
@@ -347,8 +347,9 @@ class Execution {
     if (!quantized.Empty()) attributes["codes_sha256"] = result_.codes_sha256;
     const bool leave = config_.compute.keep_weights && !quantized.Empty();
     if (leave) {
-      LeaveWeights(folder_, quantized,
-                   {config_.model.path, config_.model.rotate, opened_.turn, Told("model_sha256")});
+      LeaveWeights(
+          folder_, quantized,
+          {config_.model.path, config_.model.rotate, opened_.rotation, Told("model_sha256")});
     }
     WriteRunFile(folder_ + "/run.h5", record_, attributes);
     WriteRunResult(folder_ + "/run.json", result_);

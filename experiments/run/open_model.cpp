@@ -21,8 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kWeights = "weights.safetensors";
-constexpr const char* kRotate = "rotate";     // a key of what it says of itself
-constexpr const char* kTurn = "rotate.turn";  // a learned matrix among its tensors
+constexpr const char* kRotate = "rotate";         // a key of what it says of itself
+constexpr const char* kRotation = "rotate.turn";  // a learned matrix among its tensors
 
 const std::string& About(const std::map<std::string, std::string>& about, const std::string& file,
                          const char* key) {
@@ -68,12 +68,12 @@ QuantizedModel Ordered(StoredWeights stored, const ModelDescription& description
   return model;
 }
 
-std::shared_ptr<const ModelSource> Turned(const std::shared_ptr<const ModelSource>& source,
-                                          const std::optional<RotationOptions>& rotate,
-                                          const at::Tensor& turn) {
+std::shared_ptr<const ModelSource> Rotated(const std::shared_ptr<const ModelSource>& source,
+                                           const std::optional<RotationOptions>& rotate,
+                                           const at::Tensor& rotation) {
   if (!rotate) return source;
-  if (!turn.defined()) return std::make_shared<RotatedSource>(source, *rotate);
-  return std::make_shared<RotatedSource>(source, *rotate, turn);
+  if (!rotation.defined()) return std::make_shared<RotatedSource>(source, *rotate);
+  return std::make_shared<RotatedSource>(source, *rotate, rotation);
 }
 
 /// How the model was turned that a run has quantized.
@@ -89,15 +89,16 @@ std::optional<RotationOptions> RotationOf(const std::map<std::string, std::strin
 }
 
 /// The matrix that it was turned by, where that was learned, taken out of `stored`.
-at::Tensor TurnOf(const std::optional<RotationOptions>& rotate, StoredWeights* stored,
-                  const std::string& model, const std::string& file) {
+at::Tensor LearnedRotationOf(const std::optional<RotationOptions>& rotate, StoredWeights* stored,
+                             const std::string& model, const std::string& file) {
   if (!rotate || !rotate->learn) return {};
   const std::int64_t hidden = DescribeModel(model).hidden;
-  const auto found = stored->tensors.extract(kTurn);
+  const auto found = stored->tensors.extract(kRotation);
   if (!found.empty() && found.mapped().sizes() == at::IntArrayRef({hidden, hidden})) {
     return found.mapped();
   }
-  throw Error(file + ": its tensor '" + kTurn + "' is missing or of another size than its model");
+  throw Error(file + ": its tensor '" + kRotation +
+              "' is missing or of another size than its model");
 }
 
 /// Whether `path` is the folder of a run.
@@ -124,8 +125,8 @@ OpenedModel OpenRun(const std::string& folder, const at::Device& device) {
   const std::string then = About(stored.about, file, "model_sha256");
   const std::string codes = About(stored.about, file, "codes_sha256");
   const auto rotate = RotationOf(stored.about, file);
-  const at::Tensor turn = TurnOf(rotate, &stored, name, file);
-  OpenedModel opened = OpenModel(name, rotate, turn, device);
+  const at::Tensor rotation = LearnedRotationOf(rotate, &stored, name, file);
+  OpenedModel opened = OpenModel(name, rotate, rotation, device);
   const std::string now = opened.model->Fingerprint();
   if (now != then) {
     throw Error(file + ": was made of another model than '" + name + "' is now (sha256 " +
@@ -140,13 +141,13 @@ OpenedModel OpenRun(const std::string& folder, const at::Device& device) {
 }  // namespace
 
 OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptions>& rotate,
-                      const at::Tensor& turn, const at::Device& device) {
+                      const at::Tensor& rotation, const at::Device& device) {
   if (name.starts_with(kRandomModel)) {
     OpenedModel random;
     // What is turned is turned on the CPU.
     random.original = std::make_shared<RandomSource>(name.substr(std::strlen(kRandomModel)), 0,
                                                      rotate ? at::Device(at::kCPU) : device);
-    random.model = Turned(random.original, rotate, turn);
+    random.model = Rotated(random.original, rotate, rotation);
     random.tokenizer = TokenizerOf(name);
     return random;
   }
@@ -157,7 +158,7 @@ OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptio
   }
   OpenedModel opened;
   opened.original = std::make_shared<ModelFiles>(path);
-  opened.model = Turned(opened.original, rotate, turn);
+  opened.model = Rotated(opened.original, rotate, rotation);
   opened.tokenizer = path;
   return opened;
 }
@@ -193,7 +194,8 @@ void LeaveWeights(const std::string& folder, const QuantizedModel& rounded, Roun
     const std::string text = WriteFields(FieldsOf(&*from.rotate));
     stored.about[kRotate] = text.empty() ? "{}" : text;
   }
-  if (from.turn.defined()) stored.tensors[kTurn] = from.turn.to(at::kFloat).contiguous();
+  if (from.rotation.defined())
+    stored.tensors[kRotation] = from.rotation.to(at::kFloat).contiguous();
   SaveWeights(folder + "/" + kWeights, stored);
 }
 

@@ -17,17 +17,17 @@ struct OpenedModel {
   /// What is evaluated and quantized: the original, or what a run has made of it.
   std::shared_ptr<const ModelSource> model;
   std::string tokenizer;  ///< folder or file to take it from
-  at::Tensor turn;        ///< of the residual stream, where it was learned: see RotatedSource
+  at::Tensor rotation;    ///< of the residual stream, where it was learned: see RotatedSource
 };
 
 /// name: of the catalogue, a folder or file, or the folder of a complete run, which has left
 /// weights.safetensors, or "random:SHAPE" for random weights of a published shape (NamedShapes),
 /// whose texts the built-in tokenizer reads, made on `device`; turned where `rotate` says so, by
-/// `turn` where that is defined and by the matrix that learning starts from else. Throws Error for
-/// what is missing, broken, can't be turned, or, of a run, made of other weights than its model has
-/// now.
+/// `rotation` where that is defined and by the matrix that learning starts from else. Throws Error
+/// for what is missing, broken, can't be turned, or, of a run, made of other weights than its model
+/// has now.
 OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptions>& rotate = {},
-                      const at::Tensor& turn = {}, const at::Device& device = at::kCPU);
+                      const at::Tensor& rotation = {}, const at::Device& device = at::kCPU);
 
 /// Whether `name` is the folder of a run; throws Error where no such model is.
 bool IsRun(const std::string& name);
@@ -43,7 +43,7 @@ ModelDescription DescribeModel(const std::string& name);
 struct RoundedFrom {
   std::string name;
   std::optional<RotationOptions> rotate;
-  at::Tensor turn;  ///< that was learned, or undefined
+  at::Tensor rotation;  ///< that was learned, or undefined
   std::string fingerprint;
 };
 

@@ -23,7 +23,7 @@ void Add(const RunResult& result, const std::string& what, const std::string& ke
 void AddRun(const RunConfig& config, const RunResult& result, Seen* seen) {
   const std::string& model = config.model.path;
   // What a learned turn made of the weights is the run's own.
-  if (!config.LearnsTurn()) {
+  if (!config.LearnsRotation()) {
     Add(result, "model " + model + "\n" + Text(config.model), "model_sha256", seen);
   }
   if (config.calibration && config.Needs().tokens) {

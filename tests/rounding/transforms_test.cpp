@@ -17,7 +17,7 @@
 #include "core/model/rotation.h"
 #include "rounding/pipeline.h"
 #include "rounding/stages/learned_transform.h"
-#include "rounding/tuner/turn.h"
+#include "rounding/tuner/rotation_learning.h"
 #include "tests/core/formats/format_files.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"
@@ -251,7 +251,7 @@ TEST_P(FamilyTransformsTest, ATurnIsLearnedByTheModelsLoss) {
   const at::Tensor tokens = at::arange(24, at::kLong).view({2, 12});
   Log log("", true);
   const RotatedSource start(source, options);
-  const double learned = LearnTurn({&start, tokens, learning}, &log).loss_before;
+  const double learned = LearnRotation({&start, tokens, learning}, &log).loss_before;
   const double nll =
       LanguageModel(*source, at::kFloat).Nll(tokens).mean(at::kDouble).item<double>();
   EXPECT_NEAR(learned, nll, 2e-3 * nll);

@@ -19,11 +19,12 @@ namespace {
 using testing::GoldenTensor;
 using testing::TensorNear;
 
-constexpr ResidualTurn kAllTurns[] = {ResidualTurn::kNone, ResidualTurn::kHadamard,
-                                      ResidualTurn::kRandomHadamard, ResidualTurn::kRandom};
+constexpr ResidualRotation kAllTurns[] = {ResidualRotation::kNone, ResidualRotation::kHadamard,
+                                          ResidualRotation::kRandomHadamard,
+                                          ResidualRotation::kRandom};
 
 TEST(RotationMatrixTest, IsOrthonormalForAnySize) {
-  for (const ResidualTurn turn : kAllTurns) {
+  for (const ResidualRotation turn : kAllTurns) {
     for (const std::int64_t size : {1, 6, 9, 16, 48, 80}) {
       const at::Tensor q = RotationMatrix(turn, size, 3);
       EXPECT_TRUE(TensorNear(at::matmul(q, q.t()), at::eye(size, at::kDouble), 1e-12, 0)) << size;
@@ -33,13 +34,13 @@ TEST(RotationMatrixTest, IsOrthonormalForAnySize) {
 }
 
 TEST(RotationMatrixTest, HadamardMixesAllInputsAlikeWhereItCan) {
-  const at::Tensor q = RotationMatrix(ResidualTurn::kRandomHadamard, 32, 1);
+  const at::Tensor q = RotationMatrix(ResidualRotation::kRandomHadamard, 32, 1);
   EXPECT_TRUE(TensorNear(q.abs(), at::full({32, 32}, 1 / std::sqrt(32.0), at::kDouble), 1e-12, 0));
-  EXPECT_FALSE(at::equal(q, RotationMatrix(ResidualTurn::kRandomHadamard, 32, 2)));
-  EXPECT_GT(RotationMatrix(ResidualTurn::kHadamard, 24, 1).abs().min().item<double>(), 0.01);
+  EXPECT_FALSE(at::equal(q, RotationMatrix(ResidualRotation::kRandomHadamard, 32, 2)));
+  EXPECT_GT(RotationMatrix(ResidualRotation::kHadamard, 24, 1).abs().min().item<double>(), 0.01);
 }
 
-RotationOptions Only(ResidualTurn residual, bool heads, bool down, bool keys) {
+RotationOptions Only(ResidualRotation residual, bool heads, bool down, bool keys) {
   RotationOptions options;
   options.residual = residual;
   options.heads = heads;
@@ -58,7 +59,7 @@ TEST_P(RotationLawTest, LogitsOfATurnedModelAreTheModels) {
   const at::Tensor ids = GoldenTensor(golden, "input_ids");
   const at::Tensor before = LanguageModel(*files, at::kFloat).Logits(ids);
   const double size = before.abs().max().item<double>();
-  for (const ResidualTurn turn : kAllTurns) {
+  for (const ResidualRotation turn : kAllTurns) {
     for (const int parts : {0, 1, 2, 4, 7}) {
       const RotationOptions options =
           Only(turn, (parts & 1) != 0, (parts & 2) != 0, (parts & 4) != 0);
@@ -84,17 +85,19 @@ TEST(RotationTest, WhatCantBeTurnedIsTold) {
             "the residual stream of family 'olmo2' can't be turned, since norm "
             "'model.layers.0.post_attention_layernorm' scales what is written to the residual "
             "stream (residual: none)");
-  EXPECT_EQ(RotationProblem(olmo.description(), Only(ResidualTurn::kNone, true, true, true)), "");
+  EXPECT_EQ(RotationProblem(olmo.description(), Only(ResidualRotation::kNone, true, true, true)),
+            "");
   const ModelFiles clipped(testing::SourceFolder() + "/tests/golden/families/olmo");
-  EXPECT_EQ(RotationProblem(clipped.description(), Only(ResidualTurn::kNone, true, true, true)),
+  EXPECT_EQ(RotationProblem(clipped.description(), Only(ResidualRotation::kNone, true, true, true)),
             "the heads of family 'olmo' can't be turned, since its values are held to a range "
             "(heads: false)");
   const ModelFiles mixture(testing::SourceFolder() + "/tests/golden/families/phimoe");
   EXPECT_EQ(RotationProblem(mixture.description(), {}),
             "the residual stream of family 'phimoe' can't be turned, since norm "
             "'model.layers.0.post_attention_layernorm' of experts has a bias (residual: none)");
-  EXPECT_EQ(RotationProblem(clipped.description(), Only(ResidualTurn::kRandom, false, true, true)),
-            "");
+  EXPECT_EQ(
+      RotationProblem(clipped.description(), Only(ResidualRotation::kRandom, false, true, true)),
+      "");
 }
 
 }  // namespace

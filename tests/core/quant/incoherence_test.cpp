@@ -22,7 +22,7 @@ TEST(IncoherenceTest, MixingIsASymmetricRotationOfLikeEntries) {
   for (const std::int64_t n : {1, 2, 3, 8, 12, 15, 96, 576}) {
     SCOPED_TRACE(n);
     const at::Tensor identity = at::eye(n, at::kDouble);
-    const at::Tensor t = Mixed(identity);
+    const at::Tensor t = HadamardTransform(identity);
     EXPECT_TRUE(TensorNear(t, t.t(), 1e-13, 0));
     EXPECT_TRUE(TensorNear(at::mm(t, t), identity, 1e-12, 0));
     EXPECT_LE(t.abs().max().item<double>(), std::sqrt(2.0 / static_cast<double>(n)) + 1e-12);
@@ -30,7 +30,7 @@ TEST(IncoherenceTest, MixingIsASymmetricRotationOfLikeEntries) {
   // Sylvester's matrix of 4 in halves.
   const at::Tensor four =
       at::tensor({1, 1, 1, 1, 1, -1, 1, -1, 1, 1, -1, -1, 1, -1, -1, 1}, at::kDouble);
-  EXPECT_TRUE(at::equal(Mixed(at::eye(4, at::kDouble)), four.view({4, 4}) / 2));
+  EXPECT_TRUE(at::equal(HadamardTransform(at::eye(4, at::kDouble)), four.view({4, 4}) / 2));
 }
 
 TEST(IncoherenceTest, ThereAndBackKeepsWeightsAndLosses) {

@@ -171,7 +171,8 @@ INSTANTIATE_TEST_SUITE_P(
             "few.txt: has 9 tokens, fewer than one window of 32"},
         Bad{"split",
             {"--set", "data={name: lab, split: trian}"},
-            "data 'lab': unknown split 'trian'; did you mean 'train'? (known: calibration, test, "
+            "--set data={name: lab, split: trian}: data 'lab': unknown split 'trian'; did you mean "
+            "'train'? (known: calibration, test, "
             "train)"}),
     [](const auto& given) { return given.param.name; });
 

@@ -1,4 +1,4 @@
-#include "rounding/tuner/turn.h"
+#include "rounding/tuner/rotation_learning.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -19,13 +19,13 @@ namespace {
 using testing::RandomTensor;
 using testing::TensorNear;
 
-at::Tensor RandomTurn(std::int64_t size, std::uint64_t seed) {
-  return RotationMatrix(ResidualTurn::kRandom, size, seed);
+at::Tensor RandomRotation(std::int64_t size, std::uint64_t seed) {
+  return RotationMatrix(ResidualRotation::kRandom, size, seed);
 }
 
 TEST(CayleyStepTest, StaysOrthogonalAndGoesDownhill) {
   const at::Tensor target = RandomTensor({9, 9}, 1).to(at::kDouble);
-  at::Tensor x = RandomTurn(9, 2);
+  at::Tensor x = RandomRotation(9, 2);
   double last = 1e9;
   for (int step = 0; step < 40; ++step) {  // |X - T|^2, whose gradient is 2 (X - T)
     const double loss = (x - target).square().sum().item<double>();
@@ -47,7 +47,7 @@ TEST(CayleyStepTest, TurnsThePlaneByItsAngle) {
 }
 
 TEST(CayleyStepTest, NoStepGoesTooFarAndNoGradientMovesNothing) {
-  const at::Tensor x = RandomTurn(6, 3);
+  const at::Tensor x = RandomRotation(6, 3);
   const at::Tensor gradient = RandomTensor({6, 6}, 4).to(at::kDouble);
   EXPECT_TRUE(
       TensorNear(CayleyStep(x, gradient * 1e6, 1e6), CayleyStep(x, gradient, 1e6), 1e-9, 0));
@@ -58,37 +58,37 @@ TEST(CayleyStepTest, NoStepGoesTooFarAndNoGradientMovesNothing) {
 class LearnedRotationTest : public testing::PipelineFixture {
  protected:
   LearnedRotationTest() : PipelineFixture(8, 12) {
-    options_.residual = ResidualTurn::kRandom;
+    options_.residual = ResidualRotation::kRandom;
     options_.learn.emplace();
     options_.learn->steps = 20;
     options_.learn->batch = 8;
     options_.learn->bits = 3;
   }
-  LearnedTurn Learn() {
+  LearnedRotation Learn() {
     const RotatedSource start(source_, options_);
-    return LearnTurn({&start, inputs_.tokens, *options_.learn}, &log_);
+    return LearnRotation({&start, inputs_.tokens, *options_.learn}, &log_);
   }
   std::shared_ptr<const ModelSource> source_ = std::make_shared<ModelFiles>(folder_.path());
   RotationOptions options_;
 };
 
 TEST_F(LearnedRotationTest, TheLossFallsAndLogitsStay) {
-  const LearnedTurn learned = Learn();
+  const LearnedRotation learned = Learn();
   EXPECT_LT(learned.loss_after, learned.loss_before);
-  const at::Tensor& q = learned.turn;
+  const at::Tensor& q = learned.rotation;
   EXPECT_TRUE(TensorNear(at::matmul(q.t(), q), at::eye(q.size(0), at::kDouble), 1e-5, 0));
   const RotatedSource turned(source_, options_, q);
   const at::Tensor before = LanguageModel(*source_, at::kFloat).Logits(inputs_.tokens);
   const double size = before.abs().max().item<double>();
   EXPECT_TRUE(
       TensorNear(LanguageModel(turned, at::kFloat).Logits(inputs_.tokens), before, 2e-5 * size, 0));
-  EXPECT_TRUE(at::equal(Learn().turn, q));
+  EXPECT_TRUE(at::equal(Learn().rotation, q));
   EXPECT_NE(turned.Fingerprint(), RotatedSource(source_, options_).Fingerprint());
 }
 
 /// The loss that is learned by is that of the turned model with a stage `activations`.
 TEST_F(LearnedRotationTest, TheLossIsThatOfTheQuantizedModel) {
-  const LearnedTurn learned = Learn();
+  const LearnedRotation learned = Learn();
   const auto loss = [&](const RotatedSource& source) {
     inputs_.source = &source;
     const QuantizedModel made = Run({"type: activations\nbits: 3\ngrid: sym_restricted"});
@@ -97,17 +97,17 @@ TEST_F(LearnedRotationTest, TheLossIsThatOfTheQuantizedModel) {
   };
   // Values on a tie of two codes may fall either way.
   EXPECT_NEAR(loss(RotatedSource(source_, options_)), learned.loss_before, 2e-3);
-  EXPECT_NEAR(loss(RotatedSource(source_, options_, learned.turn)), learned.loss_after, 2e-3);
+  EXPECT_NEAR(loss(RotatedSource(source_, options_, learned.rotation)), learned.loss_after, 2e-3);
 }
 
 TEST_F(LearnedRotationTest, AWorseEndIsNotKept) {
   options_.learn->steps = 1;
   options_.learn->bits = 16;  // nothing to win
-  const LearnedTurn learned = Learn();
+  const LearnedRotation learned = Learn();
   EXPECT_LE(learned.loss_after, learned.loss_before);
   if (learned.loss_after == learned.loss_before) {
-    const at::Tensor start = RotatedSource(source_, options_).turn();
-    EXPECT_TRUE(at::equal(learned.turn, start.to(at::kFloat).to(at::kDouble)));
+    const at::Tensor start = RotatedSource(source_, options_).rotation();
+    EXPECT_TRUE(at::equal(learned.rotation, start.to(at::kFloat).to(at::kDouble)));
   }
 }
 

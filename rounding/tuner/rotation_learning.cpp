@@ -1,4 +1,4 @@
-#include "rounding/tuner/turn.h"
+#include "rounding/tuner/rotation_learning.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -19,9 +19,9 @@ namespace roundlab {
 namespace {
 
 /// The model whose stream is turned further, with quantizers on what its layers are fed.
-class TurnedModel {
+class RotatedModel {
  public:
-  explicit TurnedModel(const RotationTask& task)
+  explicit RotatedModel(const RotationTask& task)
       : ends_(task.start->LoadEnds()), rope_(ends_.Rope(task.tokens.size(1)).To(task.device)) {
     ends_.To(task.device);
     ActivationSpec spec;
@@ -37,27 +37,27 @@ class TurnedModel {
     }
   }
 
-  /// Mean nll of tokens 1 to seq - 1 of these rows; differentiable in `turn`, [hidden, hidden].
-  at::Tensor Loss(const at::Tensor& rows, const at::Tensor& turn) {
-    Turn(turn);
-    at::Tensor hidden = at::matmul(ends_.Embed(rows), turn);
+  /// Mean nll of tokens 1 to seq - 1 of these rows; differentiable in `rotation`, [hidden, hidden].
+  at::Tensor Loss(const at::Tensor& rows, const at::Tensor& rotation) {
+    Rotate(rotation);
+    at::Tensor hidden = at::matmul(ends_.Embed(rows), rotation);
     for (const auto& block : blocks_) hidden = block->Forward(hidden, rope_);
     const std::int64_t seq = rows.size(1);
     // The last norm has no factors: turned back behind it is turned back before it.
-    const at::Tensor last = at::matmul(ends_.Final(hidden.narrow(1, 0, seq - 1)), turn.t());
+    const at::Tensor last = at::matmul(ends_.Final(hidden.narrow(1, 0, seq - 1)), rotation.t());
     return ends_.NextTokenLoss(last, rows);
   }
 
  private:
-  void Turn(const at::Tensor& turn) {
+  void Rotate(const at::Tensor& rotation) {
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       for (LinearSlot* slot : blocks_[i]->Linears()) {
-        if (ReadsResidual(slot->role)) slot->effective = at::matmul(slot->weight, turn);
+        if (ReadsResidual(slot->role)) slot->effective = at::matmul(slot->weight, rotation);
         if (!WritesResidual(slot->role)) continue;
-        slot->effective = at::matmul(turn.t(), slot->weight);
-        if (slot->bias.defined()) slot->effective_bias = at::matmul(turn.t(), slot->bias);
+        slot->effective = at::matmul(rotation.t(), slot->weight);
+        if (slot->bias.defined()) slot->effective_bias = at::matmul(rotation.t(), slot->bias);
       }
-      if (routers_[i].defined()) blocks_[i]->router = at::matmul(routers_[i], turn);
+      if (routers_[i].defined()) blocks_[i]->router = at::matmul(routers_[i], rotation);
     }
   }
 
@@ -73,7 +73,7 @@ double Checked(const at::Tensor& loss, const std::string& where) {
   throw Diverged("rotation: loss " + where + " is not finite");
 }
 
-double LossOfAll(TurnedModel* model, const RotationTask& task, const at::Tensor& turn,
+double LossOfAll(RotatedModel* model, const RotationTask& task, const at::Tensor& rotation,
                  const std::string& when) {
   const at::NoGradGuard no_grad;
   const std::int64_t rows = task.tokens.size(0);
@@ -82,7 +82,7 @@ double LossOfAll(TurnedModel* model, const RotationTask& task, const at::Tensor&
     CheckInterrupt();
     const std::int64_t count = std::min(task.options.batch, rows - first);
     const at::Tensor some = task.tokens.narrow(0, first, count).to(task.device);
-    sum += Checked(model->Loss(some, turn), when) * static_cast<double>(count);
+    sum += Checked(model->Loss(some, rotation), when) * static_cast<double>(count);
   }
   return sum / static_cast<double>(rows);
 }
@@ -100,26 +100,26 @@ at::Tensor CayleyStep(const at::Tensor& x, const at::Tensor& gradient, double lr
   return at::linalg_solve(one - w * (rate / 2), at::matmul(one + w * (rate / 2), x));
 }
 
-LearnedTurn LearnTurn(const RotationTask& task, Log* log) {
+LearnedRotation LearnRotation(const RotationTask& task, Log* log) {
   ROUNDLAB_CHECK(task.tokens.dim() == 2 && task.tokens.size(1) > 1, "tokens must be [rows, seq]");
   const RotationLearning& options = task.options;
   const std::int64_t rows = task.tokens.size(0);
-  TurnedModel model(task);
-  const at::Tensor start = task.start->turn();
+  RotatedModel model(task);
+  const at::Tensor start = task.start->rotation();
   at::Tensor further = at::eye(start.size(0), at::TensorOptions(task.device).dtype(at::kDouble));
-  LearnedTurn learned;
+  LearnedRotation learned;
   learned.loss_before = LossOfAll(&model, task, further.to(at::kFloat), "before learning");
   Progress progress(*log, "rotation", "steps", options.steps);
   for (std::int64_t step = 0; step < options.steps; ++step) {
     CheckInterrupt();
     const at::Tensor place = at::arange(options.batch, at::kLong) + step * options.batch;
     const at::Tensor some = task.tokens.index_select(0, place.remainder(rows)).to(task.device);
-    const at::Tensor turn = further.to(at::kFloat).requires_grad_(true);
-    const at::Tensor loss = model.Loss(some, turn);
+    const at::Tensor rotation = further.to(at::kFloat).requires_grad_(true);
+    const at::Tensor loss = model.Loss(some, rotation);
     Checked(loss, "at step " + std::to_string(step));
     loss.backward();
     const double left = 1 - static_cast<double>(step) / static_cast<double>(options.steps);
-    further = CayleyStep(further, turn.grad().to(at::kDouble), options.lr * left);
+    further = CayleyStep(further, rotation.grad().to(at::kDouble), options.lr * left);
     progress.Advance();
   }
   learned.loss_after = LossOfAll(&model, task, further.to(at::kFloat), "after learning");
@@ -130,7 +130,7 @@ LearnedTurn LearnTurn(const RotationTask& task, Log* log) {
   const at::Tensor kept =
       learned.loss_after > learned.loss_before ? start : at::matmul(start, further.to(at::kCPU));
   learned.loss_after = std::min(learned.loss_after, learned.loss_before);
-  learned.turn = kept.to(at::kFloat).to(at::kDouble);
+  learned.rotation = kept.to(at::kFloat).to(at::kDouble);
   return learned;
 }
 

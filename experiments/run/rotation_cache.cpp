@@ -1,4 +1,4 @@
-#include "experiments/run/turn_cache.h"
+#include "experiments/run/rotation_cache.h"
 
 #include <ATen/ATen.h>
 
@@ -9,8 +9,8 @@
 
 namespace roundlab {
 
-at::Tensor CachedTurn(const RotationTask& task, const std::string& key, const ContentCache& cache,
-                      Log* log) {
+at::Tensor CachedRotation(const RotationTask& task, const std::string& key,
+                          const ContentCache& cache, Log* log) {
   RotationLearning options = task.options;
   const std::string whole = key + "\n" + WriteFields(FieldsOf(&options));
   const std::int64_t n = task.start->description().hidden;
@@ -20,7 +20,7 @@ at::Tensor CachedTurn(const RotationTask& task, const std::string& key, const Co
     std::memcpy(narrow.mutable_data_ptr(), kept->data(), kept->size());
     return narrow.to(at::kDouble);
   }
-  narrow = LearnTurn(task, log).turn.to(at::kFloat).contiguous();
+  narrow = LearnRotation(task, log).rotation.to(at::kFloat).contiguous();
   cache.Keep(whole, {static_cast<const char*>(narrow.const_data_ptr()), narrow.nbytes()});
   return narrow.to(at::kDouble);
 }

@@ -16,7 +16,7 @@ namespace roundlab {
 /// transform is solved for, not iterated towards; no momentum.
 at::Tensor CayleyStep(const at::Tensor& x, const at::Tensor& gradient, double lr);
 
-/// What a turn of the residual stream is learned on.
+/// What a rotation of the residual stream is learned on.
 struct RotationTask {
   const RotatedSource* start = nullptr;  ///< turned by the start; all of it is in memory
   at::Tensor tokens;                     ///< int64 [rows, seq], more than one a row
@@ -24,10 +24,10 @@ struct RotationTask {
   at::Device device = at::kCPU;
 };
 
-struct LearnedTurn {
-  at::Tensor turn;         ///< [hidden, hidden] float64 of float32 values: the residual stream's
+struct LearnedRotation {
+  at::Tensor rotation;     ///< [hidden, hidden] float64 of float32 values: the residual stream's
   double loss_before = 0;  ///< mean nll over all tokens, with the start
-  double loss_after = 0;   ///< with `turn`
+  double loss_after = 0;   ///< with `rotation`
 };
 
 /// SpinQuant's R1 (arXiv 2405.16406, section 3): the start's matrix, moved by Cayley SGD to where
@@ -37,6 +37,6 @@ struct LearnedTurn {
 /// to 0. Never worse than the start on all rows: where the end is, the start is kept.
 /// Where we differ: a head's own rotation (R2) stays a Hadamard matrix; caches are not quantized.
 /// Throws Diverged where a loss is not finite; may throw Interrupted.
-LearnedTurn LearnTurn(const RotationTask& task, Log* log);
+LearnedRotation LearnRotation(const RotationTask& task, Log* log);
 
 }  // namespace roundlab
