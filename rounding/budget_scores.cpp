@@ -60,7 +60,7 @@ class LayerScores {
       };
       for (const LayerSensitivity& found : DeltaLoss(problem, log_).layers) {
         if (!layers_.at(found.name)->open) continue;
-        table_[found.name].push_back(found.score + found.inputs);
+        table_[found.name].push_back(found.score + found.input_score);
       }
     }
   }

@@ -27,7 +27,7 @@ Sensitivities DeltaLoss(const GradientProblem& problem, Log* log) {
                               const at::Tensor& gradient) {
     const auto place = places.find(slot.name);
     if (place == places.end()) return;
-    result.layers[place->second].inputs +=
+    result.layers[place->second].input_score +=
         (gradient * change).abs().sum(at::kDouble).item<double>();
   };
   result.loss =

@@ -10,9 +10,9 @@ namespace roundlab {
 
 /// What rounding a layer is expected to cost the language model.
 struct LayerSensitivity {
-  std::string name;   ///< "model.layers.0.mlp.up_proj"
-  double score = 0;   ///< sum over batches of sum |g (W - W^)|, in nats a token
-  double inputs = 0;  ///< the same of what it is fed, sum |g (x - x^)|; 0 where not quantized
+  std::string name;        ///< "model.layers.0.mlp.up_proj"
+  double score = 0;        ///< sum over batches of sum |g (W - W^)|, in nats a token
+  double input_score = 0;  ///< the same of what it is fed, sum |g (x - x^)|; 0 where not quantized
 };
 
 struct Sensitivities {

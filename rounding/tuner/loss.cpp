@@ -70,7 +70,8 @@ void TrimmedMseLoss::Options::Fields(FieldVisitor& f) {
 }
 
 void TrimmedMseLoss::SetCodes(const TunedCodes& codes) {
-  const bool few = codes.bits < options_.below_bits || codes.inputs <= options_.inputs_up_to_bits;
+  const bool few =
+      codes.bits < options_.below_bits || codes.input_bits <= options_.inputs_up_to_bits;
   trims_ = options_.trim > 0 && few && (codes.sym_full || !options_.sym_full_only);
 }
 

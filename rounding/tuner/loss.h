@@ -10,9 +10,9 @@ namespace roundlab {
 
 /// What is tuned, as far as a loss depends on it.
 struct TunedCodes {
-  std::int64_t bits = 16;    ///< of codes, the fewest of a unit's layers; 16 where none are rounded
-  std::int64_t inputs = 32;  ///< bits of what those are fed, the fewest; 32 where not quantized
-  bool sym_full = false;     ///< whether the grids of all are sym_full
+  std::int64_t bits = 16;  ///< of codes, the fewest of a unit's layers; 16 where none are rounded
+  std::int64_t input_bits = 32;  ///< of what those are fed, the fewest; 32 where not quantized
+  bool sym_full = false;         ///< whether the grids of all are sym_full
 };
 
 /// How far a unit's outputs are from those wanted.

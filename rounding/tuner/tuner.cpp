@@ -53,7 +53,7 @@ std::unique_ptr<Loss> MakeLoss(const Reconstruction& unit, const TuneOptions& op
   TunedCodes codes{.bits = unit.bits, .sym_full = unit.sym_full};
   for (const LinearSlot* slot : unit.slots) {
     if (slot->quantizer != nullptr)
-      codes.inputs = std::min(codes.inputs, slot->quantizer->spec.bits);
+      codes.input_bits = std::min(codes.input_bits, slot->quantizer->spec.bits);
   }
   loss->SetCodes(codes);
   return loss;

@@ -260,8 +260,8 @@ TEST_F(SpendBudgetTest, InputsThatThePipelineQuantizesAreScored) {
     };
     for (const LayerSensitivity& found : DeltaLoss(problem, &log_).layers) {
       const double score = scored.at("layers/" + found.name + "/budget_scores")[choice];
-      EXPECT_EQ(score, found.score + found.inputs) << found.name;
-      EXPECT_EQ(found.inputs > 0, quantized(found.name));
+      EXPECT_EQ(score, found.score + found.input_score) << found.name;
+      EXPECT_EQ(found.input_score > 0, quantized(found.name));
     }
   }
   // Static ranges are yet to be measured: those of each text stand for them.

@@ -109,9 +109,9 @@ TEST_F(DeltaLossTest, ScoresOfInputsAreThoseOfFiniteDifferences) {
     }
     ASSERT_GT(expected, 0);
     const auto scores = Scores();
-    EXPECT_NEAR(scores.at(layer).inputs, expected, 5e-3 * expected);
+    EXPECT_NEAR(scores.at(layer).input_score, expected, 5e-3 * expected);
     for (const auto& [name, found] : scores) {
-      EXPECT_EQ(found.inputs > 0, name == layer) << name;
+      EXPECT_EQ(found.input_score > 0, name == layer) << name;
       EXPECT_GT(found.score, 0) << name;
     }
   }
@@ -124,8 +124,8 @@ TEST_F(DeltaLossTest, FewerBitsOfInputsCostMore) {
   const auto coarse = Scores();
   ASSERT_EQ(fine.size(), 14U);
   for (const auto& [name, found] : fine) {
-    EXPECT_GT(found.inputs, 0) << name;
-    EXPECT_GT(coarse.at(name).inputs, 4 * found.inputs) << name;
+    EXPECT_GT(found.input_score, 0) << name;
+    EXPECT_GT(coarse.at(name).input_score, 4 * found.input_score) << name;
   }
 }
 

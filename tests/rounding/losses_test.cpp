@@ -139,7 +139,7 @@ TEST(ReconstructionLossTest, TrimmedForInputsOfFewBits) {
       for (const std::int64_t inputs : {3, 4, 5, 8, 32}) {
         for (const bool sym_full : {false, true}) {
           SCOPED_TRACE(std::to_string(bits) + " " + std::to_string(inputs));
-          loss->SetCodes({.bits = bits, .inputs = inputs, .sym_full = sym_full});
+          loss->SetCodes({.bits = bits, .input_bits = inputs, .sym_full = sym_full});
           const bool trims = (bits < 4 || inputs <= 4) && (sym_full || !one_grid);
           EXPECT_EQ(loss->Of(y, t).item<double>(), trims ? trimmed : whole);
         }
