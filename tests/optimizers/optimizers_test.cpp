@@ -100,6 +100,24 @@ TEST(OptimizersTest, AParameterWithoutGradientIsLeftAlone) {
   }
 }
 
+TEST(OptimizersTest, StateNumbersAreCounted) {
+  const std::map<std::string, std::int64_t> numbers = {
+      {"adam", 2},
+      {"{type: adam, amsgrad: true}", 3},
+      {"adamw", 2},
+      {"lion", 1},
+      {"sgd", 0},
+      {"{type: sgd, momentum: 0.9}", 1},
+      {"sign_sgd", 0},
+      {"{type: sign_sgd, momentum: 0.9}", 1},
+      {"{type: sign_sgd, vote: majority}", 1},
+      {"{type: sign_sgd, momentum: 0.9, vote: majority}", 2}};
+  for (const auto& [recipe, count] : numbers) {
+    const std::string text = recipe.front() == '{' ? recipe : "{type: " + recipe + "}";
+    EXPECT_EQ(StateNumbers(Optimizers().FromText(text)), count) << recipe;
+  }
+}
+
 TEST(OptimizersTest, AGroupsWeightDecayIsItsOwn) {
   for (const std::string& name : Optimizers().Names()) {
     SCOPED_TRACE(name);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "rounding/backward_stepper.h"
 #include "rounding/schemes/starting_point.h"
 #include "tests/core/formats/format_files.h"
 #include "tests/rounding/scheme_cases.h"
@@ -181,6 +182,19 @@ TEST_P(SchemeConformanceTest, ParametersAndStateAreAllThatChanges) {
   for (LayerRounding* each : {layer.get(), copy.get()}) RandomSteps(each, 11, 2, 0.9);
   EXPECT_TRUE(SameWeights(layer->Finish(), copy->Finish()));
   EXPECT_TRUE(SameBits(layer->SoftWeight(), copy->SoftWeight()));
+}
+
+TEST_P(SchemeConformanceTest, ItSaysWhereStepsAreTakenInTheBackwardPass) {
+  for (const GridKind grid : GridsOf(*scheme_)) {
+    const QuantSpec spec{3, 32, grid, ScaleType::kFloat16, false};
+    const auto layer = scheme_->Begin(MakeLayer(RandomWeight(8, 64, 1), spec));
+    const auto* stepper = dynamic_cast<const BackwardStepper*>(layer.get());
+    if (!scheme_->StepsInBackward(spec)) {
+      EXPECT_TRUE(stepper == nullptr || !stepper->StepsInBackward()) << testing::ToString(spec);
+    } else {  // where the kernels are fused
+      EXPECT_TRUE(stepper != nullptr) << testing::ToString(spec);
+    }
+  }
 }
 
 TEST_P(SchemeConformanceTest, ScalingByAPowerOfTwoScalesOnlyTheScale) {
