@@ -160,18 +160,17 @@ class GptqSolver {
     return block;
   }
 
-  /// Columns behind the block, with the updates of those of its columns that lie before `at`.
-  at::Tensor Updated(const FeedbackBlock& block, std::int64_t begin, std::int64_t at,
-                     const at::Tensor& columns) {
-    if (at == begin || columns.size(1) == 0) return columns;
-    const std::int64_t done = at - begin;
+  /// Takes the first `done` columns of the block that begins at `begin` into account in those
+  /// right behind it.
+  void Update(const FeedbackBlock& block, std::int64_t begin, std::int64_t done,
+              at::Tensor columns) const {
+    if (done == 0 || columns.size(1) == 0) return;
     const std::int64_t end = begin + block.weight.size(1);
     const auto right = [&](const at::Tensor& m) {
       return m.narrow(0, begin, done).narrow(1, end, columns.size(1));
     };
-    at::Tensor updated = at::addmm(columns, block.error.narrow(1, 0, done), right(factor_), 1, -1);
-    if (shift_.defined()) updated.addmm_(block.weight.narrow(1, 0, done), right(shift_));
-    return updated;
+    columns.addmm_(block.error.narrow(1, 0, done), right(factor_), 1, -1);
+    if (shift_.defined()) columns.addmm_(block.weight.narrow(1, 0, done), right(shift_));
   }
 
   /// The grid of the group that begins at column `at`, inside the block that begins at `begin`.
@@ -180,9 +179,9 @@ class GptqSolver {
     const std::int64_t inside = std::min(width, begin + block.weight.size(1) - at);
     at::Tensor source = weight_.narrow(1, at, width);
     if (!settings_.stale_groups) {
-      source = at::cat({block.weight.narrow(1, at - begin, inside),
-                        Updated(block, begin, at, source.narrow(1, inside, width - inside))},
-                       1);
+      const at::Tensor behind = source.narrow(1, inside, width - inside).clone();
+      Update(block, begin, at - begin, behind);
+      source = at::cat({block.weight.narrow(1, at - begin, inside), behind}, 1);
     }
     SetGroup(group_[at].item<std::int64_t>(), source, order_.narrow(0, at, width));
   }
@@ -201,13 +200,7 @@ class GptqSolver {
     codes_.narrow(1, begin, end - begin).copy_(block.codes);
     losses_.narrow(0, begin, end - begin)
         .copy_(block.error.square().sum(0, false, at::kDouble) / 2);
-    if (end == in_) return;
-    at::Tensor rest = weight_.narrow(1, end, in_ - end);
-    const auto right = [&](const at::Tensor& m) {
-      return m.narrow(0, begin, end - begin).narrow(1, end, in_ - end);
-    };
-    rest.addmm_(block.error, right(factor_), 1, -1);
-    if (shift_.defined()) rest.addmm_(block.weight, right(shift_));
+    Update(block, begin, end - begin, weight_.narrow(1, end, in_ - end));
   }
 
   GptqSolution Finish() {
