@@ -29,6 +29,7 @@ void ForwardPass::Through(const DecoderBlock& block) {
 
 at::Tensor ForwardPass::Finish() {
   const at::Tensor last = ends_->Final(hidden_);
+  hidden_.reset();  // as much memory as what comes out
   return segments_ ? last.squeeze(0) : last;
 }
 

@@ -19,7 +19,8 @@ class ForwardPass {
   ForwardPass(const ModelEnds& ends, const PackedTokens& tokens, at::ScalarType dtype);
 
   void Through(const DecoderBlock& block);
-  /// Input of the head, float32: [batch, seq, width], of packed tokens [rows, width].
+  /// Input of the head, float32: [batch, seq, width], of packed tokens [rows, width]. The last to
+  /// be called.
   at::Tensor Finish();
   /// As they are now, [batch, seq, hidden]; of packed tokens [1, rows, hidden].
   const at::Tensor& hidden() const { return hidden_; }
