@@ -238,6 +238,11 @@ const ConfigNode* ConfigNode::Find(std::string_view key) const {
   return nullptr;
 }
 
+const SourceLoc& ConfigNode::WhereOf(std::string_view key) const {
+  const ConfigNode* value = Find(key);
+  return value == nullptr ? where : value->where;
+}
+
 const char* ConfigNode::KindName() const {
   static const char* const kNames[] = {"nothing", "a scalar", "a sequence", "a mapping"};
   return kNames[static_cast<int>(kind)];

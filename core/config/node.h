@@ -47,7 +47,9 @@ struct ConfigNode {
   std::vector<Member> members;       ///< kMapping only, in file order, keys unique
 
   const ConfigNode* Find(std::string_view key) const;  ///< null where absent
-  const char* KindName() const;                        ///< "nothing", "a sequence"
+  /// Where a member's value is written; of a node without it, the node's own place.
+  const SourceLoc& WhereOf(std::string_view key) const;
+  const char* KindName() const;  ///< "nothing", "a sequence"
 };
 
 struct ConfigNode::Member {

@@ -60,13 +60,7 @@ const std::vector<ModelEntry>& ModelCatalogue() {
 
 std::string ModelNameProblem(const std::string& name_or_path) {
   const std::string& name = name_or_path;
-  if (name.starts_with(kRandomModel)) {
-    const std::string shape = name.substr(std::strlen(kRandomModel));
-    std::vector<std::string> shapes;
-    for (const NamedShape& known : NamedShapes()) shapes.emplace_back(known.name);
-    const bool known = std::find(shapes.begin(), shapes.end(), shape) != shapes.end();
-    return known ? "" : "unknown shape '" + shape + "'" + SuggestionSuffix(shape, shapes);
-  }
+  if (name.starts_with(kRandomModel)) return ShapeProblem(name.substr(std::strlen(kRandomModel)));
   if (name.starts_with(kBuiltin)) {
     return name == kLab
                ? ""

@@ -328,13 +328,20 @@ const std::vector<NamedShape>& NamedShapes() {
   return kShapes;
 }
 
-ModelDescription DescribeShape(const std::string& name) {
+std::string ShapeProblem(const std::string& name) {
   std::vector<std::string> known;
   for (const NamedShape& shape : NamedShapes()) {
-    if (name == shape.name) return DescribeHuggingFace(shape.config, "random:" + name);
+    if (name == shape.name) return "";
     known.emplace_back(shape.name);
   }
-  throw Error("unknown shape '" + name + "'" + SuggestionSuffix(name, known));
+  return "unknown shape '" + name + "'" + SuggestionSuffix(name, known);
+}
+
+ModelDescription DescribeShape(const std::string& name) {
+  for (const NamedShape& shape : NamedShapes()) {
+    if (name == shape.name) return DescribeHuggingFace(shape.config, "random:" + name);
+  }
+  throw Error(ShapeProblem(name));
 }
 
 }  // namespace roundlab

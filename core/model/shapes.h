@@ -16,7 +16,10 @@ struct NamedShape {
 /// All of them, by family.
 const std::vector<NamedShape>& NamedShapes();
 
-/// The description of a shape. Throws Error with the nearest name and all of them.
+/// "" for the name of a shape; of another, the nearest name and all of them.
+std::string ShapeProblem(const std::string& name);
+
+/// The description of a shape. Throws Error with ShapeProblem.
 ModelDescription DescribeShape(const std::string& name);
 
 }  // namespace roundlab

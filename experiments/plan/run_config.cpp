@@ -28,8 +28,7 @@ class ModelField : public ValueField {
     } else {
       ReadFields(node, path, FieldsOf(model_), diagnostics);
     }
-    const ConfigNode* inside = node.Find("path");
-    model_->where = inside == nullptr ? node.where : inside->where;
+    model_->where = node.WhereOf("path");
     const std::string problem = model_->path.empty() ? "" : ModelNameProblem(model_->path);
     if (!problem.empty()) diagnostics->push_back({model_->where, problem});
   }

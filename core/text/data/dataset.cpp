@@ -170,8 +170,7 @@ void DataSource::Fields(FieldVisitor& f) {
 
 void DataField::Read(const ConfigNode& node, const std::string& path,
                      std::vector<Diagnostic>* diagnostics) {
-  const ConfigNode* path_node = node.Find("path");
-  source_->where = path_node == nullptr ? node.where : path_node->where;
+  source_->where = node.WhereOf("path");
   if (node.kind == ConfigNode::Kind::kMapping) {
     ReadFields(node, path, FieldsOf(source_), diagnostics);
   } else if (node.kind != ConfigNode::Kind::kScalar) {
