@@ -61,23 +61,25 @@ std::string PairProblem(const QuantizedWeight& w) {
              : "the low-rank pair does not fit the weight";
 }
 
-/// Whether `index` [n] int32 is there with `values` [..., n], each 0 .. end - 1, or neither is.
-bool Points(const at::Tensor& index, const at::Tensor& values, std::int64_t end) {
-  if (!index.defined() && !values.defined()) return true;
-  if (!index.defined() || !values.defined() || index.dim() != 1 || values.dim() == 0) return false;
-  const bool inside = index.numel() == 0 || (index.min().item<std::int64_t>() >= 0 &&
-                                             index.max().item<std::int64_t>() < end);
-  return inside && values.size(-1) == index.numel();
+/// Whether all places [n] lie in 0 .. end - 1.
+bool Inside(const at::Tensor& places, std::int64_t end) {
+  return places.dim() == 1 && at::logical_and(places >= 0, places < end).all().item<bool>();
+}
+
+/// Whether n places inside come with values [shape, n], or neither is there.
+bool Kept(const at::Tensor& places, std::int64_t end, const at::Tensor& values,
+          std::vector<std::int64_t> shape) {
+  if (!places.defined()) return !values.defined();
+  shape.push_back(places.numel());
+  return Inside(places, end) && HasShape(values, std::move(shape));
 }
 
 /// The same of what stands beside the codes.
 std::string BesideProblem(const QuantizedWeight& w) {
-  if (!Points(w.outlier_index, w.outlier_value, w.Rows() * w.Columns()) ||
-      (w.outlier_value.defined() && w.outlier_value.dim() != 1)) {
+  if (!Kept(w.outlier_index, w.Rows() * w.Columns(), w.outlier_value, {})) {
     return "weights that are kept apart do not fit the weight";
   }
-  if (!Points(w.kept_columns, w.kept_values, w.Columns()) ||
-      (w.kept_values.defined() && !HasShape(w.kept_values, {w.Rows(), w.kept_columns.numel()}))) {
+  if (!Kept(w.kept_columns, w.Columns(), w.kept_values, {w.Rows()})) {
     return "columns that are kept apart do not fit the weight";
   }
   if (w.bias.defined() && !HasShape(w.bias, {w.Rows()}))
@@ -115,8 +117,7 @@ std::string ShapeProblem(const QuantizedWeight& w) {
   }
   if (w.scale.sizes() != at::IntArrayRef(groups)) return "scale has another shape than its groups";
   if (w.zero.sizes() != w.scale.sizes()) return "zero has another shape than scale";
-  if (w.g_idx.defined() &&
-      (!HasShape(w.g_idx, {w.Columns()}) || !Points(w.g_idx, w.g_idx, layout.per_row))) {
+  if (w.g_idx.defined() && !(HasShape(w.g_idx, {w.Columns()}) && Inside(w.g_idx, layout.per_row))) {
     return "g_idx is not a group for each column";
   }
   if (w.exponent.defined() && (w.exponent.numel() != 1 || !(w.exponent.item<double>() > 0))) {

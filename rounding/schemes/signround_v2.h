@@ -31,7 +31,7 @@ class SignRoundV2 : public RoundingScheme {
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   bool TellsLatents() const override { return true; }
   bool StepsInBackward(const QuantSpec& spec) const override {
-    return spec.grid != GridKind::kSymFull && PlainGrid(spec).has_value();
+    return !InPlaceOn(spec.grid).empty() && PlainGrid(spec).has_value();
   }
   const char* Tuning() const override {
     return "lr_times_steps: 1\nlr_doubled_from: 1000\n"
