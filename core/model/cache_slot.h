@@ -23,8 +23,8 @@ struct CacheSlot {
   std::shared_ptr<const ActivationQuantizer> keys;    ///< may be null
   std::shared_ptr<const ActivationQuantizer> values;  ///< may be null
   bool before_rotary = false;                         ///< keys are quantized before rotary
-  bool turned =
-      false;  ///< queries and keys are turned (HadamardTransform) after rotary: products stay
+  /// Queries and keys are turned by HadamardTransform after rotary: their products stay.
+  bool turned = false;
   std::function<void(const at::Tensor& keys, const at::Tensor& values)> on_cache;  ///< sees both
   std::shared_ptr<KeyValues> past;  ///< where set, texts go on where they were: see KeyValues
 };

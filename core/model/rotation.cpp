@@ -19,10 +19,11 @@
 namespace roundlab {
 namespace {
 
-const EnumNames<ResidualRotation> kTurns = {{ResidualRotation::kNone, "none"},
-                                            {ResidualRotation::kHadamard, "hadamard"},
-                                            {ResidualRotation::kRandomHadamard, "random_hadamard"},
-                                            {ResidualRotation::kRandom, "random"}};
+const EnumNames<ResidualRotation> kRotations = {
+    {ResidualRotation::kNone, "none"},
+    {ResidualRotation::kHadamard, "hadamard"},
+    {ResidualRotation::kRandomHadamard, "random_hadamard"},
+    {ResidualRotation::kRandom, "random"}};
 
 at::Tensor Wide(const at::Tensor& t) { return t.to(at::kDouble); }
 at::Tensor Narrow(const at::Tensor& t) { return t.to(at::kFloat).contiguous(); }
@@ -145,7 +146,7 @@ void RotationLearning::Fields(FieldVisitor& f) {
 }
 
 void RotationOptions::Fields(FieldVisitor& f) {
-  EnumField residual_field(&residual, kTurns);
+  EnumField residual_field(&residual, kRotations);
   f.Value("residual", residual_field, "what the residual stream is turned by");
   f.Bool("heads", &heads, "turn each head's values, and back in the attention's output layer");
   f.Bool("down", &down, "turn what down is fed while the model runs");

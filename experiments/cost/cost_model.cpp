@@ -97,7 +97,7 @@ Work BudgetWork(const RunConfig& run, const ModelDescription& m) {
   return 2 * layers * ForwardBlock(m, tokens, seqlen) + rounded;
 }
 
-/// A turn that is learned (LearnRotation): each step turns all weights, and has the gradient of
+/// A rotation that is learned (LearnRotation): each step turns all weights, and has the gradient of
 /// that; before and after, the loss of all rows.
 Work RotationWork(const RunConfig& run, const ModelDescription& m) {
   if (!run.LearnsRotation()) return {};

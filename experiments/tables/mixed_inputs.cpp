@@ -22,7 +22,7 @@ void Add(const RunResult& result, const std::string& what, const std::string& ke
 /// By what a user calls it, a line break, and all that decides it in a config.
 void AddRun(const RunConfig& config, const RunResult& result, Seen* seen) {
   const std::string& model = config.model.path;
-  // What a learned turn made of the weights is the run's own.
+  // What a learned rotation made of the weights is the run's own.
   if (!config.LearnsRotation()) {
     Add(result, "model " + model + "\n" + Text(config.model), "model_sha256", seen);
   }

@@ -19,16 +19,16 @@ namespace {
 using testing::GoldenTensor;
 using testing::TensorNear;
 
-constexpr ResidualRotation kAllTurns[] = {ResidualRotation::kNone, ResidualRotation::kHadamard,
-                                          ResidualRotation::kRandomHadamard,
-                                          ResidualRotation::kRandom};
+constexpr ResidualRotation kAllRotations[] = {ResidualRotation::kNone, ResidualRotation::kHadamard,
+                                              ResidualRotation::kRandomHadamard,
+                                              ResidualRotation::kRandom};
 
 TEST(RotationMatrixTest, IsOrthonormalForAnySize) {
-  for (const ResidualRotation turn : kAllTurns) {
+  for (const ResidualRotation rotation : kAllRotations) {
     for (const std::int64_t size : {1, 6, 9, 16, 48, 80}) {
-      const at::Tensor q = RotationMatrix(turn, size, 3);
+      const at::Tensor q = RotationMatrix(rotation, size, 3);
       EXPECT_TRUE(TensorNear(at::matmul(q, q.t()), at::eye(size, at::kDouble), 1e-12, 0)) << size;
-      EXPECT_TRUE(at::equal(q, RotationMatrix(turn, size, 3)));
+      EXPECT_TRUE(at::equal(q, RotationMatrix(rotation, size, 3)));
     }
   }
 }
@@ -59,10 +59,10 @@ TEST_P(RotationLawTest, LogitsOfATurnedModelAreTheModels) {
   const at::Tensor ids = GoldenTensor(golden, "input_ids");
   const at::Tensor before = LanguageModel(*files, at::kFloat).Logits(ids);
   const double size = before.abs().max().item<double>();
-  for (const ResidualRotation turn : kAllTurns) {
+  for (const ResidualRotation rotation : kAllRotations) {
     for (const int parts : {0, 1, 2, 4, 7}) {
       const RotationOptions options =
-          Only(turn, (parts & 1) != 0, (parts & 2) != 0, (parts & 4) != 0);
+          Only(rotation, (parts & 1) != 0, (parts & 2) != 0, (parts & 4) != 0);
       if (!RotationProblem(files->description(), options).empty()) {
         EXPECT_THROW(RotatedSource(files, options), Error);
         continue;
