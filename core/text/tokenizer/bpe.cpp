@@ -43,7 +43,7 @@ Bpe::Bpe(Vocabulary vocabulary, const std::vector<std::pair<std::string, std::st
     byte_level_[byte] = Find(ByteLevelAlphabet().characters[byte]).value_or(-1);
     byte_fallback_[byte] = Find(FallbackToken(byte)).value_or(-1);
   }
-  into_marked_words_ = Find(kSpaceMark).has_value() &&
+  into_marked_words_ = !options_.ignore_merges && Find(kSpaceMark).has_value() &&
                        std::all_of(vocabulary_.begin(), vocabulary_.end(), [](const auto& token) {
                          return NextMarkedWord(token.first) == std::string_view::npos;
                        });

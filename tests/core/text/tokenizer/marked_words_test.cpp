@@ -95,6 +95,11 @@ TEST(MarkedWordsTest, APieceThatHoldsTwoWordsKeepsTheTextWhole) {
   EXPECT_EQ(ids, (Ids{5}));
   Vocabulary vocabulary = {{mark, 0}, {"a", 1}, {"a" + mark, 2}};
   EXPECT_FALSE(Bpe(vocabulary, {{"a", mark}}, {}).SplitsIntoMarkedWords());
+  BpeOptions whole_words;
+  whole_words.ignore_merges = true;  // it is the whole text that is looked up first
+  const Vocabulary words = {{"a", 0}, {mark, 1}, {mark + "a", 2}};
+  EXPECT_TRUE(Bpe(words, {}, {}).SplitsIntoMarkedWords());
+  EXPECT_FALSE(Bpe(words, {}, whole_words).SplitsIntoMarkedWords());
 }
 
 }  // namespace
