@@ -20,13 +20,6 @@ std::int32_t PrefixToken(const Tokenizer& tokenizer, Harness harness) {
   throw Error("an empty context needs a BOS or EOS token, and the tokenizer has none");
 }
 
-/// 0.4 adds no special tokens to a text that begins with the BOS token's own.
-SpecialTokens SpecialFor(const Tokenizer& tokenizer, Harness harness, const std::string& text) {
-  if (harness != Harness::kLmEval04) return SpecialTokens::kNone;
-  const std::string bos = tokenizer.BosId() ? tokenizer.Decode({*tokenizer.BosId()}) : "";
-  return !bos.empty() && text.starts_with(bos) ? SpecialTokens::kNone : SpecialTokens::kDefault;
-}
-
 struct SplitIds {
   Ids context;
   Ids continuation;
@@ -49,9 +42,11 @@ SplitIds EncodeSplit(const Tokenizer& tokenizer, Harness harness, const std::str
   return {std::move(head), Ids(whole.begin() + static_cast<std::ptrdiff_t>(cut), whole.end())};
 }
 
-std::string Example(const TaskOptions& task, const TaskDocument& document) {
+std::string Example(const TaskOptions& task, Harness harness, const TaskDocument& document) {
   const auto right = static_cast<std::size_t>(document.gold);
-  return document.Context(right) + task.delimiter + document.Choice(right);
+  const bool other = harness == Harness::kLmEval04 && !task.shots.delimiter.empty();
+  return document.Context(right) + (other ? task.shots.delimiter : task.delimiter) +
+         document.Choice(right);
 }
 
 /// Examples of one document after another, in the order in which the harness asks.
@@ -77,7 +72,7 @@ class Examples {
     std::string text;
     for (const std::size_t i :
          Choose(document, static_cast<std::size_t>(shots.count), shots.same)) {
-      text += Example(task_, pool_[i]) + "\n\n";
+      text += Example(task_, harness_, pool_[i]) + "\n\n";
     }
     return text;
   }
@@ -136,6 +131,12 @@ const EnumNames<Harness>& HarnessNames() {
   static const EnumNames<Harness> kNames = {{Harness::kLmEval03, "lmeval_0_3"},
                                             {Harness::kLmEval04, "lmeval_0_4"}};
   return kNames;
+}
+
+SpecialTokens SpecialFor(const Tokenizer& tokenizer, Harness harness, const std::string& text) {
+  if (harness != Harness::kLmEval04) return SpecialTokens::kNone;
+  const std::string bos = tokenizer.BosId() ? tokenizer.Decode({*tokenizer.BosId()}) : "";
+  return !bos.empty() && text.starts_with(bos) ? SpecialTokens::kNone : SpecialTokens::kDefault;
 }
 
 EncodedPair EncodePair(const Tokenizer& tokenizer, Harness harness, std::int64_t max_length,

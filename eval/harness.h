@@ -35,6 +35,9 @@ struct EncodedPair {
 EncodedPair EncodePair(const Tokenizer& tokenizer, Harness harness, std::int64_t max_length,
                        const std::string& context, const std::string& continuation);
 
+/// 0.4 adds no special tokens to a text that begins with the BOS token's own; 0.3 to none.
+SpecialTokens SpecialFor(const Tokenizer& tokenizer, Harness harness, const std::string& text);
+
 struct ShotOptions {
   std::int64_t count = 0;  ///< examples a document
   bool same = false;       ///< one more is drawn, and one whose row is the document's left out

@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/config/optional_field.h"
 #include "core/text/data/calibration.h"
+#include "eval/harness.h"
 #include "eval/wikitext.h"
 
 namespace roundlab {
@@ -129,8 +130,9 @@ CutText CutRolling(Job* job) {
   for (const std::string& document : documents) {
     cut.words.push_back(static_cast<double>(CountWords(document)));
     cut.bytes.push_back(static_cast<double>(document.size()));
-    ids.push_back(job->tokenizer.Encode(detokenize ? DetokenizeWikitext(document) : document,
-                                        today ? SpecialTokens::kDefault : SpecialTokens::kNone));
+    const std::string text = detokenize ? DetokenizeWikitext(document) : document;
+    const Harness version = today ? Harness::kLmEval04 : Harness::kLmEval03;
+    ids.push_back(job->tokenizer.Encode(text, SpecialFor(job->tokenizer, version, text)));
   }
   cut.windows = RollingWindows(ids, *prefix, job->seqlen);
   if (cut.windows.list.empty()) ThrowTooShort(*job, 0, "nothing to score");

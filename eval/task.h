@@ -23,6 +23,10 @@ struct ShotsOptions {
   /// are drawn. Else it draws one more and leaves out one that equals the document, whatever rows
   /// they are drawn from (lm_eval/api/task.py, fewshot_context).
   bool test_split = false;
+  /// In 0.4's examples, where it joins them otherwise than a context and what is scored (its
+  /// lambada_openai writes a space of its own beside the delimiter); empty: the task's.
+  std::string delimiter;
+  bool allowed = true;  ///< false: examples are in the context, and both harnesses take no others
   void Fields(FieldVisitor& f);
 };
 

@@ -135,6 +135,9 @@ void ShotsOptions::Fields(FieldVisitor& f) {
   f.Value("sampler", sampler_field, "which rows become examples");
   f.Bool("test_split", &test_split,
          "the documents are a test split of the harness's task: 0.4 draws no example more");
+  f.String("delimiter", &delimiter,
+           "between context and choice of an example in 0.4; empty: as the task's own");
+  f.Bool("allowed", &allowed, "whether examples can be put in front");
 }
 
 void TaskOptions::Fields(FieldVisitor& f) {

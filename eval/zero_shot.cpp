@@ -45,16 +45,19 @@ std::string Fingerprint(const std::vector<TaskDocument>& documents,
 LoadedTask Load(const Options& options, const std::string& name) {
   LoadedTask loaded{TaskLabel(name), LoadTask(name), {}, {}, {}};
   if (options.data.Given()) loaded.task.data = options.data;
+  if (options.shots > 0 && !loaded.task.shots.allowed) {
+    throw Error("shots: " + std::to_string(options.shots) +
+                ": its examples are part of the task, which takes no others");
+  }
   const Rows rows = LoadRows(loaded.task.data);
   const std::vector<TaskDocument> all = MakeDocuments(loaded.task, rows);
   for (const std::size_t i : ChooseDocuments(all.size(), options.documents, options.shuffle)) {
     loaded.documents.push_back(all[i]);
   }
   const bool own = !loaded.task.shots.data.Given();
-  const ShotOptions shots = {
-      options.shots,
-      own || (options.protocol == Harness::kLmEval04 && !loaded.task.shots.test_split),
-      options.shuffle ? all.size() : 0};
+  const bool today = options.protocol == Harness::kLmEval04;
+  const ShotOptions shots = {options.shots, today ? !loaded.task.shots.test_split : own,
+                             options.shuffle ? all.size() : 0};
   const std::vector<TaskDocument> pool =
       options.shots == 0 || own ? all
                                 : MakeDocuments(loaded.task, LoadRows(loaded.task.shots.data));

@@ -253,6 +253,20 @@ TEST_F(PerplexityTest, TodaysRollingScoresTheTextsOwnBosAfterThePrefix) {
   EXPECT_NEAR(judge_->Array(options_.Name() + "/nll").at(0), expected, 1e-5 * expected);
 }
 
+TEST_F(PerplexityTest, TodaysRollingAddsNoBosToATextThatBeginsWithIt) {
+  const std::string bos = judge_->tokenizer->Decode({*judge_->tokenizer->BosId()});
+  options_.data = {};
+  const testing::TempFolder folder;
+  options_.data.path = folder.Write("bos.txt", bos + "Once there were cats.\n");
+  options_.protocol = ProtocolKind::kLmEvalRolling;
+  judge_->Measure(options_);
+  auto ids = Encode(bos + "Once there were cats.\n", SpecialTokens::kNone);
+  ids.insert(ids.begin(), *judge_->tokenizer->BosId());
+  const auto own = Nll(ids);
+  const double expected = std::accumulate(own.begin(), own.end(), 0.0);
+  EXPECT_NEAR(judge_->Array(options_.Name() + "/nll").at(0), expected, 1e-5 * expected);
+}
+
 TEST_F(PerplexityTest, CheckFindsWhatStopsEvaluate) {
   const auto error = [&] {
     return ErrorOf(

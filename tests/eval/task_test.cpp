@@ -211,6 +211,16 @@ TEST(PreamblesTest, ExamplesAreThoseOfPythonsSample) {
             (std::vector<std::string>{"D b yes\n\nf yes\n\n", "D a yes\n\nc yes\n\n"}));
 }
 
+TEST(PreamblesTest, ExamplesOf04MayBeJoinedOtherwise) {
+  TaskOptions task;
+  task.shots.delimiter = "  ";
+  const std::vector<TaskDocument> pool = {Document("a")};
+  EXPECT_EQ(Preambles(task, Harness::kLmEval04, {1, false}, {Document("x")}, pool).front(),
+            "D a  yes\n\n");
+  EXPECT_EQ(Preambles(task, Harness::kLmEval03, {1, false}, {Document("x")}, pool).front(),
+            "D a yes\n\n");
+}
+
 /// Python: r = Random(42); r.shuffle(d := list("abcdefgh")); then r.sample("stuvwxyz", 2) for each
 /// of d[:3], where d begins with "deg".
 TEST(PreamblesTest, ShuffledDocumentsGoOnWithTheirGeneratorIn03) {

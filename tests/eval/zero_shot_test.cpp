@@ -94,6 +94,25 @@ TEST_F(ZeroShotTest, Harness04DrawsOneExampleMoreForTasksWithoutATestSplit) {
             std::string::npos);
 }
 
+TEST_F(ZeroShotTest, ATestSplitOfItsOwnGivesExamplesAsTheyAreDrawn) {
+  const auto error = [&](Harness protocol, const std::string& shots) {
+    options_.tasks = {folder_.Write(
+        "few.yaml", "data: {path: " + folder_ / "rows.jsonl" +
+                        "}\nfields: {q: q, c: c, a: a}\ncontext: '{q}'\nchoices: '{c}'\n"
+                        "gold: '{a}'\nmetrics: [acc]\nshots: {" +
+                        shots + "}\n")};
+    options_.protocol = protocol;
+    options_.shots = 3;  // all rows that there are
+    return ErrorOf([&] { Measure(); });
+  };
+  EXPECT_EQ(error(Harness::kLmEval04, "test_split: true"), "");
+  const std::string one_more = "shots: 4 examples needed, 3 are there";
+  EXPECT_NE(error(Harness::kLmEval04, "").find(one_more), std::string::npos);
+  EXPECT_NE(error(Harness::kLmEval03, "test_split: true").find(one_more), std::string::npos);
+  EXPECT_EQ(error(Harness::kLmEval04, "allowed: false"),
+            "shots: 3: its examples are part of the task, which takes no others");
+}
+
 TEST_F(ZeroShotTest, AContextWithoutATokenIsARefusedDocument) {
   const EncodedPair pair = EncodePair(*tokenizer_, Harness::kLmEval03, 64, " ", "x");
   EXPECT_EQ(pair.refused, "no token is left for the context");
