@@ -124,6 +124,23 @@ PairedResult PairedT(std::span<const double> a, std::span<const double> b) {
           2 * boost::math::cdf(boost::math::complement(student, t))};
 }
 
+double MeanOfSeveralP(std::span<const PairedMean> several) {
+  double sum = 0;
+  double squares = 0;
+  double fourths = 0;
+  for (const PairedMean& one : several) {
+    if (one.count < 2) return kUndefined;
+    const double square = one.error * one.error;
+    sum += one.difference;
+    squares += square;
+    fourths += square * square / static_cast<double>(one.count - 1);
+  }
+  if (!std::isfinite(sum) || !(squares > 0) || !std::isfinite(squares)) return kUndefined;
+  const boost::math::students_t_distribution<double> student(squares * squares / fourths);
+  return 2 *
+         boost::math::cdf(boost::math::complement(student, std::fabs(sum) / std::sqrt(squares)));
+}
+
 PairedResult PairedBootstrap(std::span<const double> a, std::span<const double> b,
                              const BootstrapOptions& options) {
   ROUNDLAB_CHECK(options.resamples > 0, "resamples is " + std::to_string(options.resamples));

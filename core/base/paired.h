@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -22,6 +23,18 @@ struct PairedResult {
 /// t = mean(d) / (s(d) / sqrt(n)); the interval is mean(d) +- StandardError(d) t_0.975. Where all d
 /// are the same, p is 0, or NaN where they are 0.
 PairedResult PairedT(std::span<const double> a, std::span<const double> b);
+
+/// What n pairs say: mean(b) - mean(a) with its standard error.
+struct PairedMean {
+  double difference;
+  double error;
+  std::size_t count;
+};
+
+/// The two-sided p of no difference of the mean of several mean differences, each of other pairs:
+/// t = sum(d) / sqrt(sum(e^2)) with sum(e^2)^2 / sum(e^4 / (n - 1)) degrees of freedom (Welch
+/// 1947). NaN where one of them is undefined or all errors are 0.
+double MeanOfSeveralP(std::span<const PairedMean> several);
 
 struct BootstrapOptions {
   std::int64_t resamples = 9999;  ///< > 0; below 39 the interval is NaN

@@ -17,13 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-std::string Fixed(double value, int decimals) {
-  if (const char* name = NotFiniteName(value)) return name;
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.*f", decimals, value);
-  return text;
-}
-
 /// Decimals that show three digits of the interval's width.
 int Decimals(const ComparedFigure& figure) {
   for (const PairedResult& result : {figure.tested, figure.bootstrap}) {

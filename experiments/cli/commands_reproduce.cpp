@@ -10,7 +10,7 @@
 #include "experiments/cli/print_json.h"
 #include "experiments/cli/print_table.h"
 #include "experiments/cost/estimate.h"
-#include "experiments/run/preflight.h"
+#include "experiments/run/json_number.h"
 #include "experiments/tables/cell.h"
 #include "experiments/tables/reproduce.h"
 
@@ -80,12 +80,15 @@ void TellMissing(const CommandLine& line, const Experiment& experiment,
 }
 
 json ToJson(const TargetResult& result) {
-  const auto number = [](double value) { return value == value ? json(value) : json(nullptr); };
+  const bool measured = IsMeasured(result);
+  const auto number = [](double value, bool there) {
+    return there ? NumberToJson(value) : json(nullptr);
+  };
   return {{"row", result.cell->row},
           {"column", result.cell->column},
-          {"published", number(result.published)},
-          {"ours", number(result.ours)},
-          {"tolerance", number(result.tolerance)},
+          {"published", number(result.published, result.published == result.published)},
+          {"ours", number(result.ours, measured)},
+          {"tolerance", number(result.tolerance, measured)},
           {"verdict", VerdictName(result.verdict)},
           {"note", result.cell->absent}};
 }
@@ -127,8 +130,7 @@ int ReproduceCommand(const CommandLine& line) {
   int code = 0;
   if (!here.runs.empty()) {
     const Experiment unfinished = Unfinished(here, line);
-    CheckInputs(unfinished);
-    CheckMemory(unfinished);
+    CheckRuns(line, unfinished);
     code = TellProblems(RunExperiment(line, here));
   }
   const auto results = CompareWithTargets(experiment, LookAtAll(experiment, line.out));

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <regex>
 #include <set>
 
 #include "core/base/error.h"
@@ -186,12 +187,8 @@ class TargetReader {
 
   void CheckNumber(const TargetCell& cell, const CsvRow& row) const {
     if (cell.printed.empty() || cell.printed == "-") return;
-    std::size_t used = 0;
-    try {
-      if (std::isfinite(std::stod(cell.printed, &used)) && used == cell.printed.size()) return;
-    } catch (const std::exception&) {
-      // told below
-    }
+    static const std::regex kNumber("[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,2})?");
+    if (std::regex_match(cell.printed, kNumber)) return;
     throw Error(Place(row) + ": " + cell.column + " is '" + cell.printed +
                 "', not a number, '-' or nothing");
   }

@@ -210,8 +210,10 @@ class LocalRunner {
 }  // namespace
 
 bool ToRetry(const RunOutcome& found, const RunnerOptions& options) {
-  return options.retry_failed && found.state == RunState::kFailed && !found.corrupt &&
-         fs::last_write_time(found.folder + "/run.json") < options.begun;
+  if (!options.retry_failed || found.state != RunState::kFailed || found.corrupt) return false;
+  const auto written = fs::last_write_time(found.folder + "/run.json");
+  // A time to come is of a clock that was set back, not of this call.
+  return written < options.begun || written > fs::file_time_type::clock::now();
 }
 
 std::vector<RunOutcome> RunAll(const Experiment& experiment, const RunnerOptions& options) {

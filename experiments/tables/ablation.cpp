@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "core/base/paired.h"
 #include "core/base/statistics.h"
@@ -11,7 +13,12 @@
 namespace roundlab {
 namespace {
 
-using SeedValues = std::map<std::int64_t, double>;
+/// A run's figure. Seeds may share a run, where nothing is drawn.
+struct OfRun {
+  std::string id;
+  double value = 0;
+};
+using SeedValues = std::map<std::int64_t, OfRun>;
 
 /// The points of one setting of the other axes.
 struct Setting {
@@ -23,21 +30,21 @@ struct Setting {
 /// What one component, or a pair, is worth.
 struct Damage {
   std::string label;
-  SeedValues value;
-  SeedValues worse;  ///< seed by seed, positive is worse
+  std::vector<double> value;  ///< of its runs
+  std::vector<double> worse;  ///< of each pair of runs with one seed; positive is worse
   PairedResult tested{};
   std::string missing;
 
-  double Size() const {
-    std::vector<double> all;
-    for (const auto& [seed, difference] : worse) all.push_back(difference);
-    return Mean(all);
-  }
+  double Size() const { return Mean(worse); }
 };
 
+/// One a run.
 std::vector<double> Values(const SeedValues& by_seed) {
   std::vector<double> values;
-  for (const auto& [seed, value] : by_seed) values.push_back(value);
+  std::set<std::string> seen;
+  for (const auto& [seed, run] : by_seed) {
+    if (seen.insert(run.id).second) values.push_back(run.value);
+  }
   return values;
 }
 
@@ -60,7 +67,7 @@ std::vector<Setting> Gather(const Experiment& experiment, const std::vector<RunO
     const auto value =
         done ? found->result.Value(experiment.ablation->value) : std::optional<double>();
     if (value) {
-      setting.values[label][run.seed] = *value;
+      setting.values[label][run.seed] = {run.id, *value};
     } else {
       setting.missing[label] = found == nullptr || done ? "not run" : StateName(*found);
     }
@@ -76,15 +83,16 @@ Damage DamageOf(const std::string& label, const Setting& setting, const SeedValu
   if (missing != setting.missing.end()) damage.missing = missing->second;
   const auto found = setting.values.find(label);
   if (found == setting.values.end()) return damage;
-  damage.value = found->second;
+  damage.value = Values(found->second);
   std::vector<double> with;
   std::vector<double> without;
-  for (const auto& [seed, value] : damage.value) {
+  std::set<std::pair<std::string, std::string>> pairs;
+  for (const auto& [seed, run] : found->second) {
     const auto base = full.find(seed);
-    if (base == full.end()) continue;
-    damage.worse[seed] = sign * (value - base->second);
-    with.push_back(sign * base->second);
-    without.push_back(sign * value);
+    if (base == full.end() || !pairs.emplace(run.id, base->second.id).second) continue;
+    damage.worse.push_back(sign * (run.value - base->second.value));
+    with.push_back(sign * base->second.value);
+    without.push_back(sign * run.value);
   }
   damage.tested = PairedT(with, without);
   return damage;
@@ -127,8 +135,9 @@ std::vector<std::string> FullRow(const Ablation& ablation, const Setting& settin
     row.push_back(missing == setting.missing.end() ? "-" : missing->second);
     row.push_back("0");
   } else {
-    row.push_back(FormatNumber(Mean(Values(found->second))));
-    row.push_back(std::to_string(found->second.size()));
+    const std::vector<double> values = Values(found->second);
+    row.push_back(FormatNumber(Mean(values)));
+    row.push_back(std::to_string(values.size()));
   }
   row.insert(row.end(), {"", "", ""});
   return row;
@@ -165,11 +174,11 @@ TextTable Table(const Experiment& experiment, const Setting& setting) {
   if (ablation.pairs) table.rows.back().emplace_back("");
   for (const Damage& d : damages) {
     const bool none = d.worse.empty();
-    table.rows.push_back({d.label,
-                          d.value.empty() ? (d.missing.empty() ? "-" : d.missing)
-                                          : FormatNumber(Mean(Values(d.value))),
-                          std::to_string(d.worse.size()), none ? "-" : Signed(d.Size()),
-                          Interval(d), Probability(d)});
+    table.rows.push_back(
+        {d.label,
+         d.value.empty() ? (d.missing.empty() ? "-" : d.missing) : FormatNumber(Mean(d.value)),
+         std::to_string(d.worse.size()), none ? "-" : Signed(d.Size()), Interval(d),
+         Probability(d)});
     if (ablation.pairs) table.rows.back().push_back(Interaction(ablation, d, damages));
   }
   table.notes = {

@@ -54,8 +54,11 @@ std::string FormatMean(const std::vector<double>& values);
 /// A p as FormatNumber writes it; "<0.0001" below that, "-" for NaN.
 std::string FormatChance(double p);
 
-/// Digits as the size of a perplexity or a cost needs them, three that count below 0.001; "nan",
-/// "inf", "-inf". ("-" stands for what was not measured.)
+/// "1.250" with 3 decimals; "nan", "inf", "-inf".
+std::string Fixed(double value, int decimals);
+
+/// Digits as the size of a perplexity or a cost needs them, three that count below 0.001, four from
+/// 1e9 on; "nan", "inf", "-inf". ("-" stands for what was not measured.)
 std::string FormatNumber(double value);
 
 }  // namespace roundlab

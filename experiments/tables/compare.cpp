@@ -169,16 +169,18 @@ class RunComparer {
     return ReadArray(run.file, "eval/" + name + "/" + array).values;
   }
 
-  static Figures ReadTokens(const OpenedRun& run, const std::string& name, std::size_t windows) {
-    if (run.arrays.at(name).count("tokens") == 0) {
-      throw Error(run.file + ": eval/" + name + " has nll but no tokens");
+  /// How many `units` ("tokens") each of an evaluation's texts has.
+  static Figures ReadUnits(const OpenedRun& run, const std::string& name, const char* units,
+                           std::size_t texts) {
+    if (run.arrays.at(name).count(units) == 0) {
+      throw Error(run.file + ": eval/" + name + " has nll but no " + units);
     }
-    Figures tokens = ReadEval(run, name, "tokens");
-    if (tokens.size() != windows) {
-      throw Error(run.file + ": eval/" + name + " has " + std::to_string(windows) + " nll but " +
-                  std::to_string(tokens.size()) + " tokens");
+    Figures counts = ReadEval(run, name, units);
+    if (counts.size() != texts) {
+      throw Error(run.file + ": eval/" + name + " has " + std::to_string(texts) + " nll but " +
+                  std::to_string(counts.size()) + " " + units);
     }
-    return tokens;
+    return counts;
   }
 
   static Figures ReadDocuments(const OpenedRun& run, const std::string& name,
@@ -192,18 +194,40 @@ class RunComparer {
     return values;
   }
 
+  bool InBoth(const std::string& name, const char* array) const {
+    return a_.arrays.at(name).count(array) != 0 && b_.arrays.at(name).count(array) != 0;
+  }
+
+  /// By document where the protocol scores documents, else by window.
   void CompareNll(const std::string& name) {
-    const Figures nll_a = ReadEval(a_, name, "nll");
-    const Figures nll_b = ReadEval(b_, name, "nll");
-    const Figures tokens = ReadTokens(a_, name, nll_a.size());
-    const Figures tokens_b = ReadTokens(b_, name, nll_b.size());
-    if (!SameCount(name + "/nll", tokens.size(), tokens_b.size(), "windows")) return;
-    if (tokens != tokens_b) {
-      return Refuse(name + "/nll", "the windows of A and B score different numbers of tokens");
+    const bool documents = InBoth(name, "document_nll");
+    const char* const nll = documents ? "document_nll" : "nll";
+    const Figures nll_a = ReadEval(a_, name, nll);
+    const Figures nll_b = ReadEval(b_, name, nll);
+    const char* const tokens = documents ? "document_tokens" : "tokens";
+    const Figures counts = ReadUnits(a_, name, tokens, nll_a.size());
+    const Figures counts_b = ReadUnits(b_, name, tokens, nll_b.size());
+    const char* const texts = documents ? "documents" : "windows";
+    if (!SameCount(name + "/nll", counts.size(), counts_b.size(), texts)) return;
+    if (counts != counts_b) {
+      return Refuse(name + "/nll",
+                    std::string("the ") + texts + " of A and B score different numbers of tokens");
     }
-    AddFigure({.name = name + "/nll", .test = "paired t", .lower_is_better = true},
-              PerToken(nll_a, tokens), PerToken(nll_b, tokens));
+    AddNll(name + "/nll", nll_a, nll_b, counts);
     AddPerplexity(name + "/perplexity");
+    const std::pair<const char*, const char*> others[] = {{"document_words", "/word_perplexity"},
+                                                          {"document_bytes", "/byte_perplexity"}};
+    for (const auto& [units, figure] : others) {
+      if (!documents || !InBoth(name, units)) continue;
+      AddNll("", nll_a, nll_b, ReadUnits(a_, name, units, nll_a.size()));
+      AddPerplexity(name + figure);
+      out_.figures.erase(out_.figures.end() - 2);  // its logarithm
+    }
+  }
+
+  void AddNll(const std::string& name, const Figures& a, const Figures& b, const Figures& units) {
+    AddFigure({.name = name, .test = "paired t", .lower_is_better = true}, PerUnit(a, units),
+              PerUnit(b, units));
   }
 
   /// Documents of which a log-likelihood is not finite: 1, else 0. An early program made
@@ -229,7 +253,17 @@ class RunComparer {
   void CompareDocuments(const std::string& name, const DocumentArray& array) {
     Figures all_a = ReadDocuments(a_, name, array);
     Figures all_b = ReadDocuments(b_, name, array);
-    const std::string figure = name + "/" + array.figure;
+    std::string figure = name + "/" + array.figure;
+    // Where a task's figure is a mean over groups, what documents say is another.
+    const std::string over_documents = figure + "_document_mean";
+    const auto grouped = [&](const RunResult& result) {
+      const auto documents = result.Value(over_documents);
+      return documents && documents != result.Value(figure);
+    };
+    if (grouped(a_.result) || grouped(b_.result)) {
+      Refuse(figure, "a mean over groups of documents; " + over_documents + " is compared");
+      figure = over_documents;
+    }
     if (!SameCount(figure, all_a.size(), all_b.size(), "documents")) return;
     const Figures bad_a = ReadNotFinite(a_, name, all_a.size());
     const Figures bad_b = ReadNotFinite(b_, name, all_b.size());
@@ -250,13 +284,13 @@ class RunComparer {
               a, b);
   }
 
-  /// Figures whose mean is sum(nll) / sum(tokens).
-  static Figures PerToken(const Figures& nll, const Figures& tokens) {
-    const double mean_tokens = Mean(tokens);
-    const double ratio = Mean(nll) / mean_tokens;
-    Figures values;
-    for (std::size_t i = 0; i < nll.size(); ++i) {
-      values.push_back(ratio + (nll[i] - ratio * tokens[i]) / mean_tokens);
+  /// Figures whose mean is sum(nll) / sum(units); all of them that where it is not finite.
+  static Figures PerUnit(const Figures& nll, const Figures& units) {
+    const double mean = Mean(units);
+    const double ratio = Mean(nll) / mean;
+    Figures values(nll.size(), ratio);
+    for (std::size_t i = 0; i < nll.size() && std::isfinite(ratio); ++i) {
+      values[i] += (nll[i] - ratio * units[i]) / mean;
     }
     return values;
   }
@@ -266,6 +300,7 @@ class RunComparer {
     figure.name = name;
     figure.a = std::exp(figure.a);
     figure.b = std::exp(figure.b);
+    figure.error *= figure.b;
     for (PairedResult* result : {&figure.tested, &figure.bootstrap}) {
       const double difference = figure.b - figure.a;
       result->difference = std::isfinite(difference) ? difference : kUndefined;
@@ -278,6 +313,9 @@ class RunComparer {
   void AddFigure(ComparedFigure figure, const Figures& a, const Figures& b) {
     figure.equal = a == b;
     figure.count = a.size();
+    Figures differences;
+    for (std::size_t i = 0; i < a.size(); ++i) differences.push_back(b[i] - a[i]);
+    figure.error = StandardError(differences);
     figure.a = Mean(a);
     figure.b = Mean(b);
     const auto finite = [](const Figures& values) {

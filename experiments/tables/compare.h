@@ -19,6 +19,7 @@ struct ComparedFigure {
   std::size_t left_out = 0;  ///< documents that a run refused
   double a = 0;
   double b = 0;
+  double error = 0;  ///< standard error of mean(b - a)
   PairedResult tested{};
   PairedResult bootstrap{};
 };

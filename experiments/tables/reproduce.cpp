@@ -8,19 +8,18 @@
 
 #include "core/base/statistics.h"
 #include "experiments/run/json_number.h"
+#include "experiments/tables/cell.h"
 
 namespace roundlab {
 namespace {
 
-std::size_t Decimals(const std::string& printed) {
-  const std::size_t point = printed.find('.');
-  return point == std::string::npos ? 0 : printed.size() - point - 1;
-}
-
-std::string Fixed(double value, std::size_t decimals) {
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.*f", static_cast<int>(decimals), value);
-  return text;
+/// Below 0 where a power of ten takes digits away.
+int Decimals(const std::string& printed) {
+  const std::size_t end = std::min(printed.find_first_of("eE"), printed.size());
+  const std::size_t point = std::min(printed.find('.'), end);
+  const std::size_t after = end - std::min(point + 1, end);
+  const int power = end == printed.size() ? 0 : std::stoi(printed.substr(end + 1));
+  return static_cast<int>(after) - power;
 }
 
 bool Matches(const TargetCell& cell, const PlannedRun& run) {
@@ -51,10 +50,12 @@ std::optional<std::pair<double, double>> Measured(const RunResult& result,
     const auto value = result.Value(metric);
     if (!value) return std::nullopt;
     sum += *value;
-    const bool perplexity = metric.substr(metric.rfind('/') + 1) == "perplexity";
-    const std::string error =
-        perplexity ? metric.substr(0, metric.rfind('/')) + "/stderr" : metric + "_stderr";
-    const double of_it = result.Value(error).value_or(0);
+    auto error = result.Value(metric + "_stderr");
+    const std::size_t slash = metric.rfind('/');
+    if (!error && metric.substr(slash + 1) == "perplexity") {
+      error = result.Value(metric.substr(0, slash) + "/stderr");
+    }
+    const double of_it = error.value_or(0);
     squares += std::isfinite(of_it) ? of_it * of_it : 0;
   }
   const auto count = static_cast<double>(metrics.size());
@@ -92,18 +93,20 @@ class TargetComparer {
   /// Ours and the tolerance; the verdict "within" stands for "measured".
   void Measure(const TargetCell& cell, TargetResult* result) const {
     std::map<std::string, std::pair<double, double>> measured;
+    bool failed = false;  // a run of the cell: the others are not its mean
     result->verdict = TargetVerdict::kNotPlanned;
     for (const PlannedRun& run : experiment_.runs) {
       if (!Matches(cell, run)) continue;
       if (result->verdict == TargetVerdict::kNotPlanned) result->verdict = TargetVerdict::kNotRun;
       const RunOutcome* found = FindOutcome(by_id_, run.id);
       if (found == nullptr) continue;
-      if (found->state == RunState::kFailed) result->verdict = TargetVerdict::kFailed;
+      if (found->state == RunState::kFailed) failed = true;
       if (found->state != RunState::kDone) continue;
       const auto value = Measured(found->result, cell.metrics);
       if (value) measured.emplace(run.id, *value);
     }
-    if (measured.empty()) return;
+    if (failed) result->verdict = TargetVerdict::kFailed;
+    if (failed || measured.empty()) return;
     std::vector<double> values;
     std::vector<double> errors;
     for (const auto& [id, value] : measured) {
@@ -115,7 +118,7 @@ class TargetComparer {
     const ToleranceRule none;
     const ToleranceRule* found = RuleFor(targets_, cell);
     const ToleranceRule& rule = found == nullptr ? none : *found;
-    const double unit = std::pow(10.0, -static_cast<double>(Decimals(cell.printed)));
+    const double unit = std::pow(10.0, -Decimals(cell.printed));
     result->tolerance = rule.digits * unit * (1 + 1e-9) +
                         rule.relative * std::fabs(result->published) + rule.errors * Mean(errors);
   }
@@ -125,13 +128,8 @@ class TargetComparer {
   const OutcomeIndex by_id_;
 };
 
-bool IsMeasured(const TargetResult& result) {
-  return result.verdict == TargetVerdict::kWithin || result.verdict == TargetVerdict::kOutside ||
-         result.verdict == TargetVerdict::kNotAvailable;
-}
-
 std::string CellText(const TargetResult& result) {
-  const std::size_t decimals = std::max<std::size_t>(2, Decimals(result.cell->printed));
+  const int decimals = std::max(2, Decimals(result.cell->printed));
   const std::string published =
       std::isnan(result.published) ? "paper: not available" : result.cell->printed;
   if (result.verdict == TargetVerdict::kNotRun) return "- (" + published + ")";
@@ -271,6 +269,11 @@ TextTable MakeLongTargetTable(const Experiment& experiment,
                           VerdictName(r.verdict), r.cell->absent});
   }
   return table;
+}
+
+bool IsMeasured(const TargetResult& result) {
+  return result.verdict == TargetVerdict::kWithin || result.verdict == TargetVerdict::kOutside ||
+         result.verdict == TargetVerdict::kNotAvailable;
 }
 
 std::string VerdictName(TargetVerdict verdict) {

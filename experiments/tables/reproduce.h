@@ -28,6 +28,9 @@ struct TargetResult {
   double tolerance = 0;
 };
 
+/// Whether there is a figure of ours.
+bool IsMeasured(const TargetResult& result);
+
 /// Compares every published figure with the runs there are.
 /// tolerance = digits * 10^-d + relative * |published| + errors * standard error of ours, with d
 /// the decimals printed; the standard error is that of the evaluation, of a mean of m metrics

@@ -253,7 +253,7 @@ std::vector<TextTable> MakeProtocolTables(const Experiment& experiment,
         if (added) {
           tables.push_back(
               {"Perplexity of " + data + " by protocol: " + PointLabel(experiment, run),
-               {"protocol", "perplexity", "±", "tokens", "context least / mean", "BOS",
+               {"protocol", "perplexity", "standard error", "tokens", "context least / mean", "BOS",
                 "why it differs"},
                {}});
         }

@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "core/base/statistics.h"
+
 namespace roundlab {
 namespace {
 
@@ -51,6 +53,23 @@ TEST(PairedTTest, OfTwoPairsIsCauchys) {
   EXPECT_DOUBLE_EQ(result.difference, 2);
   EXPECT_NEAR(result.p, 1 - 2 * std::atan(2.0) / pi, 1e-14);
   EXPECT_NEAR(result.high, 2 + std::tan(0.475 * pi), 1e-11);
+}
+
+TEST(MeanOfSeveralTest, OfOneIsThePairedTAndOfTwoWelchs) {
+  const Values a = {3.1, 2.7, 3.9, 4.4, 2.2, 3.3, 3.0, 2.9};
+  const Values b = {2.9, 2.8, 3.6, 4.1, 2.3, 3.0, 2.6, 2.95};
+  Values d;
+  for (std::size_t i = 0; i < a.size(); ++i) d.push_back(b[i] - a[i]);
+  const PairedMean one{Mean(d), StandardError(d), d.size()};
+  EXPECT_NEAR(MeanOfSeveralP(std::vector{one}), 0.06913646370047513, 1e-12);
+  // SciPy 1.17.1: ttest_ind([1, 2, 4], [-3, -1, -2, -2.5], equal_var=False): the sum of both means.
+  const Values up = {1, 2, 4};
+  const Values down = {3, 1, 2, 2.5};
+  const std::vector<PairedMean> both = {{Mean(up), StandardError(up), 3},
+                                        {Mean(down), StandardError(down), 4}};
+  EXPECT_NEAR(MeanOfSeveralP(both), 0.020776801238658334, 1e-12);
+  EXPECT_TRUE(std::isnan(MeanOfSeveralP(std::vector<PairedMean>{{1, 0, 5}, {2, 0, 5}})));
+  EXPECT_TRUE(std::isnan(MeanOfSeveralP(std::vector<PairedMean>{{1, 1, 5}, {2, 1, 1}})));
 }
 
 TEST(PairedTTest, DifferencesThatAreAllTheSame) {

@@ -274,7 +274,7 @@ TEST(TableTest, ProtocolsOfTheSameDataAreSetSideBySide) {
   ASSERT_EQ(tables.size(), 1U);
   EXPECT_EQ(tables[0].title, "Perplexity of x by protocol: 3");
   EXPECT_EQ(tables[0].header,
-            (std::vector<std::string>{"protocol", "perplexity", "±", "tokens",
+            (std::vector<std::string>{"protocol", "perplexity", "standard error", "tokens",
                                       "context least / mean", "BOS", "why it differs"}));
   EXPECT_EQ(tables[0].rows,
             (std::vector<std::vector<std::string>>{

@@ -14,6 +14,28 @@ TEST(FormatMeanTest, DigitsFollowTheHalfWidth) {
   EXPECT_EQ(FormatMean({300, 400}), "350 ± 635 (n=2)");
 }
 
+TEST(LowerIsBetterTest, OfWhatEvaluatorsMeasure) {
+  for (const char* metric :
+       {"d/kl_mean", "d/kl_p99", "d/log_perplexity_ratio", "w/bits_per_byte", "t/perplexity"}) {
+    EXPECT_EQ(LowerIsBetter(metric), true) << metric;
+  }
+  for (const char* metric : {"mmlu/acc", "mmlu/acc_group_mean", "mmlu/acc_norm_document_mean",
+                             "d/log_perplexity_correlation", "d/same_top"}) {
+    EXPECT_EQ(LowerIsBetter(metric), false) << metric;
+  }
+  for (const char* metric : {"d/kl_mean_stderr", "t/tokens"}) {
+    EXPECT_EQ(LowerIsBetter(metric), std::nullopt) << metric;
+  }
+}
+
+TEST(FormatMeanTest, WhatIsTooLongIsNotWrittenOut) {
+  EXPECT_EQ(FormatMean({1e48, 3e48}), "2e+48 ± 1.3e+49 (n=2)");
+  EXPECT_EQ(FormatMean({123456789, 123456790}), "123456789.5 ± 6.4 (n=2)");
+  EXPECT_EQ(FormatNumber(4.30103e48), "4.301e+48");
+  EXPECT_EQ(FormatNumber(-2e9), "-2e+09");
+  EXPECT_EQ(FormatNumber(12029472), "12029472.0");
+}
+
 TEST(FormatMeanTest, AHalfWidthThatRoundsUpKeepsTwoDigits) {
   EXPECT_EQ(FormatMean({1, 1 + 2 * 0.0999 / 12.7062}), "1.01 ± 0.10 (n=2)");
 }

@@ -191,6 +191,36 @@ TEST_F(CompareTest, LikelihoodsArePerTokenAndGetTheTTestAndTheBootstrap) {
   }
 }
 
+TEST_F(CompareTest, DocumentsThatAreScoredWholeAreThePairs) {
+  for (WrittenRun* run : {&a_, &b_}) {
+    run->Add("eval/r/nll", {1, 2, 3});  // windows of two documents
+    run->Add("eval/r/tokens", {4, 4, 8});
+    run->Add("eval/r/document_tokens", {8, 8});
+    run->Add("eval/r/document_words", {4, 4});
+  }
+  a_.Add("eval/r/document_nll", {24, 28});
+  b_.Add("eval/r/document_nll", {26, 32});
+  const Comparison compared = Compare();
+  ASSERT_EQ(compared.figures.size(), 3U);
+  EXPECT_EQ(compared.figures[0].name, "r/nll");
+  ExpectNear(compared.figures[0].tested, PairedT(Values{3, 3.5}, Values{3.25, 4}));
+  EXPECT_EQ(compared.figures[1].name, "r/perplexity");
+  EXPECT_EQ(compared.figures[2].name, "r/word_perplexity");
+  EXPECT_DOUBLE_EQ(compared.figures[2].b, std::exp(58.0 / 8));
+  EXPECT_DOUBLE_EQ(compared.figures[2].tested.p, compared.figures[0].tested.p);
+}
+
+TEST_F(CompareTest, AMeanOverGroupsIsNotThatOverDocuments) {
+  for (WrittenRun* run : {&a_, &b_}) {
+    run->Add("eval/t/correct", {1, 0, 1});
+    run->summary["metrics"]["t/acc"] = 0.5;
+    run->summary["metrics"]["t/acc_document_mean"] = 2.0 / 3;
+  }
+  const Comparison compared = Compare();
+  EXPECT_EQ(compared.figures.at(0).name, "t/acc_document_mean");
+  EXPECT_EQ(compared.not_compared.at(0).name, "t/acc");
+}
+
 TEST_F(CompareTest, LongWindowsWeighMore) {
   a_.Add("eval/w/nll", {10, 90});
   a_.Add("eval/w/tokens", {10, 30});

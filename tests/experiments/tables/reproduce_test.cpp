@@ -65,6 +65,47 @@ class ReproduceTest : public ::testing::Test {
   const TempFolder folder_;
 };
 
+TEST_F(ReproduceTest, ErrorsOfPerplexityHaveTwoNames) {
+  const Experiment experiment = Load();
+  auto outcomes = Outcomes(experiment, 5, 5);
+  for (RunOutcome& outcome : outcomes) {
+    outcome.result.metrics.erase("a/stderr");
+    outcome.result.metrics["a/perplexity_stderr"] = 0.05;  // a divergence's, a last word's
+  }
+  EXPECT_NEAR(CompareWithTargets(experiment, outcomes)[2].tolerance, 0.5 + 5.1 + 5, 1e-6);
+}
+
+TEST_F(ReproduceTest, ARunThatFailedIsNotLeftOutOfAMean) {
+  const Experiment experiment = Load(kFigures, "seeds=[0, 1]");
+  auto outcomes = Outcomes(experiment, 5, 5.1);
+  for (RunOutcome& outcome : outcomes) {
+    if (outcome.id == experiment.runs[2].id) outcome.state = RunState::kFailed;
+  }
+  const auto results = CompareWithTargets(experiment, outcomes);
+  EXPECT_EQ(results[0].verdict, experiment.runs[2].labels.at("method") == "fp"
+                                    ? TargetVerdict::kFailed
+                                    : TargetVerdict::kWithin);
+  EXPECT_EQ(results[2].verdict, experiment.runs[2].labels.at("method") == "rtn"
+                                    ? TargetVerdict::kFailed
+                                    : TargetVerdict::kWithin);
+}
+
+TEST_F(ReproduceTest, FiguresAreWrittenInDecimals) {
+  const auto error = [&](const std::string& printed) {
+    return ErrorOf([&] { Load("model,config,how,a,both\nM,FP16,FP16," + printed + ",1\n"); });
+  };
+  for (const char* good : {"5", "5.", ".5", "-5.25", "5.1e2", "1e4", "-", ""}) {
+    EXPECT_EQ(error(good), "") << good;
+  }
+  for (const char* bad : {"0x10", " 5", "5 ", "inf", "1e", "5,1"}) {
+    EXPECT_NE(error(bad), "") << bad;
+  }
+  // Two decimals less one by the power of ten.
+  const Experiment experiment = Load("model,config,how,a,both\nM,FP16,FP16,50.01e1,1\n");
+  const auto results = CompareWithTargets(experiment, Outcomes(experiment, 5, 5));
+  EXPECT_NEAR(results[0].tolerance, 0.05, 1e-9);
+}
+
 TEST_F(ReproduceTest, EachCellIsJudgedByItsRule) {
   const Experiment experiment = Load();
   const auto results = CompareWithTargets(experiment, Outcomes(experiment, 5.00004, 5.16));
