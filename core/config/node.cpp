@@ -4,6 +4,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -238,9 +239,15 @@ const ConfigNode* ConfigNode::Find(std::string_view key) const {
   return nullptr;
 }
 
-const SourceLoc& ConfigNode::WhereOf(std::string_view key) const {
+const SourceLoc& ConfigNode::WhereOf(std::string_view path) const {
+  const std::size_t end = std::min(path.find('.'), path.size());
+  const std::string_view key = path.substr(0, end);
   const ConfigNode* value = Find(key);
-  return value == nullptr ? where : value->where;
+  std::size_t index = 0;
+  const auto read = std::from_chars(key.data(), key.data() + key.size(), index);
+  if (read.ec == std::errc() && index < elements.size()) value = &elements[index];
+  if (value == nullptr) return where;
+  return end == path.size() ? value->where : value->WhereOf(path.substr(end + 1));
 }
 
 const char* ConfigNode::KindName() const {

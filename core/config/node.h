@@ -47,8 +47,9 @@ struct ConfigNode {
   std::vector<Member> members;       ///< kMapping only, in file order, keys unique
 
   const ConfigNode* Find(std::string_view key) const;  ///< null where absent
-  /// Where a member's value is written; of a node without it, the node's own place.
-  const SourceLoc& WhereOf(std::string_view key) const;
+  /// Where the value at a dotted path ("quant.bits", "pipeline.0.steps") is written; where it is
+  /// not there, the place of the innermost value around it.
+  const SourceLoc& WhereOf(std::string_view path) const;
   const char* KindName() const;  ///< "nothing", "a sequence"
 };
 

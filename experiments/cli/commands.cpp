@@ -19,6 +19,7 @@
 #include "experiments/plan/experiment.h"
 #include "experiments/plan/run_memory.h"
 #include "experiments/run/execute.h"
+#include "experiments/run/plugins.h"
 #include "experiments/run/preflight.h"
 #include "experiments/run/runner.h"
 #include "experiments/tables/ablation.h"
@@ -58,6 +59,14 @@ void PrintTables(const CommandLine& line, const Experiment& experiment,
 void PrintOutcomes(const CommandLine& line, const Experiment& experiment,
                    const std::vector<RunOutcome>& outcomes) {
   TellMixed(MixedInputs(experiment, outcomes));
+  for (const RunOutcome& outcome : outcomes) {
+    const auto made_with = outcome.result.provenance.find("plugins");
+    if (made_with == outcome.result.provenance.end()) continue;
+    for (const std::string& file : ChangedPlugins(made_with->second)) {
+      std::fprintf(stderr, "run %s was made by another %s: remove its folder to make it again\n",
+                   outcome.id.c_str(), file.c_str());
+    }
+  }
   if (!line.json) return PrintTables(line, experiment, outcomes);
   PrintJson({{"experiment", experiment.name}, {"runs", RunsJson(experiment, outcomes)}});
 }
@@ -89,9 +98,10 @@ void TellUnused(const Experiment& experiment) {
   std::vector<std::string> lines;
   std::map<std::string, std::vector<const PlannedRun*>> runs;  // by line
   for (const PlannedRun& run : experiment.runs) {
-    for (const std::string& unused : run.config.Unused()) {
-      std::vector<const PlannedRun*>& having = runs[unused];
-      if (having.empty()) lines.push_back(unused);
+    for (const Diagnostic& unused : run.config.unused) {
+      const std::string line = unused.where.ToString() + ": " + unused.message;
+      std::vector<const PlannedRun*>& having = runs[line];
+      if (having.empty()) lines.push_back(line);
       having.push_back(&run);
     }
   }
@@ -133,7 +143,8 @@ std::string MemoryProblem(const PlannedRun& run, Estimator* estimator) {
   if (limit == 0) return "";
   const double needed = estimator->PeakGib(run.config).value_or(0);
   if (needed <= limit) return "";
-  return "run " + run.id + " needs about " + FormatNumber(needed) +
+  return run.config.compute.limit_where.ToString() + ": run " + run.id + " needs about " +
+         FormatNumber(needed) +
          " GiB of memory, its hidden states not counted, and compute.memory_limit is " +
          FormatNumber(limit) + ": set a larger one" +
          (TuningOf(run.config).empty()
@@ -141,6 +152,9 @@ std::string MemoryProblem(const PlannedRun& run, Estimator* estimator) {
               : ", a smaller batch or, with the same steps, a larger accumulate");
 }
 
+namespace {
+
+/// Throws Error where a run's estimate is above its compute.memory_limit.
 void CheckMemory(const Experiment& experiment) {
   Estimator estimator(std::nullopt);
   for (const PlannedRun& run : experiment.runs) {
@@ -156,8 +170,19 @@ void CheckDevices(const CommandLine& line, const Experiment& experiment) {
     const WantedDevice& device = run.config.compute.device;
     if (!device || device->is_cpu()) continue;
     const std::string problem = GpuProblem(*device);
-    if (!problem.empty()) throw Error(problem);
+    if (!problem.empty()) {
+      throw Error(run.config.compute.device_where.ToString() + ": " + problem);
+    }
   }
+}
+
+}  // namespace
+
+void CheckRuns(const CommandLine& line, const Experiment& unfinished) {
+  CheckDevices(line, unfinished);
+  CheckInputs(unfinished);
+  CheckMemory(unfinished);
+  TellUnused(unfinished);
 }
 
 void CheckRunLine(const CommandLine& line) {
@@ -214,10 +239,7 @@ int RunCommand(const CommandLine& line) {
   CheckRunLine(line);
   const Experiment experiment = LoadExperimentOf(line);
   const Experiment unfinished = Unfinished(experiment, line);
-  CheckDevices(line, unfinished);
-  CheckInputs(unfinished);
-  CheckMemory(unfinished);
-  TellUnused(unfinished);
+  CheckRuns(line, unfinished);
   const auto outcomes = RunExperiment(line, experiment);
   PrintOutcomes(line, experiment, outcomes);
   return TellProblems(outcomes);
@@ -240,6 +262,7 @@ int ValidateCommand(const CommandLine& line) {
   }
   const Experiment experiment = LoadExperimentOf(line);
   CheckInputs(experiment);
+  CheckMemory(experiment);
   TellUnused(experiment);
   Print(file + ": good, " + std::to_string(experiment.runs.size()) + " runs\n");
   return 0;

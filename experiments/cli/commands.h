@@ -49,8 +49,9 @@ void CheckRunLine(const CommandLine& line);
 
 /// What is wrong with a run that needs more than its compute.memory_limit, or "".
 std::string MemoryProblem(const PlannedRun& run, Estimator* estimator);
-/// Throws Error where a run's estimate is above its compute.memory_limit.
-void CheckMemory(const Experiment& experiment);
+/// Throws Error or ConfigError where a run lacks its GPU, its inputs or memory; tells what is
+/// unused.
+void CheckRuns(const CommandLine& line, const Experiment& unfinished);
 
 /// What `run` does with an experiment whose inputs are checked: all its runs.
 std::vector<RunOutcome> RunExperiment(const CommandLine& line, const Experiment& experiment);

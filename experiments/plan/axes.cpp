@@ -4,6 +4,7 @@
 
 #include "core/base/suggest.h"
 #include "core/config/value_fields.h"
+#include "experiments/plan/run_config.h"
 
 namespace roundlab {
 namespace {
@@ -77,6 +78,7 @@ class AxisReader {
       return axis_;
     }
     if (axis_.values.empty()) Report(node_.where, path_ + ": has no values");
+    CheckItTellsRunsApart();
     ReadLabels();
     return std::move(axis_);
   }
@@ -115,6 +117,17 @@ class AxisReader {
         axis_.values[i].patch.emplace_back(member.key, value);
       }
     }
+  }
+
+  void CheckItTellsRunsApart() {
+    std::vector<std::string> keys;
+    for (const auto& value : axis_.values) {
+      for (const auto& [key, to] : value.patch) keys.push_back(key);
+    }
+    if (keys.empty() || !std::all_of(keys.begin(), keys.end(), IsComputeKey)) return;
+    Report(node_.where, path_ + ": only " + keys.front() +
+                            " varies; where a run is computed tells no runs apart, so that all "
+                            "labels would show one run: give each its own --out");
   }
 
   void ReadLabels() {

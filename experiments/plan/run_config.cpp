@@ -59,9 +59,24 @@ std::string NameProblem(const std::string& name) {
   constexpr std::size_t kLongest = 200;
   const bool control =
       std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 32; });
-  if (!name.empty() && name.size() <= kLongest && !control) return "";
-  return "name '" + name.substr(0, kLongest) +
-         "' must have 1 to 200 bytes and no control character: give it another";
+  if (name.empty() || name.size() > kLongest || control) {
+    return "name '" + name.substr(0, kLongest) +
+           "' must have 1 to 200 bytes and no control character: give it another";
+  }
+  for (std::size_t begin = 0; begin <= name.size();) {  // groups of run.h5
+    const std::size_t end = std::min(name.find('/', begin), name.size());
+    const std::string part = name.substr(begin, end - begin);
+    if (part.empty() || part == "." || part == "..") {
+      return "name '" + name + "' has a part between '/' that is no name: give it another";
+    }
+    begin = end + 1;
+  }
+  return "";
+}
+
+/// Whether arrays of one evaluator may lie where those of the other do.
+bool Inside(const std::string& name, const std::string& other) {
+  return name.starts_with(other + "/");
 }
 
 /// Evaluators whose names are their own.
@@ -78,6 +93,13 @@ class EvalField : public PartList<Evaluator> {
       for (const std::string& name : recipes()[i].make()->Names()) {
         if (const std::string problem = NameProblem(name); !problem.empty()) {
           diagnostics->push_back({node.elements[i].where, place + ": " + problem});
+        }
+        for (const auto& [other, index] : names) {
+          if (!Inside(name, other) && !Inside(other, name)) continue;
+          diagnostics->push_back(
+              {node.elements[i].where, place + ": name '" + name + "' and '" + other + "' of " +
+                                           path + "." + std::to_string(index) +
+                                           " lie in each other; give one of them another name"});
         }
         const auto [other, added] = names.emplace(name, i);
         if (added) continue;
@@ -98,7 +120,7 @@ std::string StageText(const StageRecipe& stage) {
 /// Keys of `quant` that are not as by default and have no say, neither in what a stage begins from.
 std::vector<UnusedKey> IdleKeys(const RoundOptions& round, const QuantSpec& spec) {
   if (round.start) return {};
-  const QuantUse use = round.scheme.make()->UseOfQuant();
+  const QuantUse use = round.scheme.make()->Traits().quant;
   const QuantSpec usual;
   std::vector<UnusedKey> idle;
   const auto add = [&](const std::string& key, bool used, bool as_usual) {
@@ -112,28 +134,51 @@ std::vector<UnusedKey> IdleKeys(const RoundOptions& round, const QuantSpec& spec
 }
 
 /// "a, b: of no use to scheme 'rtn'": keys with one reason together.
-std::vector<std::string> Told(const std::vector<UnusedKey>& unused) {
-  std::vector<std::string> told;
+std::vector<Diagnostic> Told(const std::vector<UnusedKey>& unused, const ConfigNode& node) {
+  std::vector<Diagnostic> told;
   std::map<std::string, std::size_t> lines;  // by reason
   for (const UnusedKey& key : unused) {
     const auto [line, added] = lines.emplace(key.why, told.size());
-    if (added) told.emplace_back();
-    told[line->second] += (added ? "" : ", ") + key.path;
+    if (added) told.push_back({node.WhereOf(key.path), ""});
+    told[line->second].message += (added ? "" : ", ") + key.path;
   }
-  for (const auto& [why, line] : lines) told[line] += ": of no use " + why;
+  for (const auto& [why, line] : lines) told[line].message += ": of no use " + why;
   return told;
 }
 
 /// Of batches that were asked for and are more than there are samples.
-void TellLargeBatches(const StageRecipe& stage, const std::string& place, std::int64_t samples,
-                      std::vector<std::string>* told) {
+void TellLargeBatches(const StageRecipe& stage, const std::string& key, const SourceLoc& where,
+                      std::int64_t samples, std::vector<Diagnostic>* told) {
   if (stage.canonical.find("\nbatch: ") == std::string::npos) return;
   for (const TuneOptions* tune : stage.make()->Tunings()) {
     if (tune->batch <= samples) continue;
-    told->push_back(place + "batch: " + std::to_string(tune->batch) +
-                    ", but a step takes all of the " + std::to_string(samples) +
-                    " samples that there are (calibration.samples)");
+    told->push_back({where, key + ": " + std::to_string(tune->batch) +
+                                ", but a step takes all of the " + std::to_string(samples) +
+                                " samples that there are (calibration.samples)"});
   }
+}
+
+/// Of a run that was read from `node` without errors.
+std::vector<Diagnostic> UnusedIn(const ConfigNode& node, RunConfig run) {
+  std::vector<UnusedKey> unused = UnusedFields(FieldsOf(&run));
+  const auto round = run.quant ? RoundOptionsOf(run.pipeline) : std::nullopt;
+  std::string other;
+  if (round) {
+    const std::vector<UnusedKey> idle = IdleKeys(*round, run.quant->spec);
+    unused.insert(unused.begin(), idle.begin(), idle.end());
+    other = round->scheme.make()->OnGrid(run.quant->spec).in_place;
+  }
+  std::vector<Diagnostic> told = Told(unused, node);
+  if (!other.empty()) {
+    told.push_back({node.WhereOf("quant.grid"),
+                    "scheme '" + round->scheme.type + "' is '" + other + "' on quant.grid '" +
+                        EnumName(run.quant->spec.grid, GridNames()) + "'"});
+  }
+  for (std::size_t i = 0; run.calibration && i < run.pipeline.size(); ++i) {
+    const std::string key = "pipeline." + std::to_string(i) + ".batch";
+    TellLargeBatches(run.pipeline[i], key, node.WhereOf(key), run.calibration->samples, &told);
+  }
+  return told;
 }
 
 /// What is wrong with a pipeline beside these evaluators, or "".
@@ -238,37 +283,24 @@ std::string RunConfig::Canonical() const {
   return WriteFields(FieldsOf(&used));
 }
 
-std::vector<std::string> RunConfig::Unused() const {
-  RunConfig copy = *this;
-  std::vector<UnusedKey> unused = UnusedFields(FieldsOf(&copy));
-  const auto round = quant ? RoundOptionsOf(pipeline) : std::nullopt;
-  std::string other;
-  if (round) {
-    const std::vector<UnusedKey> idle = IdleKeys(*round, quant->spec);
-    unused.insert(unused.begin(), idle.begin(), idle.end());
-    other = round->scheme.make()->InPlaceOn(quant->spec.grid);
-  }
-  std::vector<std::string> told = Told(unused);
-  if (!other.empty()) {
-    told.push_back("scheme '" + round->scheme.type + "' is '" + other + "' on quant.grid '" +
-                   EnumName(quant->spec.grid, GridNames()) + "'");
-  }
-  for (std::size_t i = 0; calibration && i < pipeline.size(); ++i) {
-    if (!pipeline[i].make) continue;
-    TellLargeBatches(pipeline[i], "pipeline." + std::to_string(i) + ".", calibration->samples,
-                     &told);
-  }
-  return told;
-}
-
 std::string RunConfig::Id() const { return Sha256Hex(Canonical()).substr(0, 16); }
+
+bool IsComputeKey(const std::string& key) {
+  return key == "compute" || key.starts_with("compute.") ||
+         std::find(std::begin(kOfCompute), std::end(kOfCompute), key) != std::end(kOfCompute);
+}
 
 RunConfig ReadRunConfig(const ConfigNode& node, const std::vector<std::string>& reserved,
                         std::vector<Diagnostic>* diagnostics) {
   RunConfig config;
   std::vector<std::string> not_ours = reserved;
   not_ours.insert(not_ours.end(), std::begin(kOfCompute), std::end(kOfCompute));
-  ReadFields(WithCompute(node, diagnostics), "", FieldsOf(&config), diagnostics, not_ours);
+  const ConfigNode moved = WithCompute(node, diagnostics);
+  const std::size_t before = diagnostics->size();
+  ReadFields(moved, "", FieldsOf(&config), diagnostics, not_ours);
+  config.compute.device_where = moved.WhereOf("compute.device");
+  config.compute.limit_where = moved.WhereOf("compute.memory_limit");
+  if (diagnostics->size() == before) config.unused = UnusedIn(moved, config);
   return config;
 }
 

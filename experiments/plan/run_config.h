@@ -35,6 +35,9 @@ struct RunConfig {
   std::vector<EvaluatorRecipe> eval;
   std::int64_t seed = 0;
   ComputeOptions compute;  ///< not in the canonical text
+  /// What was given and is left aside or means something else, each "pipeline.0.steps: of no use to
+  /// scheme 'rtn'", at the first key that it tells of.
+  std::vector<Diagnostic> unused;
 
   void Fields(FieldVisitor& f);
   /// Whether the matrix that turns the residual stream is learned.
@@ -45,12 +48,12 @@ struct RunConfig {
   /// does not use (calibration of a scheme without parameters, the seed of one that draws nothing)
   /// is left out, so that equal work has one id, and so is where it is done (compute).
   std::string Canonical() const;
-  /// What was given and is left aside or means something else, each "pipeline.0.steps: of no use to
-  /// scheme 'rtn'".
-  std::vector<std::string> Unused() const;
   /// 16 hexadecimal digits of SHA-256 over Canonical().
   std::string Id() const;
 };
+
+/// Whether a dotted key says where and with what a run is computed, which is not in its id.
+bool IsComputeKey(const std::string& key);
 
 /// Reads a run's config. `reserved` are keys of the experiment around it. Appends all that is
 /// wrong.

@@ -24,7 +24,7 @@ bool OnGpu(const RunConfig& run) { return run.compute.device && run.compute.devi
 bool StepsInBackward(const RunConfig& run, const TuneOptions& tune) {
   const auto round = RoundOptionsOf(run.pipeline);
   return round && !round->oscillation && tune.MayStepInBackward() &&
-         round->scheme.make()->StepsInBackward(run.quant->spec);
+         round->scheme.make()->OnGrid(run.quant->spec).steps_in_backward;
 }
 
 /// Of a unit that is tuned.

@@ -51,7 +51,8 @@ TEST_F(BadInputTest, AnEmptyDevice) {
 TEST_F(BadInputTest, AGpuWithoutADriverIsToldBeforeAnyRun) {
   if (fs::exists("/proc/driver/nvidia")) GTEST_SKIP() << "this machine has a driver";
   ExpectRefused({"compute.device=cuda"},
-                "device cuda: no NVIDIA driver (libcuda.so.1 is not there); install it, or use "
+                "--set compute.device=cuda: device cuda: no NVIDIA driver (libcuda.so.1 is not "
+                "there); install it, or use "
                 "device cpu");
 }
 
@@ -67,7 +68,9 @@ TEST_F(BadInputTest, ADriverWithoutLibtorchsCudaPartIsTold) {
   const ProgramResult named = RunWith({"compute.device=cuda"});
   const ProgramResult any = RunWith({"compute.device=auto"});
   before == nullptr ? ::unsetenv("LD_LIBRARY_PATH") : ::setenv("LD_LIBRARY_PATH", path.c_str(), 1);
-  EXPECT_EQ(named.err.find("device cuda: libtorch has no CUDA part in /"), 0U) << named.err;
+  EXPECT_EQ(
+      named.err.find("--set compute.device=cuda: device cuda: libtorch has no CUDA part in /"), 0U)
+      << named.err;
   EXPECT_EQ(named.code, 2);
   EXPECT_EQ(any.code, 0);
   std::string log;

@@ -92,9 +92,10 @@ TEST_F(PlanAndRunTest, KeysWithoutUseAreToldWithTheRunsWhereTheyAre) {
         .err;
   };
   const std::string line = "model.rotate.seed: of no use without random in residual";
-  EXPECT_EQ(told("{residual: none, seed: 3}", "{key: quant.bits, values: [8, 2]}"), line + "\n");
+  EXPECT_EQ(told("{residual: none, seed: 3}", "{key: quant.bits, values: [8, 2]}"),
+            "--set model={path: m/, rotate: {residual: none, seed: 3}}:1:43: " + line + "\n");
   EXPECT_EQ(told("{seed: 3}", "{key: model.rotate.residual, values: [hadamard, none, random]}"),
-            line + " (hadamard and 1 more)\n");
+            "--set model={path: m/, rotate: {seed: 3}}:1:27: " + line + " (hadamard and 1 more)\n");
 }
 
 TEST_F(PlanAndRunTest, CompareShowsWhatTwoRunsReport) {

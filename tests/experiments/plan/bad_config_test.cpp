@@ -227,9 +227,9 @@ const BadConfig kBadConfigs[] = {
      "model: m/\nablate: {value: cost/seconds, pairs: true, off: {a: {seed: 1}, b: {seed: 2}}}\n",
      "c.yaml:2:74: axis 'ablate', '- a - b', sets twice 'seed'"},
     {"AxisNameTwice",
-     "model: m/\naxes:\n  - {key: threads, values: [1]}\n  - {name: threads, values: {x: {}}}\n",
-     "c.yaml:4:5: axes: name 'threads' is used twice"},
-    {"AxisNamedSeedThatSetsAnother", "model: m/\naxes: [{name: seed, key: threads, values: [1]}]\n",
+     "model: m/\naxes:\n  - {key: model, values: [n/]}\n  - {name: model, values: {x: {}}}\n",
+     "c.yaml:4:5: axes: name 'model' is used twice"},
+    {"AxisNamedSeedThatSetsAnother", "model: m/\naxes: [{name: seed, key: model, values: [m/]}]\n",
      "c.yaml:2:8: axes.0: name 'seed' is what each run's own seed is listed as; choose another "
      "(key: "
      "seed is the axis of seeds)"},

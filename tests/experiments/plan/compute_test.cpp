@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/plan/run_config.h"
+#include "experiments/plan/experiment.h"
 #include "tests/core/formats/format_files.h"
 
 namespace roundlab {
@@ -62,6 +62,20 @@ TEST(ComputeTest, DevicesAreNamedAndNotLookedForYet) {
             "'cuda:'");
   EXPECT_EQ(ErrorOf([] { RunWith("compute: {device: [cpu]}"); }),
             "c.yaml:2:19: compute.device: expected a device, got a sequence");
+}
+
+TEST(ComputeTest, DoesNotTellRunsApart) {
+  const TempFolder folder;
+  const auto error = [&](const std::string& axis) {
+    return ErrorOf(
+        [&] { LoadExperiment(folder.Write("c.yaml", "model: m/\naxes: [" + axis + "]\n"), {}); });
+  };
+  EXPECT_EQ(error("{key: compute.threads, values: [1, 2]}"),
+            folder /
+                "c.yaml:2:8: axes.0: only compute.threads varies; where a run is computed "
+                "tells no runs apart, so that all labels would show one run: give each its "
+                "own --out");
+  EXPECT_EQ(error("{name: a, values: {x: {seed: 1, threads: 1}, y: {seed: 2}}}"), "");
 }
 
 TEST(ComputeTest, ARunsFolderSaysWhatItIsAndHow) {

@@ -55,13 +55,15 @@ TEST(AxesTest, ZipSetsOptionsTogetherAndLabelsNameThem) {
 
 TEST(AxesTest, WhereKeepsAndExceptDropsPoints) {
   const Experiment experiment = LoadTuned(
-      "axes: [{key: quant.bits, values: [4, 3, 2]}, {key: threads, values: [1, 2]}]\n"
-      "where: [{quant.bits: [4, 3]}, {threads: 1}]\nexcept: [{quant.bits: 4, threads: 2}]\n");
+      "axes: [{key: quant.bits, values: [4, 3, 2]}, {key: model.dtype, values: [float32, "
+      "bfloat16]}]\n"
+      "where: [{quant.bits: [4, 3]}, {model.dtype: float32}]\nexcept: [{quant.bits: 4, "
+      "model.dtype: bfloat16}]\n");
   std::vector<std::string> points;
   for (const PlannedRun& run : experiment.runs) {
-    points.push_back(run.labels.at("quant.bits") + "/" + run.labels.at("threads"));
+    points.push_back(run.labels.at("quant.bits") + "/" + run.labels.at("model.dtype"));
   }
-  EXPECT_EQ(points, (Row{"4/1", "3/1", "3/2", "2/1"}));
+  EXPECT_EQ(points, (Row{"4/float32", "3/float32", "3/bfloat16", "2/float32"}));
 }
 
 TEST(ExperimentTest, ReadsItselfBackFromTheResolvedText) {
@@ -111,6 +113,40 @@ TEST(PlanTest, NamesOfMetricsFitALine) {
   EXPECT_NE(error("a\\nb").find("e.yaml:3:3: eval.0: name 'a\nb' must have 1 to 200 bytes"),
             std::string::npos);
   EXPECT_NE(error(std::string(201, 'x')).find("must have 1 to 200 bytes"), std::string::npos);
+}
+
+TEST(PlanTest, NamesOfMetricsAreGroupsOfAFile) {
+  const TempFolder folder;
+  const auto error = [&](const std::string& a, const std::string& b) {
+    const std::string file = folder.Write(
+        "e.yaml", "model: m/\neval:\n- {type: perplexity, data: {path: x}, name: " + a +
+                      "}\n- {type: perplexity, data: {path: x}, name: " + b + "}\n");
+    return testing::ErrorOf([&] { LoadExperiment(file, {}); });
+  };
+  EXPECT_EQ(error("t/a", "t/b"), "");
+  EXPECT_EQ(error("tt", "t"), "");
+  const std::string lies = " lie in each other; give one of them another name";
+  EXPECT_NE(error("t", "t/nll").find("e.yaml:4:3: eval.1: name 't/nll' and 't' of eval.0" + lies),
+            std::string::npos);
+  EXPECT_NE(error("t/nll", "t").find("eval.1: name 't' and 't/nll' of eval.0" + lies),
+            std::string::npos);
+  for (const std::string name : {"'.'", "a//b", "a/", "/a", "a/../b"}) {
+    EXPECT_NE(error("t", name).find("has a part between '/' that is no name"), std::string::npos)
+        << name;
+  }
+}
+
+TEST(AblationTest, SeedsThatShareARunCountOnce) {
+  const Experiment experiment = LoadTuned(kAblate);
+  auto outcomes = OutcomesBy(experiment, [](const PlannedRun& run) {
+    return run.labels.at("ablate") == "full" ? 100.0 : 90.0;
+  });
+  Experiment shared = experiment;  // nothing is drawn: a run for all seeds
+  for (PlannedRun& run : shared.runs) run.id = run.labels.at("ablate");
+  for (std::size_t i = 0; i < outcomes.size(); ++i) outcomes[i].id = shared.runs[i].id;
+  const TextTable table = MakeAblationTables(shared, outcomes).at(0);
+  EXPECT_EQ(table.rows.at(0), (Row{"full", "100.00", "1", "", "", "", ""}));
+  EXPECT_EQ(table.rows.at(1), (Row{"- best", "90.000", "1", "-10.000", "-", "-", "-"}));
 }
 
 TEST(AblationTest, RanksByDamageWithIntervalsAndInteraction) {

@@ -14,11 +14,34 @@ RunConfig RunOf(const std::string& yaml) {
   return LoadExperiment(folder.Write("e.yaml", yaml), {}).runs.at(0).config;
 }
 
-TEST(UnusedKeysTest, AreToldWithPlaceAndReason) {
+std::vector<std::string> Messages(const RunConfig& run) {
+  std::vector<std::string> messages;
+  for (const Diagnostic& unused : run.unused) messages.push_back(unused.message);
+  return messages;
+}
+
+TEST(UnusedKeysTest, AreToldWithTheirPlace) {
+  const testing::TempFolder folder;
+  folder.Write("base.yaml", "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\n");
+  const std::string file = folder.Write("e.yaml",
+                                        "extends: base.yaml\n"
+                                        "pipeline:\n"
+                                        "  - type: round\n"
+                                        "    scheme: {type: signround, tune_range: false,\n"
+                                        "             range_lr_factor: 2}\n"
+                                        "    batch: 999\n"
+                                        "  - {type: activations, percentile: 99}\n");
+  const RunConfig run =
+      LoadExperiment(file, {"quant.range={type: mse, patience: 3}"}).runs[0].config;
+  std::vector<std::string> places;
+  for (const Diagnostic& unused : run.unused) places.push_back(unused.where.ToString());
+  EXPECT_THAT(places, ::testing::ElementsAre(file + ":5:31", file + ":7:37", file + ":6:12"));
+}
+
+TEST(UnusedKeysTest, AreToldWithKeyAndReason) {
   const auto unused = [](const std::string& pipeline) {
-    return RunOf("model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\npipeline: " +
-                 pipeline)
-        .Unused();
+    return Messages(RunOf(
+        "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\npipeline: " + pipeline));
   };
   EXPECT_THAT(unused("[{type: round, scheme: gptq, inputs: fp, optimizer: {type: adam, lr: 0.1}}]"),
               ::testing::ElementsAre("pipeline.0.optimizer, pipeline.0.inputs: of no use to scheme "
@@ -27,10 +50,9 @@ TEST(UnusedKeysTest, AreToldWithPlaceAndReason) {
       unused("[{type: round, scheme: signround, inputs: fp, start: {scheme: rtn, steps: 3}}]"),
       ::testing::ElementsAre("pipeline.0.start.steps: of no use to scheme 'rtn'"));
   EXPECT_THAT(
-      RunOf(
+      Messages(RunOf(
           "model: m/\nquant: {bits: 2, group_size: 64, grid: sym}\ncalibration: {data: {path: x}}\n"
-          "pipeline: [{type: round, scheme: {type: aqlm, codebooks: 2}}]")
-          .Unused(),
+          "pipeline: [{type: round, scheme: {type: aqlm, codebooks: 2}}]")),
       ::testing::ElementsAre(
           "quant.bits, quant.group_size, quant.grid: of no use to scheme 'aqlm'"));
   for (const char* optimizer : {"{type: sign_sgd, lr: 0.5}", "{type: adam, lr: 0.5}"}) {
@@ -49,10 +71,10 @@ TEST(UnusedKeysTest, AreToldWithPlaceAndReason) {
       ::testing::ElementsAre("pipeline.0.percentile: of no use without ranges: static",
                              "pipeline.1.scheme.range_lr_factor: of no use without tune_range"));
   for (const std::string residual : {"none", "hadamard"}) {
-    EXPECT_THAT(RunOf("model: {path: m/, rotate: {residual: " + residual + ", seed: 3}}").Unused(),
+    EXPECT_THAT(Messages(RunOf("model: {path: m/, rotate: {residual: " + residual + ", seed: 3}}")),
                 ::testing::ElementsAre("model.rotate.seed: of no use without random in residual"));
   }
-  EXPECT_THAT(RunOf("model: {path: m/, rotate: {residual: random, seed: 3}}").Unused(),
+  EXPECT_THAT(Messages(RunOf("model: {path: m/, rotate: {residual: random, seed: 3}}")),
               ::testing::IsEmpty());
   // What is as it would be anyway tells no runs apart.
   EXPECT_THAT(unused("[{type: round, scheme: rtn, steps: 200}]"), ::testing::IsEmpty());
