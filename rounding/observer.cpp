@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "rounding/best_range.h"
 
 namespace roundlab {
 namespace {
@@ -24,8 +25,7 @@ GroupRange LeastError(const at::Tensor& view, const ActivationSpec& spec) {
   constexpr int kPatience = 5;
   const GroupRange whole = ActivationRange(view, spec.per, true);
   const auto dims = RangeDims(spec.per, true);
-  GroupRange best = whole;
-  at::Tensor least;
+  BestRange best;
   int idle = 0;
   for (int i = 0; i < kSteps && idle < kPatience; ++i) {
     const double p = 1 - static_cast<double>(i) / 100;
@@ -33,17 +33,9 @@ GroupRange LeastError(const at::Tensor& view, const ActivationSpec& spec) {
     const AffineGrid grid = ActivationGrid(candidate, spec);
     const ActivationQuantizer rounding{spec, grid.scale, grid.zero};
     const at::Tensor error = (rounding.ApplyToView(view) - view).abs_().pow_(2.4).sum(dims, true);
-    if (!least.defined()) {
-      least = error;
-      continue;
-    }
-    const at::Tensor better = error < least;
-    idle = better.any().item<bool>() ? 0 : idle + 1;
-    least = at::where(better, error, least);
-    best.low = at::where(better, candidate.low, best.low);
-    best.high = at::where(better, candidate.high, best.high);
+    idle = best.Try(candidate, error).any().item<bool>() ? 0 : idle + 1;
   }
-  return best;
+  return best.Best();
 }
 
 /// Values in the middle `percentile` of each range.

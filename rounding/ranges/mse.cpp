@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/kernels/ops.h"
+#include "rounding/best_range.h"
 
 namespace roundlab {
 namespace {
@@ -48,9 +49,8 @@ GroupRange MseEstimator::Estimate(const LayerContext& layer) const {
   const QuantSpec& spec = layer.spec;
   const at::Tensor groups = layer.Layout().Split(layer.weight);
   const GroupRange whole = MinMaxRange(groups);
-  GroupRange best = whole;
   const at::Tensor importance = options_.weight_by_inputs ? Importance(layer) : at::Tensor();
-  at::Tensor least;
+  BestRange best;
   std::int64_t idle = 0;  // steps in a row
   const auto count =
       static_cast<std::int64_t>(options_.shrink * static_cast<double>(options_.steps));
@@ -61,21 +61,12 @@ GroupRange MseEstimator::Estimate(const LayerContext& layer) const {
     const at::Tensor rounded = FakeQuant(groups, {}, grid.scale, grid.zero, spec.CodeMax());
     at::Tensor errors = (rounded - groups).abs_().pow_(options_.norm);
     if (importance.defined()) errors.mul_(importance);
-    const at::Tensor error = errors.sum(1);
-    if (!least.defined()) {
-      least = error;
-      continue;
-    }
-    const at::Tensor better = error < least;
-    if (options_.patience > 0) {
-      idle = better.any().item<bool>() ? 0 : idle + 1;
-      if (idle == options_.patience) break;
-    }
-    least = at::where(better, error, least);
-    best.low = at::where(better, candidate.low, best.low);
-    best.high = at::where(better, candidate.high, best.high);
+    const at::Tensor better = best.Try(candidate, errors.sum(1));
+    if (options_.patience == 0) continue;
+    idle = better.any().item<bool>() ? 0 : idle + 1;
+    if (idle == options_.patience) break;
   }
-  return best;
+  return best.Best();
 }
 
 }  // namespace roundlab

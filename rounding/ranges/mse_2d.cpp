@@ -3,41 +3,9 @@
 #include <ATen/ATen.h>
 
 #include "core/kernels/ops.h"
+#include "rounding/best_range.h"
 
 namespace roundlab {
-namespace {
-
-/// The candidate of least error so far, group by group.
-class BestRange {
- public:
-  BestRange(const at::Tensor& groups, const QuantSpec& spec, double norm)
-      : groups_(groups), spec_(spec), norm_(norm), best_(MinMaxRange(groups)) {}
-
-  void Try(const GroupRange& candidate) {
-    const AffineGrid grid = MakeGrid(candidate, spec_);
-    const at::Tensor rounded = FakeQuant(groups_, {}, grid.scale, grid.zero, spec_.CodeMax());
-    const at::Tensor error = (rounded - groups_).abs_().pow_(norm_).mean(1);
-    if (!least_.defined()) {
-      least_ = error;
-      best_ = candidate;
-      return;
-    }
-    const at::Tensor better = error < least_;
-    least_ = at::where(better, error, least_);
-    best_.low = at::where(better, candidate.low, best_.low);
-    best_.high = at::where(better, candidate.high, best_.high);
-  }
-  const GroupRange& Best() const { return best_; }
-
- private:
-  const at::Tensor& groups_;
-  const QuantSpec& spec_;
-  double norm_;
-  GroupRange best_;
-  at::Tensor least_;
-};
-
-}  // namespace
 
 void Mse2dEstimator::Options::Fields(FieldVisitor& f) {
   f.Int("steps", &steps, AtLeast(1), "widths to try, the whole range the last");
@@ -48,7 +16,12 @@ GroupRange Mse2dEstimator::Estimate(const LayerContext& layer) const {
   const QuantSpec& spec = layer.spec;
   const at::Tensor groups = layer.Layout().Split(layer.weight);
   const GroupRange whole = MinMaxRange(groups);
-  BestRange best(groups, spec, options_.norm);
+  BestRange best;
+  const auto consider = [&](const GroupRange& candidate) {
+    const AffineGrid grid = MakeGrid(candidate, spec);
+    const at::Tensor rounded = FakeQuant(groups, {}, grid.scale, grid.zero, spec.CodeMax());
+    best.Try(candidate, (rounded - groups).abs_().pow_(options_.norm).mean(1));
+  };
   for (std::int64_t i = 1; i <= options_.steps; ++i) {
     const auto share = [&](const at::Tensor& width) {
       return width / static_cast<double>(options_.steps) * static_cast<double>(i);
@@ -58,13 +31,13 @@ GroupRange Mse2dEstimator::Estimate(const LayerContext& layer) const {
       // A sym_full grid puts the end of larger magnitude on its lowest code.
       const at::Tensor low_end = -whole.low > whole.high;
       const bool full = spec.grid == GridKind::kSymFull;
-      best.Try({full ? at::where(low_end, -largest, 0) : -largest,
+      consider({full ? at::where(low_end, -largest, 0) : -largest,
                 full ? at::where(low_end, 0, largest) : largest});
       continue;
     }
     const at::Tensor width = share(whole.high - whole.low);
     const at::Tensor step = width / spec.CodeMax();
-    for (double p = 0; p <= spec.CodeMax(); ++p) best.Try({-(step * p), width - step * p});
+    for (double p = 0; p <= spec.CodeMax(); ++p) consider({-(step * p), width - step * p});
   }
   return best.Best();
 }
