@@ -1,11 +1,14 @@
 #include "rounding/pipeline.h"
 
 #include <ATen/ATen.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <utility>
 
 #include "core/base/error.h"
@@ -22,6 +25,26 @@
 
 namespace roundlab {
 namespace {
+
+/// Tells the place of what is being thrown, where it is neither the project's own, which says so
+/// itself, nor of memory: libtorch's or a plug-in's.
+[[noreturn]] void RethrowFrom(const std::string& place) {
+  try {
+    throw;
+  } catch (const Error&) {
+    throw;
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const c10::AcceleratorError&) {
+    throw;
+  } catch (const c10::Error& error) {
+    throw std::runtime_error(place + ": " + error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    throw std::runtime_error(place + ": " + error.what());
+  } catch (...) {
+    throw std::runtime_error(place + ": threw no std::exception");
+  }
+}
 
 using StageList = std::vector<std::unique_ptr<Stage>>;
 
@@ -189,7 +212,11 @@ class Pipeline {
                   &sink);
     for (std::size_t i = 0; i < stages_.size(); ++i) {
       work.last_stage = i + 1 == stages_.size();
-      stages_[i]->Apply(&work);
+      try {
+        stages_[i]->Apply(&work);
+      } catch (...) {
+        RethrowFrom(unit.name() + ": pipeline." + std::to_string(i));
+      }
       if (stages_[i]->Kind() == StageKind::kTransform) work.Transformed();
     }
     work.Finish();

@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 
 #include <memory>
+#include <string>
+
+#include "core/base/error.h"
 
 namespace roundlab {
 namespace {
@@ -24,6 +27,20 @@ InputStatistics ColumnsOf(const InputStatistics& all, const at::Tensor& columns)
 
 }  // namespace
 
+GroupRange EstimatedRange(const RangeEstimator& estimator, const LayerContext& layer) {
+  GroupRange range = estimator.Estimate(layer);
+  const std::int64_t groups = layer.Layout().Count();
+  for (const at::Tensor* end : {&range.low, &range.high}) {
+    if (end->defined() && end->dim() == 1 && end->size(0) == groups) continue;
+    throw Error(layer.name + ": its range is not a low and a high of each of its " +
+                std::to_string(groups) + " groups");
+  }
+  if (at::logical_or(range.low > 0, range.high < 0).any().item<bool>()) {
+    throw Error(layer.name + ": its range does not go from 0 or less to 0 or more");
+  }
+  return range;
+}
+
 ColumnRange RangeOfColumns(const RangeEstimator& estimator, const LayerContext& layer) {
   LayerContext base = layer;
   base.spec.group_size = -1;
@@ -35,7 +52,7 @@ ColumnRange RangeOfColumns(const RangeEstimator& estimator, const LayerContext& 
       part.inputs = std::make_shared<InputStatistics>(
           ColumnsOf(*base.inputs, columns.to(base.weight.device())));
     }
-    const GroupRange range = estimator.Estimate(part);
+    const GroupRange range = EstimatedRange(estimator, part);
     return GroupRange{range.low.to(weights.device()), range.high.to(weights.device())};
   };
 }

@@ -21,6 +21,10 @@ class RangeEstimator {
   virtual LayerNeeds Uses() const { return {}; }
 };
 
+/// estimator.Estimate(layer). Throws Error, beginning with the layer's name, for what is no range
+/// of the layer's groups.
+GroupRange EstimatedRange(const RangeEstimator& estimator, const LayerContext& layer);
+
 /// `estimator`, which must live on, for any groups of the columns of `layer`, whose `inputs` are
 /// what the estimator uses: it works where the layer is, the groups may be elsewhere.
 ColumnRange RangeOfColumns(const RangeEstimator& estimator, const LayerContext& layer);

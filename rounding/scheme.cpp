@@ -4,7 +4,9 @@
 
 #include <utility>
 
+#include "core/base/diverged.h"
 #include "core/base/error.h"
+#include "core/quant/weight_form.h"
 
 namespace roundlab {
 namespace {
@@ -27,6 +29,27 @@ class FixedLayer : public LayerRounding {
 
 std::unique_ptr<LayerRounding> FixedRounding(QuantizedWeight weight, Diagnostics diagnostics) {
   return std::make_unique<FixedLayer>(std::move(weight), std::move(diagnostics));
+}
+
+QuantizedWeight FinishedWeight(const LayerRounding& layer, const std::string& name,
+                               const at::Tensor& weight) {
+  const auto fail = [&](const std::string& problem) {
+    throw Error(name + ": the scheme's result can't be: " + problem);
+  };
+  QuantizedWeight finished;
+  try {
+    finished = layer.Finish();
+  } catch (const Diverged&) {
+    throw;
+  } catch (const Error& error) {
+    fail(error.what());
+  }
+  const std::string problem = FormProblem(finished);
+  if (!problem.empty()) fail(problem);
+  if (finished.Rows() != weight.size(0) || finished.Columns() != weight.size(1)) {
+    fail("it has another shape than the weight");
+  }
+  return finished;
 }
 
 void RequireFiniteWeight(const LayerContext& layer) {

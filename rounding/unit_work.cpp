@@ -60,7 +60,7 @@ LayerContext UnitWork::Context(const LinearSlot& slot, const LayerNeeds& needs) 
   if (range.inputs.Any()) context.inputs = Statistics(slot, range.chain);
   context.tell = [this](const std::string& text) { log().Write(text); };
   const LayerContext seen = setting_.range->AnyDevice() ? context : context.To(at::kCPU);
-  const GroupRange found = setting_.range->Estimate(seen);
+  const GroupRange found = EstimatedRange(*setting_.range, seen);
   context.range_of = RangeOfColumns(*setting_.range, seen);
   context.range = {found.low.to(slot.weight.device()), found.high.to(slot.weight.device())};
   const std::string problem =

@@ -21,6 +21,10 @@ Log::Log(const std::string& file, bool quiet) : quiet_(quiet) {
 
 void Log::Write(const std::string& message) {
   if (!quiet_) std::fprintf(stderr, "%s\n", message.c_str());
+  Note(message);
+}
+
+void Log::Note(const std::string& message) {
   if (!file_.is_open()) return;
   const std::time_t now = std::time(nullptr);
   std::tm local{};

@@ -16,6 +16,7 @@ class Log {
   /// the file can't be opened.
   Log(const std::string& file, bool quiet);
   void Write(const std::string& message);
+  void Note(const std::string& message);  ///< to the file alone
   bool quiet() const { return quiet_; }
   /// Where stderr is no terminal, a progress line is written each so many seconds; 20 by default.
   void SetLineSeconds(double seconds) { line_seconds_ = seconds; }

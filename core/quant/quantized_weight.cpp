@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "core/base/error.h"
 #include "core/kernels/transfer.h"
 #include "core/quant/incoherence.h"
 #include "core/quant/power_grid.h"
@@ -132,7 +133,11 @@ std::string WeightProblem(const QuantizedWeight& weight, const at::Tensor& decod
 QuantizedWeight FromCodes(const at::Tensor& codes, const AffineGrid& grid,
                           const GroupLayout& layout, const QuantSpec& spec) {
   QuantizedWeight weight;
-  weight.codes = layout.Join(codes.detach().to(at::kByte)).clone();
+  const at::Tensor given = layout.Join(codes.detach());  // what fills up a group is no code
+  weight.codes = given.to(at::kByte).clone();
+  if (!at::equal(weight.codes.to(given.scalar_type()), given)) {
+    throw Error("a code is no whole number from 0 to 255");
+  }
   const at::Tensor scale = grid.scale.detach().to(at::kFloat);
   weight.scale = scale.reshape({layout.scale_rows, layout.per_row}).clone();
   weight.zero = grid.zero.detach().reshape({layout.scale_rows, layout.per_row}).clone();

@@ -380,7 +380,10 @@ UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data,
                     const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks) {
   RoundedLayers rounded(unit.slots, layers);
   UnitResult result = TuneUnit(unit, data, &rounded, options, seed, hooks);
-  for (const auto& layer : layers) result.weights.push_back(layer->Finish());
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const LinearSlot& slot = *unit.slots[i];
+    result.weights.push_back(FinishedWeight(*layers[i], slot.name, slot.weight));
+  }
   return result;
 }
 
