@@ -5,8 +5,8 @@
 
 namespace roundlab {
 
-const EvaluatorRegistry& Evaluators() {
-  static const EvaluatorRegistry kRegistry = [] {
+EvaluatorRegistry& Evaluators() {
+  static EvaluatorRegistry registry = [] {
     EvaluatorRegistry r("evaluator");
     r.Add<Divergence>("divergence",
                       "how far the next-token distributions are from the unquantized model's");
@@ -14,7 +14,7 @@ const EvaluatorRegistry& Evaluators() {
     r.Add<ZeroShot>("zero_shot", "accuracy on multiple choice and last-word tasks");
     return r;
   }();
-  return kRegistry;
+  return registry;
 }
 
 }  // namespace roundlab

@@ -100,6 +100,6 @@ using EvaluatorRegistry = Registry<Evaluator>;
 using EvaluatorRecipe = Recipe<Evaluator>;
 
 /// divergence, perplexity, zero_shot.
-const EvaluatorRegistry& Evaluators();
+EvaluatorRegistry& Evaluators();
 
 }  // namespace roundlab

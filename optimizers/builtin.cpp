@@ -96,8 +96,8 @@ class AdamW : public torch::optim::AdamW {
 
 }  // namespace
 
-const OptimizerRegistry& Optimizers() {
-  static const OptimizerRegistry kRegistry = [] {
+OptimizerRegistry& Optimizers() {
+  static OptimizerRegistry registry = [] {
     OptimizerRegistry r("optimizer");
     r.Add<Adam>("adam", "torch::optim::Adam");
     r.Add<AdamW>("adamw", "torch::optim::AdamW");
@@ -106,18 +106,18 @@ const OptimizerRegistry& Optimizers() {
     r.Add<SignSgd>("sign_sgd", "steps of fixed size along the gradient's sign");
     return r;
   }();
-  return kRegistry;
+  return registry;
 }
 
-const ScheduleRegistry& Schedules() {
-  static const ScheduleRegistry kRegistry = [] {
+ScheduleRegistry& Schedules() {
+  static ScheduleRegistry registry = [] {
     ScheduleRegistry r("schedule");
     r.Add<ConstantSchedule>("constant", "the base learning rate throughout");
     r.Add<CosineSchedule>("cosine", "half a cosine wave from 1 to end_factor");
     r.Add<LinearSchedule>("linear", "a straight line from 1 to end_factor");
     return r;
   }();
-  return kRegistry;
+  return registry;
 }
 
 }  // namespace roundlab

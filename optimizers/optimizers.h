@@ -15,7 +15,7 @@ using OptimizerRecipe = Recipe<torch::optim::Optimizer, ParamGroups>;
 
 /// adam, adamw, lion, sgd, sign_sgd. All are torch::optim::Optimizer, so libtorch's own need no
 /// adapter. A group given without options takes the recipe's; its lr is then the recipe's lr.
-const OptimizerRegistry& Optimizers();
+OptimizerRegistry& Optimizers();
 
 /// What an optimizer may be besides: one that wants to see each micro-batch's gradient by itself
 /// instead of their sum. The tuner finds it by dynamic_cast and, where Votes(), calls Vote() after

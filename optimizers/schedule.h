@@ -20,7 +20,7 @@ using ScheduleRegistry = Registry<Schedule>;
 using ScheduleRecipe = Recipe<Schedule>;
 
 /// constant, cosine, linear.
-const ScheduleRegistry& Schedules();
+ScheduleRegistry& Schedules();
 
 /// The start of every schedule. With w = Steps(steps): factor (step + 1) / w for step < w; the main
 /// schedule then runs over the other steps - w, starting at 1, so steps w - 1 and w both have

@@ -35,6 +35,7 @@
 #include "rounding/stages/smoothquant.h"
 #include "rounding/stages/spiq.h"
 #include "rounding/stages/teq.h"
+#include "rounding/tuner/losses.h"
 
 namespace roundlab {
 
@@ -74,6 +75,20 @@ RangeRegistry& RangeEstimators() {
     r.Add<MseEstimator>("mse", "shrunk to the least rounding error");
     r.Add<Mse2dEstimator>("mse_2d", "shrunk and shifted to the least rounding error");
     r.Add<ScaleSearchEstimator>("scale_search", "the sym_full scale of least rounding error");
+    return r;
+  }();
+  return registry;
+}
+
+LossRegistry& Losses() {
+  static LossRegistry registry = [] {
+    LossRegistry r("loss");
+    r.Add<MseLoss>("mse", "mean of squares");
+    r.Add<SoftLabelsLoss>("soft_labels",
+                          "divergence from the model's own next-token distributions");
+    r.Add<SumSquaresLoss>("sum_squares", "squares summed over features, mean over tokens");
+    r.Add<SumTokensLoss>("sum_tokens", "squares summed over positions, mean over features");
+    r.Add<TrimmedMseLoss>("trimmed_mse", "mean of squares without the largest");
     return r;
   }();
   return registry;

@@ -75,8 +75,9 @@ class Execution {
       return Compute();
     } catch (const Interrupted&) {
       throw;
-    } catch (const std::exception&) {
+    } catch (const std::exception& e) {
       LeaveRecord();
+      log_.Note(std::string("failed: ") + e.what());
       throw;
     }
   }
@@ -156,10 +157,8 @@ class Execution {
                                {"model_sha256", source.Fingerprint()},
                                {"run_id", result_.id},
                                {"config", result_.config}});
-    for (const auto& [file, hash] : OpenedPlugins()) {
-      std::string& all = result_.provenance["plugins"];
-      all += (all.empty() ? "" : ", ") + file + " " + hash;
-    }
+    const std::string plugins = PluginsText();
+    if (!plugins.empty()) result_.provenance["plugins"] = plugins;
   }
 
   /// Puts the learned rotation of the residual stream in the place of its start.

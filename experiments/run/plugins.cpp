@@ -45,6 +45,8 @@ void OpenPlugin(const std::string& path) {
     plugin.add();
   } catch (const std::exception& error) {
     throw Error(path + ": failed while it added its parts: " + error.what());
+  } catch (...) {
+    throw Error(path + ": failed while it added its parts: threw no std::exception");
   }
   Opened().emplace_back(file, Sha256Hex(ReadFile(file)));
 }
@@ -68,6 +70,19 @@ void OpenPlugins(const std::vector<std::string>& paths) {
   if (!joined.empty()) ::setenv(kVariable, joined.c_str(), 1);
 }
 
-const std::vector<std::pair<std::string, std::string>>& OpenedPlugins() { return Opened(); }
+std::string PluginsText() {
+  std::string text;
+  for (const auto& [file, hash] : Opened()) text += (text.empty() ? "" : ", ") + file + " " + hash;
+  return text;
+}
+
+std::vector<std::string> ChangedPlugins(const std::string& text) {
+  std::vector<std::string> changed;
+  for (const auto& [file, hash] : Opened()) {
+    const bool used = (", " + text).find(", " + file + " ") != std::string::npos;
+    if (used && text.find(file + " " + hash) == std::string::npos) changed.push_back(file);
+  }
+  return changed;
+}
 
 }  // namespace roundlab

@@ -12,7 +12,10 @@ namespace roundlab {
 /// while it adds its parts, or adds a part that there is already.
 void OpenPlugins(const std::vector<std::string>& paths);
 
-/// Those that are open: absolute path and SHA-256, for the provenance of runs.
-const std::vector<std::pair<std::string, std::string>>& OpenedPlugins();
+/// Those that are open, as a run's provenance has them: "PATH SHA256, PATH SHA256".
+std::string PluginsText();
+
+/// Of what a run was made with, as PluginsText: the plug-ins that are open and have changed since.
+std::vector<std::string> ChangedPlugins(const std::string& text);
 
 }  // namespace roundlab

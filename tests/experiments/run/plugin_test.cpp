@@ -4,6 +4,8 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <tuple>
+#include <vector>
 
 #include "tests/core/formats/format_files.h"
 #include "tests/experiments/program.h"
@@ -48,6 +50,76 @@ TEST(PluginTest, ARunInAProcessOfItsOwnUsesItAndTellsOfIt) {
     ++found;
   }
   EXPECT_EQ(found, 1);
+}
+
+class PluginRunTest : public ::testing::Test {
+ protected:
+  void SetUp() override { testing::TinyModel().Write(folder_.path() + "/model"); }
+
+  ProgramResult Run(const std::string& stage, const std::string& plugin) {
+    std::ofstream(folder_.path() + "/p.yaml")
+        << "model: {path: " << folder_.path() << "/model}\nquant: {bits: 4, group_size: 16}\n"
+        << "calibration: {data: {path: " << folder_.path()
+        << "/t.txt}, protocol: plain, samples: 2, seqlen: 8}\n"
+        << "pipeline: [{type: round, " << stage << "}]\n";
+    std::ofstream text(folder_.path() + "/t.txt");
+    for (int i = 0; i < 8; ++i) {  // documents
+      for (int k = 0; k < 9; ++k) text << "Once there were cats. ";
+      text << "\n\n";
+    }
+    text.close();
+    return RunProgram(folder_.path(), {"run", folder_.path() + "/p.yaml", "--out",
+                                       folder_.path() + "/out", "--plugin", plugin, "--quiet"});
+  }
+  std::string File(const std::string& name) const {
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(folder_.path() + "/out")) {
+      if (entry.path().filename() == name) return testing::ReadAll(entry.path().string());
+    }
+    return "";
+  }
+
+  const TempFolder folder_;
+};
+
+TEST_F(PluginRunTest, WhatGoesWrongInOneIsToldWithItsPlace) {
+  const std::string layer = "model.layers.0.self_attn.q_proj: the scheme's result can't be: ";
+  for (const auto& [fault, message, code] : std::vector<std::tuple<std::string, std::string, int>>{
+           {"exception", "block_0: pipeline.0: of my own\n", 1},
+           {"number", "block_0: pipeline.0: threw no std::exception\n", 1},
+           {"libtorch", "block_0: pipeline.0: shape '[3]' is invalid for input of size 2\n", 1},
+           {"half", "a code is no whole number from 0 to 255\n", 2},
+           {"code", layer + "a code is above 2^bits - 1\n", 2},
+           {"shape", layer + "scale has another shape than its groups\n", 2},
+           {"type", layer + "scale has another type than it should\n", 2}}) {
+    std::filesystem::remove_all(folder_.path() + "/out");
+    const ProgramResult result =
+        Run("scheme: {type: faulty, fault: " + fault + "}", PluginFile("faulty_plugin"));
+    EXPECT_EQ(result.code, code) << result.err;
+    EXPECT_NE(result.err.find(message), std::string::npos) << fault << ": " << result.err;
+    EXPECT_NE(File("log.txt").find("  failed: "), std::string::npos) << fault;
+  }
+}
+
+TEST_F(PluginRunTest, OptimizersAndSchedulesComeFromOneToo) {
+  const ProgramResult result =
+      Run("scheme: signround, steps: 2, batch: 2, optimizer: {type: descent, lr: 0.2}, schedule: "
+          "halved",
+          PluginFile("faulty_plugin"));
+  EXPECT_EQ(result.code, 0) << result.err;
+}
+
+TEST_F(PluginRunTest, ARunOfOneThatHasChangedSinceIsTold) {
+  const std::string plugin = folder_ / "mine.so";
+  std::filesystem::copy_file(PluginFile("toward_zero"), plugin);
+  ASSERT_EQ(Run("scheme: toward_zero", plugin).code, 0);
+  EXPECT_EQ(Run("scheme: toward_zero", plugin).err.find("was made by another"), std::string::npos);
+  std::ofstream(plugin, std::ios::app) << "other bytes";
+  const ProgramResult again = Run("scheme: toward_zero", plugin);
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_NE(again.err.find(" was made by another " + plugin + ": remove its folder"),
+            std::string::npos)
+      << again.err;
 }
 
 TEST(PluginTest, BadOnesAreToldBeforeAnythingElse) {

@@ -1,4 +1,4 @@
-#include "rounding/tuner/loss.h"
+#include "rounding/tuner/losses.h"
 
 #include <ATen/ATen.h>
 
@@ -85,20 +85,6 @@ at::Tensor TrimmedMseLoss::Of(const at::Tensor& outputs, const at::Tensor& targe
   const at::Tensor rest = flat.index_fill(0, largest, 0);
   if (!mask.defined()) return rest.mean();
   return (rest.view(outputs.sizes()) * mask.unsqueeze(-1)).mean();
-}
-
-LossRegistry& Losses() {
-  static LossRegistry registry = [] {
-    LossRegistry r("loss");
-    r.Add<MseLoss>("mse", "mean of squares");
-    r.Add<SoftLabelsLoss>("soft_labels",
-                          "divergence from the model's own next-token distributions");
-    r.Add<SumSquaresLoss>("sum_squares", "squares summed over features, mean over tokens");
-    r.Add<SumTokensLoss>("sum_tokens", "squares summed over positions, mean over features");
-    r.Add<TrimmedMseLoss>("trimmed_mse", "mean of squares without the largest");
-    return r;
-  }();
-  return registry;
 }
 
 }  // namespace roundlab
