@@ -19,13 +19,6 @@ namespace roundlab {
 /// of a layer: float32 [rows].
 using ColumnRange = std::function<GroupRange(const at::Tensor& weights, const at::Tensor& columns)>;
 
-/// Which keys of `quant` have a say, besides range (RoundingScheme::OwnRange).
-struct QuantUse {
-  bool bits = true;
-  bool group_size = true;
-  bool grid = true;
-};
-
 /// What is known of a layer before its weights are.
 struct LayerShape {
   std::string name;  ///< "model.layers.0.mlp.up_proj"
@@ -42,14 +35,14 @@ struct LayerContext {
   QuantSpec spec;
   GroupRange range;        ///< of the weight's groups; undefined while it is being estimated
   std::uint64_t seed = 0;  ///< of this layer's random draws
-  std::shared_ptr<const InputStatistics> inputs = {};  ///< null unless Uses() asked for some
+  std::shared_ptr<const InputStatistics> inputs = {};  ///< null unless the part asked for some
   /// For schemes that group weights anew: what made `range`; empty: MinMaxRange did.
   ColumnRange range_of = {};
   /// Takes, in words, what the layer got in place of what was asked for; may be empty.
   std::function<void(const std::string&)> tell = {};
   at::ScalarType products = at::kFloat;  ///< what the model multiplies in
   /// The diagonal of the model's Fisher information, [out, in] float32, as DiagonalFisher has it;
-  /// undefined unless Uses() asked for it.
+  /// undefined unless the part asked for it.
   at::Tensor fisher = {};
   /// What another scheme made of the layer, where the round stage says to start from it.
   std::shared_ptr<const QuantizedWeight> start = {};
@@ -74,7 +67,7 @@ struct LayerContext {
 
 /// What a scheme or a range estimator needs of a run besides the weights.
 struct LayerNeeds {
-  StatisticsKinds inputs;
+  StatisticsKinds inputs = {};
   Chain chain = Chain::kQuantized;
   /// Layers fed by one tensor are rounded before the inputs of the next are measured (GPTQ's true
   /// sequential order); otherwise all of a unit's inputs are measured with its unrounded weights.

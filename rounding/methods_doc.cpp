@@ -74,15 +74,15 @@ double TrainedAWeight(const RoundingScheme& scheme, GridKind grid) {
 /// Bytes a weight of the same layer while it is made, float32.
 double BytesAWeight(const std::string& name, const RoundingScheme& scheme, double trained) {
   constexpr double kFloat = 4;
-  if (scheme.Tunable()) {
+  if (scheme.Traits().tunable) {
     const auto stage = Stages().FromText("type: round\nscheme: " + name).make();
     const TuneOptions& tune = *stage->Tunings().front();
     return kFloat *
            (3 + trained * (2 + tune.Copies() + static_cast<double>(StateNumbers(tune.optimizer))));
   }
-  const StatisticsKinds sums = scheme.Uses().inputs;
+  const StatisticsKinds sums = scheme.Traits().needs.inputs;
   const double moments = (sums.second_moment ? 1 : 0) + (sums.cross_moment ? 1 : 0);
-  const double solving = scheme.WorkingBytes({"layer", kOut, kIn, {}});
+  const double solving = scheme.OnLayer({"layer", kOut, kIn, {}}).working_bytes;
   return kFloat * (2 + moments * kIn / kOut) + solving / static_cast<double>(kOut * kIn);
 }
 
@@ -95,7 +95,7 @@ std::string Short(double value) {
 std::string Grids(const RoundingScheme& scheme, GridKind* first) {
   std::string text;
   for (const auto& [grid, name] : GridNames()) {
-    if (!scheme.Takes(grid)) continue;
+    if (!scheme.OnGrid({.grid = grid}).takes) continue;
     if (text.empty()) *first = grid;
     text += (text.empty() ? "" : ", ") + std::string(name);
   }
@@ -118,19 +118,22 @@ std::string SchemeRow(const std::string& name) {
   const std::string grids = Grids(*scheme, &grid);
   std::string trained = "one shot";
   std::string tuned;
-  const double count = scheme->Tunable() ? TrainedAWeight(*scheme, grid) : 0;
-  if (scheme->Tunable()) {
+  const double count = scheme->Traits().tunable ? TrainedAWeight(*scheme, grid) : 0;
+  if (scheme->Traits().tunable) {
     trained = Short(count);
-    tuned = OneLine(scheme->Tuning());
+    tuned = OneLine(scheme->Traits().tuning);
     if (tuned.empty()) tuned = "the stage's defaults";
   }
-  const std::string sees = Words(scheme->Uses());
+  const std::string sees = Words(scheme->Traits().needs);
   return "| " + Link(name, "schemes") + " | " + RoundingSchemes().Summary(name) + " | " + trained +
          " | " + Short(BytesAWeight(name, *scheme, count)) + " | " +
-         (scheme->StraightThrough() ? "no" : "yes") + " | " +
-         (sees.empty() ? (scheme->Tunable() ? "outputs" : "nothing") : sees) + " | " + grids +
-         " | " + tuned + " | " +
-         (scheme->Tunable() && !scheme->AnyDevice() ? "no" : OnGpu(scheme->AnyDevice())) + " |\n";
+         (scheme->Traits().straight_through ? "no" : "yes") + " | " +
+         (sees.empty() ? (scheme->Traits().tunable ? "outputs" : "nothing") : sees) + " | " +
+         grids + " | " + tuned + " | " +
+         (scheme->Traits().tunable && !scheme->Traits().any_device
+              ? "no"
+              : OnGpu(scheme->Traits().any_device)) +
+         " |\n";
 }
 
 std::string KindName(StageKind kind) {

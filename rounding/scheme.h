@@ -12,6 +12,7 @@
 #include "core/config/registry.h"
 #include "core/quant/quantized_weight.h"
 #include "rounding/layer_context.h"
+#include "rounding/scheme_traits.h"
 
 namespace roundlab {
 
@@ -67,38 +68,9 @@ class RoundingScheme {
   /// Throws Error, beginning with the layer's name, for one that can't be rounded whatever its
   /// weights are. Begin does so too.
   virtual void Check(const LayerShape& /*layer*/) const {}
-  /// Whether codes of such a layer are no more than RequirePlainStart takes, whatever its weights
-  /// and inputs are.
-  virtual bool PlainCodes(const LayerShape& /*layer*/) const { return true; }
-  /// Whether its layers tell their Latents().
-  virtual bool TellsLatents() const { return false; }
-  /// Whether SoftWeight() equals Finish().Dequantize() bit for bit at any time. A scheme that is
-  /// soft while it tunes (AdaRound) says no.
-  virtual bool StraightThrough() const { return true; }
-  /// Whether its layers are BackwardSteppers on such a grid, where the kernels are fused.
-  virtual bool StepsInBackward(const QuantSpec& /*spec*/) const { return false; }
-  /// Whether there is something to tune, hence calibration data are needed.
-  virtual bool Tunable() const { return true; }
-  /// Whether the scheme can put weights on such a grid; Begin is not called with another.
-  virtual bool Takes(GridKind grid) const {
-    return grid != GridKind::kFloatZero && grid != GridKind::kPower;
-  }
-  /// How its authors tune it, as options of a round stage in YAML ("steps: 2500\n..."): what a
-  /// config leaves out is taken from here, and what this leaves out is the stage's own default.
-  virtual const char* Tuning() const { return ""; }
-  /// Whether it makes its own ranges on such a grid and passes over LayerContext::range.
-  virtual bool OwnRange(GridKind /*grid*/) const { return false; }
-  virtual QuantUse UseOfQuant() const { return {}; }
-  /// The scheme that it is on such a grid; empty: itself.
-  virtual std::string InPlaceOn(GridKind /*grid*/) const { return ""; }
-  /// What Begin needs to find in LayerContext::inputs; anything but nothing needs calibration data.
-  virtual LayerNeeds Uses() const { return {}; }
-  /// Bytes that Begin holds at a time, beside what a layer is given and its codes.
-  virtual double WorkingBytes(const LayerShape& /*layer*/) const { return 0; }
-  /// Whether its states can live on a GPU. One-shot schemes that can't get their layers on the CPU.
-  virtual bool AnyDevice() const { return false; }
-  /// Whether the run's seed makes a difference: rows are drawn while tuning, or the scheme draws.
-  virtual bool UsesSeed() const { return Tunable(); }
+  virtual SchemeTraits Traits() const { return {}; }
+  virtual GridTraits OnGrid(const QuantSpec& spec) const { return {.takes = IsUniform(spec.grid)}; }
+  virtual LayerTraits OnLayer(const LayerShape& /*layer*/) const { return {}; }
 };
 
 using RoundingRegistry = Registry<RoundingScheme>;
@@ -110,6 +82,11 @@ RoundingRegistry& RoundingSchemes();
 
 /// A layer whose codes are decided already, and what is to be said of it.
 std::unique_ptr<LayerRounding> FixedRounding(QuantizedWeight weight, Diagnostics diagnostics = {});
+
+/// layer.Finish(). Throws Error, beginning with `name`, for a weight that does not fit together or
+/// is no [out, in] of `weight`.
+QuantizedWeight FinishedWeight(const LayerRounding& layer, const std::string& name,
+                               const at::Tensor& weight);
 
 /// Throws Error for a layer with a weight that is not finite.
 void RequireFiniteWeight(const LayerContext& layer);

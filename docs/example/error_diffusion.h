@@ -4,8 +4,8 @@
 
 namespace roundlab {
 
-/// Rounds each group from left to right and adds `strength` times the error of a weight to the next
-/// one before that is rounded, so that errors of neighbours cancel: e <- w + strength e - w^.
+/// Rounds each row of a group from left to right and adds `strength` times the error of a weight to
+/// the next one, so that errors of neighbours cancel: e <- w + strength e - w^.
 class ErrorDiffusion : public RoundingScheme {
  public:
   struct Options {
@@ -14,7 +14,7 @@ class ErrorDiffusion : public RoundingScheme {
   };
   explicit ErrorDiffusion(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool Tunable() const override { return false; }
+  SchemeTraits Traits() const override { return {.tunable = false}; }
 
  private:
   Options options_;

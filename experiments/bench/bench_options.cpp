@@ -20,7 +20,8 @@ const EnumNames<GridKind>& TunedGrids() {
   static const auto names = [] {
     const auto scheme = RoundingSchemes().FromText("type: signround").make();
     EnumNames<GridKind> tuned = GridNames();
-    std::erase_if(tuned, [&](const auto& name) { return !scheme->Takes(name.first); });
+    std::erase_if(tuned,
+                  [&](const auto& name) { return !scheme->OnGrid({.grid = name.first}).takes; });
     return tuned;
   }();
   return names;

@@ -197,7 +197,7 @@ RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t
 
 bool RoundingTunes(const RunConfig& run) {
   const auto round = RoundOptionsOf(run.pipeline);
-  return round && round->scheme.make()->Tunable();
+  return round && round->scheme.make()->Traits().tunable;
 }
 
 Work StepWork(const ModelDescription& m, double tokens, double seqlen) {

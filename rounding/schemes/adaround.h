@@ -23,15 +23,16 @@ class AdaRound : public RoundingScheme {
     double Beta(double progress) const;  ///< exponent at progress in [warmup, 1]
   };
   explicit AdaRound(const Options& options);
-  bool AnyDevice() const override { return true; }
+  std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   /// The paper's ten thousand steps; over blocks, as BRECQ, where the paper takes a layer at a time
   /// (`unit: linear`), and of the stage's batch, where both take 32 images.
-  const char* Tuning() const override {
-    return "optimizer: {type: adam, lr: 0.001}\nschedule: constant\nloss: sum_squares\n"
-           "steps: 10000\n";
+  SchemeTraits Traits() const override {
+    return {.straight_through = false,
+            .any_device = true,
+            .tuning =
+                "optimizer: {type: adam, lr: 0.001}\nschedule: constant\n"
+                "loss: sum_squares\nsteps: 10000\n"};
   }
-  std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool StraightThrough() const override { return false; }
 
  private:
   Options options_;

@@ -208,11 +208,14 @@ void Aqlm::Options::Fields(FieldVisitor& f) {
          "codebooks and scales are tuned by the round stage once codes are found");
 }
 
-LayerNeeds Aqlm::Uses() const {
-  LayerNeeds needs;
-  needs.inputs.second_moment = true;
-  needs.inputs.in_double = true;
-  return needs;
+SchemeTraits Aqlm::Traits() const {
+  return {.tunable = options_.finetune,
+          .draws = true,
+          .needs = {.inputs = {.second_moment = true, .in_double = true}},
+          .quant = {.bits = !options_.codebooks, .group_size = false, .grid = false},
+          .tuning =
+              "optimizer: {type: adam, lr: 0.00001, beta1: 0.9, beta2: 0.95}\n"
+              "schedule: constant\n"};  // of `finetune`
 }
 
 void Aqlm::Check(const LayerShape& layer) const { ShapeFor(layer, options_); }

@@ -45,19 +45,12 @@ class Aqlm : public RoundingScheme {
   };
   explicit Aqlm(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  SchemeTraits Traits() const override;
+  GridTraits OnGrid(const QuantSpec& spec) const override {
+    return {.takes = IsUniform(spec.grid), .own_range = true};
+  }
+  LayerTraits OnLayer(const LayerShape& /*layer*/) const override { return {.plain_codes = false}; }
   void Check(const LayerShape& layer) const override;
-  bool PlainCodes(const LayerShape& /*layer*/) const override { return false; }
-  bool OwnRange(GridKind /*grid*/) const override { return true; }
-  QuantUse UseOfQuant() const override {
-    return {.bits = !options_.codebooks, .group_size = false, .grid = false};
-  }
-  bool Tunable() const override { return options_.finetune; }
-  bool UsesSeed() const override { return true; }
-  /// Of `finetune`.
-  const char* Tuning() const override {
-    return "optimizer: {type: adam, lr: 0.00001, beta1: 0.9, beta2: 0.95}\nschedule: constant\n";
-  }
-  LayerNeeds Uses() const override;
 
  private:
   Options options_;

@@ -18,11 +18,12 @@ class AQuant : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit AQuant(const Options& options) : options_(options) {}
-  bool AnyDevice() const override { return true; }
-  /// Adam as in the paper; the rate, and 200 steps where it takes 20,000, are ours.
-  const char* Tuning() const override { return "optimizer: {type: adam, lr: 0.01}\n"; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool TellsLatents() const override { return true; }
+  /// Adam as in the paper; the rate, and 200 steps where it takes 20,000, are ours.
+  SchemeTraits Traits() const override {
+    return {
+        .tells_latents = true, .any_device = true, .tuning = "optimizer: {type: adam, lr: 0.01}\n"};
+  }
 
  private:
   Options options_;

@@ -56,8 +56,9 @@ FittedScale FitScale(const at::Tensor& groups, std::int64_t bits, std::int64_t s
 }
 
 /// Of n numbers none is further than sqrt(n - 1) standard deviations from their mean.
-bool EasyQuant::PlainCodes(const LayerShape& layer) const {
-  return options_.outliers >= std::sqrt(static_cast<double>(layer.out * layer.in));
+LayerTraits EasyQuant::OnLayer(const LayerShape& layer) const {
+  const double weights = static_cast<double>(layer.out * layer.in);
+  return {.plain_codes = options_.outliers >= std::sqrt(weights)};
 }
 
 std::unique_ptr<LayerRounding> EasyQuant::Begin(const LayerContext& layer) const {

@@ -26,10 +26,11 @@ class EasyQuant : public RoundingScheme {
   };
   explicit EasyQuant(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool PlainCodes(const LayerShape& layer) const override;
-  bool OwnRange(GridKind /*grid*/) const override { return true; }
-  QuantUse UseOfQuant() const override { return {.grid = false}; }
-  bool Tunable() const override { return false; }
+  SchemeTraits Traits() const override { return {.tunable = false, .quant = {.grid = false}}; }
+  GridTraits OnGrid(const QuantSpec& spec) const override {
+    return {.takes = IsUniform(spec.grid), .own_range = true};
+  }
+  LayerTraits OnLayer(const LayerShape& layer) const override;
 
  private:
   Options options_;

@@ -103,29 +103,26 @@ void Gptq::Options::Fields(FieldVisitor& f) {
   f.Bool("in_double", &in_double, "float64 in place of float32");
 }
 
-LayerNeeds Gptq::Uses() const {
-  LayerNeeds needs;
-  needs.inputs.second_moment = true;
-  needs.inputs.cross_moment = options_.asymmetric;
-  needs.inputs.in_double = options_.in_double;
-  needs.sequential = options_.true_sequential;
-  needs.start = !options_.asymmetric;
-  return needs;
+SchemeTraits Gptq::Traits() const {
+  return {.tunable = false,
+          .any_device = true,
+          .needs = {.inputs = {.second_moment = true,
+                               .cross_moment = options_.asymmetric,
+                               .in_double = options_.in_double},
+                    .sequential = options_.true_sequential,
+                    .start = !options_.asymmetric}};
 }
 
-bool Gptq::PlainCodes(const LayerShape& layer) const {
+LayerTraits Gptq::OnLayer(const LayerShape& layer) const {
   const bool anew = options_.settings.order == GptqOrder::kActivation &&
                     !options_.settings.static_groups && layer.spec.group_size > 0;
-  return !anew || layer.spec.group_size >= layer.in;
-}
-
-double Gptq::WorkingBytes(const LayerShape& layer) const {
   // H twice, and its factor while that is inverted, with what libtorch copies for it; the cross
   // moment twice. The weight as it is handed on, and its codes as numbers.
   const double squares = options_.asymmetric ? 7 : 5;
   const auto in = static_cast<double>(layer.in);
   const double numbers = in * (squares * in + 2 * static_cast<double>(layer.out));
-  return numbers * (options_.in_double ? sizeof(double) : sizeof(float));
+  return {.plain_codes = !anew || layer.spec.group_size >= layer.in,
+          .working_bytes = numbers * (options_.in_double ? sizeof(double) : sizeof(float))};
 }
 
 std::unique_ptr<LayerRounding> Gptq::Begin(const LayerContext& layer) const {

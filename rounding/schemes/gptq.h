@@ -36,11 +36,8 @@ class Gptq : public RoundingScheme {
   };
   explicit Gptq(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool PlainCodes(const LayerShape& layer) const override;
-  bool Tunable() const override { return false; }
-  double WorkingBytes(const LayerShape& layer) const override;
-  bool AnyDevice() const override { return true; }
-  LayerNeeds Uses() const override;
+  SchemeTraits Traits() const override;
+  LayerTraits OnLayer(const LayerShape& layer) const override;
 
  private:
   Options options_;

@@ -28,11 +28,11 @@ class Hqq : public RoundingScheme {
   };
   explicit Hqq(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  SchemeTraits Traits() const override { return {.tunable = false, .any_device = true}; }
+  GridTraits OnGrid(const QuantSpec& spec) const override {
+    return {.takes = spec.grid == GridKind::kFloatZero, .own_range = true};
+  }
   void Check(const LayerShape& layer) const override;
-  bool OwnRange(GridKind /*grid*/) const override { return true; }
-  bool Tunable() const override { return false; }
-  bool AnyDevice() const override { return true; }
-  bool Takes(GridKind grid) const override { return grid == GridKind::kFloatZero; }
 
  private:
   Options options_;

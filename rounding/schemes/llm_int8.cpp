@@ -31,12 +31,6 @@ at::Tensor AbsmaxCodes(const at::Tensor& values, double top, at::Tensor* largest
   return (values * (one.reciprocal() * top).unsqueeze(1)).round();
 }
 
-LayerNeeds LlmInt8::Uses() const {
-  LayerNeeds needs;
-  needs.inputs.absolute_max = Splits();
-  return needs;
-}
-
 std::unique_ptr<LayerRounding> LlmInt8::Begin(const LayerContext& layer) const {
   RequireFiniteWeight(layer);
   if (Splits() && !layer.inputs) {

@@ -32,11 +32,17 @@ class LlmInt8 : public RoundingScheme {
   };
   explicit LlmInt8(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool PlainCodes(const LayerShape& /*layer*/) const override { return !Splits(); }
-  bool OwnRange(GridKind /*grid*/) const override { return true; }
-  QuantUse UseOfQuant() const override { return {.grid = false}; }
-  bool Tunable() const override { return false; }
-  LayerNeeds Uses() const override;
+  SchemeTraits Traits() const override {
+    return {.tunable = false,
+            .needs = {.inputs = {.absolute_max = Splits()}},
+            .quant = {.grid = false}};
+  }
+  GridTraits OnGrid(const QuantSpec& spec) const override {
+    return {.takes = IsUniform(spec.grid), .own_range = true};
+  }
+  LayerTraits OnLayer(const LayerShape& /*layer*/) const override {
+    return {.plain_codes = !Splits()};
+  }
 
  private:
   bool Splits() const {

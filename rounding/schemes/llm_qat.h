@@ -19,12 +19,13 @@ class LlmQat : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit LlmQat(const Options& options);
-  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   /// A hundred thousand samples, 8 at a time; `unit` has all blocks of any model.
-  const char* Tuning() const override {
-    return "optimizer: {type: adamw, lr: 0.00002, weight_decay: 0}\nschedule: cosine\n"
-           "loss: soft_labels\nunit: {blocks: 1000}\nsteps: 12500\nselect: last\n";
+  SchemeTraits Traits() const override {
+    return {.any_device = true,
+            .tuning =
+                "optimizer: {type: adamw, lr: 0.00002, weight_decay: 0}\nschedule: cosine\n"
+                "loss: soft_labels\nunit: {blocks: 1000}\nsteps: 12500\nselect: last\n"};
   }
 };
 

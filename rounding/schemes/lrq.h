@@ -26,13 +26,14 @@ class Lrq : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit Lrq(const Options& options) : options_(options) {}
-  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool TellsLatents() const override { return true; }
-  /// That of Llama 2 7B.
-  const char* Tuning() const override {
-    return "optimizer: {type: adam, lr: 0.0009}\nschedule: cosine\nloss: sum_tokens\nsteps: 5000\n"
-           "batch: 2\nselect: last\n";
+  /// Tuned as Llama 2 7B.
+  SchemeTraits Traits() const override {
+    return {.tells_latents = true,
+            .any_device = true,
+            .tuning =
+                "optimizer: {type: adam, lr: 0.0009}\nschedule: cosine\nloss: sum_tokens\n"
+                "steps: 5000\nbatch: 2\nselect: last\n"};
   }
 
   /// What rank 0 means for a matrix [out, in], and whether the reference tunes it with FlexRound.

@@ -29,13 +29,17 @@ class Nupes : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit Nupes(const Options& options) : options_(options) {}
-  bool AnyDevice() const override { return true; }
-  /// Ours: the paper's optimizer and steps are for images and not given for language models.
-  const char* Tuning() const override { return "optimizer: {type: adam, lr: 0.01}\n"; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool StraightThrough() const override { return false; }
-  bool Tunable() const override { return options_.tune_offset || options_.tune_exponent; }
-  bool Takes(GridKind grid) const override { return grid == GridKind::kPower; }
+  /// The tuning is ours: the paper's optimizer and steps are for images.
+  SchemeTraits Traits() const override {
+    return {.tunable = options_.tune_offset || options_.tune_exponent,
+            .straight_through = false,
+            .any_device = true,
+            .tuning = "optimizer: {type: adam, lr: 0.01}\n"};
+  }
+  GridTraits OnGrid(const QuantSpec& spec) const override {
+    return {.takes = spec.grid == GridKind::kPower};
+  }
 
  private:
   Options options_;

@@ -33,15 +33,19 @@ class OmniQuant : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit OmniQuant(const Options& options) : options_(options) {}
-  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool TellsLatents() const override { return true; }
   /// 20 epochs of 128 rows (the reference takes 40 at 2 bits).
-  const char* Tuning() const override {
-    return "optimizer: {type: adamw, lr: 0.01, weight_decay: 0}\nschedule: constant\nsteps: 2560\n"
-           "batch: 1\nsampler: in_order\nselect: last\n";
+  SchemeTraits Traits() const override {
+    return {.tells_latents = true,
+            .any_device = true,
+            .tuning =
+                "optimizer: {type: adamw, lr: 0.01, weight_decay: 0}\nschedule: constant\n"
+                "steps: 2560\nbatch: 1\nsampler: in_order\nselect: last\n"};
   }
-  bool OwnRange(GridKind grid) const override { return options_.own_range && HasOwnGrid(grid); }
+  GridTraits OnGrid(const QuantSpec& spec) const override {
+    return {.takes = IsUniform(spec.grid),
+            .own_range = options_.own_range && HasOwnGrid(spec.grid)};
+  }
   /// Whether `own_range` makes another grid of such a kind than MakeGrid does.
   static bool HasOwnGrid(GridKind grid) {
     return grid == GridKind::kAsym || grid == GridKind::kSymRestricted;

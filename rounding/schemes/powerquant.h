@@ -25,8 +25,10 @@ class PowerQuant : public RoundingScheme {
   };
   explicit PowerQuant(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool Tunable() const override { return false; }
-  bool Takes(GridKind grid) const override { return grid == GridKind::kPower; }
+  SchemeTraits Traits() const override { return {.tunable = false}; }
+  GridTraits OnGrid(const QuantSpec& spec) const override {
+    return {.takes = spec.grid == GridKind::kPower};
+  }
 
  private:
   Options options_;

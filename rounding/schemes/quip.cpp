@@ -150,13 +150,6 @@ void Quip::Options::Fields(FieldVisitor& f) {
   f.Rule([this] { return spreads.empty() ? "spreads: at least one is needed" : ""; });
 }
 
-LayerNeeds Quip::Uses() const {
-  LayerNeeds needs;
-  needs.inputs.second_moment = true;
-  needs.inputs.in_double = options_.in_double;
-  return needs;
-}
-
 std::unique_ptr<LayerRounding> Quip::Begin(const LayerContext& layer) const {
   const at::NoGradGuard no_grad;
   RequireFiniteWeight(layer);

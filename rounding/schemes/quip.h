@@ -43,14 +43,18 @@ class Quip : public RoundingScheme {
   };
   explicit Quip(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool PlainCodes(const LayerShape& /*layer*/) const override {
-    return options_.basis == QuipBasis::kOwn;
+  SchemeTraits Traits() const override {
+    return {.tunable = false,
+            .draws = options_.basis != QuipBasis::kOwn,
+            .needs = {.inputs = {.second_moment = true, .in_double = options_.in_double}},
+            .quant = {.grid = false}};
   }
-  bool OwnRange(GridKind /*grid*/) const override { return true; }
-  QuantUse UseOfQuant() const override { return {.grid = false}; }
-  bool Tunable() const override { return false; }
-  bool UsesSeed() const override { return options_.basis != QuipBasis::kOwn; }
-  LayerNeeds Uses() const override;
+  GridTraits OnGrid(const QuantSpec& spec) const override {
+    return {.takes = IsUniform(spec.grid), .own_range = true};
+  }
+  LayerTraits OnLayer(const LayerShape& /*layer*/) const override {
+    return {.plain_codes = options_.basis == QuipBasis::kOwn};
+  }
 
  private:
   Options options_;

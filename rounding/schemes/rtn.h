@@ -11,9 +11,8 @@ class RtnRounding : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit RtnRounding(const Options& options);
-  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool Tunable() const override { return false; }
+  SchemeTraits Traits() const override { return {.tunable = false, .any_device = true}; }
 };
 
 }  // namespace roundlab

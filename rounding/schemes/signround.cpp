@@ -163,12 +163,6 @@ void SignRound::Options::Fields(FieldVisitor& f) {
 
 SignRound::SignRound(const Options& options) : options_(options) {}
 
-LayerNeeds SignRound::Uses() const {
-  LayerNeeds needs;
-  needs.start = options_.tune_offset && options_.offset_clamp == 0;
-  return needs;
-}
-
 std::unique_ptr<LayerRounding> SignRound::Begin(const LayerContext& layer) const {
   return std::make_unique<SignRoundLayer>(layer, options_);
 }

@@ -23,12 +23,16 @@ class SignRound : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit SignRound(const Options& options);
-  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool TellsLatents() const override { return true; }
-  bool StepsInBackward(const QuantSpec& spec) const override { return PlainGrid(spec).has_value(); }
-  bool Tunable() const override { return options_.tune_offset || options_.tune_range; }
-  LayerNeeds Uses() const override;
+  SchemeTraits Traits() const override {
+    return {.tunable = options_.tune_offset || options_.tune_range,
+            .tells_latents = true,
+            .any_device = true,
+            .needs = {.start = options_.tune_offset && options_.offset_clamp == 0}};
+  }
+  GridTraits OnGrid(const QuantSpec& spec) const override {
+    return {.takes = IsUniform(spec.grid), .steps_in_backward = PlainGrid(spec).has_value()};
+  }
 
  private:
   Options options_;

@@ -99,8 +99,23 @@ void SignRoundV2::Options::Fields(FieldVisitor& f) {
   });
 }
 
-LayerNeeds SignRoundV2::Uses() const {
-  return ImportanceNeeds(options_.own_range && options_.weighted);
+SchemeTraits SignRoundV2::Traits() const {
+  return {.tunable = options_.tune_offset || options_.tune_scale,
+          .tells_latents = true,
+          .any_device = true,
+          .needs = ImportanceNeeds(options_.own_range && options_.weighted),
+          .tuning =
+              "lr_times_steps: 1\nlr_doubled_from: 1000\n"
+              "loss: {type: trimmed_mse, below_bits: 4, inputs_up_to_bits: 4, sym_full_only: "
+              "true}\n"};
+}
+
+GridTraits SignRoundV2::OnGrid(const QuantSpec& spec) const {
+  const bool itself = spec.grid == GridKind::kSymFull;
+  return {.takes = IsUniform(spec.grid),
+          .own_range = itself && options_.own_range,
+          .steps_in_backward = !itself && PlainGrid(spec).has_value(),
+          .in_place = itself ? "" : "signround"};
 }
 
 std::unique_ptr<LayerRounding> SignRoundV2::Begin(const LayerContext& layer) const {

@@ -27,24 +27,9 @@ class SignRoundV2 : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit SignRoundV2(const Options& options) : options_(options) {}
-  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool TellsLatents() const override { return true; }
-  bool StepsInBackward(const QuantSpec& spec) const override {
-    return !InPlaceOn(spec.grid).empty() && PlainGrid(spec).has_value();
-  }
-  const char* Tuning() const override {
-    return "lr_times_steps: 1\nlr_doubled_from: 1000\n"
-           "loss: {type: trimmed_mse, below_bits: 4, inputs_up_to_bits: 4, sym_full_only: true}\n";
-  }
-  std::string InPlaceOn(GridKind grid) const override {
-    return grid == GridKind::kSymFull ? "" : "signround";
-  }
-  bool OwnRange(GridKind grid) const override {
-    return options_.own_range && grid == GridKind::kSymFull;
-  }
-  bool Tunable() const override { return options_.tune_offset || options_.tune_scale; }
-  LayerNeeds Uses() const override;
+  SchemeTraits Traits() const override;
+  GridTraits OnGrid(const QuantSpec& spec) const override;
 
  private:
   Options options_;

@@ -134,13 +134,6 @@ at::Tensor SqueezeOutliers(const at::Tensor& weight, const at::Tensor& sensitivi
   return mask;
 }
 
-LayerNeeds SqueezeLlm::Uses() const {
-  LayerNeeds needs;
-  needs.fisher = options_.sensitivity == Sensitivity::kFisher;
-  needs.inputs.square_mean = options_.sensitivity == Sensitivity::kInputs;
-  return needs;
-}
-
 void SqueezeLlm::Check(const LayerShape& layer) const {
   const std::int64_t values = std::int64_t{1} << layer.spec.bits;
   if (values <= layer.in) return;

@@ -48,13 +48,18 @@ class SqueezeLlm : public RoundingScheme {
   };
   explicit SqueezeLlm(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  SchemeTraits Traits() const override {
+    return {.tunable = false,
+            .draws = options_.solver == TableSolver::kKMeans,
+            .needs = {.inputs = {.square_mean = options_.sensitivity == Sensitivity::kInputs},
+                      .fisher = options_.sensitivity == Sensitivity::kFisher},
+            .quant = {.group_size = false, .grid = false}};
+  }
+  GridTraits OnGrid(const QuantSpec& spec) const override {
+    return {.takes = IsUniform(spec.grid), .own_range = true};
+  }
+  LayerTraits OnLayer(const LayerShape& /*layer*/) const override { return {.plain_codes = false}; }
   void Check(const LayerShape& layer) const override;
-  bool PlainCodes(const LayerShape& /*layer*/) const override { return false; }
-  bool OwnRange(GridKind /*grid*/) const override { return true; }
-  QuantUse UseOfQuant() const override { return {.group_size = false, .grid = false}; }
-  bool Tunable() const override { return false; }
-  bool UsesSeed() const override { return options_.solver == TableSolver::kKMeans; }
-  LayerNeeds Uses() const override;
 
  private:
   Options options_;

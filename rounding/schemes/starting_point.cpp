@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "core/base/error.h"
+#include "rounding/scheme_traits.h"
 
 namespace roundlab {
 
@@ -21,7 +22,7 @@ StartingPoint StartingPointOf(const LayerContext& layer) {
   const GroupLayout layout = layer.Layout();
   const AffineGrid theirs{layer.start->scale.flatten(), layer.start->zero.flatten()};
   const GridKind kind = layer.spec.grid;
-  if (kind == GridKind::kFloatZero || kind == GridKind::kPower) {
+  if (!IsUniform(kind)) {
     throw Error(layer.name + ": quant.grid " + EnumName(kind, GridNames()) +
                 " can't be begun from");
   }

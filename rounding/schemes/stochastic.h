@@ -13,10 +13,10 @@ class StochasticRounding : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit StochasticRounding(const Options& options);
-  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
-  bool Tunable() const override { return false; }
-  bool UsesSeed() const override { return true; }
+  SchemeTraits Traits() const override {
+    return {.tunable = false, .any_device = true, .draws = true};
+  }
 };
 
 }  // namespace roundlab

@@ -163,12 +163,6 @@ void TesseraQ::Options::Fields(FieldVisitor& f) {
   });
 }
 
-LayerNeeds TesseraQ::Uses() const {
-  LayerNeeds needs;
-  needs.start = true;
-  return needs;
-}
-
 std::unique_ptr<LayerRounding> TesseraQ::Begin(const LayerContext& layer) const {
   return std::make_unique<TesseraQLayer>(layer, options_);
 }

@@ -36,18 +36,20 @@ class TesseraQ : public RoundingScheme {
     void Fields(FieldVisitor& f);
   };
   explicit TesseraQ(const Options& options) : options_(options) {}
-  bool AnyDevice() const override { return true; }
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   /// 250 steps for each of ten thresholds.
-  const char* Tuning() const override {
-    return "optimizer: {type: adam, lr: 0.0005}\nschedule: constant\nloss: sum_squares\n"
-           "loss_scale: 1\nsteps: 2500\nbatch: 2\nselect: last\n";
+  SchemeTraits Traits() const override {
+    return {.straight_through = false,
+            .any_device = true,
+            .needs = {.start = true},
+            .tuning =
+                "optimizer: {type: adam, lr: 0.0005}\nschedule: constant\n"
+                "loss: sum_squares\nloss_scale: 1\nsteps: 2500\nbatch: 2\nselect: last\n"};
   }
-  bool OwnRange(GridKind grid) const override {
-    return options_.own_range && grid == GridKind::kAsym;
+  GridTraits OnGrid(const QuantSpec& spec) const override {
+    return {.takes = IsUniform(spec.grid),
+            .own_range = options_.own_range && spec.grid == GridKind::kAsym};
   }
-  bool StraightThrough() const override { return false; }
-  LayerNeeds Uses() const override;
 
  private:
   Options options_;

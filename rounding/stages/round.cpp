@@ -60,7 +60,8 @@ class StartSink : public MetricSink {
 
 RoundStage::RoundStage(const Options& options) : options_(options), scheme_(options.scheme.make()) {
   if (!options_.tune.select) {
-    options_.tune.select = scheme_->StraightThrough() ? Select::kBestMinibatch : Select::kLast;
+    options_.tune.select =
+        scheme_->Traits().straight_through ? Select::kBestMinibatch : Select::kLast;
   }
   if (options_.start) {
     start_ = std::make_shared<const RoundStage>(RoundOptions{*options_.start, std::nullopt});
@@ -69,34 +70,34 @@ RoundStage::RoundStage(const Options& options) : options_(options), scheme_(opti
 
 StageNeeds RoundStage::Needs(const QuantOptions& quant) const {
   StageNeeds needs;
-  needs.tunes = scheme_->Tunable();
-  needs.seed = scheme_->UsesSeed();
+  needs.tunes = scheme_->Traits().tunable;
+  needs.seed = scheme_->Traits().UsesSeed();
   if (needs.tunes) {
     needs.tokens = true;
     needs.original = true;
     needs.quantized = options_.tune.inputs == UnitInputs::kQuantized;
   }
-  AddNeeds(scheme_->Uses(), &needs);
+  AddNeeds(scheme_->Traits().needs, &needs);
   if (quant.range.make) AddNeeds(quant.range.make()->Uses(), &needs);
   return start_ ? needs | start_->Needs(quant) : needs;
 }
 
 std::int64_t RoundStage::UnitBlocks() const {
   const std::int64_t own =
-      std::max<std::int64_t>(scheme_->Tunable() ? options_.tune.unit_blocks : 1, 1);
+      std::max<std::int64_t>(scheme_->Traits().tunable ? options_.tune.unit_blocks : 1, 1);
   return start_ ? std::max(own, start_->UnitBlocks()) : own;
 }
 
 std::vector<const TuneOptions*> RoundStage::Tunings() const {
   std::vector<const TuneOptions*> tunings;
   if (start_) tunings = start_->Tunings();
-  if (scheme_->Tunable()) tunings.push_back(&options_.tune);
+  if (scheme_->Traits().tunable) tunings.push_back(&options_.tune);
   return tunings;
 }
 
 std::int64_t RoundStage::Steps(std::int64_t linears) const {
   const std::int64_t before = start_ ? start_->Steps(linears) : 0;
-  if (!scheme_->Tunable()) return before + 1;
+  if (!scheme_->Traits().tunable) return before + 1;
   return before + options_.tune.steps * (options_.tune.unit_blocks == 0 ? linears : 1);
 }
 
@@ -108,7 +109,7 @@ std::vector<std::string> RoundStage::Series(const std::string& unit,
       names.push_back(StartSink::kPrefix + name);
     }
   }
-  if (!scheme_->Tunable()) return names;
+  if (!scheme_->Traits().tunable) return names;
   const std::vector<std::string> units =
       options_.tune.unit_blocks == 0 ? linears : std::vector<std::string>{unit};
   for (const std::string& name : units) {
@@ -119,7 +120,7 @@ std::vector<std::string> RoundStage::Series(const std::string& unit,
 
 void RoundStage::Apply(UnitWork* work) const {
   const Started started = MakeStart(work);
-  if (!scheme_->Tunable()) return RoundOneShot(work, started);
+  if (!scheme_->Traits().tunable) return RoundOneShot(work, started);
   if (options_.tune.unit_blocks == 0) return TuneLinears(work, started);
   TuneBlocks(work, started);
 }
@@ -146,22 +147,22 @@ double RoundStage::WorkingBytes(const BlockPlan& block) const {
   double most = 0;
   for (const LinearPlan& linear : block.linears) {
     const LayerShape layer{linear.name, linear.out, linear.in, {}};
-    most = std::max(most, scheme_->WorkingBytes(layer));
-    if (start_) most = std::max(most, start_->scheme_->WorkingBytes(layer));
+    most = std::max(most, scheme_->OnLayer(layer).working_bytes);
+    if (start_) most = std::max(most, start_->scheme_->OnLayer(layer).working_bytes);
   }
   return most;
 }
 
 LayerContext RoundStage::Context(UnitWork* work, const LinearSlot& slot,
                                  const Started& started) const {
-  LayerContext context = work->Context(slot, scheme_->Uses());
+  LayerContext context = work->Context(slot, scheme_->Traits().needs);
   const auto found = started.find(slot.name);
   if (found != started.end()) context.start = found->second;
   return context;
 }
 
 void RoundStage::RoundOneShot(UnitWork* work, const Started& started) const {
-  const LayerNeeds needs = scheme_->Uses();
+  const LayerNeeds needs = scheme_->Traits().needs;
   const bool sequential = needs.inputs.Any() && needs.sequential;
   std::vector<std::vector<LinearSlot*>> groups = {work->Slots()};
   if (sequential) groups = work->SlotsByInput();
@@ -170,11 +171,11 @@ void RoundStage::RoundOneShot(UnitWork* work, const Started& started) const {
     std::vector<LayerContext> contexts;  // all before any: one pass measures their inputs
     for (LinearSlot* slot : group) {
       const LayerContext context = Context(work, *slot, started);
-      contexts.push_back(scheme_->AnyDevice() ? context : context.To(at::kCPU));
+      contexts.push_back(scheme_->Traits().any_device ? context : context.To(at::kCPU));
     }
     for (std::size_t i = 0; i < group.size(); ++i) {
       const auto layer = scheme_->Begin(contexts[i]);
-      QuantizedWeight rounded = layer->Finish();
+      QuantizedWeight rounded = FinishedWeight(*layer, contexts[i].name, contexts[i].weight);
       const at::Tensor sample = contexts[i].inputs ? contexts[i].inputs->sample : at::Tensor();
       DescribeLayer(contexts[i], *layer, rounded, sample, work->sink());
       work->Keep(group[i], rounded.To(group[i]->weight.device()));

@@ -52,7 +52,8 @@ class RoundStage : public Stage {
   std::vector<const TuneOptions*> Tunings() const override;
   double WorkingBytes(const BlockPlan& block) const override;
   bool AnyDevice() const override {
-    return (!scheme_->Tunable() || scheme_->AnyDevice()) && (!start_ || start_->AnyDevice());
+    return (!scheme_->Traits().tunable || scheme_->Traits().any_device) &&
+           (!start_ || start_->AnyDevice());
   }
   void Check(const ModelDescription& model, const QuantOptions& quant) const override;
   void Apply(UnitWork* work) const override;

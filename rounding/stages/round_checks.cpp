@@ -29,10 +29,11 @@ std::vector<std::string> GridsWhere(const std::function<bool(GridKind)>& holds) 
 std::string GridProblem(const RoundingRecipe& recipe, const QuantOptions& quant) {
   const auto scheme = recipe.make();
   for (const GridKind grid : GridsOf(quant)) {
-    if (scheme->Takes(grid)) continue;
+    if (scheme->OnGrid({.grid = grid}).takes) continue;
     const std::string got = EnumName(grid, GridNames());
     return "scheme '" + recipe.type + "' does not take quant.grid '" + got + "'" +
-           SuggestionSuffix(got, GridsWhere([&](GridKind g) { return scheme->Takes(g); }));
+           SuggestionSuffix(
+               got, GridsWhere([&](GridKind g) { return scheme->OnGrid({.grid = g}).takes; }));
   }
   return "";
 }
@@ -40,7 +41,7 @@ std::string GridProblem(const RoundingRecipe& recipe, const QuantOptions& quant)
 }  // namespace
 
 void RoundStage::CheckUnit(const ModelDescription& model, const QuantOptions& quant) const {
-  if (!scheme_->Tunable()) return;
+  if (!scheme_->Traits().tunable) return;
   const TuneOptions& tune = options_.tune;
   if (tune.loss.make()->OfLogits() && tune.unit_blocks < model.layers) {
     throw Error("loss '" + tune.loss.type + "' is of the model's logits and needs unit: {blocks: " +
@@ -58,9 +59,9 @@ void RoundStage::CheckUnit(const ModelDescription& model, const QuantOptions& qu
 }
 
 void RoundStage::CheckStart(const LayerShape& layer) const {
-  if (start_->scheme_->PlainCodes(layer)) return;
+  if (start_->scheme_->OnLayer(layer).plain_codes) return;
   const auto known = SchemesThat([&](const RoundingScheme& scheme) {
-    return scheme.PlainCodes(layer) && scheme.Takes(layer.spec.grid);
+    return scheme.OnLayer(layer).plain_codes && scheme.OnGrid({.grid = layer.spec.grid}).takes;
   });
   throw Error(layer.name + ": start: scheme '" + options_.start->scheme.type +
               "', as its options are, makes more than codes on a grid of runs of columns, "
@@ -100,7 +101,7 @@ std::string UnusedRange(const std::vector<StageRecipe>& pipeline, const QuantOpt
   if (!round || quant.range.type == "minmax") return "";
   const auto scheme = round->scheme.make();
   for (const GridKind grid : GridsOf(quant)) {
-    if (!scheme->OwnRange(grid)) continue;
+    if (!scheme->OnGrid({.grid = grid}).own_range) continue;
     return "scheme '" + round->scheme.type + "' makes its own ranges on grid '" +
            EnumName(grid, GridNames()) + "' and would pass over quant.range '" + quant.range.type +
            "': leave quant.range out (or, where the scheme has it, set own_range: false)";

@@ -17,12 +17,12 @@ namespace {
 std::string StartProblem(const RoundOptions& options) {
   if (!options.start || !options.start->scheme.make || !options.scheme.make) return "";
   const auto scheme = options.scheme.make();
-  if (!scheme->Uses().start) {
-    const auto known = SchemesThat([](const RoundingScheme& s) { return s.Uses().start; });
+  if (!scheme->Traits().needs.start) {
+    const auto known = SchemesThat([](const RoundingScheme& s) { return s.Traits().needs.start; });
     return "start: scheme '" + options.scheme.type + "' can't begin from other codes" +
            SuggestionSuffix(options.scheme.type, known);
   }
-  const bool both = scheme->Tunable() && options.start->scheme.make()->Tunable();
+  const bool both = scheme->Traits().tunable && options.start->scheme.make()->Traits().tunable;
   if (both && options.tune.unit_blocks != options.start->tune.unit_blocks) {
     return "start.unit must be the stage's own unit";
   }
@@ -31,7 +31,7 @@ std::string StartProblem(const RoundOptions& options) {
 
 TuneOptions TuningOf(const RoundingRecipe& scheme) {
   TuneOptions tune;
-  const std::string text = scheme.make ? scheme.make()->Tuning() : "";
+  const std::string text = scheme.make ? scheme.make()->Traits().tuning : "";
   if (text.empty()) return tune;
   std::vector<Diagnostic> diagnostics;
   ReadFields(ParseYaml(text, "builtin"), scheme.type, FieldsOf(&tune), &diagnostics);
@@ -73,7 +73,7 @@ void RoundOptions::Fields(FieldVisitor& f) {
 void SchemeOptions::Fields(FieldVisitor& f) {
   SchemeField scheme_field(this);
   f.Value("scheme", scheme_field, "how codes are chosen", Presence::kRequired);
-  const bool tuned = !scheme.make || scheme.make()->Tunable();
+  const bool tuned = !scheme.make || scheme.make()->Traits().tunable;
   f.UsedIf(tuned, "to scheme '" + scheme.type + "'", [this](FieldVisitor& tuning) {
     tune.Fields(tuning);
     OptionalSection<OscillationOptions> oscillation_field(&oscillation);
@@ -84,17 +84,18 @@ void SchemeOptions::Fields(FieldVisitor& f) {
   f.Rule([this]() -> std::string {
     if (!oscillation || !scheme.make) return "";
     const auto made = scheme.make();
-    if (!made->Tunable() || !made->StraightThrough()) {
+    if (!made->Traits().tunable || !made->Traits().straight_through) {
       return "oscillation is for straight-through schemes that are tuned, which scheme '" +
              scheme.type + "' is not";
     }
-    if (made->TellsLatents()) return "";
-    const auto known = SchemesThat([](const RoundingScheme& s) { return s.TellsLatents(); });
+    if (made->Traits().tells_latents) return "";
+    const auto known =
+        SchemesThat([](const RoundingScheme& s) { return s.Traits().tells_latents; });
     return "oscillation can't hold the codes of scheme '" + scheme.type +
            "', which does not tell what it rounds" + SuggestionSuffix("", known);
   });
   f.Rule([this]() -> std::string {
-    const bool soft = scheme.make && !scheme.make()->StraightThrough();
+    const bool soft = scheme.make && !scheme.make()->Traits().straight_through;
     return soft && tune.select == Select::kBestMinibatch
                ? "select: best_minibatch is not for scheme '" + scheme.type +
                      "': it is soft while it is tuned, and its least loss is that of weights that "

@@ -64,7 +64,7 @@ class CombinationsTest : public ProductTest, public ::testing::WithParamInterfac
   /// config may ask for.
   void Check(const QuantOptions& quant, const std::vector<std::string>& transforms,
              const std::vector<std::vector<std::string>>& repairs, std::size_t turn) {
-    const bool tunable = RoundingSchemes().FromText("type: " + GetParam()).make()->Tunable();
+    const bool tunable = RoundingSchemes().FromText("type: " + GetParam()).make()->Traits().tunable;
     const auto some = [&](const std::vector<std::string>& names, std::size_t at) {
       return tunable ? Turn(names, at)
                      : std::vector<std::string>{names[0]};  // it has no use for them

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/quant/weight_form.h"
+#include "docs/example/error_diffusion.h"
 #include "rounding/backward_stepper.h"
 #include "rounding/schemes/starting_point.h"
 #include "tests/core/formats/format_files.h"
@@ -26,6 +28,12 @@ using testing::SameBits;
 using testing::SameWeights;
 using testing::SchemeRecipes;
 using testing::TensorNear;
+
+/// The example of docs/adding_a_scheme.md owes it, too.
+const bool kWithTheExample = [] {
+  RoundingSchemes().Add<ErrorDiffusion>("error_diffusion", "errors go to the next weight");
+  return true;
+}();
 
 /// One test a scheme or variant of it: what every LayerRounding owes.
 class SchemeConformanceTest : public ::testing::TestWithParam<std::string> {
@@ -62,16 +70,12 @@ TEST_P(SchemeConformanceTest, CodesAreWholeAndInRange) {
     for (const int steps : {0, 3}) {
       RandomSteps(layer.get(), 2, steps);
       const QuantizedWeight weight = layer->Finish();
+      ASSERT_EQ(FormProblem(weight), "");
       ASSERT_EQ(weight.Rows(), 8);
       ASSERT_EQ(weight.Columns(), in);
-      ASSERT_EQ(weight.codes.scalar_type(), at::kByte);
       ASSERT_EQ(weight.spec.bits, spec.bits);
       ASSERT_EQ(weight.spec.group_size, spec.group_size);
-      ASSERT_LT(weight.codes.max().item<std::int64_t>(), weight.CodeCount());
       if (weight.zero.defined()) {
-        const GroupLayout layout = GroupLayout::For(8, in, spec.group_size);
-        ASSERT_EQ(weight.scale.sizes(), (at::IntArrayRef{layout.scale_rows, layout.per_row}));
-        ASSERT_EQ(weight.zero.sizes(), weight.scale.sizes());
         if (spec.grid != GridKind::kFloatZero && !Is("quip")) {  // whose zero point is Q / 2
           ASSERT_TRUE(at::equal(weight.zero, weight.zero.round()));
         }
@@ -103,7 +107,7 @@ TEST_P(SchemeConformanceTest, StraightThroughSchemesRunWithWhatTheyFinish) {
       RandomSteps(layer.get(), 5, steps);
       const at::Tensor soft = layer->SoftWeight();
       const at::Tensor hard = layer->Finish().Dequantize();
-      if (scheme_->StraightThrough()) {
+      if (scheme_->Traits().straight_through) {
         ASSERT_TRUE(SameBits(soft, hard)) << TensorNear(soft, hard, 0, 0);
       } else {
         // A soft scheme is nowhere further from its codes than one step of the grid.
@@ -123,8 +127,8 @@ TEST_P(SchemeConformanceTest, TellsBeforehandWhatItsLayersAre) {
     LayerContext context = MakeLayer(RandomWeight(8, in, 1), spec);
     ASSERT_EQ(ErrorOf([&] { scheme_->Check(context.Shape()); }), "");
     const auto layer = scheme_->Begin(context);
-    ASSERT_EQ(layer->Latents().position.defined(), scheme_->TellsLatents());
-    if (!scheme_->PlainCodes(context.Shape())) return;
+    ASSERT_EQ(layer->Latents().position.defined(), scheme_->Traits().tells_latents);
+    if (!scheme_->OnLayer(context.Shape()).plain_codes) return;
     context.start = std::make_shared<const QuantizedWeight>(layer->Finish());
     ASSERT_EQ(ErrorOf([&] { RequirePlainStart(context); }), "");
   });
@@ -146,13 +150,14 @@ TEST_P(SchemeConformanceTest, ParametersAreLeavesThatRequireGradAndGetOne) {
   const auto layer = scheme_->Begin(
       MakeLayer(RandomWeight(8, 64, 1), {3, 32, GridsOf(*scheme_)[0], ScaleType::kFloat32}));
   const auto groups = layer->Parameters();
-  EXPECT_EQ(!groups.empty(), scheme_->Tunable());
+  EXPECT_EQ(!groups.empty(), scheme_->Traits().tunable);
   if (!groups.empty()) layer->SoftWeight().square().sum().backward();
   // At a start some have none yet: one factor of a product is 0.
   testing::RandomMove(layer.get(), at::detail::createCPUGenerator(2));
   if (!groups.empty()) layer->SoftWeight().square().sum().backward();
   for (const ParameterGroup& group : groups) {
     EXPECT_NE(group.name, "");
+    ASSERT_FALSE(group.tensors.empty()) << group.name;
     EXPECT_GT(group.lr_factor, 0);
     for (const at::Tensor& p : group.tensors) {
       EXPECT_TRUE(p.is_leaf() && p.requires_grad()) << group.name;
@@ -164,6 +169,41 @@ TEST_P(SchemeConformanceTest, ParametersAreLeavesThatRequireGradAndGetOne) {
   ASSERT_EQ(again.size(), groups.size());
   for (std::size_t g = 0; g < groups.size(); ++g) {
     EXPECT_TRUE(again[g].tensors[0].is_same(groups[g].tensors[0]));  // the same in the same order
+  }
+}
+
+/// G . W~ falls along the gradient, on the average over directions G: no factor of it is lost, nor
+/// has another sign.
+TEST_P(SchemeConformanceTest, StepsAlongTheGradientLead) {
+  if (!scheme_->Traits().tunable) return;
+  double change = 0;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    const auto layer = scheme_->Begin(
+        MakeLayer(RandomWeight(8, 64, 1), {3, 32, GridsOf(*scheme_)[0], ScaleType::kFloat32}));
+    RandomSteps(layer.get(), seed, 1);
+    const at::Tensor direction = RandomWeight(8, 64, 100 + seed);
+    const at::Tensor before = (layer->SoftWeight() * direction).sum();
+    before.backward();
+    const c10::NoGradGuard no_grad;
+    for (const ParameterGroup& group : layer->Parameters()) {
+      for (const at::Tensor& p : group.tensors) {
+        if (p.grad().defined()) p.sub_(p.grad().sign(), 0.05);
+      }
+    }
+    change += ((layer->SoftWeight() * direction).sum() - before.detach()).item<double>();
+  }
+  EXPECT_LT(change, 0);
+}
+
+TEST_P(SchemeConformanceTest, PenaltiesAreFiniteScalars) {
+  const auto layer = scheme_->Begin(
+      MakeLayer(RandomWeight(8, 64, 1), {3, 32, GridsOf(*scheme_)[0], ScaleType::kFloat16}));
+  for (const double progress : {0.0, 0.5, 1.0}) {
+    RandomSteps(layer.get(), 2, 1, progress);
+    const at::Tensor penalty = layer->Penalty(progress);
+    if (!penalty.defined()) continue;
+    EXPECT_EQ(penalty.numel(), 1);
+    EXPECT_TRUE(penalty.isfinite().all().item<bool>()) << progress;
   }
 }
 
@@ -179,6 +219,7 @@ TEST_P(SchemeConformanceTest, ParametersAndStateAreAllThatChanges) {
   // Also after a part of tuning that one of them has been through and come back from.
   RandomSteps(layer.get(), 10, 2, 0.9);
   testing::CopyState(*copy, layer.get());
+  EXPECT_TRUE(SameWeights(layer->Finish(), copy->Finish()));
   for (LayerRounding* each : {layer.get(), copy.get()}) RandomSteps(each, 11, 2, 0.9);
   EXPECT_TRUE(SameWeights(layer->Finish(), copy->Finish()));
   EXPECT_TRUE(SameBits(layer->SoftWeight(), copy->SoftWeight()));
@@ -189,7 +230,7 @@ TEST_P(SchemeConformanceTest, ItSaysWhereStepsAreTakenInTheBackwardPass) {
     const QuantSpec spec{3, 32, grid, ScaleType::kFloat16, false};
     const auto layer = scheme_->Begin(MakeLayer(RandomWeight(8, 64, 1), spec));
     const auto* stepper = dynamic_cast<const BackwardStepper*>(layer.get());
-    if (!scheme_->StepsInBackward(spec)) {
+    if (!scheme_->OnGrid(spec).steps_in_backward) {
       EXPECT_TRUE(stepper == nullptr || !stepper->StepsInBackward()) << testing::ToString(spec);
     } else {  // where the kernels are fused
       EXPECT_TRUE(stepper != nullptr) << testing::ToString(spec);
@@ -267,11 +308,6 @@ TEST_P(SchemeConformanceTest, ZerosAndConstantsGiveFiniteResults) {
 }
 
 TEST(SchemesTest, AllAreDescribed) {
-  EXPECT_THAT(RoundingSchemes().Names(),
-              ::testing::ElementsAre("adaround", "aqlm", "aquant", "easyquant", "flexround", "gptq",
-                                     "hqq", "llm_int8", "llm_qat", "lrq", "nupes", "omniquant",
-                                     "powerquant", "quip", "rtn", "signround", "signround_v2",
-                                     "squeezellm", "stochastic", "tesseraq"));
   for (const std::string& name : RoundingSchemes().Names()) {
     EXPECT_THAT(RoundingSchemes().Describe(name), ::testing::StartsWith(name + ": ")) << name;
     EXPECT_GT(RoundingSchemes().Describe(name).size(), name.size() + 10);

@@ -42,7 +42,7 @@ TEST(ExampleSchemeTest, ARegistryTakesItAndReadsItsOptions) {
   registry.Add<ErrorDiffusion>("error_diffusion", "errors go to the next weight");
   const auto recipe = registry.FromText("{type: error_diffusion, strength: 0.5}");
   EXPECT_EQ(recipe.canonical, "type: error_diffusion\nstrength: 0.5\n");
-  EXPECT_FALSE(recipe.make()->Tunable());
+  EXPECT_FALSE(recipe.make()->Traits().tunable);
 }
 
 TEST(ExampleSchemeTest, StrengthZeroIsRoundToNearest) {

@@ -294,7 +294,7 @@ TEST(GptqSchemeTest, TellsAndCountsThatItsDampingGrew) {
 
 TEST(GptqSchemeTest, SaysWhatItNeeds) {
   const auto needs = [](const std::string& recipe) {
-    return RoundingSchemes().FromText(recipe).make()->Uses();
+    return RoundingSchemes().FromText(recipe).make()->Traits().needs;
   };
   EXPECT_TRUE(needs("type: gptq").inputs.second_moment);
   EXPECT_FALSE(needs("type: gptq").inputs.cross_moment);

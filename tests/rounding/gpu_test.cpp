@@ -53,8 +53,8 @@ TEST_F(GpuRoundingTest, EverySchemeRoundsToTheCodesOfTheCpu) {
     if (recipe.find("stochastic") != std::string::npos) continue;  // draws on the CPU
     const auto scheme = RoundingSchemes().FromText(recipe).make();
     // One that can't gets its layers on the CPU. Solvers have sums in another order there.
-    if (!scheme->AnyDevice() || scheme->Uses().inputs.Any()) continue;
-    if (!scheme->Takes(GridKind::kAsym)) continue;
+    if (!scheme->Traits().any_device || scheme->Traits().needs.inputs.Any()) continue;
+    if (!scheme->OnGrid({.grid = GridKind::kAsym}).takes) continue;
     testing::ForAllSpecs([&](const QuantSpec& spec, std::int64_t in) {
       SCOPED_TRACE(recipe);
       const at::Tensor weight = RandomWeight(12, in, 1);
@@ -64,7 +64,7 @@ TEST_F(GpuRoundingTest, EverySchemeRoundsToTheCodesOfTheCpu) {
         Disturb(layer.get(), 5);
         const QuantizedWeight made = layer->Finish();
         codes.push_back(made.codes.cpu());
-        if (!gpu || !scheme->StraightThrough()) continue;
+        if (!gpu || !scheme->Traits().straight_through) continue;
         EXPECT_TRUE(TensorNear(layer->SoftWeight(), made.Dequantize(), 0, 0));
         const auto narrow = scheme->Begin(Layer(Gpu(weight), spec, at::kBFloat16));
         Disturb(narrow.get(), 5);
@@ -84,9 +84,10 @@ double SameCodes(const QuantizedWeight& a, const QuantizedWeight& b) {
 TEST_F(GpuRoundingTest, SolversFindThereWhatTheyFindOnTheCpu) {
   for (const std::string& recipe : testing::SchemeRecipes()) {
     const auto scheme = RoundingSchemes().FromText(recipe).make();
-    if (!scheme->AnyDevice() || scheme->Tunable() || scheme->UsesSeed()) continue;
+    if (!scheme->Traits().any_device || scheme->Traits().tunable || scheme->Traits().UsesSeed())
+      continue;
     for (const GridKind grid : {GridKind::kAsym, GridKind::kSymFull, GridKind::kFloatZero}) {
-      if (!scheme->Takes(grid)) continue;
+      if (!scheme->OnGrid({.grid = grid}).takes) continue;
       SCOPED_TRACE(recipe + " " + EnumName(grid, GridNames()));
       const QuantSpec spec{3, 32, grid, ScaleType::kFloat32, false};
       const at::Tensor weight = RandomWeight(96, 128, 1);
@@ -170,9 +171,9 @@ TEST_F(GpuRoundingTest, SignRoundTunesAsOnTheCpuAndTheSameEachTime) {
 TEST_F(GpuRoundingTest, EverySchemeTunesAsOnTheCpuAndTheSameEachTime) {
   for (const std::string& recipe : testing::SchemeRecipes()) {
     const auto scheme = RoundingSchemes().FromText(recipe).make();
-    if (!scheme->AnyDevice() || !scheme->Tunable()) continue;
+    if (!scheme->Traits().any_device || !scheme->Traits().tunable) continue;
     for (const GridKind grid : {GridKind::kAsym, GridKind::kSym, GridKind::kSymFull}) {
-      if (!scheme->Takes(grid)) continue;
+      if (!scheme->OnGrid({.grid = grid}).takes) continue;
       SCOPED_TRACE(recipe + " " + EnumName(grid, GridNames()));
       QuantSpec spec = kThreeBits;
       spec.grid = grid;

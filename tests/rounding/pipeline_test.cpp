@@ -76,7 +76,8 @@ TEST_F(PipelineTest, EverySchemeRoundsAModelOnEveryGrid) {
   for (const std::string& scheme : RoundingSchemes().Names()) {
     for (const auto& [grid, grid_name] : GridNames()) {
       SCOPED_TRACE(scheme + " " + grid_name);
-      if (!RoundingSchemes().FromText("type: " + scheme).make()->Takes(grid)) continue;
+      if (!RoundingSchemes().FromText("type: " + scheme).make()->OnGrid({.grid = grid}).takes)
+        continue;
       quant_.spec.grid = grid;
       const QuantizedModel model =
           Run({"type: round\nscheme:\n" + Indent(testing::SmallRecipe(scheme) + "\n", 2) +
@@ -138,8 +139,9 @@ TEST_F(PipelineTest, ScaleRefitHoldsForGroupsThatAreFilledUp) {
   };
   for (const auto& [grid, name] : GridNames()) {
     quant_.spec.grid = grid;
-    if (RoundingSchemes().FromText("rtn").make()->Takes(grid)) lowers("rtn");
-    if (RoundingSchemes().FromText("powerquant").make()->Takes(grid)) lowers("powerquant");
+    if (RoundingSchemes().FromText("rtn").make()->OnGrid({.grid = grid}).takes) lowers("rtn");
+    if (RoundingSchemes().FromText("powerquant").make()->OnGrid({.grid = grid}).takes)
+      lowers("powerquant");
   }
 }
 

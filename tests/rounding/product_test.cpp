@@ -72,7 +72,7 @@ TEST_F(ProductTest, MoreBitsNeverHurtNearestCodes) {
 TEST_F(ProductTest, SoftWeightsHaveTheGradientsOfFiniteDifferences) {
   for (const std::string& name : RoundingSchemes().Names()) {
     const auto scheme = RoundingSchemes().FromText("type: " + name).make();
-    if (scheme->StraightThrough() || !scheme->Tunable()) continue;
+    if (scheme->Traits().straight_through || !scheme->Traits().tunable) continue;
     if (name == "tesseraq") continue;  // its soft weight is AdaRound's times a factor; float32 only
     for (const GridKind grid : testing::GridsOf(*scheme)) {
       SCOPED_TRACE(name + " " + EnumName(grid, GridNames()));

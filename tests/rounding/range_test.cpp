@@ -184,8 +184,6 @@ TEST(AwqClipTest, WithoutUsableInputsTellsAndKeepsTheRange) {
 }
 
 TEST(RangeEstimatorsTest, AllAreDescribed) {
-  EXPECT_THAT(RangeEstimators().Names(),
-              ::testing::ElementsAre("awq_clip", "minmax", "mse", "mse_2d", "scale_search"));
   for (const std::string& name : RangeEstimators().Names()) {
     EXPECT_GT(RangeEstimators().Describe(name).size(), name.size() + 10);
   }

@@ -43,7 +43,7 @@ inline const std::vector<GridKind> kIntegerGrids = {GridKind::kAsym, GridKind::k
 inline std::vector<GridKind> GridsOf(const RoundingScheme& scheme) {
   std::vector<GridKind> grids;
   for (const auto& [grid, name] : GridNames()) {
-    if (scheme.Takes(grid)) grids.push_back(grid);
+    if (scheme.OnGrid({.grid = grid}).takes) grids.push_back(grid);
   }
   return grids;
 }

@@ -125,7 +125,7 @@ TEST(SignRoundTest, OptionsChooseWhatIsTuned) {
   EXPECT_EQ(names("\ntune_range: false\ntune_offset: false"), "");
   const auto scheme =
       RoundingSchemes().FromText("type: signround\ntune_range: false\ntune_offset: false").make();
-  EXPECT_FALSE(scheme->Tunable());
+  EXPECT_FALSE(scheme->Traits().tunable);
 }
 
 TEST(SignRoundTest, ProjectKeepsFactorsAndOffsetsInTheirBox) {

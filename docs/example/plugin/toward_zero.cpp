@@ -14,7 +14,7 @@ class TowardZero : public RoundingScheme {
     void Fields(FieldVisitor& /*f*/) {}
   };
   explicit TowardZero(const Options& /*options*/) {}
-  bool Tunable() const override { return false; }
+  SchemeTraits Traits() const override { return {.tunable = false}; }
 
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override {
     const GroupLayout layout = layer.Layout();
