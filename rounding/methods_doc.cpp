@@ -74,13 +74,14 @@ double TrainedAWeight(const RoundingScheme& scheme, GridKind grid) {
 /// Bytes a weight of the same layer while it is made, float32.
 double BytesAWeight(const std::string& name, const RoundingScheme& scheme, double trained) {
   constexpr double kFloat = 4;
-  if (scheme.Traits().tunable) {
+  const SchemeTraits traits = scheme.Traits();
+  if (traits.tunable) {
     const auto stage = Stages().FromText("type: round\nscheme: " + name).make();
     const TuneOptions& tune = *stage->Tunings().front();
     return kFloat *
            (3 + trained * (2 + tune.Copies() + static_cast<double>(StateNumbers(tune.optimizer))));
   }
-  const StatisticsKinds sums = scheme.Traits().needs.inputs;
+  const StatisticsKinds& sums = traits.needs.inputs;
   const double moments = (sums.second_moment ? 1 : 0) + (sums.cross_moment ? 1 : 0);
   const double solving = scheme.OnLayer({"layer", kOut, kIn, {}}).working_bytes;
   return kFloat * (2 + moments * kIn / kOut) + solving / static_cast<double>(kOut * kIn);
@@ -114,25 +115,23 @@ std::string OnGpu(bool there) { return there ? "there" : "by the processor"; }
 
 std::string SchemeRow(const std::string& name) {
   const auto scheme = RoundingSchemes().FromText("type: " + name).make();
+  const SchemeTraits traits = scheme->Traits();
   GridKind grid = GridKind::kAsym;
   const std::string grids = Grids(*scheme, &grid);
   std::string trained = "one shot";
   std::string tuned;
-  const double count = scheme->Traits().tunable ? TrainedAWeight(*scheme, grid) : 0;
-  if (scheme->Traits().tunable) {
+  const double count = traits.tunable ? TrainedAWeight(*scheme, grid) : 0;
+  if (traits.tunable) {
     trained = Short(count);
-    tuned = OneLine(scheme->Traits().tuning);
+    tuned = OneLine(traits.tuning);
     if (tuned.empty()) tuned = "the stage's defaults";
   }
-  const std::string sees = Words(scheme->Traits().needs);
+  const std::string sees = Words(traits.needs);
   return "| " + Link(name, "schemes") + " | " + RoundingSchemes().Summary(name) + " | " + trained +
          " | " + Short(BytesAWeight(name, *scheme, count)) + " | " +
-         (scheme->Traits().straight_through ? "no" : "yes") + " | " +
-         (sees.empty() ? (scheme->Traits().tunable ? "outputs" : "nothing") : sees) + " | " +
-         grids + " | " + tuned + " | " +
-         (scheme->Traits().tunable && !scheme->Traits().any_device
-              ? "no"
-              : OnGpu(scheme->Traits().any_device)) +
+         (traits.straight_through ? "no" : "yes") + " | " +
+         (sees.empty() ? (traits.tunable ? "outputs" : "nothing") : sees) + " | " + grids + " | " +
+         tuned + " | " + (traits.tunable && !traits.any_device ? "no" : OnGpu(traits.any_device)) +
          " |\n";
 }
 
