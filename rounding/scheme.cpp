@@ -39,8 +39,8 @@ QuantizedWeight FinishedWeight(const LayerRounding& layer, const std::string& na
   QuantizedWeight finished;
   try {
     finished = layer.Finish();
-  } catch (const Diverged&) {
-    throw;
+  } catch (const Diverged& error) {
+    throw Diverged(name + ": " + error.what());
   } catch (const Error& error) {
     fail(error.what());
   }

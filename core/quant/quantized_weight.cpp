@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "core/base/diverged.h"
 #include "core/base/error.h"
 #include "core/kernels/transfer.h"
 #include "core/quant/incoherence.h"
@@ -136,6 +137,7 @@ QuantizedWeight FromCodes(const at::Tensor& codes, const AffineGrid& grid,
   const at::Tensor given = layout.Join(codes.detach());  // what fills up a group is no code
   weight.codes = given.to(at::kByte).clone();
   if (!at::equal(weight.codes.to(given.scalar_type()), given)) {
+    if (!given.isfinite().all().item<bool>()) throw Diverged("a code is not finite");
     throw Error("a code is no whole number from 0 to 255");
   }
   const at::Tensor scale = grid.scale.detach().to(at::kFloat);

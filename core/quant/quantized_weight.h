@@ -102,7 +102,8 @@ QuantizedWeight QuantizeAffine(const at::Tensor& groups, const at::Tensor& offse
 /// largest weight, along the input (spec.axis is not looked at).
 QuantizedWeight RoundToNearest(const at::Tensor& weight, const QuantSpec& spec);
 
-/// From codes that are chosen already: codes [groups, width], any dtype, integers.
+/// From codes that are chosen already: codes [groups, width], any dtype, whole numbers from 0 to
+/// 255. Throws Diverged for one that is not finite, Error for others.
 QuantizedWeight FromCodes(const at::Tensor& codes, const AffineGrid& grid,
                           const GroupLayout& layout, const QuantSpec& spec);
 
