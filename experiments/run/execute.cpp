@@ -236,7 +236,7 @@ class Execution {
     LiveRunFile live(folder_ + "/run.h5", series, result_.provenance);
     TensorBoardFile curves(folder_);
     inputs.unit_kept = [this, &live] {
-      spent_.Keep();
+      spent_.Keep(device_);
       live.Flush();  // whatever ends the run later
     };
     TeeSink live_sinks(&live, &curves);
@@ -338,9 +338,7 @@ class Execution {
     result_.timing["total"] = spent_.Seconds();
     result_.timing["cpu"] = spent_.Cpu();
     result_.memory["peak_resident_bytes"] = spent_.Peak();
-    if (device_.is_cuda()) {
-      result_.memory["peak_device_bytes"] = static_cast<double>(MemoryOf(device_).peak);
-    }
+    if (device_.is_cuda()) result_.memory["peak_device_bytes"] = spent_.PeakOf(device_);
     Provenance attributes = result_.provenance;
     attributes["status"] = "complete";
     if (!quantized.Empty()) attributes["codes_sha256"] = result_.codes_sha256;

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "core/base/files.h"
+#include "core/kernels/device.h"
 #include "core/metrics/memory.h"
 
 namespace roundlab {
@@ -12,12 +13,14 @@ namespace roundlab {
 void Spent::Resume() {
   if (!std::filesystem::exists(file_)) return;
   std::istringstream text(ReadFile(file_));
-  if (!(text >> seconds_ >> cpu_ >> peak_)) seconds_ = cpu_ = peak_ = 0;
+  if (!(text >> seconds_ >> cpu_ >> peak_ >> device_peak_)) {
+    seconds_ = cpu_ = peak_ = device_peak_ = 0;
+  }
 }
 
-void Spent::Keep() const {
+void Spent::Keep(const at::Device& device) const {
   std::ostringstream text;
-  text << Seconds() << " " << Cpu() << " " << Peak() << "\n";
+  text << Seconds() << " " << Cpu() << " " << Peak() << " " << PeakOf(device) << "\n";
   WriteFileAtomically(file_, text.str());
 }
 
@@ -26,6 +29,11 @@ double Spent::HereSeconds() const {
 }
 
 double Spent::Cpu() const { return cpu_ + CpuSeconds(); }
+
+double Spent::PeakOf(const at::Device& device) const {
+  if (!device.is_cuda()) return 0;
+  return std::max(device_peak_, static_cast<double>(MemoryOf(device).peak));
+}
 
 double Spent::Peak() const { return std::max(peak_, static_cast<double>(PeakResidentBytes())); }
 

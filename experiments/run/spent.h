@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <chrono>
 #include <string>
 #include <utility>
@@ -15,12 +17,14 @@ class Spent {
 
   /// Takes in what an earlier process has kept.
   void Resume();
-  void Keep() const;
+  void Keep(const at::Device& device) const;
 
   double HereSeconds() const;  ///< of this process
   double Seconds() const { return seconds_ + HereSeconds(); }
   double Cpu() const;
   double Peak() const;  ///< bytes, of resident memory
+  /// Bytes of a GPU's memory, of tensors; 0 on a CPU.
+  double PeakOf(const at::Device& device) const;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -30,6 +34,7 @@ class Spent {
   double seconds_ = 0;
   double cpu_ = 0;
   double peak_ = 0;
+  double device_peak_ = 0;
 };
 
 }  // namespace roundlab
