@@ -214,7 +214,7 @@ TEST_F(ResumeTest, CtrlCStopsWithCode130AndTheNextCallContinues) {
   EXPECT_FALSE(Has("stopped", "run.json"));
   EXPECT_TRUE(Has("stopped", "checkpoint/record_1"));
   ASSERT_TRUE(Has("stopped", "spent.txt"));
-  std::ofstream(FileOf("stopped", "spent.txt")) << "1000 2000 8e9\n";  // seconds, of CPU, bytes
+  std::ofstream(FileOf("stopped", "spent.txt")) << "1000 2000 8e9 0\n";  // seconds, of CPU, bytes
   const ProgramResult end = RunProgram(folder_.path(), Words("stopped"));
   ASSERT_EQ(end.code, 0) << end.err;
   ExpectSame(ResultOf("stopped"), ResultOf("plain"));
