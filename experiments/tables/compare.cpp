@@ -213,21 +213,23 @@ class RunComparer {
       return Refuse(name + "/nll",
                     std::string("the ") + texts + " of A and B score different numbers of tokens");
     }
-    AddNll(name + "/nll", nll_a, nll_b, counts);
-    AddPerplexity(name + "/perplexity");
+    const ComparedFigure by_token = PerUnit(name + "/nll", nll_a, nll_b, counts);
+    out_.figures.push_back(by_token);
+    out_.figures.push_back(PerplexityOf(by_token, name + "/perplexity"));
     const std::pair<const char*, const char*> others[] = {{"document_words", "/word_perplexity"},
                                                           {"document_bytes", "/byte_perplexity"}};
     for (const auto& [units, figure] : others) {
       if (!documents || !InBoth(name, units)) continue;
-      AddNll("", nll_a, nll_b, ReadUnits(a_, name, units, nll_a.size()));
-      AddPerplexity(name + figure);
-      out_.figures.erase(out_.figures.end() - 2);  // its logarithm
+      const Figures of_each = ReadUnits(a_, name, units, nll_a.size());
+      out_.figures.push_back(PerplexityOf(PerUnit("", nll_a, nll_b, of_each), name + figure));
     }
   }
 
-  void AddNll(const std::string& name, const Figures& a, const Figures& b, const Figures& units) {
-    AddFigure({.name = name, .test = "paired t", .lower_is_better = true}, PerUnit(a, units),
-              PerUnit(b, units));
+  /// sum(nll) / sum(units).
+  ComparedFigure PerUnit(const std::string& name, const Figures& a, const Figures& b,
+                         const Figures& units) const {
+    return Compared({.name = name, .test = "paired t", .lower_is_better = true}, EachUnit(a, units),
+                    EachUnit(b, units));
   }
 
   /// Documents of which a log-likelihood is not finite: 1, else 0. An early program made
@@ -278,14 +280,14 @@ class RunComparer {
       a.push_back(all_a[i]);
       b.push_back(all_b[i]);
     }
-    AddFigure({.name = figure,
-               .test = array.zero_or_one ? "exact McNemar" : "paired t",
-               .left_out = all_a.size() - a.size()},
-              a, b);
+    out_.figures.push_back(Compared({.name = figure,
+                                     .test = array.zero_or_one ? "exact McNemar" : "paired t",
+                                     .left_out = all_a.size() - a.size()},
+                                    a, b));
   }
 
   /// Figures whose mean is sum(nll) / sum(units); all of them that where it is not finite.
-  static Figures PerUnit(const Figures& nll, const Figures& units) {
+  static Figures EachUnit(const Figures& nll, const Figures& units) {
     const double mean = Mean(units);
     const double ratio = Mean(nll) / mean;
     Figures values(nll.size(), ratio);
@@ -295,8 +297,7 @@ class RunComparer {
     return values;
   }
 
-  void AddPerplexity(const std::string& name) {
-    ComparedFigure figure = out_.figures.back();  // that of nll
+  static ComparedFigure PerplexityOf(ComparedFigure figure, const std::string& name) {
     figure.name = name;
     figure.a = std::exp(figure.a);
     figure.b = std::exp(figure.b);
@@ -307,10 +308,10 @@ class RunComparer {
       result->low = figure.a * std::expm1(result->low);
       result->high = figure.a * std::expm1(result->high);
     }
-    out_.figures.push_back(std::move(figure));
+    return figure;
   }
 
-  void AddFigure(ComparedFigure figure, const Figures& a, const Figures& b) {
+  ComparedFigure Compared(ComparedFigure figure, const Figures& a, const Figures& b) const {
     figure.equal = a == b;
     figure.count = a.size();
     Figures differences;
@@ -328,7 +329,7 @@ class RunComparer {
       figure.tested = {kUndefined, kUndefined, kUndefined, kUndefined};
       figure.bootstrap = figure.tested;
     }
-    out_.figures.push_back(std::move(figure));
+    return figure;
   }
 
   OpenedRun a_;

@@ -10,9 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/metrics/hdf5_file.h"
-#include "experiments/cli/commands.h"
-#include "tests/core/formats/format_files.h"
+#include "tests/experiments/tables/compare_fixture.h"
 
 namespace roundlab {
 namespace {
@@ -20,72 +18,12 @@ namespace {
 namespace fs = std::filesystem;
 
 using nlohmann::json;
+using testing::CompareTest;
 using testing::ErrorOf;
+using testing::ExpectNear;
 using testing::TempFolder;
+using testing::WrittenRun;
 using Values = std::vector<double>;
-
-/// What a run leaves, as far as it is compared.
-struct WrittenRun {
-  json summary = {{"id", "0123"},        {"status", "complete"},   {"config", "seed: 0\n"},
-                  {"metrics", json({})}, {"provenance", json({})}, {"timing", json({})},
-                  {"memory", json({})}};
-  RunRecord record;
-
-  void Add(const std::string& name, const Values& values) {
-    record.Array(name, {static_cast<std::int64_t>(values.size())}, values);
-  }
-  void Write(const std::string& folder) const {
-    fs::create_directories(folder);
-    std::ofstream(folder + "/run.json") << summary;
-    WriteRunFile(folder + "/run.h5", record, {});
-  }
-};
-
-class CompareTest : public ::testing::Test {
- protected:
-  Comparison Compare(std::uint64_t seed = 0) const {
-    a_.Write(folder_a_);
-    b_.Write(folder_b_);
-    return CompareRuns(folder_a_, folder_b_, {9999, seed});
-  }
-  std::string Error() const {
-    return ErrorOf([&] { Compare(); });
-  }
-  /// What the command prints.
-  std::string Printed(bool as_json) const {
-    a_.Write(folder_a_);
-    b_.Write(folder_b_);
-    CommandLine line;
-    line.command = "compare";
-    line.arguments = {folder_a_, folder_b_};
-    line.json = as_json;
-    line.seed = 5;
-    ::testing::internal::CaptureStdout();
-    EXPECT_EQ(CompareCommand(line), 0);
-    return ::testing::internal::GetCapturedStdout();
-  }
-  /// The verdict on the one figure that there is.
-  std::string VerdictOf(const Values& correct_a, const Values& correct_b) {
-    a_.record = b_.record = {};
-    a_.Add("eval/t/correct", correct_a);
-    b_.Add("eval/t/correct", correct_b);
-    return Verdict(Compare().figures.at(0));
-  }
-
-  const TempFolder folder_;
-  const std::string folder_a_ = folder_ / "a";
-  const std::string folder_b_ = folder_ / "b";
-  WrittenRun a_;
-  WrittenRun b_;
-};
-
-void ExpectNear(const PairedResult& result, const PairedResult& expected) {
-  const double tolerance = 1e-12 * std::max(1.0, std::fabs(expected.high));
-  EXPECT_NEAR(result.difference, expected.difference, tolerance);
-  EXPECT_NEAR(result.low, expected.low, tolerance);
-  EXPECT_NEAR(result.high, expected.high, tolerance);
-  EXPECT_NEAR(result.p, expected.p, tolerance);
-}
 
 TEST_F(CompareTest, AccuracyGetsMcNemarsTestAndTheBootstrap) {
   const Values a = {1, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0, 0};
@@ -159,57 +97,6 @@ TEST_F(CompareTest, APredictionThatWasMadeOfNaNIsNone) {
   EXPECT_EQ(Verdict(figure), "undefined: a value is not finite");
 }
 
-TEST_F(CompareTest, LikelihoodsArePerTokenAndGetTheTTestAndTheBootstrap) {
-  const Values a = {20, 24, 32, 28};
-  const Values b = {22, 24, 34, 32};
-  for (const auto& [run, nll] : {std::pair{&a_, &a}, std::pair{&b_, &b}}) {
-    run->Add("eval/w/nll", *nll);
-    run->Add("eval/w/tokens", Values(4, 8));
-  }
-  const Comparison compared = Compare(5);
-  ASSERT_EQ(compared.figures.size(), 2U);
-  const ComparedFigure& nll = compared.figures[0];
-  EXPECT_EQ(nll.name, "w/nll");
-  EXPECT_EQ(nll.count, 4U);
-  EXPECT_EQ(nll.test, "paired t");
-  EXPECT_DOUBLE_EQ(nll.a, 3.25);
-  EXPECT_DOUBLE_EQ(nll.b, 3.5);
-  ExpectNear(nll.tested, PairedT(Values{2.5, 3, 4, 3.5}, Values{2.75, 3, 4.25, 4}));
-  ExpectNear(nll.bootstrap,
-             PairedBootstrap(Values{2.5, 3, 4, 3.5}, Values{2.75, 3, 4.25, 4}, {9999, 5}));
-  const ComparedFigure& perplexity = compared.figures[1];
-  const double p = std::exp(3.25);
-  EXPECT_EQ(perplexity.name, "w/perplexity");
-  EXPECT_DOUBLE_EQ(perplexity.a, p);
-  EXPECT_DOUBLE_EQ(perplexity.b, std::exp(3.5));
-  for (const auto& [result, log] :
-       {std::pair{perplexity.tested, nll.tested}, std::pair{perplexity.bootstrap, nll.bootstrap}}) {
-    EXPECT_DOUBLE_EQ(result.difference, std::exp(3.5) - p);
-    EXPECT_DOUBLE_EQ(p + result.low, p * std::exp(log.low));
-    EXPECT_DOUBLE_EQ(p + result.high, p * std::exp(log.high));
-    EXPECT_EQ(result.p, log.p);
-  }
-}
-
-TEST_F(CompareTest, DocumentsThatAreScoredWholeAreThePairs) {
-  for (WrittenRun* run : {&a_, &b_}) {
-    run->Add("eval/r/nll", {1, 2, 3});  // windows of two documents
-    run->Add("eval/r/tokens", {4, 4, 8});
-    run->Add("eval/r/document_tokens", {8, 8});
-    run->Add("eval/r/document_words", {4, 4});
-  }
-  a_.Add("eval/r/document_nll", {24, 28});
-  b_.Add("eval/r/document_nll", {26, 32});
-  const Comparison compared = Compare();
-  ASSERT_EQ(compared.figures.size(), 3U);
-  EXPECT_EQ(compared.figures[0].name, "r/nll");
-  ExpectNear(compared.figures[0].tested, PairedT(Values{3, 3.5}, Values{3.25, 4}));
-  EXPECT_EQ(compared.figures[1].name, "r/perplexity");
-  EXPECT_EQ(compared.figures[2].name, "r/word_perplexity");
-  EXPECT_DOUBLE_EQ(compared.figures[2].b, std::exp(58.0 / 8));
-  EXPECT_DOUBLE_EQ(compared.figures[2].tested.p, compared.figures[0].tested.p);
-}
-
 TEST_F(CompareTest, AMeanOverGroupsIsNotThatOverDocuments) {
   for (WrittenRun* run : {&a_, &b_}) {
     run->Add("eval/t/correct", {1, 0, 1});
@@ -219,18 +106,6 @@ TEST_F(CompareTest, AMeanOverGroupsIsNotThatOverDocuments) {
   const Comparison compared = Compare();
   EXPECT_EQ(compared.figures.at(0).name, "t/acc_document_mean");
   EXPECT_EQ(compared.not_compared.at(0).name, "t/acc");
-}
-
-TEST_F(CompareTest, LongWindowsWeighMore) {
-  a_.Add("eval/w/nll", {10, 90});
-  a_.Add("eval/w/tokens", {10, 30});
-  b_.Add("eval/w/nll", {20, 100});
-  b_.Add("eval/w/tokens", {10, 30});
-  const ComparedFigure nll = Compare().figures.at(0);
-  EXPECT_DOUBLE_EQ(nll.a, 2.5);
-  EXPECT_DOUBLE_EQ(nll.b, 3);
-  // D = 0.5; d_i = D + (nll difference - D tokens) / mean(tokens): 0.5 + 5 / 20, 0.5 - 5 / 20
-  ExpectNear(nll.tested, PairedT(Values{0, 0}, Values{0.75, 0.25}));
 }
 
 TEST_F(CompareTest, Verdicts) {
