@@ -98,7 +98,7 @@ void TellUnused(const Experiment& experiment) {
   std::vector<std::string> lines;
   std::map<std::string, std::vector<const PlannedRun*>> runs;  // by line
   for (const PlannedRun& run : experiment.runs) {
-    for (const Diagnostic& unused : run.config.unused) {
+    for (const Diagnostic& unused : run.config.Unused()) {
       const std::string line = unused.where.ToString() + ": " + unused.message;
       std::vector<const PlannedRun*>& having = runs[line];
       if (having.empty()) lines.push_back(line);
@@ -170,9 +170,7 @@ void CheckDevices(const CommandLine& line, const Experiment& experiment) {
     const WantedDevice& device = run.config.compute.device;
     if (!device || device->is_cpu()) continue;
     const std::string problem = GpuProblem(*device);
-    if (!problem.empty()) {
-      throw Error(run.config.compute.device_where.ToString() + ": " + problem);
-    }
+    if (!problem.empty()) throw ConfigError({{run.config.compute.device_where, problem}});
   }
 }
 

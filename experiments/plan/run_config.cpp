@@ -74,9 +74,15 @@ std::string NameProblem(const std::string& name) {
   return "";
 }
 
-/// Whether arrays of one evaluator may lie where those of the other do.
-bool Inside(const std::string& name, const std::string& other) {
-  return name.starts_with(other + "/");
+/// What is wrong with two evaluators' names beside each other, `theirs` at `place`, or "".
+std::string ConflictProblem(const std::string& name, const std::string& theirs,
+                            const std::string& place) {
+  if (name == theirs) {
+    return "name '" + name + "' is taken by " + place + "; give one of them a name";
+  }
+  if (!name.starts_with(theirs + "/") && !theirs.starts_with(name + "/")) return "";
+  return "name '" + name + "' and '" + theirs + "' of " + place +
+         " lie in each other; give one of them another name";
 }
 
 /// Evaluators whose names are their own.
@@ -86,26 +92,18 @@ class EvalField : public PartList<Evaluator> {
   void Read(const ConfigNode& node, const std::string& path,
             std::vector<Diagnostic>* diagnostics) override {
     PartList::Read(node, path, diagnostics);
-    std::map<std::string, std::size_t> names;
+    std::map<std::string, std::string> places;  // of names
     for (std::size_t i = 0; i < recipes().size(); ++i) {
       if (!recipes()[i].make) continue;
       const std::string place = path + "." + std::to_string(i);
-      for (const std::string& name : recipes()[i].make()->Names()) {
-        if (const std::string problem = NameProblem(name); !problem.empty()) {
+      const auto report = [&](const std::string& problem) {
+        if (!problem.empty())
           diagnostics->push_back({node.elements[i].where, place + ": " + problem});
-        }
-        for (const auto& [other, index] : names) {
-          if (!Inside(name, other) && !Inside(other, name)) continue;
-          diagnostics->push_back(
-              {node.elements[i].where, place + ": name '" + name + "' and '" + other + "' of " +
-                                           path + "." + std::to_string(index) +
-                                           " lie in each other; give one of them another name"});
-        }
-        const auto [other, added] = names.emplace(name, i);
-        if (added) continue;
-        diagnostics->push_back({node.elements[i].where,
-                                place + ": name '" + name + "' is taken by " + path + "." +
-                                    std::to_string(other->second) + "; give one of them a name"});
+      };
+      for (const std::string& name : recipes()[i].make()->Names()) {
+        report(NameProblem(name));
+        for (const auto& [other, its] : places) report(ConflictProblem(name, other, its));
+        places.emplace(name, place);
       }
     }
   }
@@ -156,29 +154,6 @@ void TellLargeBatches(const StageRecipe& stage, const std::string& key, const So
                                 ", but a step takes all of the " + std::to_string(samples) +
                                 " samples that there are (calibration.samples)"});
   }
-}
-
-/// Of a run that was read from `node` without errors.
-std::vector<Diagnostic> UnusedIn(const ConfigNode& node, RunConfig run) {
-  std::vector<UnusedKey> unused = UnusedFields(FieldsOf(&run));
-  const auto round = run.quant ? RoundOptionsOf(run.pipeline) : std::nullopt;
-  std::string other;
-  if (round) {
-    const std::vector<UnusedKey> idle = IdleKeys(*round, run.quant->spec);
-    unused.insert(unused.begin(), idle.begin(), idle.end());
-    other = round->scheme.make()->OnGrid(run.quant->spec).in_place;
-  }
-  std::vector<Diagnostic> told = Told(unused, node);
-  if (!other.empty()) {
-    told.push_back({node.WhereOf("quant.grid"),
-                    "scheme '" + round->scheme.type + "' is '" + other + "' on quant.grid '" +
-                        EnumName(run.quant->spec.grid, GridNames()) + "'"});
-  }
-  for (std::size_t i = 0; run.calibration && i < run.pipeline.size(); ++i) {
-    const std::string key = "pipeline." + std::to_string(i) + ".batch";
-    TellLargeBatches(run.pipeline[i], key, node.WhereOf(key), run.calibration->samples, &told);
-  }
-  return told;
 }
 
 /// What is wrong with a pipeline beside these evaluators, or "".
@@ -283,6 +258,30 @@ std::string RunConfig::Canonical() const {
   return WriteFields(FieldsOf(&used));
 }
 
+std::vector<Diagnostic> RunConfig::Unused() const {
+  const ConfigNode& node = *written;
+  RunConfig run = *this;
+  std::vector<UnusedKey> unused = UnusedFields(FieldsOf(&run));
+  const auto round = run.quant ? RoundOptionsOf(run.pipeline) : std::nullopt;
+  std::string other;
+  if (round) {
+    const std::vector<UnusedKey> idle = IdleKeys(*round, run.quant->spec);
+    unused.insert(unused.begin(), idle.begin(), idle.end());
+    other = round->scheme.make()->OnGrid(run.quant->spec).in_place;
+  }
+  std::vector<Diagnostic> told = Told(unused, node);
+  if (!other.empty()) {
+    told.push_back({node.WhereOf("quant.grid"),
+                    "scheme '" + round->scheme.type + "' is '" + other + "' on quant.grid '" +
+                        EnumName(run.quant->spec.grid, GridNames()) + "'"});
+  }
+  for (std::size_t i = 0; run.calibration && i < run.pipeline.size(); ++i) {
+    const std::string key = "pipeline." + std::to_string(i) + ".batch";
+    TellLargeBatches(run.pipeline[i], key, node.WhereOf(key), run.calibration->samples, &told);
+  }
+  return told;
+}
+
 std::string RunConfig::Id() const { return Sha256Hex(Canonical()).substr(0, 16); }
 
 bool IsComputeKey(const std::string& key) {
@@ -295,12 +294,10 @@ RunConfig ReadRunConfig(const ConfigNode& node, const std::vector<std::string>& 
   RunConfig config;
   std::vector<std::string> not_ours = reserved;
   not_ours.insert(not_ours.end(), std::begin(kOfCompute), std::end(kOfCompute));
-  const ConfigNode moved = WithCompute(node, diagnostics);
-  const std::size_t before = diagnostics->size();
-  ReadFields(moved, "", FieldsOf(&config), diagnostics, not_ours);
-  config.compute.device_where = moved.WhereOf("compute.device");
-  config.compute.limit_where = moved.WhereOf("compute.memory_limit");
-  if (diagnostics->size() == before) config.unused = UnusedIn(moved, config);
+  config.written = std::make_shared<const ConfigNode>(WithCompute(node, diagnostics));
+  ReadFields(*config.written, "", FieldsOf(&config), diagnostics, not_ours);
+  config.compute.device_where = config.written->WhereOf("compute.device");
+  config.compute.limit_where = config.written->WhereOf("compute.memory_limit");
   return config;
 }
 

@@ -3,6 +3,7 @@
 #include <c10/core/ScalarType.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,10 +35,8 @@ struct RunConfig {
   std::vector<StageRecipe> pipeline;  ///< empty: the model as it is
   std::vector<EvaluatorRecipe> eval;
   std::int64_t seed = 0;
-  ComputeOptions compute;  ///< not in the canonical text
-  /// What was given and is left aside or means something else, each "pipeline.0.steps: of no use to
-  /// scheme 'rtn'", at the first key that it tells of.
-  std::vector<Diagnostic> unused;
+  ComputeOptions compute;                     ///< not in the canonical text
+  std::shared_ptr<const ConfigNode> written;  ///< what it was read from
 
   void Fields(FieldVisitor& f);
   /// Whether the matrix that turns the residual stream is learned.
@@ -48,6 +47,9 @@ struct RunConfig {
   /// does not use (calibration of a scheme without parameters, the seed of one that draws nothing)
   /// is left out, so that equal work has one id, and so is where it is done (compute).
   std::string Canonical() const;
+  /// What was given and is left aside or means something else, each "pipeline.0.steps: of no use to
+  /// scheme 'rtn'", at the first key that it tells of. Of a config that was read without errors.
+  std::vector<Diagnostic> Unused() const;
   /// 16 hexadecimal digits of SHA-256 over Canonical().
   std::string Id() const;
 };

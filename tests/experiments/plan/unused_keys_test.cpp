@@ -16,7 +16,7 @@ RunConfig RunOf(const std::string& yaml) {
 
 std::vector<std::string> Messages(const RunConfig& run) {
   std::vector<std::string> messages;
-  for (const Diagnostic& unused : run.unused) messages.push_back(unused.message);
+  for (const Diagnostic& unused : run.Unused()) messages.push_back(unused.message);
   return messages;
 }
 
@@ -34,7 +34,7 @@ TEST(UnusedKeysTest, AreToldWithTheirPlace) {
   const RunConfig run =
       LoadExperiment(file, {"quant.range={type: mse, patience: 3}"}).runs[0].config;
   std::vector<std::string> places;
-  for (const Diagnostic& unused : run.unused) places.push_back(unused.where.ToString());
+  for (const Diagnostic& unused : run.Unused()) places.push_back(unused.where.ToString());
   EXPECT_THAT(places, ::testing::ElementsAre(file + ":5:31", file + ":7:37", file + ":6:12"));
 }
 
