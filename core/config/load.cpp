@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <sstream>
 
@@ -67,19 +66,13 @@ const char* KeyOfWord(const std::string& field) {
 }
 
 ConfigNode* Enter(ConfigNode* at, const std::string& key, const SourceLoc& where) {
+  auto* child = const_cast<ConfigNode*>(at->Child(key));
+  if (child != nullptr) return child;
   if (at->kind == ConfigNode::Kind::kSequence) {
-    std::size_t index = 0;
-    const auto parsed = std::from_chars(key.data(), key.data() + key.size(), index);
-    if (parsed.ec != std::errc() || parsed.ptr != key.data() + key.size() ||
-        index >= at->elements.size()) {
-      throw ConfigError({{where, "'" + key + "' is no index into a sequence of " +
-                                     std::to_string(at->elements.size())}});
-    }
-    return &at->elements[index];
+    throw ConfigError({{where, "'" + key + "' is no index into a sequence of " +
+                                   std::to_string(at->elements.size())}});
   }
   if (at->kind == ConfigNode::Kind::kNull) at->kind = ConfigNode::Kind::kMapping;
-  auto* child = const_cast<ConfigNode*>(at->Find(key));
-  if (child != nullptr) return child;
   at->members.push_back({key, where, {}});
   at->members.back().value.where = where;
   return &at->members.back().value;

@@ -239,13 +239,19 @@ const ConfigNode* ConfigNode::Find(std::string_view key) const {
   return nullptr;
 }
 
+const ConfigNode* ConfigNode::Child(std::string_view key) const {
+  if (kind != Kind::kSequence) return Find(key);
+  std::size_t index = 0;
+  const char* end = key.data() + key.size();
+  const auto read = std::from_chars(key.data(), end, index);
+  const bool good = read.ec == std::errc() && read.ptr == end && index < elements.size();
+  return good ? &elements[index] : nullptr;
+}
+
 const SourceLoc& ConfigNode::WhereOf(std::string_view path) const {
   const std::size_t end = std::min(path.find('.'), path.size());
   const std::string_view key = path.substr(0, end);
-  const ConfigNode* value = Find(key);
-  std::size_t index = 0;
-  const auto read = std::from_chars(key.data(), key.data() + key.size(), index);
-  if (read.ec == std::errc() && index < elements.size()) value = &elements[index];
+  const ConfigNode* value = Child(key);
   if (value == nullptr) return where;
   return end == path.size() ? value->where : value->WhereOf(path.substr(end + 1));
 }

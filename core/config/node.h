@@ -47,6 +47,8 @@ struct ConfigNode {
   std::vector<Member> members;       ///< kMapping only, in file order, keys unique
 
   const ConfigNode* Find(std::string_view key) const;  ///< null where absent
+  /// Find(), of a sequence its element by index ("0"); null where it is not there.
+  const ConfigNode* Child(std::string_view key) const;
   /// Where the value at a dotted path ("quant.bits", "pipeline.0.steps") is written; where it is
   /// not there, the place of the innermost value around it.
   const SourceLoc& WhereOf(std::string_view path) const;
