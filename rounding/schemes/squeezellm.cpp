@@ -14,6 +14,7 @@
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/config/enum_field.h"
+#include "rounding/solvers/linear_quantile.h"
 #include "rounding/solvers/weighted_kmeans.h"
 
 namespace roundlab {
@@ -108,16 +109,8 @@ void SqueezeLlm::Options::Fields(FieldVisitor& f) {
 }
 
 double OutlierThreshold(const at::Tensor& weight, double range) {
-  const at::Tensor sorted = std::get<0>(weight.flatten().to(at::kDouble).sort());
-  const auto quantile = [&](double q) {
-    const double place = q * static_cast<double>(sorted.numel() - 1);
-    const auto below = static_cast<std::int64_t>(std::floor(place));
-    const std::int64_t above = std::min(below + 1, sorted.numel() - 1);
-    const double low = sorted[below].item<double>();
-    return low + (place - static_cast<double>(below)) * (sorted[above].item<double>() - low);
-  };
-  const double q1 = quantile(0.25);
-  const double q3 = quantile(0.75);
+  const double q1 = LinearQuantile(weight, 0.25);
+  const double q3 = LinearQuantile(weight, 0.75);
   return std::max(std::abs(q1 - range * (q3 - q1)), std::abs(q3 + range * (q3 - q1)));
 }
 
