@@ -44,6 +44,15 @@ std::string ProgressStore::File(const char* kind, std::int64_t unit) const {
   return folder_ + "/" + kind + "_" + std::to_string(unit);
 }
 
+template <class Read>
+auto ProgressStore::Kept(const Read& read) const {
+  try {
+    return read();
+  } catch (const Error& e) {
+    throw Error(std::string(e.what()) + "; remove " + folder_ + " to begin anew");
+  }
+}
+
 ProgressStore::State ProgressStore::Load() const {
   State state;
   if (folder_.empty()) return state;
@@ -53,19 +62,22 @@ ProgressStore::State ProgressStore::Load() const {
   while (there("record", state.finished)) ++state.finished;
   while (state.finished > 0 && !there("chains", state.finished - 1)) --state.finished;
   if (state.finished == 0) return state;
-  const auto chains = std::make_shared<const SafetensorsFile>(File("chains", state.finished - 1));
-  state.fp_chain = ReadChain(chains, "fp");
-  state.q_chain = ReadChain(chains, "q");
-  return state;
+  return Kept([&] {
+    const auto chains = std::make_shared<const SafetensorsFile>(File("chains", state.finished - 1));
+    CheckContent(*chains);
+    state.fp_chain = ReadChain(chains, "fp");
+    state.q_chain = ReadChain(chains, "q");
+    return state;
+  });
 }
 
 StoredWeights ProgressStore::Weights(std::int64_t unit) const {
-  return LoadWeights(File("weights", unit));
+  return Kept([&] { return LoadWeights(File("weights", unit)); });
 }
 
 RunRecord ProgressStore::Record(std::int64_t unit) const {
   const std::string file = File("record", unit);
-  return RunRecord::Parse(ReadFile(file), file);
+  return Kept([&] { return RunRecord::Parse(ReadFile(file), file); });
 }
 
 void ProgressStore::Save(std::int64_t unit, const StoredWeights& weights, const RunRecord& record,
@@ -86,7 +98,7 @@ void ProgressStore::Save(std::int64_t unit, const StoredWeights& weights, const 
                       chain.sizes().vec(),
                       {static_cast<const std::byte*>(chain.const_data_ptr()), chain.nbytes()}});
   }
-  WriteSafetensors(File("chains", unit), chains);
+  WriteHashed(File("chains", unit), chains);
   for (const Waiting& one : waiting_) SaveWeights(File("weights", one.unit), one.weights);
   for (const Waiting& one : waiting_) WriteFileAtomically(File("record", one.unit), one.record);
   std::error_code none;
@@ -108,7 +120,7 @@ bool ProgressStore::TooEarly(double bytes) const {
 FisherDiagonal ProgressStore::Fisher() const {
   const std::string file = folder_ + "/fisher";
   if (folder_.empty() || !std::filesystem::exists(file)) return {};
-  return LoadWeights(file).tensors;
+  return Kept([&] { return LoadWeights(file).tensors; });
 }
 
 void ProgressStore::SaveFisher(const FisherDiagonal& fisher) {
@@ -118,7 +130,7 @@ void ProgressStore::SaveFisher(const FisherDiagonal& fisher) {
 std::optional<RunRecord> ProgressStore::Budget() const {
   const std::string file = folder_ + "/budget";
   if (folder_.empty() || !std::filesystem::exists(file)) return std::nullopt;
-  return RunRecord::Parse(ReadFile(file), file);
+  return Kept([&] { return RunRecord::Parse(ReadFile(file), file); });
 }
 
 void ProgressStore::SaveBudget(const RunRecord& budget) {

@@ -40,6 +40,7 @@ class ProgressStore {
   /// An empty folder name keeps nothing. Makes the folder.
   explicit ProgressStore(std::string folder, const SavePace& pace = {});
 
+  /// These throw Error where a file is not what was written.
   State Load() const;
   StoredWeights Weights(std::int64_t unit) const;
   RunRecord Record(std::int64_t unit) const;
@@ -62,6 +63,9 @@ class ProgressStore {
     StoredWeights weights;
     std::string record;
   };
+  /// What `read` answers; what it throws with what to do where a file is damaged.
+  template <class Read>
+  auto Kept(const Read& read) const;
   std::string File(const char* kind, std::int64_t unit) const;
   bool TooEarly(double bytes) const;
 

@@ -102,7 +102,7 @@ void SaveWeights(const std::string& path, const StoredWeights& weights) {
                          {static_cast<const std::byte*>(t.const_data_ptr()), t.nbytes()}});
     }
   }
-  WriteSafetensors(path, tensors, metadata);
+  WriteHashed(path, tensors, metadata);
 }
 
 std::map<std::string, std::string> LoadAbout(const std::string& path) {
@@ -111,6 +111,7 @@ std::map<std::string, std::string> LoadAbout(const std::string& path) {
 
 StoredWeights LoadWeights(const std::string& path) {
   const SafetensorsFile file(path);
+  CheckContent(file);
   StoredWeights stored;
   stored.about = AboutOf(file);
   for (const auto& [key, text] : file.metadata()) {

@@ -21,6 +21,7 @@ class SafetensorsFile {
   /// (overlap, holes, end), or the file is truncated.
   explicit SafetensorsFile(const std::string& path);
 
+  const std::string& path() const { return file_.path(); }
   const std::vector<TensorView>& tensors() const { return tensors_; }  ///< sorted by name
   const TensorView* Find(std::string_view name) const;                 ///< null where absent
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
@@ -43,5 +44,12 @@ struct TensorToWrite {
 /// and then leaves neither file of its own.
 void WriteSafetensors(const std::string& path, const std::vector<TensorToWrite>& tensors,
                       const std::map<std::string, std::string>& metadata = {});
+
+/// The same with a hash of all tensors in the metadata, "tensors_sha256".
+void WriteHashed(const std::string& path, const std::vector<TensorToWrite>& tensors,
+                 std::map<std::string, std::string> metadata = {});
+
+/// Throws Error where a file has such a hash and its tensors have another. Reads all of it.
+void CheckContent(const SafetensorsFile& file);
 
 }  // namespace roundlab

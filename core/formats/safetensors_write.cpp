@@ -6,12 +6,14 @@
 
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
+#include "core/base/hash.h"
 #include "core/formats/safetensors.h"
 
 namespace roundlab {
 namespace {
 
-constexpr std::size_t kAlignment = 8;  // of the data's begin; the largest element has 8 bytes
+constexpr char kHash[] = "tensors_sha256";  // of all bytes behind the header
+constexpr std::size_t kAlignment = 8;       // of the data's begin; the largest element has 8 bytes
 
 /// Widest elements first, then by name: with the data's begin aligned, so is every tensor, and the
 /// file does not depend on the order given.
@@ -75,6 +77,27 @@ void WriteSafetensors(const std::string& path, const std::vector<TensorToWrite>&
   file.Write(header);
   for (const TensorToWrite* tensor : order) file.Write(tensor->bytes);
   file.Commit();
+}
+
+void WriteHashed(const std::string& path, const std::vector<TensorToWrite>& tensors,
+                 std::map<std::string, std::string> metadata) {
+  Sha256 hash;
+  for (const TensorToWrite* tensor : FileOrder(tensors)) hash.Update(tensor->bytes);
+  metadata[kHash] = hash.HexDigest();
+  WriteSafetensors(path, tensors, metadata);
+}
+
+void CheckContent(const SafetensorsFile& file) {
+  const auto told = file.metadata().find(kHash);
+  if (told == file.metadata().end()) return;
+  std::vector<std::span<const std::byte>> order;
+  for (const TensorView& tensor : file.tensors()) order.push_back(tensor.bytes);
+  std::sort(order.begin(), order.end(),
+            [](const auto& a, const auto& b) { return a.data() < b.data(); });
+  Sha256 hash;
+  for (const auto& bytes : order) hash.Update(bytes);
+  if (hash.HexDigest() == told->second) return;
+  throw Error(file.path() + ": damaged: its tensors are not what was written");
 }
 
 }  // namespace roundlab

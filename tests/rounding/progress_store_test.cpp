@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <limits>
 
+#include "core/base/error.h"
 #include "tests/support/random_tensor.h"
 
 namespace roundlab {
@@ -95,6 +97,40 @@ TEST_F(ProgressStoreTest, ChainsThatWillTakeLongAreNotWrittenAtTheStart) {
   ProgressStore fast(folder_, {1, 20, 40});  // 0.8 s
   fast.Save(0, Weights(1), {}, chain, {});
   EXPECT_EQ(ProgressStore(folder_).Load().finished, 1);
+}
+
+void FlipLastByte(const std::string& file) {
+  std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+  bytes.seekg(-1, std::ios::end);
+  const char last = static_cast<char>(bytes.get() ^ 1);
+  bytes.seekp(-1, std::ios::end);
+  bytes.put(last);
+}
+
+template <class Read>
+std::string ProblemOf(const Read& read) {
+  try {
+    read();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST_F(ProgressStoreTest, DamagedFilesAreTold) {
+  const ProgressStore store(folder_);
+  ProgressStore(folder_).Save(0, Weights(1), {}, RandomTensor({1, 2, 4}, 1), {});
+  const auto load = [&] { store.Load(); };
+  const auto weights = [&] { store.Weights(0); };
+  EXPECT_EQ(ProblemOf(load) + ProblemOf(weights), "");
+  const std::string anew = "; remove " + folder_ + " to begin anew";
+  const std::string changed = ": damaged: its tensors are not what was written" + anew;
+  FlipLastByte(folder_ + "/chains_0");
+  EXPECT_EQ(ProblemOf(load), folder_ + "/chains_0" + changed);
+  FlipLastByte(folder_ + "/weights_0");
+  EXPECT_EQ(ProblemOf(weights), folder_ + "/weights_0" + changed);
+  std::filesystem::resize_file(folder_ + "/chains_0", 9);
+  EXPECT_TRUE(ProblemOf(load).ends_with(anew)) << ProblemOf(load);
 }
 
 TEST_F(ProgressStoreTest, WithoutAFolderNothingIsKept) {
