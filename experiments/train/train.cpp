@@ -26,6 +26,7 @@
 #include "core/text/tokenizer/load_tokenizer.h"
 #include "eval/perplexity.h"
 #include "experiments/run/commit.h"
+#include "experiments/run/spent.h"
 #include "experiments/train/train_checkpoint.h"
 
 namespace roundlab {
@@ -83,7 +84,8 @@ class Training {
       : config_(config),
         folder_(options.folder),
         side_(options.folder + "/train"),
-        checkpoint_(side_ + "/checkpoint.pt", config.Canonical()) {
+        checkpoint_(side_ + "/checkpoint.pt", config.Canonical()),
+        spent_(side_ + "/spent.txt") {
     CheckFolder();
     MakeFolder(side_);
     claim_ = FolderClaim::Try(side_);
@@ -216,14 +218,16 @@ class Training {
 
   void Steps() {
     std::int64_t step = checkpoint_.Load(*model_, optimizer_.get(), &record_);
-    if (step > 0) log_->Write("goes on after step " + std::to_string(step));
+    if (step > 0) {
+      log_->Write("goes on after step " + std::to_string(step));
+      spent_.Resume();
+    }
     const auto schedule = config_.schedule.make();
     const std::vector<double> rates(optimizer_->param_groups().size(), BaseRate());
     LiveRunFile live(side_ + "/train.h5", Series(), result_.provenance);
     record_.Replay(&live);
     TeeSink sink(&record_, &live);
-    const auto start = Clock::now();
-    const std::int64_t first = step;
+    const double before = spent_.HereSeconds();
     Progress progress(*log_, "train", "steps", config_.steps, step);
     for (; step < config_.steps; ++step) {
       const double factor = schedule->Factor(step, config_.steps);
@@ -231,13 +235,18 @@ class Training {
       const double loss = Step(step, rates.front() * factor, &sink);
       progress.Advance(1, "loss " + std::to_string(loss).substr(0, 6));
       const bool due = (step + 1) % config_.checkpoint_every == 0 || step + 1 == config_.steps;
-      if (due) checkpoint_.Save(step + 1, *model_, *optimizer_, record_);
+      if (due) Save(step + 1);
       if (!due && step + 1 < config_.steps) CheckInterruptAt(step + 1);
     }
-    const double seconds = Seconds(start);
+    const double seconds = spent_.Seconds() - before;
     result_.timing["train"] = seconds;
-    const auto tokens = static_cast<double>((step - first) * config_.batch * config_.seqlen);
-    if (step > first) result_.timing["tokens_per_second"] = tokens / seconds;
+    const auto tokens = static_cast<double>(step * config_.batch * config_.seqlen);
+    result_.timing["tokens_per_second"] = tokens / seconds;
+  }
+
+  void Save(std::int64_t done) {
+    checkpoint_.Save(done, *model_, *optimizer_, record_);
+    spent_.Keep(at::kCPU);
   }
 
   /// Ctrl-C loses nothing.
@@ -245,7 +254,7 @@ class Training {
     try {
       CheckInterrupt();
     } catch (const Interrupted&) {
-      checkpoint_.Save(done, *model_, *optimizer_, record_);
+      Save(done);
       throw;
     }
   }
@@ -302,13 +311,14 @@ class Training {
 
   void Finish() {
     result_.status = "complete";
-    result_.memory["peak_resident_bytes"] = static_cast<double>(PeakResidentBytes());
+    result_.memory["peak_resident_bytes"] = spent_.Peak();
     Provenance attributes = result_.provenance;
     attributes["status"] = "complete";
     WriteRunFile(side_ + "/train.h5", record_, attributes);
     WriteRunResult(side_ + "/train.json", result_);
     std::error_code none;
     fs::remove(side_ + "/checkpoint.pt", none);
+    fs::remove(side_ + "/spent.txt", none);
   }
 
   static double Seconds(Clock::time_point start) {
@@ -319,6 +329,7 @@ class Training {
   const std::string folder_;
   const std::string side_;
   const TrainCheckpoint checkpoint_;
+  Spent spent_;
   std::optional<FolderClaim> claim_;
   std::optional<Log> log_;
   std::vector<std::string> written_;  // the tokenizer's files, where this run made them

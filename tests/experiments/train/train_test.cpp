@@ -113,7 +113,12 @@ TEST_F(TrainTest, KilledOrInterruptedItGoesOnWithTheSameBits) {
       EXPECT_EQ(stopped.code, 130);
       EXPECT_EQ(stopped.err, "interrupted; the same command continues it\n");
     }
+    const std::string spent = folder_ / (out + "/train/spent.txt");
+    const double before = fs::exists(spent) ? std::stod(ReadAll(spent)) : 0;
     ASSERT_EQ(Train(out).code, 0);
+    const json result = json::parse(ReadAll(folder_ / (out + "/train/train.json")));
+    EXPECT_GE(result.at("timing").at("train").get<double>(), before);
+    EXPECT_FALSE(fs::exists(spent));
     EXPECT_EQ(Weights(out), Weights("whole"));
     EXPECT_EQ(ReadSeries(folder_ / (out + "/train/train.h5"), "train/loss").values,
               ReadSeries(folder_ / "whole/train/train.h5", "train/loss").values);
