@@ -10,6 +10,7 @@
 #include "experiments/cli/print_table.h"
 #include "experiments/cli/runs_json.h"
 #include "experiments/cost/estimate.h"
+#include "experiments/run/preflight.h"
 #include "experiments/tables/cell.h"
 #include "experiments/tables/text_table.h"
 
@@ -68,13 +69,20 @@ void PrintPlan(const CommandLine& line, const Experiment& experiment,
   std::fputs(TableText(line, table).c_str(), stdout);
 }
 
-/// Of runs that `run` will refuse.
-void TellMemory(Estimator* estimator, const std::vector<Forecast>& forecasts) {
-  for (const Forecast& f : forecasts) {
-    if (f.outcome.state == RunState::kDone) continue;
-    const std::string problem = MemoryProblem(*f.run, estimator);
-    if (!problem.empty()) std::printf("%s\n", problem.c_str());
+/// Tells why `run` will refuse, as far as that is known without reading texts. Whether it will.
+bool TellRefused(const Experiment& unfinished, Estimator* estimator) {
+  bool refused = false;
+  const auto tell = [&](const std::string& problem) {
+    if (!problem.empty()) std::fprintf(stderr, "%s\n", problem.c_str());
+    refused = refused || !problem.empty();
+  };
+  try {
+    CheckShapes(unfinished);
+  } catch (const Error& e) {
+    tell(e.what());
   }
+  for (const PlannedRun* run : DistinctRuns(unfinished)) tell(MemoryProblem(*run, estimator));
+  return refused;
 }
 
 void PrintSummary(const CommandLine& line, const Experiment& experiment,
@@ -133,13 +141,12 @@ int PlanCommand(const CommandLine& line) {
   }
   if (line.json) {
     PrintJson(ToJson(experiment, forecasts));
-    return 0;
+  } else {
+    PrintPlan(line, experiment, forecasts);
+    PrintSummary(line, experiment, forecasts);
+    TellUnused(experiment);
   }
-  PrintPlan(line, experiment, forecasts);
-  PrintSummary(line, experiment, forecasts);
-  TellMemory(&estimator, forecasts);
-  TellUnused(experiment);
-  return 0;
+  return TellRefused(Unfinished(experiment, line), &estimator) ? 2 : 0;
 }
 
 }  // namespace roundlab

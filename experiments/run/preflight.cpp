@@ -42,18 +42,37 @@ bool ModelIsThere(const std::string& name) {
   }
 }
 
+/// Throws what `step` throws with the place of the key that its message begins with.
+template <class Step>
+void WithPlace(const RunConfig& run, const Step& step) {
+  try {
+    step();
+  } catch (const Error& e) {
+    const std::string message = e.what();
+    const std::string key = message.substr(0, message.find_first_of(": "));
+    throw ConfigError({{run.written->WhereOf(key), message}});
+  }
+}
+
 /// Gathers what is wrong. Runs share models, calibration and evaluators: each is tried once.
+/// label: what a run is called in messages.
 class Preflight {
  public:
-  /// label: what the run is called in messages.
-  void Check(const RunConfig& run, const std::string& label) {
+  void CheckShape(const RunConfig& run, const std::string& label) {
     labels_.insert(label);
-    const KnownModel& model = Model(run.model);
+    const std::optional<ModelDescription>& model = Model(run.model).description;
+    if (!model) return;
+    Try([&] { WithPlace(run, [&] { CheckAgainstModel(run, *model); }); }, label);
+  }
+
+  void CheckTexts(const RunConfig& run) {
+    KnownModel& model = Model(run.model);
+    if (model.description) {
+      Once(run.model.path, "tokenizer",
+           [&] { model.tokenizer = LoadTokenizer(TokenizerOf(run.model.path)); });
+    }
     if (run.Needs().tokens || !run.eval.empty()) {
       Once(run.model.path, "vocabulary", [&] { CheckVocabulary(run.model, model); });
-    }
-    if (model.description) {
-      Try([&] { CheckAgainstModel(run, *model.description); }, label);
     }
     if (run.Needs().tokens) {
       CalibrationOptions options = *run.calibration;
@@ -76,13 +95,14 @@ class Preflight {
   void Finish() const {
     std::string all;
     for (const Problem& problem : problems_) {
-      all += (all.empty() ? "" : "\n") + Whose(problem) + problem.message;
+      all += (all.empty() ? "" : "\n") + problem.where + Whose(problem) + problem.message;
     }
     if (!all.empty()) throw Error(all);
   }
 
  private:
   struct Problem {
+    std::string where;  // "c.yaml:3:5: " or nothing
     std::string message;
     std::set<std::string> others;  // labels of runs that have it too
     std::string first;             // label of the first; empty: of no run in particular
@@ -99,25 +119,28 @@ class Preflight {
   void Try(const Step& step, const std::string& label = "") {
     try {
       step();
+    } catch (const ConfigError& e) {
+      for (const Diagnostic& d : e.diagnostics()) Add(d.where.ToString() + ": ", d.message, label);
     } catch (const Error& e) {
-      const auto known =
-          std::find_if(problems_.begin(), problems_.end(),
-                       [&](const Problem& problem) { return problem.message == e.what(); });
-      if (known == problems_.end()) {
-        problems_.push_back({e.what(), {}, label});
-      } else if (label != known->first) {
-        known->others.insert(label);
-      }
+      Add("", e.what(), label);
     }
   }
 
-  const KnownModel& Model(const ModelOptions& options) {
+  void Add(const std::string& where, const std::string& message, const std::string& label) {
+    const auto known =
+        std::find_if(problems_.begin(), problems_.end(), [&](const Problem& problem) {
+          return problem.where == where && problem.message == message;
+        });
+    if (known == problems_.end()) {
+      problems_.push_back({where, message, {}, label});
+    } else if (label != known->first) {
+      known->others.insert(label);
+    }
+  }
+
+  KnownModel& Model(const ModelOptions& options) {
     const auto [place, added] = models_.try_emplace(options.path);
-    if (!added) return place->second;
-    Try([&, &model = place->second] {
-      model.description = Described(options);
-      model.tokenizer = LoadTokenizer(TokenizerOf(options.path));
-    });
+    if (added) Try([&, &model = place->second] { model.description = Described(options); });
     return place->second;
   }
 
@@ -128,7 +151,7 @@ class Preflight {
       return DescribeModel(options.path);
     } catch (const Error& e) {
       if (ModelIsThere(options.path)) throw;
-      throw Error(options.where.ToString() + ": " + e.what());
+      throw ConfigError({{options.where, e.what()}});
     }
   }
 
@@ -136,9 +159,11 @@ class Preflight {
   static void CheckVocabulary(const ModelOptions& options, const KnownModel& model) {
     if (!options.path.starts_with(kRandomModel) || !model.description || !model.tokenizer) return;
     if (model.tokenizer->VocabSize() <= model.description->vocab) return;
-    throw Error(options.where.ToString() + ": " + options.path + " has a vocabulary of " +
-                std::to_string(model.description->vocab) + ", and texts have token ids up to " +
-                std::to_string(model.tokenizer->VocabSize() - 1) + ": it is for runs without text");
+    throw ConfigError(
+        {{options.where,
+          options.path + " has a vocabulary of " + std::to_string(model.description->vocab) +
+              ", and texts have token ids up to " +
+              std::to_string(model.tokenizer->VocabSize() - 1) + ": it is for runs without text"}});
   }
 
   template <class Step>
@@ -157,7 +182,18 @@ class Preflight {
 void CheckInputs(const Experiment& experiment) {
   Preflight preflight;
   for (const PlannedRun& run : experiment.runs) {
-    preflight.Check(run.config, PointLabel(experiment, run));
+    preflight.CheckShape(run.config, PointLabel(experiment, run));
+    preflight.CheckTexts(run.config);
+  }
+  preflight.Finish();
+}
+
+void CheckShapes(const Experiment& experiment) {
+  Preflight preflight;
+  for (const PlannedRun& run : experiment.runs) {
+    const std::string& model = run.config.model.path;
+    if (model.starts_with(kRandomModel) || ModelIsThere(model))
+      preflight.CheckShape(run.config, PointLabel(experiment, run));
   }
   preflight.Finish();
 }

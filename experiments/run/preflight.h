@@ -13,7 +13,10 @@ namespace roundlab {
 /// line; what is wrong between a model and some runs only begins with the label of the first.
 void CheckInputs(const Experiment& experiment);
 
-/// The part of it that a model's description decides about the rounding. Throws Error.
+/// The part of it that the descriptions of models say, of those that are here. Throws Error alike.
+void CheckShapes(const Experiment& experiment);
+
+/// The same of one run: what a model's description decides about the rounding. Throws Error.
 void CheckAgainstModel(const RunConfig& run, const ModelDescription& model);
 
 }  // namespace roundlab

@@ -199,7 +199,8 @@ TEST_F(BadInputTest, FewerTokensThanOneWindow) {
 TEST_F(BadInputTest, SequencesBeyondTheModelsContext) {
   ExpectRefused({"eval.0.seqlen=65"}, "eval t: seqlen 65 is longer than the model's context of 64");
   ExpectRefused({"calibration.seqlen=65", "pipeline.0.scheme.type=signround"},
-                "calibration.seqlen 65 is longer than the model's context of 64");
+                "--set calibration.seqlen=65: calibration.seqlen 65 is longer than the model's "
+                "context of 64");
 }
 TEST_F(BadInputTest, FewerCalibrationSamplesThanAskedFor) {
   ExpectRefused({"calibration.samples=26", "pipeline.0.scheme.type=signround"},
@@ -207,20 +208,24 @@ TEST_F(BadInputTest, FewerCalibrationSamplesThanAskedFor) {
 }
 TEST_F(BadInputTest, OverridesAndSkipsThatMatchNoLayer) {
   ExpectRefused({"quant.skip=[mlp]"},
-                "quant.skip.0: 'mlp' matches no layer; the first is "
+                "--set quant.skip=[mlp]:1:2: quant.skip.0: 'mlp' matches no layer; the first is "
                 "'model.layers.0.self_attn.q_proj', the last 'model.embed_tokens'");
   ExpectRefused({"quant.overrides=[{match: '.*dwn_proj', bits: 8}]"},
+                "--set quant.overrides=[{match: '.*dwn_proj', bits: 8}]:1:10: "
                 "quant.overrides.0.match: '.*dwn_proj' matches no layer; the first is "
                 "'model.layers.0.self_attn.q_proj', the last 'model.layers.1.mlp.down_proj'");
 }
 TEST_F(BadInputTest, StagesThatDoNotFitTheModel) {
   ExpectRefused({"pipeline.0={type: round, scheme: signround, loss: soft_labels}"},
+                "--set pipeline.0={type: round, scheme: signround, loss: soft_labels}: "
                 "pipeline.0: loss 'soft_labels' is of the model's logits and needs unit: {blocks: "
                 "2}, the whole model");
   ExpectRefused({"pipeline=[{type: round, scheme: rtn}, {type: lorc, rank: 40}]"},
+                "--set pipeline=[{type: round, scheme: rtn}, {type: lorc, rank: 40}]:1:30: "
                 "pipeline.1: model.layers.0.self_attn.q_proj: lorc.rank 40 is more than the "
                 "smaller side of its weight, 32");
   ExpectRefused({"pipeline.0.scheme={type: squeezellm, sensitivity: none}", "quant.bits=6"},
+                "c.yaml:4:12: "
                 "pipeline.0: model.layers.0.self_attn.q_proj: scheme 'squeezellm' with quant.bits "
                 "6: a table of 64 values is larger than its row of 32 weights");
 }
@@ -231,9 +236,23 @@ TEST_F(BadInputTest, WhatIsWrongInSomeRunsNamesTheFirst) {
   const std::string problem =
       "pipeline.1: model.layers.0.self_attn.q_proj: lorc.rank 40 is more than the smaller side of "
       "its weight, 32";
-  ExpectRefused({lorc, axes}, "40, 3 (and 2 more): " + problem);
-  ExpectRefused({lorc, axes, "where=[{pipeline.1.rank: 8}, {quant.bits: 5}]"}, "40, 5: " + problem);
-  ExpectRefused({lorc, axes, "where=[{pipeline.1.rank: 40}]"}, problem);  // in all of them
+  const std::string place = "--set " + lorc + ":1:30: ";
+  ExpectRefused({lorc, axes}, place + "40, 3 (and 2 more): " + problem);
+  ExpectRefused({lorc, axes, "where=[{pipeline.1.rank: 8}, {quant.bits: 5}]"},
+                place + "40, 5: " + problem);
+  ExpectRefused({lorc, axes, "where=[{pipeline.1.rank: 40}]"}, place + problem);  // in all of them
+}
+TEST_F(BadInputTest, PlanTellsWhatTheModelRefuses) {
+  const auto plan = [&](const std::string& set) {
+    return RunProgram(folder_.path(), {"plan", "c.yaml", "--set", set});
+  };
+  const ProgramResult skip = plan("quant.skip=[mlp]");
+  EXPECT_EQ(skip.code, 2);
+  EXPECT_EQ(skip.err,
+            "--set quant.skip=[mlp]:1:2: quant.skip.0: 'mlp' matches no layer; the first is "
+            "'model.layers.0.self_attn.q_proj', the last 'model.embed_tokens'\n");
+  EXPECT_NE(skip.out.find("not run"), std::string::npos) << skip.out;
+  EXPECT_EQ(plan("model=n/").code, 0) << "whose model is not here is left out";
 }
 TEST_F(BadInputTest, AnAxisMayTurnAModelThatIsNamedByAWord) {
   const ProgramResult check =
