@@ -89,7 +89,8 @@ class FieldReader : public FieldVisitor {
     if (diagnostics_->size() != found_before_) return;
     for (const auto& rule : rules_) {
       const std::string problem = rule();
-      if (!problem.empty()) Report(node_.where, (path_.empty() ? "" : path_ + ": ") + problem);
+      if (problem.empty()) continue;
+      Report(node_.WhereItBegins(problem), (path_.empty() ? "" : path_ + ": ") + problem);
     }
   }
 

@@ -256,6 +256,10 @@ const SourceLoc& ConfigNode::WhereOf(std::string_view path) const {
   return end == path.size() ? value->where : value->WhereOf(path.substr(end + 1));
 }
 
+const SourceLoc& ConfigNode::WhereItBegins(std::string_view message) const {
+  return WhereOf(message.substr(0, message.find_first_of(": ")));
+}
+
 const char* ConfigNode::KindName() const {
   static const char* const kNames[] = {"nothing", "a scalar", "a sequence", "a mapping"};
   return kNames[static_cast<int>(kind)];

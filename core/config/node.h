@@ -52,6 +52,8 @@ struct ConfigNode {
   /// Where the value at a dotted path ("quant.bits", "pipeline.0.steps") is written; where it is
   /// not there, the place of the innermost value around it.
   const SourceLoc& WhereOf(std::string_view path) const;
+  /// The same for the path that a message begins with: "quant.range 'mse' is ...", "batch: ...".
+  const SourceLoc& WhereItBegins(std::string_view message) const;
   const char* KindName() const;  ///< "nothing", "a sequence"
 };
 

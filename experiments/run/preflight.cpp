@@ -48,9 +48,7 @@ void WithPlace(const RunConfig& run, const Step& step) {
   try {
     step();
   } catch (const Error& e) {
-    const std::string message = e.what();
-    const std::string key = message.substr(0, message.find_first_of(": "));
-    throw ConfigError({{run.written->WhereOf(key), message}});
+    throw ConfigError({{run.written->WhereItBegins(e.what()), e.what()}});
   }
 }
 

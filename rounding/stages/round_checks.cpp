@@ -11,10 +11,18 @@
 namespace roundlab {
 namespace {
 
+struct AskedGrid {
+  std::string key;  // in the configuration
+  GridKind kind;
+};
+
 /// That `quant` asks for.
-std::vector<GridKind> GridsOf(const QuantOptions& quant) {
-  std::vector<GridKind> asked = {quant.spec.grid};
-  for (const LayerOverride& o : quant.overrides) asked.push_back(o.grid.value_or(quant.spec.grid));
+std::vector<AskedGrid> GridsOf(const QuantOptions& quant) {
+  std::vector<AskedGrid> asked = {{"quant.grid", quant.spec.grid}};
+  for (std::size_t i = 0; i < quant.overrides.size(); ++i) {
+    const auto& grid = quant.overrides[i].grid;
+    if (grid) asked.push_back({"quant.overrides." + std::to_string(i) + ".grid", *grid});
+  }
   return asked;
 }
 
@@ -28,10 +36,10 @@ std::vector<std::string> GridsWhere(const std::function<bool(GridKind)>& holds) 
 
 std::string GridProblem(const RoundingRecipe& recipe, const QuantOptions& quant) {
   const auto scheme = recipe.make();
-  for (const GridKind grid : GridsOf(quant)) {
+  for (const auto& [key, grid] : GridsOf(quant)) {
     if (scheme->OnGrid({.grid = grid}).takes) continue;
     const std::string got = EnumName(grid, GridNames());
-    return "scheme '" + recipe.type + "' does not take quant.grid '" + got + "'" +
+    return key + " '" + got + "': scheme '" + recipe.type + "' does not take it" +
            SuggestionSuffix(
                got, GridsWhere([&](GridKind g) { return scheme->OnGrid({.grid = g}).takes; }));
   }
@@ -92,25 +100,25 @@ std::string UnfitGrid(const std::vector<StageRecipe>& pipeline, const QuantOptio
   if (!round) return "";
   const std::string problem = GridProblem(round->scheme, quant);
   if (!problem.empty() || !round->start) return problem;
-  const std::string of_start = GridProblem(round->start->scheme, quant);
-  return of_start.empty() ? "" : "start: " + of_start;
+  return GridProblem(round->start->scheme, quant);
 }
 
 std::string UnusedRange(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant) {
   const auto round = RoundOptionsOf(pipeline);
   if (!round || quant.range.type == "minmax") return "";
   const auto scheme = round->scheme.make();
-  for (const GridKind grid : GridsOf(quant)) {
+  const std::vector<AskedGrid> grids = GridsOf(quant);
+  for (const auto& [key, grid] : grids) {
     if (!scheme->OnGrid({.grid = grid}).own_range) continue;
-    return "scheme '" + round->scheme.type + "' makes its own ranges on grid '" +
-           EnumName(grid, GridNames()) + "' and would pass over quant.range '" + quant.range.type +
-           "': leave quant.range out (or, where the scheme has it, set own_range: false)";
+    return "quant.range '" + quant.range.type + "': scheme '" + round->scheme.type +
+           "' makes its own on grid '" + EnumName(grid, GridNames()) +
+           "' and would pass over it: leave it out (or, where the scheme has it, set own_range: "
+           "false)";
   }
-  const std::vector<GridKind> grids = GridsOf(quant);
   const auto range = quant.range.make();
-  if (std::any_of(grids.begin(), grids.end(), [&](GridKind g) { return range->SearchesOn(g); })) {
-    return "";
-  }
+  const bool searches = std::any_of(grids.begin(), grids.end(),
+                                    [&](const AskedGrid& g) { return range->SearchesOn(g.kind); });
+  if (searches) return "";
   return "quant.range '" + quant.range.type + "' is min-max on grid '" +
          EnumName(quant.spec.grid, GridNames()) + "'" +
          SuggestionSuffix("", GridsWhere([&](GridKind g) { return range->SearchesOn(g); }));

@@ -117,7 +117,7 @@ TEST(ValueFieldsTest, RulesAreAskedOnceAllElseIsGood) {
   EXPECT_EQ(ErrorsOf("skip: [x]\n"), "a.yaml:1:1: q: more skips than entries");
   EXPECT_EQ(ErrorsOf("skip: [x]\nx: 0\n"), "a.yaml:2:4: q.x: 0 is out of range (0, inf)");
   EXPECT_EQ(ErrorsOf("entries: [{match: bad}]\n"),
-            "a.yaml:1:11: q.entries.0: match may not be bad");
+            "a.yaml:1:19: q.entries.0: match may not be bad");
 }
 
 TEST(ValueFieldsTest, NullRemovesASection) {

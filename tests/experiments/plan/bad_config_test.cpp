@@ -55,11 +55,11 @@ const BadConfig kBadConfigs[] = {
      "gptq_sym_quirk, grid, group_size, overrides, range, scale_dtype, skip)"},
     {"AugLossOfFpInputs",
      "model: m/\npipeline: [{type: round, scheme: signround, inputs: fp, aug_loss: true}]\n",
-     "c.yaml:2:12: pipeline.0: aug_loss is for inputs: quantized; what it would add to inputs: fp "
+     "c.yaml:2:67: pipeline.0: aug_loss is for inputs: quantized; what it would add to inputs: fp "
      "is the loss itself"},
     {"AugLossLayerByLayer",
      "model: m/\npipeline: [{type: round, scheme: signround, unit: linear, aug_loss: true}]\n",
-     "c.yaml:2:12: pipeline.0: aug_loss is for blocks (unit: block or {blocks: N})"},
+     "c.yaml:2:69: pipeline.0: aug_loss is for blocks (unit: block or {blocks: N})"},
     {"MissingModel", "threads: 1\n", "c.yaml:1:1: missing required key 'model'"},
     {"WrongType", "model: m/\nquant: {bits: four}\n",
      "c.yaml:2:15: quant.bits: expected an integer, got 'four'"},
@@ -99,7 +99,7 @@ const BadConfig kBadConfigs[] = {
      "c.yaml:1:1: a pipeline needs the section 'quant'"},
     {"TunedWithoutCalibration",
      "model: m/\nquant: {bits: 4}\npipeline: [{type: round, scheme: {type: signround}}]\n",
-     "c.yaml:1:1: pipeline.0: scheme 'signround' needs the section 'calibration'"},
+     "c.yaml:3:12: pipeline.0: scheme 'signround' needs the section 'calibration'"},
     {"TwoRoundStages",
      "model: m/\nquant: {bits: 4}\npipeline:\n  - {type: round, scheme: rtn}\n"
      "  - {type: round, scheme: {type: stochastic}}\n",
@@ -115,19 +115,19 @@ const BadConfig kBadConfigs[] = {
     {"OscillationOfASchemeThatDoesNotTell",
      "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: t}}\n"
      "pipeline: [{type: round, scheme: llm_qat, oscillation: {}}]\n",
-     "c.yaml:4:12: pipeline.0: oscillation can't hold the codes of scheme 'llm_qat', which does "
+     "c.yaml:4:56: pipeline.0: oscillation can't hold the codes of scheme 'llm_qat', which does "
      "not tell what it rounds (known: aquant, flexround, lrq, omniquant, signround, signround_v2)"},
     {"GridThatTheStartDoesNotTake",
      "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: t}}\n"
      "pipeline: [{type: round, scheme: gptq, start: {scheme: hqq}}]\n",
-     "c.yaml:1:1: start: scheme 'hqq' does not take quant.grid 'asym' (known: float_zero)"},
+     "c.yaml:2:8: quant.grid 'asym': scheme 'hqq' does not take it (known: float_zero)"},
     {"RepairWithoutRound", "model: m/\nquant: {bits: 4}\npipeline: [{type: scale_refit}]\n",
      "c.yaml:3:12: pipeline.0: 'scale_refit' repairs what rounding did and must come after a round "
      "stage"},
     {"RepairWithoutCalibration",
      "model: m/\nquant: {bits: 4}\npipeline: [{type: round, scheme: rtn}, {type: "
      "bias_correction}]\n",
-     "c.yaml:1:1: pipeline.1: stage 'bias_correction' needs the section 'calibration'"},
+     "c.yaml:3:40: pipeline.1: stage 'bias_correction' needs the section 'calibration'"},
     {"StepSizeThatFloat32CannotHold",
      "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\n"
      "pipeline: [{type: round, scheme: signround, optimizer: {type: adam, lr: 1e38}}]\n",
@@ -135,33 +135,33 @@ const BadConfig kBadConfigs[] = {
     {"BestMinibatchOfASoftScheme",
      "model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\n"
      "pipeline: [{type: round, scheme: adaround, select: best_minibatch}]\n",
-     "c.yaml:4:12: pipeline.0: select: best_minibatch is not for scheme 'adaround': it is soft "
+     "c.yaml:4:52: pipeline.0: select: best_minibatch is not for scheme 'adaround': it is soft "
      "while it is tuned, and its least loss is that of weights that are hardly rounded (known: "
      "last, best_full)"},
     {"GridThatTheSchemeDoesNotTake",
      "model: m/\nquant: {bits: 4, grid: float_zero}\n"
      "pipeline: [{type: round, scheme: stochastic}]\n",
-     "c.yaml:1:1: scheme 'stochastic' does not take quant.grid 'float_zero' (known: asym, sym, "
-     "sym_full, sym_restricted)"},
+     "c.yaml:2:24: quant.grid 'float_zero': scheme 'stochastic' does not take it (known: asym, "
+     "sym, sym_full, sym_restricted)"},
     {"OverriddenGridThatTheSchemeDoesNotTake",
      "model: m/\nquant: {bits: 4, grid: float_zero, overrides: [{match: a, grid: sym}]}\n"
      "pipeline: [{type: round, scheme: hqq}]\n",
-     "c.yaml:1:1: scheme 'hqq' does not take quant.grid 'sym' (known: float_zero)"},
+     "c.yaml:2:65: quant.overrides.0.grid 'sym': scheme 'hqq' does not take it (known: "
+     "float_zero)"},
     {"RangePassedOver",
      "model: m/\nquant: {bits: 4, range: mse}\n"
      "calibration: {data: {path: t}}\n"
      "pipeline: [{type: round, scheme: omniquant}]\n",
-     "c.yaml:1:1: scheme 'omniquant' makes its own ranges on grid 'asym' and would pass over "
-     "quant.range 'mse': leave quant.range out (or, where the scheme has it, set own_range: "
-     "false)"},
+     "c.yaml:2:25: quant.range 'mse': scheme 'omniquant' makes its own on grid 'asym' and would "
+     "pass over it: leave it out (or, where the scheme has it, set own_range: false)"},
     {"ARangeForAnotherGrid",
      "model: m/\nquant: {bits: 4, range: scale_search}\n"
      "calibration: {data: {path: x}, samples: 1, seqlen: 4}\n"
      "pipeline: [{type: round, scheme: rtn}]\n",
-     "c.yaml:1:1: quant.range 'scale_search' is min-max on grid 'asym' (known: sym_full)"},
+     "c.yaml:2:25: quant.range 'scale_search' is min-max on grid 'asym' (known: sym_full)"},
     {"BudgetWithoutCalibration",
      "model: m/\nquant: {budget: 3}\npipeline: [{type: round, scheme: rtn}]\n",
-     "c.yaml:1:1: quant.budget needs the section 'calibration'"},
+     "c.yaml:2:17: quant.budget needs the section 'calibration'"},
     {"UnknownAxisInTable",
      "model: m/\naxes: [{key: seed, values: [1, 2]}]\n"
      "tables: [{rows: sead, value: cost/seconds}]\n",
@@ -275,7 +275,7 @@ TEST(BadPatternTest, IsToldWithPlaceAndExitCode2) {
   folder.Write("c.yaml", "model: m/\nquant: {bits: 4, skip: ['(']}\n");
   const ProgramResult run = RunProgram(folder.path(), {"run", "c.yaml"});
   // What follows is the standard library's.
-  EXPECT_EQ(run.err.find("c.yaml:2:8: quant: skip: '(' is no regular expression: "), 0U) << run.err;
+  EXPECT_EQ(run.err.find("c.yaml:2:24: quant: skip: '(' is no regular expression: "), 0U);
   EXPECT_EQ(run.code, 2);
 }
 
