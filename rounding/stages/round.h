@@ -65,6 +65,8 @@ class RoundStage : public Stage {
   Started MakeStart(UnitWork* work) const;
   LayerContext Context(UnitWork* work, const LinearSlot& slot, const Started& started) const;
   void CheckUnit(const ModelDescription& model, const QuantOptions& quant) const;
+  /// With each number of bits that a budget may give it.
+  void CheckLayer(LayerShape layer, const QuantOptions& quant) const;
   void CheckStart(const LayerShape& layer) const;
   /// The model's ends where the loss is of logits.
   std::optional<ModelEnds> HeadFor(const UnitWork& work) const;

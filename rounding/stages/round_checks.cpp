@@ -77,10 +77,23 @@ void RoundStage::CheckStart(const LayerShape& layer) const {
               options_.scheme.type + "' can't begin" + SuggestionSuffix("", known));
 }
 
+void RoundStage::CheckLayer(LayerShape layer, const QuantOptions& quant) const {
+  const bool open = quant.budget && quant.spent.count(layer.name) == 0;
+  if (!open || quant.HasBits(layer.name)) return scheme_->Check(layer);
+  for (const std::int64_t bits : quant.budget->choices) {
+    layer.spec.bits = bits;
+    try {
+      scheme_->Check(layer);
+    } catch (const Error& e) {
+      throw Error("of quant.budget's choices " + std::to_string(bits) + ": " + e.what());
+    }
+  }
+}
+
 void RoundStage::Check(const ModelDescription& model, const QuantOptions& quant) const {
   CheckUnit(model, quant);
   for (const LayerShape& layer : LayersToRound(model, quant)) {
-    scheme_->Check(layer);
+    CheckLayer(layer, quant);
     if (start_) CheckStart(layer);
   }
   if (start_) start_->Check(model, quant);

@@ -228,6 +228,12 @@ TEST_F(BadInputTest, StagesThatDoNotFitTheModel) {
                 "c.yaml:4:12: "
                 "pipeline.0: model.layers.0.self_attn.q_proj: scheme 'squeezellm' with quant.bits "
                 "6: a table of 64 values is larger than its row of 32 weights");
+  ExpectRefused(
+      {"pipeline.0.scheme={type: squeezellm, sensitivity: none}",
+       "quant={budget: {bits: 8, choices: [3, 8]}, group_size: 0}"},
+      "c.yaml:4:12: pipeline.0: of quant.budget's choices 8: "
+      "model.layers.0.self_attn.q_proj: scheme 'squeezellm' with quant.bits 8: a table of "
+      "256 values is larger than its row of 32 weights");
 }
 TEST_F(BadInputTest, WhatIsWrongInSomeRunsNamesTheFirst) {
   const std::string axes =
