@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -57,6 +58,18 @@ std::unique_ptr<Loss> MakeLoss(const Reconstruction& unit, const TuneOptions& op
   }
   loss->SetCodes(codes);
   return loss;
+}
+
+/// The weights chosen, installed, and what they lose over all rows; NaN where parameters that are
+/// not finite have no codes.
+double Harden(const Reconstruction& unit, const UnitData& data, Tuned* tuned,
+              const TuneOptions& options, const HiddenStates& outputs) {
+  try {
+    tuned->Install(Hardness::kHard);
+  } catch (const Diverged&) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+  return FullLoss(unit, data, options, outputs);
 }
 
 /// One unit being tuned: parameters, optimizer, best state.
@@ -227,8 +240,7 @@ class Tuning {
   }
 
   void ConsiderFull(std::int64_t step) {
-    tuned_.Install(Hardness::kHard);
-    const double loss = FullLoss(unit_, data_, options_);
+    const double loss = Harden(unit_, data_, &tuned_, options_, {});
     Report("full_loss", step, loss);
     best_->Consider(
         step,
@@ -292,13 +304,6 @@ class Tuning {
   bool looks_each_step_ = true;
   std::vector<StepLoss> unseen_;
 };
-
-/// The weights chosen, installed, and what they lose over all rows.
-double Harden(const Reconstruction& unit, const UnitData& data, Tuned* tuned,
-              const TuneOptions& options, const HiddenStates& outputs) {
-  tuned->Install(Hardness::kHard);
-  return FullLoss(unit, data, options, outputs);
-}
 
 /// Lets the layers of a unit have their gradients at a precision for as long as it lives.
 class GradientsAt {
@@ -364,6 +369,7 @@ UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tun
     result.chosen_step = -1;
     result.events.push_back(what + ", unit left as it was when last known as good");
     settle(!wait);
+    if (!std::isfinite(result.loss_after)) throw Diverged(what);
   }
   if (options.never_worse && result.loss_after > result.loss_before) {
     result.loss_refused = result.loss_after;

@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -194,6 +195,31 @@ TEST(NanPolicyTest, RtnLeavesTheUnitAsItStarted) {
     EXPECT_TRUE(testing::SameWeights(run.result.weights[0], run.start));
     EXPECT_EQ(run.result.loss_after, run.result.loss_before);
     EXPECT_EQ(run.batches.size(), 6U);  // nothing is tried after it
+  }
+}
+
+// The last step leaves parameters that have no codes: no loss of a later step shows it.
+TEST(NanPolicyTest, ParametersThatAreNotFiniteAtTheEndAreSeen) {
+  TuneOptions options = TuneSteps(3);
+  options.select = Select::kLast;
+  const auto tuned = [&](NanPolicy policy) {
+    options.on_nan = policy;
+    LinearUnit unit(RandomWeight(8, 32, 1), NumberedRows(12));
+    const Layers layers = OneLayer("type: signround", unit.slot().weight, kThreeBits);
+    std::int64_t steps = 0;
+    TunerHooks hooks;
+    hooks.on_step = [&] {
+      const at::NoGradGuard no_grad;
+      if (++steps == options.steps) layers[0]->Parameters()[0].tensors[0].fill_(NAN);
+    };
+    return TuneUnit(unit.unit, unit.data, layers, options, 1, hooks);
+  };
+  EXPECT_EQ(testing::ErrorOf([&] { tuned(NanPolicy::kStop); }), "unit: loss nan after tuning");
+  for (const NanPolicy policy : {NanPolicy::kRtn, NanPolicy::kRollback}) {
+    const UnitResult result = tuned(policy);
+    EXPECT_EQ(result.loss_after, result.loss_before);
+    EXPECT_THAT(result.events, ElementsAre("unit: loss nan after tuning, unit left as it was when "
+                                           "last known as good"));
   }
 }
 
