@@ -37,7 +37,10 @@ GroupRange Mse2dEstimator::Estimate(const LayerContext& layer) const {
     }
     const at::Tensor width = share(whole.high - whole.low);
     const at::Tensor step = width / spec.CodeMax();
-    for (double p = 0; p <= spec.CodeMax(); ++p) consider({-(step * p), width - step * p});
+    for (double p = 0; p <= spec.CodeMax(); ++p) {
+      // The last p leaves 0, or what rounding makes of it.
+      consider({-(step * p), (width - step * p).clamp_min_(0)});
+    }
   }
   return best.Best();
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/quant/quantized_weight.h"
+#include "tests/core/formats/format_files.h"
 #include "tests/rounding/scheme_cases.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -36,6 +37,16 @@ TEST(Mse2dTest, NeverWorseThanMinMaxAndFindsAShiftedRange) {
   const QuantSpec spec{2, -1, GridKind::kAsym, ScaleType::kFloat32};
   EXPECT_LT(error("mse_2d", groups, spec).item<double>(),
             0.9 * error("mse", groups, spec).item<double>());
+}
+
+// Where a range ends at 0, what rounding leaves of the end must not pass it.
+TEST(Mse2dTest, RangesOfSmallGroupsHave0InThem) {
+  const auto estimator = RangeEstimators().FromText("type: mse_2d").make();
+  for (const std::int64_t width : {1, 3, 8}) {
+    const LayerContext layer{
+        "layer", RandomWeight(32, 24, 5), {4, width, GridKind::kAsym, ScaleType::kFloat32}, {}};
+    EXPECT_EQ(testing::ErrorOf([&] { EstimatedRange(*estimator, layer); }), "");
+  }
 }
 
 }  // namespace
