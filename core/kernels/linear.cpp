@@ -56,6 +56,8 @@ at::Tensor Int8Product(const at::Tensor& dy, const at::Tensor& x) {
 
 /// dy [tokens, out], x [tokens, in] -> dy^T x [out, in]
 at::Tensor WeightGradient(const at::Tensor& dy, const at::Tensor& x, GradientPrecision precision) {
+  // Of no tokens, which an expert may be sent, there is no column to scale.
+  if (dy.size(0) == 0) precision = GradientPrecision::kProducts;
   switch (precision) {
     case GradientPrecision::kBFloat16:
       return at::mm(dy.to(at::kBFloat16).t(), x.to(at::kBFloat16));

@@ -84,6 +84,15 @@ TEST(LinearTest, Int8IsWholeNumbersAtAScaleAColumn) {
   EXPECT_TRUE(TensorNear(made.weight, expected.to(at::kFloat), 0, 1e-5));
 }
 
+// An expert that a batch sends no token to.
+TEST(LinearTest, OfNoTokensTheGradientIsZero) {
+  for (const GradientPrecision precision : kFewerBits) {
+    const Gradients made = Of(precision, at::zeros({0, 16}), RandomTensor({32, 16}, 2),
+                              at::zeros({32}), at::zeros({0, 32}));
+    EXPECT_TRUE(at::equal(made.weight, at::zeros({32, 16})));
+  }
+}
+
 TEST(LinearTest, ABiasMayBeMissing) {
   const at::Tensor x = RandomTensor({24, 16}, 11);
   const at::Tensor weight = RandomTensor({16, 16}, 12).requires_grad_(true);
