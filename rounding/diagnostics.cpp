@@ -78,7 +78,7 @@ void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
   }
   const at::Tensor error = context.weight - rounded.Dequantize();
   sink->Array(prefix + "weight_snr_db", {1}, {SnrDb(context.weight, error)});
-  if (inputs.defined()) {
+  if (inputs.defined() && inputs.numel() > 0) {  // an expert may see no token
     const at::ScalarType products = ProductsOf(context);
     const at::Tensor x = inputs.reshape({-1, inputs.size(-1)}).to(products);
     const auto outputs = [&](const at::Tensor& weight) {

@@ -49,6 +49,16 @@ TEST(DescribeLayerTest, ByHand) {
   EXPECT_NEAR(value("output_snr_db").at(0), output, 1e-3);
 }
 
+TEST(DescribeLayerTest, OfNoTokensThereIsNoOutput) {
+  const LayerContext context =
+      testing::MakeLayer(RandomTensor({6, 32}, 1), {3, 32, GridKind::kAsym, ScaleType::kFloat32});
+  const auto layer = RoundingSchemes().FromText("type: rtn").make()->Begin(context);
+  testing::Recorder recorder;
+  DescribeLayer(context, *layer, layer->Finish(), at::zeros({0, 32}), &recorder);
+  EXPECT_EQ(recorder.values.count("layers/layer/weight_snr_db"), 1U);
+  EXPECT_EQ(recorder.values.count("layers/layer/output_snr_db"), 0U);
+}
+
 TEST(DescribeLayerTest, CountsWhatThereIsNothingToRoundIn) {
   at::Tensor weight = RandomTensor({4, 40}, 1);  // groups of 16, 16 and 8
   weight.select(0, 0).narrow(0, 16, 16).zero_();
