@@ -9,7 +9,7 @@ namespace {
 
 std::int64_t NormWeights(const NormPlan& norm) {
   const int kept = (norm.stored ? 1 : 0) + (norm.bias ? 1 : 0);
-  return norm.width * std::max<std::int64_t>(norm.split, 1) * kept;
+  return norm.Weights() * kept;
 }
 
 std::int64_t BlockWeights(const BlockPlan& plan, std::int64_t hidden) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -91,6 +92,7 @@ struct NormPlan {
   /// Heads with a weight of their own, stored as NAME.norms.HEAD or, where they are stacked, as one
   /// [split, width]; the slot has them one after the other, [split width]. 0: one weight for all.
   std::int64_t split = 0;
+  std::int64_t Weights() const { return width * std::max<std::int64_t>(split, 1); }
   bool stacked = false;
   /// Inputs (LinearPlan::input) that are this norm's output and that nothing else reads it but
   /// through: a transform may fold factors into the norm. Empty where there are other readers.

@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -53,7 +52,7 @@ at::Tensor RandomSource::Draw(const std::string& name, const std::vector<std::in
 }
 
 void RandomSource::FillNorm(NormSlot* norm) const {
-  const std::int64_t width = norm->plan.width * std::max<std::int64_t>(norm->plan.split, 1);
+  const std::int64_t width = norm->plan.Weights();
   norm->weight = norm->plan.stored
                      ? Draw(norm->name + ".weight", {width}, kVector) + (1 - norm->plan.offset)
                      : at::ones({width}, at::TensorOptions(device_).dtype(at::kFloat));

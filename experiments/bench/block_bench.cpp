@@ -52,8 +52,8 @@ class BlockBench {
     const at::NoGradGuard no_grad;
     block_ = std::make_unique<DecoderBlock>(model_, 0);
     for (NormSlot* norm : block_->Norms()) {
-      norm->weight = at::ones({norm->plan.width}, Wide());
-      if (norm->plan.bias) norm->bias = at::zeros({norm->plan.width}, Wide());
+      norm->weight = at::ones({norm->plan.Weights()}, Wide());
+      if (norm->plan.bias) norm->bias = at::zeros({norm->plan.Weights()}, Wide());
     }
     const std::vector<LinearPlan>& linears = block_->plan().linears;
     for (std::size_t i = 0; i < linears.size(); ++i) {

@@ -71,7 +71,7 @@ ModelDescription SmallBlock(ModelDescription m) {
 
 DecoderBlock RandomBlock(const ModelDescription& m, at::Generator& generator) {
   DecoderBlock block(m, 0);
-  for (NormSlot* norm : block.Norms()) norm->weight = at::ones({norm->plan.width});
+  for (NormSlot* norm : block.Norms()) norm->weight = at::ones({norm->plan.Weights()});
   const auto shapes = m.LinearShapes(0);
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     block.Slot(i).weight = at::randn(shapes[i], generator, at::TensorOptions(at::kFloat)) * 0.05;
