@@ -349,7 +349,7 @@ std::string UnitProblem(const RunMemory& memory, const MemoryRoom& room) {
   if (needed <= room.bytes) return "";
   return "rounding a unit takes about " + GibText(needed) + " of memory" +
          (room.gpu ? " on the GPU" : "") + ", its hidden states not counted, and there are " +
-         GibText(room.bytes) + ": set a larger " + room.set_by +
+         GibText(room.bytes) + ": set a larger compute.memory_limit" +
          ", a smaller batch or, with the same steps, a larger accumulate";
 }
 

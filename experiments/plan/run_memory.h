@@ -85,7 +85,6 @@ struct MemoryRoom {
   bool gpu = false;                                          ///< that computes, else the CPU
   double bytes = std::numeric_limits<double>::infinity();    ///< of what computes
   double machine = std::numeric_limits<double>::infinity();  ///< beside a GPU
-  const char* set_by = "compute.memory_limit";               ///< what would make `bytes` more
 };
 
 struct ChainsPlaced {

@@ -281,14 +281,11 @@ class Execution {
     MemoryRoom room;
     room.gpu = device_.is_cuda();
     room.bytes = static_cast<double>(FreeBytes() + HeldBytes());
-    const auto share = static_cast<double>(memory_bytes_);
-    if (memory_bytes_ > 0 && !room.gpu && share < room.bytes) {
-      room.bytes = share;
-      room.set_by = "--max-memory";
-    }
-    room.machine = static_cast<double>(memory_bytes_ > 0 ? memory_bytes_ : AvailableBytes());
     const std::string problem = UnitProblem(memory, room);
     if (!problem.empty() && (room.gpu || Limit() > 0)) throw Error(problem);
+    const auto share = static_cast<double>(memory_bytes_);
+    if (memory_bytes_ > 0 && !room.gpu) room.bytes = std::min(room.bytes, share);
+    room.machine = static_cast<double>(memory_bytes_ > 0 ? memory_bytes_ : AvailableBytes());
     const ChainsPlaced chains = PlaceChains(memory, room);
     log_.Write("hidden states of all samples: " +
                GibText(memory.Chains() + (chains.spare ? memory.spare : 0)) + " " +
