@@ -140,11 +140,15 @@ std::string CellText(const TargetResult& result) {
 }
 
 std::string CountLine(const std::vector<TargetResult>& results) {
-  std::map<TargetVerdict, std::size_t> counts;
-  for (const TargetResult& result : results) ++counts[result.verdict];
+  std::map<std::pair<TargetVerdict, bool>, std::size_t> counts;  // and whether nothing is published
+  for (const TargetResult& result : results) {
+    const bool alone = result.verdict == TargetVerdict::kNotRun && std::isnan(result.published);
+    ++counts[{result.verdict, alone}];
+  }
   std::string text;
-  for (const auto& [verdict, count] : counts) {
-    text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + VerdictName(verdict);
+  for (const auto& [what, count] : counts) {
+    text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + VerdictName(what.first) +
+            (what.second ? " (paper: not available)" : "");
   }
   return text;
 }
@@ -287,7 +291,7 @@ std::string VerdictName(TargetVerdict verdict) {
     case TargetVerdict::kFailed:
       return "failed";
     case TargetVerdict::kNoMethod:
-      return "no such method";
+      return "no run here";
     case TargetVerdict::kNotAvailable:
       return "paper: not available";
     case TargetVerdict::kNotPlanned:

@@ -14,7 +14,7 @@ enum class TargetVerdict {
   kOutside,       ///< outside
   kNotRun,        ///< no complete run
   kFailed,        ///< the run has failed
-  kNoMethod,      ///< Roundlab has no such method
+  kNoMethod,      ///< Roundlab has no such run (targets.absent says why)
   kNotAvailable,  ///< the paper's figure is not known
   kNotPlanned     ///< left out by where, except or --only
 };
@@ -47,7 +47,7 @@ TextTable MakeTargetTable(const Experiment& experiment, const std::vector<Target
 TextTable MakeLongTargetTable(const Experiment& experiment,
                               const std::vector<TargetResult>& results);
 
-/// "within", "outside", "not run", "failed", "no such method", "paper: not available",
+/// "within", "outside", "not run", "failed", "no run here", "paper: not available",
 /// "not planned".
 std::string VerdictName(TargetVerdict verdict);
 

@@ -137,8 +137,10 @@ TEST_F(ReproduceTest, TheTableTellsMissingCellsApart) {
   EXPECT_EQ(table.rows.at(2), (Cells{"N, FP16", "- (1)", "- (2)"}));
   ASSERT_EQ(table.notes.size(), 2U);
   EXPECT_EQ(table.notes[0],
-            "1 within, 2 outside, 2 not run, 2 no such method, 1 paper: not available.");
+            "1 within, 2 outside, 2 not run, 2 no run here, 1 paper: not available.");
   EXPECT_EQ(table.notes[1], "1 rows of the paper have no run here: no such scheme");
+  const TextTable before = MakeTargetTable(experiment, CompareWithTargets(experiment, {}));
+  EXPECT_EQ(before.notes.at(0), "5 not run, 1 not run (paper: not available), 2 no run here.");
 }
 
 TEST_F(ReproduceTest, RowsThatSayNothingAreCounted) {
