@@ -8,12 +8,13 @@
 #include <fstream>
 #include <limits>
 
-#include "core/base/error.h"
+#include "tests/core/formats/format_files.h"
 #include "tests/support/random_tensor.h"
 
 namespace roundlab {
 namespace {
 
+using testing::ErrorOf;
 using testing::RandomTensor;
 
 class ProgressStoreTest : public ::testing::Test {
@@ -107,30 +108,20 @@ void FlipLastByte(const std::string& file) {
   bytes.put(last);
 }
 
-template <class Read>
-std::string ProblemOf(const Read& read) {
-  try {
-    read();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-
 TEST_F(ProgressStoreTest, DamagedFilesAreTold) {
   const ProgressStore store(folder_);
   ProgressStore(folder_).Save(0, Weights(1), {}, RandomTensor({1, 2, 4}, 1), {});
   const auto load = [&] { store.Load(); };
   const auto weights = [&] { store.Weights(0); };
-  EXPECT_EQ(ProblemOf(load) + ProblemOf(weights), "");
+  EXPECT_EQ(ErrorOf(load) + ErrorOf(weights), "");
   const std::string anew = "; remove " + folder_ + " to begin anew";
   const std::string changed = ": damaged: its tensors are not what was written" + anew;
   FlipLastByte(folder_ + "/chains_0");
-  EXPECT_EQ(ProblemOf(load), folder_ + "/chains_0" + changed);
+  EXPECT_EQ(ErrorOf(load), folder_ + "/chains_0" + changed);
   FlipLastByte(folder_ + "/weights_0");
-  EXPECT_EQ(ProblemOf(weights), folder_ + "/weights_0" + changed);
+  EXPECT_EQ(ErrorOf(weights), folder_ + "/weights_0" + changed);
   std::filesystem::resize_file(folder_ + "/chains_0", 9);
-  EXPECT_TRUE(ProblemOf(load).ends_with(anew)) << ProblemOf(load);
+  EXPECT_TRUE(ErrorOf(load).ends_with(anew)) << ErrorOf(load);
 }
 
 TEST_F(ProgressStoreTest, WithoutAFolderNothingIsKept) {
