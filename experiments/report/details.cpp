@@ -132,7 +132,6 @@ Details MeanDetails(const std::vector<RunRecord>& runs) {
           details.handled[what] += array.values[0] / static_cast<double>(runs.size());
         continue;
       }
-      if (!std::isfinite(array.values[0])) continue;  // nothing lost, which has no mean
       const std::size_t slash = name.rfind('/');
       const LayerPlace place = PlaceOf(name.substr(7, slash < 7 ? 0 : slash - 7));
       if (what == "flip_rate") flips[place.kind][place.block].Add(array.values[0]);

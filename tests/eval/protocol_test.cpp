@@ -238,29 +238,30 @@ std::string Refusal(const std::string& options) {
 }
 
 TEST(ProtocolOptionsTest, OptionsOfAnotherProtocolAreErrors) {
-  const std::string place = "builtin:1:1: evaluator: ";
+  const auto at = [](const std::string& place) { return "builtin:" + place + ": evaluator: "; };
   EXPECT_EQ(Refusal("protocol: sliding\nstride: 512\nseqlen: 512"), "");
-  EXPECT_EQ(Refusal("stride: 8"), place + "stride goes with protocol sliding");
+  EXPECT_EQ(Refusal("stride: 8"), at("3:9") + "stride goes with protocol sliding");
   EXPECT_EQ(Refusal("protocol: sliding\nstride: 9\nseqlen: 8"),
-            place + "stride 9 leaves out tokens between windows of 8");
+            at("4:9") + "stride 9 leaves out tokens between windows of 8");
   for (const char* option : {"version: 0.3", "detokenize: none"}) {
     EXPECT_EQ(Refusal(std::string("protocol: llama_cpp\n") + option),
-              place + "version and detokenize go with protocol lmeval_rolling");
+              at(option[0] == 'v' ? "4:10" : "1:1") +
+                  "version and detokenize go with protocol lmeval_rolling");
   }
   for (const char* option : {"windows: 2", "join: x"}) {
     EXPECT_EQ(Refusal(std::string("protocol: lmeval_rolling\n") + option),
-              place +
+              at("3:11") +
                   "protocol lmeval_rolling takes documents whole and one by one: limit them by "
                   "'documents'; neither 'windows' nor 'join' goes with it");
   }
   for (const char* option : {"documents: 2", "join: x"}) {
     EXPECT_EQ(Refusal(std::string("protocol: gptq_c4\n") + option),
-              place +
+              at("3:11") +
                   "protocol gptq_c4 draws from single documents of all: neither 'documents' "
                   "nor 'join' goes with it");
   }
   EXPECT_EQ(Refusal("protocol: llama_cpp\nseqlen: 2"),
-            place + "protocol llama_cpp needs a seqlen of 3");
+            at("3:11") + "protocol llama_cpp needs a seqlen of 3");
   EXPECT_EQ(Refusal("protocol: slidin"),
             "builtin:3:11: evaluator.protocol: unknown value 'slidin'; did you mean 'sliding'? "
             "(known: gptq, gptq_c4, llama_cpp, lmeval_rolling, sliding)");

@@ -101,7 +101,7 @@ TEST_F(TaskTest, WhatIsWrongWithATaskFileIsToldAtOnce) {
                 "perplexity)");
   EXPECT_EQ(error(start + "metrics: [acc]\n"), file + ":1:1: metric acc needs 'gold'");
   EXPECT_EQ(error(start + "metrics: [mc2]\n"), file + ":1:1: metric mc2 needs 'truths'");
-  EXPECT_EQ(error(start + "metrics: []\n"), file + ":1:1: metrics: name at least one");
+  EXPECT_EQ(error(start + "metrics: []\n"), file + ":5:10: metrics: name at least one");
   EXPECT_EQ(ErrorOf([] { LoadTask("helaswag"); })
                 .rfind("unknown task 'helaswag'; did you mean 'hellaswag'? (known: "
                        "arc_challenge,",

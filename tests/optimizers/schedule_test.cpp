@@ -101,7 +101,7 @@ TEST(ScheduleTest, WarmupLongerThanTheStepsIsAnError) {
 
 TEST(ScheduleTest, BadOptionsAreReported) {
   EXPECT_EQ(ScheduleError("{type: linear, warmup: 2.5}"),
-            "builtin:1:1: schedule: warmup 2.5 must be below 1 (a share of the steps) or a whole "
+            "builtin:1:24: schedule: warmup 2.5 must be below 1 (a share of the steps) or a whole "
             "number of them");
   EXPECT_EQ(ScheduleError("{type: linear, warmup: -1}"),
             "builtin:1:24: schedule.warmup: -1 is out of range [0, inf)");

@@ -151,12 +151,14 @@ TEST(SignSgdTest, AClosureIsOneVote) {
 }
 
 TEST(SignSgdTest, BadOptionsAreReported) {
-  EXPECT_EQ(RecipeError("{type: sign_sgd, nesterov: true}"),
-            "builtin:1:1: optimizer: nesterov needs momentum above 0 and dampening 0, got momentum "
-            "0 and dampening 0");
-  EXPECT_EQ(RecipeError("{type: sgd, nesterov: true, momentum: 0.9, dampening: 0.5}"),
-            "builtin:1:1: optimizer: nesterov needs momentum above 0 and dampening 0, got momentum "
-            "0.9 and dampening 0.5");
+  EXPECT_EQ(
+      RecipeError("{type: sign_sgd, nesterov: true}"),
+      "builtin:1:28: optimizer: nesterov needs momentum above 0 and dampening 0, got momentum "
+      "0 and dampening 0");
+  EXPECT_EQ(
+      RecipeError("{type: sgd, nesterov: true, momentum: 0.9, dampening: 0.5}"),
+      "builtin:1:23: optimizer: nesterov needs momentum above 0 and dampening 0, got momentum "
+      "0.9 and dampening 0.5");
   EXPECT_EQ(RecipeError("{type: sign_sgd, vote: majorty}"),
             "builtin:1:24: optimizer.vote: unknown value 'majorty'; did you mean 'majority'? "
             "(known: majority, none)");

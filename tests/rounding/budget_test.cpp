@@ -83,7 +83,7 @@ TEST(BitBudgetTest, WhatIsWrongIsTold) {
 TEST(BitBudgetTest, InputsAreScoredByGradient) {
   EXPECT_TRUE(ParseBudget("budget: {bits: 3, inputs: true}\n").budget->inputs);
   EXPECT_EQ(BudgetError("budget: {bits: 3, score: fisher, inputs: true}\n"),
-            "a.yaml:1:9: quant.budget: inputs needs score: delta_loss");
+            "a.yaml:1:42: quant.budget: inputs needs score: delta_loss");
 }
 
 class SpendBudgetTest : public ::testing::Test {

@@ -58,7 +58,7 @@ TEST(LlmInt8Test, CodesOfAllColumnsNeedNoData) {
   EXPECT_EQ(testing::ErrorOf([&] { BeginLayer("type: llm_int8", layer); }),
             "layer: scheme 'llm_int8' needs calibration data");
   EXPECT_EQ(testing::ErrorOf([] { Stages().FromText("type: activations\nthreshold: 6"); }),
-            "builtin:1:1: stage: threshold needs grid: sym_restricted, per: token and ranges: "
+            "builtin:2:12: stage: threshold needs grid: sym_restricted, per: token and ranges: "
             "dynamic");
 }
 

@@ -193,7 +193,7 @@ TEST(TuneOptionsTest, Messages) {
             "a.yaml:1:7: missing required key 'stage.unit.blocks'\n"
             "a.yaml:1:8: unknown key 'stage.unit.block'; did you mean 'blocks'? (known: blocks)");
   EXPECT_EQ(OptionErrors("batch: 4\naccumulate: 5\n"),
-            "a.yaml:1:1: stage: accumulate 5 is more than batch 4");
+            "a.yaml:2:13: stage: accumulate 5 is more than batch 4");
   EXPECT_EQ(OptionErrors("loss: mae\n"),
             "a.yaml:1:7: stage.loss.type: unknown loss 'mae'; did you mean 'mse'? "
             "(known: mse, soft_labels, sum_squares, sum_tokens, trimmed_mse)");

@@ -78,7 +78,7 @@ TEST(QuantOptionsTest, PatternsMustBeRegularExpressions) {
       OptionsError("bits: 4\noverrides: [{match: '(down', bits: 8}]\n"),
       ::testing::StartsWith("a.yaml:2:13: quant.overrides.0: '(down' is no regular expression: "));
   EXPECT_THAT(OptionsError("bits: 4\nskip: ['[a']\n"),
-              ::testing::StartsWith("a.yaml:1:1: quant: skip: '[a' is no regular expression: "));
+              ::testing::StartsWith("a.yaml:2:7: quant: skip: '[a' is no regular expression: "));
 }
 
 TEST(QuantOptionsTest, OverridesAreCheckedLikeTheSection) {

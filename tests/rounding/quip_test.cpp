@@ -136,7 +136,7 @@ TEST(QuipTest, LayersWithoutStatisticsAreRoundedToNearest) {
   layer.inputs.reset();
   EXPECT_EQ(ErrorOf(begin), "layer: scheme 'quip' needs calibration data");
   EXPECT_EQ(ErrorOf([] { RoundingSchemes().FromText("type: quip\nspreads: []"); }),
-            "builtin:1:1: rounding scheme: spreads: at least one is needed");
+            "builtin:2:10: rounding scheme: spreads: at least one is needed");
 }
 
 }  // namespace

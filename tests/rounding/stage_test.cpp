@@ -106,15 +106,16 @@ TEST(StageCheckTest, GroupsDownColumnsFillTheMatrix) {
   EXPECT_EQ(RoundMisfit("{type: hqq, axis: 0}", quant), "");
 }
 
-/// The budget decides: only what fits at none of its choices is known to be wrong.
-TEST(StageCheckTest, WhatABudgetHasYetToDecideHasItsFewestBits) {
+/// The budget decides, after all its scores are known: any of its choices must do.
+TEST(StageCheckTest, WhatABudgetHasYetToDecideFitsAtEachOfItsChoices) {
   QuantOptions quant = Quant(8, -1);
-  quant.budget = BitBudget{.choices = {4, 8}};
+  quant.budget = BitBudget{.choices = {4, 5}};
   EXPECT_EQ(RoundMisfit("{type: squeezellm, sensitivity: none}", quant), "");
-  quant.budget->choices = {6, 8};
+  quant.budget->choices = {4, 6, 8};
   EXPECT_EQ(RoundMisfit("{type: squeezellm, sensitivity: none}", quant),
-            "pipeline.0: model.layers.0.self_attn.q_proj: scheme 'squeezellm' with quant.bits 6: a "
-            "table of 64 values is larger than its row of 32 weights");
+            "pipeline.0: of quant.budget's choices 6: model.layers.0.self_attn.q_proj: scheme "
+            "'squeezellm' with quant.bits 6: a table of 64 values is larger than its row of 32 "
+            "weights");
 }
 
 TEST(StageCheckTest, StartsThatAreMoreThanCodesOnAGrid) {

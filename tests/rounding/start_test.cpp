@@ -201,10 +201,10 @@ TEST(StartOptionsTest, ErrorsAreExact) {
     return ErrorOf([&] { Stages().FromText("type: round\n" + text); });
   };
   EXPECT_EQ(parse("scheme: rtn\nstart: {scheme: gptq}"),
-            "builtin:1:1: stage: start: scheme 'rtn' can't begin from other codes (known: gptq, "
+            "builtin:3:8: stage: start: scheme 'rtn' can't begin from other codes (known: gptq, "
             "signround, tesseraq)");
   EXPECT_EQ(parse("scheme: signround\nunit: {blocks: 2}\nstart: {scheme: signround}"),
-            "builtin:1:1: stage: start.unit must be the stage's own unit");
+            "builtin:4:8: stage: start.unit must be the stage's own unit");
   EXPECT_EQ(parse("scheme: signround\nstart: {scheme: gptq, bits: 3}").substr(0, 39),
             "builtin:3:23: unknown key 'stage.start.");
   EXPECT_EQ(

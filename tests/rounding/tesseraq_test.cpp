@@ -80,9 +80,9 @@ TEST(TesseraQTest, Messages) {
   };
   EXPECT_EQ(problem("thresholds: [0.5, 0.25]"), "");
   EXPECT_EQ(problem("thresholds: []"),
-            "builtin:1:1: rounding scheme: thresholds: at least one stage is needed");
+            "builtin:2:13: rounding scheme: thresholds: at least one stage is needed");
   EXPECT_EQ(problem("thresholds: [0.25, 0.5]"),
-            "builtin:1:1: rounding scheme: thresholds must not rise");
+            "builtin:2:13: rounding scheme: thresholds must not rise");
   EXPECT_EQ(problem("thresholds: [1.5]"),
             "builtin:2:14: rounding scheme.thresholds.0: 1.5 is out of range [0, 1]");
 }

@@ -201,7 +201,7 @@ TEST(QuantSpecTest, RejectsWhatIsOutOfRange) {
             "a.yaml:2:14: quant.scale_dtype: unknown value 'fp16' "
             "(known: bfloat16, float16, float32)");
   EXPECT_EQ(SpecErrors("bits: 4\ngptq_sym_quirk: true\n"),
-            "a.yaml:1:1: quant: gptq_sym_quirk needs grid: sym, got 'asym'");
+            "a.yaml:2:17: quant: gptq_sym_quirk needs grid: sym, got 'asym'");
 }
 
 TEST(QuantSpecTest, CodeMaxIsTwoToTheBitsLessOne) {

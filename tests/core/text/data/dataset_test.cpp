@@ -193,7 +193,7 @@ TEST(DataSourceTest, NameAndPathExcludeEachOther) {
   EXPECT_EQ(errors("{path: x, name: ptb}"), "a.yaml:1:7: data: give either name or path");
   EXPECT_EQ(errors("{format: lines}"), "a.yaml:1:7: data: give either name or path");
   EXPECT_EQ(errors("{path: x, split: test}"),
-            "a.yaml:1:7: data: split goes with name, not with path");
+            "a.yaml:1:24: data: split goes with name, not with path");
   EXPECT_EQ(errors("[x]"), "a.yaml:1:7: data: expected a name or {path: FILE}, got a sequence");
   EXPECT_EQ(errors("{path: x, format: line}"),
             "a.yaml:1:25: data.format: unknown value 'line'; did you mean 'lines'? (known: auto, "
