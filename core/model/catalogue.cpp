@@ -68,8 +68,11 @@ std::string ModelNameProblem(const std::string& name_or_path) {
   }
   std::error_code none;
   if (name.find('/') != std::string::npos || fs::exists(name, none)) return "";
-  const std::vector<std::string> names = ModelNames();
+  std::vector<std::string> names = ModelNames();
   if (std::find(names.begin(), names.end(), name) != names.end()) return "";
+  if (kBuiltin + name == kLab)
+    return "model: unknown name '" + name + "'; did you mean '" + kLab + "'?";
+  names.emplace_back(kLab);
   return "model: unknown name '" + name + "'" + SuggestionSuffix(name, names) +
          "; no such file or folder either";
 }

@@ -42,12 +42,17 @@ TEST_F(BadInputTest, UnknownModelName) {
       {"model=stories260"},
       "--set model=stories260: model: unknown name 'stories260'; did you mean 'stories260k'? "
       "(known: babyllama-tok105, "
-      "bloom-3b, falcon-7b, gemma-2b, gemma-7b, gemma-7b-it, gpt-j-6b, llama-13b, llama-2-13b, "
+      "bloom-3b, builtin:lab, falcon-7b, gemma-2b, gemma-7b, gemma-7b-it, gpt-j-6b, llama-13b, "
+      "llama-2-13b, "
       "llama-2-70b, llama-2-7b, llama-2-7b-chat, llama-3-8b-instruct, llama-30b, llama-65b, "
       "llama-7b, mistral-7b-instruct-v0.2, mistral-7b-v0.1, mixtral-8x7b-instruct-v0.1, "
       "mixtral-8x7b-v0.1, neural-chat-7b-v3-1, neural-chat-7b-v3-3, opt-1.3b, opt-125m, "
       "opt-2.7b, opt-6.7b, phi-2, smollm2, stories260k, tinystories-656k); no such file or "
       "folder either");
+}
+TEST_F(BadInputTest, TheBuiltInModelByItsLastName) {
+  ExpectRefused({"model=lab"},
+                "--set model=lab: model: unknown name 'lab'; did you mean 'builtin:lab'?");
 }
 TEST_F(BadInputTest, ModelOfTheCatalogueThatIsNotThere) {
   ExpectRefused({"model=smollm2"},

@@ -385,7 +385,7 @@ const BadCommand kBadCommands[] = {
     {"UnknownModel",
      {"tokenize", "--model", "smollm", "--text", "x"},
      "model: unknown name 'smollm'; did you mean 'smollm2'? (known: babyllama-tok105, bloom-3b, "
-     "falcon-7b, gemma-2b, gemma-7b, gemma-7b-it, gpt-j-6b, llama-13b, llama-2-13b, "
+     "builtin:lab, falcon-7b, gemma-2b, gemma-7b, gemma-7b-it, gpt-j-6b, llama-13b, llama-2-13b, "
      "llama-2-70b, llama-2-7b, llama-2-7b-chat, llama-3-8b-instruct, llama-30b, llama-65b, "
      "llama-7b, mistral-7b-instruct-v0.2, mistral-7b-v0.1, mixtral-8x7b-instruct-v0.1, "
      "mixtral-8x7b-v0.1, neural-chat-7b-v3-1, neural-chat-7b-v3-3, opt-1.3b, opt-125m, "
