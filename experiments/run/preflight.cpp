@@ -82,11 +82,8 @@ class Preflight {
         }
       });
     }
-    for (const EvaluatorRecipe& recipe : run.eval) {
-      Once(run.model.path, recipe.canonical, [&] {
-        recipe.make()->Check(model.description ? &*model.description : nullptr,
-                             model.tokenizer.get());
-      });
+    for (std::size_t i = 0; i < run.eval.size(); ++i) {
+      Once(run.model.path, run.eval[i].canonical, [&] { CheckEvaluator(run, i, model); });
     }
   }
 
@@ -162,6 +159,17 @@ class Preflight {
           options.path + " has a vocabulary of " + std::to_string(model.description->vocab) +
               ", and texts have token ids up to " +
               std::to_string(model.tokenizer->VocabSize() - 1) + ": it is for runs without text"}});
+  }
+
+  static void CheckEvaluator(const RunConfig& run, std::size_t i, const KnownModel& model) {
+    try {
+      run.eval[i].make()->Check(model.description ? &*model.description : nullptr,
+                                model.tokenizer.get());
+    } catch (const Error& e) {
+      const std::string message = e.what();
+      if (!message.starts_with("eval ")) throw;  // of a file, which it names
+      throw ConfigError({{run.written->WhereOf("eval." + std::to_string(i)), message}});
+    }
   }
 
   template <class Step>

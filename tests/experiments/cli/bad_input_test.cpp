@@ -202,7 +202,8 @@ TEST_F(BadInputTest, FewerTokensThanOneWindow) {
   ExpectRefused({}, "text.txt: has 15 tokens, fewer than one window of 16");
 }
 TEST_F(BadInputTest, SequencesBeyondTheModelsContext) {
-  ExpectRefused({"eval.0.seqlen=65"}, "eval t: seqlen 65 is longer than the model's context of 64");
+  ExpectRefused({"eval.0.seqlen=65"},
+                "c.yaml:5:8: eval t: seqlen 65 is longer than the model's context of 64");
   ExpectRefused({"calibration.seqlen=65", "pipeline.0.scheme.type=signround"},
                 "--set calibration.seqlen=65: calibration.seqlen 65 is longer than the model's "
                 "context of 64");
