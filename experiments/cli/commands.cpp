@@ -129,11 +129,14 @@ Experiment LoadExperimentOf(const CommandLine& line) {
   return experiment;
 }
 
+bool IsSettled(const RunOutcome& found, const CommandLine& line) {
+  const bool given_up = found.corrupt || !line.retry_failed;
+  return found.state == RunState::kDone || (found.state == RunState::kFailed && given_up);
+}
+
 Experiment Unfinished(Experiment experiment, const CommandLine& line) {
   std::erase_if(experiment.runs, [&](const PlannedRun& run) {
-    const RunOutcome found = LookAtRun(RunFolder(line.out, experiment, run.id), run.config);
-    const bool given_up = found.corrupt || !line.retry_failed;
-    return found.state == RunState::kDone || (found.state == RunState::kFailed && given_up);
+    return IsSettled(LookAtRun(RunFolder(line.out, experiment, run.id), run.config), line);
   });
   return experiment;
 }

@@ -37,6 +37,9 @@ int WorldCommand(const CommandLine& line);       ///< world: text of the built-i
 /// The experiment that a command's first argument names, by --set and --only.
 Experiment LoadExperimentOf(const CommandLine& line);
 
+/// Whether `run` leaves a run as it was found: done, or failed and not to be tried again.
+bool IsSettled(const RunOutcome& found, const CommandLine& line);
+
 /// Runs of the plan that are yet to be done: failed ones only with --retry-failed. Throws Error
 /// where a folder of theirs holds something else.
 Experiment Unfinished(Experiment experiment, const CommandLine& line);

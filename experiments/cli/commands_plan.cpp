@@ -2,6 +2,8 @@
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string>
 
 #include "core/base/log.h"
 #include "core/base/statistics.h"
@@ -67,6 +69,17 @@ void PrintPlan(const CommandLine& line, const Experiment& experiment,
     row.push_back(MeasuredGib(f));
   }
   std::fputs(TableText(line, table).c_str(), stdout);
+}
+
+/// The runs that `run` would do.
+Experiment ToDo(Experiment experiment, const std::vector<Forecast>& forecasts,
+                const CommandLine& line) {
+  std::set<std::string> settled;
+  for (const Forecast& f : forecasts) {
+    if (IsSettled(f.outcome, line)) settled.insert(f.outcome.id);
+  }
+  std::erase_if(experiment.runs, [&](const PlannedRun& run) { return settled.count(run.id) > 0; });
+  return experiment;
 }
 
 /// Tells why `run` will refuse, as far as that is known without reading texts. Whether it will.
@@ -146,7 +159,7 @@ int PlanCommand(const CommandLine& line) {
     PrintSummary(line, experiment, forecasts);
     TellUnused(experiment);
   }
-  return TellRefused(Unfinished(experiment, line), &estimator) ? 2 : 0;
+  return TellRefused(ToDo(experiment, forecasts, line), &estimator) ? 2 : 0;
 }
 
 }  // namespace roundlab

@@ -118,7 +118,7 @@ int ReproduceCommand(const CommandLine& line) {
   if (!experiment.targets) throw Error(line.arguments[0] + ": has no section 'targets'");
   const auto before = CompareWithTargets(experiment, {});
   if (std::all_of(before.begin(), before.end(), [](const TargetResult& r) {
-        return r.verdict == TargetVerdict::kNotPlanned || r.verdict == TargetVerdict::kNoMethod;
+        return r.verdict == TargetVerdict::kNotPlanned || r.verdict == TargetVerdict::kAbsent;
       })) {
     throw Error(line.arguments[0] + ": none of the published figures is of a run that is left" +
                 (line.only.empty() ? "" : " (--only)"));
