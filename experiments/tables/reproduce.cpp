@@ -74,7 +74,7 @@ class TargetComparer {
     result.published = known ? std::stod(cell.printed) : kUndefined;
     result.ours = result.tolerance = kUndefined;
     if (!cell.absent.empty()) {
-      result.verdict = TargetVerdict::kNoMethod;
+      result.verdict = TargetVerdict::kAbsent;
       return result;
     }
     Measure(cell, &result);
@@ -290,7 +290,7 @@ std::string VerdictName(TargetVerdict verdict) {
       return "not run";
     case TargetVerdict::kFailed:
       return "failed";
-    case TargetVerdict::kNoMethod:
+    case TargetVerdict::kAbsent:
       return "no run here";
     case TargetVerdict::kNotAvailable:
       return "paper: not available";

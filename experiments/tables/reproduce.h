@@ -14,7 +14,7 @@ enum class TargetVerdict {
   kOutside,       ///< outside
   kNotRun,        ///< no complete run
   kFailed,        ///< the run has failed
-  kNoMethod,      ///< Roundlab has no such run (targets.absent says why)
+  kAbsent,        ///< Roundlab has no such run (targets.absent says why)
   kNotAvailable,  ///< the paper's figure is not known
   kNotPlanned     ///< left out by where, except or --only
 };

@@ -118,7 +118,7 @@ TEST_F(ReproduceTest, EachCellIsJudgedByItsRule) {
   EXPECT_NEAR(results[2].tolerance, 7.6, 1e-6);
   EXPECT_EQ(results[2].verdict, TargetVerdict::kWithin);
   EXPECT_EQ(results[3].verdict, TargetVerdict::kNotAvailable);
-  EXPECT_EQ(results[4].verdict, TargetVerdict::kNoMethod);
+  EXPECT_EQ(results[4].verdict, TargetVerdict::kAbsent);
   EXPECT_EQ(results[6].verdict, TargetVerdict::kNotRun);
   const auto off = CompareWithTargets(experiment, Outcomes(experiment, 5.00006, 5.18));
   EXPECT_EQ(off[0].verdict, TargetVerdict::kOutside);
