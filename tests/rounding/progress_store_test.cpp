@@ -5,16 +5,17 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <limits>
 
 #include "tests/core/formats/format_files.h"
+#include "tests/support/flip_last_byte.h"
 #include "tests/support/random_tensor.h"
 
 namespace roundlab {
 namespace {
 
 using testing::ErrorOf;
+using testing::FlipLastByte;
 using testing::RandomTensor;
 
 class ProgressStoreTest : public ::testing::Test {
@@ -98,14 +99,6 @@ TEST_F(ProgressStoreTest, ChainsThatWillTakeLongAreNotWrittenAtTheStart) {
   ProgressStore fast(folder_, {1, 20, 40});  // 0.8 s
   fast.Save(0, Weights(1), {}, chain, {});
   EXPECT_EQ(ProgressStore(folder_).Load().finished, 1);
-}
-
-void FlipLastByte(const std::string& file) {
-  std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
-  bytes.seekg(-1, std::ios::end);
-  const char last = static_cast<char>(bytes.get() ^ 1);
-  bytes.seekp(-1, std::ios::end);
-  bytes.put(last);
 }
 
 TEST_F(ProgressStoreTest, DamagedFilesAreTold) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/experiments/program.h"
+#include "tests/support/flip_last_byte.h"
 #include "tests/support/tiny_model.h"
 
 namespace roundlab {
@@ -165,13 +166,7 @@ TEST_F(KeptWeightsTest, AFileThatIsDamagedOrOfAnotherModelIsTold) {
   const std::string kept = run_;
   const std::string file = kept + "/weights.safetensors";
   const auto size = std::filesystem::file_size(file);
-  {
-    std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
-    bytes.seekg(static_cast<std::streamoff>(size) - 1);
-    const char last = static_cast<char>(bytes.get() ^ 1);
-    bytes.seekp(static_cast<std::streamoff>(size) - 1);
-    bytes.put(last);
-  }
+  testing::FlipLastByte(file);
   EXPECT_TRUE(Run("damaged", "model: {path: " + kept + "}\n").empty());
   EXPECT_NE(result_.err.find("weights.safetensors"), std::string::npos) << result_.err;
   std::filesystem::resize_file(file, size / 2);
