@@ -9,28 +9,19 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/formats/safetensors.h"
+#include "core/model/stored_tensor.h"
 #include "rounding/weights_file.h"
 
 namespace roundlab {
 namespace {
 
-ElementType TypeOf(const at::Tensor& t) {
-  if (t.scalar_type() == at::kFloat) return ElementType::kF32;
-  if (t.scalar_type() == at::kHalf) return ElementType::kF16;
-  ROUNDLAB_CHECK(t.scalar_type() == at::kBFloat16, "chain of an unknown dtype");
-  return ElementType::kBF16;
-}
-
 /// In the file's own memory.
 at::Tensor ReadChain(const std::shared_ptr<const SafetensorsFile>& file, const char* name) {
   const TensorView* view = file->Find(name);
   if (view == nullptr) return {};
-  const auto dtype = view->type == ElementType::kF32   ? at::kFloat
-                     : view->type == ElementType::kF16 ? at::kHalf
-                                                       : at::kBFloat16;
   return at::from_blob(
-      const_cast<std::byte*>(view->bytes.data()), view->shape, [file](void* /*data*/) {}, dtype);
+      const_cast<std::byte*>(view->bytes.data()), view->shape, [file](void* /*data*/) {},
+      DtypeOf(*view));
 }
 
 }  // namespace
@@ -91,12 +82,7 @@ void ProgressStore::Save(std::int64_t unit, const StoredWeights& weights, const 
   const at::Tensor fp = fp_chain.defined() ? fp_chain.cpu() : fp_chain;
   const at::Tensor q = q_chain.defined() ? q_chain.cpu() : q_chain;
   for (const auto& [name, chain] : {std::pair{"fp", fp}, std::pair{"q", q}}) {
-    if (!chain.defined()) continue;
-    ROUNDLAB_CHECK(chain.is_contiguous(), "chain must be contiguous");
-    chains.push_back({name,
-                      TypeOf(chain),
-                      chain.sizes().vec(),
-                      {static_cast<const std::byte*>(chain.const_data_ptr()), chain.nbytes()}});
+    if (chain.defined()) chains.push_back(Stored(name, chain));
   }
   WriteHashed(File("chains", unit), chains);
   for (const Waiting& one : waiting_) SaveWeights(File("weights", one.unit), one.weights);

@@ -8,15 +8,10 @@
 
 #include "core/base/error.h"
 #include "core/base/hash.h"
-#include "core/formats/safetensors.h"
+#include "core/model/stored_tensor.h"
 
 namespace roundlab {
 namespace {
-
-std::span<const std::byte> Bytes(const at::Tensor& t) {
-  ROUNDLAB_CHECK(t.is_contiguous(), "tensor must be contiguous");
-  return {static_cast<const std::byte*>(t.const_data_ptr()), t.nbytes()};
-}
 
 std::string CacheName(std::int64_t block, const char* what) {
   return "blocks." + std::to_string(block) + "." + what;
@@ -71,18 +66,18 @@ std::string QuantizedModel::CodesSha256() const {
       const bool always =
           part.tensor == &w.codes || part.tensor == &w.scale || part.tensor == &w.zero;
       if (!always) hash.Update(std::string(part.name) + "\n");
-      hash.Update(Bytes(*part.tensor));
+      hash.Update(BytesOf(*part.tensor));
     }
   }
   for (const auto& [name, tensor] : tensors_) {
     hash.Update(name + "\n");
-    hash.Update(Bytes(tensor));
+    hash.Update(BytesOf(tensor));
   }
   for (const auto& [name, quantizer] : quantizers_) {
     hash.Update("quantizer " + name + " " + SpecText(quantizer.spec) + "\n");
     ActivationQuantizer all = quantizer;
     for (const ActivationQuantizer::Part& part : all.Parts()) {
-      if (part.tensor->defined()) hash.Update(Bytes(*part.tensor));
+      if (part.tensor->defined()) hash.Update(BytesOf(*part.tensor));
     }
   }
   return hash.HexDigest();

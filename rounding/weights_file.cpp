@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/formats/safetensors.h"
+#include "core/model/stored_tensor.h"
 #include "core/quant/weight_form.h"
 
 namespace roundlab {
@@ -18,22 +18,6 @@ constexpr const char* kQuantizer = "quantizer ";  // in front of a quantizer's n
 constexpr const char* kParts = ".activations.";   // between its name and those of its parts
 constexpr const char* kAbout = "about ";          // in front of a key of StoredWeights::about
 
-ElementType StoredType(at::ScalarType type) {
-  if (type == at::kByte) return ElementType::kU8;
-  if (type == at::kInt) return ElementType::kI32;
-  ROUNDLAB_CHECK(type == at::kFloat, "a part of an unknown dtype");
-  return ElementType::kF32;
-}
-
-at::Tensor ReadPart(const TensorView& view, at::ScalarType dtype) {
-  if (view.type != StoredType(dtype)) {
-    throw Error(view.file + ": tensor '" + view.name + "' has another type than it should");
-  }
-  at::Tensor tensor = at::empty(view.shape, dtype);
-  std::memcpy(tensor.mutable_data_ptr(), view.bytes.data(), view.bytes.size());
-  return tensor;
-}
-
 std::map<std::string, std::string> AboutOf(const SafetensorsFile& file) {
   std::map<std::string, std::string> about;
   for (const auto& [key, text] : file.metadata()) {
@@ -42,12 +26,9 @@ std::map<std::string, std::string> AboutOf(const SafetensorsFile& file) {
   return about;
 }
 
-TensorToWrite Written(const std::string& name, const at::Tensor& t) {
-  ROUNDLAB_CHECK(t.is_contiguous() && t.scalar_type() == at::kFloat, "float32");
-  return {name,
-          ElementType::kF32,
-          t.sizes().vec(),
-          {static_cast<const std::byte*>(t.const_data_ptr()), t.nbytes()}};
+TensorToWrite Written(const std::string& name, const at::Tensor& tensor, at::ScalarType dtype) {
+  ROUNDLAB_CHECK(tensor.scalar_type() == dtype, "a part as it is stored");
+  return Stored(name, tensor);
 }
 
 ActivationQuantizer ReadQuantizer(const SafetensorsFile& file, const std::string& name,
@@ -56,7 +37,7 @@ ActivationQuantizer ReadQuantizer(const SafetensorsFile& file, const std::string
   quantizer.spec = ReadActivationSpec(text, place);
   for (const ActivationQuantizer::Part& part : quantizer.Parts()) {
     const TensorView* view = file.Find(name + kParts + part.name);
-    if (view != nullptr) *part.tensor = ReadPart(*view, at::kFloat);
+    if (view != nullptr) *part.tensor = ReadStored(*view, at::kFloat);
   }
   const at::Tensor& scale = quantizer.scale;
   const at::Tensor& zero = quantizer.zero;
@@ -79,14 +60,14 @@ void SaveWeights(const std::string& path, const StoredWeights& weights) {
   for (const auto& [key, text] : weights.about) metadata[kAbout + key] = text;
   for (const auto& [name, tensor] : weights.tensors) {
     metadata[kTensor + name] = "float32";
-    tensors.push_back(Written(name, tensor));
+    tensors.push_back(Written(name, tensor, at::kFloat));
   }
   for (const auto& [name, quantizer] : weights.quantizers) {
     metadata[kQuantizer + name] = SpecText(quantizer.spec);
     ActivationQuantizer all = quantizer;
     for (const ActivationQuantizer::Part& part : all.Parts()) {
-      if (part.tensor->defined())
-        tensors.push_back(Written(name + kParts + part.name, *part.tensor));
+      if (!part.tensor->defined()) continue;
+      tensors.push_back(Written(name + kParts + part.name, *part.tensor, at::kFloat));
     }
   }
   for (const auto& [name, weight] : weights.layers) {
@@ -94,12 +75,7 @@ void SaveWeights(const std::string& path, const StoredWeights& weights) {
     QuantizedWeight all = weight;
     for (const QuantizedWeight::Part& part : all.Parts()) {
       if (!part.tensor->defined()) continue;
-      const at::Tensor& t = *part.tensor;
-      ROUNDLAB_CHECK(t.is_contiguous() && t.scalar_type() == part.dtype, "a part as it is stored");
-      tensors.push_back({name + "." + part.name,
-                         StoredType(part.dtype),
-                         t.sizes().vec(),
-                         {static_cast<const std::byte*>(t.const_data_ptr()), t.nbytes()}});
+      tensors.push_back(Written(name + "." + part.name, *part.tensor, part.dtype));
     }
   }
   WriteHashed(path, tensors, metadata);
@@ -119,7 +95,7 @@ StoredWeights LoadWeights(const std::string& path) {
       const std::string name = key.substr(std::strlen(kTensor));
       const TensorView* view = file.Find(name);
       if (view == nullptr) throw Error(path + ": tensor '" + name + "' is missing");
-      stored.tensors[name] = ReadPart(*view, at::kFloat);
+      stored.tensors[name] = ReadStored(*view, at::kFloat);
     }
     if (key.starts_with(kQuantizer)) {
       const std::string name = key.substr(std::strlen(kQuantizer));
@@ -136,7 +112,7 @@ StoredWeights LoadWeights(const std::string& path) {
       const TensorView* view = file.Find(stored_name);
       // A bias may be the model's own, which a transform has changed.
       const bool own = file.metadata().count(kTensor + stored_name) > 0;
-      if (view != nullptr && !own) *part.tensor = ReadPart(*view, part.dtype);
+      if (view != nullptr && !own) *part.tensor = ReadStored(*view, part.dtype);
     }
     const std::string problem = FormProblem(weight);
     if (!problem.empty()) throw Error(place + ": " + problem);

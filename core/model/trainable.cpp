@@ -9,25 +9,14 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/random.h"
-#include "core/formats/safetensors.h"
 #include "core/kernels/ops.h"
+#include "core/model/stored_tensor.h"
+#include "core/quant/dtype.h"
 
 namespace roundlab {
 namespace {
 
 constexpr double kDeviation = 0.02;
-
-at::ScalarType DtypeOf(ElementType type) {
-  if (type == ElementType::kF16) return at::kHalf;
-  if (type == ElementType::kBF16) return at::kBFloat16;
-  ROUNDLAB_CHECK(type == ElementType::kF32, "weights are stored as F32, F16 or BF16");
-  return at::kFloat;
-}
-
-const char* DtypeName(ElementType type) {
-  if (type == ElementType::kF16) return "float16";
-  return type == ElementType::kBF16 ? "bfloat16" : "float32";
-}
 
 }  // namespace
 
@@ -87,23 +76,19 @@ at::Tensor TrainableModel::Loss(const at::Tensor& tokens, at::ScalarType dtype) 
                  tokens.narrow(1, 1, seq).reshape({-1}));
 }
 
-void TrainableModel::Save(const std::string& folder, ElementType type) const {
+void TrainableModel::Save(const std::string& folder, at::ScalarType dtype) const {
   MakeFolder(folder);
   std::vector<at::Tensor> stored;
   std::vector<TensorToWrite> tensors;
   for (const auto& [name, value] : parameters_) {
-    stored.push_back(value.detach().to(DtypeOf(type)).contiguous());
-    const at::Tensor& last = stored.back();
-    tensors.push_back({name,
-                       type,
-                       last.sizes().vec(),
-                       {static_cast<const std::byte*>(last.const_data_ptr()), last.nbytes()}});
+    stored.push_back(value.detach().to(dtype).contiguous());
+    tensors.push_back(Stored(name, stored.back()));
   }
   WriteSafetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}});
-  WriteFileAtomically(folder + "/config.json", HuggingFaceConfig(description_, type));
+  WriteFileAtomically(folder + "/config.json", HuggingFaceConfig(description_, dtype));
 }
 
-std::string HuggingFaceConfig(const ModelDescription& d, ElementType type) {
+std::string HuggingFaceConfig(const ModelDescription& d, at::ScalarType dtype) {
   nlohmann::ordered_json config = {{"architectures", {"LlamaForCausalLM"}},
                                    {"model_type", "llama"},
                                    {"vocab_size", d.vocab},
@@ -120,7 +105,7 @@ std::string HuggingFaceConfig(const ModelDescription& d, ElementType type) {
                                    {"attention_bias", false},
                                    {"mlp_bias", false},
                                    {"tie_word_embeddings", d.tied_head},
-                                   {"torch_dtype", DtypeName(type)}};
+                                   {"torch_dtype", EnumName(dtype, DtypeNames())}};
   if (d.bos_id) config["bos_token_id"] = *d.bos_id;
   if (d.eos_id) config["eos_token_id"] = *d.eos_id;
   return config.dump(2) + "\n";

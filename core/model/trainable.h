@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/formats/tensor_view.h"
 #include "core/model/block.h"
 #include "core/model/description.h"
 
@@ -32,9 +31,9 @@ class TrainableModel {
   const std::vector<std::pair<std::string, at::Tensor>>& Parameters() const { return parameters_; }
   const ModelDescription& description() const { return description_; }
 
-  /// Writes config.json and model.safetensors with weights stored as `type` (F32, F16 or BF16):
+  /// Writes config.json and model.safetensors with weights stored as `dtype`, one of DtypeNames():
   /// ModelFiles and transformers load the folder. Makes the folder. Throws Error where that fails.
-  void Save(const std::string& folder, ElementType type) const;
+  void Save(const std::string& folder, c10::ScalarType dtype) const;
 
  private:
   at::Tensor Add(const std::string& name, const std::vector<std::int64_t>& shape, double deviation);
@@ -50,7 +49,7 @@ class TrainableModel {
   RopeTable rope_;
 };
 
-/// config.json of transformers' LlamaForCausalLM; `type` is the dtype of the stored weights.
-std::string HuggingFaceConfig(const ModelDescription& description, ElementType type);
+/// config.json of transformers' LlamaForCausalLM; `dtype` is that of the stored weights.
+std::string HuggingFaceConfig(const ModelDescription& description, c10::ScalarType dtype);
 
 }  // namespace roundlab

@@ -41,11 +41,6 @@ const std::vector<std::string>& Series() {
   return kNames;
 }
 
-ElementType StoredType(c10::ScalarType type) {
-  if (type == at::kHalf) return ElementType::kF16;
-  return type == at::kBFloat16 ? ElementType::kBF16 : ElementType::kF32;
-}
-
 /// Matrices with the recipe's weight decay, norms without.
 std::unique_ptr<torch::optim::Optimizer> MakeOptimizer(const TrainConfig& config,
                                                        const TrainableModel& model) {
@@ -102,7 +97,7 @@ class Training {
     model_.emplace(Description(), static_cast<std::uint64_t>(config_.seed));
     optimizer_ = MakeOptimizer(config_, *model_);
     Steps();
-    model_->Save(folder_, StoredType(config_.save));
+    model_->Save(folder_, config_.save);
     Measure();
     Finish();
     return result_;

@@ -40,7 +40,7 @@ class StoredNamesTest : public ::testing::Test {
     d.vocab = 20;
     d.max_positions = 8;
     d.windows = {0, 0};
-    TrainableModel(d, 1).Save(folder_.path(), ElementType::kF32);
+    TrainableModel(d, 1).Save(folder_.path(), at::kFloat);
     const SafetensorsFile file(folder_ / "model.safetensors");
     for (const TensorView& view : file.tensors()) {
       const auto* bytes = reinterpret_cast<const char*>(view.bytes.data());

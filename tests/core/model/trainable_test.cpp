@@ -56,7 +56,7 @@ TEST_P(TrainableTest, WhatIsSavedGivesTheSameLoss) {
   const TrainableModel model(Tiny(GetParam()), 1);
   Disturb(model);
   const TempFolder folder;
-  model.Save(folder.path(), ElementType::kF32);
+  model.Save(folder.path(), at::kFloat);
   const LanguageModel loaded(ModelFiles(folder.path()), at::kFloat);
   EXPECT_EQ(loaded.description().TotalWeights(), model.description().TotalWeights());
   const double expected = loaded.Nll(Tokens()).to(at::kDouble).mean().item<double>();
