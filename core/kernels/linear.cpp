@@ -17,6 +17,14 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
+bool HasHalfUnits() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512fp16") != 0;
+#else
+  return true;
+#endif
+}
+
 /// x [tokens, width] over a factor a column, which brings the column's largest value to `largest`.
 struct Scaled {
   at::Tensor values;
@@ -68,7 +76,15 @@ at::Tensor WeightGradient(const at::Tensor& dy, const at::Tensor& x, GradientPre
     case GradientPrecision::kProducts:
       break;
   }
-  return at::mm(dy.t(), x);
+  return Product(dy.t(), x);
+}
+
+at::Tensor Forward(const at::Tensor& x, const at::Tensor& weight,
+                   const std::optional<at::Tensor>& bias) {
+  const at::ScalarType dtype = ProductDtype(x.scalar_type(), x.device());
+  if (dtype == x.scalar_type()) return at::linear(x, weight, bias);
+  const auto wide = bias ? std::optional(bias->to(dtype)) : std::nullopt;
+  return at::linear(x.to(dtype), weight.to(dtype), wide).to(x.scalar_type());
 }
 
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
@@ -77,7 +93,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     ctx->save_for_backward({x, weight});
     ctx->saved_data["precision"] = static_cast<std::int64_t>(precision);
     ctx->saved_data["bias"] = bias.has_value();
-    return at::linear(x, weight, bias);
+    return Forward(x, weight, bias);
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
@@ -87,7 +103,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     at::Tensor dx;
     at::Tensor d_weight;
     at::Tensor d_bias;
-    if (ctx->needs_input_grad(0)) dx = at::mm(dy, weight).view(x.sizes());
+    if (ctx->needs_input_grad(0)) dx = Product(dy, weight).view(x.sizes());
     if (ctx->needs_input_grad(1)) {
       const auto precision = static_cast<GradientPrecision>(ctx->saved_data["precision"].toInt());
       d_weight =
@@ -100,9 +116,21 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 
 }  // namespace
 
+at::ScalarType ProductDtype(at::ScalarType dtype, const at::Device& device) {
+  static const bool half_units = HasHalfUnits();
+  return dtype == at::kHalf && device.is_cpu() && !half_units ? at::kFloat : dtype;
+}
+
+at::Tensor Product(const at::Tensor& a, const at::Tensor& b) {
+  const at::ScalarType dtype = ProductDtype(a.scalar_type(), a.device());
+  if (dtype == a.scalar_type()) return at::mm(a, b);
+  return at::mm(a.to(dtype), b.to(dtype)).to(a.scalar_type());
+}
+
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                   GradientPrecision precision) {
-  if (precision == GradientPrecision::kProducts || !weight.requires_grad()) {
+  const bool plain = precision == GradientPrecision::kProducts || !weight.requires_grad();
+  if (plain && ProductDtype(x.scalar_type(), x.device()) == x.scalar_type()) {
     return at::linear(x, weight, bias);
   }
   return LinearFunction::apply(x, weight, bias.defined() ? std::optional(bias) : std::nullopt,

@@ -14,6 +14,14 @@ enum class GradientPrecision {
   kInt8,    ///< both in 8-bit integers at a scale a column, sums in int32
 };
 
+/// What matrices of a dtype are multiplied in: float32 for float16 on a processor without units for
+/// it (AVX-512 FP16), where libtorch's own products take 13 times as long as those of float32; else
+/// their own dtype. Sums are float32 either way, and what comes out has the matrices' dtype.
+c10::ScalarType ProductDtype(c10::ScalarType dtype, const c10::Device& device);
+
+/// a [m, k], b [k, n], both of one dtype -> [m, n] of that dtype. Without gradients.
+at::Tensor Product(const at::Tensor& a, const at::Tensor& b);
+
 /// x [..., in], weight [out, in], bias [out] or undefined, all of one dtype -> [..., out]. Gradient
 /// to all three; to weight as `precision` says, in the weight's dtype. A gradient that is not
 /// finite leaves one that is not: no integer hides it.

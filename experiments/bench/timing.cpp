@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/kernels/device.h"
+#include "core/kernels/linear.h"
 #include "core/kernels/ops.h"
 #include "core/metrics/memory.h"
 #include "core/model/rope.h"
@@ -86,7 +87,7 @@ BareProducts TimeProducts(const ModelDescription& model, const BenchOptions& opt
   Heat(options);
   const std::int64_t tokens = options.batch * options.seqlen;
   const BlockPlan plan = model.Plan(0);
-  const at::ScalarType dtype = TorchType(options.products);
+  const at::ScalarType dtype = ProductDtype(TorchType(options.products), options.device);
   BareProducts seconds;
   for (const LinearPlan& linear : plan.linears) {
     const at::Tensor x = RandomTensor(options, {tokens, linear.in}, 1, dtype);

@@ -12,6 +12,7 @@
 
 #include "core/base/error.h"
 #include "core/base/interrupt.h"
+#include "core/kernels/linear.h"
 #include "rounding/solvers/awq.h"
 #include "rounding/stages/scale_groups.h"
 #include "rounding/statistics.h"
@@ -120,7 +121,7 @@ class GroupSearch {
     if (Alone(group)) return;
     for (const LinearSlot* slot : group.watched) {
       const at::ScalarType dtype = observed.inputs.at(slot).dtype();
-      readers_[slot] = slot->weight.to(dtype).t();
+      readers_[slot] = slot->weight.to(dtype);
     }
   }
 
@@ -178,7 +179,8 @@ class GroupSearch {
     const auto see = [&](std::size_t i, const at::Tensor& x) {
       const LinearSlot* slot = group_.watched[i];
       const at::Tensor gap = x - here(slot);
-      const at::Tensor outputs = at::matmul(gap, readers_.at(slot)).to(at::kFloat);
+      const at::Tensor outputs =
+          Linear(gap, readers_.at(slot), {}, GradientPrecision::kProducts).to(at::kFloat);
       const at::Tensor of_tokens = outputs.square_().mean(-1).to(at::kDouble);
       const at::Tensor means = of_tokens.reshape({sequences_.PortionSize(row), -1}).mean(1).cpu();
       losses = losses.defined() ? losses + means : means;
@@ -193,7 +195,7 @@ class GroupSearch {
   const Sequences& sequences_;
   const Observed& observed_;
   InputStatistics inputs_;                           // of the group
-  std::map<const LinearSlot*, at::Tensor> readers_;  // [in, out], what the watched multiply with
+  std::map<const LinearSlot*, at::Tensor> readers_;  // [out, in], what the watched multiply with
   std::vector<std::optional<QuantSpec>> specs_;
 };
 

@@ -102,6 +102,32 @@ TEST(LinearTest, ABiasMayBeMissing) {
   EXPECT_TRUE(TensorNear(weight.grad(), x.sum(0).expand({16, 16}), 0.1, 0.02));
 }
 
+// Products of float16 are sums in float32, rounded once, whatever they are multiplied in.
+TEST(LinearTest, Float16IsTheFloat32ProductRounded) {
+  const auto narrow = [](const at::Tensor& t) { return t.to(at::kHalf); };
+  const at::Tensor x = narrow(RandomTensor({2, 24, 300}, 1));
+  const at::Tensor weight = narrow(RandomTensor({32, 300}, 2));
+  const at::Tensor bias = narrow(RandomTensor({32}, 3));
+  const at::Tensor dy = narrow(RandomTensor({2, 24, 32}, 4));
+  for (const GradientPrecision precision :
+       {GradientPrecision::kProducts, GradientPrecision::kBFloat16}) {
+    SCOPED_TRACE(static_cast<int>(precision));
+    const Gradients made = Of(precision, x, weight, bias, dy);
+    const Gradients wide = Of(precision, x.to(at::kFloat), weight.to(at::kFloat),
+                              bias.to(at::kFloat), dy.to(at::kFloat));
+    constexpr double kUnit = 1.0 / 1024;  // of the last place
+    EXPECT_TRUE(TensorNear(made.y.to(at::kFloat), wide.y, 1e-4, kUnit));
+    EXPECT_TRUE(TensorNear(made.x.to(at::kFloat), wide.x, 1e-4, kUnit));
+    EXPECT_TRUE(TensorNear(made.weight.to(at::kFloat), wide.weight, 1e-4, kUnit));
+    EXPECT_EQ(made.y.scalar_type(), at::kHalf);
+    EXPECT_EQ(made.weight.scalar_type(), at::kHalf);
+  }
+  const at::Device cpu(at::kCPU);
+  EXPECT_EQ(ProductDtype(at::kFloat, cpu), at::kFloat);
+  EXPECT_EQ(ProductDtype(at::kBFloat16, cpu), at::kBFloat16);
+  EXPECT_EQ(ProductDtype(at::kHalf, at::Device(at::kCUDA)), at::kHalf);
+}
+
 TEST(LinearTest, WhatIsNotFiniteStaysSo) {
   const at::Tensor x = RandomTensor({24, 16}, 8);
   at::Tensor dy = RandomTensor({24, 16}, 9);
