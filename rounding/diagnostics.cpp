@@ -8,6 +8,8 @@
 #include <string>
 #include <tuple>
 
+#include "core/kernels/linear.h"
+
 namespace roundlab {
 namespace {
 
@@ -82,7 +84,7 @@ void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
     const at::ScalarType products = ProductsOf(context);
     const at::Tensor x = inputs.reshape({-1, inputs.size(-1)}).to(products);
     const auto outputs = [&](const at::Tensor& weight) {
-      return at::mm(x, weight.to(products).t());
+      return Product(x, weight.to(products).t());
     };
     sink->Array(prefix + "output_snr_db", {1}, {SnrDb(outputs(context.weight), outputs(error))});
   }

@@ -17,13 +17,16 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
-bool HasHalfUnits() {
+/// Whether the processor multiplies float16, bfloat16.
+struct Units {
 #if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512fp16") != 0;
+  bool half = __builtin_cpu_supports("avx512fp16") != 0;
+  bool bfloat = __builtin_cpu_supports("avx512bf16") != 0;
 #else
-  return true;
+  bool half = true;  // libtorch knows
+  bool bfloat = true;
 #endif
-}
+};
 
 /// x [tokens, width] over a factor a column, which brings the column's largest value to `largest`.
 struct Scaled {
@@ -68,7 +71,7 @@ at::Tensor WeightGradient(const at::Tensor& dy, const at::Tensor& x, GradientPre
   if (dy.size(0) == 0) precision = GradientPrecision::kProducts;
   switch (precision) {
     case GradientPrecision::kBFloat16:
-      return at::mm(dy.to(at::kBFloat16).t(), x.to(at::kBFloat16));
+      return Product(dy.to(at::kBFloat16).t(), x.to(at::kBFloat16));
     case GradientPrecision::kFloat8:
       return Float8Product(dy, x);
     case GradientPrecision::kInt8:
@@ -117,8 +120,10 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 }  // namespace
 
 at::ScalarType ProductDtype(at::ScalarType dtype, const at::Device& device) {
-  static const bool half_units = HasHalfUnits();
-  return dtype == at::kHalf && device.is_cpu() && !half_units ? at::kFloat : dtype;
+  static const Units units;
+  if (!device.is_cpu()) return dtype;
+  if (dtype == at::kHalf && !units.half) return at::kFloat;
+  return dtype == at::kBFloat16 && !units.bfloat ? at::kFloat : dtype;
 }
 
 at::Tensor Product(const at::Tensor& a, const at::Tensor& b) {

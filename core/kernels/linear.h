@@ -14,9 +14,10 @@ enum class GradientPrecision {
   kInt8,    ///< both in 8-bit integers at a scale a column, sums in int32
 };
 
-/// What matrices of a dtype are multiplied in: float32 for float16 on a processor without units for
-/// it (AVX-512 FP16), where libtorch's own products take 13 times as long as those of float32; else
-/// their own dtype. Sums are float32 either way, and what comes out has the matrices' dtype.
+/// What matrices of a dtype are multiplied in: float32 for float16 and bfloat16 on a processor that
+/// has no units for it (AVX-512 FP16, AVX-512 BF16), where libtorch's own products take 2 to 15
+/// times as long as float32's (results/tuning-speed.md); else their own dtype. Sums are float32
+/// either way, and what comes out has the matrices' dtype.
 c10::ScalarType ProductDtype(c10::ScalarType dtype, const c10::Device& device);
 
 /// a [m, k], b [k, n], both of one dtype -> [m, n] of that dtype. Without gradients.

@@ -102,9 +102,17 @@ TEST(LinearTest, ABiasMayBeMissing) {
   EXPECT_TRUE(TensorNear(weight.grad(), x.sum(0).expand({16, 16}), 0.1, 0.02));
 }
 
-// Products of float16 are sums in float32, rounded once, whatever they are multiplied in.
-TEST(LinearTest, Float16IsTheFloat32ProductRounded) {
-  const auto narrow = [](const at::Tensor& t) { return t.to(at::kHalf); };
+struct Narrow {
+  at::ScalarType dtype;
+  double unit;  // of the last place
+};
+
+class NarrowLinearTest : public ::testing::TestWithParam<Narrow> {};
+
+// Sums in float32, rounded once, whatever is multiplied in.
+TEST_P(NarrowLinearTest, IsTheFloat32ProductRounded) {
+  const auto [dtype, unit] = GetParam();
+  const auto narrow = [dtype = dtype](const at::Tensor& t) { return t.to(dtype); };
   const at::Tensor x = narrow(RandomTensor({2, 24, 300}, 1));
   const at::Tensor weight = narrow(RandomTensor({32, 300}, 2));
   const at::Tensor bias = narrow(RandomTensor({32}, 3));
@@ -115,18 +123,19 @@ TEST(LinearTest, Float16IsTheFloat32ProductRounded) {
     const Gradients made = Of(precision, x, weight, bias, dy);
     const Gradients wide = Of(precision, x.to(at::kFloat), weight.to(at::kFloat),
                               bias.to(at::kFloat), dy.to(at::kFloat));
-    constexpr double kUnit = 1.0 / 1024;  // of the last place
-    EXPECT_TRUE(TensorNear(made.y.to(at::kFloat), wide.y, 1e-4, kUnit));
-    EXPECT_TRUE(TensorNear(made.x.to(at::kFloat), wide.x, 1e-4, kUnit));
-    EXPECT_TRUE(TensorNear(made.weight.to(at::kFloat), wide.weight, 1e-4, kUnit));
-    EXPECT_EQ(made.y.scalar_type(), at::kHalf);
-    EXPECT_EQ(made.weight.scalar_type(), at::kHalf);
+    EXPECT_TRUE(TensorNear(made.y.to(at::kFloat), wide.y, 1e-4, unit));
+    EXPECT_TRUE(TensorNear(made.x.to(at::kFloat), wide.x, 1e-4, unit));
+    EXPECT_TRUE(TensorNear(made.weight.to(at::kFloat), wide.weight, 1e-4, unit));
+    EXPECT_EQ(made.y.scalar_type(), dtype);
+    EXPECT_EQ(made.weight.scalar_type(), dtype);
   }
-  const at::Device cpu(at::kCPU);
-  EXPECT_EQ(ProductDtype(at::kFloat, cpu), at::kFloat);
-  EXPECT_EQ(ProductDtype(at::kBFloat16, cpu), at::kBFloat16);
-  EXPECT_EQ(ProductDtype(at::kHalf, at::Device(at::kCUDA)), at::kHalf);
+  EXPECT_EQ(ProductDtype(dtype, at::Device(at::kCUDA)), dtype);
+  EXPECT_EQ(ProductDtype(at::kFloat, at::Device(at::kCPU)), at::kFloat);
 }
+
+INSTANTIATE_TEST_SUITE_P(All, NarrowLinearTest,
+                         ::testing::Values(Narrow{at::kHalf, 1.0 / 1024},
+                                           Narrow{at::kBFloat16, 1.0 / 128}));
 
 TEST(LinearTest, WhatIsNotFiniteStaysSo) {
   const at::Tensor x = RandomTensor({24, 16}, 8);
