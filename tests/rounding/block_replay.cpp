@@ -10,6 +10,7 @@ BlockReplay::BlockReplay(const SafetensorsFile& file, BlockSteps how)
     : file_(file),
       how_(std::move(how)),
       block_(file, how_.prefix),
+      inputs_(OtherLastBits(block_.Inputs(), how_.noise)),
       schedule_(Schedules().FromText(how_.schedule).make()),
       loss_(Losses().FromText(how_.loss).make()) {
   loss_->SetCodes({.bits = how_.spec.bits, .sym_full = true});
@@ -33,7 +34,7 @@ double BlockReplay::Backward(std::int64_t step) {
     block_.Block().Slot(i).effective = layers_[i]->SoftWeight();
   }
   const at::Tensor rows = Rows(step);
-  const at::Tensor y = block_.Forward(block_.Inputs().index_select(0, rows));
+  const at::Tensor y = block_.Forward(inputs_.index_select(0, rows));
   const at::Tensor loss = loss_->Of(y, Targets().index_select(0, rows));
   (loss * how_.loss_scale).backward();
   return loss.item<double>();
@@ -64,7 +65,7 @@ std::vector<double> BlockReplay::Tune(const std::function<void(std::int64_t step
                       [this](const at::Tensor& x) { return block_.Forward(x); }};
   unit.bits = how_.spec.bits;
   unit.sym_full = true;
-  TuneUnit(unit, {block_.Inputs(), Targets()}, layers_, options, 0, hooks);
+  TuneUnit(unit, {inputs_, Targets()}, layers_, options, 0, hooks);
   return recorder.values.at("tune/golden/loss");
 }
 
@@ -78,7 +79,7 @@ at::Tensor BlockReplay::Parameter(const std::string& linear, const std::string& 
 }
 
 at::Tensor BlockReplay::Rows(std::int64_t step) const {
-  return how_.rows ? how_.rows(step) : RowsOfStep(file_, block_.Inputs().size(0), step);
+  return how_.rows ? how_.rows(step) : RowsOfStep(file_, inputs_.size(0), step);
 }
 
 std::vector<at::Tensor> BlockReplay::InputSquares() {

@@ -9,6 +9,7 @@
 
 #include "tests/rounding/golden_block.h"
 #include "tests/rounding/golden_cases.h"
+#include "tests/rounding/noisy_twins.h"
 
 namespace roundlab::testing {
 
@@ -26,6 +27,7 @@ struct BlockSteps {
   /// squares over all samples in the unquantized block; GoldenLayer where empty.
   std::function<LayerContext(const at::Tensor&, const QuantSpec&, const at::Tensor&)> layer = {};
   std::function<at::Tensor(std::int64_t step)> rows = {};  ///< int64; RowsOfStep where empty
+  std::uint64_t noise = 0;  ///< seed of other last bits of the inputs that are tuned on
 };
 
 /// A golden file's block, whose layers are tuned along the file's batches by our own block,
@@ -64,6 +66,7 @@ class BlockReplay {
   const SafetensorsFile& file_;
   BlockSteps how_;
   GoldenBlock block_;
+  at::Tensor inputs_;
   std::unique_ptr<Schedule> schedule_;
   std::unique_ptr<Loss> loss_;
   std::vector<std::unique_ptr<LayerRounding>> layers_;

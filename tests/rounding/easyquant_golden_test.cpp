@@ -23,6 +23,10 @@ class EasyQuantGoldenTest : public testing::GoldenTest {};
 /// "n3.w4": weights beyond three standard deviations are outliers.
 double Sigmas(const std::string& name) { return std::stod(name.substr(1)); }
 
+std::int64_t Steps(const SafetensorsFile& file, const std::string& name) {
+  return GoldenDoubles(file, name + ".loss_total").size(0);
+}
+
 TEST_F(EasyQuantGoldenTest, OutliersAndScalesStepByStep) {
   ROUNDLAB_GOLDENS_OR_SKIP(files, "easyquant_golden");
   for (const std::string& path : files) {
@@ -67,7 +71,8 @@ TEST_F(EasyQuantGoldenTest, CodesAndWhatIsKept) {
       SCOPED_TRACE(path + " " + name);
       const QuantizedWeight rounded =
           RoundingSchemes()
-              .FromText("type: easyquant\noutliers: " + testing::Digits(Sigmas(name)))
+              .FromText("type: easyquant\noutliers: " + testing::Digits(Sigmas(name)) +
+                        "\nsteps: " + std::to_string(Steps(file, name)))
               .make()
               ->Begin(GoldenLayer(weight, SpecOf(name)))
               ->Finish();

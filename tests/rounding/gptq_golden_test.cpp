@@ -57,6 +57,13 @@ struct GptqCase {
     settings.static_groups = has("_static_");
     settings.stale_groups = !has("_fresh_");
   }
+  /// Where a group reaches behind the block of columns that it begins in, the script's fresh grids
+  /// lack the block's updates there; ours have them, so that codes are those of any block size.
+  bool FreshAcrossBlocks() const {
+    const std::int64_t width = spec.group_size < 0 ? Weight().size(1) : spec.group_size;
+    const bool across = settings.block_size % width != 0 && width % settings.block_size != 0;
+    return !settings.stale_groups && across && Weight().size(1) > settings.block_size;
+  }
   at::Tensor Of(const std::string& key) const { return GoldenTensor(file, name + "." + key); }
   at::Tensor Scale() const { return GoldenDoubles(file, name + ".scale"); }
   at::Tensor Weight() const { return GoldenTensor(file, layer + ".W"); }
@@ -209,19 +216,24 @@ void ExpectLoss(const GptqCase& c, double loss, const GptqRows& rows, double tol
   EXPECT_NEAR(loss, c.expected.loss, tolerance * c.expected.loss);
 }
 
+/// Of errors where grids are fitted to other weights (GptqCase::FreshAcrossBlocks).
+constexpr double kOtherGrids = 0.1;
+
 TEST_F(GptqGoldenTest, InFloat64CodesGridsAndLossesAreTheOriginals) {
   ForAllCases([](const GptqCase& c) {
     const GptqSolution solution = Solve(c, at::kDouble);
     EXPECT_FALSE(solution.fallback);
     EXPECT_TRUE(TensorNear(solution.g_idx.to(at::kLong), c.Of("g_idx"), 0, 0));
     const GptqRows rows = RowsOf(c, solution.codes, solution.zero, 1e-9);
+    const at::Tensor decoded =
+        Decoded(solution.codes, solution.scale, solution.zero, solution.g_idx);
+    if (c.FreshAcrossBlocks()) return ExpectOutputError(c, decoded, rows, kOtherGrids);
     EXPECT_TRUE(rows.same.logical_or(rows.tied).all().item<bool>());
     const auto of_same = [&](const at::Tensor& t) { return t.index({rows.same}); };
     EXPECT_TRUE(TensorNear(of_same(solution.scale), of_same(c.Scale()), 0, 1e-10));
     EXPECT_TRUE(TensorNear(of_same(solution.zero).to(at::kLong), of_same(c.Of("zero")), 0, 0));
     ExpectLoss(c, solution.losses.sum().item<double>(), rows, 1e-9);
-    ExpectOutputError(c, Decoded(solution.codes, solution.scale, solution.zero, solution.g_idx),
-                      rows, 1e-9);
+    ExpectOutputError(c, decoded, rows, 1e-9);
   });
 }
 
@@ -233,7 +245,7 @@ TEST_F(GptqGoldenTest, InFloat32TheOutputErrorIsTheOriginalsWithinOnePercent) {
     const GptqSolution solution = Solve(c, at::kFloat);
     const GptqRows rows = RowsOf(c, solution.codes, solution.zero, kFloat32Tie);
     ExpectOutputError(c, Decoded(solution.codes, solution.scale, solution.zero, solution.g_idx),
-                      rows, 0.01);
+                      rows, c.FreshAcrossBlocks() ? kOtherGrids : 0.01);
   });
 }
 
@@ -268,6 +280,10 @@ TEST_F(GptqGoldenTest, TheSchemeFindsTheOriginalsCodes) {
       // Grids are float32 either way, and so is what follows from a code near a tie.
       const GptqRows rows =
           RowsOf(c, weight.codes, weight.zero, in_double ? kFloat32Tie / 10 : kFloat32Tie);
+      if (c.FreshAcrossBlocks()) {
+        ExpectOutputError(c, weight.Dequantize(), rows, kOtherGrids);
+        continue;
+      }
       EXPECT_TRUE(!in_double || rows.same.logical_or(rows.tied).all().item<bool>());
       ExpectLoss(c, told.at("column_loss")[0], rows, 0.01);
       ExpectOutputError(c, weight.Dequantize(), rows, 0.01);

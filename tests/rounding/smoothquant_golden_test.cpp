@@ -86,8 +86,10 @@ TEST_F(SmoothQuantGoldenTest, OutputsInEightBitsAreTheOriginals) {
       const at::Tensor x = GoldenTensor(file, golden.part + ".X") / scale;
       if (act.per == RangePer::kToken && Has(file, name + ".a8.scale")) {
         const at::Tensor view = ActivationView(x, act);
-        EXPECT_TRUE(TensorNear(slot.quantizer->GridOf(view).scale.flatten(),
-                               GoldenTensor(file, name + ".a8.scale"), 0, kSmoothTolerance));
+        const at::Tensor some = view.abs().amax(-1).flatten() > 0;  // of zeros any scale is right
+        EXPECT_TRUE(TensorNear(slot.quantizer->GridOf(view).scale.flatten().index({some}),
+                               GoldenTensor(file, name + ".a8.scale").index({some}), 0,
+                               kSmoothTolerance));
       }
       if (act.per == RangePer::kToken && Has(file, name + ".a8.codes")) {
         const at::Tensor step = slot.quantizer->GridOf(ActivationView(x, act)).scale.view({-1, 1});
@@ -95,7 +97,9 @@ TEST_F(SmoothQuantGoldenTest, OutputsInEightBitsAreTheOriginals) {
                                        GoldenTensor(file, name + ".a8.codes"), x / step));
       }
       if (Has(file, name + ".w8.scale")) {
-        EXPECT_TRUE(TensorNear(weight.scale.flatten(), GoldenTensor(file, name + ".w8.scale"), 0,
+        const at::Tensor some = slot.weight.abs().amax(1) > 0;
+        EXPECT_TRUE(TensorNear(weight.scale.flatten().index({some}),
+                               GoldenTensor(file, name + ".w8.scale").flatten().index({some}), 0,
                                kSmoothTolerance));
       }
       if (Has(file, name + ".w8.codes")) {
