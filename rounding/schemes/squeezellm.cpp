@@ -54,10 +54,10 @@ void SortTable(Clusters* row) {
   for (std::int64_t& label : row->labels) label = place[static_cast<std::size_t>(label)];
 }
 
-/// Codes and tables of all rows; the sum of their errors.
-double FitTables(const at::Tensor& dense, const at::Tensor& weights,
-                 const std::function<Clusters(const WeightedPoints&, std::int64_t row)>& solve,
-                 QuantizedWeight* rounded) {
+/// Codes and tables of all rows; their errors.
+at::Tensor FitTables(const at::Tensor& dense, const at::Tensor& weights,
+                     const std::function<Clusters(const WeightedPoints&, std::int64_t row)>& solve,
+                     QuantizedWeight* rounded) {
   const std::int64_t out = dense.size(0);
   const std::int64_t in = dense.size(1);
   const std::int64_t values = std::int64_t{1} << rounded->spec.bits;
@@ -67,19 +67,20 @@ double FitTables(const at::Tensor& dense, const at::Tensor& weights,
   const float* const s = weights.const_data_ptr<float>();
   auto* const codes = rounded->codes.mutable_data_ptr<std::uint8_t>();
   auto* const tables = rounded->codebook.mutable_data_ptr<float>();
-  std::vector<double> errors(static_cast<std::size_t>(out));
+  at::Tensor errors = at::empty({out}, at::kDouble);
+  auto* const error = errors.mutable_data_ptr<double>();
   at::parallel_for(0, out, 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t row = first; row < last; ++row) {
       const auto width = static_cast<std::size_t>(in);
       Clusters table = solve({{w + row * in, width}, {s + row * in, width}}, row);
       SortTable(&table);
-      errors[static_cast<std::size_t>(row)] = table.error;
+      error[row] = table.error;
       std::copy(table.labels.begin(), table.labels.end(), codes + row * in);
       std::copy(table.centers.begin(), table.centers.end(), tables + row * values);
     }
   });
   rounded->codebook = rounded->codebook.to(at::kHalf).to(at::kFloat);
-  return std::accumulate(errors.begin(), errors.end(), 0.0);
+  return errors;
 }
 
 double UnusedCodes(const QuantizedWeight& rounded) {
@@ -159,11 +160,11 @@ std::unique_ptr<LayerRounding> SqueezeLlm::Begin(const LayerContext& layer) cons
   };
   QuantizedWeight rounded;
   rounded.spec = layer.spec;
-  const double error = FitTables(dense, weights, solve, &rounded);
+  const at::Tensor errors = FitTables(dense, weights, solve, &rounded).masked_fill(bare, 0);
   KeepApart(kept, layer.weight, &rounded);
   return FixedRounding(rounded, {{"outliers", {kept.to(at::kDouble).mean().item<double>()}},
                                  {"unweighted_rows", {static_cast<double>(unweighted)}},
-                                 {"weighted_error", {error}},
+                                 {"weighted_error", {errors.sum().item<double>()}},
                                  {"unused_codes", {UnusedCodes(rounded)}}});
 }
 
