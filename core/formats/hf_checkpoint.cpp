@@ -152,7 +152,14 @@ std::unique_ptr<Checkpoint> OpenHfFolder(const std::string& folder) {
   }
   if (error) throw Error(folder + ": cannot open: " + error.message());
   if (found.size() == 1) return OpenSingle((root / found.front()).string());
-  if (found.empty()) throw Error(folder + ": no .safetensors file in this folder");
+  if (found.empty()) {
+    const bool pickled =
+        MayExist(root / "pytorch_model.bin") || MayExist(root / "pytorch_model.bin.index.json");
+    throw Error(folder + ": no .safetensors file in this folder" +
+                (pickled ? " (pytorch_model.bin is not read: save the model with "
+                           "save_pretrained(..., safe_serialization=True))"
+                         : ""));
+  }
   std::sort(found.begin(), found.end());
   std::string list;
   for (const std::string& name : found) list += (list.empty() ? "" : ", ") + name;

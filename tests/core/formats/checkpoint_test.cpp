@@ -75,6 +75,12 @@ TEST(CheckpointTest, WhatIsNoModelIsAnError) {
   EXPECT_EQ(OpenError(text),
             text + ": not a model: expected a folder with safetensors or a .gguf file");
   EXPECT_EQ(OpenError(folder.path()), folder.path() + ": no .safetensors file in this folder");
+  const TempFolder pickled;
+  pickled.Write("pytorch_model.bin", "");
+  EXPECT_EQ(OpenError(pickled.path()),
+            pickled.path() +
+                ": no .safetensors file in this folder (pytorch_model.bin is not read: "
+                "save the model with save_pretrained(..., safe_serialization=True))");
   folder.Write("b.safetensors", "");
   folder.Write("a.safetensors", "");
   EXPECT_EQ(OpenError(folder.path()),
