@@ -26,12 +26,14 @@ double OriginalPositions(const ConfigReader& config, const ConfigReader& inner,
   const char* key = "original_max_position_embeddings";
   if (config.Has(key)) return config.Positive(key);
   if (defaults.original_positions > 0) return defaults.original_positions;
-  return inner.PositiveOr(key, static_cast<double>(config.Int("max_position_embeddings")));
+  return inner.Has(key) ? inner.Positive(key) : static_cast<double>(config.Int(defaults.positions));
 }
 
 double YarnFactor(const ConfigReader& inner, double factor) {
   if (inner.Has("attention_factor")) return inner.Positive("attention_factor");
-  if (!inner.Has("mscale") || !inner.Has("mscale_all_dim")) return YarnScale(factor, 1);
+  if (!HasFactor(inner, "mscale") || !HasFactor(inner, "mscale_all_dim")) {
+    return YarnScale(factor, 1);
+  }
   return YarnScale(factor, inner.Positive("mscale")) /
          YarnScale(factor, inner.Positive("mscale_all_dim"));
 }
@@ -51,7 +53,7 @@ void ReadLlama3(const ConfigReader& inner, RopeDescription* rope) {
   }
 }
 
-void ReadLongRope(const ConfigReader& config, const ConfigReader& inner, std::int64_t rotary_dim,
+void ReadLongRope(double positions, const ConfigReader& inner, std::int64_t rotary_dim,
                   RopeDescription* rope) {
   rope->short_factors = inner.Numbers("short_factor");
   rope->long_factors = inner.Numbers("long_factor");
@@ -61,8 +63,7 @@ void ReadLongRope(const ConfigReader& config, const ConfigReader& inner, std::in
                ": expected " + std::to_string(rotary_dim / 2) + " numbers, got " +
                std::to_string(factors->size()));
   }
-  const double stretch =
-      static_cast<double>(config.Int("max_position_embeddings")) / rope->original_positions;
+  const double stretch = positions / rope->original_positions;
   const double factor = inner.PositiveOr("factor", stretch);
   const double found =
       factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(rope->original_positions));
@@ -90,12 +91,12 @@ RopeDescription ReadRopeParameters(const ConfigReader& config, const ConfigReade
   }
   if (rope.type == RopeType::kDefault) return rope;
   if (rope.type == RopeType::kDynamic) {
-    rope.original_positions = static_cast<double>(config.Int("max_position_embeddings"));
+    rope.original_positions = static_cast<double>(config.Int(defaults.positions));
   } else if (rope.type != RopeType::kLinear) {
     rope.original_positions = OriginalPositions(config, inner, defaults);
   }
   if (rope.type == RopeType::kLongRope) {
-    ReadLongRope(config, inner, rotary_dim, &rope);
+    ReadLongRope(static_cast<double>(config.Int(defaults.positions)), inner, rotary_dim, &rope);
     return rope;
   }
   rope.factor = inner.Positive("factor");
@@ -109,6 +110,10 @@ ConfigReader RopeKeys(const ConfigReader& config) {
   return config.Has(key) ? config.Inside(key) : config.Without();
 }
 
+bool HasFactor(const ConfigReader& inner, const char* key) {
+  return inner.Has(key) && inner.root().at(key) != 0;
+}
+
 double YarnScale(double factor, double m) {
   return factor <= 1 ? 1.0 : 0.1 * m * std::log(factor) + 1;
 }
@@ -119,7 +124,8 @@ void ReadRope(const ConfigReader& config, ModelDescription* d, const RopeDefault
     config.Fail("rope_scaling and rope_parameters are both there, and differ");
   }
   const ConfigReader inner = RopeKeys(config);
-  const ConfigReader& place = inner.Has("partial_rotary_factor") ? inner : config;
+  const ConfigReader outer = defaults.keys_of_its_own ? config.Without() : config;
+  const ConfigReader& place = inner.Has("partial_rotary_factor") ? inner : outer;
   const double factor = place.PositiveOr("partial_rotary_factor", defaults.partial);
   if (factor != 1 && !defaults.may_be_partial) {
     place.Fail("partial_rotary_factor: only 1 is supported for this family");
@@ -131,7 +137,7 @@ void ReadRope(const ConfigReader& config, ModelDescription* d, const RopeDefault
                 " dimensions, expected an even number of them");
   }
   RopeDefaults given = defaults;
-  given.theta = config.PositiveOr("rope_theta", defaults.theta);
+  given.theta = outer.PositiveOr("rope_theta", defaults.theta);
   d->rope = ReadRopeParameters(config, inner, given, d->rotary_dim);
 }
 
@@ -278,13 +284,15 @@ void ReadWindow(const ConfigReader& config, std::int64_t absent, ModelDescriptio
   d->windows.assign(static_cast<std::size_t>(d->layers), window);
 }
 
+std::int64_t PatternOr(const ConfigReader& config, std::int64_t absent) {
+  return config.Has("layer_types") ? absent : config.IntOr("sliding_window_pattern", absent);
+}
+
 void ReadPattern(const ConfigReader& config, std::int64_t window, std::int64_t pattern,
                  ModelDescription* d) {
   ReadWindow(config, window, d);
-  const bool listed = config.Has("layer_types");
-  const std::int64_t every = listed ? pattern : config.IntOr("sliding_window_pattern", pattern);
   ReadWindows(
-      config, d->windows.front(), [&](std::int64_t i) { return (i + 1) % every != 0; }, d);
+      config, d->windows.front(), [&](std::int64_t i) { return (i + 1) % pattern != 0; }, d);
 }
 
 void ReadWindows(const ConfigReader& config, std::int64_t window,

@@ -18,6 +18,8 @@ struct RopeDefaults {
   bool alpha = false;             ///< dynamic with alpha a: theta a^(d / (d - 2)) at any length
   bool long_names = false;        ///< types "su" and "yarn" are LongRoPE, as in early Phi-3 files
   double original_positions = 0;  ///< of the model, where config.json has none; 0: none either
+  bool keys_of_its_own = false;   ///< beside which rope_theta and partial_rotary_factor say nothing
+  const char* positions = "max_position_embeddings";
 };
 
 /// What a family's config class has where config.json is silent, and what its keys are called.
@@ -55,6 +57,8 @@ void ReadRope(const ConfigReader& config, ModelDescription* d, const RopeDefault
 ConfigReader RopeKeys(const ConfigReader& config);
 /// YaRN's factor of a context that is stretched `factor` times: 0.1 m ln factor + 1.
 double YarnScale(double factor, double m);
+/// Whether YaRN's `key` says something: 0 is as if it were absent.
+bool HasFactor(const ConfigReader& inner, const char* key);
 
 /// What rope_parameters, or an entry of it, say; `theta` where they are silent.
 RopeDescription ReadRopeParameters(const ConfigReader& config, const ConfigReader& inner,
@@ -76,8 +80,11 @@ void RequireInt(const ConfigReader& config, const char* key, std::int64_t only);
 /// head_dim, or `absent` where it is; where it is null, hidden / heads.
 std::int64_t HeadDimDefault(const ConfigReader& config, std::int64_t absent);
 
+/// sliding_window_pattern, of the families that have it, where layer_types is absent.
+std::int64_t PatternOr(const ConfigReader& config, std::int64_t absent);
+
 /// sliding_window (`window` where it is absent) for all layers but every `pattern`th, or as
-/// layer_types says. sliding_window_pattern takes the place of `pattern`.
+/// layer_types says.
 void ReadPattern(const ConfigReader& config, std::int64_t window, std::int64_t pattern,
                  ModelDescription* d);
 

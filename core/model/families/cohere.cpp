@@ -52,7 +52,7 @@ ModelDescription DescribeCohere(const ConfigReader& config) {
 ModelDescription DescribeCohere2(const ConfigReader& config) {
   ModelDescription d = ReadCohere(config, 10000);
   RequireFlag(config, "use_qk_norm", false);
-  ReadPattern(config, 4096, 4, &d);
+  ReadPattern(config, 4096, PatternOr(config, 4), &d);
   d.block_plan = [](const ModelDescription& m, std::int64_t i) {
     BlockPlan plan = CohereBlock(m, i, false);
     if (plan.attention.window == 0) plan.attention.rotary = RotaryStyle::kNone;

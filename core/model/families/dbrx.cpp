@@ -65,7 +65,9 @@ ModelDescription DescribeDbrx(const ConfigReader& config) {
   }
   d.intermediate = mlp.IntOr("ffn_hidden_size", 3584);
   if (mlp.Has("ffn_act_fn")) d.activation = ReadActivation(mlp.Inside("ffn_act_fn"), "name");
-  ReadRope(config, &d, {attention.PositiveOr("rope_theta", 10000)});
+  RopeDefaults rope{attention.PositiveOr("rope_theta", 10000)};
+  rope.positions = defaults.positions;
+  ReadRope(config, &d, rope);
   const double clip = attention.PositiveOr("clip_qkv", 0);
   d.block_plan = With(DbrxBlock, clip, ReadExperts(config, mlp));
   d.ends_plan = DbrxEnds;

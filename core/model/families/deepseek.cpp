@@ -39,7 +39,7 @@ BlockPlan DeepSeekBlock(const ModelDescription& d, std::int64_t block, const Lat
 double ScoreScale(const ConfigReader& config, const ModelDescription& d) {
   const double scale = 1 / std::sqrt(static_cast<double>(d.head_dim));
   const ConfigReader inner = RopeKeys(config);
-  if (d.rope.type == RopeType::kDefault || !inner.Has("mscale_all_dim")) return scale;
+  if (d.rope.type == RopeType::kDefault || !HasFactor(inner, "mscale_all_dim")) return scale;
   const double stretch = YarnScale(d.rope.factor, inner.Positive("mscale_all_dim"));
   return scale * stretch * stretch;
 }
@@ -87,7 +87,7 @@ ModelDescription DescribeDeepSeekV2(const ConfigReader& config) {
   experts.count = 64;
   experts.used = config.Int("num_experts_per_tok");
   experts.normalize = false;
-  return ReadDeepSeek(config, 2048, {experts, 1407, 2, 0});
+  return ReadDeepSeek(config, 2048, {experts, 1407, 2, 0, method != "greedy"});
 }
 
 ModelDescription DescribeDeepSeekV3(const ConfigReader& config) {
@@ -95,7 +95,9 @@ ModelDescription DescribeDeepSeekV3(const ConfigReader& config) {
   experts.factor = 2.5;
   experts.groups = 8;
   experts.groups_used = 4;
-  return ReadDeepSeek(config, 4096, {experts, 2048, 1, 3});
+  ModelDescription d = ReadDeepSeek(config, 4096, {experts, 2048, 1, 3});
+  d.mlp_bias = false;  // a key of DeepSeek-V2 alone
+  return d;
 }
 
 }  // namespace roundlab

@@ -13,7 +13,7 @@ ModelDescription DescribeExaone4(const ConfigReader& config) {
   ModelDescription d = ReadCommon(config, defaults);
   d.qk_norm = true;
   const bool slides = !config.Mentions("sliding_window") || config.Has("sliding_window");
-  if (slides) ReadPattern(config, 4096, 4, &d);
+  if (slides) ReadPattern(config, 4096, PatternOr(config, 4), &d);
   d.block_plan = [slides](const ModelDescription& m, std::int64_t i) {
     BlockPlan plan = Olmo2Block(m, i);
     if (slides && plan.attention.window == 0) plan.attention.rotary = RotaryStyle::kNone;

@@ -11,7 +11,7 @@ ModelDescription DescribeGemma3(const ConfigReader& config) {
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   d.qk_norm = true;
   ReadTwoRopes(config, 1e6, config.PositiveOr("rope_local_base_freq", 10000), &d);
-  ReadPattern(config, 4096, 6, &d);
+  ReadPattern(config, 4096, PatternOr(config, 6), &d);
   GemmaTraits traits;
   traits.sandwich = true;
   traits.query_scale = config.PositiveOr("query_pre_attn_scalar", 256);

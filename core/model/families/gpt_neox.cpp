@@ -36,9 +36,10 @@ ModelDescription DescribeGptNeoX(const ConfigReader& config) {
   ModelDescription d = ReadSizes(config, defaults);
   d.intermediate = config.Int("intermediate_size");
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", true);
-  ReadRope(
-      config, &d,
-      {config.PositiveOr("rotary_emb_base", 10000), config.PositiveOr("rotary_pct", 0.25), true});
+  RopeDefaults rope{config.PositiveOr("rotary_emb_base", 10000),
+                    config.PositiveOr("rotary_pct", 0.25), true};
+  rope.keys_of_its_own = true;
+  ReadRope(config, &d, rope);
   const bool parallel = config.BoolOr("use_parallel_residual", true);
   d.block_plan = With(NeoXBlock, parallel);
   d.ends_plan = NeoXEnds;

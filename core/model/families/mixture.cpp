@@ -66,8 +66,10 @@ Mixture ReadGroupedMixture(const ConfigReader& config, const ModelDescription& d
   experts.used = config.IntOr("num_experts_per_tok", experts.used);
   experts.normalize = config.BoolOr("norm_topk_prob", experts.normalize);
   experts.factor = config.PositiveOr("routed_scaling_factor", experts.factor);
-  experts.groups = config.IntOr("n_group", experts.groups);
-  experts.groups_used = config.IntOr("topk_group", experts.groups_used);
+  if (absent.grouped) {
+    experts.groups = config.IntOr("n_group", experts.groups);
+    experts.groups_used = config.IntOr("topk_group", experts.groups_used);
+  }
   CheckExperts(config, experts);
   CheckGroups(config, experts);
   const auto names = [](const std::string& of) {

@@ -37,6 +37,7 @@ struct GroupedMixture {
   std::int64_t inner = 1408;
   std::int64_t shared = 1;  ///< experts' widths that the shared one has
   std::int64_t dense = 0;   ///< blocks at the beginning
+  bool grouped = true;      ///< whether n_group and topk_group are read
 };
 /// DeepSeek's experts, as GLM's and dots': n_routed_experts of moe_intermediate_size, of which each
 /// token uses num_experts_per_tok in topk_group of n_group groups, and n_shared_experts beside

@@ -42,8 +42,8 @@ ModelDescription DescribePhiMoe(const ConfigReader& config) {
   ReadFactor(config, &d);
   ReadWindow(config, 0, &d);
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
-  ExpertsPlan experts{"block_sparse_moe.gate", ExpertCount(config, 16),
-                      config.IntOr("num_experts_per_tok", 2)};
+  RequireInt(config, "num_experts_per_tok", 2);  // its routing takes two
+  ExpertsPlan experts{"block_sparse_moe.gate", ExpertCount(config, 16), 2};
   experts.routing = Routing::kSparseMixer;
   experts.jitter = config.PositiveOr("router_jitter_noise", 0.01);
   CheckExperts(config, experts);

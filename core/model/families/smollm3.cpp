@@ -33,7 +33,8 @@ ModelDescription DescribeSmolLm3(const ConfigReader& config) {
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   d.mlp_bias = config.BoolOr("mlp_bias", false);
   const std::vector<std::int64_t> rotary = RotaryLayers(config, d.layers);
-  if (config.BoolOr("use_sliding_window", false)) {
+  // transformers' mask follows layer_types whatever use_sliding_window says.
+  if (config.BoolOr("use_sliding_window", false) || config.Has("layer_types")) {
     ReadWindows(
         config, config.IntOr("sliding_window", 0),
         [&](std::int64_t i) { return rotary[static_cast<std::size_t>(i)] == 0; }, &d);

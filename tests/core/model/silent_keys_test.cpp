@@ -1,0 +1,83 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "core/model/families.h"
+#include "tests/core/formats/format_files.h"
+
+namespace roundlab {
+namespace {
+
+using nlohmann::json;
+using testing::ErrorOf;
+using LayerWindows = std::vector<std::int64_t>;
+
+/// A model of four small blocks whose config.json has `more`, too. What is expected here was seen
+/// in likelihoods of transformers 5.24.
+ModelDescription FourBlocks(const std::string& family, const json& more) {
+  json config = {{"model_type", family},         {"hidden_size", 64},
+                 {"intermediate_size", 96},      {"num_hidden_layers", 4},
+                 {"num_attention_heads", 4},     {"vocab_size", 100},
+                 {"max_position_embeddings", 32}};
+  config.update(more);
+  return DescribeHuggingFace(config.dump(), "config.json");
+}
+
+TEST(SilentKeysTest, APatternOfWindowsIsReadWhereTheFamilyHasOne) {
+  const json pattern = {{"sliding_window", 8}, {"sliding_window_pattern", 3}};
+  for (const char* family : {"gemma3_text", "cohere2", "exaone4"}) {
+    EXPECT_EQ(FourBlocks(family, pattern).windows, (LayerWindows{8, 8, 0, 8})) << family;
+  }
+  EXPECT_EQ(FourBlocks("gemma2", pattern).windows, (LayerWindows{8, 0, 8, 0}));
+  EXPECT_EQ(FourBlocks("gpt_oss", pattern).windows, (LayerWindows{8, 0, 8, 0}));
+  EXPECT_EQ(FourBlocks("olmo3", pattern).windows, (LayerWindows{8, 8, 8, 0}));
+}
+
+TEST(SilentKeysTest, SmolLm3SlidesByLayerTypesAlone) {
+  const json types = {"sliding_attention", "full_attention", "full_attention", "full_attention"};
+  json config = {{"num_key_value_heads", 4}, {"sliding_window", 5}, {"layer_types", types}};
+  EXPECT_EQ(FourBlocks("smollm3", config).windows, (LayerWindows{5, 0, 0, 0}));
+  config.erase("layer_types");
+  EXPECT_EQ(FourBlocks("smollm3", config).windows, (LayerWindows{0, 0, 0, 0}));
+}
+
+TEST(SilentKeysTest, GreedyExpertsHaveNoGroups) {
+  json config = {{"num_experts_per_tok", 3},
+                 {"n_routed_experts", 9},
+                 {"n_group", 3},
+                 {"topk_group", 2},
+                 {"topk_method", "greedy"}};
+  const auto groups = [&] { return FourBlocks("deepseek_v2", config).Plan(1).mlp.experts->groups; };
+  EXPECT_EQ(groups(), 1);
+  config["topk_method"] = "group_limited_greedy";
+  EXPECT_EQ(groups(), 3);
+}
+
+TEST(SilentKeysTest, NeoXHasRotaryKeysOfItsOwn) {
+  const json config = {{"rope_theta", 77}, {"partial_rotary_factor", 0.5}, {"rotary_pct", 0.25}};
+  const ModelDescription model = FourBlocks("gpt_neox", config);
+  EXPECT_EQ(model.rope.theta, 10000);
+  EXPECT_EQ(model.rotary_dim, 4);
+}
+
+TEST(SilentKeysTest, PhiMoeTakesTwoExperts) {
+  EXPECT_EQ(ErrorOf([] {
+              FourBlocks("phimoe", {{"num_experts_per_tok", 3}});
+            }),
+            "config.json: num_experts_per_tok: 3 is not supported (allowed: 2)");
+}
+
+// Where mscale_all_dim is 0 transformers takes it as absent.
+TEST(SilentKeysTest, YarnsFactorsOfZeroAreAbsent) {
+  const auto factor = [](const json& more) {
+    json rope = {{"rope_type", "yarn"}, {"factor", 4}, {"mscale", 1}};
+    rope.update(more);
+    return FourBlocks("deepseek_v3", {{"rope_scaling", rope}}).rope.attention_factor;
+  };
+  EXPECT_EQ(factor({{"mscale_all_dim", 0}}), factor(json::object()));
+  EXPECT_NE(factor({{"mscale_all_dim", 0.5}}), factor(json::object()));
+}
+
+}  // namespace
+}  // namespace roundlab
