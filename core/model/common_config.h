@@ -57,7 +57,7 @@ void ReadRope(const ConfigReader& config, ModelDescription* d, const RopeDefault
 ConfigReader RopeKeys(const ConfigReader& config);
 /// YaRN's factor of a context that is stretched `factor` times: 0.1 m ln factor + 1.
 double YarnScale(double factor, double m);
-/// Whether YaRN's `key` says something: 0 is as if it were absent.
+/// Whether there is a number at `key` that is not 0, which some are where they say nothing.
 bool HasFactor(const ConfigReader& inner, const char* key);
 
 /// What rope_parameters, or an entry of it, say; `theta` where they are silent.

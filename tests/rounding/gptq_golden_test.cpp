@@ -216,8 +216,9 @@ void ExpectLoss(const GptqCase& c, double loss, const GptqRows& rows, double tol
   EXPECT_NEAR(loss, c.expected.loss, tolerance * c.expected.loss);
 }
 
-/// Of errors where grids are fitted to other weights (GptqCase::FreshAcrossBlocks).
-constexpr double kOtherGrids = 0.1;
+/// Of errors where grids are fitted to other weights (GptqCase::FreshAcrossBlocks): at two bits
+/// they are up to 17 % larger or smaller in files made by the same script.
+constexpr double kOtherGrids = 0.25;
 
 TEST_F(GptqGoldenTest, InFloat64CodesGridsAndLossesAreTheOriginals) {
   ForAllCases([](const GptqCase& c) {

@@ -45,7 +45,9 @@ ModelDescription DescribePhiMoe(const ConfigReader& config) {
   RequireInt(config, "num_experts_per_tok", 2);  // its routing takes two
   ExpertsPlan experts{"block_sparse_moe.gate", ExpertCount(config, 16), 2};
   experts.routing = Routing::kSparseMixer;
-  experts.jitter = config.PositiveOr("router_jitter_noise", 0.01);
+  const char* jitter = "router_jitter_noise";
+  const bool none = config.Has(jitter) && !HasFactor(config, jitter);
+  experts.jitter = none ? 0 : config.PositiveOr(jitter, 0.01);
   CheckExperts(config, experts);
   d.block_plan = With(PhiMoeBlock, experts);
   d.ends_plan = [bias = config.BoolOr("lm_head_bias", false)](const ModelDescription& m) {

@@ -66,6 +66,11 @@ TEST(SilentKeysTest, PhiMoeTakesTwoExperts) {
               FourBlocks("phimoe", {{"num_experts_per_tok", 3}});
             }),
             "config.json: num_experts_per_tok: 3 is not supported (allowed: 2)");
+  const auto jitter = [](const json& more) {
+    return FourBlocks("phimoe", more).Plan(0).mlp.experts->jitter;
+  };
+  EXPECT_EQ(jitter(json::object()), 0.01);
+  EXPECT_EQ(jitter({{"router_jitter_noise", 0.0}}), 0);
 }
 
 // Where mscale_all_dim is 0 transformers takes it as absent.
