@@ -47,6 +47,28 @@ at::Tensor WithFactors(const at::Tensor& product, const Scaled& rows, const Scal
   return product * rows.factors.unsqueeze(1) * columns.factors;
 }
 
+/// Without VNNI oneDNN adds products of 8-bit integers in pairs of 16 bits, which saturate.
+bool Int8ProductsAreExact() {
+  const at::Tensor a = at::full({32, 32}, 127, at::kChar);
+  return at::equal(at::_int_mm(a, a), at::full({32, 32}, 127 * 127 * 32, at::kInt));
+}
+
+/// a [m, k], b [k, n] in whole numbers of 127 at most in size -> float32 [m, n].
+at::Tensor CodeProduct(const at::Tensor& a, const at::Tensor& b) {
+  static const bool exact = Int8ProductsAreExact();
+  const bool integers = exact || !a.is_cpu();
+  // 127^2 times as many is below 2^31, and 2^24, up to which float32 has all whole numbers.
+  const std::int64_t most = integers ? 1 << 17 : 1 << 10;
+  at::Tensor sum = at::zeros({a.size(0), b.size(1)}, a.options().dtype(at::kFloat));
+  for (std::int64_t first = 0; first < b.size(0); first += most) {
+    const std::int64_t count = std::min(most, b.size(0) - first);
+    const at::Tensor left = a.narrow(1, first, count);
+    const at::Tensor right = b.narrow(0, first, count);
+    sum += integers ? at::_int_mm(left, right) : at::mm(left.to(at::kFloat), right.to(at::kFloat));
+  }
+  return sum;
+}
+
 at::Tensor Int8Product(const at::Tensor& dy, const at::Tensor& x) {
   constexpr double kLargest = 127;
   const Scaled left = ScaledColumns(dy, kLargest);
@@ -54,15 +76,7 @@ at::Tensor Int8Product(const at::Tensor& dy, const at::Tensor& x) {
   const auto codes = [](const Scaled& s) {
     return at::nan_to_num(s.values).round_().to(at::kChar);
   };
-  const at::Tensor a = codes(left).t().contiguous();
-  const at::Tensor b = codes(right);
-  constexpr std::int64_t kTokens = 1 << 17;  // 127^2 times as many is below 2^31
-  at::Tensor sum = at::zeros({a.size(0), b.size(1)}, b.options().dtype(at::kFloat));
-  for (std::int64_t first = 0; first < b.size(0); first += kTokens) {
-    const std::int64_t count = std::min(kTokens, b.size(0) - first);
-    sum += at::_int_mm(a.narrow(1, first, count), b.narrow(0, first, count));
-  }
-  return WithFactors(sum, left, right);
+  return WithFactors(CodeProduct(codes(left).t().contiguous(), codes(right)), left, right);
 }
 
 /// dy [tokens, out], x [tokens, in] -> dy^T x [out, in]

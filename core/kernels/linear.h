@@ -11,7 +11,8 @@ enum class GradientPrecision {
   kBFloat16,  ///< both factors rounded to bfloat16, sums in float32
   kFloat8,  ///< both in e4m3, each column at its own scale (float8.h): by the 8-bit units of a GPU
             ///< that has them, elsewhere simulated and so no faster
-  kInt8,    ///< both in 8-bit integers at a scale a column, sums in int32
+  kInt8,    ///< both in 8-bit integers at a scale a column, sums in int32; on a processor without
+            ///< VNNI by products in float32, exact too
 };
 
 /// What matrices of a dtype are multiplied in: float32 for float16 and bfloat16 on a processor that

@@ -70,18 +70,21 @@ TEST(LinearTest, WhatFewBitsHoldIsExact) {
 
 // By brute force: codes of +-127 a column, whole sums, both scales.
 TEST(LinearTest, Int8IsWholeNumbersAtAScaleAColumn) {
-  const at::Tensor x = RandomTensor({20, 16}, 5, 3.0);
-  const at::Tensor dy = RandomTensor({20, 16}, 6, 1e-4);
-  const Gradients made =
-      Of(GradientPrecision::kInt8, x, RandomTensor({16, 16}, 7), at::zeros({16}), dy);
-  const at::Tensor x_scale = x.abs().amax(0) / 127;
-  const at::Tensor y_scale = dy.abs().amax(0) / 127;
-  const at::Tensor x_codes = (x / x_scale).round().to(at::kDouble);
-  const at::Tensor y_codes = (dy / y_scale).round().to(at::kDouble);
-  at::Tensor sum = at::zeros({16, 16}, at::kDouble);
-  for (std::int64_t t = 0; t < 20; ++t) sum += at::outer(y_codes[t], x_codes[t]);
-  const at::Tensor expected = sum * at::outer(y_scale, x_scale).to(at::kDouble);
-  EXPECT_TRUE(TensorNear(made.weight, expected.to(at::kFloat), 0, 1e-5));
+  for (const std::int64_t tokens : {20, 2100}) {
+    SCOPED_TRACE(tokens);
+    const at::Tensor x = RandomTensor({tokens, 16}, 5, 3.0);
+    const at::Tensor dy = RandomTensor({tokens, 16}, 6, 1e-4);
+    const Gradients made =
+        Of(GradientPrecision::kInt8, x, RandomTensor({16, 16}, 7), at::zeros({16}), dy);
+    const at::Tensor x_scale = x.abs().amax(0) / 127;
+    const at::Tensor y_scale = dy.abs().amax(0) / 127;
+    const at::Tensor x_codes = (x / x_scale).round().to(at::kDouble);
+    const at::Tensor y_codes = (dy / y_scale).round().to(at::kDouble);
+    at::Tensor sum = at::zeros({16, 16}, at::kDouble);
+    for (std::int64_t t = 0; t < tokens; ++t) sum += at::outer(y_codes[t], x_codes[t]);
+    const at::Tensor expected = sum * at::outer(y_scale, x_scale).to(at::kDouble);
+    EXPECT_TRUE(TensorNear(made.weight, expected.to(at::kFloat), 0, 1e-5));
+  }
 }
 
 // An expert that a batch sends no token to.
