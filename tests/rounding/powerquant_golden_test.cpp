@@ -16,7 +16,6 @@ namespace roundlab {
 namespace {
 
 using testing::CasesOf;
-using testing::Differing;
 using testing::GoldenDoubles;
 using testing::GoldenTensor;
 using testing::SpecOf;
@@ -42,6 +41,14 @@ class PowerQuantGoldenTest : public testing::GoldenTest {
   static at::Tensor SignedCodes(const QuantizedWeight& weight) {
     return (weight.codes.to(at::kFloat) - weight.zero).to(at::kLong);
   }
+  /// Of weights among the codes.
+  static at::Tensor Positions(const at::Tensor& weight, const QuantSpec& spec, double exponent) {
+    const LayerContext layer = testing::GoldenLayer(weight, spec);
+    const double top = PowerTop(spec.bits);
+    const at::Tensor size = (MakeGrid(layer.range, spec).scale.to(at::kDouble) * top).unsqueeze(1);
+    const at::Tensor part = layer.Layout().Split(weight).to(at::kDouble) / size;
+    return layer.Layout().Join(SignedPower(part, at::full_like(part, exponent)) * top);
+  }
   static nlohmann::json BestOf(const SafetensorsFile& file, const std::string& name) {
     return nlohmann::json::parse(file.metadata().at("best")).at(name);
   }
@@ -57,8 +64,8 @@ TEST_F(PowerQuantGoldenTest, CodesAndWeightsOfGivenExponents) {
       const double exponent = std::stod(name.substr(name.rfind(".a") + 2));
       const QuantizedWeight rounded = Round(weight, PowerSpec(name), exponent);
       const at::Tensor codes = GoldenTensor(file, name + ".codes");
-      // A scale in float32 may decide a tie.
-      EXPECT_LE(Differing(SignedCodes(rounded), codes), 1e-3);
+      EXPECT_TRUE(testing::SameCodes(SignedCodes(rounded), codes,
+                                     Positions(weight, PowerSpec(name), exponent)));
       const at::Tensor same = SignedCodes(rounded) == codes;
       EXPECT_TRUE(TensorNear(rounded.Dequantize().masked_select(same),
                              GoldenTensor(file, name + ".What").masked_select(same), 0, 1e-5));
@@ -122,7 +129,8 @@ TEST_F(PowerQuantGoldenTest, SearchIsAsGoodAndItsCodesAreThose) {
       EXPECT_LE(error, least * 1.01);  // another dip of the same depth
       const double exponent = best.at("a_best").get<double>();
       const at::Tensor codes = SignedCodes(Round(weight, PowerSpec(name), exponent));
-      EXPECT_LE(Differing(codes, GoldenTensor(file, name + ".best.codes")), 1e-3);
+      EXPECT_TRUE(testing::SameCodes(codes, GoldenTensor(file, name + ".best.codes"),
+                                     Positions(weight, PowerSpec(name), exponent)));
     }
   }
 }
