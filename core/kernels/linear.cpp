@@ -99,7 +99,6 @@ at::Tensor WeightGradient(const at::Tensor& dy, const at::Tensor& x, GradientPre
 at::Tensor Forward(const at::Tensor& x, const at::Tensor& weight,
                    const std::optional<at::Tensor>& bias) {
   const at::ScalarType dtype = ProductDtype(x.scalar_type(), x.device());
-  if (dtype == x.scalar_type()) return at::linear(x, weight, bias);
   const auto wide = bias ? std::optional(bias->to(dtype)) : std::nullopt;
   return at::linear(x.to(dtype), weight.to(dtype), wide).to(x.scalar_type());
 }
@@ -142,7 +141,6 @@ at::ScalarType ProductDtype(at::ScalarType dtype, const at::Device& device) {
 
 at::Tensor Product(const at::Tensor& a, const at::Tensor& b) {
   const at::ScalarType dtype = ProductDtype(a.scalar_type(), a.device());
-  if (dtype == a.scalar_type()) return at::mm(a, b);
   return at::mm(a.to(dtype), b.to(dtype)).to(a.scalar_type());
 }
 

@@ -18,18 +18,18 @@ constexpr std::array<std::pair<c10::ScalarType, ElementType>, 5> kTypes = {
      {c10::ScalarType::Byte, ElementType::kU8},
      {c10::ScalarType::Int, ElementType::kI32}}};
 
-[[noreturn]] void FailType(const TensorView& view) {
-  throw Error(view.file + ": tensor '" + view.name + "' has another type than it should");
-}
-
-}  // namespace
-
 ElementType StoredType(c10::ScalarType dtype) {
   for (const auto& [known, type] : kTypes) {
     if (known == dtype) return type;
   }
   ROUNDLAB_CHECK(false, "a tensor of a dtype that is not stored");
 }
+
+[[noreturn]] void FailType(const TensorView& view) {
+  throw Error(view.file + ": tensor '" + view.name + "' has another type than it should");
+}
+
+}  // namespace
 
 c10::ScalarType DtypeOf(const TensorView& view) {
   for (const auto& [dtype, type] : kTypes) {

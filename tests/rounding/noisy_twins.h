@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -63,6 +64,15 @@ class NoisyTwins {
   GoldenPath path_;
   std::vector<GoldenPath> twins_;
 };
+
+/// Losses of a walk beside the file's: within `part` of them and what twins show (SeriesSlack).
+inline void ExpectLosses(const at::Tensor& golden, const at::Tensor& ours, double part,
+                         const at::Tensor& slack) {
+  ASSERT_EQ(ours.sizes(), golden.sizes());
+  const at::Tensor expected = golden.to(at::kDouble);
+  const at::Tensor off = (ours - expected).abs() / (part * expected + slack);
+  EXPECT_LE(off.max().item<double>(), 1) << "step " << off.argmax().item<std::int64_t>() + 1;
+}
 
 inline double LargestOff(const at::Tensor& a, const at::Tensor& b) {
   return (a - b).abs().max().item<double>();

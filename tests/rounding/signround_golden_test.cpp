@@ -306,12 +306,7 @@ testing::GoldenPath WalkLosses(const SignRoundGolden& golden, ScaleType type, st
 
 /// While states are equal losses have 3 digits in common. A gradient near 0 whose sign differs
 /// moves an element by two steps, and paths drift apart from there, ours from one another, too.
-void ExpectLosses(const at::Tensor& golden, const at::Tensor& ours, const at::Tensor& slack) {
-  ASSERT_EQ(ours.sizes(), golden.sizes());
-  const at::Tensor bound = 1e-3 * golden.to(at::kDouble) + slack;
-  const at::Tensor off = (ours - golden.to(at::kDouble)).abs() / bound;
-  EXPECT_LE(off.max().item<double>(), 1) << "step " << off.argmax().item<std::int64_t>() + 1;
-}
+constexpr double kSameStates = 1e-3;
 
 TEST_F(SignRoundGoldenTest, LossesByTheTunerAndByItsParts) {
   ForAllBlocks([](const SignRoundGolden& golden) {
@@ -325,14 +320,15 @@ TEST_F(SignRoundGoldenTest, LossesByTheTunerAndByItsParts) {
       };
       const testing::NoisyTwins twins(walk(0), walk);
       const at::Tensor slack = twins.SeriesSlack("loss");
-      ExpectLosses(GoldenTensor(golden.file, key), twins.Path().at("loss"), slack);
+      testing::ExpectLosses(GoldenTensor(golden.file, key), twins.Path().at("loss"), kSameStates,
+                            slack);
       if (type != ScaleType::kFloat32) continue;
       SignRoundReplay replay(golden);
       const std::set<std::int64_t> snapshots = golden.Snapshots();
       const std::vector<double> losses = replay.Tune([&](std::int64_t step) {
         if (snapshots.count(step + 1) > 0) ExpectState(golden, step + 1, &replay);
       });
-      ExpectLosses(golden.Of("loss"), at::tensor(losses, at::kDouble), slack);
+      testing::ExpectLosses(golden.Of("loss"), at::tensor(losses, at::kDouble), kSameStates, slack);
     }
   });
 }

@@ -189,10 +189,8 @@ TEST_F(TesseraQGoldenTest, StagesLossesAndCodes) {
       for (const auto& [key, ours] : twins.Path()) {
         if (key != ".loss") ExpectTesseraQ(key, golden(key), twins);
       }
-      const at::Tensor losses = golden(".loss").to(at::kDouble);
-      const at::Tensor bound = 1e-4 * losses + twins.SeriesSlack(".loss");
-      const at::Tensor off = (twins.Path().at(".loss") - losses).abs() / bound;
-      EXPECT_LE(off.max().item<double>(), 1) << "step " << off.argmax().item<std::int64_t>() + 1;
+      testing::ExpectLosses(golden(".loss"), twins.Path().at(".loss"), 1e-4,
+                            twins.SeriesSlack(".loss"));
     }
   }
 }
