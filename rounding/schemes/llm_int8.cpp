@@ -25,12 +25,6 @@ void LlmInt8::Options::Fields(FieldVisitor& f) {
   });
 }
 
-at::Tensor AbsmaxCodes(const at::Tensor& values, double top, at::Tensor* largest) {
-  *largest = values.abs().amax(1);
-  const at::Tensor one = at::where(*largest > 0, *largest, at::ones_like(*largest));
-  return (values * (one.reciprocal() * top).unsqueeze(1)).round();
-}
-
 std::unique_ptr<LayerRounding> LlmInt8::Begin(const LayerContext& layer) const {
   RequireFiniteWeight(layer);
   if (Splits() && !layer.inputs) {
@@ -45,11 +39,12 @@ std::unique_ptr<LayerRounding> LlmInt8::Begin(const LayerContext& layer) const {
   }
   const GroupLayout layout = layer.Layout();
   const double middle = static_cast<double>(std::int64_t{1} << (layer.spec.bits - 1));
-  at::Tensor largest;
-  const at::Tensor codes =
-      AbsmaxCodes(layout.Split(layer.weight.masked_fill(outliers, 0)), middle - 1, &largest);
-  const at::Tensor scale = CastScale(largest / (middle - 1), layer.spec);
-  const AffineGrid grid{scale.masked_fill(largest == 0, 0), at::full({layout.Count()}, middle)};
+  const double top = middle - 1;
+  const at::Tensor groups = layout.Split(layer.weight.masked_fill(outliers, 0));
+  const at::Tensor largest =
+      groups.abs().amax(1).clamp_min_(LimitsOf(layer.spec.scale_dtype).floor * top);
+  const at::Tensor codes = (groups * (largest.reciprocal() * top).unsqueeze(1)).round();
+  const AffineGrid grid{CastScale(largest / top, layer.spec), at::full({layout.Count()}, middle)};
   QuantizedWeight rounded = FromCodes(codes + middle, grid, layout, layer.spec);
   rounded.spec.grid = GridKind::kSym;  // the zero point needs no storage
   const at::Tensor columns = outliers.nonzero().flatten();

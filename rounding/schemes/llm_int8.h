@@ -1,7 +1,5 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include "rounding/scheme.h"
 
 namespace roundlab {
@@ -15,9 +13,10 @@ enum class OutlierColumns {
 /// The weights of LLM.int8() (arXiv 2208.07339; bitsandbytes 0.50): of each group, with
 /// quant.group_size -1 a row (the paper's vector-wise), on a signed grid of its largest magnitude,
 ///   q = round(w (1 / max|w|) T),   w^ = q max|w| / T,   T = 2^(bits-1) - 1
-/// in float32, quant.bits 8 in the paper. Channels j whose calibration inputs reach |x_j| >=
-/// threshold anywhere are outliers. quant.grid and range have no say. What the layer is fed is the
-/// business of the stage `activations` (grid: sym_restricted, threshold: 6).
+/// in float32, quant.bits 8 in the paper; max|w| / T is no less than the least scale (ScaleLimits).
+/// Channels j whose calibration inputs reach |x_j| >= threshold anywhere are outliers. quant.grid
+/// and range have no say. What the layer is fed is the business of the stage `activations` (grid:
+/// sym_restricted, threshold: 6).
 ///
 /// Weights that are not finite are an Error; a channel of infinite inputs is an outlier, one whose
 /// inputs are no numbers is none, and is counted.
@@ -50,9 +49,5 @@ class LlmInt8 : public RoundingScheme {
   }
   Options options_;
 };
-
-/// Signed codes of each row by its largest magnitude, as above: values [rows, width] float32, codes
-/// alike; rows of zeros have codes of 0. rows' maxima are put into `largest` [rows].
-at::Tensor AbsmaxCodes(const at::Tensor& values, double top, at::Tensor* largest);
 
 }  // namespace roundlab

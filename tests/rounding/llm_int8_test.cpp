@@ -48,6 +48,16 @@ TEST(LlmInt8Test, OutlierChannelsAreKeptAndOthersAreWithinHalfAStep) {
   EXPECT_NEAR(rounded.BitsPerWeight(), 8 + (8 * 16 + 16 * 16 + 2 * 32) / 512.0, 1e-12);
 }
 
+TEST(LlmInt8Test, SmallWeightsAreWithinHalfAStepOfTheLeastScale) {
+  for (const double size : {0.0, 1e-7, 3e-4}) {
+    LayerContext layer = MakeLayer(RandomWeight(8, 64, 1), {8, -1});
+    layer.weight = layer.weight / layer.weight.abs().max() * size;
+    const QuantizedWeight rounded = BeginLayer("type: llm_int8\nthreshold: 0", layer)->Finish();
+    const double step = LimitsOf(layer.spec.scale_dtype).floor * 1.01;  // as the type has it
+    EXPECT_TRUE(TensorNear(rounded.Dequantize(), layer.weight, step / 2, 0)) << size;
+  }
+}
+
 TEST(LlmInt8Test, CodesOfAllColumnsNeedNoData) {
   LayerContext layer = MakeLayer(RandomWeight(8, 64, 1), {8, -1});
   layer.inputs.reset();
