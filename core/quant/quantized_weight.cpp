@@ -95,7 +95,7 @@ std::vector<QuantizedWeight::Part> QuantizedWeight::Parts() {
           {"right", &right, at::kFloat, 16},
           {"left_codes", &left_codes, at::kByte, 8},
           {"right_codes", &right_codes, at::kByte, 8},
-          {"pair_scale", &pair_scale, at::kFloat, 16},
+          {"pair_scale", &pair_scale, at::kFloat, 32},
           {"outlier_index", &outlier_index, at::kInt, 32},
           {"outlier_value", &outlier_value, at::kFloat, 16},
           {"kept_columns", &kept_columns, at::kInt, 32},

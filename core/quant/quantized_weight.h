@@ -69,8 +69,8 @@ struct QuantizedWeight {
   at::Tensor Dequantize() const;
   /// Bits a weight, everything counted: codes, scales and zero points as spec stores them, g_idx
   /// at 32 bits a column, codebooks, low-rank pair, column scales and values that are kept apart at
-  /// 16 (codes of the pair at 8), their places and an exponent at 32, signs at 1. A bias is no
-  /// weight.
+  /// 16 (codes of the pair at 8), its scales, places and an exponent at 32, signs at 1. A bias is
+  /// no weight.
   double BitsPerWeight() const;
 
   /// A tensor that it is made of. Hash, file and size go through this one list.

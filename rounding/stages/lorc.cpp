@@ -23,6 +23,15 @@ void DropPair(QuantizedWeight* weight) {
   }
 }
 
+/// 1 - |E - left right|^2 / |E|^2 of what is attached; 1 where E is 0.
+double KeptEnergy(const at::Tensor& error, const QuantizedWeight& weight) {
+  const auto energy = [](const at::Tensor& t) {
+    return t.square().sum(at::kDouble).item<double>();
+  };
+  const double all = energy(error);
+  return all > 0 ? 1 - energy(error - weight.LowRank()) / all : 1.0;
+}
+
 }  // namespace
 
 LowRankPair LowRankOf(const at::Tensor& error, std::int64_t rank) {
@@ -31,12 +40,8 @@ LowRankPair LowRankOf(const at::Tensor& error, std::int64_t rank) {
                  "a matrix and a rank of at most its smaller side");
   const auto [u, s, vt] = at::linalg_svd(error.to(at::kDouble), false);
   const at::Tensor root = s.narrow(0, 0, rank).sqrt();
-  const double all = s.square().sum().item<double>();
-  LowRankPair pair;
-  pair.left = (u.narrow(1, 0, rank) * root).to(error.scalar_type());
-  pair.right = (root.unsqueeze(1) * vt.narrow(0, 0, rank)).to(error.scalar_type());
-  pair.kept_energy = all > 0 ? s.narrow(0, 0, rank).square().sum().item<double>() / all : 1.0;
-  return pair;
+  return {(u.narrow(1, 0, rank) * root).to(error.scalar_type()),
+          (root.unsqueeze(1) * vt.narrow(0, 0, rank)).to(error.scalar_type())};
 }
 
 void AttachPair(const LowRankPair& pair, FactorBits bits, QuantizedWeight* weight) {
@@ -54,8 +59,7 @@ void AttachPair(const LowRankPair& pair, FactorBits bits, QuantizedWeight* weigh
   const at::Tensor right = pair.right.abs().amax(1, true);
   weight->left_codes = codes(pair.left, left);
   weight->right_codes = codes(pair.right, right);
-  const at::Tensor scale = left.flatten() * right.flatten() / (kMostCode * kMostCode);
-  weight->pair_scale = scale.to(at::kHalf).to(at::kFloat);
+  weight->pair_scale = left.flatten() * right.flatten() / (kMostCode * kMostCode);
 }
 
 void Lorc::Options::Fields(FieldVisitor& f) {
@@ -79,9 +83,9 @@ void Lorc::Apply(UnitWork* work) const {
     if (found == work->weights().end()) continue;
     QuantizedWeight weight = found->second;
     DropPair(&weight);
-    const LowRankPair pair = LowRankOf(slot->weight - weight.Dequantize(), options_.rank);
-    AttachPair(pair, options_.factor_bits, &weight);
-    work->sink()->Array("layers/" + slot->name + "/lorc_kept", {1}, {pair.kept_energy});
+    const at::Tensor error = slot->weight - weight.Dequantize();
+    AttachPair(LowRankOf(error, options_.rank), options_.factor_bits, &weight);
+    work->sink()->Array("layers/" + slot->name + "/lorc_kept", {1}, {KeptEnergy(error, weight)});
     work->Keep(slot, std::move(weight));
     work->Changed(*slot);
   }

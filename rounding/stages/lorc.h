@@ -14,9 +14,8 @@ enum class FactorBits { k8, k16 };
 
 /// Two thin matrices whose product stands for a larger one.
 struct LowRankPair {
-  at::Tensor left;         ///< [out, rank]
-  at::Tensor right;        ///< [rank, in]
-  double kept_energy = 0;  ///< part of |E|^2 that left right holds; 1 where E is 0
+  at::Tensor left;   ///< [out, rank]
+  at::Tensor right;  ///< [rank, in]
 };
 
 /// The best approximation of `error` [out, in] of so low a rank, U S V^T cut off:
@@ -26,7 +25,7 @@ LowRankPair LowRankOf(const at::Tensor& error, std::int64_t rank);
 
 /// Puts the pair beside the codes, in place of an earlier one. 16 bits: both rounded to float16.
 /// 8 bits: column k of `left` and row k of `right` become round(127 v / max |v|), half to even,
-/// with one scale for both, max |left_k| max |right_k| / 127^2 rounded to float16.
+/// with one scale for both, max |left_k| max |right_k| / 127^2 in float32.
 void AttachPair(const LowRankPair& pair, FactorBits bits, QuantizedWeight* weight);
 
 /// LoRC, low-rank compensation (ZeroQuant-V2, arXiv 2303.08302, section 5; no public code): the
@@ -34,7 +33,8 @@ void AttachPair(const LowRankPair& pair, FactorBits bits, QuantizedWeight* weigh
 /// after any rounding; what stands there already (an earlier pair) is replaced. Kept as float16,
 /// or as the paper's 8-bit factors.
 ///
-/// Records layers/<name>/lorc_kept: the part of |W - W^|^2 that the pair holds.
+/// Records layers/<name>/lorc_kept: the part of |W - W^|^2 that the pair takes away; below 0 where
+/// 8 bits add more than the rank takes.
 class Lorc : public Stage {
  public:
   struct Options {

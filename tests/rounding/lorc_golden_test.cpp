@@ -71,7 +71,6 @@ TEST_F(LorcGoldenTest, ProductsAreThoseOfTheRecomputation) {
     const LowRankPair single = LowRankOf(error.to(at::kFloat), c.rank);
     EXPECT_TRUE(TensorNear(at::mm(single.left, single.right).to(at::kDouble), c.product,
                            1e-4 * c.Size(), 0));
-    EXPECT_NEAR(pair.kept_energy, c.Kept(), 1e-9);
   });
 }
 

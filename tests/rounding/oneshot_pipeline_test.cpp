@@ -98,7 +98,7 @@ TEST_F(OneShotPipelineTest, FactorsInEightBitsCostHalfAndLoseLittle) {
     EXPECT_FALSE(weight.left.defined());
     const double in_full = wide.layers().at(name).BitsPerWeight();
     const double codes = plain.layers().at(name).BitsPerWeight();
-    const double scales = 4 * 16.0 / static_cast<double>(weight.Rows() * weight.Columns());
+    const double scales = 4 * 32.0 / static_cast<double>(weight.Rows() * weight.Columns());
     EXPECT_NEAR(weight.BitsPerWeight(), codes + (in_full - codes) / 2 + scales, 1e-9);
   }
 }
@@ -114,11 +114,22 @@ TEST(LorcTest, CodesOfAPairAreNearest) {
   AttachPair(pair, FactorBits::k8, &weight);  // in place of the other
   EXPECT_FALSE(weight.left.defined() || weight.right.defined());
   const at::Tensor largest = pair.left.abs().amax(0) * pair.right.abs().amax(1);
-  // Half a code of each factor at the most, and float16's rounding of the scale.
-  const double bound = (largest.sum() * (1.0 / 127 + 1.0 / 1024)).item<double>();
+  const double bound = (largest.sum() / 127 * 1.01).item<double>();  // half a code of each factor
   EXPECT_TRUE(TensorNear(weight.Dequantize(), at::mm(pair.left, pair.right), bound, 0));
   EXPECT_EQ(weight.left_codes.select(1, 2).eq(128).all().item<bool>(), true);
   EXPECT_EQ(weight.left_codes.min().item<int>() >= 1, true);
+}
+
+TEST(LorcTest, PairsOfSmallErrorsKeepTheirScales) {
+  const LowRankPair pair{RandomTensor({5, 1}, 1) * 1e-5, RandomTensor({1, 7}, 2) * 1e-5};
+  QuantizedWeight weight;
+  weight.codes = at::zeros({5, 7}, at::kByte);
+  weight.scale = at::ones({5, 1});
+  weight.zero = at::zeros({5, 1});
+  AttachPair(pair, FactorBits::k8, &weight);
+  const at::Tensor product = at::mm(pair.left, pair.right);
+  const double largest = (pair.left.abs().max() * pair.right.abs().max()).item<double>();
+  EXPECT_TRUE(TensorNear(weight.Dequantize(), product, 1.01 * largest / 127, 0));
 }
 
 TEST_F(OneShotPipelineTest, FoldedScalesLeaveTheModelAsItIs) {
