@@ -192,6 +192,10 @@ void UnitWork::KeepInstalled(LinearSlot* slot, QuantizedWeight weight) {
   weights_.insert_or_assign(slot->name, std::move(weight));
 }
 
+void UnitWork::Step(std::int64_t count) const {
+  for (std::int64_t i = 0; i < count; ++i) setting_.on_step();
+}
+
 void UnitWork::Transformed() {
   statistics_.clear();
   transformed_ = true;
@@ -220,6 +224,8 @@ void UnitWork::Changed(const LinearSlot& slot) {
   auto& known = statistics_[Chain::kQuantized];
   known.erase(known.upper_bound(KeyOf(slot)), known.end());
 }
+
+void UnitWork::NewQuantizers() { statistics_[Chain::kQuantized].clear(); }
 
 HiddenStates UnitWork::RoomForOutputs() {
   if (!spare_.defined() && !setting_.spare_chain) return quantized_;

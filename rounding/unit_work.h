@@ -36,8 +36,7 @@ class UnitWork {
   MetricSink* ExchangeSink(MetricSink* sink) { return std::exchange(sink_, sink); }
   /// Of this seed's random draws in the stage and unit or layer that `stream` names.
   std::uint64_t Seed(const std::string& stream) const;
-  void Step() const { setting_.on_step(); }
-
+  void Step(std::int64_t count = 1) const;  ///< so much progress is made
   /// The layers that quant does not skip.
   const std::vector<LinearSlot*>& Slots() const { return slots_; }
   /// The same in the order in which they run, those that one tensor feeds together.
@@ -74,8 +73,9 @@ class UnitWork {
   void Transformed();
   /// Changed tensors of the unit, see QuantizedModel::AddTensor.
   std::map<std::string, at::Tensor>& tensors() { return tensors_; }
-  /// What is known of inputs behind `slot` no longer holds.
+  /// What is known of inputs behind `slot`, or of all of the quantized chain, no longer holds.
   void Changed(const LinearSlot& slot);
+  void NewQuantizers();
   /// Whether a later stage will look at the unit's inputs.
   bool last_stage = false;
   /// Where the last stage may put the unit's outputs: a spare chain, else the quantized chain's

@@ -244,7 +244,7 @@ void Activations::Apply(UnitWork* work) const {
     for (LinearSlot* slot : groups[i]) slot->quantizer = made[i];
   }
   if (options_.learn) Learn(work, groups);
-  if (!groups.empty()) work->Changed(*work->Slots().front());
+  work->NewQuantizers();
   if (!options_.learn) work->Step();
 }
 

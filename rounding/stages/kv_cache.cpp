@@ -115,7 +115,7 @@ void KvCache::Apply(UnitWork* work) const {
       cache.values = how.Static() ? Made(all[i].of_values) : how.Dynamic(options_.values);
     }
   }
-  if (!work->Slots().empty()) work->Changed(*work->Slots().front());
+  work->NewQuantizers();
   work->Step();
 }
 

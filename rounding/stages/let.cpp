@@ -165,7 +165,7 @@ std::vector<std::string> Let::Series(const std::string& unit,
 
 void Let::Apply(UnitWork* work) const {
   Groups groups = GroupsOf(*work, options_);
-  if (groups.inputs.empty() && groups.query_keys.empty()) return;
+  if (groups.inputs.empty() && groups.query_keys.empty()) return work->Step(options_.tune.steps);
   LearnedTransform::Options learned;
   learned.clip = options_.clip;
   learned.clip_lr_factor = options_.clip_lr_factor;
@@ -174,7 +174,9 @@ void Let::Apply(UnitWork* work) const {
       Start(work, options_, std::move(groups)), work->Slots(),
       [work](const LinearSlot& slot) { return work->Spec(slot); }, learned);
 
-  if (!work->Slots().empty()) {  // else no loss depends on what is learned
+  if (work->Slots().empty()) {  // no loss depends on what is learned
+    work->Step(options_.tune.steps);
+  } else {
     TuneStage("let", work->Slots(), options_.tune, &transform, work);
     transform.Clear();
   }

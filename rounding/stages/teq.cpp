@@ -107,7 +107,7 @@ void Teq::Apply(UnitWork* work) const {
       slots.push_back(slot);
     }
   }
-  if (groups.empty()) return;
+  if (groups.empty()) return work->Step(options_.tune.steps);
   TrainedScales scales(std::move(groups), std::move(specs), options_.start);
   TuneStage("teq", slots, options_.tune, &scales, work);
   scales.FoldAll();

@@ -55,6 +55,23 @@ TEST_F(ActivationsTest, FewerBitsLoseMoreWhateverSharesARange) {
   }
 }
 
+TEST_F(ActivationsTest, WhatComesAfterSeesInputsAsTheyAreQuantized) {
+  const auto biases = [&](const std::vector<std::string>& before) {
+    std::vector<std::string> stages = {"type: round\nscheme: {type: gptq}"};
+    stages.insert(stages.end(), before.begin(), before.end());
+    stages.emplace_back("type: bias_correction");
+    return Run(stages).layers();
+  };
+  const auto plain = biases({});
+  for (const std::string stage : {"type: activations\nbits: 3", "type: kv_cache\nbits: 2"}) {
+    const auto quantized = biases({stage});
+    const std::string o = "model.layers.0.self_attn.o_proj";
+    EXPECT_FALSE(at::equal(quantized.at(o).bias, plain.at(o).bias)) << stage;
+  }
+  const std::string q = "model.layers.0.self_attn.q_proj";
+  EXPECT_FALSE(at::equal(biases({"type: activations\nbits: 3"}).at(q).bias, plain.at(q).bias));
+}
+
 TEST_F(ActivationsTest, CachesAreQuantizedByWhateverSharesARange) {
   for (const std::string per : {"token", "channel", "head", "tensor", "group\ngroup_size: 4"}) {
     for (const std::string more : {"", "\nranges: static", "\nbefore_rotary: true"}) {
