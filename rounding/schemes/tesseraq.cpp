@@ -3,8 +3,6 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include <limits>
-
 #include "core/config/value_fields.h"
 #include "core/kernels/ops.h"
 #include "core/kernels/reference.h"
@@ -16,7 +14,9 @@ namespace roundlab {
 namespace {
 
 constexpr double kLeastSpan = 1e-5;
-constexpr float kHardened = std::numeric_limits<float>::infinity();
+/// A logit whose sigmoid is 0 or 1 with no gradient. Not infinite, of which weight decay makes NaN,
+/// and so far out that no decay brings it half way back.
+constexpr float kHardened = 1e6F;
 
 class TesseraQLayer : public LayerRounding {
  public:
@@ -80,7 +80,7 @@ class TesseraQLayer : public LayerRounding {
     const at::NoGradGuard no_grad;
     Diagnostics d;
     const at::Tensor logit = layout_.Join(logit_);
-    d["frozen"] = {logit.isinf().to(at::kDouble).mean().item<double>()};
+    d["frozen"] = {(logit.abs() >= kHardened / 2).to(at::kDouble).mean().item<double>()};
     d["soft_histogram"] = Histogram(reference::RectifiedSigmoid(logit), 0, 1, 20);
     if (options_.tune_scale) d["scale_factor_histogram"] = Histogram(Factor(), 0.9, 1.1, 20);
     return d;
