@@ -31,7 +31,7 @@ std::string Words(const LayerNeeds& needs) {
   if (needs.inputs.Channels()) words.emplace_back("channels");
   if (needs.inputs.second_moment) words.emplace_back("second moment");
   if (needs.inputs.cross_moment) words.emplace_back("cross moment");
-  if (needs.inputs.sample) words.emplace_back("a sample");
+  if (needs.inputs.sample > 0) words.emplace_back("a sample");
   if (needs.fisher) words.emplace_back("Fisher information");
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;

@@ -8,9 +8,6 @@
 namespace roundlab {
 namespace {
 
-/// Tokens that `sample` aims at: 512 to 1023, every n / 512-th of n (mit-han-lab/llm-awq).
-constexpr std::int64_t kSampleTokens = 512;
-
 void AddTo(at::Tensor* sum, const at::Tensor& value) {
   if (sum->defined()) {
     sum->add_(value);
@@ -55,7 +52,7 @@ StatisticsKinds StatisticsKinds::operator|(const StatisticsKinds& other) const {
   all.square_mean = square_mean || other.square_mean;
   all.second_moment = second_moment || other.second_moment;
   all.cross_moment = cross_moment || other.cross_moment;
-  all.sample = sample || other.sample;
+  all.sample = std::max(sample, other.sample);
   all.in_double = in_double || other.in_double;
   return all;
 }
@@ -70,7 +67,8 @@ InputStatistics InputStatistics::To(const at::Device& device) const {
 }
 
 InputAccumulator::InputAccumulator(const StatisticsKinds& kinds, std::int64_t tokens)
-    : kinds_(kinds), stride_(std::max<std::int64_t>(tokens / kSampleTokens, 1)) {}
+    : kinds_(kinds),
+      stride_(std::max<std::int64_t>(tokens / std::max<std::int64_t>(kinds.sample, 1), 1)) {}
 
 void InputAccumulator::Add(const at::Tensor& inputs, const at::Tensor& original) {
   const at::NoGradGuard no_grad;
@@ -90,7 +88,7 @@ void InputAccumulator::Add(const at::Tensor& inputs, const at::Tensor& original)
     const at::Tensor fp = original.detach().reshape({-1, x.size(1)}).to(wide.scalar_type());
     AddTo(&cross_moment_, at::mm((fp - wide).t(), wide));
   }
-  if (kinds_.sample) {
+  if (kinds_.sample > 0) {
     const std::int64_t first = (stride_ - tokens_ % stride_) % stride_;
     if (first < x.size(0)) sample_.push_back(x.slice(0, first, x.size(0), stride_).clone());
   }

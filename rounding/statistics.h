@@ -16,11 +16,13 @@ struct StatisticsKinds {
   bool square_mean = false;
   bool second_moment = false;  ///< sum of x x^T
   bool cross_moment = false;   ///< sum of (x_fp - x) x^T
-  bool sample = false;         ///< rows of the input itself
   bool in_double = false;      ///< sums of products in float64
+  /// Rows of the input itself, taken evenly: so many to one less than twice that, where there are
+  /// as many (mit-han-lab/llm-awq).
+  std::int64_t sample = 0;
 
   bool Channels() const { return mean || absolute_mean || absolute_max || square_mean; }
-  bool Any() const { return Channels() || second_moment || cross_moment || sample; }
+  bool Any() const { return Channels() || second_moment || cross_moment || sample > 0; }
   StatisticsKinds operator|(const StatisticsKinds& other) const;
 };
 

@@ -23,13 +23,14 @@ bool IsQueryOrKey(const std::string& name) {
 void AwqClip::Options::Fields(FieldVisitor& f) {
   f.Int("steps", &steps, AtLeast(1), "candidates in the unit interval");
   f.Real("max_shrink", &max_shrink, Between(0, 1), "largest part of the range to take away");
-  f.Int("tokens", &tokens, AtLeast(1), "inputs that outputs are compared on, at least where known");
+  f.Int("tokens", &tokens, AtLeast(1),
+        "inputs that outputs are compared on, at least; of an expert its part of them");
   f.Bool("skip_query_key", &skip_query_key, "leave the ranges of q and k as they are");
 }
 
 LayerNeeds AwqClip::Uses() const {
   LayerNeeds needs;
-  needs.inputs.sample = true;
+  needs.inputs.sample = options_.tokens;
   needs.chain = Chain::kOriginal;
   return needs;
 }

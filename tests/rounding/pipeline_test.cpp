@@ -182,6 +182,15 @@ TEST_F(PipelineTest, StagesFollowOneAnother) {
   for (const auto& [name, weight] : model.layers()) EXPECT_TRUE(weight.bias.defined()) << name;
 }
 
+TEST_F(PipelineTest, FrozenWeightsOfTesseraQStandWeightDecay) {
+  for (const char* optimizer : {"adam", "adamw", "sgd", "sign_sgd", "lion"}) {
+    const QuantizedModel made =
+        Run({std::string("type: round\nscheme: tesseraq\nsteps: 20\noptimizer: {type: ") +
+             optimizer + ", lr: 0.01, weight_decay: 0.1}"});
+    EXPECT_EQ(made.layers().size(), 14U) << optimizer;
+  }
+}
+
 TEST_F(PipelineTest, AugLossIsAgainstTheUnroundedUnitsOwnAnswerToo) {
   const std::string zero_steps = "type: round\nscheme: signround\nsteps: 0\nselect: last\n";
   RunRecord plain;
@@ -234,7 +243,8 @@ TEST(InputAccumulatorTest, PortionsGiveWhatTheWholeGives) {
   const at::Tensor fp = x + RandomTensor({3, 700, 5}, 2, 0.1);
   StatisticsKinds kinds;
   kinds.mean = kinds.absolute_mean = kinds.absolute_max = kinds.square_mean = kinds.second_moment =
-      kinds.cross_moment = kinds.sample = kinds.in_double = true;
+      kinds.cross_moment = kinds.in_double = true;
+  kinds.sample = 512;
   InputAccumulator sums(kinds, 2100);
   for (std::int64_t row = 0; row < 3; ++row) sums.Add(x[row], fp[row]);
   const InputStatistics s = sums.Finish();
