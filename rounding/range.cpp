@@ -28,7 +28,9 @@ InputStatistics ColumnsOf(const InputStatistics& all, const at::Tensor& columns)
 }  // namespace
 
 GroupRange EstimatedRange(const RangeEstimator& estimator, const LayerContext& layer) {
-  GroupRange range = estimator.Estimate(layer);
+  GroupRange range = estimator.SearchesOn(layer.spec.grid)
+                         ? estimator.Estimate(layer)
+                         : MinMaxRange(layer.Layout().Split(layer.weight));
   const std::int64_t groups = layer.Layout().Count();
   for (const at::Tensor* end : {&range.low, &range.high}) {
     if (end->defined() && end->dim() == 1 && end->size(0) == groups) continue;

@@ -11,10 +11,12 @@ namespace roundlab {
 class RangeEstimator {
  public:
   virtual ~RangeEstimator() = default;
-  /// Of layer.Layout()'s groups: float32 [groups], low <= 0 <= high. layer.range is undefined.
+  /// Of layer.Layout()'s groups: float32 [groups], low <= 0 <= high. layer.range is undefined. Not
+  /// called with a grid that it does not search on.
   virtual GroupRange Estimate(const LayerContext& layer) const = 0;
-  /// Whether it searches on such a grid; on another it is the min-max range.
-  virtual bool SearchesOn(GridKind /*grid*/) const { return true; }
+  /// Whether it searches on such a grid; on another the range is min-max. What looks at rounding
+  /// errors knows even steps only.
+  virtual bool SearchesOn(GridKind grid) const { return grid != GridKind::kPower; }
   /// Whether layers may be on a GPU; else they come on the CPU.
   virtual bool AnyDevice() const { return false; }
   /// What Estimate needs to find in LayerContext::inputs.

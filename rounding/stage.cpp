@@ -1,5 +1,6 @@
 #include "rounding/stage.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "core/base/error.h"
@@ -51,6 +52,27 @@ std::string TwinProblem(const std::vector<StageRecipe>& pipeline, std::size_t at
   return "";
 }
 
+/// The stage before `at` that is tuned in units of another number of blocks, or "". Layers that are
+/// tuned one by one fit into any.
+std::string UnitProblem(const std::vector<StageRecipe>& pipeline, std::size_t at) {
+  const auto blocks_of = [&pipeline](std::size_t i) {
+    std::int64_t blocks = 0;
+    if (!pipeline[i].make) return blocks;
+    const auto stage = pipeline[i].make();
+    for (const TuneOptions* tune : stage->Tunings()) blocks = std::max(blocks, tune->unit_blocks);
+    return blocks;
+  };
+  const std::int64_t own = blocks_of(at);
+  for (std::size_t i = 0; i < at && own > 0; ++i) {
+    const std::int64_t theirs = blocks_of(i);
+    if (theirs == 0 || theirs == own) continue;
+    return "'" + pipeline[at].type + "' is tuned in units of " + std::to_string(own) +
+           " blocks and pipeline." + std::to_string(i) + " of " + std::to_string(theirs) +
+           ": give both the same unit";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>& pipeline) {
@@ -78,6 +100,10 @@ std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>&
     } else if (transformed && stage->Needs({}).fisher) {
       problems[i] = type + " needs gradients by the weights as they were, which pipeline." +
                     std::to_string(*transformed) + " transforms";
+    }
+    if (const std::string unit = UnitProblem(pipeline, i);
+        problems.count(i) == 0 && !unit.empty()) {
+      problems[i] = unit;
     }
     if (kind == StageKind::kTransform && !transformed) transformed = i;
     if (kind == StageKind::kRound && !rounded) rounded = i;

@@ -67,7 +67,6 @@ LayerNeeds ScaleSearchEstimator::Uses() const { return ImportanceNeeds(options_.
 
 GroupRange ScaleSearchEstimator::Estimate(const LayerContext& layer) const {
   const at::Tensor groups = layer.Layout().Split(layer.weight);
-  if (layer.spec.grid != GridKind::kSymFull) return MinMaxRange(groups);
   at::Tensor importance = options_.weighted ? ImportanceOf(layer) : at::Tensor();
   if (importance.defined()) importance = FillImportance(importance, groups, layer.spec.bits);
   return RangeOfScale(SearchScale(groups, layer.spec.bits, importance), layer.spec.bits);

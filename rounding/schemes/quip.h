@@ -53,7 +53,7 @@ class Quip : public RoundingScheme {
     return {.takes = IsUniform(spec.grid), .own_range = true};
   }
   LayerTraits OnLayer(const LayerShape& /*layer*/) const override {
-    return {.plain_codes = options_.basis == QuipBasis::kOwn};
+    return {.plain_codes = false};  // in its own basis, too: zero points lie between codes
   }
 
  private:

@@ -138,12 +138,21 @@ TEST(MseEstimatorTest, WeightsCountByTheirInputs) {
   EXPECT_THROW(weighted->Estimate({"layer", RandomWeight(8, 32, 1), {}, {}}), Error);
 }
 
+TEST(EstimatedRangeTest, IsMinMaxOnGridsOfUnevenSteps) {
+  const LayerContext layer =
+      testing::MakeLayer(RandomWeight(8, 64, 1), {2, 16, GridKind::kPower, ScaleType::kFloat32});
+  const auto mse = RangeEstimators().FromText("type: mse").make();
+  const GroupRange range = EstimatedRange(*mse, layer);
+  EXPECT_TRUE(TensorNear(range.low, layer.range.low, 0, 0));
+  EXPECT_TRUE(TensorNear(range.high, layer.range.high, 0, 0));
+}
+
 TEST(AwqClipTest, LosesLessInOutputsAndLeavesQueryAndKey) {
   for (const std::int64_t group : {16, 24, -1, 0}) {
     LayerContext layer = testing::MakeLayer(RandomWeight(8, 64, 1),
                                             {2, group, GridKind::kAsym, ScaleType::kFloat32});
     const auto estimator = RangeEstimators().FromText("type: awq_clip").make();
-    EXPECT_TRUE(estimator->Uses().inputs.sample);
+    EXPECT_EQ(estimator->Uses().inputs.sample, 512);
     layer.name = "model.layers.0.self_attn.v_proj";
     const GroupRange clipped = estimator->Estimate(layer);
     EXPECT_TRUE((clipped.low >= layer.range.low).all().item<bool>());

@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/model/families.h"
+#include "rounding/stages/round.h"
 #include "tests/core/formats/format_files.h"
 
 namespace roundlab {
@@ -128,8 +129,9 @@ TEST(StageCheckTest, StartsThatAreMoreThanCodesOnAGrid) {
            "from which 'signround' can't begin (known: adaround, aquant, flexround, gptq, llm_qat, "
            "lrq, omniquant, rtn, signround, signround_v2, stochastic, tesseraq)";
   };
-  for (const std::string type : {"aqlm", "easyquant", "llm_int8", "quip", "squeezellm"}) {
-    EXPECT_EQ(misfit(type), refused(type));
+  for (const std::string type :
+       {"aqlm", "easyquant", "llm_int8", "quip, basis: own", "squeezellm"}) {
+    EXPECT_EQ(misfit(type), refused(type.substr(0, type.find(','))));
   }
   EXPECT_EQ(misfit("gptq, order: activation"), refused("gptq"));
   // With other options they are no more than that.
@@ -137,7 +139,20 @@ TEST(StageCheckTest, StartsThatAreMoreThanCodesOnAGrid) {
   EXPECT_EQ(misfit("gptq, order: activation, static_groups: true"), "");
   EXPECT_EQ(misfit("easyquant, outliers: 100"), "");
   EXPECT_EQ(misfit("llm_int8, columns: codes"), "");
-  EXPECT_EQ(misfit("quip, basis: own"), "");
+}
+
+TEST(UnusedRangeTest, WhatLooksAtRoundingErrorsKnowsEvenStepsOnly) {
+  QuantOptions quant = Quant(4, 16);
+  quant.spec.grid = GridKind::kPower;
+  for (const std::string range : {"mse", "mse_2d", "awq_clip"}) {
+    quant.range = RangeEstimators().FromText("type: " + range);
+    EXPECT_EQ(UnusedRange(Recipes({"round\nscheme: powerquant"}), quant),
+              "quant.range '" + range +
+                  "' is min-max on grid 'power' (known: asym, float_zero, sym, sym_full, "
+                  "sym_restricted)");
+  }
+  quant.overrides.push_back({".*q_proj", {}, {}, GridKind::kAsym});
+  EXPECT_EQ(UnusedRange(Recipes({"round\nscheme: rtn"}), quant), "");
 }
 
 TEST(OrderProblemsTest, AStageIsThereOnce) {
@@ -151,6 +166,19 @@ TEST(OrderProblemsTest, AStageIsThereOnce) {
               "'" + type + "' is there already (pipeline.1)");
   }
   EXPECT_TRUE(OrderProblems(Recipes({"smoothquant", "awq_scale", round, "lorc"})).empty());
+}
+
+TEST(OrderProblemsTest, WhatIsTunedInUnitsOfBlocksSharesOne) {
+  const auto problem = [](const std::string& teq, const std::string& round) {
+    const auto problems =
+        OrderProblems(Recipes({"teq\nunit: " + teq, "round\nscheme: " + round, "bias_correction"}));
+    return problems.empty() ? "" : problems.at(1);
+  };
+  EXPECT_EQ(problem("{blocks: 2}", "signround"),
+            "'round' is tuned in units of 1 blocks and pipeline.0 of 2: give both the same unit");
+  EXPECT_EQ(problem("{blocks: 2}", "signround\nunit: {blocks: 2}"), "");
+  EXPECT_EQ(problem("{blocks: 2}", "adaround\nunit: linear"), "");
+  EXPECT_EQ(problem("{blocks: 2}", "gptq"), "");
 }
 
 TEST(OrderProblemsTest, QuantizersAreGivenTwiceWhereTheSecondIsForSomeLayers) {
