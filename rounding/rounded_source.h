@@ -17,6 +17,7 @@ class RoundedSource : public ModelSource {
   const ModelDescription& description() const override { return original_->description(); }
   const std::string& path() const override { return original_->path(); }
   std::string Fingerprint() const override;
+  at::Device device() const override { return original_->device(); }
   std::unique_ptr<DecoderBlock> LoadBlock(std::int64_t index) const override;
   ModelEnds LoadEnds() const override { return original_->LoadEnds(); }
 

@@ -47,16 +47,27 @@ at::Tensor WithFactors(const at::Tensor& product, const Scaled& rows, const Scal
   return product * rows.factors.unsqueeze(1) * columns.factors;
 }
 
+/// A GPU multiplies 8-bit integers where what is summed over is a multiple of this many.
+constexpr std::int64_t kInt8Step = 8;
+
 /// Without VNNI oneDNN adds products of 8-bit integers in pairs of 16 bits, which saturate.
 bool Int8ProductsAreExact() {
   const at::Tensor a = at::full({32, 32}, 127, at::kChar);
   return at::equal(at::_int_mm(a, a), at::full({32, 32}, 127 * 127 * 32, at::kInt));
 }
 
-/// a [m, k], b [k, n] in whole numbers of 127 at most in size -> float32 [m, n].
-at::Tensor CodeProduct(const at::Tensor& a, const at::Tensor& b) {
+/// Whether [m, k] times [k, n] is multiplied in integers: libtorch takes these sizes on a GPU.
+bool MultipliesInt8(const at::Device& device, std::int64_t m, std::int64_t n) {
   static const bool exact = Int8ProductsAreExact();
-  const bool integers = exact || !a.is_cpu();
+  return device.is_cpu() ? exact : m > 16 && n % kInt8Step == 0;
+}
+
+/// codes [m, k], others [k, n] in whole numbers of 127 at most in size -> float32 [m, n].
+at::Tensor CodeProduct(const at::Tensor& codes, const at::Tensor& others) {
+  const std::int64_t fill = (kInt8Step - others.size(0) % kInt8Step) % kInt8Step;
+  const at::Tensor a = fill == 0 ? codes : at::constant_pad_nd(codes, {0, fill});
+  const at::Tensor b = fill == 0 ? others : at::constant_pad_nd(others, {0, 0, 0, fill});
+  const bool integers = MultipliesInt8(a.device(), a.size(0), b.size(1));
   // 127^2 times as many is below 2^31, and 2^24, up to which float32 has all whole numbers.
   const std::int64_t most = integers ? 1 << 17 : 1 << 10;
   at::Tensor sum = at::zeros({a.size(0), b.size(1)}, a.options().dtype(at::kFloat));

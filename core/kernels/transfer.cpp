@@ -121,7 +121,12 @@ Transfer::Transfer(const at::Device& device, std::function<void()> copy)
                    const c10::Stream stream = CopyStream(state.device);
                    const InStream in(stream);
                    state.events->begin.block(stream);
-                   copy();
+                   try {
+                     copy();
+                   } catch (...) {
+                     stream.synchronize();  // memory of copies that are queued is given back
+                     throw;
+                   }
                    state.events->end.record(stream);
                  }).share();
 }

@@ -73,7 +73,7 @@ class DecoderBlock {
   std::string RangesOfTexts() const;
 
   void To(const at::Device& device);  ///< moves all weights there
-  void Pin();  ///< from the CPU to pinned memory, which a GPU reads faster and beside its work
+  void Pin();                         ///< from the CPU to pinned memory, which a GPU reads faster
   const BlockPlan& plan() const { return plan_; }
   std::vector<LinearSlot*> Linears();
   LinearSlot& Slot(std::size_t i) { return slots_.at(i); }

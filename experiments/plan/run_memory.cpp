@@ -305,9 +305,10 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   for (const TuneOptions& tune : TuningOf(run)) AddTuning(run, tune, weights, value, &memory);
   memory.activations = Activations(run, model, blocks, value);
   const double tokens = Product(run.calibration->samples, run.calibration->seqlen);
-  memory.chains = ChainCount(run) * tokens * static_cast<double>(model.hidden) * value;
+  memory.chain = tokens * static_cast<double>(model.hidden) * value;
+  memory.chains = ChainCount(run) * memory.chain;
   memory.coming = 2 * BatchValues(run, model) * value;
-  if (TakesSpare(run)) memory.spare = tokens * static_cast<double>(model.hidden) * value;
+  if (TakesSpare(run)) memory.spare = memory.chain;
   memory.captured = CapturedBytes(run, model, value);
   memory.statistics = StatisticsBytes(run, model, blocks);
   for (const StageRecipe& recipe : run.pipeline) {
@@ -320,11 +321,13 @@ ChainsPlaced PlaceChains(const RunMemory& memory, const MemoryRoom& room) {
   const double left = room.bytes - Rounding(memory, room) - memory.Chains();
   if (left >= 0) return {ChainPlace::kDevice, memory.spare > 0 && memory.spare <= left};
   if (!room.gpu) return {ChainPlace::kFile};
-  // Pinned memory is handed out in powers of two.
-  const double chain = std::exp2(std::ceil(std::log2(std::max(memory.Chains() / 2, 1.0))));
-  const double beside = memory.program + memory.ends + memory.codes + memory.ahead;
-  if (beside + 2 * chain > room.machine) return {ChainPlace::kFile};
-  return {ChainPlace::kHost, memory.spare > 0 && beside + 3 * chain <= room.machine};
+  // Pinned memory is handed out in powers of two: at most twice what is asked for.
+  const double chain = std::exp2(std::ceil(std::log2(std::max(memory.chain, 1.0))));
+  const double chains = memory.chains / std::max(memory.chain, 1.0) * chain;
+  const double held =
+      memory.program + memory.ends + memory.codes + 2 * memory.ahead + chains + 2 * memory.captured;
+  if (held > room.machine) return {ChainPlace::kFile};
+  return {ChainPlace::kHost, memory.spare > 0 && held + chain <= room.machine};
 }
 
 double PeakBytes(const RunMemory& memory, const MemoryRoom& room) {

@@ -50,7 +50,8 @@ struct RunMemory {
   /// + 2 intermediate), 3 heads seqlen of such scores; or what a pass without gradients takes, if
   /// that is more.
   double activations = 0;
-  double chains = 0;  ///< hidden states of all samples
+  double chain = 0;  ///< one of these, which are hidden states of all samples
+  double chains = 0;
   /// One chain more, which saves a tuned unit a pass where there is room for it, beside the others.
   double spare = 0;
   /// Rows of a micro-batch of all chains, and of the next, where those lie elsewhere.

@@ -234,6 +234,7 @@ int RunSwiGlu(const SwiGluJob& job, bool backward, void* stream) {
 }
 
 int RunMse(const MseJob& job, bool backward, void* stream) {
+  if (backward && job.count == 0) return 0;
   const bool aligned = Aligned16(job.output, job.target, job.d_output);
   return WithPacks<8>(job.dtype, job.count, aligned, [&](auto zero, auto pack) {
     using T = decltype(zero);
@@ -280,6 +281,7 @@ int roundlab_mse_backward(const roundlab::cuda::MseJob* job, void* stream) {
 }
 int roundlab_copy_if(const roundlab::cuda::CopyIfJob* job, void* stream) {
   using namespace roundlab::cuda;
+  if (job->bytes == 0) return 0;
   const bool wide = job->bytes % 16 == 0 && Aligned16(job->from, job->to);
   const std::int64_t most = 132 * 16;
   if (wide) {

@@ -16,7 +16,7 @@ struct PartSum {
   float sum = 0;
 };
 
-/// A warp a part of a row. What is not finite makes the sum NaN.
+/// A warp a part of a row. A NaN or +inf makes the sum NaN.
 template <int kVector>
 __global__ void LogitSums(LogitSumJob job) {
   const std::int64_t warp = static_cast<std::int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;

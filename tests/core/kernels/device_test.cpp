@@ -5,12 +5,14 @@
 
 #include <functional>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "core/base/error.h"
 #include "core/kernels/cuda/load.h"
 #include "core/kernels/device_attention.h"
 #include "core/kernels/float8.h"
+#include "core/kernels/linear.h"
 #include "core/kernels/ops.h"
 #include "core/kernels/ordered_attention.h"
 #include "core/kernels/reference.h"
@@ -309,6 +311,19 @@ TEST_F(GpuOpsTest, ProductsOfFewBitsAsSimulated) {
   // No multiple of 16: simulated there, too.
   EXPECT_TRUE(TensorNear(Float8Product(Gpu(dy.slice(1, 0, 47)), Gpu(x)).cpu(),
                          Float8Product(dy.slice(1, 0, 47), x), 1e-6, 1e-3));
+}
+
+TEST_F(GpuOpsTest, Int8GradientsOfAnySizeAreTheProcessors) {
+  for (const auto& [tokens, out, in] : {std::tuple{13, 48, 96}, {32, 16, 96}, {32, 48, 95}}) {
+    const auto gradient = [&, tokens = tokens, out = out, in = in](bool gpu) {
+      const auto on = [gpu](const at::Tensor& t) { return gpu ? Gpu(t) : t; };
+      const at::Tensor weight = on(RandomTensor({out, in}, 1)).requires_grad_(true);
+      const at::Tensor x = on(RandomTensor({tokens, in}, 2, 3.0));
+      Linear(x, weight, {}, GradientPrecision::kInt8).backward(on(RandomTensor({tokens, out}, 3)));
+      return weight.grad().cpu();
+    };
+    EXPECT_TRUE(TensorNear(gradient(true), gradient(false), 0, 1e-5)) << tokens;
+  }
 }
 
 TEST_F(GpuOpsTest, MemoryAndTimeAreCounted) {

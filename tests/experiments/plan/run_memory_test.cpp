@@ -196,7 +196,7 @@ TEST(RunMemoryTest, ASpareChainIsThereWhereItFitsBesideTheOthers) {
   RunMemory m;
   m.weights = 10 * kGib;
   m.chains = 6 * kGib;
-  m.spare = 3 * kGib;
+  m.chain = m.spare = 3 * kGib;
   EXPECT_TRUE(PlaceChains(m, {true, 19 * kGib}).spare);
   EXPECT_EQ(PeakBytes(m, {true, 19 * kGib}), 19 * kGib);
   EXPECT_FALSE(PlaceChains(m, {true, 18.9 * kGib}).spare);
@@ -221,12 +221,16 @@ TEST(RunMemoryTest, ChainsLieWhereTheyFit) {
   m.weights = 10 * kGib;
   m.codes = kGib;
   m.chains = 6 * kGib;
+  m.chain = 3 * kGib;
   const auto place = [&m](const MemoryRoom& room) { return PlaceChains(m, room).place; };
   EXPECT_EQ(place({false, 17 * kGib}), ChainPlace::kDevice);
   EXPECT_EQ(place({false, 16.9 * kGib}), ChainPlace::kFile);
   EXPECT_EQ(place({true, 16 * kGib}), ChainPlace::kDevice);
   EXPECT_EQ(place({true, 15.9 * kGib, 9 * kGib}), ChainPlace::kHost);  // 2 x 4 pinned
   EXPECT_EQ(place({true, 15.9 * kGib, 8.9 * kGib}), ChainPlace::kFile);
+  m.chain = 2 * kGib;  // three of them
+  EXPECT_EQ(place({true, 15.9 * kGib, 7 * kGib}), ChainPlace::kHost);
+  EXPECT_EQ(place({true, 15.9 * kGib, 6.9 * kGib}), ChainPlace::kFile);
   EXPECT_EQ(PeakBytes(m, {true, 16 * kGib}), 16 * kGib);
   EXPECT_EQ(PeakBytes(m, {true, 15.9 * kGib}), 10 * kGib);
   EXPECT_EQ(PeakBytes(m, {false, 16.9 * kGib}), 11 * kGib);
