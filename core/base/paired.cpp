@@ -116,8 +116,8 @@ PairedResult PairedT(std::span<const double> a, std::span<const double> b) {
   const double mean = Mean(differences);
   const double half = ConfidenceHalfWidth95(differences);
   if (!std::isfinite(half)) return {mean, kUndefined, kUndefined, kUndefined};
+  if (half == 0) return {mean, mean, mean, kUndefined};
   const double t = std::fabs(mean) / StandardError(differences);
-  if (std::isnan(t)) return {mean, mean, mean, kUndefined};
   const boost::math::students_t_distribution<double> student(
       static_cast<double>(differences.size()) - 1);
   return {mean, mean - half, mean + half,

@@ -21,7 +21,7 @@ struct PairedResult {
 
 /// Student's paired t test: with d = b - a and n - 1 degrees of freedom,
 /// t = mean(d) / (s(d) / sqrt(n)); the interval is mean(d) +- StandardError(d) t_0.975. Where all d
-/// are the same, p is 0, or NaN where they are 0.
+/// are the same they tell no spread: low and high are the mean, p is NaN.
 PairedResult PairedT(std::span<const double> a, std::span<const double> b);
 
 /// What n pairs say: mean(b) - mean(a) with its standard error.

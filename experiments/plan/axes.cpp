@@ -14,11 +14,24 @@ using DiagnosticList = std::vector<Diagnostic>;
 
 constexpr const char* kSeedKey = "seed";
 
-std::string LabelOf(const ConfigNode& node) {
+/// A value in a line of text: "{name: lab, split: calibration}", "[1, 2]", "null".
+std::string LineOf(const ConfigNode& node) {
   if (node.kind == Kind::kScalar) return node.scalar;
+  if (node.kind == Kind::kNull) return "null";
+  std::string text;
+  for (const ConfigNode& element : node.elements) {
+    text += (text.empty() ? "" : ", ") + LineOf(element);
+  }
+  for (const ConfigNode::Member& member : node.members) {
+    text += (text.empty() ? "" : ", ") + member.key + ": " + LineOf(member.value);
+  }
+  return node.kind == Kind::kSequence ? "[" + text + "]" : "{" + text + "}";
+}
+
+/// A part's type, else the value.
+std::string LabelOf(const ConfigNode& node) {
   const ConfigNode* type = node.Find("type");
-  if (type != nullptr && type->kind == Kind::kScalar) return type->scalar;
-  return node.where.ToString();
+  return LineOf(type != nullptr && type->kind == Kind::kScalar ? *type : node);
 }
 
 /// Whether `node` is of the kind; says so where it is not.

@@ -100,7 +100,11 @@ std::optional<double> Cell::Chance(const Cell& a, const Cell& b, const std::stri
     of_a.push_back(a.values_.at(id).value);
     of_b.push_back(b.values_.at(other->second).value);
   }
-  const double p = PairedT(of_a, of_b).p;
+  const PairedResult tested = PairedT(of_a, of_b);
+  const double p = tested.p;
+  if (tested.low == tested.high && tested.difference != 0) {
+    *problem = metric + ": the seeds' differences are all the same, which tells no spread";
+  }
   return std::isfinite(p) ? std::optional<double>(p) : std::nullopt;
 }
 

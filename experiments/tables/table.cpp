@@ -67,18 +67,20 @@ class CellGrid {
   /// Of the tests made so far: what could not be read.
   const std::set<std::string>& problems() const { return problems_; }
 
-  /// The row of a column's best mean among quantized models, where two at least compete.
-  std::optional<std::string> Best(const std::string& column) const {
+  /// The rows of a column's best mean among quantized models, where two at least compete.
+  std::set<std::string> Best(const std::string& column) const {
     const auto lower = LowerIsBetter(spec_.value);
-    std::vector<std::pair<double, std::string>> means;
+    std::map<double, std::set<std::string>> rows;  // by mean
+    std::size_t competing = 0;
     for (const std::string& row : rows_) {
       const Cell* cell = At(row, column);
       if (cell == nullptr || cell->empty() || as_it_is_.count({row, column}) != 0) continue;
-      if (std::isfinite(cell->MeanValue())) means.emplace_back(cell->MeanValue(), row);
+      if (!std::isfinite(cell->MeanValue())) continue;
+      rows[cell->MeanValue()].insert(row);
+      ++competing;
     }
-    if (!lower || means.size() < 2) return std::nullopt;
-    std::sort(means.begin(), means.end());
-    return *lower ? means.front().second : means.back().second;
+    if (!lower || competing < 2) return {};
+    return *lower ? rows.begin()->second : rows.rbegin()->second;
   }
 
  private:
@@ -138,7 +140,7 @@ TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
   table.title = spec.Title();
   table.header = {spec.columns.empty() ? spec.rows : spec.rows + " \\ " + spec.columns};
   table.header.insert(table.header.end(), grid.columns().begin(), grid.columns().end());
-  std::vector<std::optional<std::string>> best;  // row of each column
+  std::vector<std::set<std::string>> best;  // rows of each column
   for (const std::string& column : grid.columns()) best.push_back(grid.Best(column));
   bool marked = false;
   for (const std::string& row : grid.rows()) {
@@ -151,7 +153,7 @@ TextTable MakeTable(const Experiment& experiment, const TableSpec& spec,
       marked = marked || chance.has_value();
     }
     for (std::size_t c = 0; c < best.size(); ++c) {
-      if (best[c] == row) table.best.insert({table.rows.size() - 1, c + 1});
+      if (best[c].count(row) > 0) table.best.insert({table.rows.size() - 1, c + 1});
     }
   }
   if (marked) {

@@ -76,7 +76,7 @@ TEST(PairedTTest, DifferencesThatAreAllTheSame) {
   const PairedResult shifted = PairedT(Values{1, 2, 3}, Values{2, 3, 4});
   EXPECT_EQ(shifted.low, 1);
   EXPECT_EQ(shifted.high, 1);
-  EXPECT_EQ(shifted.p, 0);
+  EXPECT_TRUE(std::isnan(shifted.p));  // no spread is known of a figure that comes in steps
   const PairedResult equal = PairedT(Values{1, 2, 3}, Values{1, 2, 3});
   EXPECT_EQ(equal.difference, 0);
   EXPECT_EQ(equal.low, 0);

@@ -53,6 +53,15 @@ TEST(AxesTest, ZipSetsOptionsTogetherAndLabelsNameThem) {
   EXPECT_EQ(RoundOptionsOf(experiment.runs[3].config.pipeline)->tune.steps, 200);
 }
 
+TEST(AxesTest, ValuesThatAreNoWordsAreTheirOwnLabels) {
+  const Experiment experiment = LoadTuned(
+      "axes:\n  - key: calibration\n    values: [{data: {path: t}, samples: 4, seqlen: 8}, {data: "
+      "lab, samples: 4, seqlen: 8}]\n  - {key: quant.skip, values: [[], ['a', 'b']]}\n");
+  EXPECT_EQ(experiment.axes.at(0).labels, (Row{"{data: {path: t}, samples: 4, seqlen: 8}",
+                                               "{data: lab, samples: 4, seqlen: 8}"}));
+  EXPECT_EQ(experiment.axes.at(1).labels, (Row{"[]", "[a, b]"}));
+}
+
 TEST(AxesTest, WhereKeepsAndExceptDropsPoints) {
   const Experiment experiment = LoadTuned(
       "axes: [{key: quant.bits, values: [4, 3, 2]}, {key: model.dtype, values: [float32, "
@@ -168,7 +177,7 @@ TEST(AblationTest, RanksByDamageWithIntervalsAndInteraction) {
   ASSERT_EQ(table.rows.size(), 4U);
   EXPECT_EQ(table.rows[0], (Row{"full", "110.00", "3", "", "", "", ""}));
   EXPECT_EQ(table.rows[1], (Row{"- best - range", "118.00", "3", "+8.0000", "+8.0000 to +8.0000",
-                                "<0.0001", "+3.0000"}));
+                                "-", "+3.0000"}));  // no spread, no p
   // Mean 4, s = 1: 4 +- 4.30265 / sqrt(3); t = 6.9282 with 2 degrees of freedom: p = 0.0202.
   EXPECT_EQ(table.rows[2],
             (Row{"- range", "114.00", "3", "+4.0000", "+1.5159 to +6.4841", "0.0202", "-"}));
@@ -186,6 +195,24 @@ TEST(AblationTest, OneSeedHasNoIntervalAndMissingRunsAreSaid) {
   const TextTable table = MakeAblationTables(experiment, outcomes).at(0);
   EXPECT_EQ(table.rows.at(1), (Row{"- offset", "90.000", "1", "-10.000", "-", "-"}));
   EXPECT_EQ(table.rows.at(2), (Row{"- range", "failed", "0", "-", "-", "-"}));
+}
+
+TEST(TableTest, SeedsThatAgreeTellNoSpreadAndEqualMeansAreBothTheBest) {
+  const Experiment experiment = LoadTuned(
+      "axes:\n  - {key: pipeline.0.steps, name: steps, values: [10, 20, 30]}\nseeds: [0, 1]\n"
+      "tables: [{rows: steps, value: t/perplexity, compare_to: 10}]\n");
+  auto outcomes = OutcomesBy(experiment, [](const PlannedRun& /*run*/) { return 1.0; });
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    const bool first = experiment.runs[i].labels.at("steps") == "10";
+    outcomes[i].result.metrics["t/acc"] = first ? 0.75 : 0.8;
+  }
+  TableSpec spec = experiment.tables[0];
+  spec.value = "t/acc";
+  const TextTable table = MakeTable(experiment, spec, outcomes);
+  EXPECT_EQ(table.rows.at(1).at(1), "0.8000 ± 0.0000 (n=2)");
+  EXPECT_EQ(table.best, (std::set<std::pair<std::size_t, std::size_t>>{{1, 1}, {2, 1}}));
+  EXPECT_EQ(table.notes, (Row{"Not tested: t/acc: the seeds' differences are all the same, which "
+                              "tells no spread"}));
 }
 
 TEST(TableTest, StarsDifferencesFromTheBaselineAndMarksTheBest) {
