@@ -12,7 +12,7 @@
 namespace roundlab {
 
 int TrainCommand(const CommandLine& line) {
-  RequireArguments(line, 1, "FILE [--set KEY=VALUE] [--out DIR] [--json] [--quiet]");
+  RequireArguments(line, 1);
   const std::string& file = line.arguments[0];
   const TrainConfig config = LoadTrainConfig(file, line.set);
   const std::string folder =
@@ -29,10 +29,15 @@ int TrainCommand(const CommandLine& line) {
     PrintJson({{"folder", folder}, {"metrics", result.metrics}, {"timing", result.timing}});
     return 0;
   }
-  std::printf("model: %s\nheld-out perplexity: %.4f +- %.4f\n", folder.c_str(),
-              result.metrics.at("test/perplexity"), result.metrics.at("test/stderr"));
-  const auto floor = result.metrics.find("test/floor_perplexity");
-  if (floor != result.metrics.end()) std::printf("floor: %.4f\n", floor->second);
+  std::printf("model: %s\nheld-out perplexity: %.4f", folder.c_str(),
+              result.metrics.at("test/perplexity"));
+  const auto told = [&result](const char* format, const char* metric) {
+    const auto found = result.metrics.find(metric);  // one window has no standard error
+    if (found != result.metrics.end()) std::printf(format, found->second);
+  };
+  told(" +- %.4f", "test/stderr");
+  told("\nfloor: %.4f", "test/floor_perplexity");
+  std::printf("\n");
   return 0;
 }
 

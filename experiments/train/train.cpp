@@ -79,7 +79,6 @@ class Training {
       : config_(config),
         folder_(options.folder),
         side_(options.folder + "/train"),
-        checkpoint_(side_ + "/checkpoint.pt", config.Canonical()),
         spent_(side_ + "/spent.txt") {
     CheckFolder();
     MakeFolder(side_);
@@ -212,7 +211,9 @@ class Training {
   }
 
   void Steps() {
-    std::int64_t step = checkpoint_.Load(*model_, optimizer_.get(), &record_);
+    checkpoint_.emplace(side_ + "/checkpoint.pt", result_.config + "\ntrain_tokens_sha256: " +
+                                                      result_.provenance.at("train_tokens_sha256"));
+    std::int64_t step = checkpoint_->Load(*model_, optimizer_.get(), &record_);
     if (step > 0) {
       log_->Write("goes on after step " + std::to_string(step));
       spent_.Resume();
@@ -240,7 +241,7 @@ class Training {
   }
 
   void Save(std::int64_t done) {
-    checkpoint_.Save(done, *model_, *optimizer_, record_);
+    checkpoint_->Save(done, *model_, *optimizer_, record_);
     spent_.Keep(at::kCPU);
   }
 
@@ -323,7 +324,7 @@ class Training {
   const TrainConfig config_;
   const std::string folder_;
   const std::string side_;
-  const TrainCheckpoint checkpoint_;
+  std::optional<TrainCheckpoint> checkpoint_;
   Spent spent_;
   std::optional<FolderClaim> claim_;
   std::optional<Log> log_;

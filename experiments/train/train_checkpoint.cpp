@@ -34,7 +34,7 @@ void TrainCheckpoint::Save(std::int64_t step, const TrainableModel& model,
                            const torch::optim::Optimizer& optimizer,
                            const RunRecord& record) const {
   torch::serialize::OutputArchive archive;
-  archive.write("config", c10::IValue(config_));
+  archive.write("made_of", c10::IValue(made_of_));
   archive.write("step", c10::IValue(step));
   archive.write("record", c10::IValue(record.Serialize()));
   const auto& parameters = model.Parameters();
@@ -57,10 +57,10 @@ std::int64_t TrainCheckpoint::Load(const TrainableModel& model, torch::optim::Op
     torch::serialize::InputArchive archive;
     archive.load_from(in);
     c10::IValue value;
-    archive.read("config", value);
-    if (value.toStringRef() != config_) {
-      throw Error(file_ + ": belongs to a training by another config (" +
-                  FirstDifference(value.toStringRef(), config_) +
+    archive.read("made_of", value);
+    if (value.toStringRef() != made_of_) {
+      throw Error(file_ + ": belongs to another training (" +
+                  FirstDifference(value.toStringRef(), made_of_) +
                   "); give another --out or remove the folder");
     }
     archive.read("record", value);

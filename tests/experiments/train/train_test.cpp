@@ -194,6 +194,37 @@ TEST_F(TrainTest, AFolderBelongsToOneConfig) {
             "foreign: holds a model that was not trained here; give another --out\n");
 }
 
+TEST_F(TrainTest, ATestOfOneWindowHasNoStandardError) {
+  folder_.Write("test.txt", "Ann has a cat. Ann has a cat. Ann has a cat. Ann has a cat. Ann has.");
+  for (int i = 0; i < 2; ++i) {  // what is done is told again
+    const ProgramResult run =
+        Train("m", {"--set", "test.path=test.txt", "--set", "seqlen=16", "--set", "steps=2"});
+    EXPECT_EQ(run.code, 0) << run.err;
+    EXPECT_EQ(run.out.find("model: m\nheld-out perplexity: "), 0U) << run.out;
+  }
+}
+
+TEST_F(TrainTest, AnotherTextIsNotWhatItGoesOnWith) {
+  folder_.Write("text.txt", ReadAll(folder_ / "c.yaml") + std::string(4000, 'a'));
+  const std::vector<std::string> text = {"--set", "data={path: text.txt}", "--set",
+                                         "tokenizer.vocab=257"};
+  std::vector<std::string> words = {"train", "c.yaml", "--out", "m", "--quiet"};
+  words.insert(words.end(), text.begin(), text.end());
+  Program program(folder_.path(), words);
+  const std::string checkpoint = folder_ / "m/train/checkpoint.pt";
+  ASSERT_TRUE(WaitUntil(&program, [&] { return fs::exists(checkpoint); }));
+  program.Signal(SIGKILL);
+  program.Wait();
+  fs::remove(folder_ / "m/train/train.json");
+  folder_.Write("text.txt", std::string(4000, 'b'));
+  const ProgramResult run = Train("m", text);
+  EXPECT_EQ(run.code, 2);
+  EXPECT_EQ(run.err.find("m/train/checkpoint.pt: belongs to another training "
+                         "(train_tokens_sha256: "),
+            0U)
+      << run.err;
+}
+
 TEST_F(TrainTest, ABrokenCheckpointIsTold) {
   Program program(folder_.path(), {"train", "c.yaml", "--out", "m", "--quiet"});
   const std::string checkpoint = folder_ / "m/train/checkpoint.pt";
