@@ -77,6 +77,8 @@ struct TaskDocument {
 /// Reads configs/tasks/NAME.yaml, or a file of the user's (a name with '/' or ending in .yaml).
 /// Throws ConfigError, or Error for an unknown name with the nearest.
 TaskOptions LoadTask(const std::string& name);
+/// Whether it is such a file of the user's.
+bool IsTaskFile(const std::string& name);
 /// What its results are called: NAME, or the file's name without ending.
 std::string TaskLabel(const std::string& name);
 /// Names of the tasks in configs/tasks, sorted.

@@ -114,12 +114,8 @@ std::string WrongMetrics(const TaskOptions& task) {
 
 std::string TaskFolder() { return ConfigFolder() + "/tasks"; }
 
-bool IsFile(const std::string& name) {
-  return name.find('/') != std::string::npos || fs::path(name).extension() == ".yaml";
-}
-
 std::string TaskFile(const std::string& name) {
-  if (IsFile(name)) return name;
+  if (IsTaskFile(name)) return name;
   const std::string file = TaskFolder() + "/" + name + ".yaml";
   if (fs::exists(file)) return file;
   throw Error("unknown task '" + name + "'" + SuggestionSuffix(name, TaskNames()) +
@@ -185,8 +181,12 @@ std::vector<std::string> TaskNames() {
   return names;
 }
 
+bool IsTaskFile(const std::string& name) {
+  return name.find('/') != std::string::npos || fs::path(name).extension() == ".yaml";
+}
+
 std::string TaskLabel(const std::string& name) {
-  return IsFile(name) ? fs::path(name).stem().string() : name;
+  return IsTaskFile(name) ? fs::path(name).stem().string() : name;
 }
 
 TaskOptions LoadTask(const std::string& name) {

@@ -227,6 +227,20 @@ std::vector<std::string> ZeroShot::Names() const {
   return names;
 }
 
+std::vector<std::string> ZeroShot::OwnFiles() const {
+  std::vector<std::string> files = options_.data.OwnFiles();
+  const auto add = [&files](const std::vector<std::string>& more) {
+    files.insert(files.end(), more.begin(), more.end());
+  };
+  for (const std::string& name : options_.tasks) {
+    if (IsTaskFile(name)) files.push_back(name);
+    const TaskOptions task = LoadTask(name);
+    add(task.data.OwnFiles());
+    add(task.shots.data.OwnFiles());
+  }
+  return files;
+}
+
 std::vector<std::string> ZeroShot::MetricNames() const {
   std::vector<std::string> names;
   TaskDocument document;  // of one choice

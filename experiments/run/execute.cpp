@@ -28,6 +28,7 @@
 #include "experiments/run/judged_model.h"
 #include "experiments/run/made_of.h"
 #include "experiments/run/open_model.h"
+#include "experiments/run/own_files.h"
 #include "experiments/run/plugins.h"
 #include "experiments/run/preflight.h"
 #include "experiments/run/program.h"
@@ -157,6 +158,7 @@ class Execution {
                                {"model_sha256", source.Fingerprint()},
                                {"run_id", result_.id},
                                {"config", result_.config}});
+    result_.provenance.merge(OwnFiles(config_));
     const std::string plugins = PluginsText();
     if (!plugins.empty()) result_.provenance["plugins"] = plugins;
   }
