@@ -15,6 +15,7 @@ enum class Engine { kLocal, kSlurm };
 /// What the command line says, all commands together.
 struct CommandLine {
   std::string command;
+  std::string usage;                   ///< of the command, with its flags
   std::vector<std::string> arguments;  ///< after the command
   std::vector<std::string> plugins;    ///< shared libraries
   std::vector<std::string> set;        ///< key=value

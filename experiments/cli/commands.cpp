@@ -19,6 +19,7 @@
 #include "experiments/plan/experiment.h"
 #include "experiments/plan/run_memory.h"
 #include "experiments/run/execute.h"
+#include "experiments/run/own_files.h"
 #include "experiments/run/plugins.h"
 #include "experiments/run/preflight.h"
 #include "experiments/run/runner.h"
@@ -60,9 +61,13 @@ void PrintOutcomes(const CommandLine& line, const Experiment& experiment,
                    const std::vector<RunOutcome>& outcomes) {
   TellMixed(MixedInputs(experiment, outcomes));
   for (const RunOutcome& outcome : outcomes) {
-    const auto made_with = outcome.result.provenance.find("plugins");
-    if (made_with == outcome.result.provenance.end()) continue;
-    for (const std::string& file : ChangedPlugins(made_with->second)) {
+    const auto& provenance = outcome.result.provenance;
+    std::vector<std::string> changed = ChangedFiles(provenance);
+    if (const auto made_with = provenance.find("plugins"); made_with != provenance.end()) {
+      for (std::string& file : ChangedPlugins(made_with->second))
+        changed.push_back(std::move(file));
+    }
+    for (const std::string& file : changed) {
       std::fprintf(stderr, "run %s was made by another %s: remove its folder to make it again\n",
                    outcome.id.c_str(), file.c_str());
     }
@@ -116,9 +121,8 @@ void TellUnused(const Experiment& experiment) {
   }
 }
 
-void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names) {
-  if (line.arguments.size() == count) return;
-  throw Error("usage: roundlab " + line.command + " " + names);
+void RequireArguments(const CommandLine& line, std::size_t count) {
+  if (line.arguments.size() != count) throw Error("usage: roundlab " + line.usage);
 }
 
 Experiment LoadExperimentOf(const CommandLine& line) {
@@ -232,11 +236,7 @@ int TellProblems(const std::vector<RunOutcome>& outcomes) {
 }
 
 int RunCommand(const CommandLine& line) {
-  RequireArguments(line, 1,
-                   "FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--jobs N] "
-                   "[--device DEVICE] [--engine ENGINE] [--slurm-options WORDS] [--retry-failed] "
-                   "[--format FORMAT] "
-                   "[--json] [--quiet]");
+  RequireArguments(line, 1);
   CheckRunLine(line);
   const Experiment experiment = LoadExperimentOf(line);
   const Experiment unfinished = Unfinished(experiment, line);
@@ -247,14 +247,14 @@ int RunCommand(const CommandLine& line) {
 }
 
 int TableCommand(const CommandLine& line) {
-  RequireArguments(line, 1, "FILE [--set KEY=VALUE] [--out DIR] [--format FORMAT] [--json]");
+  RequireArguments(line, 1);
   const Experiment experiment = LoadExperimentOf(line);
   PrintOutcomes(line, experiment, LookAtAll(experiment, line.out));
   return 0;
 }
 
 int ValidateCommand(const CommandLine& line) {
-  RequireArguments(line, 1, "FILE [--set KEY=VALUE]");
+  RequireArguments(line, 1);
   const std::string& file = line.arguments[0];
   if (IsTraining(LoadConfig(file))) {
     LoadTrainConfig(file, line.set);
@@ -265,12 +265,12 @@ int ValidateCommand(const CommandLine& line) {
   CheckInputs(experiment);
   CheckMemory(experiment);
   TellUnused(experiment);
-  Print(file + ": good, " + std::to_string(experiment.runs.size()) + " runs\n");
+  Print(file + ": good, " + std::to_string(DistinctRuns(experiment).size()) + " runs\n");
   return 0;
 }
 
 int ExecuteCommand(const CommandLine& line) {
-  RequireArguments(line, 1, "FOLDER");
+  RequireArguments(line, 1);
   const std::string& folder = line.arguments[0];
   const RunConfig config = LoadRunConfig(folder);
   InstallInterruptHandler();
@@ -292,7 +292,7 @@ int ExecuteCommand(const CommandLine& line) {
 }
 
 int ListCommand(const CommandLine& line) {
-  if (line.arguments.size() > 1) RequireArguments(line, 1, "[KIND]");
+  if (line.arguments.size() > 1) RequireArguments(line, 1);
   Print(ListParts(line.arguments.empty() ? "" : line.arguments[0]));
   return 0;
 }
@@ -310,7 +310,7 @@ int DescribeCommand(const CommandLine& line) {
     Print(MethodsMarkdown());
     return 0;
   }
-  RequireArguments(line, 2, "KIND NAME, or: roundlab describe all, models or methods");
+  RequireArguments(line, 2);
   Print(DescribePart(line.arguments[0], line.arguments[1]));
   return 0;
 }

@@ -73,6 +73,6 @@ std::optional<SlurmOptions> ChosenSlurm(const CommandLine& line);
 void TellMixed(const std::vector<std::string>& mixed);
 
 /// Throws Error unless the command has exactly `count` arguments, called `names` in the message.
-void RequireArguments(const CommandLine& line, std::size_t count, const std::string& names);
+void RequireArguments(const CommandLine& line, std::size_t count);
 
 }  // namespace roundlab

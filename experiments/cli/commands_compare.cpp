@@ -128,7 +128,7 @@ json ToJson(const CommandLine& line, const Comparison& comparison,
 }  // namespace
 
 int CompareCommand(const CommandLine& line) {
-  RequireArguments(line, 2, "A B [--seed N] [--json]");
+  RequireArguments(line, 2);
   if (line.seed < 0)
     throw Error("--seed " + std::to_string(line.seed) + " is out of range [0, inf)");
   BootstrapOptions options;

@@ -20,7 +20,7 @@ std::string FirstLines(const std::string& text, std::int64_t count) {
 }  // namespace
 
 int WorldCommand(const CommandLine& line) {
-  RequireArguments(line, 0, "[--split S] [--documents N] [--seed N]");
+  RequireArguments(line, 0);
   if (line.seed < 0)
     throw Error("--seed: expected a number from 0, got " + std::to_string(line.seed));
   if (line.documents < 1) {

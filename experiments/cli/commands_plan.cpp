@@ -104,9 +104,11 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
   std::size_t to_do = 0;
   std::size_t timeless = 0;
   std::size_t unknown = 0;
+  std::size_t failed = 0;
   std::vector<double> ratios;
   for (const Forecast& f : forecasts) {
-    const bool done = f.outcome.state == RunState::kDone;
+    const bool done = IsSettled(f.outcome, line);
+    failed += f.outcome.state == RunState::kFailed ? 1U : 0U;
     to_do += done ? 0 : 1;
     if (!done && f.estimate) left += f.estimate->seconds.value_or(0);
     timeless += !done && f.estimate && !f.estimate->seconds ? 1U : 0U;
@@ -115,6 +117,9 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
   }
   std::printf("\n%zu runs in %s/%s, %zu to do, about %s one after the other\n", forecasts.size(),
               line.out.c_str(), experiment.name.c_str(), to_do, FormatDuration(left).c_str());
+  if (failed > 0) {
+    std::printf("%zu have failed and are not tried again without --retry-failed\n", failed);
+  }
   if (unknown > 0) std::printf("%zu of them not counted: their model is not here\n", unknown);
   if (timeless > 0) {
     std::printf("%zu of them on a GPU, whose time is not known here: --hardware NAME tells it\n",
@@ -141,9 +146,7 @@ json ToJson(const Experiment& experiment, const std::vector<Forecast>& forecasts
 }  // namespace
 
 int PlanCommand(const CommandLine& line) {
-  RequireArguments(line, 1,
-                   "FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--hardware NAME] "
-                   "[--format FORMAT] [--json]");
+  RequireArguments(line, 1);
   const Experiment experiment = LoadExperimentOf(line);
   Estimator estimator(line.hardware.empty() ? std::optional<Hardware>()
                                             : LoadHardware(line.hardware));

@@ -8,7 +8,7 @@
 namespace roundlab {
 
 int QuickstartCommand(const CommandLine& line) {
-  RequireArguments(line, 0, "[--out DIR] [--jobs N] [--quiet]");
+  RequireArguments(line, 0);
   int code = 0;
   for (const char* name : {"quickstart", "ablation"}) {
     CommandLine step = line;

@@ -7,7 +7,7 @@
 namespace roundlab {
 
 int ReportCommand(const CommandLine& line) {
-  RequireArguments(line, 1, "DIR [--out FOLDER]");
+  RequireArguments(line, 1);
   const std::string& folder = line.arguments[0];
   const ReportFiles files = WriteReport(
       folder, line.out_given ? line.out : (std::filesystem::path(folder) / "report").string());

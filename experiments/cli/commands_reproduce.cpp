@@ -110,9 +110,7 @@ void PrintResults(const CommandLine& line, const Experiment& experiment,
 }  // namespace
 
 int ReproduceCommand(const CommandLine& line) {
-  RequireArguments(line, 1,
-                   "FILE [--set KEY=VALUE] [--only AXIS=LABEL] [--out DIR] [--jobs N] "
-                   "[--retry-failed] [--format FORMAT] [--json] [--quiet]");
+  RequireArguments(line, 1);
   CheckRunLine(line);
   const Experiment experiment = LoadExperimentOf(line);
   if (!experiment.targets) throw Error(line.arguments[0] + ": has no section 'targets'");

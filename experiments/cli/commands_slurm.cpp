@@ -21,7 +21,7 @@ std::optional<SlurmOptions> ChosenSlurm(const CommandLine& line) {
 }
 
 int SlurmTaskCommand(const CommandLine& line) {
-  RequireArguments(line, 2, "DIR N");
+  RequireArguments(line, 2);
   const std::string& number = line.arguments[1];
   std::size_t task = 0;
   const auto [end, problem] = std::from_chars(number.data(), number.data() + number.size(), task);

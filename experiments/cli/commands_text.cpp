@@ -24,7 +24,7 @@ using nlohmann::json;
 using Ids = std::vector<std::int32_t>;
 
 std::string RequireModel(const CommandLine& line) {
-  if (line.model.empty()) throw Error("usage: roundlab " + line.command + " --model MODEL ...");
+  if (line.model.empty()) throw Error("usage: roundlab " + line.usage);
   return line.model;
 }
 
@@ -88,7 +88,7 @@ void PrintScores(const Ids& ids, const std::vector<float>& nll) {
 }  // namespace
 
 int ScoreCommand(const CommandLine& line) {
-  RequireArguments(line, 0, "--model MODEL (--text TEXT | --ids FILE) [--json]");
+  RequireArguments(line, 0);
   const OpenedModel opened = OpenModel(RequireModel(line));
   if (line.text.empty() == line.ids.empty()) {
     throw Error("score: give either --text or --ids");
@@ -96,8 +96,7 @@ int ScoreCommand(const CommandLine& line) {
   std::vector<Ids> sequences;
   if (line.ids.empty()) {
     const auto tokenizer = LoadTokenizer(opened.tokenizer);
-    sequences.push_back(tokenizer->Encode(
-        line.text, line.no_special ? SpecialTokens::kNone : SpecialTokens::kDefault));
+    sequences.push_back(tokenizer->Encode(line.text, SpecialTokens::kDefault));
     if (sequences.front().empty()) throw Error("score: the text has no tokens");
   } else {
     sequences = ReadIds(line.ids);
@@ -119,7 +118,7 @@ int ScoreCommand(const CommandLine& line) {
 }
 
 int SampleCommand(const CommandLine& line) {
-  RequireArguments(line, 0, "--model MODEL [--documents N] [--tokens N] [--seed N]");
+  RequireArguments(line, 0);
   const OpenedModel opened = OpenModel(RequireModel(line));
   const auto tokenizer = LoadTokenizer(opened.tokenizer);
   const LanguageModel model(*opened.model, at::kFloat);
@@ -149,7 +148,7 @@ int SampleCommand(const CommandLine& line) {
 }
 
 int TokenizeCommand(const CommandLine& line) {
-  RequireArguments(line, 0, "--model MODEL (--text TEXT | --file FILE) [--no-special] [--json]");
+  RequireArguments(line, 0);
   RequireModel(line);
   if (line.text.empty() == line.file.empty()) {
     throw Error("tokenize: give either --text or --file");

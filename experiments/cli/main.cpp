@@ -1,5 +1,7 @@
 #include <boost/program_options.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -67,7 +69,11 @@ const std::map<std::string, Command>& Commands() {
         "a page with tables and plots of OUT/EXPERIMENT",
         {"out", "quiet"}}},
       {"list", {ListCommand, "list [KIND]", "all parts a config can choose", {}}},
-      {"describe", {DescribeCommand, "describe KIND NAME", "the options of a part", {}}},
+      {"describe",
+       {DescribeCommand,
+        "describe KIND NAME",
+        "the options of a part; describe all, models or methods: of all",
+        {}}},
       {"bench",
        {BenchCommand,
         "bench [SHAPE]...",
@@ -172,6 +178,17 @@ void PrintHelp(const po::options_description& options) {
   std::cout << "\n" << options;
 }
 
+/// "table FILE [--set ...] [--json]".
+std::string UsageOf(const Command& command, const po::options_description& options) {
+  std::string text = command.usage;
+  for (const std::string& flag : command.flags) {
+    if (text.find("--" + flag) != std::string::npos) continue;
+    const bool takes_value = options.find(flag, false).semantic()->max_tokens() > 0;
+    text += " [--" + flag + (takes_value ? " ..." : "") + "]";
+  }
+  return text;
+}
+
 int Dispatch(int argc, char** argv) {
   CommandLine line;
   const po::options_description options = Options(&line);
@@ -209,6 +226,7 @@ int Dispatch(int argc, char** argv) {
                 SuggestionSuffix(words.front(), Keys(Commands())));
   }
   line.command = words.front();
+  line.usage = UsageOf(found->second, all);
   line.jobs_given = values.count("jobs") != 0;
   line.out_given = !values["out"].defaulted();
   if (line.out.empty()) throw Error("command line: --out is empty; give a folder");
@@ -238,7 +256,11 @@ int main(int argc, char** argv) {
   roundlab::KeepFreedMemory();
   roundlab::TakeTensorsFromMalloc();
   try {
-    return roundlab::Dispatch(argc, argv);
+    const int code = roundlab::Dispatch(argc, argv);
+    std::cout.flush();
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+    std::fprintf(stderr, "what was to be told could not be written: %s\n", std::strerror(errno));
+    return code == 0 ? 1 : code;
   } catch (const roundlab::Interrupted& e) {
     std::fprintf(stderr, "%s\n", e.what());
     return 130;

@@ -241,8 +241,10 @@ class ExperimentReader {
     const auto seeds = ReadSeeds(root_, &diagnostics_);
     const bool plannable = std::all_of(axes.begin(), axes.end(),
                                        [](const ParsedAxis& axis) { return !axis.values.empty(); });
-    if (plannable && !filter.broken)
-      experiment_.runs = Planner(root_, &diagnostics_).Plan(axes, filter, seeds);
+    if (plannable) {  // with a broken filter, to tell what else is wrong
+      experiment_.runs =
+          Planner(root_, &diagnostics_).Plan(axes, filter.broken ? PointFilter() : filter, seeds);
+    }
     ReadTablesAndPlots(axes_are_known);
     ReadTargetSection();
     if (diagnostics_.empty() && experiment_.runs.empty()) {

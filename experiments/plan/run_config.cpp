@@ -78,7 +78,8 @@ std::string NameProblem(const std::string& name) {
 std::string ConflictProblem(const std::string& name, const std::string& theirs,
                             const std::string& place) {
   if (name == theirs) {
-    return "name '" + name + "' is taken by " + place + "; give one of them a name";
+    return "name '" + name + "' is taken by " + place +
+           "; give one of them a name (zero_shot: a suffix)";
   }
   if (!name.starts_with(theirs + "/") && !theirs.starts_with(name + "/")) return "";
   return "name '" + name + "' and '" + theirs + "' of " + place +

@@ -74,13 +74,8 @@ class Preflight {
     }
     if (run.Needs().tokens) {
       CalibrationOptions options = *run.calibration;
-      Once(run.model.path, WriteFields(FieldsOf(&options)), [&] {
-        if (model.tokenizer) {
-          MakeCalibration(options, *model.tokenizer);
-        } else {
-          LoadDataset(options.data);
-        }
-      });
+      Once(run.model.path, WriteFields(FieldsOf(&options)),
+           [&] { CheckCalibration(run, options, model); });
     }
     for (std::size_t i = 0; i < run.eval.size(); ++i) {
       Once(run.model.path, run.eval[i].canonical, [&] { CheckEvaluator(run, i, model); });
@@ -161,14 +156,29 @@ class Preflight {
               std::to_string(model.tokenizer->VocabSize() - 1) + ": it is for runs without text"}});
   }
 
+  static void CheckCalibration(const RunConfig& run, const CalibrationOptions& options,
+                               const KnownModel& model) {
+    try {
+      if (model.tokenizer) {
+        MakeCalibration(options, *model.tokenizer);
+      } else {
+        LoadDataset(options.data);
+      }
+    } catch (const ConfigError&) {
+      throw;
+    } catch (const Error& e) {
+      throw ConfigError({{run.written->WhereOf("calibration"), e.what()}});
+    }
+  }
+
   static void CheckEvaluator(const RunConfig& run, std::size_t i, const KnownModel& model) {
     try {
       run.eval[i].make()->Check(model.description ? &*model.description : nullptr,
                                 model.tokenizer.get());
+    } catch (const ConfigError&) {
+      throw;
     } catch (const Error& e) {
-      const std::string message = e.what();
-      if (!message.starts_with("eval ")) throw;  // of a file, which it names
-      throw ConfigError({{run.written->WhereOf("eval." + std::to_string(i)), message}});
+      throw ConfigError({{run.written->WhereOf("eval." + std::to_string(i)), e.what()}});
     }
   }
 

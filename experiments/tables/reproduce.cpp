@@ -94,19 +94,22 @@ class TargetComparer {
   void Measure(const TargetCell& cell, TargetResult* result) const {
     std::map<std::string, std::pair<double, double>> measured;
     bool failed = false;  // a run of the cell: the others are not its mean
+    bool missing = false;
     result->verdict = TargetVerdict::kNotPlanned;
     for (const PlannedRun& run : experiment_.runs) {
       if (!Matches(cell, run)) continue;
       if (result->verdict == TargetVerdict::kNotPlanned) result->verdict = TargetVerdict::kNotRun;
       const RunOutcome* found = FindOutcome(by_id_, run.id);
-      if (found == nullptr) continue;
-      if (found->state == RunState::kFailed) failed = true;
-      if (found->state != RunState::kDone) continue;
+      failed = failed || (found != nullptr && found->state == RunState::kFailed);
+      if (found == nullptr || found->state != RunState::kDone) {
+        missing = true;
+        continue;
+      }
       const auto value = Measured(found->result, cell.metrics);
       if (value) measured.emplace(run.id, *value);
     }
     if (failed) result->verdict = TargetVerdict::kFailed;
-    if (failed || measured.empty()) return;
+    if (failed || missing || measured.empty()) return;
     std::vector<double> values;
     std::vector<double> errors;
     for (const auto& [id, value] : measured) {

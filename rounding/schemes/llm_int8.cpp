@@ -41,10 +41,12 @@ std::unique_ptr<LayerRounding> LlmInt8::Begin(const LayerContext& layer) const {
   const double middle = static_cast<double>(std::int64_t{1} << (layer.spec.bits - 1));
   const double top = middle - 1;
   const at::Tensor groups = layout.Split(layer.weight.masked_fill(outliers, 0));
-  const at::Tensor largest =
-      groups.abs().amax(1).clamp_min_(LimitsOf(layer.spec.scale_dtype).floor * top);
+  const at::Tensor reached = groups.abs().amax(1);
+  const at::Tensor largest = reached.clamp_min(LimitsOf(layer.spec.scale_dtype).floor * top);
   const at::Tensor codes = (groups * (largest.reciprocal() * top).unsqueeze(1)).round();
-  const AffineGrid grid{CastScale(largest / top, layer.spec), at::full({layout.Count()}, middle)};
+  at::Tensor scale = CastScale(largest / top, layer.spec);
+  if (Splits()) scale = scale.masked_fill(reached == 0, 0);  // groups of outliers alone
+  const AffineGrid grid{scale, at::full({layout.Count()}, middle)};
   QuantizedWeight rounded = FromCodes(codes + middle, grid, layout, layer.spec);
   rounded.spec.grid = GridKind::kSym;  // the zero point needs no storage
   const at::Tensor columns = outliers.nonzero().flatten();

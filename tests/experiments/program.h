@@ -16,6 +16,14 @@
 
 namespace roundlab::testing {
 
+/// Whether `told` is `error` and a line's end. A "*" in it stands for the names of all parts of a
+/// kind, which become more.
+inline bool Tells(const std::string& told, const std::string& error) {
+  const std::size_t star = error.find('*');
+  if (star == std::string::npos) return told == error + "\n";
+  return told.starts_with(error.substr(0, star)) && told.ends_with(error.substr(star + 1) + "\n");
+}
+
 struct ProgramResult {
   int code = -1;  ///< of a normal end; -1 where a signal ended it
   std::string out;

@@ -106,13 +106,26 @@ std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t mo
   return documents;
 }
 
+/// `where` may be no place.
+[[noreturn]] void ThrowAt(const SourceLoc& where, const std::string& message) {
+  if (where.file.empty()) throw Error(message);
+  throw ConfigError({{where, message}});
+}
+
 }  // namespace
 
+std::vector<std::string> DataSource::OwnFiles() const {
+  std::vector<std::string> files;
+  for (const std::string& file : {path, labels}) {
+    if (!file.empty() && !IsBuiltin(file)) files.push_back(file);
+  }
+  return files;
+}
+
 DataSource ResolveData(const DataSource& source) {
-  const std::string place = source.where.file.empty() ? "" : source.where.ToString() + ": ";
   if (source.name.empty()) {
     if (IsBuiltin(source.path) || std::filesystem::exists(source.path)) return source;
-    throw Error(place + source.path + ": cannot open: No such file or directory");
+    ThrowAt(source.where, source.path + ": cannot open: No such file or directory");
   }
   const DataEntry& entry = FindData(source.name);
   const std::string split = source.split.empty() ? entry.split : source.split;
@@ -130,10 +143,10 @@ DataSource ResolveData(const DataSource& source) {
     missing += (missing.empty() ? "" : " or ") + found.path;
   }
   if (!missing.empty()) {
-    throw Error(place + "data '" + entry.name + "' is not at " + missing + "; " + entry.get);
+    ThrowAt(source.where, "data '" + entry.name + "' is not at " + missing + "; " + entry.get);
   }
-  throw Error(place + "data '" + entry.name + "': unknown split '" + split + "'" +
-              SuggestionSuffix(split, splits));
+  ThrowAt(source.where, "data '" + entry.name + "': unknown split '" + split + "'" +
+                            SuggestionSuffix(split, splits));
 }
 
 DataFormat FormatOf(const DataSource& file) {
@@ -164,7 +177,13 @@ void DataSource::Fields(FieldVisitor& f) {
   f.String("labels", &labels, "rows: file with one label a line, their field 'label'");
   f.Rule([this]() -> std::string {
     if (name.empty() == path.empty()) return "give either name or path";
-    return name.empty() && !split.empty() ? "split goes with name, not with path" : "";
+    if (name.empty()) return split.empty() ? "" : "split goes with name, not with path";
+    const DataSource as_it_is;
+    const char* key = format != as_it_is.format ? "format"
+                      : field != as_it_is.field ? "field"
+                      : !labels.empty()         ? "labels"
+                                                : nullptr;
+    return key == nullptr ? "" : std::string(key) + " goes with path: a data set has its own";
   });
 }
 

@@ -178,19 +178,20 @@ TEST_F(BadInputTest, MissingText) {
 }
 TEST_F(BadInputTest, EmptyText) {
   folder_.Write("text.txt", " \n\n");
-  ExpectRefused({}, "text.txt: no text in this file");
+  ExpectRefused({}, "c.yaml:5:8: text.txt: no text in this file");
 }
 TEST_F(BadInputTest, RowsOfEmptyTexts) {
   folder_.Write("text.jsonl", "{\"text\": \"\"}\n{\"text\": \" \"}\n");
-  ExpectRefused({"eval.0.data.path=text.jsonl"}, "text.jsonl: no text in this file");
+  ExpectRefused({"eval.0.data.path=text.jsonl"}, "c.yaml:5:8: text.jsonl: no text in this file");
 }
 TEST_F(BadInputTest, TextThatIsNotUtf8) {
   folder_.Write("text.txt", "abc \xff def");
-  ExpectRefused({}, "text.txt: text is not UTF-8: byte 0xFF at offset 4");
+  ExpectRefused({}, "c.yaml:5:8: text.txt: text is not UTF-8: byte 0xFF at offset 4");
 }
 TEST_F(BadInputTest, RowThatIsNotJson) {
   folder_.Write("text.jsonl", "{\"text\": \"a\"}\n{\"text\": \n");
-  ExpectRefused({"eval.0.data.path=text.jsonl"}, "text.jsonl:2: not JSON: error at byte 10");
+  ExpectRefused({"eval.0.data.path=text.jsonl"},
+                "c.yaml:5:8: text.jsonl:2: not JSON: error at byte 10");
 }
 TEST_F(BadInputTest, DataOfTheCatalogueThatIsNotThere) {
   ExpectRefused({"eval.0.data=ptb"},
@@ -199,7 +200,7 @@ TEST_F(BadInputTest, DataOfTheCatalogueThatIsNotThere) {
 }
 TEST_F(BadInputTest, FewerTokensThanOneWindow) {
   folder_.Write("text.txt", "fifteen letters");
-  ExpectRefused({}, "text.txt: has 15 tokens, fewer than one window of 16");
+  ExpectRefused({}, "c.yaml:5:8: text.txt: has 15 tokens, fewer than one window of 16");
 }
 TEST_F(BadInputTest, SequencesBeyondTheModelsContext) {
   ExpectRefused({"eval.0.seqlen=65"},
@@ -210,7 +211,8 @@ TEST_F(BadInputTest, SequencesBeyondTheModelsContext) {
 }
 TEST_F(BadInputTest, FewerCalibrationSamplesThanAskedFor) {
   ExpectRefused({"calibration.samples=26", "pipeline.0.scheme.type=signround"},
-                "text.txt: calibration asks for 26 samples of 16 tokens, protocol plain found 25");
+                "c.yaml:2:14: text.txt: calibration asks for 26 samples of 16 tokens, protocol "
+                "plain found 25");
 }
 TEST_F(BadInputTest, OverridesAndSkipsThatMatchNoLayer) {
   ExpectRefused({"quant.skip=[mlp]"},
@@ -277,8 +279,14 @@ TEST_F(BadInputTest, AnAxisMayTurnAModelThatIsNamedByAWord) {
 TEST_F(BadInputTest, AllThatIsWrongWithModelAndDataIsToldAtOnce) {
   folder_.Write("text.txt", "");
   ExpectRefused({"model=n/", "eval.0.data.path=no.txt", "pipeline.0.scheme.type=signround"},
-                "--set model=n/: n/: no such model\ntext.txt: no text in this file\n"
+                "--set model=n/: n/: no such model\nc.yaml:2:14: text.txt: no text in this file\n"
                 "--set eval.0.data.path=no.txt: no.txt: cannot open: No such file or directory");
+}
+TEST_F(BadInputTest, AFilterThatIsWrongHidesNothingElse) {
+  ExpectRefused(
+      {"where=[{quant.bit: 4}]", "quant.bits=99", "axes=[{key: seed, values: [1]}]"},
+      "--set where=[{quant.bit: 4}]:1:3: where.0: unknown axis 'quant.bit' (known: seed)\n"
+      "--set quant.bits=99: quant.bits: 99 is out of range [2, 8]");
 }
 TEST_F(BadInputTest, ValidateFindsTheSame) {
   fs::remove(folder_ / "m/config.json");

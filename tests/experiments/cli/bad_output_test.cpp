@@ -36,6 +36,38 @@ TEST_F(BadInputTest, ResultFolderOfAnotherConfig) {
   EXPECT_EQ(run.code, 2);
 }
 
+TEST_F(BadInputTest, ARunOfATextOrTaskThatHasChangedSinceIsTold) {
+  folder_.Write("rows.jsonl", R"({"q": "a", "c": ["b", "d"], "g": 0})");
+  folder_.Write("own.yaml",
+                "data: {path: rows.jsonl}\nfields: {q: [q], c: [c], g: [g]}\ncontext: '{q}'\n"
+                "choices: '{c}'\ngold: '{g}'\nmetrics: [acc]\n");
+  const std::string with =
+      "eval=[{type: perplexity, name: t, data: {path: text.txt}, seqlen: 16}, "
+      "{type: zero_shot, tasks: [./own.yaml]}]";
+  ASSERT_EQ(RunWith({with}).err, "");
+  EXPECT_EQ(RunWith({with}).err, "");
+  for (const char* file : {"text.txt", "own.yaml", "rows.jsonl"}) {
+    const std::string before = ReadAll(folder_ / file);
+    folder_.Write(file, before + "\n");
+    const ProgramResult again = RunWith({with});
+    EXPECT_EQ(again.code, 0);
+    EXPECT_NE(again.err.find(std::string(" was made by another ") + (folder_ / file) +
+                             ": remove its folder to make it again\n"),
+              std::string::npos)
+        << again.err;
+    folder_.Write(file, before);
+  }
+}
+
+TEST_F(BadInputTest, WhatCanNotBeWrittenToStdoutIsAnError) {
+  const std::string command = std::string("cd ") + folder_.path() + " && " + ROUNDLAB_PROGRAM +
+                              " list > /dev/full 2> told.txt";
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_EQ(ReadAll(folder_ / "told.txt"),
+            "what was to be told could not be written: No space left on device\n");
+}
+
 TEST_F(BadInputTest, AnEmptyOut) {
   const ProgramResult run = RunProgram(folder_.path(), {"run", "c.yaml", "--out", ""});
   EXPECT_EQ(run.err, "command line: --out is empty; give a folder\n");

@@ -153,7 +153,7 @@ TEST(PlanJsonTest, RunsAreInPlanOrder) {
 TEST(ReportCommandTest, BadCommandLinesAreRefused) {
   const TempFolder folder;
   const auto error = [&](const std::vector<std::string>& words) { return Refusal(folder, words); };
-  EXPECT_EQ(error({"report"}), "usage: roundlab report DIR [--out FOLDER]\n");
+  EXPECT_EQ(error({"report"}), "usage: roundlab report DIR [--out ...] [--quiet]\n");
   EXPECT_EQ(error({"report", "none"}), "none: no such folder\n");
   folder.Write("file", "");
   std::filesystem::create_directory(folder / "empty");
@@ -165,7 +165,7 @@ TEST(ReportCommandTest, BadCommandLinesAreRefused) {
 TEST(CompareCommandTest, BadCommandLinesAreRefused) {
   const TempFolder folder;
   const auto error = [&](const std::vector<std::string>& words) { return Refusal(folder, words); };
-  EXPECT_EQ(error({"compare", "a"}), "usage: roundlab compare A B [--seed N] [--json]\n");
+  EXPECT_EQ(error({"compare", "a"}), "usage: roundlab compare A B [--seed ...] [--json]\n");
   EXPECT_EQ(error({"compare", "a", "b"}), "a: no such folder\n");
   EXPECT_EQ(error({"compare", "a", "b", "--seed=-1"}), "--seed -1 is out of range [0, inf)\n");
   EXPECT_EQ(

@@ -90,6 +90,18 @@ TEST_F(ReproduceTest, ARunThatFailedIsNotLeftOutOfAMean) {
                                     : TargetVerdict::kWithin);
 }
 
+TEST_F(ReproduceTest, ACellIsJudgedWhenAllItsRunsAreDone) {
+  const Experiment experiment = Load(kFigures, "seeds=[0, 1]");
+  auto outcomes = Outcomes(experiment, 5, 5.1);
+  const std::string method = experiment.runs[2].labels.at("method");
+  for (RunOutcome& outcome : outcomes) {
+    if (outcome.id == experiment.runs[2].id) outcome.state = RunState::kNotRun;
+  }
+  const auto results = CompareWithTargets(experiment, outcomes);
+  EXPECT_EQ(results[method == "fp" ? 0 : 2].verdict, TargetVerdict::kNotRun);
+  EXPECT_EQ(results[method == "fp" ? 2 : 0].verdict, TargetVerdict::kWithin);
+}
+
 TEST_F(ReproduceTest, FiguresAreWrittenInDecimals) {
   const auto error = [&](const std::string& printed) {
     return ErrorOf([&] { Load("model,config,how,a,both\nM,FP16,FP16," + printed + ",1\n"); });

@@ -194,6 +194,11 @@ TEST(DataSourceTest, NameAndPathExcludeEachOther) {
   EXPECT_EQ(errors("{format: lines}"), "a.yaml:1:7: data: give either name or path");
   EXPECT_EQ(errors("{path: x, split: test}"),
             "a.yaml:1:24: data: split goes with name, not with path");
+  const std::string own = " goes with path: a data set has its own";
+  EXPECT_EQ(errors("{name: ptb, field: x}"), "a.yaml:1:26: data: field" + own);
+  EXPECT_EQ(errors("{name: ptb, format: lines}"), "a.yaml:1:27: data: format" + own);
+  EXPECT_EQ(errors("{name: ptb, labels: x}"), "a.yaml:1:27: data: labels" + own);
+  EXPECT_EQ(errors("{name: ptb, split: test, format: auto, field: text}"), "");
   EXPECT_EQ(errors("[x]"), "a.yaml:1:7: data: expected a name or {path: FILE}, got a sequence");
   EXPECT_EQ(errors("{path: x, format: line}"),
             "a.yaml:1:25: data.format: unknown value 'line'; did you mean 'lines'? (known: auto, "
