@@ -96,7 +96,7 @@ class LocalRunner {
       Finish(place, std::move(found));
       return true;
     }
-    fs::remove(folder + "/error.txt");
+    for (const char* old : {"/error.txt", "/run.json"}) fs::remove(folder + old);
     display_.Started(*plan_[place]);
     RunProcess process(Words(place), *claim, options_.jobs > 1);
     active_.push_back({place, std::move(*claim), std::move(process)});

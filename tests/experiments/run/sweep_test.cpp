@@ -129,6 +129,32 @@ TEST_F(SweepTest, AFailedRunIsKeptWithItsReasonUntilItIsToBeRetried) {
   EXPECT_EQ(Count(Table(retried), ",complete"), 2);
 }
 
+TEST_F(SweepTest, ARetryThatIsStoppedIsGoneOnWithWithoutAskingAgain) {
+  TinyModel{.layers = 1, .nan = true}.Write(folder_ / "n");
+  ASSERT_EQ(RunProgram(folder_.path(), Run("out")).code, 2);
+  TinyModel{.layers = 1}.Write(folder_ / "n");
+  const auto failed = [&] {
+    int count = 0;
+    for (const std::string& run : RunFolders(folder_ / "out")) {
+      count += Count(ReadAll(run + "/run.json"), "\"failed\"");
+    }
+    return count;
+  };
+  ASSERT_EQ(failed(), 3);
+  Program program(folder_.path(), Run("out", {"--retry-failed"}));
+  ASSERT_TRUE(WaitUntil(&program, [&] { return failed() < 3; }));
+  program.Signal(SIGKILL);
+  program.Wait();
+  const int left = failed();
+  RunProgram(folder_.path(), Run("out"));
+  EXPECT_EQ(failed(), left);
+  int complete = 0;
+  for (const std::string& run : RunFolders(folder_ / "out")) {
+    complete += Count(ReadAll(run + "/run.json"), "\"complete\"");
+  }
+  EXPECT_EQ(complete, 6 - left);
+}
+
 TEST_F(SweepTest, ACorruptRunFileIsNamedSkippedAndLeftAsItIs) {
   ASSERT_EQ(RunProgram(folder_.path(), Run("out", {"--quiet"})).code, 0);
   const std::string victim = RunFolders(folder_ / "out").front() + "/run.json";
