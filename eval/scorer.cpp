@@ -99,18 +99,13 @@ void StreamScorer::RunGroup(const std::vector<ScorerInput>& inputs, std::size_t 
   if (options_.log != nullptr) {
     progress.emplace(*options_.log, "streaming", "blocks", description().layers);
   }
-  UnitLoader loader(source_, PlanUnits(description().layers, 1), ends_.embedding.device());
+  UnitLoader loader(source_, PlanUnits(description().layers, 1), ends_.embedding.device(),
+                    {options_.dtype, options_.hook});
   for (std::int64_t layer = 0; layer < description().layers; ++layer) {
     const UnitBlocks unit = loader.Next();
-    DecoderBlock* const block = unit.front().get();
-    if (options_.hook) options_.hook(block);
-    block->To(ends_.embedding.device());
-    if (options_.dtype != at::kFloat) {
-      for (LinearSlot* slot : block->Linears()) slot->weight = slot->weight.to(options_.dtype);
-    }
     for (WatchedPass& pass : passes) {
       CheckInterrupt();
-      pass.Through(*block);
+      pass.Through(*unit.front());
     }
     if (progress) progress->Advance();
   }

@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/kernels/ops.h"
 #include "core/kernels/token_nll.h"
+#include "core/model/unit_loader.h"
 
 namespace roundlab {
 
@@ -18,8 +19,7 @@ LanguageModel::LanguageModel(const ModelSource& source, at::ScalarType dtype, co
     blocks_.push_back(source.LoadBlock(i));
     if (hook) hook(blocks_.back().get());
     blocks_.back()->To(device);
-    if (dtype == at::kFloat) continue;
-    for (LinearSlot* slot : blocks_.back()->Linears()) slot->weight = slot->weight.to(dtype);
+    CastLinears(dtype, blocks_.back().get());
   }
   ends_.To(device, dtype);
 }

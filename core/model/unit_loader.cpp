@@ -22,6 +22,10 @@ std::vector<UnitPlan> PlanUnits(std::int64_t layers, std::int64_t blocks) {
   return plan;
 }
 
+void CastLinears(at::ScalarType dtype, DecoderBlock* block) {
+  for (LinearSlot* slot : block->Linears()) slot->weight = slot->weight.to(dtype);
+}
+
 UnitBlocks LoadBlocks(const ModelSource& source, const UnitPlan& plan, const at::Device& device) {
   UnitBlocks blocks;
   for (std::int64_t i = plan.first; i <= plan.last; ++i) {
@@ -32,8 +36,8 @@ UnitBlocks LoadBlocks(const ModelSource& source, const UnitPlan& plan, const at:
 }
 
 UnitLoader::UnitLoader(const ModelSource& source, std::vector<UnitPlan> units,
-                       const at::Device& device)
-    : source_(source), units_(std::move(units)), device_(device) {}
+                       const at::Device& device, Change change)
+    : source_(source), units_(std::move(units)), device_(device), change_(std::move(change)) {}
 
 UnitLoader::~UnitLoader() = default;
 
@@ -45,8 +49,9 @@ void UnitLoader::Begin() {
     const c10::OptionalDeviceGuard here(device_.is_cuda() ? std::make_optional(device_)
                                                           : std::nullopt);
     UnitBlocks blocks = LoadBlocks(source_, plan, at::kCPU);
-    if (device_.is_cuda()) {
-      for (const auto& block : blocks) block->Pin();
+    for (const auto& block : blocks) {
+      CastLinears(change_.dtype, block.get());
+      if (device_.is_cuda()) block->Pin();
     }
     return blocks;
   });
@@ -56,7 +61,11 @@ UnitBlocks UnitLoader::Next() {
   ROUNDLAB_CHECK(next_ < units_.size(), "a unit that is left");
   const UnitPlan& plan = units_[next_];
   UnitBlocks blocks = ahead_.valid() ? ahead_.get() : LoadBlocks(source_, plan, device_);
-  for (const auto& block : blocks) block->To(device_);
+  for (const auto& block : blocks) {
+    if (change_.hook) change_.hook(block.get());
+    block->To(device_);
+    CastLinears(change_.dtype, block.get());
+  }
   ++next_;
   Begin();
   return blocks;

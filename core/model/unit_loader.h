@@ -1,12 +1,15 @@
 #pragma once
 
 #include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/model/source.h"
@@ -25,6 +28,9 @@ std::vector<UnitPlan> PlanUnits(std::int64_t layers, std::int64_t blocks);
 
 using UnitBlocks = std::vector<std::unique_ptr<DecoderBlock>>;
 
+/// Puts a block's linear weights into `dtype`.
+void CastLinears(at::ScalarType dtype, DecoderBlock* block);
+
 /// Reads the blocks of a unit to `device`.
 UnitBlocks LoadBlocks(const ModelSource& source, const UnitPlan& plan, const at::Device& device);
 
@@ -34,7 +40,15 @@ UnitBlocks LoadBlocks(const ModelSource& source, const UnitPlan& plan, const at:
 /// two threads at once.
 class UnitLoader {
  public:
-  UnitLoader(const ModelSource& source, std::vector<UnitPlan> units, const at::Device& device);
+  /// What is made of each block on its way.
+  struct Change {
+    at::ScalarType dtype = at::kFloat;        ///< of linear weights, before and after the hook
+    std::function<void(DecoderBlock*)> hook;  ///< once it is read; what it replaces does not travel
+  };
+  UnitLoader(const ModelSource& source, std::vector<UnitPlan> units, const at::Device& device,
+             Change change);
+  UnitLoader(const ModelSource& source, std::vector<UnitPlan> units, const at::Device& device)
+      : UnitLoader(source, std::move(units), device, {}) {}
   ~UnitLoader();  ///< waits until what is being read is there
   UnitLoader(const UnitLoader&) = delete;
   UnitLoader& operator=(const UnitLoader&) = delete;
@@ -48,6 +62,7 @@ class UnitLoader {
   const ModelSource& source_;
   const std::vector<UnitPlan> units_;
   const at::Device device_;
+  const Change change_;
   std::size_t next_ = 0;
   std::future<UnitBlocks> ahead_;
 };

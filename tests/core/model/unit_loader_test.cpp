@@ -80,6 +80,22 @@ TEST_F(UnitLoaderTest, UnitsComeInOrderAndOneIsReadAhead) {
   EXPECT_EQ(source.read(), 5);
 }
 
+TEST_F(UnitLoaderTest, LinearWeightsAreCastAndTheHookSeesEachBlockOnce) {
+  std::vector<std::int64_t> seen;
+  UnitLoader loader(*files_, PlanUnits(5, 1), at::kCPU, {at::kBFloat16, [&](DecoderBlock* block) {
+                                                           seen.push_back(block->index);
+                                                           block->Slot(0).weight = at::ones({2, 2});
+                                                         }});
+  for (std::int64_t i = 0; i < 5; ++i) {
+    const UnitBlocks unit = loader.Next();
+    EXPECT_TRUE(at::equal(unit.front()->Slot(0).weight, at::ones({2, 2}, at::kBFloat16)));
+    EXPECT_TRUE(at::equal(unit.front()->Slot(3).weight,
+                          files_->LoadBlock(i)->Slot(3).weight.to(at::kBFloat16)));
+    EXPECT_EQ(unit.front()->Norms().front()->weight.scalar_type(), at::kFloat);
+  }
+  EXPECT_EQ(seen, (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
+}
+
 TEST_F(UnitLoaderTest, NeverMoreThanOneIsReadAhead) {
   const WatchedSource source(files_.get());
   {
