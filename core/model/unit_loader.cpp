@@ -50,7 +50,7 @@ void UnitLoader::Begin() {
                                                           : std::nullopt);
     UnitBlocks blocks = LoadBlocks(source_, plan, at::kCPU);
     for (const auto& block : blocks) {
-      CastLinears(change_.dtype, block.get());
+      if (!change_.hook) CastLinears(change_.dtype, block.get());  // else it wants them as they are
       if (device_.is_cuda()) block->Pin();
     }
     return blocks;

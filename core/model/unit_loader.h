@@ -42,8 +42,9 @@ class UnitLoader {
  public:
   /// What is made of each block on its way.
   struct Change {
-    at::ScalarType dtype = at::kFloat;        ///< of linear weights, before and after the hook
-    std::function<void(DecoderBlock*)> hook;  ///< once it is read; what it replaces does not travel
+    at::ScalarType dtype = at::kFloat;  ///< of linear weights in the end
+    /// Sees the block as it was read; what it replaces does not travel to the device.
+    std::function<void(DecoderBlock*)> hook;
   };
   UnitLoader(const ModelSource& source, std::vector<UnitPlan> units, const at::Device& device,
              Change change);
