@@ -163,6 +163,14 @@ void ReadTwoRopes(const ConfigReader& config, double theta, double local_theta,
       ReadRopeParameters(config, inside("sliding_attention"), {local_theta}, d->rotary_dim);
 }
 
+void PassOverNextTokenBlocks(const ConfigReader& config, ModelDescription* d) {
+  const char* key = "num_nextn_predict_layers";
+  const std::int64_t blocks = HasFactor(config, key) ? config.Int(key) : 0;
+  for (std::int64_t block = d->layers; block < d->layers + blocks; ++block) {
+    d->naming.other_parts.push_back("model.layers." + std::to_string(block) + ".");
+  }
+}
+
 void Refuse(const ConfigReader& config, const char* key, const std::string& allowed) {
   config.Fail(std::string(key) + ": " + config.root().at(key).dump() +
               " is not supported (allowed: " + allowed + ")");

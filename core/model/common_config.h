@@ -69,6 +69,10 @@ RopeDescription ReadRopeParameters(const ConfigReader& config, const ConfigReade
 void ReadTwoRopes(const ConfigReader& config, double theta, double local_theta,
                   ModelDescription* d);
 
+/// The num_nextn_predict_layers blocks behind the model's own, which predict tokens after the next
+/// one (DeepSeek-V3, section 2.2), become other parts of the checkpoint.
+void PassOverNextTokenBlocks(const ConfigReader& config, ModelDescription* d);
+
 /// Throws Error for a key that is there, of a value that is none of those allowed.
 void Refuse(const ConfigReader& config, const char* key, const std::string& allowed);
 /// Throws Error where a key that would change the result has another value than the one given, or

@@ -34,7 +34,7 @@ struct RopeDescription {
 struct CheckpointNames {
   /// What a stored name may begin with -> what the plans have for it.
   std::vector<std::pair<std::string, std::string>> prefixes;
-  /// What names of parts that are not the language model begin with.
+  /// What names begin with that are of parts beside the language model.
   std::vector<std::string> other_parts;
   bool complete = false;  ///< every tensor must have its place in the model
 };

@@ -93,6 +93,11 @@ bool IsBuffer(const TensorView& tensor) {
   return tensor.shape.size() == 4 && (ends("attn.bias") || ends("attention.bias"));
 }
 
+bool IsOfOtherPart(const TensorView& tensor, const CheckpointNames& names) {
+  const auto begins = [&](const std::string& part) { return tensor.name.starts_with(part); };
+  return std::any_of(names.other_parts.begin(), names.other_parts.end(), begins);
+}
+
 /// Throws where a tensor is part of a matrix that is quantized already.
 void CheckPacked(const TensorView& tensor) {
   constexpr std::array kEnds = {".qweight",          ".qzeros",       ".g_idx",
@@ -155,8 +160,12 @@ StoredNames::StoredNames(const Checkpoint& checkpoint, const ModelDescription& d
   std::set<const TensorView*> factors;
   for (const auto& [name, stored] : stored_) factors.insert(checkpoint.Find(stored)->factors);
   std::erase_if(rest, [&](const TensorView* tensor) { return factors.count(tensor) > 0; });
-  for (const TensorView* tensor : rest) CheckPacked(*tensor);
-  for (const TensorView* tensor : rest) CheckUnused(*tensor, description);
+  std::vector<const TensorView*> own_rest = rest;
+  std::erase_if(own_rest, [&](const TensorView* tensor) {
+    return IsOfOtherPart(*tensor, description.naming);
+  });
+  for (const TensorView* tensor : own_rest) CheckPacked(*tensor);
+  for (const TensorView* tensor : own_rest) CheckUnused(*tensor, description);
   for (const TensorView* tensor : rest) {
     const bool used = checkpoint.gguf() != nullptr;  // rope_freqs.weight; the rest is refused
     if (!used && !IsBuffer(*tensor)) unused_.push_back(tensor->name);
@@ -172,8 +181,6 @@ const std::string& StoredNames::Find(const std::string& name) const {
 void StoredNames::CheckUnused(const TensorView& tensor, const ModelDescription& description) const {
   if (IsBuffer(tensor) || !HoldsWeights(tensor.type)) return;
   const CheckpointNames& names = description.naming;
-  const auto elsewhere = [&](const std::string& part) { return tensor.name.starts_with(part); };
-  if (std::any_of(names.other_parts.begin(), names.other_parts.end(), elsewhere)) return;
   const EndsPlan ends = description.Ends();
   const std::string prefix = BasePrefix(ends);
   std::string name = Renamed(tensor.name, names);

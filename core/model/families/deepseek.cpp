@@ -97,6 +97,7 @@ ModelDescription DescribeDeepSeekV3(const ConfigReader& config) {
   experts.groups_used = 4;
   ModelDescription d = ReadDeepSeek(config, 4096, {experts, 2048, 1, 3});
   d.mlp_bias = false;  // a key of DeepSeek-V2 alone
+  PassOverNextTokenBlocks(config, &d);
   return d;
 }
 

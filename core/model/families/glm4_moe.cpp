@@ -16,6 +16,7 @@ ModelDescription DescribeGlm4Moe(const ConfigReader& config) {
   d.qkv_bias = config.BoolOr("attention_bias", false);
   d.qk_norm = config.BoolOr("use_qk_norm", false);
   LayMixture(config, ReadGroupedMixture(config, d, {CorrectedExperts(128, 8), 1408, 1, 1}), &d);
+  PassOverNextTokenBlocks(config, &d);
   return d;
 }
 

@@ -73,6 +73,18 @@ TEST(SilentKeysTest, PhiMoeTakesTwoExperts) {
   EXPECT_EQ(jitter({{"router_jitter_noise", 0.0}}), 0);
 }
 
+TEST(SilentKeysTest, BlocksThatPredictFurtherTokensAreOtherParts) {
+  for (const char* family : {"deepseek_v3", "glm4_moe"}) {
+    const auto others = [&](const json& more) {
+      return FourBlocks(family, more).naming.other_parts;
+    };
+    EXPECT_EQ(others({{"num_nextn_predict_layers", 2}}),
+              (std::vector<std::string>{"model.layers.4.", "model.layers.5."}));
+    EXPECT_TRUE(others({{"num_nextn_predict_layers", 0}}).empty());
+    EXPECT_TRUE(others(json::object()).empty());
+  }
+}
+
 // Where mscale_all_dim is 0 transformers takes it as absent.
 TEST(SilentKeysTest, YarnsFactorsOfZeroAreAbsent) {
   const auto factor = [](const json& more) {

@@ -173,6 +173,29 @@ TEST_F(StoredNamesTest, BuffersAndOtherPartsAreNotInTheWay) {
                                       "value_head.weight"}));
 }
 
+TEST_F(StoredNamesTest, BlocksThatPredictFurtherTokensAreNotInTheWay) {
+  SetConfig("model_type", "glm4_moe");
+  SetConfig("first_k_dense_replace", 2);  // no experts
+  const at::Tensor without = Logits();
+  Tensors more = tensors_;
+  const std::string block = "model.layers.2.";
+  more[block + "eh_proj.weight"] = Vector(16);
+  more[block + "mlp.up_proj.weight"] = {ElementType::kF8E4M3, {1}, std::string(1, '\0')};
+  EXPECT_EQ(LoadError(more),
+            file() +
+                ": tensor 'model.layers.2.eh_proj.weight' is of block 2, but the model is said to "
+                "have 2 blocks");
+  more[block + "mlp.up_proj.weight_scale_inv"] = Vector(1);
+  SetConfig("num_nextn_predict_layers", 1);
+  Write(more);
+  EXPECT_TRUE(Logits().equal(without));
+  EXPECT_EQ(ModelFiles(folder_.path()).Unused(),
+            (std::vector<std::string>{block + "eh_proj.weight", block + "mlp.up_proj.weight",
+                                      block + "mlp.up_proj.weight_scale_inv"}));
+  more["model.layers.3.eh_proj.weight"] = Vector(16);
+  EXPECT_NE(LoadError(more), "");
+}
+
 TEST_F(StoredNamesTest, WeightsOfATypeThatIsNotReadAreErrors) {
   Tensors other = tensors_;
   other["model.norm.weight"] = {ElementType::kF8E4M3, {16}, std::string(16, '\0')};
