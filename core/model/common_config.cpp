@@ -235,17 +235,18 @@ void CheckHeads(const ConfigReader& config, const ConfigDefaults& defaults,
 }  // namespace
 
 ModelDescription ReadSizes(const ConfigReader& config, const ConfigDefaults& defaults) {
+  const auto size = [&](const char* key, std::int64_t absent) {
+    return absent == 0 ? config.Int(key) : config.IntOr(key, absent);
+  };
   ModelDescription d;
   d.hidden = config.Int(defaults.hidden);
   d.layers = config.Int(defaults.layers);
-  d.heads = config.Int(defaults.heads);
+  d.heads = size(defaults.heads, defaults.head_count);
   d.kv_heads = ReadKvHeads(config, defaults, d.heads);
   d.head_dim =
       config.IntOr("head_dim", defaults.head_dim > 0 ? defaults.head_dim : d.hidden / d.heads);
-  d.vocab = config.Int("vocab_size");
-  d.max_positions = defaults.max_positions == 0
-                        ? config.Int(defaults.positions)
-                        : config.IntOr(defaults.positions, defaults.max_positions);
+  d.vocab = size("vocab_size", defaults.vocab);
+  d.max_positions = size(defaults.positions, defaults.max_positions);
   d.norm_eps = config.PositiveOr(defaults.norm_eps, defaults.eps);
   for (const char* key : {"is_causal", "use_bidirectional_attention"}) {
     const bool causal = std::string(key) == "is_causal";

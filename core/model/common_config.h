@@ -30,7 +30,9 @@ struct ConfigDefaults {
   const char* positions = "max_position_embeddings";
   const char* norm_eps = "rms_norm_eps";
   const char* activation = "hidden_act";
+  std::int64_t head_count = 0;     ///< 0: must be given
   std::int64_t kv_heads = 0;       ///< 0: as many as heads
+  std::int64_t vocab = 0;          ///< 0: must be given
   std::int64_t max_positions = 0;  ///< 0: must be given
   std::int64_t head_dim = 0;       ///< 0: hidden / heads
   double eps = 1e-6;

@@ -6,7 +6,11 @@
 namespace roundlab {
 
 ModelDescription DescribeGemma3(const ConfigReader& config) {
-  ModelDescription d = ReadSizes(config, GemmaDefaults("hidden_activation", 4));
+  ConfigDefaults defaults = GemmaDefaults("hidden_activation", 4);
+  defaults.head_count = 8;
+  defaults.vocab = 262208;
+  defaults.max_positions = 131072;
+  ModelDescription d = ReadSizes(config, defaults);
   d.intermediate = config.Int("intermediate_size");
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   d.qk_norm = true;

@@ -85,6 +85,23 @@ TEST(SilentKeysTest, BlocksThatPredictFurtherTokensAreOtherParts) {
   }
 }
 
+// All that config.json of gemma-3-4b says of the language model.
+TEST(SilentKeysTest, Gemma3HasItsClassesSizes) {
+  const json text = {{"model_type", "gemma3_text"},
+                     {"hidden_size", 2560},
+                     {"intermediate_size", 10240},
+                     {"num_hidden_layers", 34},
+                     {"rope_scaling", {{"factor", 8.0}, {"rope_type", "linear"}}},
+                     {"sliding_window", 1024}};
+  const json config = {{"model_type", "gemma3"}, {"text_config", text}};
+  const ModelDescription model = DescribeHuggingFace(config.dump(), "config.json");
+  EXPECT_EQ(model.heads, 8);
+  EXPECT_EQ(model.kv_heads, 4);
+  EXPECT_EQ(model.head_dim, 256);
+  EXPECT_EQ(model.vocab, 262208);
+  EXPECT_EQ(model.max_positions, 131072);
+}
+
 // Where mscale_all_dim is 0 transformers takes it as absent.
 TEST(SilentKeysTest, YarnsFactorsOfZeroAreAbsent) {
   const auto factor = [](const json& more) {
