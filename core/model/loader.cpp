@@ -177,13 +177,14 @@ std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {
       ReadLinear(linear, &block->Slot(i));
       continue;
     }
+    const std::int64_t count = plan.mlp.experts->count;
     at::Tensor& stack = stacks[linear.stack];
-    if (!stack.defined()) stack = ReadStack(linear, plan.mlp.experts->count);
+    if (!stack.defined()) stack = ReadStack(linear, count);
     block->Slot(i).weight = stack[linear.expert];
-    if (linear.bias) {
-      block->Slot(i).bias =
-          Read(linear.stack + "_bias", {plan.mlp.experts->count, linear.out})[linear.expert];
-    }
+    if (!linear.bias) continue;
+    at::Tensor& biases = stacks[linear.stack + "_bias"];
+    if (!biases.defined()) biases = Read(linear.stack + "_bias", {count, linear.out});
+    block->Slot(i).bias = biases[linear.expert];
   }
   if (plan.mlp.experts) {
     const ExpertsPlan& experts = *plan.mlp.experts;

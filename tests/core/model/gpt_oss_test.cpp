@@ -1,9 +1,15 @@
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
+#include <vector>
 
+#include "core/formats/safetensors.h"
 #include "core/model/families.h"
+#include "core/model/loader.h"
 #include "tests/core/formats/format_files.h"
 
 namespace roundlab {
@@ -11,13 +17,17 @@ namespace {
 
 using nlohmann::json;
 
-ModelDescription Described(const json& change, const std::string& family = "gpt_oss") {
+std::string Config(const json& change, const std::string& family = "gpt_oss") {
   json config = {
       {"model_type", family},     {"hidden_size", 64},        {"vocab_size", 100},
       {"intermediate_size", 32},  {"num_hidden_layers", 3},   {"head_dim", 8},
       {"num_attention_heads", 8}, {"num_key_value_heads", 2}, {"max_position_embeddings", 64}};
   config.update(change);
-  return DescribeHuggingFace(config.dump(), "config.json");
+  return config.dump();
+}
+
+ModelDescription Described(const json& change, const std::string& family = "gpt_oss") {
+  return DescribeHuggingFace(Config(change, family), "config.json");
 }
 
 std::string Refusal(const json& change, const std::string& family = "gpt_oss") {
@@ -55,6 +65,40 @@ TEST(GptOssTest, WhatWouldChangeTheResultIsRefused) {
   EXPECT_EQ(Refusal({{"quantization_config", {{"quant_method", "mxfp4"}}}}, "llama"),
             "config.json: quantization_config: the model is quantized already (quant_method: "
             "mxfp4); expected one in full precision");
+}
+
+TEST(GptOssTest, ExpertsShareOneCopyOfTheirBiases) {
+  const testing::TempFolder folder;
+  const std::string config = Config({{"num_hidden_layers", 1}, {"num_local_experts", 4}});
+  folder.Write("config.json", config);
+  const std::string stacks = "model.layers.0.mlp.experts.";
+  std::map<std::string, at::Tensor> tensors = {
+      {stacks + "gate_up_proj", at::zeros({4, 64, 64})},
+      {stacks + "gate_up_proj_bias", at::arange(4, at::kFloat).unsqueeze(1).repeat({1, 64})},
+      {stacks + "down_proj", at::zeros({4, 32, 64})},
+      {stacks + "down_proj_bias", at::zeros({4, 64})}};
+  for (const StoredPlan& plan : StoredPlans(DescribeHuggingFace(config, "config.json"))) {
+    tensors.emplace(plan.name, at::zeros(plan.shape));
+  }
+  std::vector<TensorToWrite> list;
+  for (const auto& [name, tensor] : tensors) {
+    const std::span<const float> values(tensor.const_data_ptr<float>(),
+                                        static_cast<std::size_t>(tensor.numel()));
+    list.push_back({name, ElementType::kF32, tensor.sizes().vec(), std::as_bytes(values)});
+  }
+  WriteSafetensors(folder / "model.safetensors", list);
+
+  const auto block = ModelFiles(folder.path()).LoadBlock(0);
+  std::vector<at::Tensor> biases;
+  for (const LinearSlot* slot : block->Linears()) {
+    if (slot->name.find("gate_up_proj") != std::string::npos) biases.push_back(slot->bias);
+  }
+  ASSERT_EQ(biases.size(), 4);
+  for (std::int64_t expert = 0; expert < 4; ++expert) {
+    const at::Tensor& bias = biases[static_cast<std::size_t>(expert)];
+    EXPECT_TRUE(bias.equal(at::full({64}, static_cast<float>(expert))));
+    EXPECT_TRUE(bias.is_alias_of(biases.front()));
+  }
 }
 
 }  // namespace
