@@ -65,8 +65,8 @@ at::Tensor Frequencies(const RopeDescription& rope, std::int64_t dim, std::int64
   if (rope.type == RopeType::kDynamic) {
     return 1.0 / Powers(DynamicTheta(rope, dim, positions), dim);
   }
-  const at::Tensor plain = 1.0 / Powers(rope.theta, dim);
-  if (!rope.divisors.empty()) return plain / Floats(rope.divisors);
+  at::Tensor plain = 1.0 / Powers(rope.theta, dim);
+  if (!rope.divisors.empty()) plain = plain / Floats(rope.divisors);
   if (rope.type == RopeType::kLinear) return plain / rope.factor;
   return rope.type == RopeType::kLlama3 ? Llama3(rope, plain) : plain;
 }
