@@ -72,16 +72,19 @@ TEST_P(ArchitectureGoldenTest, PackedTextsHaveTheHiddenStatesOfEachAlone) {
   }
 }
 
-/// Tokens added one at a time, with what is kept of those before, against texts read as a whole.
+/// Tokens added one at a time, with what is kept of those before, against what is there of the text
+/// read as a whole each time: LongRoPE's angles depend on how much that is.
 TEST_P(ArchitectureGoldenTest, TextsThatGrowAreTheLikeliestOnes) {
   const std::string& folder = GetParam();
   if (!FamilyIsSupported(folder)) GTEST_SKIP() << "a family that is not supported";
   const LanguageModel model(ModelFiles(folder), at::kFloat);
   const std::int64_t count = std::min<std::int64_t>(14, model.description().max_positions);
   const at::Tensor tokens = SampleTokens(model, {3, 0, count, count, 1});
-  const at::Tensor logits = model.Logits(tokens.narrow(1, 0, count - 1));
-  const at::Tensor chosen = logits.gather(2, tokens.narrow(1, 1, count - 1).unsqueeze(2));
-  EXPECT_TRUE(TensorNear(chosen.squeeze(2), logits.amax(2), kTolerance, 0));
+  for (std::int64_t n = 1; n < count; ++n) {
+    const at::Tensor logits = model.Logits(tokens.narrow(1, 0, n)).select(1, n - 1);
+    const at::Tensor chosen = logits.gather(1, tokens.narrow(1, n, 1));
+    EXPECT_TRUE(TensorNear(chosen.squeeze(1), logits.amax(1), kTolerance, 0)) << n;
+  }
   EXPECT_EQ(model.blocks().front()->cache.past, nullptr);
 }
 
