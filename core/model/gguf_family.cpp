@@ -77,6 +77,12 @@ void CheckNeutral(const GgufKeys& keys, const ModelDescription& d) {
   if (keys.Has("attention.causal") && !keys.Bool("attention.causal")) {
     keys.Fail("attention.causal", "false is not supported: attention is causal here");
   }
+  // A window alone is passed over, as llama.cpp does for these architectures.
+  const char* pattern = "attention.sliding_window_pattern";
+  if (keys.Has(pattern) && keys.Has("attention.sliding_window") &&
+      keys.Real("attention.sliding_window") != 0) {
+    keys.Fail(pattern, "not supported for this architecture");
+  }
   for (const char* key : {"rope.dimension_count", "attention.value_length"}) {
     const std::int64_t dimensions = keys.SizeOr(key, d.head_dim);
     if (dimensions == d.head_dim) continue;
@@ -128,7 +134,7 @@ ModelDescription ReadGgufSizes(const GgufFile& gguf, const GgufKeys& keys) {
                 : static_cast<std::int64_t>(gguf.Strings("tokenizer.ggml.tokens").size());
   d.max_positions = keys.Size("context_length");
   d.norm_eps = keys.Real("attention.layer_norm_rms_epsilon");
-  d.windows.assign(static_cast<std::size_t>(d.layers), keys.SizeOr("attention.sliding_window", 0));
+  d.windows.assign(static_cast<std::size_t>(d.layers), 0);
   return d;
 }
 

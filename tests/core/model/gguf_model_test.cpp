@@ -124,6 +124,22 @@ TEST_F(GgufKeysTest, WhatChangesTheModelIsRefused) {
   EXPECT_EQ(Message(Number("expert_count", 0)), "");
 }
 
+// llama.cpp reads windows of other architectures only.
+TEST_F(GgufKeysTest, WindowsAreNone) {
+  const Key window = Number("attention.sliding_window", 8);
+  const Key none = Number("attention.sliding_window", 0);
+  const Key pattern = Number("attention.sliding_window_pattern", 6);
+  for (const auto& keys : {std::vector{window}, {none}, {none, pattern}, {pattern}}) {
+    EXPECT_EQ(Describe(keys).windows, (std::vector<std::int64_t>{0, 0}));
+  }
+  EXPECT_EQ(ErrorOf([&] {
+              Describe({window, pattern});
+            }),
+            folder_ /
+                "m.gguf: llama.attention.sliding_window_pattern: not supported for this "
+                "architecture");
+}
+
 TEST_F(GgufKeysTest, SizesAreThoseOfAModel) {
   const Key huge = {"llama.embedding_length", kUint64, testing::Bytes<std::uint64_t>(1ULL << 60)};
   EXPECT_EQ(Message(huge), "llama.embedding_length: 1152921504606846976 is above 16777216");
