@@ -37,6 +37,10 @@ class GgufKeys {
     return Has(key) ? Size(key) : absent;
   }
   double Real(const std::string& key) const { return gguf_.Real(prefix_ + key); }
+  double Positive(const std::string& key) const {
+    if (!(Real(key) > 0)) Fail(key, "expected a positive number");
+    return Real(key);
+  }
   bool Bool(const std::string& key) const { return gguf_.Bool(prefix_ + key); }
   const std::string& String(const std::string& key) const { return gguf_.String(prefix_ + key); }
 
@@ -102,9 +106,8 @@ void ReadScaling(const GgufKeys& keys, RopeDescription* rope) {
     keys.Fail("rope.scaling.type", "unknown value '" + type + "' (known: linear, none)");
   }
   if (!keys.Has(factor) || keys.Real(factor) == 0) return;
-  if (!(keys.Real(factor) > 0)) keys.Fail(factor, "expected a positive number");
   rope->type = RopeType::kLinear;
-  rope->factor = keys.Real(factor);
+  rope->factor = keys.Positive(factor);
 }
 
 ModelDescription ReadGgufSizes(const GgufFile& gguf, const GgufKeys& keys) {
@@ -133,7 +136,7 @@ ModelDescription ReadGgufSizes(const GgufFile& gguf, const GgufKeys& keys) {
                 ? keys.Size("vocab_size")
                 : static_cast<std::int64_t>(gguf.Strings("tokenizer.ggml.tokens").size());
   d.max_positions = keys.Size("context_length");
-  d.norm_eps = keys.Real("attention.layer_norm_rms_epsilon");
+  d.norm_eps = keys.Positive("attention.layer_norm_rms_epsilon");
   d.windows.assign(static_cast<std::size_t>(d.layers), 0);
   return d;
 }
@@ -165,7 +168,7 @@ ModelDescription DescribeGguf(const GgufFile& gguf) {
   d.family = family;
   UseLlamaPlans(&d);
   CheckNeutral(keys, d);
-  if (keys.Has("rope.freq_base")) d.rope.theta = keys.Real("rope.freq_base");
+  if (keys.Has("rope.freq_base")) d.rope.theta = keys.Positive("rope.freq_base");
   ReadScaling(keys, &d.rope);
   d.qkv_bias = family == "qwen2";
   d.qk_norm = family == "qwen3";

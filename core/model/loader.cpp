@@ -56,11 +56,18 @@ ModelFiles::ModelFiles(const std::string& path) : path_(path) {
     const std::string& name = NameOf(tensor.name);
     tensor.shape.empty() ? Stored(name) : Stored(name, tensor.shape);
   }
-  if (checkpoint_->gguf() != nullptr && checkpoint_->Find("rope_freqs.weight") != nullptr) {
-    const at::Tensor divisors = ReadStored("rope_freqs.weight", {description_.head_dim / 2});
-    description_.rope.divisors.assign(divisors.const_data_ptr<float>(),
-                                      divisors.const_data_ptr<float>() + divisors.numel());
+  if (checkpoint_->gguf() != nullptr) ReadDivisors();
+}
+
+void ModelFiles::ReadDivisors() {
+  const std::string name = "rope_freqs.weight";
+  if (checkpoint_->Find(name) == nullptr) return;
+  const at::Tensor divisors = ReadStored(name, {description_.head_dim / 2});
+  if (!divisors.gt(0).all().item<bool>()) {
+    throw Error(path_ + ": tensor '" + name + "': expected positive numbers");
   }
+  description_.rope.divisors.assign(divisors.const_data_ptr<float>(),
+                                    divisors.const_data_ptr<float>() + divisors.numel());
 }
 
 at::Tensor ModelFiles::Read(const std::string& name, const std::vector<std::int64_t>& shape) const {

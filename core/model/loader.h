@@ -39,6 +39,8 @@ class ModelFiles : public ModelSource {
   const TensorView& Stored(const std::string& name, const std::vector<std::int64_t>& shape) const;
   /// What the file calls it; where it has none such, its own name, for messages.
   const std::string& NameOf(const std::string& name) const;
+  /// rope_freqs.weight of a GGUF file. Throws Error where a number is not positive.
+  void ReadDivisors();
   void ReadNorm(NormSlot* norm) const;
   void ReadLinear(const LinearPlan& plan, LinearSlot* slot) const;
   at::Tensor ReadStack(const LinearPlan& plan, std::int64_t count) const;

@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -70,7 +71,7 @@ class GgufKeysTest : public ::testing::Test {
   static Key Text(const std::string& name, const std::string& value) {
     return {"llama." + name, 8, testing::Bytes<std::uint64_t>(value.size()) + value};
   }
-  ModelDescription Describe(const std::vector<Key>& more) const {
+  static GgufBuilder File(const std::vector<Key>& more) {
     std::vector<Key> keys = {
         {"general.architecture", 8, testing::Bytes<std::uint64_t>(5) + "llama"},
         Number("embedding_length", 32),
@@ -86,7 +87,10 @@ class GgufKeysTest : public ::testing::Test {
     }
     GgufBuilder builder;
     for (const Key& key : keys) builder.Key(key.name, key.type, key.bytes);
-    return DescribeGguf(GgufFile(folder_.Write("m.gguf", builder.Build())));
+    return builder;
+  }
+  ModelDescription Describe(const std::vector<Key>& more) const {
+    return DescribeGguf(GgufFile(folder_.Write("m.gguf", File(more).Build())));
   }
   std::string Message(const Key& key) const {
     const std::string message = ErrorOf([&] { Describe({key}); });
@@ -149,6 +153,36 @@ TEST_F(GgufKeysTest, SizesAreThoseOfAModel) {
             "llama.attention.head_count_kv: 3 does not divide attention.head_count 4");
   EXPECT_EQ(Message(Number("attention.head_count", 5)),
             "llama.attention.head_count: 5 does not divide embedding_length 32");
+}
+
+TEST_F(GgufKeysTest, NumbersThatAreDividedByArePositive) {
+  for (const float number : {0.0F, -1.0F, std::nanf("")}) {
+    EXPECT_EQ(Message(Real("rope.freq_base", number)),
+              "llama.rope.freq_base: expected a positive number");
+    EXPECT_EQ(Message(Real("attention.layer_norm_rms_epsilon", number)),
+              "llama.attention.layer_norm_rms_epsilon: expected a positive number");
+  }
+  EXPECT_EQ(Message(Real("rope.scale_linear", -2)),
+            "llama.rope.scale_linear: expected a positive number");
+  EXPECT_EQ(Describe({Real("rope.freq_base", 5e5F)}).rope.theta, 5e5);
+}
+
+TEST_F(GgufKeysTest, DivisorsOfFrequenciesArePositive) {
+  const auto error = [&](const std::vector<float>& divisors) {
+    GgufBuilder builder = File({});
+    for (const StoredPlan& plan : StoredPlans(Describe({}))) {
+      std::uint64_t bytes = sizeof(float);
+      for (const std::int64_t size : plan.shape) bytes *= static_cast<std::uint64_t>(size);
+      builder.Tensor(plan.name, {plan.shape.rbegin(), plan.shape.rend()}, 0,
+                     std::string(bytes, '\0'));
+    }
+    builder.Tensor("rope_freqs.weight", {divisors.size()}, 0, testing::Bytes(divisors));
+    const std::string file = folder_.Write("whole.gguf", builder.Build());
+    return ErrorOf([&] { ModelFiles{file}; });
+  };
+  EXPECT_EQ(error({1, 1, 2, 8}), "");
+  EXPECT_EQ(error({1, 1, 0, 8}),
+            folder_ / "whole.gguf: tensor 'rope_freqs.weight': expected positive numbers");
 }
 
 }  // namespace
