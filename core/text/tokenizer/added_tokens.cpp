@@ -51,6 +51,14 @@ const std::uint32_t* TokenMatcher::Child(std::uint32_t node, char byte) const {
   return nullptr;
 }
 
+std::optional<std::int32_t> FindAdded(const std::vector<AddedToken>& tokens,
+                                      std::string_view content) {
+  for (const AddedToken& token : tokens) {
+    if (token.content == content) return token.id;
+  }
+  return std::nullopt;
+}
+
 void TokenMatcher::Add(std::string_view content, std::size_t value) {
   if (content.empty()) throw Error("an added token is empty");
   std::uint32_t node = 0;

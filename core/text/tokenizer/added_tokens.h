@@ -24,6 +24,10 @@ struct AddedToken {
   bool special = false;
 };
 
+/// The id of the first of `tokens` that is spelled so.
+std::optional<std::int32_t> FindAdded(const std::vector<AddedToken>& tokens,
+                                      std::string_view content);
+
 /// A stretch of text with no added token (id nullopt), or an added token.
 struct AddedSplit {
   std::size_t begin;  ///< bytes

@@ -145,12 +145,7 @@ std::vector<AddedToken> Llama3Tokens(std::int32_t first_id) {
 // The special ids that `config` names, else those of tokens called so.
 SpecialIds SpecialOf(const BpeTokenizerParts& parts, const TokenizerConfig& config,
                      std::string_view bos, std::string_view eos) {
-  const auto find = [&](std::string_view text) -> std::optional<std::int32_t> {
-    for (const AddedToken& token : parts.added_tokens) {
-      if (token.content == text) return token.id;
-    }
-    return std::nullopt;
-  };
+  const auto find = [&](std::string_view text) { return FindAdded(parts.added_tokens, text); };
   const auto named = [&](const SpecialName& name, std::string_view otherwise) {
     return name.token.has_value() ? name.Resolve(find) : find(otherwise);
   };

@@ -210,11 +210,9 @@ std::unique_ptr<BpeTokenizer> TokenizerFromJson(std::string_view document, const
   if (const auto part = root.Find("added_tokens")) {
     parts.added_tokens = ReadAddedTokens(*part, *parts.model);
   }
-  const auto find = [&](std::string_view text) -> std::optional<std::int32_t> {
-    for (const AddedToken& token : parts.added_tokens) {
-      if (token.content == text) return token.id;
-    }
-    return parts.model->Find(text);
+  const auto find = [&](std::string_view text) {
+    const auto added = FindAdded(parts.added_tokens, text);
+    return added.has_value() ? added : parts.model->Find(text);
   };
   parts.special = {bos.Resolve(find), eos.Resolve(find)};
   const auto pre_tokenizer = root.Find("pre_tokenizer");

@@ -85,11 +85,9 @@ void NameGpt2EndOfText(const Bpe& model, TokenizerConfig* config) {
 }
 
 SpecialIds ResolveSpecial(const TokenizerConfig& config, const BpeTokenizerParts& parts) {
-  const auto find = [&](std::string_view text) -> std::optional<std::int32_t> {
-    for (const AddedToken& token : parts.added_tokens) {
-      if (token.content == text) return token.id;
-    }
-    return parts.model->Find(text);
+  const auto find = [&](std::string_view text) {
+    const auto added = FindAdded(parts.added_tokens, text);
+    return added.has_value() ? added : parts.model->Find(text);
   };
   return {config.bos.Resolve(find), config.eos.Resolve(find)};
 }
