@@ -42,8 +42,6 @@ std::string_view Lookup(const std::array<NamePair, size>& pairs, std::string_vie
   return {};
 }
 
-bool EndsWith(std::string_view text, std::string_view end) { return text.ends_with(end); }
-
 /// out[h, j, i] = in[h, i, j] for h < heads, j < 2, i < D/2, each a row: what undoes
 /// convert_hf_to_gguf's W.reshape(heads, 2, D/2, in).swapaxes(1, 2).
 void UndoRotaryOrder(const std::vector<float>& in, std::size_t heads, std::size_t rows,
@@ -106,10 +104,10 @@ class GgufCheckpoint : public Checkpoint {
  private:
   /// Number of heads whose rows are permuted within `tensor`; 0 where none are.
   std::int64_t PermutedHeads(const TensorView& tensor) const {
-    const bool is_q = EndsWith(tensor.name, ".self_attn.q_proj.weight") ||
-                      EndsWith(tensor.name, ".self_attn.q_proj.bias");
-    const bool is_k = EndsWith(tensor.name, ".self_attn.k_proj.weight") ||
-                      EndsWith(tensor.name, ".self_attn.k_proj.bias");
+    const bool is_q = tensor.name.ends_with(".self_attn.q_proj.weight") ||
+                      tensor.name.ends_with(".self_attn.q_proj.bias");
+    const bool is_k = tensor.name.ends_with(".self_attn.k_proj.weight") ||
+                      tensor.name.ends_with(".self_attn.k_proj.bias");
     if (!permuted_ || (!is_q && !is_k)) return 0;
     const char* key = is_k && file_.Has("llama.attention.head_count_kv")
                           ? "llama.attention.head_count_kv"

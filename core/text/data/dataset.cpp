@@ -23,10 +23,6 @@
 namespace roundlab {
 namespace {
 
-bool EndsWith(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
 std::string_view Strip(std::string_view text) {
   const char* const space = " \t\n\r\f\v";
   const std::size_t first = text.find_first_not_of(space);
@@ -152,10 +148,10 @@ DataSource ResolveData(const DataSource& source) {
 DataFormat FormatOf(const DataSource& file) {
   if (file.format != DataFormat::kAuto) return file.format;
   std::string_view name = file.path;
-  if (EndsWith(name, ".gz")) name.remove_suffix(3);
-  if (EndsWith(name, ".jsonl") || EndsWith(name, ".json")) return DataFormat::kJsonl;
-  if (EndsWith(name, ".parquet")) return DataFormat::kParquet;
-  return EndsWith(name, ".raw") ? DataFormat::kWikitext : DataFormat::kText;
+  if (name.ends_with(".gz")) name.remove_suffix(3);
+  if (name.ends_with(".jsonl") || name.ends_with(".json")) return DataFormat::kJsonl;
+  if (name.ends_with(".parquet")) return DataFormat::kParquet;
+  return name.ends_with(".raw") ? DataFormat::kWikitext : DataFormat::kText;
 }
 
 const EnumNames<DataFormat>& DataFormatNames() {
@@ -239,7 +235,7 @@ Dataset LoadDataset(const DataSource& source, std::int64_t most) {
 
 std::string ReadMaybeGzip(const std::string& path) {
   if (IsBuiltin(path)) return BuiltinRows(path);
-  if (!EndsWith(path, ".gz")) return ReadFile(path);
+  if (!path.ends_with(".gz")) return ReadFile(path);
   errno = 0;
   gzFile in = gzopen(path.c_str(), "rb");
   if (in == nullptr) throw Error(path + ": cannot open: " + std::strerror(errno));

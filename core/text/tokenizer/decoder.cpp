@@ -109,20 +109,15 @@ class StripDecoder final : public Decoder {
   Tokens Apply(Tokens tokens) const override {
     const std::size_t size = content_.size();
     for (std::string& token : tokens) {
-      for (std::size_t i = 0; i < start_ && token.compare(0, size, content_) == 0; ++i) {
-        token.erase(0, size);
+      for (std::size_t i = 0; i < start_ && token.starts_with(content_); ++i) token.erase(0, size);
+      for (std::size_t i = 0; i < stop_ && token.ends_with(content_); ++i) {
+        token.resize(token.size() - size);
       }
-      for (std::size_t i = 0; i < stop_ && EndsWith(token); ++i) token.resize(token.size() - size);
     }
     return tokens;
   }
 
  private:
-  bool EndsWith(const std::string& token) const {
-    return token.size() >= content_.size() &&
-           token.compare(token.size() - content_.size(), content_.size(), content_) == 0;
-  }
-
   std::string content_;
   std::size_t start_;
   std::size_t stop_;
