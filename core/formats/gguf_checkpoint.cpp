@@ -63,8 +63,8 @@ class GgufCheckpoint : public Checkpoint {
   explicit GgufCheckpoint(const std::string& path) : file_(path) {
     const std::string architecture =
         file_.Has("general.architecture") ? file_.String("general.architecture") : "";
-    const bool renames =
-        architecture == "llama" || architecture == "qwen2" || architecture == "qwen3";
+    const std::vector<std::string>& known = GgufArchitectures();
+    const bool renames = std::count(known.begin(), known.end(), architecture) > 0;
     permuted_ = architecture == "llama";
     if (file_.Has("split.count") && file_.Integer("split.count") > 1) {
       throw Error(path + ": is one of " + std::to_string(file_.Integer("split.count")) +
@@ -148,6 +148,11 @@ std::string HfName(std::string_view gguf_name) {
   const auto name = Lookup(kInBlock, part.substr(dot + 1));
   if (name.empty()) return own;
   return "model.layers." + std::string(block) + "." + std::string(name) + std::string(kind);
+}
+
+const std::vector<std::string>& GgufArchitectures() {
+  static const std::vector<std::string> kKnown = {"llama", "qwen2", "qwen3"};
+  return kKnown;
 }
 
 std::unique_ptr<Checkpoint> OpenGgufCheckpoint(const std::string& path) {

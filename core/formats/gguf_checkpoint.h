@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/formats/checkpoint.h"
 
@@ -13,8 +14,11 @@ namespace roundlab {
 /// is.
 std::string HfName(std::string_view gguf_name);
 
-/// The tensors of a .gguf file, for architectures llama (also Mistral), qwen2 and qwen3 under their
-/// Hugging Face names, for any other under the file's own. Throws Error as GgufFile, where two
+/// Values of general.architecture whose names are known: llama (also Mistral), qwen2 and qwen3.
+const std::vector<std::string>& GgufArchitectures();
+
+/// The tensors of a .gguf file, for these architectures under their Hugging Face names, for any
+/// other under the file's own. Throws Error as GgufFile, where two
 /// tensors come to have one name, and for one part of a split model.
 std::unique_ptr<Checkpoint> OpenGgufCheckpoint(const std::string& path);
 

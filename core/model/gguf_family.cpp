@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <set>
@@ -158,8 +159,8 @@ void UseBiasesOf(const GgufFile& gguf, ModelDescription* d) {
 
 ModelDescription DescribeGguf(const GgufFile& gguf) {
   const std::string& family = gguf.String("general.architecture");
-  const std::vector<std::string> known = {"llama", "qwen2", "qwen3"};
-  if (family != "llama" && family != "qwen2" && family != "qwen3") {
+  const std::vector<std::string>& known = GgufArchitectures();
+  if (std::count(known.begin(), known.end(), family) == 0) {
     throw Error(gguf.path() + ": general.architecture: unknown architecture '" + family + "'" +
                 SuggestionSuffix(family, known));
   }
