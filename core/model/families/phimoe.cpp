@@ -20,8 +20,7 @@ BlockPlan PhiMoeBlock(const ModelDescription& d, std::int64_t block, const Exper
 /// LongRoPE whose factor of cos and sin is told, and is the same for short and long texts.
 void ReadFactor(const ConfigReader& config, ModelDescription* d) {
   if (d->rope.type == RopeType::kDefault) return;
-  const ConfigReader inner =
-      config.Inside(config.Has("rope_scaling") ? "rope_scaling" : "rope_parameters");
+  const ConfigReader inner = RopeKeys(config);
   if (d->rope.type != RopeType::kLongRope) {
     inner.Fail("rope_type: phimoe has default and longrope only");
   }
