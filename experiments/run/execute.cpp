@@ -102,6 +102,7 @@ class Execution {
     if (begun) spent_.Resume();
     at::set_num_threads(static_cast<int>(Threads(begun)));
     opened_ = OpenModel(config_.model.path, config_.model.rotate, {}, WeightsDevice());
+    files_sha256_ = ModelFilesSha256(opened_.tokenizer);
     log_.Write("run " + result_.id + ": model " + opened_.model->path());
     CheckAgainstModel(config_, opened_.model->description());
     for (const std::string& name : opened_.model->Unused()) {
@@ -169,8 +170,8 @@ class Execution {
     const auto start = std::dynamic_pointer_cast<const RotatedSource>(opened_.model);
     ROUNDLAB_CHECK(start != nullptr, "a model that is turned");
     RotationTask task{start.get(), Calibration(tokenizer), *config_.model.rotate->learn, device_};
-    const std::string key = "turn 1\n" + start->Fingerprint() + "\n" + Told("calibration_sha256") +
-                            "\n" + DeviceName(device_) + "\n" +
+    const std::string key = "turn 2\n" + start->Fingerprint() + "\n" + files_sha256_ + "\n" +
+                            Told("calibration_sha256") + "\n" + DeviceName(device_) + "\n" +
                             std::to_string(at::get_num_threads());
     const at::Tensor rotation = CachedRotation(task, key, cache_, &log_);
     opened_ = OpenModel(config_.model.path, config_.model.rotate, rotation);
@@ -201,7 +202,7 @@ class Execution {
     return {ProgramVersion() + (plugins.empty() ? "" : ", plug-ins " + plugins),
             result_.id,
             Told("model_sha256"),
-            ModelFilesSha256(opened_.tokenizer),
+            files_sha256_,
             Told("calibration_sha256"),
             DeviceName(device_),
             at::get_num_threads()};
@@ -252,9 +253,9 @@ class Execution {
 
   /// All that the checkpoint's hidden states depend on beside the tokens.
   std::string OriginalKey() const {
-    return Told("model_sha256") + " " + ModelFilesSha256(opened_.tokenizer) + " " +
-           c10::toString(config_.model.dtype) + " " + std::to_string(at::get_num_threads()) +
-           " threads" + (device_.is_cpu() ? "" : " " + DeviceName(device_));
+    return Told("model_sha256") + " " + files_sha256_ + " " + c10::toString(config_.model.dtype) +
+           " " + std::to_string(at::get_num_threads()) + " threads" +
+           (device_.is_cpu() ? "" : " " + DeviceName(device_));
   }
 
   /// What the run may hold of the memory of the device that computes; 0: no limit is set.
@@ -343,9 +344,9 @@ class Execution {
     if (!quantized.Empty()) attributes["codes_sha256"] = result_.codes_sha256;
     const bool leave = config_.compute.keep_weights && !quantized.Empty();
     if (leave) {
-      LeaveWeights(
-          folder_, quantized,
-          {config_.model.path, config_.model.rotate, opened_.rotation, Told("model_sha256")});
+      LeaveWeights(folder_, quantized,
+                   {config_.model.path, config_.model.rotate, opened_.rotation,
+                    Told("model_sha256"), files_sha256_});
     }
     WriteRunFile(folder_ + "/run.h5", record_, attributes);
     WriteRunResult(folder_ + "/run.json", result_);
@@ -363,6 +364,7 @@ class Execution {
   const ContentCache cache_;
   Log log_;
   OpenedModel opened_;
+  std::string files_sha256_;  // beside the opened model's weights
   RunRecord record_;
   RunResult result_;
   Spent spent_;

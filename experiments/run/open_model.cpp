@@ -12,6 +12,7 @@
 #include "core/model/catalogue.h"
 #include "core/model/loader.h"
 #include "core/model/random_source.h"
+#include "experiments/run/calibration_cache.h"
 #include "rounding/rounded_source.h"
 #include "rounding/weights_file.h"
 
@@ -21,8 +22,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kWeights = "weights.safetensors";
-constexpr const char* kRotate = "rotate";         // a key of what it says of itself
-constexpr const char* kRotation = "rotate.turn";  // a learned matrix among its tensors
+constexpr const char* kFiles = "model_files_sha256";  // a key of what it says, but for early runs
+constexpr const char* kRotate = "rotate";             // a key of what it says of itself
+constexpr const char* kRotation = "rotate.turn";      // a learned matrix among its tensors
 
 const std::string& About(const std::map<std::string, std::string>& about, const std::string& file,
                          const char* key) {
@@ -118,6 +120,21 @@ std::string RoundedBy(const std::string& folder) {
   return About(LoadAbout(file), file, "model");
 }
 
+std::string ThenAndNow(const std::string& then, const std::string& now) {
+  return " (sha256 " + then.substr(0, 16) + " then, " + now.substr(0, 16) + " now)";
+}
+
+/// Throws Error where the model's config.json, say, has changed since the run rounded it.
+void CheckFiles(const std::map<std::string, std::string>& about, const std::string& file,
+                const OpenedModel& opened) {
+  const auto then = about.find(kFiles);
+  if (then == about.end()) return;
+  const std::string now = ModelFilesSha256(opened.tokenizer);
+  if (now == then->second) return;
+  throw Error(file + ": was made with another config.json or tokenizer than '" + opened.tokenizer +
+              "' has now" + ThenAndNow(then->second, now));
+}
+
 OpenedModel OpenRun(const std::string& folder, const at::Device& device) {
   const std::string file = WeightsOf(folder);
   StoredWeights stored = LoadWeights(file);
@@ -129,9 +146,10 @@ OpenedModel OpenRun(const std::string& folder, const at::Device& device) {
   OpenedModel opened = OpenModel(name, rotate, rotation, device);
   const std::string now = opened.model->Fingerprint();
   if (now != then) {
-    throw Error(file + ": was made of another model than '" + name + "' is now (sha256 " +
-                then.substr(0, 16) + " then, " + now.substr(0, 16) + " now)");
+    throw Error(file + ": was made of another model than '" + name + "' is now" +
+                ThenAndNow(then, now));
   }
+  CheckFiles(stored.about, file, opened);
   QuantizedModel model = Ordered(std::move(stored), opened.model->description(), file);
   if (model.CodesSha256() != codes) throw Error(file + ": is damaged: its codes_sha256 differs");
   opened.model = std::make_shared<RoundedSource>(opened.model, std::move(model));
@@ -189,6 +207,7 @@ void LeaveWeights(const std::string& folder, const QuantizedModel& rounded, Roun
   stored.about = {{"format", "roundlab weights 1"},
                   {"model", from.name},
                   {"model_sha256", from.fingerprint},
+                  {kFiles, from.files_sha256},
                   {"codes_sha256", rounded.CodesSha256()}};
   if (from.rotate) {
     const std::string text = WriteFields(FieldsOf(&*from.rotate));

@@ -25,7 +25,7 @@ struct OpenedModel {
 /// whose texts the built-in tokenizer reads, made on `device`; turned where `rotate` says so, by
 /// `rotation` where that is defined and by the matrix that learning starts from else. Throws Error
 /// for what is missing, broken, can't be turned, or, of a run, made of other weights than its model
-/// has now.
+/// has now, or with another config.json or tokenizer beside them.
 OpenedModel OpenModel(const std::string& name, const std::optional<RotationOptions>& rotate = {},
                       const at::Tensor& rotation = {}, const at::Device& device = at::kCPU);
 
@@ -45,6 +45,7 @@ struct RoundedFrom {
   std::optional<RotationOptions> rotate;
   at::Tensor rotation;  ///< that was learned, or undefined
   std::string fingerprint;
+  std::string files_sha256;  ///< ModelFilesSha256
 };
 
 /// Writes weights.safetensors into a run's folder.

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/experiments/program.h"
 #include "tests/support/flip_last_byte.h"
@@ -184,6 +185,34 @@ TEST_F(KeptWeightsTest, AnotherCheckpointUnderTheModelsNameIsTold) {
   EXPECT_EQ(result_.code, 2);
   EXPECT_NE(result_.err.find("was made of another model than 'm' is now"), std::string::npos)
       << result_.err;
+}
+
+TEST_F(KeptWeightsTest, AnotherConfigUnderTheModelsNameIsTold) {
+  ASSERT_FALSE(Run("first", kRounded).empty()) << result_.err;
+  const std::string kept = run_;
+  json config = json::parse(std::ifstream(folder_ / "m/config.json"));
+  config["rope_theta"] = 500;
+  folder_.Write("m/config.json", config.dump());
+  EXPECT_TRUE(Run("other", "model: {path: " + kept + "}\n").empty());
+  EXPECT_EQ(result_.code, 2);
+  EXPECT_NE(result_.err.find(
+                "weights.safetensors: was made with another config.json or tokenizer than '"),
+            std::string::npos)
+      << result_.err;
+}
+
+/// Such as were left before they said so.
+TEST_F(KeptWeightsTest, WeightsThatDoNotSayBesideWhichConfigAreOpenedAllTheSame) {
+  ASSERT_FALSE(Run("first", kRounded).empty()) << result_.err;
+  const std::string kept = run_;
+  std::stringstream bytes;
+  bytes << std::ifstream(kept + "/weights.safetensors", std::ios::binary).rdbuf();
+  std::string file = bytes.str();
+  const std::size_t key = file.find("about model_files_sha256");
+  ASSERT_NE(key, std::string::npos);
+  file[key] = 'A';
+  std::ofstream(kept + "/weights.safetensors", std::ios::binary) << file;
+  EXPECT_FALSE(Run("again", "model: {path: " + kept + "}\n").empty()) << result_.err;
 }
 
 }  // namespace
