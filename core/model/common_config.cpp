@@ -166,6 +166,10 @@ void ReadTwoRopes(const ConfigReader& config, double theta, double local_theta,
 void PassOverNextTokenBlocks(const ConfigReader& config, ModelDescription* d) {
   const char* key = "num_nextn_predict_layers";
   const std::int64_t blocks = HasFactor(config, key) ? config.Int(key) : 0;
+  if (blocks > d->layers) {
+    config.Fail(std::string(key) + ": " + std::to_string(blocks) + " blocks are more than the " +
+                std::to_string(d->layers) + " of the model itself");
+  }
   for (std::int64_t block = d->layers; block < d->layers + blocks; ++block) {
     d->naming.other_parts.push_back("model.layers." + std::to_string(block) + ".");
   }

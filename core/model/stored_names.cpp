@@ -93,9 +93,12 @@ bool IsBuffer(const TensorView& tensor) {
   return tensor.shape.size() == 4 && (ends("attn.bias") || ends("attention.bias"));
 }
 
-bool IsOfOtherPart(const TensorView& tensor, const CheckpointNames& names) {
-  const auto begins = [&](const std::string& part) { return tensor.name.starts_with(part); };
-  return std::any_of(names.other_parts.begin(), names.other_parts.end(), begins);
+/// What the name begins with where it is of another part; else "".
+std::string OtherPartOf(const TensorView& tensor, const CheckpointNames& names) {
+  for (const std::string& part : names.other_parts) {
+    if (tensor.name.starts_with(part)) return part;
+  }
+  return "";
 }
 
 /// Throws where a tensor is part of a matrix that is quantized already.
@@ -160,15 +163,20 @@ StoredNames::StoredNames(const Checkpoint& checkpoint, const ModelDescription& d
   std::set<const TensorView*> factors;
   for (const auto& [name, stored] : stored_) factors.insert(checkpoint.Find(stored)->factors);
   std::erase_if(rest, [&](const TensorView* tensor) { return factors.count(tensor) > 0; });
-  std::vector<const TensorView*> own_rest = rest;
-  std::erase_if(own_rest, [&](const TensorView* tensor) {
-    return IsOfOtherPart(*tensor, description.naming);
+  std::map<std::string, std::size_t> others;  // tensors of each other part
+  std::erase_if(rest, [&](const TensorView* tensor) {
+    const std::string part = OtherPartOf(*tensor, description.naming);
+    if (!part.empty()) ++others[part];
+    return !part.empty();
   });
-  for (const TensorView* tensor : own_rest) CheckPacked(*tensor);
-  for (const TensorView* tensor : own_rest) CheckUnused(*tensor, description);
+  for (const TensorView* tensor : rest) CheckPacked(*tensor);
+  for (const TensorView* tensor : rest) CheckUnused(*tensor, description);
   for (const TensorView* tensor : rest) {
     const bool used = checkpoint.gguf() != nullptr;  // rope_freqs.weight; the rest is refused
     if (!used && !IsBuffer(*tensor)) unused_.push_back(tensor->name);
+  }
+  for (const auto& [part, count] : others) {
+    unused_.push_back(part + "* (" + std::to_string(count) + " tensors)");
   }
 }
 

@@ -23,7 +23,8 @@ class StoredNames {
 
   /// The name in the file; empty where there is none.
   const std::string& Find(const std::string& name) const;
-  /// Tensors that nothing reads, sorted: of other parts of a larger model, for instance.
+  /// Tensors that nothing reads, sorted, then other parts of a larger model, a line each:
+  /// "model.vision_tower.* (437 tensors)".
   const std::vector<std::string>& Unused() const { return unused_; }
 
  private:

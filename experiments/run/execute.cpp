@@ -106,7 +106,7 @@ class Execution {
     log_.Write("run " + result_.id + ": model " + opened_.model->path());
     CheckAgainstModel(config_, opened_.model->description());
     for (const std::string& name : opened_.model->Unused()) {
-      log_.Write("tensor '" + name + "' has no place in the model and is not used");
+      log_.Write("not used, since it has no place in the model: " + name);
     }
     const auto tokenizer = LoadTokenizer(opened_.tokenizer);
     if (config_.LearnsRotation()) {

@@ -81,6 +81,7 @@ TEST(SilentKeysTest, BlocksThatPredictFurtherTokensAreOtherParts) {
     EXPECT_EQ(others({{"num_nextn_predict_layers", 2}}),
               (std::vector<std::string>{"model.layers.4.", "model.layers.5."}));
     EXPECT_TRUE(others({{"num_nextn_predict_layers", 0}}).empty());
+    EXPECT_THROW(others({{"num_nextn_predict_layers", 5}}), Error);
     EXPECT_TRUE(others(json::object()).empty());
   }
 }
