@@ -9,6 +9,7 @@
 #include "core/base/diverged.h"
 #include "core/base/error.h"
 #include "core/base/layer_place.h"
+#include "core/base/real_text.h"
 #include "rounding/bit_allocation.h"
 
 namespace roundlab {
@@ -39,7 +40,8 @@ std::int64_t OpenBits(const std::vector<BudgetLayer>& layers, double average) {
     all += static_cast<double>(layer.out * layer.in);
     if (!layer.open) fixed += GridBits(layer.out, layer.in, layer.spec);
   }
-  return static_cast<std::int64_t>(std::floor(average * all)) - fixed;
+  constexpr double kQuotient = 1 + 1e-12;  // what is meant may be a quotient by `all`, rounded down
+  return static_cast<std::int64_t>(std::floor(average * all * kQuotient)) - fixed;
 }
 
 double AverageBits(const std::vector<BudgetLayer>& layers,
@@ -135,9 +137,9 @@ void CheckBudget(const QuantOptions& quant, const ModelDescription& model) {
         "(quant.overrides)");
   }
   if (least <= OpenBits(layers, quant.budget->bits)) return;
-  throw Error("quant.budget.bits: " + ShortNumber(quant.budget->bits) +
+  throw Error("quant.budget.bits: " + RealText(quant.budget->bits) +
               " can't be met: with choices " + ChoicesText(quant.budget->choices) +
-              " the least is " + ShortNumber(AverageBits(layers, fewest)) +
+              " the least is " + RealText(AverageBits(layers, fewest)) +
               " bits a weight, scales and zero points counted");
 }
 

@@ -33,7 +33,7 @@ std::optional<std::string> ContentCache::Find(const std::string& key) const {
 
 void ContentCache::Keep(const std::string& key, std::string_view bytes) const {
   if (folder_.empty()) return;
-  std::string file = Sha256Hex(std::string(bytes));
+  std::string file = Sha256Hex(bytes);
   file += bytes;
   try {
     MakeFolder(folder_);

@@ -1,5 +1,6 @@
 #include "core/base/statistics.h"
 
+#include <algorithm>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 
@@ -19,6 +20,8 @@ double Mean(std::span<const double> values) {
 
 double StandardDeviation(std::span<const double> values) {
   if (values.size() < 2) return kUndefined;
+  const auto is_first = [&values](double value) { return value == values.front(); };
+  if (std::all_of(values.begin(), values.end(), is_first)) return 0;  // which their mean may not be
   const double mean = Mean(values);
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);

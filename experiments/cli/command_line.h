@@ -24,7 +24,7 @@ struct CommandLine {
   bool out_given = false;  ///< `report` and `train` have defaults of their own
   std::string device;      ///< empty: as the file says
   std::string model;
-  std::string text;
+  std::optional<std::string> text;
   std::string file;
   std::string ids;
   std::string program;       ///< file of this program

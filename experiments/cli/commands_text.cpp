@@ -90,13 +90,13 @@ void PrintScores(const Ids& ids, const std::vector<float>& nll) {
 int ScoreCommand(const CommandLine& line) {
   RequireArguments(line, 0);
   const OpenedModel opened = OpenModel(RequireModel(line));
-  if (line.text.empty() == line.ids.empty()) {
+  if (line.text.has_value() == !line.ids.empty()) {
     throw Error("score: give either --text or --ids");
   }
   std::vector<Ids> sequences;
   if (line.ids.empty()) {
     const auto tokenizer = LoadTokenizer(opened.tokenizer);
-    sequences.push_back(tokenizer->Encode(line.text, SpecialTokens::kDefault));
+    sequences.push_back(tokenizer->Encode(*line.text, SpecialTokens::kDefault));
     if (sequences.front().empty()) throw Error("score: the text has no tokens");
   } else {
     sequences = ReadIds(line.ids);
@@ -150,10 +150,10 @@ int SampleCommand(const CommandLine& line) {
 int TokenizeCommand(const CommandLine& line) {
   RequireArguments(line, 0);
   RequireModel(line);
-  if (line.text.empty() == line.file.empty()) {
+  if (line.text.has_value() == !line.file.empty()) {
     throw Error("tokenize: give either --text or --file");
   }
-  const std::string text = line.file.empty() ? line.text : ReadText(line.file);
+  const std::string text = line.text ? *line.text : ReadUtf8(line.file);
   const Ids ids =
       LoadTokenizer(TokenizerOf(line.model))
           ->Encode(text, line.no_special ? SpecialTokens::kNone : SpecialTokens::kDefault);

@@ -151,8 +151,8 @@ po::options_description Options(CommandLine* line) {
       }),
       "of tables: markdown, csv, latex or html")("model", po::value(&line->model),
                                                  "name of the catalogue, folder or .gguf file")(
-      "text", po::value(&line->text), "text to score or tokenize")("file", po::value(&line->file),
-                                                                   "file to tokenize")(
+      "text", po::value<std::string>()->notifier([line](const std::string& s) { line->text = s; }),
+      "text to score or tokenize")("file", po::value(&line->file), "file to tokenize")(
       "ids", po::value(&line->ids), "JSON file with an array of arrays of token ids")(
       "seed", po::value(&line->seed), "of the bootstrap of `compare`, default 0, or of `world`, 1")(
       "split", po::value(&line->split), "train, calibration, test or a task's name; default train")(

@@ -12,9 +12,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string DataHash(const DataSource& data) {
+/// All that documents depend on: the file and, of a data set, how the catalogue has it read.
+std::string DataKey(const DataSource& data) {
   const DataSource found = ResolveData(data);
-  return IsBuiltin(found.path) ? found.path : Sha256OfFile(found.path);
+  const Dataset first = LoadDataset(data, 1);
+  return (IsBuiltin(found.path) ? found.path : Sha256OfFile(found.path)) + "\n" +
+         EnumName(first.format, DataFormatNames()) + "\n" + found.field + "\n" + first.join + "\n" +
+         (first.join_tokens ? "tokens" : "text");
 }
 
 std::string Pack(const CalibrationTokens& tokens) {
@@ -47,9 +51,7 @@ bool Unpack(const std::string& bytes, std::int64_t seqlen, CalibrationTokens* to
 std::string ModelFilesSha256(const std::string& model_path) {
   if (!fs::is_directory(model_path)) return Sha256OfFile(model_path);
   Sha256 hash;
-  std::vector<std::string> names = TokenizerFileNames();
-  names.emplace_back("config.json");
-  for (const std::string& name : names) {
+  for (const std::string& name : TokenizerFileNames()) {
     const fs::path file = fs::path(model_path) / name;
     hash.Update(name + (fs::exists(file) ? Sha256OfFile(file.string()) : "-"));
   }
@@ -59,8 +61,8 @@ std::string ModelFilesSha256(const std::string& model_path) {
 CalibrationTokens CachedCalibration(const CalibrationOptions& options, const Tokenizer& tokenizer,
                                     const std::string& model_path, const ContentCache& cache) {
   CalibrationOptions copy = options;
-  const std::string key = "calibration 2\n" + WriteFields(FieldsOf(&copy)) + "\n" +
-                          DataHash(options.data) + "\n" + ModelFilesSha256(model_path);
+  const std::string key = "calibration 3\n" + WriteFields(FieldsOf(&copy)) + "\n" +
+                          DataKey(options.data) + "\n" + ModelFilesSha256(model_path);
   CalibrationTokens tokens;
   const auto kept = cache.Find(key);
   if (kept && Unpack(*kept, options.seqlen, &tokens)) return tokens;

@@ -7,7 +7,7 @@
 namespace roundlab {
 namespace {
 
-const std::string kFiles = "files/";
+const std::string kOfFiles = "files/";
 
 /// Each file is read once in a process.
 const std::string& HashOf(const std::string& path) {
@@ -28,16 +28,16 @@ std::map<std::string, std::string> OwnFiles(const RunConfig& run) {
   std::map<std::string, std::string> hashes;
   for (const std::string& file : files) {
     const std::string path = std::filesystem::absolute(file).lexically_normal().string();
-    hashes[kFiles + path] = HashOf(path);
+    hashes[kOfFiles + path] = HashOf(path);
   }
   return hashes;
 }
 
 std::vector<std::string> ChangedFiles(const std::map<std::string, std::string>& provenance) {
   std::vector<std::string> changed;
-  for (auto found = provenance.lower_bound(kFiles);
-       found != provenance.end() && found->first.starts_with(kFiles); ++found) {
-    const std::string path = found->first.substr(kFiles.size());
+  for (auto found = provenance.lower_bound(kOfFiles);
+       found != provenance.end() && found->first.starts_with(kOfFiles); ++found) {
+    const std::string path = found->first.substr(kOfFiles.size());
     std::error_code none;
     if (!std::filesystem::is_regular_file(path, none)) continue;
     if (HashOf(path) != found->second) changed.push_back(path);

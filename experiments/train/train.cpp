@@ -28,6 +28,7 @@
 #include "experiments/run/commit.h"
 #include "experiments/run/spent.h"
 #include "experiments/train/train_checkpoint.h"
+#include "optimizers/sign_sgd.h"
 
 namespace roundlab {
 namespace {
@@ -213,13 +214,13 @@ class Training {
   void Steps() {
     checkpoint_.emplace(side_ + "/checkpoint.pt", result_.config + "\ntrain_tokens_sha256: " +
                                                       result_.provenance.at("train_tokens_sha256"));
+    const std::vector<double> rates = LearningRates(*optimizer_);
     std::int64_t step = checkpoint_->Load(*model_, optimizer_.get(), &record_);
     if (step > 0) {
       log_->Write("goes on after step " + std::to_string(step));
       spent_.Resume();
     }
     const auto schedule = config_.schedule.make();
-    const std::vector<double> rates(optimizer_->param_groups().size(), BaseRate());
     LiveRunFile live(side_ + "/train.h5", Series(), result_.provenance);
     record_.Replay(&live);
     TeeSink sink(&record_, &live);
@@ -255,9 +256,6 @@ class Training {
     }
   }
 
-  /// lr of the recipe: that of a fresh optimizer's groups.
-  double BaseRate() const { return LearningRates(*MakeOptimizer(config_, *model_)).front(); }
-
   double Step(std::int64_t step, double lr, MetricSink* sink) {
     const at::Tensor loss = model_->Loss(Batch(step), config_.dtype);
     const double value = loss.item<double>();
@@ -270,6 +268,10 @@ class Training {
     sink->Record("train/gradient_norm", step, ClipGradients(*model_, config_.clip));
     sink->Record("train/loss", step, value);
     sink->Record("train/lr", step, lr);
+    if (auto* voter = dynamic_cast<SignSgd*>(optimizer_.get());
+        voter != nullptr && voter->Votes()) {
+      voter->Vote();  // a batch is one part
+    }
     optimizer_->step();
     return value;
   }

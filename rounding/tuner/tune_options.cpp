@@ -135,7 +135,8 @@ void TuneOptions::Fields(FieldVisitor& f) {
   f.Value(
       "sampler", sampler_field,
       "permutation: a fresh one each step, its first rows (the paper); cyclic: epochs, each in a "
-      "drawn order; in_order: epochs in the sequences' own order");
+      "drawn order; in_order: epochs in the sequences' own order; of both what fills no batch is "
+      "left out");
   EnumField inputs_field(&inputs, kInputs);
   f.Value("inputs", inputs_field,
           "what a unit is fed: outputs of the rounded units before it, or of the unrounded ones");

@@ -195,6 +195,16 @@ TEST_F(SpendBudgetTest, ABudgetThatNoChoiceMeets) {
             "their own (quant.overrides)");
 }
 
+TEST_F(SpendBudgetTest, TheLeastThatIsNamedIsMet) {
+  const std::string rest = ", sequences: 3}\ngroup_size: -1\nskip: ['.*k_proj']\n";
+  const std::string problem = testing::ErrorOf([&] { Run("budget: {bits: 2.1" + rest); });
+  const std::string before = "the least is ";
+  const std::size_t begin = problem.find(before) + before.size();
+  const std::string least = problem.substr(begin, problem.find(' ', begin) - begin);
+  EXPECT_GT(least.size(), 8U) << problem;
+  EXPECT_EQ(testing::ErrorOf([&] { Run("budget: {bits: " + least + rest); }), "");
+}
+
 TEST_F(SpendBudgetTest, WhatASchemeStoresBesidesIsTold) {
   const QuantizedModel model = Run(Quant(4.5));
   const auto told = [&](double bits) {

@@ -252,13 +252,18 @@ std::string ReadMaybeGzip(const std::string& path) {
   return text;
 }
 
-std::string ReadText(const std::string& path) {
+std::string ReadUtf8(const std::string& path) {
   std::string text = ReadMaybeGzip(path);
   try {
     CheckUtf8(text);
   } catch (const Error& e) {
     throw Error(path + ": " + e.what());
   }
+  return text;
+}
+
+std::string ReadText(const std::string& path) {
+  std::string text = ReadUtf8(path);
   if (text.find('\r') == std::string::npos) return text;
   std::size_t kept = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {

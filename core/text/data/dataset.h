@@ -65,8 +65,10 @@ Dataset LoadDataset(const DataSource& source, std::int64_t most = 0);
 /// The bytes of a file, unpacked where its name ends in .gz; built-in rows as if from a file.
 std::string ReadMaybeGzip(const std::string& path);
 
-/// The text of a file as Python's open() reads it in any format: unpacked, UTF-8, and "\r\n" and
-/// "\r" are "\n". Throws Error "<path>: text is not UTF-8: byte 0xNN at offset N".
+/// The same, UTF-8. Throws Error "<path>: text is not UTF-8: byte 0xNN at offset N".
+std::string ReadUtf8(const std::string& path);
+/// The text of a file as Python's open() reads it in any format: the same, and "\r\n" and "\r" are
+/// "\n".
 std::string ReadText(const std::string& path);
 
 /// SHA-256 over the documents, for the provenance.

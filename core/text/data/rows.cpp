@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/utf8.h"
 #include "core/text/data/csv.h"
 #include "core/text/data/json_row.h"
 #include "core/text/data/parquet.h"
@@ -26,7 +27,9 @@ void AddRow(Json value, const std::string& where, Rows* rows) {
 }
 
 void ReadJson(const std::string& path, Rows* rows) {
-  const std::string text = ReadText(path);
+  const std::string whole = ReadText(path);
+  std::string_view text = whole;
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   const std::size_t start = text.find_first_not_of(" \t\r\n");
   if (start != std::string::npos && text[start] == '[') {
     Json all = ParseRow(text, path);

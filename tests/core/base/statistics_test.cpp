@@ -30,6 +30,9 @@ TEST(StatisticsTest, HalfWidthIsStudentsT) {
 TEST(StatisticsTest, EqualValuesHaveNoSpread) {
   const std::vector<double> values(5, 0.25);
   EXPECT_EQ(StandardDeviation(values), 0);
+  for (const double value : {0.1, 0.16 - 0.92}) {  // whose mean is another number
+    EXPECT_EQ(StandardDeviation(std::vector<double>(3, value)), 0);
+  }
   EXPECT_EQ(ConfidenceHalfWidth95(values), 0);
 }
 

@@ -62,6 +62,9 @@ TEST(TokenizeTest, JsonHasIdsWithAndWithoutSpecialTokens) {
   const auto with = ids({"--text", "Once upon"});
   auto without = ids({"--text", "Once upon", "--no-special"});
   EXPECT_EQ(ids({"--file", "t.txt"}), with);
+  folder.Write("cr.txt", "Once\r\nupon");  // as it is
+  EXPECT_EQ(ids({"--file", "cr.txt"}), ids({"--text", "Once\r\nupon"}));
+  EXPECT_EQ(ids({"--text", "", "--no-special"}), std::vector<int>());
   without.insert(without.begin(), 1);
   EXPECT_EQ(with, without);
 }

@@ -194,6 +194,16 @@ TEST_F(TrainTest, AFolderBelongsToOneConfig) {
             "foreign: holds a model that was not trained here; give another --out\n");
 }
 
+TEST_F(TrainTest, SignsOfABatchAreItsOneVote) {
+  const auto weights = [&](const std::string& out, const std::string& vote) {
+    const ProgramResult run = Train(
+        out, {"--set", "steps=3", "--set", "optimizer={type: sign_sgd, lr: 0.001" + vote + "}"});
+    EXPECT_EQ(run.code, 0) << run.err;
+    return Weights(out);
+  };
+  EXPECT_EQ(weights("m", ", vote: majority"), weights("n", ""));
+}
+
 TEST_F(TrainTest, ATestOfOneWindowHasNoStandardError) {
   folder_.Write("test.txt", "Ann has a cat. Ann has a cat. Ann has a cat. Ann has a cat. Ann has.");
   for (int i = 0; i < 2; ++i) {  // what is done is told again

@@ -46,6 +46,9 @@ TEST(RowsTest, JsonLinesOrAnArray) {
   EXPECT_EQ(array.rows[1].value, lines.rows[1].value);
   EXPECT_EQ(array.rows[1].where, folder / "a.json" + ": row 2");
   EXPECT_EQ(array.rows[0].value, lines.rows[0].value);
+  const Rows marked =
+      LoadRows(File(folder.Write("m.json", "\xEF\xBB\xBF[{\"x\": 1},\n {\"x\": 2}]")));
+  EXPECT_EQ(marked.rows[1].value, lines.rows[1].value);
 }
 
 TEST(RowsTest, WhatJsonHasNotIsToldWithItsLine) {
