@@ -1,6 +1,8 @@
 #include "eval/likelihood.h"
 
 #include <cmath>
+#include <limits>
+#include <optional>
 #include <utility>
 
 #include "core/base/error.h"
@@ -12,32 +14,64 @@ namespace {
 using Groups = ContinuationScoring::Groups;
 using Scores = ContinuationScoring::Scores;
 
-void AddGroup(std::size_t index, const std::vector<Continuation>& group, ContinuationPack* pack) {
-  for (std::size_t i = 0; i < group.size(); ++i) {
-    const std::vector<std::int32_t>& ids = group[i].ids;
-    const auto scored = static_cast<std::size_t>(group[i].scored);
+/// Tokens up to which texts of any length see the same rotary angles.
+std::int64_t SharedAngles(const RopeDescription& rope) {
+  const bool by_length = rope.type == RopeType::kLongRope || rope.type == RopeType::kDynamic;
+  return by_length ? static_cast<std::int64_t>(rope.original_positions)
+                   : std::numeric_limits<std::int64_t>::max();
+}
+
+/// Packs being filled: one that is open, and those of texts that go alone.
+class Packer {
+ public:
+  Packer(std::int64_t rows, std::int64_t shared_angles)
+      : rows_(rows), shared_angles_(shared_angles) {}
+
+  void Add(std::size_t index, const std::vector<Continuation>& group) {
+    if (group.empty()) return;
+    std::size_t last = 0;
+    for (std::size_t i = 0; i < group.size(); ++i)
+      last = AddTo(PackFor(group[i]), index, i, group[i]);
+    ++packs_[last].groups;
+    if (open_ && packs_[*open_].tokens.rows() >= rows_) open_.reset();
+  }
+  std::vector<ContinuationPack> Take() { return std::move(packs_); }
+
+ private:
+  std::size_t PackFor(const Continuation& text) {
+    const bool alone = static_cast<std::int64_t>(text.ids.size()) - 1 > shared_angles_;
+    if (!alone && open_) return *open_;
+    packs_.emplace_back();
+    if (!alone) open_ = packs_.size() - 1;
+    return packs_.size() - 1;
+  }
+
+  std::size_t AddTo(std::size_t place, std::size_t index, std::size_t i, const Continuation& text) {
+    const std::vector<std::int32_t>& ids = text.ids;
+    const auto scored = static_cast<std::size_t>(text.scored);
     ROUNDLAB_CHECK(0 < scored && scored < ids.size(),
                    "a continuation needs a token before the scored ones");
     // The model reads all tokens but the last.
-    const auto rows = pack->tokens.Add({ids.begin(), ids.end() - 1});
+    ContinuationPack& pack = packs_[place];
+    const auto rows = pack.tokens.Add({ids.begin(), ids.end() - 1});
     for (std::size_t t = ids.size() - scored; t < ids.size(); ++t) {
-      pack->queries.push_back({rows[t - 1], ids[t]});
-      pack->owners.push_back({index, i, static_cast<std::int64_t>(t)});
+      pack.queries.push_back({rows[t - 1], ids[t]});
+      pack.owners.push_back({index, i, static_cast<std::int64_t>(t)});
     }
+    return place;
   }
-  ++pack->groups;
-}
 
-std::vector<ContinuationPack> MakePacks(const Groups& groups, std::int64_t pack_tokens) {
-  std::vector<ContinuationPack> packs;
-  bool open = false;
-  for (std::size_t i = 0; i < groups.size(); ++i) {
-    if (groups[i].empty()) continue;
-    if (!open) packs.emplace_back();
-    AddGroup(i, groups[i], &packs.back());
-    open = packs.back().tokens.rows() < pack_tokens;
-  }
-  return packs;
+  const std::int64_t rows_;
+  const std::int64_t shared_angles_;
+  std::vector<ContinuationPack> packs_;
+  std::optional<std::size_t> open_;
+};
+
+std::vector<ContinuationPack> MakePacks(const Groups& groups, std::int64_t rows,
+                                        const RopeDescription& rope) {
+  Packer packer(rows, SharedAngles(rope));
+  for (std::size_t i = 0; i < groups.size(); ++i) packer.Add(i, groups[i]);
+  return packer.Take();
 }
 
 /// Adds up what a pack's tokens score.
@@ -70,7 +104,9 @@ void AddScores(const ContinuationPack& pack, const ScorerStates& states, const L
 
 ContinuationScoring::ContinuationScoring(const Scorer& model, const Groups& groups,
                                          LikelihoodOptions options)
-    : model_(model), options_(std::move(options)), packs_(MakePacks(groups, options_.pack_tokens)) {
+    : model_(model),
+      options_(std::move(options)),
+      packs_(MakePacks(groups, options_.pack_tokens, model.description().rope)) {
   for (const auto& group : groups) scores_.emplace_back(group.size(), ContinuationScore{0, true});
 }
 

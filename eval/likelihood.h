@@ -53,8 +53,9 @@ struct ContinuationPack {
 
 /// Scores groups of continuations. Groups are packed one after the other, without padding; what
 /// continuations of a pack have in common at their start goes through the model once; logits are
-/// made for scored positions only. A score does not depend on what else is scored. Where hidden
-/// states of a pack are not finite although its likelihoods are, they all are NaN.
+/// made for scored positions only. A score does not depend on what else is scored: a text beyond
+/// the length up to which rotary angles are the same for all (LongRoPE, dynamic) goes alone. Where
+/// hidden states of a pack are not finite although its likelihoods are, they all are NaN.
 class ContinuationScoring {
  public:
   using Groups = std::vector<std::vector<Continuation>>;

@@ -69,6 +69,38 @@ INSTANTIATE_TEST_SUITE_P(Models, LikelihoodTest,
                          ::testing::Values("models/babyllama-tok105", "models/stories260K",
                                            "golden/archs/mistral", "golden/archs/qwen3"));
 
+/// Rotary angles of LongRoPE and of dynamic scaling depend on the text's own length.
+TEST(LikelihoodTest, AnglesAreThoseOfEachTextsLength) {
+  for (const char* family : {"phi3_long", "llama_dynamic"}) {
+    const ModelFiles files(testing::SourceFolder() + "/tests/golden/families/" + family);
+    const LanguageModel model(files, at::kFloat);
+    const std::vector<std::vector<Continuation>> groups = {
+        {{{1, 2, 3, 4}, 2}, {{1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13}, 9}},
+        {},
+        {{{1, 2, 3, 4, 5}, 1}, {{1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12}, 4}}};
+    std::int64_t done = 0;
+    const auto scores =
+        testing::ScoresOf(model, groups, {1000, [&](std::int64_t n) { done += n; }});
+    EXPECT_EQ(done, 2);
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      for (std::size_t c = 0; c < groups[i].size(); ++c) {
+        // As the model reads it: all but the last token.
+        const Continuation& read = groups[i][c];
+        const Ids ids(read.ids.begin(), read.ids.end() - 1);
+        const at::Tensor row = at::tensor(at::ArrayRef<std::int32_t>(ids), at::kInt);
+        const at::Tensor logits = at::log_softmax(
+            model.Logits(row.to(at::kLong).unsqueeze(0)).squeeze(0).to(at::kDouble), -1);
+        double loglik = 0;
+        for (std::size_t t = read.ids.size() - static_cast<std::size_t>(read.scored);
+             t < read.ids.size(); ++t) {
+          loglik += logits[static_cast<std::int64_t>(t) - 1][read.ids[t]].item<double>();
+        }
+        EXPECT_NEAR(scores[i][c].loglik, loglik, 1e-5) << family << " " << i << " " << c;
+      }
+    }
+  }
+}
+
 TEST(LikelihoodTest, ProgressCountsGroups) {
   ROUNDLAB_SHARED_OR_SKIP(folder, "models/stories260K");
   const LanguageModel model(ModelFiles(folder), at::kFloat);
