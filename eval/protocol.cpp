@@ -150,9 +150,8 @@ const std::vector<Protocol>& Protocols() {
       {ProtocolKind::kGptqC4, 2048, CutGptqC4,
        "windows are drawn at random, each from one long document"},
       {ProtocolKind::kSliding, 2048, CutSliding,
-       "a window every `stride` tokens: where they overlap, every token but the first window's "
-       "sees "
-       "much before it"},
+       "where windows overlap (stride below seqlen) every token behind the first sees much before "
+       "it"},
       {ProtocolKind::kLlamaCpp, 512, CutLlamaCpp,
        "only the second half of each window counts, so that every token sees half a window"},
       {ProtocolKind::kLmEvalRolling, 0, CutRolling,
