@@ -55,11 +55,6 @@ Front Thin(const Front& front, std::size_t count) {
 
 }  // namespace
 
-std::int64_t StoredBits(std::int64_t out, std::int64_t in, const QuantSpec& spec) {
-  const GroupLayout layout = GroupLayout::For(out, in, spec.group_size);
-  return out * in * spec.bits + layout.Count() * (16 + spec.bits);
-}
-
 std::int64_t GridBits(std::int64_t out, std::int64_t in, const QuantSpec& spec) {
   const GroupLayout layout = GroupLayout::For(out, in, spec.group_size);
   return out * in * spec.bits +

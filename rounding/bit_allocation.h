@@ -9,12 +9,8 @@
 
 namespace roundlab {
 
-/// Bits of a matrix [out, in]: codes, and for each group 16 of scale and `bits` of zero point,
-/// which the reference counts for sym grids too.
-std::int64_t StoredBits(std::int64_t out, std::int64_t in, const QuantSpec& spec);
-
-/// The same as QuantizedWeight::BitsPerWeight counts it: scales and zero points as `spec` stores
-/// them.
+/// Bits of a matrix [out, in] as QuantizedWeight::BitsPerWeight counts it: codes, scales and zero
+/// points as `spec` stores them.
 std::int64_t GridBits(std::int64_t out, std::int64_t in, const QuantSpec& spec);
 
 /// One way to round a layer.

@@ -74,7 +74,11 @@ void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
     const QuantizedWeight nearest =
         QuantizeAffine(layout.Split(context.weight), {}, MakeGrid(context.range, context.spec),
                        layout, context.spec);
-    sink->Array(prefix + "flip_rate", {1}, {Mean(rounded.codes != nearest.codes)});
+    const bool alike = rounded.spec.grid == context.spec.grid &&
+                       rounded.spec.axis == context.spec.axis && !rounded.exponent.defined();
+    if (alike) {
+      sink->Array(prefix + "flip_rate", {1}, {Mean(rounded.codes != nearest.codes)});
+    }
     const auto top = static_cast<std::int64_t>(context.spec.CodeMax());
     sink->Array(prefix + "saturation", {2}, {Mean(rounded.codes == 0), Mean(rounded.codes == top)});
   }

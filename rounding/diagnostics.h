@@ -14,7 +14,8 @@ namespace roundlab {
 ///   saturation     part of the codes at either end of the grid: {low, high}
 ///   weight_snr_db  10 log10(|W|^2 / |W - W^|^2)
 ///   output_snr_db  10 log10(|X W^T|^2 / |X (W - W^)^T|^2) where inputs are given
-/// (the first two only where codes are steps of a grid), what the scheme diagnoses, and, where
+/// (the first two only where codes are steps of a grid, the first where it is of quant.grid's
+/// kind), what the scheme diagnoses, and, where
 /// there are any, numbers of
 ///   zero_groups      groups all of whose weights are 0
 ///   constant_groups  groups of one weight's value, which is not 0

@@ -80,6 +80,7 @@ std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>&
   std::optional<std::size_t> rounded;
   std::optional<std::size_t> transformed;
   std::optional<std::size_t> watched;
+  std::optional<std::size_t> fitted;
   for (std::size_t i = 0; i < pipeline.size(); ++i) {
     if (!pipeline[i].make) continue;
     const auto stage = pipeline[i].make();
@@ -97,6 +98,9 @@ std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>&
                     std::to_string(*watched) + ", which quantizes that";
     } else if (kind == StageKind::kRepair && !rounded) {
       problems[i] = type + " repairs what rounding did and must come after a round stage";
+    } else if (kind == StageKind::kRepair && fitted) {
+      problems[i] = type + " changes weights and must come before pipeline." +
+                    std::to_string(*fitted) + ", which goes by them";
     } else if (transformed && stage->Needs({}).fisher) {
       problems[i] = type + " needs gradients by the weights as they were, which pipeline." +
                     std::to_string(*transformed) + " transforms";
@@ -108,6 +112,7 @@ std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>&
     if (kind == StageKind::kTransform && !transformed) transformed = i;
     if (kind == StageKind::kRound && !rounded) rounded = i;
     if (kind == StageKind::kActivations && !watched) watched = i;
+    if (stage->FitsWeights() && !fitted) fitted = i;
   }
   return problems;
 }

@@ -74,6 +74,8 @@ class Stage {
   /// Whether what it makes of a token depends on other tokens of its text, besides those before it
   /// that attention sees: then texts can't be scored packed.
   virtual bool SpansTokens() const { return false; }
+  /// Whether what it does is right for weights as they are only, so that no repair may follow.
+  virtual bool FitsWeights() const { return false; }
   /// Regular expression of the layers that it is for; empty: all. Of two stages of a type that may
   /// stand in one pipeline, the later is an exception to the former.
   virtual std::string Match() const { return ""; }

@@ -99,7 +99,7 @@ QuantizedWeight QuantizeAffine(const at::Tensor& groups, const at::Tensor& offse
                                const QuantSpec& spec);
 
 /// Each weight of [out, in] at its nearest code, on the grids from its groups' least to their
-/// largest weight, along the input (spec.axis is not looked at).
+/// largest weight, with 0 between them, along the input (spec.axis is not looked at).
 QuantizedWeight RoundToNearest(const at::Tensor& weight, const QuantSpec& spec);
 
 /// From codes that are chosen already: codes [groups, width], any dtype, whole numbers from 0 to

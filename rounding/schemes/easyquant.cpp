@@ -71,6 +71,7 @@ std::unique_ptr<LayerRounding> EasyQuant::Begin(const LayerContext& layer) const
                         at::full({layout.Count()}, middle)};
   const at::Tensor codes = SignedCodes(groups, grid.scale.to(at::kFloat), layer.spec.bits) + middle;
   QuantizedWeight rounded = FromCodes(codes, grid, layout, layer.spec);
+  rounded.spec.grid = GridKind::kSym;  // the zero point needs no storage
   KeepApart(kept, layer.weight, &rounded);
   return FixedRounding(std::move(rounded));
 }

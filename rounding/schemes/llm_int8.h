@@ -13,7 +13,8 @@ enum class OutlierColumns {
 /// The weights of LLM.int8() (arXiv 2208.07339; bitsandbytes 0.50): of each group, with
 /// quant.group_size -1 a row (the paper's vector-wise), on a signed grid of its largest magnitude,
 ///   q = round(w (1 / max|w|) T),   w^ = q max|w| / T,   T = 2^(bits-1) - 1
-/// in float32, quant.bits 8 in the paper; max|w| / T is no less than the least scale (ScaleLimits).
+/// in float32, quant.bits 8 in the paper; max|w| / T is no less than the least scale (ScaleLimits)
+/// and stored as quant.scale_dtype, float32 there.
 /// Channels j whose calibration inputs reach |x_j| >= threshold anywhere are outliers. quant.grid
 /// and range have no say. What the layer is fed is the business of the stage `activations` (grid:
 /// sym_restricted, threshold: 6).

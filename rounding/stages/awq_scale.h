@@ -5,8 +5,8 @@
 namespace roundlab {
 
 /// AWQ's scaling of input channels (arXiv 2306.00978; mit-han-lab/llm-awq auto_scale.py at
-/// d6e797a), found by SearchAwqScale with nearest codes on min-max ranges, and folded into what
-/// comes before:
+/// d6e797a), found by SearchAwqScale with nearest codes on min-max ranges (with 0 in them, unlike
+/// there), and folded into what comes before:
 ///   W <- W diag(s),   norm weight (with its offset) and bias, or rows and bias of v or up, / s
 /// Groups of linears and the outputs that are compared:
 ///   those that a norm feeds   the outputs of the branches they are in (attention, MLP)

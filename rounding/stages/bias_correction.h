@@ -23,6 +23,7 @@ class BiasCorrection : public Stage {
   StageKind Kind() const override { return StageKind::kRepair; }
   StageNeeds Needs(const QuantOptions& quant) const override;
   bool AnyDevice() const override { return true; }
+  bool FitsWeights() const override { return true; }
   void Apply(UnitWork* work) const override;
 
  private:

@@ -23,13 +23,13 @@ void DropPair(QuantizedWeight* weight) {
   }
 }
 
-/// 1 - |E - left right|^2 / |E|^2 of what is attached; 1 where E is 0.
-double KeptEnergy(const at::Tensor& error, const QuantizedWeight& weight) {
+/// The part of |before|^2 that is gone in `after`; 1 where there was nothing.
+double KeptEnergy(const at::Tensor& before, const at::Tensor& after) {
   const auto energy = [](const at::Tensor& t) {
     return t.square().sum(at::kDouble).item<double>();
   };
-  const double all = energy(error);
-  return all > 0 ? 1 - energy(error - weight.LowRank()) / all : 1.0;
+  const double all = energy(before);
+  return all > 0 ? 1 - energy(after) / all : 1.0;
 }
 
 }  // namespace
@@ -85,7 +85,8 @@ void Lorc::Apply(UnitWork* work) const {
     DropPair(&weight);
     const at::Tensor error = slot->weight - weight.Dequantize();
     AttachPair(LowRankOf(error, options_.rank), options_.factor_bits, &weight);
-    work->sink()->Array("layers/" + slot->name + "/lorc_kept", {1}, {KeptEnergy(error, weight)});
+    work->sink()->Array("layers/" + slot->name + "/lorc_kept", {1},
+                        {KeptEnergy(error, slot->weight - weight.Dequantize())});
     work->Keep(slot, std::move(weight));
     work->Changed(*slot);
   }

@@ -120,7 +120,7 @@ at::Tensor RefitScales(const at::Tensor& groups, const at::Tensor& distance,
     return wide.square() * dd - 2 * wide * wd;
   };
   const at::Tensor better = at::logical_and(best.isfinite(), error(best) < error(scale));
-  return at::where(at::logical_and(better, best != 0), best, scale);
+  return at::where(at::logical_and(better, best.abs() >= LimitsOf(type).floor), best, scale);
 }
 
 void ScaleRefit::Options::Fields(FieldVisitor& f) {

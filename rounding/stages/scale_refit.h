@@ -15,7 +15,8 @@ enum class RefitWeights {
 ///   s = <w, d>_H / <d, d>_H,   <a, b>_H = a^T H b
 /// H the identity or the group's own block of sum x x^T (GPTQ's error, what groups say to each
 /// other left out). Codes and zero points stay. Groups whose d or H is 0 keep their scale. Scales
-/// are rounded to quant.scale_dtype and kept only where they do not raise the group's error.
+/// are rounded to quant.scale_dtype and kept only where they do not raise the group's error and are
+/// no less than the least scale (ScaleLimits).
 class ScaleRefit : public Stage {
  public:
   struct Options {

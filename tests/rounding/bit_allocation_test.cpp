@@ -63,13 +63,13 @@ TEST(BitAllocationTest, ThinnedStatesStillFit) {
   EXPECT_FALSE(AllocateBits(layers, 15).has_value());
 }
 
-TEST(BitAllocationTest, StoredBitsCountScalesAndZeroPoints) {
-  EXPECT_EQ(StoredBits(8, 64, {4, 32, GridKind::kSymFull, ScaleType::kFloat16}),
-            8 * 64 * 4 + 16 * (16 + 4));
-  EXPECT_EQ(StoredBits(8, 100, {2, 24, GridKind::kAsym, ScaleType::kFloat16}),
+TEST(BitAllocationTest, GridBitsCountScalesAndZeroPoints) {
+  EXPECT_EQ(GridBits(8, 64, {4, 32, GridKind::kSymFull, ScaleType::kFloat16}),
+            8 * 64 * 4 + 16 * 16);
+  EXPECT_EQ(GridBits(8, 100, {2, 24, GridKind::kAsym, ScaleType::kFloat16}),
             8 * 100 * 2 + 40 * (16 + 2));
-  EXPECT_EQ(StoredBits(8, 64, {8, -1, GridKind::kAsym, ScaleType::kFloat16}),
-            8 * 64 * 8 + 8 * (16 + 8));
+  EXPECT_EQ(GridBits(8, 64, {8, -1, GridKind::kAsym, ScaleType::kFloat32}),
+            8 * 64 * 8 + 8 * (32 + 8));
 }
 
 }  // namespace

@@ -46,9 +46,13 @@ std::vector<T> Turn(const std::vector<T>& names, std::size_t turn) {
   return {names[turn % names.size()]};
 }
 
-/// Stages behind a scheme: none, and all repairs one after another.
+/// Stages behind a scheme: none, and all repairs one after another, in an order that may be.
 std::vector<std::vector<std::string>> NoneAndAllRepairs() {
-  return {{}, StagesOf(StageKind::kRepair)};
+  std::vector<std::string> repairs = StagesOf(StageKind::kRepair);
+  std::stable_partition(repairs.begin(), repairs.end(), [](const std::string& text) {
+    return !Stages().FromText(text).make()->FitsWeights();
+  });
+  return {{}, repairs};
 }
 
 /// The same, and each repair alone.

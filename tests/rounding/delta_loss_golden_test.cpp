@@ -30,6 +30,12 @@ QuantSpec RoundedSpec(const std::string& name) {
   return spec;
 }
 
+/// The original counts zero points of symmetric grids, too.
+std::int64_t BitsThere(const at::Tensor& weight, QuantSpec spec) {
+  spec.grid = GridKind::kAsym;
+  return GridBits(weight.size(0), weight.size(1), spec);
+}
+
 TEST_F(DeltaLossGoldenTest, ScoresBitsAndLosses) {
   ROUNDLAB_GOLDENS_OR_SKIP(files, "signround_v2_golden");
   Log log("", true);
@@ -52,7 +58,7 @@ TEST_F(DeltaLossGoldenTest, ScoresBitsAndLosses) {
         const QuantizedWeight rounded =
             nearest->Begin(testing::GoldenLayer(slot.weight, spec))->Finish();
         squares.push_back(rounded.Dequantize().square().sum(at::kDouble).item<double>());
-        bits.push_back(StoredBits(slot.weight.size(0), slot.weight.size(1), spec));
+        bits.push_back(BitsThere(slot.weight, spec));
         return rounded.Dequantize();
       };
       const Sensitivities found = DeltaLoss(problem, &log);

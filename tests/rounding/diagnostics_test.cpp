@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <string>
+#include <utility>
 
 #include "rounding/scheme.h"
 #include "tests/rounding/tuning.h"
@@ -47,6 +49,19 @@ TEST(DescribeLayerTest, ByHand) {
       10 * std::log10(at::mm(x, weight.t().to(at::kDouble)).square().sum().item<double>() /
                       at::mm(x, error.t()).square().sum().item<double>());
   EXPECT_NEAR(value("output_snr_db").at(0), output, 1e-3);
+}
+
+TEST(DescribeLayerTest, CodesOfAnotherKindOfGridAreNotCompared) {
+  const LayerContext context =
+      testing::MakeLayer(RandomTensor({6, 32}, 1), {3, 32, GridKind::kAsym, ScaleType::kFloat32});
+  for (const auto& [scheme, compared] : {std::pair{"rtn", 1U}, {"easyquant", 0U}}) {
+    const auto layer =
+        RoundingSchemes().FromText(std::string("type: ") + scheme).make()->Begin(context);
+    testing::Recorder recorder;
+    DescribeLayer(context, *layer, layer->Finish(), {}, &recorder);
+    EXPECT_EQ(recorder.values.count("layers/layer/flip_rate"), compared) << scheme;
+    EXPECT_EQ(recorder.values.count("layers/layer/saturation"), 1U) << scheme;
+  }
 }
 
 TEST(DescribeLayerTest, OfNoTokensThereIsNoOutput) {

@@ -76,6 +76,7 @@ TEST_F(EasyQuantGoldenTest, CodesAndWhatIsKept) {
               .make()
               ->Begin(GoldenLayer(weight, SpecOf(name)))
               ->Finish();
+      EXPECT_EQ(rounded.spec.ZeroBits(), 0);
       const at::Tensor codes = (rounded.codes.to(at::kFloat) - rounded.zero).to(at::kLong);
       // The scale is stored in float32, which may decide a tie.
       EXPECT_LE(Differing(codes, GoldenTensor(file, name + ".codes")), 1e-3);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "core/base/error.h"
@@ -142,6 +143,26 @@ TEST(LsqRangeTest, ItsStepIsTwiceTheMeanMagnitudeOverTheRootOfTheHighestCode) {
     observer.Add(x);
     const at::Tensor step = 2 * x.abs().mean(at::IntArrayRef{0, 1}) / std::sqrt(7.0);
     EXPECT_TRUE(TensorNear(observer.Finish().scale, step.unsqueeze(0), 0, 1e-5));
+  }
+}
+
+TEST(PercentileRangeTest, LeavesOutAsManyAsThePartIs) {
+  for (const auto& [count, percentile, out] : {std::tuple{1000, 99.9, 1},
+                                               {10000, 99.9, 10},
+                                               {10, 90.0, 1},
+                                               {20, 95.0, 1},
+                                               {999, 99.9, 0},
+                                               {8, 50.0, 3}}) {
+    ObserverOptions options;
+    options.range = BatchRange::kPercentile;
+    options.percentile = percentile;
+    ActivationSpec spec;
+    spec.per = RangePer::kTensor;
+    RangeObserver observer(options, spec);
+    const at::Tensor x = at::arange(count, at::kFloat) - count / 2.0;
+    observer.Add(x.view({1, 1, count}));
+    EXPECT_EQ(observer.Range().low.item<double>(), x[out].item<double>()) << count;
+    EXPECT_EQ(observer.Range().high.item<double>(), x[count - 1 - out].item<double>()) << count;
   }
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -86,6 +87,22 @@ TEST_F(OneShotPipelineTest, LorcMendsWhatRoundingLost) {
     EXPECT_GT(weight.BitsPerWeight(), plain.layers().at(name).BitsPerWeight());
   }
   EXPECT_THROW(Run({kNearest, "type: lorc\nrank: 1000"}), roundlab::Error);
+}
+
+TEST_F(OneShotPipelineTest, WhatAPairTakesAwayIsWhatIsGoneFromTheWeight) {
+  RunRecord record;
+  const std::string round = Round("type: easyquant, outliers: 1.5");
+  const auto plain = Run({round}).layers();
+  const auto mended = Run({round, "type: lorc\nrank: 4"}, &record).layers();
+  const auto block = files_->LoadBlock(0);
+  for (const LinearSlot* slot : block->Linears()) {
+    const auto error = [&](const std::map<std::string, QuantizedWeight>& layers) {
+      const at::Tensor gap = layers.at(slot->name).Dequantize() - slot->weight;
+      return gap.square().sum(at::kDouble).item<double>();
+    };
+    const double kept = record.arrays().at("layers/" + slot->name + "/lorc_kept").values[0];
+    EXPECT_NEAR(kept, 1 - error(mended) / error(plain), 1e-5) << slot->name;
+  }
 }
 
 TEST_F(OneShotPipelineTest, FactorsInEightBitsCostHalfAndLoseLittle) {

@@ -280,6 +280,13 @@ TEST(RefitScalesTest, AsBruteForceWithAMoment) {
   }
 }
 
+TEST(RefitScalesTest, NoneIsBelowTheLeast) {
+  const at::Tensor d = at::tensor({1.0F, -1.0F}).view({1, 2});
+  const at::Tensor scale = at::full({1}, 2e-5F);
+  EXPECT_TRUE(at::equal(RefitScales(d * 5e-6, d, scale, {}, ScaleType::kFloat16), scale));
+  EXPECT_LT(RefitScales(d * 1.2e-5, d, scale, {}, ScaleType::kFloat16).item<double>(), 1.3e-5);
+}
+
 class SignRoundV2PipelineTest : public testing::PipelineFixture {
  protected:
   SignRoundV2PipelineTest() : PipelineFixture(8, 12) {

@@ -168,6 +168,15 @@ TEST(OrderProblemsTest, AStageIsThereOnce) {
   EXPECT_TRUE(OrderProblems(Recipes({"smoothquant", "awq_scale", round, "lorc"})).empty());
 }
 
+TEST(OrderProblemsTest, BiasesAreCorrectedForTheWeightsThatStay) {
+  const std::string round = "round\nscheme: rtn";
+  for (const std::string type : {"lorc", "scale_refit"}) {
+    EXPECT_EQ(OrderProblems(Recipes({round, "bias_correction", type})).at(2),
+              "'" + type + "' changes weights and must come before pipeline.1, which goes by them");
+    EXPECT_TRUE(OrderProblems(Recipes({round, type, "bias_correction"})).empty());
+  }
+}
+
 TEST(OrderProblemsTest, WhatIsTunedInUnitsOfBlocksSharesOne) {
   const auto problem = [](const std::string& teq, const std::string& round) {
     const auto problems =
