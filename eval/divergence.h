@@ -48,7 +48,7 @@ class Divergence : public Evaluator {
   explicit Divergence(const Options& options);
   std::vector<std::string> Names() const override { return {text_.name}; }
   std::vector<std::string> MetricNames() const override;
-  std::vector<std::string> OwnFiles() const override { return text_.data.OwnFiles(); }
+  std::vector<std::string> Files() const override { return text_.data.Files(); }
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
   std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const override;
   bool Compares() const override { return true; }

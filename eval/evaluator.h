@@ -80,8 +80,8 @@ class Evaluator {
   virtual void Check(const ModelDescription* model, const Tokenizer* tokenizer) const = 0;
   /// Tokens that its forward passes take, about: for estimates. Throws as Check.
   virtual std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const = 0;
-  /// Files of the user's own that its figures depend on: texts and tasks given by path.
-  virtual std::vector<std::string> OwnFiles() const { return {}; }
+  /// Files that its figures depend on: texts, and tasks given by path. Throws where one is missing.
+  virtual std::vector<std::string> Files() const { return {}; }
   /// Whether it scores texts packed, those that begin alike sharing rows (PackedTokens).
   virtual bool Packs() const { return false; }
   /// Whether it looks at the original, too.

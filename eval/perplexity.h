@@ -40,7 +40,7 @@ class Perplexity : public Evaluator {
   explicit Perplexity(const Options& options);
   std::vector<std::string> Names() const override { return {options_.Name()}; }
   std::vector<std::string> MetricNames() const override;
-  std::vector<std::string> OwnFiles() const override { return options_.data.OwnFiles(); }
+  std::vector<std::string> Files() const override { return options_.data.Files(); }
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
   std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const override;
   std::unique_ptr<Evaluation> Begin(const EvalContext& context) const override;

@@ -227,16 +227,17 @@ std::vector<std::string> ZeroShot::Names() const {
   return names;
 }
 
-std::vector<std::string> ZeroShot::OwnFiles() const {
-  std::vector<std::string> files = options_.data.OwnFiles();
-  const auto add = [&files](const std::vector<std::string>& more) {
+std::vector<std::string> ZeroShot::Files() const {
+  std::vector<std::string> files;
+  const auto add = [&files](const DataSource& data) {
+    const std::vector<std::string> more = data.Files();
     files.insert(files.end(), more.begin(), more.end());
   };
   for (const std::string& name : options_.tasks) {
     if (IsTaskFile(name)) files.push_back(name);
     const TaskOptions task = LoadTask(name);
-    add(task.data.OwnFiles());
-    add(task.shots.data.OwnFiles());
+    add(options_.data.Given() ? options_.data : task.data);
+    if (options_.shots > 0) add(task.shots.data);
   }
   return files;
 }

@@ -47,7 +47,7 @@ class ZeroShot : public Evaluator {
   explicit ZeroShot(const Options& options);
   std::vector<std::string> Names() const override;
   std::vector<std::string> MetricNames() const override;
-  std::vector<std::string> OwnFiles() const override;
+  std::vector<std::string> Files() const override;
   void Check(const ModelDescription* model, const Tokenizer* tokenizer) const override;
   std::int64_t Tokens(const ModelDescription& model, const Tokenizer& tokenizer) const override;
   bool Packs() const override { return true; }

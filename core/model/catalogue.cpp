@@ -94,4 +94,12 @@ std::string ResolveModel(const std::string& name_or_path) {
   return name_or_path;
 }
 
+bool ModelIsThere(const std::string& name_or_path) {
+  try {
+    return fs::exists(ResolveModel(name_or_path));
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 }  // namespace roundlab

@@ -27,5 +27,7 @@ std::string ModelNameProblem(const std::string& name_or_path);
 /// `name_or_path` itself where it exists as a file or folder or looks like a path. Throws Error
 /// with the way to get it where it is not there.
 std::string ResolveModel(const std::string& name_or_path);
+/// Whether that is there.
+bool ModelIsThere(const std::string& name_or_path);
 
 }  // namespace roundlab

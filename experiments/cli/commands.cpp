@@ -1,6 +1,7 @@
 #include "experiments/cli/commands.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -19,8 +20,7 @@
 #include "experiments/plan/experiment.h"
 #include "experiments/plan/run_memory.h"
 #include "experiments/run/execute.h"
-#include "experiments/run/own_files.h"
-#include "experiments/run/plugins.h"
+#include "experiments/run/input_files.h"
 #include "experiments/run/preflight.h"
 #include "experiments/run/runner.h"
 #include "experiments/tables/ablation.h"
@@ -60,18 +60,7 @@ void PrintTables(const CommandLine& line, const Experiment& experiment,
 void PrintOutcomes(const CommandLine& line, const Experiment& experiment,
                    const std::vector<RunOutcome>& outcomes) {
   TellMixed(MixedInputs(experiment, outcomes));
-  for (const RunOutcome& outcome : outcomes) {
-    const auto& provenance = outcome.result.provenance;
-    std::vector<std::string> changed = ChangedFiles(provenance);
-    if (const auto made_with = provenance.find("plugins"); made_with != provenance.end()) {
-      for (std::string& file : ChangedPlugins(made_with->second))
-        changed.push_back(std::move(file));
-    }
-    for (const std::string& file : changed) {
-      std::fprintf(stderr, "run %s was made by another %s: remove its folder to make it again\n",
-                   outcome.id.c_str(), file.c_str());
-    }
-  }
+  TellChanged(experiment, outcomes);
   if (!line.json) return PrintTables(line, experiment, outcomes);
   PrintJson({{"experiment", experiment.name}, {"runs", RunsJson(experiment, outcomes)}});
 }
@@ -86,16 +75,21 @@ int TellError(const std::string& folder, const std::string& reason, int code) {
   return code;
 }
 
-/// 0: not given.
+}  // namespace
+
 std::int64_t MemoryBytes(const CommandLine& line) {
   return static_cast<std::int64_t>(line.max_memory * 1024 * 1024 * 1024);
 }
 
-}  // namespace
-
 void TellMixed(const std::vector<std::string>& mixed) {
   for (const std::string& line : mixed) {
     std::fprintf(stderr, "not to be compared: %s\n", line.c_str());
+  }
+}
+
+void TellChanged(const Experiment& experiment, const std::vector<RunOutcome>& outcomes) {
+  for (const std::string& line : ChangedInputs(experiment, outcomes)) {
+    std::fprintf(stderr, "%s\n", line.c_str());
   }
 }
 
@@ -274,6 +268,7 @@ int ExecuteCommand(const CommandLine& line) {
   const std::string& folder = line.arguments[0];
   const RunConfig config = LoadRunConfig(folder);
   InstallInterruptHandler();
+  std::signal(SIGPIPE, SIG_IGN);  // log.txt has all that nobody reads any longer
   if (line.runner != 0) StopWithParent(static_cast<pid_t>(line.runner));
   const ExecuteOptions options{folder, line.quiet, line.line_seconds, MemoryBytes(line)};
   try {

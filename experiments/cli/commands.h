@@ -69,8 +69,13 @@ int SlurmTaskCommand(const CommandLine& line);
 /// Slurm.
 std::optional<SlurmOptions> ChosenSlurm(const CommandLine& line);
 
+/// Of --max-memory; 0: not given.
+std::int64_t MemoryBytes(const CommandLine& line);
+
 /// Tells MixedInputs, a line each.
 void TellMixed(const std::vector<std::string>& mixed);
+/// Tells ChangedInputs, a line each.
+void TellChanged(const Experiment& experiment, const std::vector<RunOutcome>& outcomes);
 
 /// Throws Error unless the command has exactly `count` arguments, called `names` in the message.
 void RequireArguments(const CommandLine& line, std::size_t count);

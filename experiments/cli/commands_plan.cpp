@@ -162,6 +162,9 @@ int PlanCommand(const CommandLine& line) {
     PrintSummary(line, experiment, forecasts);
     TellUnused(experiment);
   }
+  std::vector<RunOutcome> outcomes;
+  for (const Forecast& f : forecasts) outcomes.push_back(f.outcome);
+  TellChanged(experiment, outcomes);
   return TellRefused(ToDo(experiment, forecasts, line), &estimator) ? 2 : 0;
 }
 

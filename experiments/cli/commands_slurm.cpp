@@ -32,6 +32,7 @@ int SlurmTaskCommand(const CommandLine& line) {
   RunnerOptions options;
   options.program = line.program;
   options.retry_failed = line.retry_failed;
+  options.memory_bytes = MemoryBytes(line);
   options.quiet = line.quiet;
   const RunOutcome outcome = RunSlurmTask(line.arguments[0], task, options);
   if (outcome.state == RunState::kDone) return 0;

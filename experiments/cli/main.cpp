@@ -1,3 +1,6 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <boost/program_options.hpp>
 #include <cerrno>
 #include <cstdio>
@@ -108,7 +111,7 @@ const std::map<std::string, Command>& Commands() {
        {SlurmTaskCommand,
         "slurm-task DIR N",
         "one run, as Slurm starts it",
-        {"retry-failed", "quiet"}}},
+        {"retry-failed", "max-memory", "quiet"}}},
       {"execute",
        {ExecuteCommand,
         "execute FOLDER",
@@ -249,10 +252,19 @@ int Dispatch(int argc, char** argv) {
   return found->second.run(line);
 }
 
+/// Files that are opened later get no number of a standard stream that the caller has closed, and
+/// so no message.
+void HoldStandardStreams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) < 0 && errno == EBADF) ::open("/dev/null", O_RDONLY);
+  }
+}
+
 }  // namespace
 }  // namespace roundlab
 
 int main(int argc, char** argv) {
+  roundlab::HoldStandardStreams();
   roundlab::KeepFreedMemory();
   roundlab::TakeTensorsFromMalloc();
   try {

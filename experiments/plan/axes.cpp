@@ -214,7 +214,7 @@ void CheckLabels(const ConfigNode::Member& member, const std::string& path,
 
 std::vector<ParsedAxis> ReadAxes(const ConfigNode* axes, DiagnosticList* diagnostics) {
   std::vector<ParsedAxis> parsed;
-  if (axes == nullptr || axes->kind == Kind::kNull) return parsed;  // null: those inherited, away
+  if (axes == nullptr) return parsed;
   if (!Expect(*axes, Kind::kSequence, "axes", "a sequence", diagnostics)) return parsed;
   for (std::size_t i = 0; i < axes->elements.size(); ++i) {
     const ConfigNode& node = axes->elements[i];

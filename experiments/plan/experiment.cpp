@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
+#include "core/base/utf8.h"
 #include "core/config/value_fields.h"
 
 namespace roundlab {
@@ -15,6 +16,13 @@ const std::vector<std::string>& ReservedKeys() {
   static const std::vector<std::string> kKeys = {"ablate", "axes",  "except", "extends", "name",
                                                  "plots",  "seeds", "tables", "targets", "where"};
   return kKeys;
+}
+
+/// Of these keys those that a value of nothing removes.
+bool IsSection(const std::string& key) {
+  const std::vector<std::string>& keys = ReservedKeys();
+  return key != "name" && key != "extends" &&
+         std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
 std::vector<std::int64_t> ReadSeeds(const ConfigNode& root, std::vector<Diagnostic>* diagnostics) {
@@ -206,7 +214,7 @@ std::string NameProblem(const ConfigNode& name) {
   const bool control = std::any_of(text.begin(), text.end(),
                                    [](char c) { return static_cast<unsigned char>(c) < 0x20; });
   if (text.empty() || text.front() == '.' || text.size() > kLongest || control ||
-      text.find('/') != std::string::npos) {
+      text.find('/') != std::string::npos || FirstBadByte(text)) {
     return "name: '" + text + "' can't be the name of a folder in --out";
   }
   return "";
@@ -320,8 +328,7 @@ class ExperimentReader {
 
   void ReadTargetSection() {
     const ConfigNode* section = root_.Find("targets");
-    if (section == nullptr || section->kind == ConfigNode::Kind::kNull) return;
-    if (!diagnostics_.empty()) return;
+    if (section == nullptr || !diagnostics_.empty()) return;
     const auto metrics = MeasuredMetrics(experiment_);
     experiment_.targets = ReadTargets(*section, {experiment_.axes, metrics}, &diagnostics_);
   }
@@ -372,6 +379,10 @@ Experiment LoadExperiment(const std::string& file, const std::vector<std::string
     ApplyOverride(assignment, &root);
     overridden.push_back(assignment.substr(0, assignment.find('=')));
   }
+  // What is inherited is taken away by null.
+  std::erase_if(root.members, [](const ConfigNode::Member& member) {
+    return member.value.kind == ConfigNode::Kind::kNull && IsSection(member.key);
+  });
   if (root.kind != ConfigNode::Kind::kMapping) {
     throw ConfigError(
         {{root.where.line == 0 ? SourceLoc{file} : root.where, "config: expected a mapping"}});
@@ -379,6 +390,9 @@ Experiment LoadExperiment(const std::string& file, const std::vector<std::string
   Experiment experiment = ExperimentReader(root, overridden).Read();
   const ConfigNode* name = root.Find("name");
   experiment.name = name != nullptr ? name->scalar : DefaultName(file);
+  if (const std::string problem = NameProblem(Scalar(experiment.name)); !problem.empty()) {
+    throw ConfigError({{root.where, problem + ": give the file a name of its own (name: ...)"}});
+  }
   if (name == nullptr) SetPath("name", Scalar(experiment.name), &root);
   if (experiment.targets) {
     const auto table = std::filesystem::absolute(experiment.targets->file).lexically_normal();

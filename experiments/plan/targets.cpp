@@ -62,7 +62,10 @@ class TargetReader {
     CheckNamed("absent");
     CheckRules();
     CheckMetrics(*metrics);
-    const auto folder = std::filesystem::path(section_.Find("file")->where.file).parent_path();
+    // Beside the file that says so; where the command line does, as it stands there.
+    const std::string& place = section_.Find("file")->where.file;
+    const auto folder = place.starts_with("--set ") ? std::filesystem::path()
+                                                    : std::filesystem::path(place).parent_path();
     targets_.file = (folder / file).lexically_normal().string();
     try {
       ReadRows(ParseCsv(ReadFile(targets_.file), targets_.file), *axes, *metrics);

@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/metrics/hdf5_file.h"
+#include "experiments/run/input_files.h"
 #include "experiments/tables/mixed_inputs.h"
 #include "experiments/tables/table.h"
 
@@ -180,7 +181,11 @@ ReportData GatherReport(const std::string& given) {
   for (ReportRun& run : data.runs) ReadUntilFailure(&run, &data);
   for (ReportPoint& point : data.points) point.details = ReadDetails(point.runs, &data);
   data.others = OtherRuns(folder, data);
-  data.mixed = MixedInputs(data.experiment, data.Outcomes());
+  const std::vector<RunOutcome> outcomes = data.Outcomes();
+  data.mixed = MixedInputs(data.experiment, outcomes);
+  for (const std::string& line : ChangedInputs(data.experiment, outcomes)) {
+    data.mixed.push_back(line);
+  }
   return data;
 }
 

@@ -25,10 +25,10 @@
 #include "experiments/run/calibration_cache.h"
 #include "experiments/run/commit.h"
 #include "experiments/run/device_claim.h"
+#include "experiments/run/input_files.h"
 #include "experiments/run/judged_model.h"
 #include "experiments/run/made_of.h"
 #include "experiments/run/open_model.h"
-#include "experiments/run/own_files.h"
 #include "experiments/run/plugins.h"
 #include "experiments/run/preflight.h"
 #include "experiments/run/program.h"
@@ -157,9 +157,10 @@ class Execution {
                                {"started", TimeNow()},
                                {"model_family", source.description().family},
                                {"model_sha256", source.Fingerprint()},
+                               {"model_files_sha256", files_sha256_},
                                {"run_id", result_.id},
                                {"config", result_.config}});
-    result_.provenance.merge(OwnFiles(config_));
+    result_.provenance.merge(InputFiles(config_));
     const std::string plugins = PluginsText();
     if (!plugins.empty()) result_.provenance["plugins"] = plugins;
   }

@@ -30,6 +30,9 @@ void OpenPlugin(const std::string& path) {
     if (other == file) return;
   }
   if (!std::filesystem::is_regular_file(file, none)) throw Error(path + ": no such plug-in");
+  if (file.find(':') != std::string::npos) {
+    throw Error(file + ": a ':' in a plug-in's path separates paths in ROUNDLAB_PLUGINS");
+  }
   void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) throw Error(path + ": can't be opened as a plug-in: " + dlerror());
   using Entry = Plugin (*)();

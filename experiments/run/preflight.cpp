@@ -34,14 +34,6 @@ struct KnownModel {
   std::unique_ptr<Tokenizer> tokenizer;
 };
 
-bool ModelIsThere(const std::string& name) {
-  try {
-    return std::filesystem::exists(ResolveModel(name));
-  } catch (const Error&) {
-    return false;
-  }
-}
-
 /// Throws what `step` throws with the place of the key that its message begins with.
 template <class Step>
 void WithPlace(const RunConfig& run, const Step& step) {

@@ -119,10 +119,7 @@ class LocalRunner {
     if (options_.quiet) words.emplace_back("--quiet");
     if (options_.memory_bytes > 0 || options_.jobs > 1) {
       const std::int64_t bytes = options_.memory_bytes > 0 ? options_.memory_bytes : left_bytes_;
-      char gib[32];
-      std::snprintf(gib, sizeof(gib), "%.9f",
-                    std::ldexp(static_cast<double>(bytes / options_.jobs), -30));
-      words.insert(words.end(), {"--max-memory", gib});
+      words.insert(words.end(), {"--max-memory", GibWord(bytes / options_.jobs)});
     }
     if (options_.jobs > 1) words.insert(words.end(), {"--line-seconds", "1"});
     return words;
@@ -208,6 +205,12 @@ class LocalRunner {
 };
 
 }  // namespace
+
+std::string GibWord(std::int64_t bytes) {
+  char gib[32];
+  std::snprintf(gib, sizeof(gib), "%.9f", std::ldexp(static_cast<double>(bytes), -30));
+  return gib;
+}
 
 bool ToRetry(const RunOutcome& found, const RunnerOptions& options) {
   if (!options.retry_failed || found.state != RunState::kFailed || found.corrupt) return false;

@@ -21,6 +21,9 @@ struct RunnerOptions {
   std::filesystem::file_time_type begun = std::filesystem::file_time_type::clock::now();
 };
 
+/// What --max-memory takes: "7.450580597".
+std::string GibWord(std::int64_t bytes);
+
 /// Whether a failed run is tried again: once, and not where another runner has just done so.
 bool ToRetry(const RunOutcome& found, const RunnerOptions& options);
 

@@ -331,7 +331,8 @@ std::string SlurmScript(const std::string& folder, const RunnerOptions& options)
   return "#!/bin/sh\n# Written by roundlab: a task of a job array does the run in its line of "
          "runs.txt.\nexec " +
          ShellWord(options.program) + " slurm-task " + ShellWord(folder) +
-         " \"$SLURM_ARRAY_TASK_ID\"" + (options.retry_failed ? " --retry-failed" : "") + "\n";
+         " \"$SLURM_ARRAY_TASK_ID\"" + (options.retry_failed ? " --retry-failed" : "") +
+         (options.memory_bytes > 0 ? " --max-memory " + GibWord(options.memory_bytes) : "") + "\n";
 }
 
 std::vector<std::string> SlurmWords(const std::string& folder, const std::string& name,

@@ -132,6 +132,9 @@ class RunComparer {
       if (BothHave(name, array.array, &any)) CompareDocuments(name, array);
     }
     if (!any) Refuse(name, "has none of the arrays nll, correct, correct_norm, mc2");
+    const bool of_words =
+        a_.arrays.at(name).count("nll") == 0 && a_.result.metrics.count(name + "/perplexity") != 0;
+    if (of_words) Refuse(name + "/perplexity", "is not paired by document");
   }
 
   /// Says so where only one run has the array; sets `any` where one or both have it.

@@ -93,6 +93,7 @@ std::string EscapeLatex(const std::string& text) {
   ReplaceAll("±", "$\\pm$", &escaped);
   ReplaceAll("Δ", "$\\Delta$", &escaped);
   ReplaceAll("†", "$\\dagger$", &escaped);
+  ReplaceAll("✗", "$\\times$", &escaped);
   return escaped;
 }
 

@@ -62,6 +62,8 @@ std::string TextTable::ToLatex() const {
   const auto line = [](const std::vector<std::string>& cells) {
     std::string text;
     for (const std::string& cell : cells) text += (&cell == cells.data() ? "" : " & ") + cell;
+    // A row that begins so would be the option of what ends the one before.
+    if (text.starts_with('[') || text.starts_with('*')) text.insert(0, "{}");
     return text + " \\\\\n";
   };
   std::vector<std::string> head;

@@ -110,10 +110,19 @@ std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t mo
 
 }  // namespace
 
-std::vector<std::string> DataSource::OwnFiles() const {
+std::vector<std::string> DataSource::Files() const {
+  if (!Given()) return {};
+  const DataSource found = ResolveData(*this);
   std::vector<std::string> files;
-  for (const std::string& file : {path, labels}) {
-    if (!file.empty() && !IsBuiltin(file)) files.push_back(file);
+  for (const std::string& file : {found.path, found.labels}) {
+    if (file.empty() || IsBuiltin(file)) continue;
+    if (!std::filesystem::is_directory(file)) {
+      files.push_back(file);
+      continue;
+    }
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(file)) {
+      if (entry.is_regular_file()) files.push_back(entry.path().string());
+    }
   }
   return files;
 }

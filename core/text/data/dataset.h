@@ -24,8 +24,8 @@ struct DataSource {
   void Fields(FieldVisitor& f);
   bool Given() const { return !name.empty() || !path.empty(); }
   std::string Label() const { return name.empty() ? path : name; }
-  /// Of the user's own: given by path, and not built in.
-  std::vector<std::string> OwnFiles() const;
+  /// That it is read from; none where it is built in. Throws as ResolveData.
+  std::vector<std::string> Files() const;
 };
 
 /// The field of a DataSource: a name or a mapping.

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 
 #include "tests/experiments/cli/bad_input.h"
@@ -66,6 +67,33 @@ TEST_F(BadInputTest, WhatCanNotBeWrittenToStdoutIsAnError) {
   EXPECT_EQ(WEXITSTATUS(status), 1);
   EXPECT_EQ(ReadAll(folder_ / "told.txt"),
             "what was to be told could not be written: No space left on device\n");
+}
+
+TEST_F(BadInputTest, ClosedStreamsAndReadersThatHaveGoneSpoilNothing) {
+  const std::string run =
+      std::string("cd ") + folder_.path() + " && " + ROUNDLAB_PROGRAM + " run c.yaml --out ";
+  ASSERT_EQ(std::system((run + "a >&- 2>&- <&-").c_str()) % 256, 0);
+  ASSERT_EQ(std::system((run + "b --quiet > b.txt").c_str()), 0);
+  ASSERT_EQ(std::system(("{ " + run + "c 2>&1; } | head -c 1 > c.txt").c_str()), 0);
+  ASSERT_EQ(std::system((run + "c --quiet > c.txt").c_str()), 0);  // goes on, not failed
+  std::map<std::string, std::map<std::string, std::uintmax_t>> sizes;
+  for (const char* out : {"a", "b"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(folder_ / out)) {
+      const std::string name = entry.path().filename();
+      if (name == "lock" || name.starts_with("events")) sizes[out][name] = entry.file_size();
+    }
+  }
+  EXPECT_EQ(sizes["a"], sizes["b"]);
+}
+
+TEST_F(BadInputTest, ANameThatIsMadeOfTheFilesIsCheckedToo) {
+  fs::create_directory(folder_ / ".h");
+  folder_.Write(".h/c.yaml", ReadAll(folder_ / "c.yaml"));
+  const ProgramResult run = RunProgram(folder_.path(), {"validate", ".h/c.yaml"});
+  EXPECT_EQ(run.err,
+            ".h/c.yaml:1:1: name: '.h-c' can't be the name of a folder in --out: give the file a "
+            "name of its own (name: ...)\n");
+  EXPECT_EQ(run.code, 2);
 }
 
 TEST_F(BadInputTest, AnEmptyOut) {

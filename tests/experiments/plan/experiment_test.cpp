@@ -211,7 +211,11 @@ TEST(TableTest, RowsAndColumnsAreAxesAndOthersJoinTheRow) {
 }
 
 TEST(ExperimentTest, NullTakesInheritedAxesAway) {
-  EXPECT_EQ(Load(std::string(kRtn) + "axes: null\n").runs.size(), 1U);
+  EXPECT_EQ(
+      Load(std::string(kRtn) + "axes: null\nseeds: null\nablate: null\ntables: null\nplots: null\n"
+                               "where: null\nexcept: null\ntargets: null\n")
+          .runs.size(),
+      1U);
   EXPECT_EQ(Load(std::string(kRtn) + "axes: [{key: quant.bits, values: [4, 3]}]\n").runs.size(),
             2U);
 }

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "tests/experiments/program.h"
 #include "tests/support/tiny_model.h"
@@ -50,6 +51,34 @@ TEST_F(OwnCatalogueTest, KeptCalibrationTokensAreOfTheFieldThatItNames) {
   EXPECT_NE(of_a.find("sha256"), std::string::npos) << of_a;
   EXPECT_EQ(Calibration("a", "4"), of_a);
   EXPECT_NE(Calibration("b", "5"), of_a);
+}
+
+TEST_F(OwnCatalogueTest, ACompleteRunOfAnotherTextOrModelIsTold) {
+  Calibration("a", "3");
+  const auto told = [&](const std::string& command) {
+    std::vector<std::string> words = {command, "c.yaml", "--out", "out"};
+    if (command == "report") {
+      words = {"report", "out/" + std::filesystem::path(folder_.path()).filename().string() + "-c"};
+    }
+    return RunProgram(folder_.path(), words).err;
+  };
+  EXPECT_EQ(told("table"), "");
+  const std::string rows = testing::ReadAll(folder_ / "data/rows.jsonl");
+  folder_.Write("data/rows.jsonl", rows + rows);
+  for (const char* command : {"table", "plan", "run", "report"}) {
+    EXPECT_NE(told(command).find(" was made by another " + (folder_ / "data/rows.jsonl") + ": "),
+              std::string::npos)
+        << command << ": " << told(command);
+  }
+  folder_.Write("data/rows.jsonl", rows);
+  EXPECT_EQ(told("table"), "");
+  const std::string config = testing::ReadAll(folder_ / "m/config.json");
+  folder_.Write("m/config.json", config + "\n");
+  EXPECT_NE(told("table").find(" was made by another model m/: "), std::string::npos);
+  folder_.Write("m/config.json", config);
+  EXPECT_EQ(told("table"), "");
+  testing::TinyModel{.nan = true}.Write(folder_ / "m");
+  EXPECT_NE(told("table").find(" was made by another model m/: "), std::string::npos);
 }
 
 }  // namespace

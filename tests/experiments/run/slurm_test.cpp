@@ -107,6 +107,9 @@ TEST(SlurmScriptTest, QuotesPaths) {
   options.retry_failed = true;
   const std::string retrying = SlurmScript("/data", options);
   EXPECT_EQ(retrying.substr(retrying.rfind('"')), "\" --retry-failed\n");
+  options.memory_bytes = std::int64_t{3} << 29;
+  const std::string bounded = SlurmScript("/data", options);
+  EXPECT_EQ(bounded.substr(bounded.rfind('"')), "\" --retry-failed --max-memory 1.500000000\n");
 }
 
 TEST(SlurmWordsTest, TheArrayComesLastAndPercentSignsAreDoubled) {

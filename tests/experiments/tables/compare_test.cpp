@@ -159,6 +159,7 @@ TEST_F(CompareTest, WhatCannotBePairedIsSaid) {
     run->Add("eval/j/kl", {0.5});
     run->Add("eval/j/nll", {1});
     run->Add("layers/x/correct", {1});
+    run->summary["metrics"]["h/perplexity"] = 2;
     auto& provenance = run->summary["provenance"];
     provenance["eval/f/documents_sha256"] = first ? "00112233445566778899" : "ff112233445566778899";
     if (first) provenance["eval/g/tokens_sha256"] = "0011";
@@ -179,8 +180,8 @@ TEST_F(CompareTest, WhatCannotBePairedIsSaid) {
           "e/nll: 2 windows in A, 1 in B",
           "f: different data: documents_sha256 is 0011223344556677 in A, ff11223344556677 in B",
           "g: different data: tokens_sha256 is 0011 in A, not recorded in B",
-          "h/correct_norm: only in A", "i: a divergence is not paired",
-          "j: a divergence is not paired"));
+          "h/correct_norm: only in A", "h/perplexity: is not paired by document",
+          "i: a divergence is not paired", "j: a divergence is not paired"));
 }
 
 TEST_F(CompareTest, TheTextHasARowAFigureAndWhatDiffersInTheConfigs) {

@@ -63,6 +63,15 @@ TEST(TextTableTest, AnEmptyFirstCellIsACellOfLatexToo) {
       << table.ToLatex();
 }
 
+TEST(TextTableTest, ARowOfLatexIsNoOptionOfTheOneBefore) {
+  TextTable table;
+  table.header = {"a", "b"};
+  table.rows = {{"[1, 2]", "3"}, {"*", "✗"}};
+  EXPECT_NE(table.ToLatex().find("\\midrule\n{}[1, 2] & 3 \\\\\n{}* & $\\times$ \\\\\n"),
+            std::string::npos)
+      << table.ToLatex();
+}
+
 TEST(TextTableTest, HtmlEscapes) {
   EXPECT_EQ(Example().ToHtml(),
             "<table>\n<caption>t_1 &amp; &lt;t&gt;</caption>\n<thead><tr><th scope=\"col\">method"
