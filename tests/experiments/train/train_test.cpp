@@ -197,7 +197,7 @@ TEST_F(TrainTest, AFolderBelongsToOneConfig) {
 TEST_F(TrainTest, SignsOfABatchAreItsOneVote) {
   const auto weights = [&](const std::string& out, const std::string& vote) {
     const ProgramResult run = Train(
-        out, {"--set", "steps=3", "--set", "optimizer={type: sign_sgd, lr: 0.001" + vote + "}"});
+        out, {"--set", "steps=6", "--set", "optimizer={type: sign_sgd, lr: 0.001" + vote + "}"});
     EXPECT_EQ(run.code, 0) << run.err;
     return Weights(out);
   };
@@ -208,7 +208,7 @@ TEST_F(TrainTest, ATestOfOneWindowHasNoStandardError) {
   folder_.Write("test.txt", "Ann has a cat. Ann has a cat. Ann has a cat. Ann has a cat. Ann has.");
   for (int i = 0; i < 2; ++i) {  // what is done is told again
     const ProgramResult run =
-        Train("m", {"--set", "test.path=test.txt", "--set", "seqlen=16", "--set", "steps=2"});
+        Train("m", {"--set", "test.path=test.txt", "--set", "seqlen=16", "--set", "steps=6"});
     EXPECT_EQ(run.code, 0) << run.err;
     EXPECT_EQ(run.out.find("model: m\nheld-out perplexity: "), 0U) << run.out;
   }
