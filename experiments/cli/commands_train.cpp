@@ -7,6 +7,7 @@
 #include "core/base/interrupt.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/print_json.h"
+#include "experiments/run/input_files.h"
 #include "experiments/train/train.h"
 
 namespace roundlab {
@@ -24,6 +25,10 @@ int TrainCommand(const CommandLine& line) {
   } catch (const Diverged& e) {
     std::fprintf(stderr, "%s\n", e.what());
     return 1;
+  }
+  for (const std::string& text : ChangedFiles(result.provenance, folder + "/train")) {
+    std::fprintf(stderr, "%s was made of another %s: remove it to make it again\n", folder.c_str(),
+                 text.c_str());
   }
   if (line.json) {
     PrintJson({{"folder", folder}, {"metrics", result.metrics}, {"timing", result.timing}});

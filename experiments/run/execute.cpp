@@ -160,7 +160,7 @@ class Execution {
                                {"model_files_sha256", files_sha256_},
                                {"run_id", result_.id},
                                {"config", result_.config}});
-    result_.provenance.merge(InputFiles(config_));
+    result_.provenance.merge(HashedFiles(InputFiles(config_)));
     const std::string plugins = PluginsText();
     if (!plugins.empty()) result_.provenance["plugins"] = plugins;
   }

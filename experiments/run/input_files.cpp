@@ -37,16 +37,9 @@ bool IsNewer(const fs::path& path, const fs::file_time_type& than) {
   return false;
 }
 
-std::vector<std::string> ChangedFiles(const Provenance& made_of, const fs::file_time_type& since) {
-  std::vector<std::string> changed;
-  for (auto found = made_of.lower_bound(kOfFiles);
-       found != made_of.end() && found->first.starts_with(kOfFiles); ++found) {
-    const std::string path = found->first.substr(kOfFiles.size());
-    std::error_code none;
-    if (!fs::is_regular_file(path, none) || !IsNewer(path, since)) continue;
-    if (HashOf(path) != found->second) changed.push_back(path);
-  }
-  return changed;
+fs::file_time_type Begun(const std::string& folder) {
+  std::error_code none;
+  return fs::last_write_time(folder + "/config.yaml", none);
 }
 
 /// Of a model's files beside its weights, and of these.
@@ -78,11 +71,9 @@ bool ModelHasChanged(const ModelOptions& model, const Provenance& made_of,
 
 std::vector<std::string> ChangedOf(const PlannedRun& run, const RunOutcome& outcome) {
   const Provenance& made_of = outcome.result.provenance;
-  std::error_code none;
-  const auto since = fs::last_write_time(outcome.folder + "/config.yaml", none);
-  std::vector<std::string> changed = ChangedFiles(made_of, since);
+  std::vector<std::string> changed = ChangedFiles(made_of, outcome.folder);
   try {
-    if (ModelHasChanged(run.config.model, made_of, since)) {
+    if (ModelHasChanged(run.config.model, made_of, Begun(outcome.folder))) {
       changed.push_back("model " + run.config.model.path);
     }
   } catch (const Error&) {
@@ -96,18 +87,34 @@ std::vector<std::string> ChangedOf(const PlannedRun& run, const RunOutcome& outc
 
 }  // namespace
 
-Provenance InputFiles(const RunConfig& run) {
-  std::vector<std::string> files;
-  if (run.Needs().tokens) files = run.calibration->data.Files();
-  for (const EvaluatorRecipe& recipe : run.eval) {
-    for (std::string& file : recipe.make()->Files()) files.push_back(std::move(file));
-  }
+Provenance HashedFiles(const std::vector<std::string>& files) {
   Provenance hashes;
   for (const std::string& file : files) {
     const std::string path = fs::absolute(file).lexically_normal().string();
     hashes[kOfFiles + path] = HashOf(path);
   }
   return hashes;
+}
+
+std::vector<std::string> InputFiles(const RunConfig& run) {
+  std::vector<std::string> files;
+  if (run.Needs().tokens) files = run.calibration->data.Files();
+  for (const EvaluatorRecipe& recipe : run.eval) {
+    for (std::string& file : recipe.make()->Files()) files.push_back(std::move(file));
+  }
+  return files;
+}
+
+std::vector<std::string> ChangedFiles(const Provenance& provenance, const std::string& folder) {
+  std::vector<std::string> changed;
+  for (auto found = provenance.lower_bound(kOfFiles);
+       found != provenance.end() && found->first.starts_with(kOfFiles); ++found) {
+    const std::string path = found->first.substr(kOfFiles.size());
+    std::error_code none;
+    if (!fs::is_regular_file(path, none) || !IsNewer(path, Begun(folder))) continue;
+    if (HashOf(path) != found->second) changed.push_back(path);
+  }
+  return changed;
 }
 
 std::vector<std::string> ChangedInputs(const Experiment& experiment,

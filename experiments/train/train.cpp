@@ -26,6 +26,7 @@
 #include "core/text/tokenizer/load_tokenizer.h"
 #include "eval/perplexity.h"
 #include "experiments/run/commit.h"
+#include "experiments/run/input_files.h"
 #include "experiments/run/spent.h"
 #include "experiments/train/train_checkpoint.h"
 #include "optimizers/sign_sgd.h"
@@ -193,6 +194,9 @@ class Training {
                                {"train_tokens_sha256", TokenFingerprint(ids_)},
                                {"run_id", result_.id},
                                {"config", result_.config}});
+    for (const DataSource* text : {&config_.data, &config_.test}) {
+      result_.provenance.merge(HashedFiles(text->Files()));
+    }
   }
 
   /// The windows of a step: int64 [batch, seqlen + 1].

@@ -211,7 +211,12 @@ TEST_F(TrainTest, ATestOfOneWindowHasNoStandardError) {
         Train("m", {"--set", "test.path=test.txt", "--set", "seqlen=16", "--set", "steps=6"});
     EXPECT_EQ(run.code, 0) << run.err;
     EXPECT_EQ(run.out.find("model: m\nheld-out perplexity: "), 0U) << run.out;
+    EXPECT_EQ(run.err.find("was made of another "), std::string::npos) << run.err;
   }
+  folder_.Write("test.txt", "Ann has a dog. Ann has a dog. Ann has a dog. Ann has a dog. Ann has.");
+  EXPECT_EQ(
+      Train("m", {"--set", "test.path=test.txt", "--set", "seqlen=16", "--set", "steps=6"}).err,
+      "m was made of another " + (folder_ / "test.txt") + ": remove it to make it again\n");
 }
 
 TEST_F(TrainTest, AnotherTextIsNotWhatItGoesOnWith) {
