@@ -26,6 +26,7 @@ TEST(SuggestTest, SuffixListsAllSorted) {
   EXPECT_EQ(SuggestionSuffix("colum", {"row", "column"}),
             "; did you mean 'column'? (known: column, row)");
   EXPECT_EQ(SuggestionSuffix("zzz", {"row", "column"}), " (known: column, row)");
+  EXPECT_EQ(SuggestionSuffix("zzz", {}), " (there are none)");
 }
 
 }  // namespace
