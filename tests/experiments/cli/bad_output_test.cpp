@@ -22,6 +22,14 @@ using testing::RandomText;
 using testing::ReadAll;
 using testing::RunProgram;
 
+class ShellTest : public BadInputTest {
+ protected:
+  /// The program in the test's folder, as a shell starts it.
+  std::string InShell() const {
+    return "cd '" + folder_.path() + "' && '" + ROUNDLAB_PROGRAM + "' ";
+  }
+};
+
 TEST_F(BadInputTest, ResultFolderOfAnotherConfig) {
   ASSERT_EQ(RunWith({}).code, 0);
   std::string config;
@@ -60,18 +68,16 @@ TEST_F(BadInputTest, ARunOfATextOrTaskThatHasChangedSinceIsTold) {
   }
 }
 
-TEST_F(BadInputTest, WhatCanNotBeWrittenToStdoutIsAnError) {
-  const std::string command = std::string("cd ") + folder_.path() + " && " + ROUNDLAB_PROGRAM +
-                              " list > /dev/full 2> told.txt";
+TEST_F(ShellTest, WhatCanNotBeWrittenToStdoutIsAnError) {
+  const std::string command = InShell() + "list > /dev/full 2> told.txt";
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
   EXPECT_EQ(ReadAll(folder_ / "told.txt"),
             "what was to be told could not be written: No space left on device\n");
 }
 
-TEST_F(BadInputTest, ClosedStreamsAndReadersThatHaveGoneSpoilNothing) {
-  const std::string run =
-      std::string("cd ") + folder_.path() + " && " + ROUNDLAB_PROGRAM + " run c.yaml --out ";
+TEST_F(ShellTest, ClosedStreamsAndReadersThatHaveGoneSpoilNothing) {
+  const std::string run = InShell() + "run c.yaml --out ";
   ASSERT_EQ(std::system((run + "a >&- 2>&- <&-").c_str()) % 256, 0);
   ASSERT_EQ(std::system((run + "b --quiet > b.txt").c_str()), 0);
   ASSERT_EQ(std::system(("{ " + run + "c 2>&1; } | head -c 1 > c.txt").c_str()), 0);
