@@ -6,8 +6,8 @@
 
 #include "core/base/error.h"
 #include "core/base/suggest.h"
-#include "core/base/utf8.h"
 #include "core/config/value_fields.h"
+#include "experiments/plan/experiment_name.h"
 
 namespace roundlab {
 namespace {
@@ -192,11 +192,6 @@ class Planner {
   std::vector<PlannedRun> runs_;
 };
 
-std::string DefaultName(const std::string& file) {
-  const std::filesystem::path path = std::filesystem::absolute(file).lexically_normal();
-  return path.parent_path().filename().string() + "-" + path.stem().string();
-}
-
 ConfigNode Scalar(const std::string& text) {
   ConfigNode node;
   node.kind = ConfigNode::Kind::kScalar;
@@ -204,28 +199,13 @@ ConfigNode Scalar(const std::string& text) {
   return node;
 }
 
-/// What is wrong with a name that becomes a folder; empty: nothing.
-std::string NameProblem(const ConfigNode& name) {
-  constexpr std::size_t kLongest = 200;  // bytes; file systems take 255
-  if (name.kind != ConfigNode::Kind::kScalar) {
-    return "name: expected a text, got " + std::string(name.KindName());
-  }
-  const std::string& text = name.scalar;
-  const bool control = std::any_of(text.begin(), text.end(),
-                                   [](char c) { return static_cast<unsigned char>(c) < 0x20; });
-  if (text.empty() || text.front() == '.' || text.size() > kLongest || control ||
-      text.find('/') != std::string::npos || FirstBadByte(text)) {
-    return "name: '" + text + "' can't be the name of a folder in --out";
-  }
-  return "";
-}
-
 /// The parts of a file that are not a run's, read in order.
 class ExperimentReader {
  public:
-  /// `overrides`: dotted paths that the caller has set in `root`.
-  ExperimentReader(const ConfigNode& root, const std::vector<std::string>& overrides)
-      : root_(root), overrides_(overrides) {}
+  /// Of `file`. `overrides`: dotted paths that the caller has set in `root`.
+  ExperimentReader(const ConfigNode& root, const std::string& file,
+                   const std::vector<std::string>& overrides)
+      : root_(root), file_(file), overrides_(overrides) {}
 
   Experiment Read() {
     std::vector<ParsedAxis> axes = ReadAxes(root_.Find("axes"), &diagnostics_);
@@ -239,7 +219,7 @@ class ExperimentReader {
       for (const AxisValue& value : axis.values) labels.push_back(value.label);
     }
     const bool axes_are_known = diagnostics_.empty();
-    CheckName();
+    experiment_.name = ExperimentName(root_, file_, &diagnostics_);
     CheckSeed();
     CheckOverrides(axes);
     const std::size_t before = diagnostics_.size();
@@ -263,12 +243,6 @@ class ExperimentReader {
   }
 
  private:
-  void CheckName() {
-    const ConfigNode* name = root_.Find("name");
-    const std::string problem = name == nullptr ? "" : NameProblem(*name);
-    if (!problem.empty()) diagnostics_.push_back({name->where, problem});
-  }
-
   /// A file's own `seed` is not lost behind `seeds`; that of a file it extends may be.
   void CheckSeed() {
     const ConfigNode* seed = root_.Find("seed");
@@ -334,6 +308,7 @@ class ExperimentReader {
   }
 
   const ConfigNode& root_;
+  const std::string& file_;
   const std::vector<std::string>& overrides_;
   std::vector<Diagnostic> diagnostics_;
   Experiment experiment_;
@@ -387,13 +362,8 @@ Experiment LoadExperiment(const std::string& file, const std::vector<std::string
     throw ConfigError(
         {{root.where.line == 0 ? SourceLoc{file} : root.where, "config: expected a mapping"}});
   }
-  Experiment experiment = ExperimentReader(root, overridden).Read();
-  const ConfigNode* name = root.Find("name");
-  experiment.name = name != nullptr ? name->scalar : DefaultName(file);
-  if (const std::string problem = NameProblem(Scalar(experiment.name)); !problem.empty()) {
-    throw ConfigError({{root.where, problem + ": give the file a name of its own (name: ...)"}});
-  }
-  if (name == nullptr) SetPath("name", Scalar(experiment.name), &root);
+  Experiment experiment = ExperimentReader(root, file, overridden).Read();
+  if (root.Find("name") == nullptr) SetPath("name", Scalar(experiment.name), &root);
   if (experiment.targets) {
     const auto table = std::filesystem::absolute(experiment.targets->file).lexically_normal();
     SetPath("targets.file", Scalar(table.string()), &root);
