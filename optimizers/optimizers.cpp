@@ -51,6 +51,11 @@ void SetLearningRates(torch::optim::Optimizer* optimizer, const std::vector<doub
   for (std::size_t i = 0; i < groups.size(); ++i) groups[i].options().set_lr(base_lrs[i] * factor);
 }
 
+MicroBatchVoter* VoterOf(torch::optim::Optimizer* optimizer) {
+  auto* voter = dynamic_cast<MicroBatchVoter*>(optimizer);
+  return voter != nullptr && voter->Votes() ? voter : nullptr;
+}
+
 void SetWeightDecay(torch::optim::OptimizerParamGroup* group, double weight_decay) {
   torch::optim::OptimizerOptions* options = &group->options();
   if (auto* ours = dynamic_cast<GroupOptions*>(options)) ours->set_weight_decay(weight_decay);

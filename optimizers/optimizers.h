@@ -18,8 +18,8 @@ using OptimizerRecipe = Recipe<torch::optim::Optimizer, ParamGroups>;
 OptimizerRegistry& Optimizers();
 
 /// What an optimizer may be besides: one that wants to see each micro-batch's gradient by itself
-/// instead of their sum. The tuner finds it by dynamic_cast and, where Votes(), calls Vote() after
-/// each micro-batch's backward, then step() once.
+/// instead of their sum. VoterOf finds it; Vote() is to be called after each micro-batch's
+/// backward, then step() once.
 class MicroBatchVoter {
  public:
   virtual ~MicroBatchVoter() = default;
@@ -27,6 +27,8 @@ class MicroBatchVoter {
   /// Takes the gradients of all parameters as one vote and leaves them undefined.
   virtual void Vote() = 0;
 };
+/// What of `optimizer` is to be called so; null where it does not vote.
+MicroBatchVoter* VoterOf(torch::optim::Optimizer* optimizer);
 
 /// What an optimizer may be besides: one whose step can be taken elsewhere, in the pass that makes
 /// the gradient.

@@ -29,7 +29,6 @@
 #include "experiments/run/input_files.h"
 #include "experiments/run/spent.h"
 #include "experiments/train/train_checkpoint.h"
-#include "optimizers/sign_sgd.h"
 
 namespace roundlab {
 namespace {
@@ -272,10 +271,7 @@ class Training {
     sink->Record("train/gradient_norm", step, ClipGradients(*model_, config_.clip));
     sink->Record("train/loss", step, value);
     sink->Record("train/lr", step, lr);
-    if (auto* voter = dynamic_cast<SignSgd*>(optimizer_.get());
-        voter != nullptr && voter->Votes()) {
-      voter->Vote();  // a batch is one part
-    }
+    if (auto* voter = VoterOf(optimizer_.get())) voter->Vote();  // a batch is one part
     optimizer_->step();
     return value;
   }

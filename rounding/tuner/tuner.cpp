@@ -141,8 +141,7 @@ class Tuning {
       factors.push_back(group.lr_factor);
     }
     optimizer_ = options_.optimizer.make(std::move(groups));
-    voter_ = dynamic_cast<MicroBatchVoter*>(optimizer_.get());
-    if (voter_ != nullptr && !voter_->Votes()) voter_ = nullptr;
+    voter_ = VoterOf(optimizer_.get());
     stepper_ = dynamic_cast<BackwardStepper*>(&tuned_);
     if (stepper_ != nullptr && !(options_.MayStepInBackward() && stepper_->StepsInBackward())) {
       stepper_ = nullptr;
