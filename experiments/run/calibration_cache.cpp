@@ -5,6 +5,7 @@
 
 #include "core/base/hash.h"
 #include "core/text/data/builtin_data.h"
+#include "core/text/data/catalogue.h"
 #include "core/text/tokenizer/load_tokenizer.h"
 
 namespace roundlab {
@@ -15,10 +16,11 @@ namespace fs = std::filesystem;
 /// All that documents depend on: the file and, of a data set, how the catalogue has it read.
 std::string DataKey(const DataSource& data) {
   const DataSource found = ResolveData(data);
-  const Dataset first = LoadDataset(data, 1);
-  return (IsBuiltin(found.path) ? found.path : Sha256OfFile(found.path)) + "\n" +
-         EnumName(first.format, DataFormatNames()) + "\n" + found.field + "\n" + first.join + "\n" +
-         (first.join_tokens ? "tokens" : "text");
+  std::string key = (IsBuiltin(found.path) ? found.path : Sha256OfFile(found.path)) + "\n" +
+                    EnumName(FormatOf(found), DataFormatNames()) + "\n" + found.field;
+  if (data.name.empty()) return key;
+  const DataEntry& entry = FindData(data.name);
+  return key + "\n" + entry.join + "\n" + (entry.join_tokens ? "tokens" : "text");
 }
 
 std::string Pack(const CalibrationTokens& tokens) {
@@ -59,10 +61,10 @@ std::string ModelFilesSha256(const std::string& model_path) {
 }
 
 CalibrationTokens CachedCalibration(const CalibrationOptions& options, const Tokenizer& tokenizer,
-                                    const std::string& model_path, const ContentCache& cache) {
+                                    const std::string& files_sha256, const ContentCache& cache) {
   CalibrationOptions copy = options;
   const std::string key = "calibration 3\n" + WriteFields(FieldsOf(&copy)) + "\n" +
-                          DataKey(options.data) + "\n" + ModelFilesSha256(model_path);
+                          DataKey(options.data) + "\n" + files_sha256;
   CalibrationTokens tokens;
   const auto kept = cache.Find(key);
   if (kept && Unpack(*kept, options.seqlen, &tokens)) return tokens;

@@ -12,8 +12,9 @@ namespace roundlab {
 std::string ModelFilesSha256(const std::string& model_path);
 
 /// MakeCalibration, from the cache where another run has left the same tokens there. They are known
-/// by the options, the data file's content and the tokenizer's files beside `model_path`.
+/// by the options, the data file's content, how it is read, and the tokenizer's files_sha256, as
+/// ModelFilesSha256 has it.
 CalibrationTokens CachedCalibration(const CalibrationOptions& options, const Tokenizer& tokenizer,
-                                    const std::string& model_path, const ContentCache& cache);
+                                    const std::string& files_sha256, const ContentCache& cache);
 
 }  // namespace roundlab

@@ -182,8 +182,7 @@ class Execution {
 
   at::Tensor Calibration(const Tokenizer& tokenizer) {
     const CalibrationOptions& options = *config_.calibration;
-    const CalibrationTokens tokens =
-        CachedCalibration(options, tokenizer, opened_.tokenizer, cache_);
+    const CalibrationTokens tokens = CachedCalibration(options, tokenizer, files_sha256_, cache_);
     result_.provenance["calibration_sha256"] = tokens.fingerprint;
     log_.Write("calibration: " + std::to_string(tokens.rows.size()) + " x " +
                std::to_string(options.seqlen) + " tokens from " +

@@ -25,7 +25,8 @@ class CalibrationCacheTest : public ::testing::Test {
   std::vector<std::int32_t> Row() const {
     const ContentCache cache(folder_ / "cache");
     const auto tokenizer = LoadTokenizer(folder_.path());
-    return CachedCalibration(options_, *tokenizer, folder_.path(), cache).rows.front();
+    const std::string files = ModelFilesSha256(folder_.path());
+    return CachedCalibration(options_, *tokenizer, files, cache).rows.front();
   }
 
   const TempFolder folder_;
