@@ -9,6 +9,11 @@ namespace roundlab {
 
 inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  ///< some texts begin by it
 
+/// `text` behind the mark, where it begins by one.
+inline std::string_view BehindMark(std::string_view text) {
+  return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
+}
+
 struct BadByte {
   std::size_t offset = 0;
   std::string text;  ///< "byte 0xFF"

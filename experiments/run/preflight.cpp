@@ -44,6 +44,18 @@ void WithPlace(const RunConfig& run, const Step& step) {
   }
 }
 
+/// Throws what `step` throws with the place of `key`, where it has none of its own.
+template <class Step>
+void At(const RunConfig& run, const std::string& key, const Step& step) {
+  try {
+    step();
+  } catch (const ConfigError&) {
+    throw;
+  } catch (const Error& e) {
+    throw ConfigError({{run.written->WhereOf(key), e.what()}});
+  }
+}
+
 /// Gathers what is wrong. Runs share models, calibration and evaluators: each is tried once.
 /// label: what a run is called in messages.
 class Preflight {
@@ -67,10 +79,12 @@ class Preflight {
     if (run.Needs().tokens) {
       CalibrationOptions options = *run.calibration;
       Once(run.model.path, WriteFields(FieldsOf(&options)),
-           [&] { CheckCalibration(run, options, model); });
+           [&] { At(run, "calibration", [&] { CheckCalibration(options, model); }); });
     }
     for (std::size_t i = 0; i < run.eval.size(); ++i) {
-      Once(run.model.path, run.eval[i].canonical, [&] { CheckEvaluator(run, i, model); });
+      Once(run.model.path, run.eval[i].canonical, [&] {
+        At(run, "eval." + std::to_string(i), [&] { CheckEvaluator(run.eval[i], model); });
+      });
     }
   }
 
@@ -148,30 +162,16 @@ class Preflight {
               std::to_string(model.tokenizer->VocabSize() - 1) + ": it is for runs without text"}});
   }
 
-  static void CheckCalibration(const RunConfig& run, const CalibrationOptions& options,
-                               const KnownModel& model) {
-    try {
-      if (model.tokenizer) {
-        MakeCalibration(options, *model.tokenizer);
-      } else {
-        LoadDataset(options.data);
-      }
-    } catch (const ConfigError&) {
-      throw;
-    } catch (const Error& e) {
-      throw ConfigError({{run.written->WhereOf("calibration"), e.what()}});
+  static void CheckCalibration(const CalibrationOptions& options, const KnownModel& model) {
+    if (model.tokenizer) {
+      MakeCalibration(options, *model.tokenizer);
+    } else {
+      LoadDataset(options.data);
     }
   }
 
-  static void CheckEvaluator(const RunConfig& run, std::size_t i, const KnownModel& model) {
-    try {
-      run.eval[i].make()->Check(model.description ? &*model.description : nullptr,
-                                model.tokenizer.get());
-    } catch (const ConfigError&) {
-      throw;
-    } catch (const Error& e) {
-      throw ConfigError({{run.written->WhereOf("eval." + std::to_string(i)), e.what()}});
-    }
+  static void CheckEvaluator(const EvaluatorRecipe& recipe, const KnownModel& model) {
+    recipe.make()->Check(model.description ? &*model.description : nullptr, model.tokenizer.get());
   }
 
   template <class Step>

@@ -61,8 +61,7 @@ class CsvParser {
 }  // namespace
 
 std::vector<CsvRow> ParseCsv(std::string_view text, const std::string& file) {
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  return CsvParser(text, file).Parse();
+  return CsvParser(BehindMark(text), file).Parse();
 }
 
 }  // namespace roundlab

@@ -28,8 +28,7 @@ void AddRow(Json value, const std::string& where, Rows* rows) {
 
 void ReadJson(const std::string& path, Rows* rows) {
   const std::string whole = ReadText(path);
-  std::string_view text = whole;
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  const std::string_view text = BehindMark(whole);
   const std::size_t start = text.find_first_not_of(" \t\r\n");
   if (start != std::string::npos && text[start] == '[') {
     Json all = ParseRow(text, path);

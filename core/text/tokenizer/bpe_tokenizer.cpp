@@ -27,6 +27,11 @@ TokenTemplate AroundText(std::vector<std::int32_t> front, std::vector<std::int32
   return {{std::move(front)}, {std::nullopt}, {std::move(back)}};
 }
 
+std::optional<std::int32_t> BpeTokenizerParts::Find(std::string_view token) const {
+  const std::optional<std::int32_t> added = FindAdded(added_tokens, token);
+  return added.has_value() ? added : model->Find(token);
+}
+
 /// Encodes the words of one text; a word that comes again is looked up.
 class BpeTokenizer::WordEncoder {
  public:

@@ -45,6 +45,9 @@ struct BpeTokenizerParts {
   std::optional<TokenTemplate> around;  ///< nullopt: the text alone
   SpecialIds special;
   std::string kind;
+
+  /// The id of an added token or, where there is none, of a token of the model.
+  std::optional<std::int32_t> Find(std::string_view token) const;
 };
 
 /// Text -> added tokens cut out -> normalized -> normalized added tokens cut out -> cut into words

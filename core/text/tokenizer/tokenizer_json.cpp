@@ -210,10 +210,7 @@ std::unique_ptr<BpeTokenizer> TokenizerFromJson(std::string_view document, const
   if (const auto part = root.Find("added_tokens")) {
     parts.added_tokens = ReadAddedTokens(*part, *parts.model);
   }
-  const auto find = [&](std::string_view text) {
-    const auto added = FindAdded(parts.added_tokens, text);
-    return added.has_value() ? added : parts.model->Find(text);
-  };
+  const auto find = [&](std::string_view text) { return parts.Find(text); };
   parts.special = {bos.Resolve(find), eos.Resolve(find)};
   const auto pre_tokenizer = root.Find("pre_tokenizer");
   const bool byte_level = pre_tokenizer.has_value() && HasByteLevel(pre_tokenizer->Object());

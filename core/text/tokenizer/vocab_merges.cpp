@@ -85,10 +85,7 @@ void NameGpt2EndOfText(const Bpe& model, TokenizerConfig* config) {
 }
 
 SpecialIds ResolveSpecial(const TokenizerConfig& config, const BpeTokenizerParts& parts) {
-  const auto find = [&](std::string_view text) {
-    const auto added = FindAdded(parts.added_tokens, text);
-    return added.has_value() ? added : parts.model->Find(text);
-  };
+  const auto find = [&](std::string_view text) { return parts.Find(text); };
   return {config.bos.Resolve(find), config.eos.Resolve(find)};
 }
 
