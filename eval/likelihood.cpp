@@ -30,8 +30,10 @@ class Packer {
   void Add(std::size_t index, const std::vector<Continuation>& group) {
     if (group.empty()) return;
     std::size_t last = 0;
-    for (std::size_t i = 0; i < group.size(); ++i)
-      last = AddTo(PackFor(group[i]), index, i, group[i]);
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      last = PackFor(group[i]);
+      AddTo(&packs_[last], index, i, group[i]);
+    }
     ++packs_[last].groups;
     if (open_ && packs_[*open_].tokens.rows() >= rows_) open_.reset();
   }
@@ -46,19 +48,18 @@ class Packer {
     return packs_.size() - 1;
   }
 
-  std::size_t AddTo(std::size_t place, std::size_t index, std::size_t i, const Continuation& text) {
+  static void AddTo(ContinuationPack* pack, std::size_t index, std::size_t i,
+                    const Continuation& text) {
     const std::vector<std::int32_t>& ids = text.ids;
     const auto scored = static_cast<std::size_t>(text.scored);
     ROUNDLAB_CHECK(0 < scored && scored < ids.size(),
                    "a continuation needs a token before the scored ones");
     // The model reads all tokens but the last.
-    ContinuationPack& pack = packs_[place];
-    const auto rows = pack.tokens.Add({ids.begin(), ids.end() - 1});
+    const auto rows = pack->tokens.Add({ids.begin(), ids.end() - 1});
     for (std::size_t t = ids.size() - scored; t < ids.size(); ++t) {
-      pack.queries.push_back({rows[t - 1], ids[t]});
-      pack.owners.push_back({index, i, static_cast<std::int64_t>(t)});
+      pack->queries.push_back({rows[t - 1], ids[t]});
+      pack->owners.push_back({index, i, static_cast<std::int64_t>(t)});
     }
-    return place;
   }
 
   const std::int64_t rows_;

@@ -104,9 +104,7 @@ std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>&
     } else if (transformed && stage->Needs({}).fisher) {
       problems[i] = type + " needs gradients by the weights as they were, which pipeline." +
                     std::to_string(*transformed) + " transforms";
-    }
-    if (const std::string unit = UnitProblem(pipeline, i);
-        problems.count(i) == 0 && !unit.empty()) {
+    } else if (const std::string unit = UnitProblem(pipeline, i); !unit.empty()) {
       problems[i] = unit;
     }
     if (kind == StageKind::kTransform && !transformed) transformed = i;

@@ -99,8 +99,8 @@ StageRegistry& Stages();
 
 /// What is wrong with the order of a pipeline's stages, by place; only recipes that can be made are
 /// looked at. A stage that needs the Fisher information of the weights can't follow one that
-/// changes them, none may be there twice, unless the second is for some layers only, and those that
-/// are tuned in units of blocks share one unit.
+/// changes them, nor a repair one that FitsWeights, none may be there twice, unless the second is
+/// for some layers only, and those that are tuned in units of blocks share one unit.
 std::map<std::size_t, std::string> OrderProblems(const std::vector<StageRecipe>& pipeline);
 
 /// Throws Error, beginning with "pipeline.2: ", for the first stage that does not fit the model.

@@ -77,7 +77,7 @@ void TellMixed(const std::vector<std::string>& mixed);
 /// Tells ChangedInputs, a line each.
 void TellChanged(const Experiment& experiment, const std::vector<RunOutcome>& outcomes);
 
-/// Throws Error unless the command has exactly `count` arguments, called `names` in the message.
+/// Throws Error, which tells the usage, unless the command has exactly `count` arguments.
 void RequireArguments(const CommandLine& line, std::size_t count);
 
 }  // namespace roundlab

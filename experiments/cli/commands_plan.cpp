@@ -130,10 +130,14 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
               std::exp(Mean(ratios)));
 }
 
-json ToJson(const Experiment& experiment, const std::vector<Forecast>& forecasts) {
+std::vector<RunOutcome> OutcomesOf(const std::vector<Forecast>& forecasts) {
   std::vector<RunOutcome> outcomes;
   for (const Forecast& f : forecasts) outcomes.push_back(f.outcome);
-  json runs = RunsJson(experiment, outcomes);
+  return outcomes;
+}
+
+json ToJson(const Experiment& experiment, const std::vector<Forecast>& forecasts) {
+  json runs = RunsJson(experiment, OutcomesOf(forecasts));
   for (std::size_t i = 0; i < forecasts.size(); ++i) {
     if (!forecasts[i].estimate) continue;
     const Estimate& estimate = *forecasts[i].estimate;
@@ -162,9 +166,7 @@ int PlanCommand(const CommandLine& line) {
     PrintSummary(line, experiment, forecasts);
     TellUnused(experiment);
   }
-  std::vector<RunOutcome> outcomes;
-  for (const Forecast& f : forecasts) outcomes.push_back(f.outcome);
-  TellChanged(experiment, outcomes);
+  TellChanged(experiment, OutcomesOf(forecasts));
   return TellRefused(ToDo(experiment, forecasts, line), &estimator) ? 2 : 0;
 }
 

@@ -196,9 +196,8 @@ ReportData GatherReport(const std::string& given) {
   data.others = OtherRuns(folder, data);
   const std::vector<RunOutcome> outcomes = data.Outcomes();
   data.mixed = MixedInputs(data.experiment, outcomes);
-  for (const std::string& line : ChangedInputs(data.experiment, outcomes)) {
-    data.mixed.push_back(line);
-  }
+  const std::vector<std::string> changed = ChangedInputs(data.experiment, outcomes);
+  data.mixed.insert(data.mixed.end(), changed.begin(), changed.end());
   return data;
 }
 
