@@ -12,8 +12,8 @@
 namespace roundlab {
 
 /// The stored tensors of a model, under Hugging Face names, wherever they lie: a folder with
-/// model.safetensors or sharded with model.safetensors.index.json, or one .gguf file. Files stay
-/// mapped; a tensor is decoded only when it is read.
+/// model.safetensors, pytorch_model.bin or shards with an index of either, or one .gguf file. Files
+/// stay mapped; a tensor is decoded only when it is read.
 class Checkpoint {
  public:
   virtual ~Checkpoint() = default;

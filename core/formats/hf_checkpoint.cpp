@@ -14,6 +14,7 @@
 #include "core/formats/mapped_file.h"
 #include "core/formats/mxfp4.h"
 #include "core/formats/safetensors.h"
+#include "core/formats/torch_file.h"
 
 namespace roundlab {
 namespace {
@@ -23,6 +24,15 @@ using Json = nlohmann::json;
 
 constexpr const char* kIndexName = "model.safetensors.index.json";
 constexpr const char* kSingleName = "model.safetensors";
+constexpr const char* kTorchIndexName = "pytorch_model.bin.index.json";
+constexpr const char* kTorchSingleName = "pytorch_model.bin";
+
+using TensorFiles = std::map<std::string, std::unique_ptr<const TensorFile>>;  // by file name
+
+std::unique_ptr<const TensorFile> OpenFile(const fs::path& path) {
+  if (path.extension() == ".bin") return std::make_unique<TorchFile>(path.string());
+  return std::make_unique<SafetensorsFile>(path.string());
+}
 
 /// Also true where it can't be looked at: opening it then says why.
 bool MayExist(const fs::path& path) {
@@ -33,10 +43,10 @@ bool MayExist(const fs::path& path) {
 class HfCheckpoint : public Checkpoint {
  public:
   /// `file` stands for the whole in messages.
-  HfCheckpoint(std::string file, std::map<std::string, SafetensorsFile> shards)
+  HfCheckpoint(std::string file, TensorFiles shards)
       : file_(std::move(file)), shards_(std::move(shards)) {
     for (const auto& [shard, contents] : shards_) {
-      for (const TensorView& tensor : contents.tensors()) {
+      for (const TensorView& tensor : contents->tensors()) {
         const auto [twin, added] = tensors_.emplace(tensor.name, &tensor);
         if (added) continue;
         throw Error(file_ + ": tensor '" + tensor.name + "' is both in " +
@@ -87,8 +97,8 @@ class HfCheckpoint : public Checkpoint {
   }
 
   std::string file_;
-  std::map<std::string, SafetensorsFile> shards_;  // by file name
-  std::deque<TensorView> scaled_;                  // those of 4 and 8 bits, which have factors
+  TensorFiles shards_;
+  std::deque<TensorView> scaled_;  // those of 4 and 8 bits, which have factors
   std::map<std::string, const TensorView*, std::less<>> tensors_;
 };
 
@@ -116,15 +126,15 @@ std::map<std::string, std::string> ReadIndex(const std::string& path) {
 
 std::unique_ptr<Checkpoint> OpenSharded(const fs::path& folder, const std::string& index) {
   const std::map<std::string, std::string> shard_of = ReadIndex(index);
-  std::map<std::string, SafetensorsFile> shards;
+  TensorFiles shards;
   for (const auto& [tensor, shard] : shard_of) {
     if (shards.find(shard) == shards.end()) {
       if (!MayExist(folder / shard)) {
         throw Error(index + ": shard '" + shard + "' is missing (it has tensor '" + tensor + "')");
       }
-      shards.emplace(shard, SafetensorsFile((folder / shard).string()));
+      shards.emplace(shard, OpenFile(folder / shard));
     }
-    if (shards.at(shard).Find(tensor) == nullptr) {
+    if (shards.at(shard)->Find(tensor) == nullptr) {
       throw Error(index + ": tensor '" + tensor + "' is not in its shard '" + shard + "'");
     }
   }
@@ -132,8 +142,8 @@ std::unique_ptr<Checkpoint> OpenSharded(const fs::path& folder, const std::strin
 }
 
 std::unique_ptr<Checkpoint> OpenSingle(const std::string& path) {
-  std::map<std::string, SafetensorsFile> files;
-  files.emplace(fs::path(path).filename().string(), SafetensorsFile(path));
+  TensorFiles files;
+  files.emplace(fs::path(path).filename().string(), OpenFile(path));
   return std::make_unique<HfCheckpoint>(path, std::move(files));
 }
 
@@ -153,12 +163,11 @@ std::unique_ptr<Checkpoint> OpenHfFolder(const std::string& folder) {
   if (error) throw Error(folder + ": cannot open: " + error.message());
   if (found.size() == 1) return OpenSingle((root / found.front()).string());
   if (found.empty()) {
-    const bool pickled =
-        MayExist(root / "pytorch_model.bin") || MayExist(root / "pytorch_model.bin.index.json");
-    throw Error(folder + ": no .safetensors file in this folder" +
-                (pickled ? " (pytorch_model.bin is not read: save the model with "
-                           "save_pretrained(..., safe_serialization=True))"
-                         : ""));
+    if (MayExist(root / kTorchSingleName)) return OpenSingle((root / kTorchSingleName).string());
+    if (MayExist(root / kTorchIndexName)) {
+      return OpenSharded(root, (root / kTorchIndexName).string());
+    }
+    throw Error(folder + ": no .safetensors file in this folder, and no " + kTorchSingleName);
   }
   std::sort(found.begin(), found.end());
   std::string list;

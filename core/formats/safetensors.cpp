@@ -195,27 +195,20 @@ std::map<std::string, std::string> ReadMetadata(const Json& json, const std::str
 
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(const std::string& path) : file_(path) {
-  const std::string_view text = HeaderText(file_);
-  const auto data = file_.bytes().subspan(kLengthBytes + text.size());
+SafetensorsFile::SafetensorsFile(const std::string& path) : TensorFile(path) {
+  const std::string_view text = HeaderText(file());
+  const auto data = file().bytes().subspan(kLengthBytes + text.size());
   const Json header = ParseHeader(text, path);
+  std::vector<TensorView> tensors;
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") {
       metadata_ = ReadMetadata(entry, path);
       continue;
     }
-    tensors_.push_back(ReadEntry(name, entry, path, data));
+    tensors.push_back(ReadEntry(name, entry, path, data));
   }
-  CheckContiguous(&tensors_, data, path);
-  std::sort(tensors_.begin(), tensors_.end(),
-            [](const TensorView& a, const TensorView& b) { return a.name < b.name; });
-}
-
-const TensorView* SafetensorsFile::Find(std::string_view name) const {
-  const auto found = std::lower_bound(
-      tensors_.begin(), tensors_.end(), name,
-      [](const TensorView& tensor, std::string_view wanted) { return tensor.name < wanted; });
-  return found != tensors_.end() && found->name == name ? &*found : nullptr;
+  CheckContiguous(&tensors, data, path);
+  SetTensors(std::move(tensors));
 }
 
 }  // namespace roundlab

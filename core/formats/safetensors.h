@@ -4,31 +4,25 @@
 #include <map>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "core/formats/mapped_file.h"
+#include "core/formats/tensor_file.h"
 #include "core/formats/tensor_view.h"
 
 namespace roundlab {
 
 /// A safetensors file (huggingface/safetensors, README "Format"): 8 bytes header length, JSON
 /// header, data. Opening checks the whole header against the file's size.
-class SafetensorsFile {
+class SafetensorsFile : public TensorFile {
  public:
   /// Throws Error naming file and tensor where the header lies: length, JSON, duplicate names,
   /// dtype (one that ElementType does not list, as F6_E2M3, refuses the file), shape, offsets
   /// (overlap, holes, end), or the file is truncated.
   explicit SafetensorsFile(const std::string& path);
 
-  const std::string& path() const { return file_.path(); }
-  const std::vector<TensorView>& tensors() const { return tensors_; }  ///< sorted by name
-  const TensorView* Find(std::string_view name) const;                 ///< null where absent
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
  private:
-  MappedFile file_;
-  std::vector<TensorView> tensors_;
   std::map<std::string, std::string> metadata_;
 };
 

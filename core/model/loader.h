@@ -16,7 +16,7 @@ namespace roundlab {
 /// A checkpoint and what it says of itself.
 class ModelFiles : public ModelSource {
  public:
-  /// `path`: a Hugging Face folder (config.json and safetensors) or a .gguf file, of which headers
+  /// `path`: a Hugging Face folder (config.json and weights) or a .gguf file, of which headers
   /// are read. Throws Error for what is missing, unsupported, broken or of another shape than the
   /// description says, naming file and tensor, and as StoredNames.
   explicit ModelFiles(const std::string& path);

@@ -137,10 +137,10 @@ std::string ModelsMarkdown() {
       "reach every token and the papers compared with leave them too; so is the router of a "
       "mixture, which is small\n"
       "and decides which expert runs at all.\n\n"
-      "A folder's weights are float32, float16, bfloat16 or F8_E4M3 with a factor for each block "
-      "of 128 x 128\n"
-      "(`quant_method: fp8`), a GGUF file's those or Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q6_K; "
-      "experts of gpt_oss may be\n"
+      "A folder's weights (safetensors, else pytorch_model.bin) are float32, float16, bfloat16 or\n"
+      "F8_E4M3 with a factor for each block of 128 x 128 (`quant_method: fp8`), a GGUF file's "
+      "those or\n"
+      "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q6_K; experts of gpt_oss may be\n"
       "MXFP4 (`quant_method: mxfp4`). Other models that are quantized already are refused.\n\n"
       "`random:NAME` stands for a model of random weights of these shapes:";
   for (const NamedShape& shape : NamedShapes()) text += " " + std::string(shape.name) + ",";
