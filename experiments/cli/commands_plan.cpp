@@ -115,19 +115,22 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
     unknown += !done && !f.estimate ? 1U : 0U;
     if (!std::isnan(f.Ratio())) ratios.push_back(std::log(f.Ratio()));
   }
-  std::printf("\n%zu runs in %s/%s, %zu to do, about %s one after the other\n", forecasts.size(),
-              line.out.c_str(), experiment.name.c_str(), to_do, FormatDuration(left).c_str());
+  std::FILE* const to = line.format ? stderr : stdout;  // a table for a program is nothing else
+  std::fprintf(to, "\n%zu runs in %s/%s, %zu to do, about %s one after the other\n",
+               forecasts.size(), line.out.c_str(), experiment.name.c_str(), to_do,
+               FormatDuration(left).c_str());
   if (failed > 0) {
-    std::printf("%zu have failed and are not tried again without --retry-failed\n", failed);
+    std::fprintf(to, "%zu have failed and are not tried again without --retry-failed\n", failed);
   }
-  if (unknown > 0) std::printf("%zu of them not counted: their model is not here\n", unknown);
+  if (unknown > 0) std::fprintf(to, "%zu of them not counted: their model is not here\n", unknown);
   if (timeless > 0) {
-    std::printf("%zu of them on a GPU, whose time is not known here: --hardware NAME tells it\n",
-                timeless);
+    std::fprintf(to,
+                 "%zu of them on a GPU, whose time is not known here: --hardware NAME tells it\n",
+                 timeless);
   }
   if (ratios.empty() || !line.hardware.empty()) return;
-  std::printf("estimate / measured of %zu complete runs: %.2f (geometric mean)\n", ratios.size(),
-              std::exp(Mean(ratios)));
+  std::fprintf(to, "estimate / measured of %zu complete runs: %.2f (geometric mean)\n",
+               ratios.size(), std::exp(Mean(ratios)));
 }
 
 std::vector<RunOutcome> OutcomesOf(const std::vector<Forecast>& forecasts) {

@@ -7,6 +7,7 @@
 #include "core/base/suggest.h"
 #include "core/model/rotation.h"
 #include "eval/evaluator.h"
+#include "experiments/bench/bench.h"
 #include "experiments/plan/experiment.h"
 #include "experiments/plan/run_config.h"
 #include "experiments/train/train_config.h"
@@ -117,6 +118,7 @@ std::string OptionsMarkdown() {
   text += Section("An entry of `tables`", TableSpec());
   text += Section("An entry of `plots`", PlotSpec());
   text += Section("A training (`roundlab train`)", TrainConfig());
+  text += Section("`bench --set KEY=VALUE`", BenchOptions());
   for (const PartKind& kind : Kinds()) {
     text += "## " + kind.title + "\n\n";
     for (const std::string& part : kind.parts) {
