@@ -111,6 +111,9 @@ std::string ResidualProblem(const ModelDescription& model) {
       }
     }
   }
+  if (!ends.final_norm && kind == NormKind::kLayer) {
+    return "its head reads the mean of the residual stream, which the blocks' norms subtract";
+  }
   return "";
 }
 

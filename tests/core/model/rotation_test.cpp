@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "core/model/families.h"
 #include "core/model/model.h"
 #include "tests/support/family_folders.h"
 #include "tests/support/golden_tensors.h"
@@ -98,6 +99,17 @@ TEST(RotationTest, WhatCantBeTurnedIsTold) {
   EXPECT_EQ(
       RotationProblem(clipped.description(), Only(ResidualRotation::kRandom, false, true, true)),
       "");
+  const auto opt = [](const std::string& more) {
+    return DescribeHuggingFace(
+        R"({"model_type": "opt", "hidden_size": 64, "ffn_dim": 128, "num_hidden_layers": 2,)"
+        R"("num_attention_heads": 4, "vocab_size": 100, "max_position_embeddings": 64)" +
+            more + "}",
+        "config.json");
+  };
+  EXPECT_EQ(RotationProblem(opt(""), {}), "");
+  EXPECT_EQ(RotationProblem(opt(R"(, "_remove_final_layer_norm": true)"), {}),
+            "the residual stream of family 'opt' can't be turned, since its head reads the mean of "
+            "the residual stream, which the blocks' norms subtract (residual: none)");
 }
 
 }  // namespace
