@@ -17,4 +17,15 @@ at::Tensor BestRange::Try(const GroupRange& range, const at::Tensor& error) {
   return better;
 }
 
+at::Tensor SumOfPowers(at::Tensor errors, double norm, const at::Tensor& weight) {
+  constexpr double kMostByItself = 4;
+  errors.abs_();
+  if (norm <= kMostByItself) {
+    errors.pow_(norm);
+    return (weight.defined() ? errors.mul_(weight) : errors).sum(1);
+  }
+  errors.log_().mul_(norm);
+  return at::logsumexp(weight.defined() ? errors.add_(weight.log()) : errors, 1);
+}
+
 }  // namespace roundlab

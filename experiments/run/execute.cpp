@@ -247,7 +247,7 @@ class Execution {
     QuantizedModel model = QuantizeModel(inputs, *config_.quant, config_.pipeline, &sink, &log_);
     result_.timing["quantize"] = spent_.Seconds() - before;
     TellBits(model);
-    result_.codes_sha256 = model.CodesSha256();
+    if (!model.Empty()) result_.codes_sha256 = model.CodesSha256();
     return model;
   }
 
@@ -342,8 +342,7 @@ class Execution {
     Provenance attributes = result_.provenance;
     attributes["status"] = "complete";
     if (!quantized.Empty()) attributes["codes_sha256"] = result_.codes_sha256;
-    const bool leave = config_.compute.keep_weights && !quantized.Empty();
-    if (leave) {
+    if (config_.compute.keep_weights && !quantized.Empty()) {
       LeaveWeights(folder_, quantized,
                    {config_.model.path, config_.model.rotate, opened_.rotation,
                     Told("model_sha256"), files_sha256_});

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,7 +45,8 @@ void WithPlace(const RunConfig& run, const Step& step) {
   }
 }
 
-/// Throws what `step` throws with the place of `key`, where it has none of its own.
+/// Throws what `step` throws, a problem a line, with the place of `key` where it has none of its
+/// own.
 template <class Step>
 void At(const RunConfig& run, const std::string& key, const Step& step) {
   try {
@@ -52,7 +54,12 @@ void At(const RunConfig& run, const std::string& key, const Step& step) {
   } catch (const ConfigError&) {
     throw;
   } catch (const Error& e) {
-    throw ConfigError({{run.written->WhereOf(key), e.what()}});
+    std::vector<Diagnostic> problems;
+    std::istringstream lines(e.what());
+    for (std::string line; std::getline(lines, line);) {
+      problems.push_back({run.written->WhereOf(key), line});
+    }
+    throw ConfigError(std::move(problems));
   }
 }
 
@@ -64,6 +71,9 @@ class Preflight {
     labels_.insert(label);
     const std::optional<ModelDescription>& model = Model(run.model).description;
     if (!model) return;
+    if (run.Needs().tokens || !run.eval.empty()) {
+      Once(run.model.path, "vocabulary", [&] { CheckVocabulary(run.model, *model); });
+    }
     Try([&] { WithPlace(run, [&] { CheckAgainstModel(run, *model); }); }, label);
   }
 
@@ -72,9 +82,6 @@ class Preflight {
     if (model.description) {
       Once(run.model.path, "tokenizer",
            [&] { model.tokenizer = LoadTokenizer(TokenizerOf(run.model.path)); });
-    }
-    if (run.Needs().tokens || !run.eval.empty()) {
-      Once(run.model.path, "vocabulary", [&] { CheckVocabulary(run.model, model); });
     }
     if (run.Needs().tokens) {
       CalibrationOptions options = *run.calibration;
@@ -152,14 +159,14 @@ class Preflight {
   }
 
   /// Random models are given the ids of another model's tokenizer.
-  static void CheckVocabulary(const ModelOptions& options, const KnownModel& model) {
-    if (!options.path.starts_with(kRandomModel) || !model.description || !model.tokenizer) return;
-    if (model.tokenizer->VocabSize() <= model.description->vocab) return;
+  static void CheckVocabulary(const ModelOptions& options, const ModelDescription& model) {
+    if (!options.path.starts_with(kRandomModel)) return;
+    const auto tokens = LoadTokenizer(TokenizerOf(options.path))->VocabSize();
+    if (tokens <= model.vocab) return;
     throw ConfigError(
-        {{options.where,
-          options.path + " has a vocabulary of " + std::to_string(model.description->vocab) +
-              ", and texts have token ids up to " +
-              std::to_string(model.tokenizer->VocabSize() - 1) + ": it is for runs without text"}});
+        {{options.where, options.path + " has a vocabulary of " + std::to_string(model.vocab) +
+                             ", and texts have token ids up to " + std::to_string(tokens - 1) +
+                             ": it is for runs without text"}});
   }
 
   static void CheckCalibration(const CalibrationOptions& options, const KnownModel& model) {

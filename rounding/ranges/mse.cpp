@@ -59,9 +59,8 @@ GroupRange MseEstimator::Estimate(const LayerContext& layer) const {
     const GroupRange candidate{whole.low * p, whole.high * p};
     const AffineGrid grid = MakeGrid(candidate, spec);
     const at::Tensor rounded = FakeQuant(groups, {}, grid.scale, grid.zero, spec.CodeMax());
-    at::Tensor errors = (rounded - groups).abs_().pow_(options_.norm);
-    if (importance.defined()) errors.mul_(importance);
-    const at::Tensor better = best.Try(candidate, errors.sum(1));
+    const at::Tensor better =
+        best.Try(candidate, SumOfPowers(rounded - groups, options_.norm, importance));
     if (options_.patience == 0) continue;
     idle = better.any().item<bool>() ? 0 : idle + 1;
     if (idle == options_.patience) break;

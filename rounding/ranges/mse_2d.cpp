@@ -20,7 +20,7 @@ GroupRange Mse2dEstimator::Estimate(const LayerContext& layer) const {
   const auto consider = [&](const GroupRange& candidate) {
     const AffineGrid grid = MakeGrid(candidate, spec);
     const at::Tensor rounded = FakeQuant(groups, {}, grid.scale, grid.zero, spec.CodeMax());
-    best.Try(candidate, (rounded - groups).abs_().pow_(options_.norm).mean(1));
+    best.Try(candidate, SumOfPowers(rounded - groups, options_.norm));
   };
   for (std::int64_t i = 1; i <= options_.steps; ++i) {
     const auto share = [&](const at::Tensor& width) {

@@ -22,6 +22,7 @@ at::Tensor WithGradient(const at::Tensor& t, double factor) {
 LearnOptions::LearnOptions() {
   tune.optimizer = Optimizers().FromText("type: adam\nlr: 0.03");
   tune.select = Select::kBestFull;
+  tune.reaches_weights = false;
 }
 
 void LearnOptions::Fields(FieldVisitor& f) {

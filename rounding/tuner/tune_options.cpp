@@ -108,6 +108,8 @@ double TuneOptions::Copies() const {
   return 1 + (select == Select::kLast ? 0 : 1) + (on_nan == NanPolicy::kRollback ? 1 : 0);
 }
 
+constexpr double kLeastLossScale = 1e-15;  // gradients are far from 0 in float32
+
 void TuneOptions::Fields(FieldVisitor& f) {
   OptimizerField optimizer_field(&optimizer, lr_times_steps > 0);
   f.Value("optimizer", optimizer_field, "how the scheme's parameters move");
@@ -123,7 +125,7 @@ void TuneOptions::Fields(FieldVisitor& f) {
   });
   PartField loss_field(&loss, Losses());
   f.Value("loss", loss_field, "distance of a unit's outputs from the unquantized ones");
-  f.Real("loss_scale", &loss_scale, Above(0),
+  f.Real("loss_scale", &loss_scale, AtLeast(kLeastLossScale),
          "factor on the loss before backward: on sgd's steps; elsewhere it matters to eps, to a "
          "weight decay that is added to gradients and to 16-bit scales only");
   UnitField unit_field(&unit_blocks);
@@ -152,11 +154,13 @@ void TuneOptions::Fields(FieldVisitor& f) {
       "aug_loss", &aug_loss,
       "adds the loss against what the unrounded unit makes of the inputs that the rounded one is "
       "fed (OmniQuant's, for 2 bits)");
-  EnumField precision_field(&gradient_precision, GradientPrecisionNames());
-  f.Value(
-      "gradient_precision", precision_field,
-      "of the product that gives a weight's gradient, of which sign_sgd takes the sign: that of "
-      "the other products, or fewer bits (float8 is simulated where no GPU has it)");
+  f.UsedIf(reaches_weights, "where no weight is trained", [this](FieldVisitor& of_weights) {
+    EnumField precision_field(&gradient_precision, GradientPrecisionNames());
+    of_weights.Value(
+        "gradient_precision", precision_field,
+        "of the product that gives a weight's gradient, of which sign_sgd takes the sign: that of "
+        "the other products, or fewer bits (float8 is simulated where no GPU has it)");
+  });
   EnumField nan_field(&on_nan, kNanPolicies);
   f.Value("on_nan", nan_field,
           "a loss that is not finite: fail the run; go back to the last good state at half the "

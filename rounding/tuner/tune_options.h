@@ -41,6 +41,7 @@ struct TuneOptions {
   std::optional<Select> select;
   std::int64_t check_every = 50;
   bool aug_loss = false;
+  bool reaches_weights = true;  ///< not an option: what is tuned decides it
   /// Of the gradients to the weights; with sign_sgd only their signs matter.
   GradientPrecision gradient_precision = GradientPrecision::kProducts;
   NanPolicy on_nan = NanPolicy::kStop;

@@ -217,7 +217,9 @@ class Tuning {
       const double penalty = seen.penalty.defined() ? seen.penalty.item<double>() : 0;
       Report("loss", seen.step, loss);
       if (penalty != 0) Report("penalty", seen.step, penalty);
-      if (!bad && !std::isfinite(loss)) bad = BadLoss{seen.step, loss};
+      // Gradients are of the scaled loss: where that is beyond float32, so are they.
+      const float scaled = static_cast<float>(loss) * static_cast<float>(options_.loss_scale);
+      if (!bad && !std::isfinite(scaled)) bad = BadLoss{seen.step, scaled};
     }
     unseen_.clear();
     return bad;

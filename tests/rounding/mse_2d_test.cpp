@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 
 #include "core/quant/quantized_weight.h"
@@ -37,6 +38,28 @@ TEST(Mse2dTest, NeverWorseThanMinMaxAndFindsAShiftedRange) {
   const QuantSpec spec{2, -1, GridKind::kAsym, ScaleType::kFloat32};
   EXPECT_LT(error("mse_2d", groups, spec).item<double>(),
             0.9 * error("mse", groups, spec).item<double>());
+}
+
+// A norm of p lies between the largest error and that times 64^(1/p), of 64 errors.
+TEST(Mse2dTest, HighNormsAreNearTheLargestError) {
+  const QuantSpec spec{4, -1, GridKind::kAsym, ScaleType::kFloat32};
+  const at::Tensor groups = RandomWeight(8, 64, 3) * 0.02;
+  const auto largest = [&](const std::string& range) {
+    const GroupRange found =
+        RangeEstimators().FromText("type: " + range).make()->Estimate({"layer", groups, spec, {}});
+    const AffineGrid grid = MakeGrid(found, spec);
+    const GroupLayout layout = GroupLayout::For(groups.size(0), groups.size(1), -1);
+    return (QuantizeAffine(groups, {}, grid, layout, spec).Dequantize() - groups).abs().amax(1);
+  };
+  const at::Tensor whole = largest("minmax");
+  for (const char* type : {"mse", "mse_2d"}) {
+    for (const double norm : {8.0, 40.0, 300.0, 3000.0}) {
+      const at::Tensor found =
+          largest(std::string(type) + "\nsteps: 20\nnorm: " + std::to_string(norm));
+      EXPECT_TRUE((found <= whole * std::pow(64, 1 / norm) * 1.0001).all().item<bool>())
+          << type << " " << norm;
+    }
+  }
 }
 
 // Where a range ends at 0, what rounding leaves of the end must not pass it.

@@ -104,8 +104,14 @@ void CalibrationOptions::Fields(FieldVisitor& f) {
   f.Value("protocol", protocol_field, "how samples are taken from it");
   f.Int("samples", &samples, AtLeast(1), "token sequences");
   f.Int("seqlen", &seqlen, AtLeast(2), "tokens a sequence");
-  f.Int("seed", &seed, AtLeast(0), "of the protocol's own random numbers");
-  f.Bool("shuffle", &shuffle, "signround: false takes documents in file order");
+  f.UsedIf(protocol != CalibrationProtocol::kPlain, "with protocol: plain",
+           [this](FieldVisitor& drawn) {
+             drawn.Int("seed", &seed, AtLeast(0), "of the protocol's own random numbers");
+           });
+  f.UsedIf(protocol == CalibrationProtocol::kSignRound, "without protocol: signround",
+           [this](FieldVisitor& documents) {
+             documents.Bool("shuffle", &shuffle, "signround: false takes documents in file order");
+           });
 }
 
 CalibrationTokens MakeCalibration(const CalibrationOptions& options, const Tokenizer& tokenizer) {

@@ -66,7 +66,7 @@ TEST_F(BadInputTest, FolderWithoutConfigJson) {
 }
 TEST_F(BadInputTest, FolderWithoutWeights) {
   fs::remove(folder_ / "m/model.safetensors");
-  ExpectRefused({}, "m/: no .safetensors file in this folder");
+  ExpectRefused({}, "m/: no .safetensors file in this folder, and no pytorch_model.bin");
 }
 TEST_F(BadInputTest, FolderWithoutTokenizer) {
   fs::remove(folder_ / "m/tokenizer.json");
@@ -267,6 +267,12 @@ TEST_F(BadInputTest, PlanTellsWhatTheModelRefuses) {
             "'model.layers.0.self_attn.q_proj', the last 'model.embed_tokens'\n");
   EXPECT_NE(skip.out.find("not run"), std::string::npos) << skip.out;
   EXPECT_EQ(plan("model=n/").code, 0) << "whose model is not here is left out";
+  const ProgramResult random = plan("model=random:stories260k");
+  EXPECT_EQ(random.code, 2);
+  EXPECT_NE(random.err.find("random:stories260k has a vocabulary of 512, and texts have token ids "
+                            "up to "),
+            std::string::npos)
+      << random.err;
 }
 TEST_F(BadInputTest, AnAxisMayTurnAModelThatIsNamedByAWord) {
   const ProgramResult check =

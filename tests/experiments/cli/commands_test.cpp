@@ -67,6 +67,13 @@ TEST_F(PlanAndRunTest, JsonListsRunsWithIdFolderStatusAndMetrics) {
             "complete");
 }
 
+TEST_F(PlanAndRunTest, WhereNothingWasRoundedThereAreNoCodes) {
+  const json run = Json({"run", "c.yaml", "--json", "--quiet", "--only", "quant.bits=8", "--set",
+                         "quant.skip=['.*']"});
+  const std::string folder = folder_ / run.at("runs").at(0).at("folder");
+  EXPECT_FALSE(json::parse(testing::ReadAll(folder + "/run.json")).contains("codes_sha256"));
+}
+
 TEST_F(PlanAndRunTest, ReproduceNeedsAFigureOfARunThatIsLeft) {
   folder_.Write("t.csv", "bits,t\n2,5.0\n");
   const std::string config = testing::ReadAll(folder_ / "c.yaml");

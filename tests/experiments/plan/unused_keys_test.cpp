@@ -38,6 +38,21 @@ TEST(UnusedKeysTest, AreToldWithTheirPlace) {
   EXPECT_THAT(places, ::testing::ElementsAre(file + ":5:31", file + ":7:37", file + ":6:12"));
 }
 
+TEST(UnusedKeysTest, OfCalibrationAreWhatItsProtocolDoesNotDraw) {
+  const auto unused = [](const std::string& calibration) {
+    return Messages(
+        RunOf("model: m/\nquant: {bits: 4}\npipeline: [{type: round, scheme: gptq}]\n"
+              "calibration: {data: {path: x}, " +
+              calibration + "}"));
+  };
+  EXPECT_THAT(unused("protocol: plain, seed: 7, shuffle: false"),
+              ::testing::ElementsAre("calibration.seed: of no use with protocol: plain",
+                                     "calibration.shuffle: of no use without protocol: signround"));
+  EXPECT_THAT(unused("protocol: gptq_c4, seed: 7, shuffle: false"),
+              ::testing::ElementsAre("calibration.shuffle: of no use without protocol: signround"));
+  EXPECT_THAT(unused("protocol: signround, seed: 7, shuffle: false"), ::testing::IsEmpty());
+}
+
 TEST(UnusedKeysTest, AreToldWithKeyAndReason) {
   const auto unused = [](const std::string& pipeline) {
     return Messages(RunOf(
@@ -76,6 +91,10 @@ TEST(UnusedKeysTest, AreToldWithKeyAndReason) {
   }
   EXPECT_THAT(Messages(RunOf("model: {path: m/, rotate: {residual: random, seed: 3}}")),
               ::testing::IsEmpty());
+  EXPECT_THAT(unused("[{type: round, scheme: rtn}, {type: activations, bits: 8, ranges: static, "
+                     "per: tensor, learn: {gradient_precision: int8}}]"),
+              ::testing::ElementsAre("pipeline.1.learn.gradient_precision: of no use where no "
+                                     "weight is trained"));
   // What is as it would be anyway tells no runs apart.
   EXPECT_THAT(unused("[{type: round, scheme: rtn, steps: 200}]"), ::testing::IsEmpty());
   EXPECT_THAT(unused("[{type: round, scheme: signround, steps: 3}]"), ::testing::IsEmpty());
