@@ -52,15 +52,13 @@ void TellGroups(const LayerContext& context, const std::string& prefix, MetricSi
   if (constant > 0) sink->Array(prefix + "constant_groups", {1}, {constant});
 }
 
-/// Of whatever statistics were measured; 0 where they don't tell.
-double DeadColumns(const LayerContext& context) {
-  if (!context.inputs || context.inputs->tokens == 0) return 0;
-  const InputStatistics& x = *context.inputs;
-  if (x.second_moment.defined()) return Count(x.second_moment.diagonal() == 0);
-  for (const at::Tensor* size : {&x.absolute_max, &x.square_mean, &x.absolute_mean}) {
-    if (size->defined()) return Count(*size == 0);
-  }
-  return 0;
+/// Of all tokens where they were measured, else of the sample.
+std::int64_t DeadColumns(const LayerContext& context, const at::Tensor& inputs) {
+  if (context.dead_columns > 0) return context.dead_columns;
+  const auto measured = context.inputs ? context.inputs->DeadColumns() : std::nullopt;
+  if (measured) return *measured;
+  if (!inputs.defined() || inputs.numel() == 0) return 0;
+  return (inputs == 0).reshape({-1, inputs.size(-1)}).all(0).sum().item<std::int64_t>();
 }
 
 }  // namespace
@@ -94,9 +92,9 @@ void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
   }
   TellGroups(context, prefix, sink);
   const Diagnostics told = layer.Diagnose();
-  const double dead = DeadColumns(context);
+  const std::int64_t dead = DeadColumns(context, inputs);
   if (dead > 0 && told.count("dead_columns") == 0) {
-    sink->Array(prefix + "dead_columns", {1}, {dead});
+    sink->Array(prefix + "dead_columns", {1}, {static_cast<double>(dead)});
   }
   for (const auto& [name, values] : told) {
     const auto count = static_cast<std::int64_t>(values.size());

@@ -44,6 +44,8 @@ struct LayerContext {
   /// The diagonal of the model's Fisher information, [out, in] float32, as DiagonalFisher has it;
   /// undefined unless the part asked for it.
   at::Tensor fisher = {};
+  /// Inputs that were 0 in all calibration tokens, where a part so far has had them measured.
+  std::int64_t dead_columns = 0;
   /// What another scheme made of the layer, where the round stage says to start from it.
   std::shared_ptr<const QuantizedWeight> start = {};
 

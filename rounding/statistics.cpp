@@ -57,6 +57,18 @@ StatisticsKinds StatisticsKinds::operator|(const StatisticsKinds& other) const {
   return all;
 }
 
+std::optional<std::int64_t> InputStatistics::DeadColumns() const {
+  if (tokens == 0) return std::nullopt;
+  const auto zeros = [](const at::Tensor& sizes) {
+    return (sizes == 0).sum().item<std::int64_t>();
+  };
+  if (second_moment.defined()) return zeros(second_moment.diagonal());
+  for (const at::Tensor* sizes : {&absolute_max, &square_mean, &absolute_mean}) {
+    if (sizes->defined()) return zeros(*sizes);
+  }
+  return std::nullopt;
+}
+
 InputStatistics InputStatistics::To(const at::Device& device) const {
   InputStatistics moved = *this;
   for (at::Tensor* t : {&moved.mean, &moved.absolute_mean, &moved.absolute_max, &moved.square_mean,

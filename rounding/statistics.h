@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace roundlab {
@@ -44,6 +45,8 @@ struct InputStatistics {
   at::Tensor cross_moment;   ///< [in, in], sum of (x_fp - x) x^T, x_fp of the unquantized model
   at::Tensor sample;         ///< [some tokens, in]
 
+  /// Channels that were 0 in all tokens; none where nothing tells.
+  std::optional<std::int64_t> DeadColumns() const;
   InputStatistics To(const at::Device& device) const;
 };
 

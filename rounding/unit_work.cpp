@@ -67,6 +67,8 @@ LayerContext UnitWork::Context(const LinearSlot& slot, const LayerNeeds& needs) 
       GridProblem(MakeGrid(context.range, context.spec), context.range, context.spec);
   if (!problem.empty()) throw Diverged(slot.name + ": " + problem);
   context.inputs = needs.inputs.Any() ? Statistics(slot, needs.chain) : nullptr;
+  const auto dead = dead_columns_.find(KeyOf(slot));
+  if (dead != dead_columns_.end()) context.dead_columns = dead->second;
   if (needs.fisher) {
     ROUNDLAB_CHECK(setting_.fisher != nullptr, "a stage must say that it needs gradients");
     context.fisher = setting_.fisher->at(slot.name).to(slot.weight.device());
@@ -146,6 +148,7 @@ void UnitWork::Measure(const std::vector<LinearSlot*>& slots, Chain chain) {
   std::size_t i = 0;
   for (const auto& [key, slot] : wanted) {
     known[key] = std::make_shared<InputStatistics>(sums[i++].Finish());
+    dead_columns_[key] = std::max(dead_columns_[key], known[key]->DeadColumns().value_or(0));
   }
 }
 

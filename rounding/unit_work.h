@@ -113,6 +113,7 @@ class UnitWork {
   std::vector<LinearSlot*> slots_;
   std::map<const LinearSlot*, Key> keys_;
   std::map<Chain, std::map<Key, std::shared_ptr<const InputStatistics>>> statistics_;
+  std::map<Key, std::int64_t> dead_columns_;  // of inputs that were measured, whatever came later
   std::map<std::string, QuantizedWeight> weights_;
   std::map<std::string, at::Tensor> tensors_;
 };

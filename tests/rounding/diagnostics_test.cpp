@@ -74,6 +74,24 @@ TEST(DescribeLayerTest, OfNoTokensThereIsNoOutput) {
   EXPECT_EQ(recorder.values.count("layers/layer/output_snr_db"), 0U);
 }
 
+TEST(DescribeLayerTest, CountsInputsThatAreNeverActiveFromWhatThereIs) {
+  LayerContext context =
+      testing::MakeLayer(RandomTensor({4, 32}, 1), {3, 16, GridKind::kAsym, ScaleType::kFloat32});
+  context.inputs = nullptr;
+  at::Tensor sample = RandomTensor({2, 3, 32}, 2);
+  sample.select(2, 5).zero_();
+  sample[0].select(1, 6).zero_();  // but not in the other sequence
+  const auto dead = [&] {
+    testing::Recorder recorder;
+    const auto layer = RoundingSchemes().FromText("type: rtn").make()->Begin(context);
+    DescribeLayer(context, *layer, layer->Finish(), sample, &recorder);
+    return recorder.values.at("layers/layer/dead_columns");
+  };
+  EXPECT_EQ(dead(), std::vector<double>{1});
+  context.dead_columns = 4;  // as a transform before has seen
+  EXPECT_EQ(dead(), std::vector<double>{4});
+}
+
 TEST(DescribeLayerTest, CountsWhatThereIsNothingToRoundIn) {
   at::Tensor weight = RandomTensor({4, 40}, 1);  // groups of 16, 16 and 8
   weight.select(0, 0).narrow(0, 16, 16).zero_();
