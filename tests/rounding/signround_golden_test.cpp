@@ -126,11 +126,8 @@ class SignRoundGoldenTest : public testing::GoldenTest {
   }
 };
 
-/// A part of the largest gradient to which sums in another order agree: about 400 eps.
-constexpr double kGradientNoise = 5e-5;
-
 void ExpectSignedGradient(const at::Tensor& ours, const at::Tensor& golden) {
-  const double noise = kGradientNoise * golden.abs().max().item<double>();
+  const double noise = testing::kGradientNoise * golden.abs().max().item<double>();
   EXPECT_TRUE(TensorNear(ours, golden, noise, 0));
   const at::Tensor sure = golden.abs() > noise;
   EXPECT_TRUE(at::equal(ours.sign().masked_select(sure), golden.sign().masked_select(sure)));
@@ -319,16 +316,16 @@ TEST_F(SignRoundGoldenTest, LossesByTheTunerAndByItsParts) {
         return WalkLosses(golden, scale, noise);
       };
       const testing::NoisyTwins twins(walk(0), walk);
-      const at::Tensor slack = twins.SeriesSlack("loss");
       testing::ExpectLosses(GoldenTensor(golden.file, key), twins.Path().at("loss"), kSameStates,
-                            slack);
+                            twins, "loss");
       if (type != ScaleType::kFloat32) continue;
       SignRoundReplay replay(golden);
       const std::set<std::int64_t> snapshots = golden.Snapshots();
       const std::vector<double> losses = replay.Tune([&](std::int64_t step) {
         if (snapshots.count(step + 1) > 0) ExpectState(golden, step + 1, &replay);
       });
-      testing::ExpectLosses(golden.Of("loss"), at::tensor(losses, at::kDouble), kSameStates, slack);
+      testing::ExpectLosses(golden.Of("loss"), at::tensor(losses, at::kDouble), kSameStates, twins,
+                            "loss");
     }
   });
 }

@@ -203,7 +203,7 @@ TEST_F(SignRoundV2BlockGoldenTest, ABlocksGradientsStatesAndLosses) {
       if (name != "traj.loss") ExpectV2Near(name, file, twins);
     }
     testing::ExpectLosses(GoldenTensor(file, "traj.loss"), twins.Path().at("traj.loss"), 0.01,
-                          twins.SeriesSlack("traj.loss"));
+                          twins, "traj.loss");
   }
 }
 

@@ -189,8 +189,7 @@ TEST_F(TesseraQGoldenTest, StagesLossesAndCodes) {
       for (const auto& [key, ours] : twins.Path()) {
         if (key != ".loss") ExpectTesseraQ(key, golden(key), twins);
       }
-      testing::ExpectLosses(golden(".loss"), twins.Path().at(".loss"), 1e-4,
-                            twins.SeriesSlack(".loss"));
+      testing::ExpectLosses(golden(".loss"), twins.Path().at(".loss"), 1e-4, twins, ".loss");
     }
   }
 }
