@@ -16,9 +16,12 @@ namespace {
 
 using testing::BlockReplay;
 using testing::CasesOf;
+using testing::Differing;
+using testing::GoldenPath;
 using testing::GoldenTensor;
 using testing::Has;
 using testing::MetadataNumber;
+using testing::NoisyTwins;
 using testing::TensorNear;
 
 /// "[[0, 1, 2, 3], ...": int64 [steps, rows a step].
@@ -158,58 +161,89 @@ TEST_F(SignRoundGoldenTest, FirstGradientsAreThoseOfAutoRound) {
   });
 }
 
-/// Elements of V and of the range factors that differ from the file's after a step, and of all.
-struct Drift {
-  std::int64_t different = 0;
-  std::int64_t elements = 0;
+/// V and range factors of all layers that the file keeps of a step, one after another, in its unit.
+/// That, one over the steps squared, is the unit of all moves of this schedule.
+using ValuesOf = std::function<at::Tensor(const std::string& key, const std::string& linear)>;
 
-  void Add(const at::Tensor& ours, const at::Tensor& golden) {
-    ASSERT_EQ(ours.sizes(), golden.sizes());
-    different += (ours != golden).sum().item<std::int64_t>();
-    elements += golden.numel();
-  }
-};
-
-/// Of all that the file keeps of a step. Its unit, one over the steps squared, is that of all moves
-/// of this schedule.
-Drift DriftOf(const SignRoundGolden& golden, const std::string& step, SignRoundReplay* replay) {
-  Drift drift;
-  const std::int64_t unit = golden.Steps() * golden.Steps();
-  const auto units = [&](const at::Tensor& p) { return (p.detach() * unit).round().to(at::kLong); };
+at::Tensor StateOf(const SignRoundGolden& golden, const std::string& step, const ValuesOf& values) {
+  std::vector<at::Tensor> all;
   for (const std::string& linear : golden.Kept(step + "Vq")) {
-    drift.Add(units(replay->Offset(linear)), golden.Of(step + "Vq." + linear));
+    all.push_back(values("Vq", linear).flatten());
   }
   for (const std::string& linear : golden.Kept(step + "min_scale_q")) {
-    // auto-round clamps to [0, 1] when the next forward starts, after this snapshot.
-    const auto clamped = [&](const std::string& key) {
-      return golden.Of(step + key + "." + linear).clamp(0, unit);
-    };
-    drift.Add(units(replay->Low(linear)), clamped("min_scale_q"));
-    drift.Add(units(replay->High(linear)), clamped("max_scale_q"));
+    all.push_back(values("min_scale_q", linear).flatten());
+    all.push_back(values("max_scale_q", linear).flatten());
   }
-  return drift;
+  return at::cat(all);
+}
+
+at::Tensor OurState(const SignRoundGolden& golden, const std::string& step,
+                    SignRoundReplay* replay) {
+  const std::int64_t unit = golden.Steps() * golden.Steps();
+  return StateOf(golden, step, [&](const std::string& key, const std::string& linear) {
+    const at::Tensor p = key == "Vq"            ? replay->Offset(linear)
+                         : key == "min_scale_q" ? replay->Low(linear)
+                                                : replay->High(linear);
+    return (p.detach() * unit).round().to(at::kLong);
+  });
+}
+
+at::Tensor FilesState(const SignRoundGolden& golden, const std::string& step) {
+  const std::int64_t unit = golden.Steps() * golden.Steps();
+  return StateOf(golden, step, [&](const std::string& key, const std::string& linear) {
+    const at::Tensor values = golden.Of(step + key + "." + linear);
+    // auto-round clamps to [0, 1] when the next forward starts, after this snapshot.
+    return key == "Vq" ? values : values.clamp(0, unit);
+  });
+}
+
+std::string StatePrefix(std::int64_t step) { return "step" + std::to_string(step) + "."; }
+
+/// The first `steps` steps by the tuner's parts: losses, rates, and the states that the file keeps.
+GoldenPath WalkSteps(const SignRoundGolden& golden, ScaleType type, std::int64_t steps,
+                     std::uint64_t noise) {
+  SignRoundReplay replay(golden, type, noise);
+  const std::set<std::int64_t> snapshots = golden.Snapshots();
+  GoldenPath path;
+  std::vector<double> losses;
+  std::vector<double> rates;
+  for (std::int64_t step = 1; step <= steps; ++step) {
+    losses.push_back(replay.Backward(step - 1));
+    replay.Move(step - 1);
+    rates.push_back(replay.LearningRate());
+    if (snapshots.count(step) == 0) continue;
+    path[StatePrefix(step)] = OurState(golden, StatePrefix(step), &replay);
+  }
+  path["loss"] = at::tensor(losses, at::kDouble);
+  path["lr"] = at::tensor(rates, at::kDouble);
+  return path;
 }
 
 /// A few elements whose gradient is within noise of 0 may step the other way.
 constexpr double kFewSigns = 1e-4;
 
-void ExpectState(const SignRoundGolden& golden, std::int64_t step, SignRoundReplay* replay) {
-  SCOPED_TRACE("step " + std::to_string(step));
-  const Drift drift = DriftOf(golden, "step" + std::to_string(step) + ".", replay);
-  EXPECT_LE(drift.different, kFewSigns * static_cast<double>(drift.elements));
+/// What follows from these from the second step on is for twins to show.
+void ExpectState(const at::Tensor& ours, const SignRoundGolden& golden, std::int64_t step,
+                 const NoisyTwins& twins) {
+  const std::string name = StatePrefix(step);
+  const double noise = step == 1 ? 0 : twins.Slack(name, Differing);
+  EXPECT_LE(Differing(ours, FilesState(golden, name)), kFewSigns + noise) << name;
 }
 
 TEST_F(SignRoundGoldenTest, StatesAfterTheFirstSteps) {
   ForAllBlocks([](const SignRoundGolden& golden) {
-    SignRoundReplay replay(golden);
-    const at::Tensor lr = golden.Of("lr");
     const std::set<std::int64_t> snapshots = golden.Snapshots();
     ASSERT_FALSE(snapshots.empty());
-    for (std::int64_t step = 1; step <= *snapshots.rbegin(); ++step) {
-      replay.Backward(step - 1);
-      replay.Move(step - 1);
-      EXPECT_NEAR(replay.LearningRate(), lr[step - 1].item<double>(), 1e-6 * lr[0].item<double>());
-      if (snapshots.count(step) > 0) ExpectState(golden, step, &replay);
+    const std::int64_t steps = *snapshots.rbegin();
+    const auto walk = [&](std::uint64_t noise) {
+      return WalkSteps(golden, ScaleType::kFloat32, steps, noise);
+    };
+    const NoisyTwins twins(walk(0), walk);
+    const at::Tensor lr = golden.Of("lr").to(at::kDouble);
+    EXPECT_TRUE(
+        TensorNear(twins.Path().at("lr"), lr.slice(0, 0, steps), 1e-6 * lr[0].item<double>(), 0));
+    for (const std::int64_t step : snapshots) {
+      ExpectState(twins.Path().at(StatePrefix(step)), golden, step, twins);
     }
   });
 }
@@ -290,17 +324,6 @@ TEST_F(SignRoundGoldenTest, TheBestStateFinishesAsAutoRoundPacksIt) {
   });
 }
 
-/// All losses of a walk by the tuner's parts.
-testing::GoldenPath WalkLosses(const SignRoundGolden& golden, ScaleType type, std::uint64_t noise) {
-  SignRoundReplay replay(golden, type, noise);
-  std::vector<double> losses;
-  for (std::int64_t step = 0; step < golden.Steps(); ++step) {
-    losses.push_back(replay.Backward(step));
-    replay.Move(step);
-  }
-  return {{"loss", at::tensor(losses, at::kDouble)}};
-}
-
 /// While states are equal losses have 3 digits in common. A gradient near 0 whose sign differs
 /// moves an element by two steps, and paths drift apart from there, ours from one another, too.
 constexpr double kSameStates = 1e-3;
@@ -313,16 +336,17 @@ TEST_F(SignRoundGoldenTest, LossesByTheTunerAndByItsParts) {
       if (!Has(golden.file, key)) continue;
       SCOPED_TRACE(key);
       const auto walk = [&golden, scale = type](std::uint64_t noise) {
-        return WalkLosses(golden, scale, noise);
+        return WalkSteps(golden, scale, golden.Steps(), noise);
       };
-      const testing::NoisyTwins twins(walk(0), walk);
+      const NoisyTwins twins(walk(0), walk);
       testing::ExpectLosses(GoldenTensor(golden.file, key), twins.Path().at("loss"), kSameStates,
                             twins, "loss");
       if (type != ScaleType::kFloat32) continue;
       SignRoundReplay replay(golden);
       const std::set<std::int64_t> snapshots = golden.Snapshots();
       const std::vector<double> losses = replay.Tune([&](std::int64_t step) {
-        if (snapshots.count(step + 1) > 0) ExpectState(golden, step + 1, &replay);
+        if (snapshots.count(step + 1) == 0) return;
+        ExpectState(OurState(golden, StatePrefix(step + 1), &replay), golden, step + 1, twins);
       });
       testing::ExpectLosses(golden.Of("loss"), at::tensor(losses, at::kDouble), kSameStates, twins,
                             "loss");
