@@ -3,12 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "tests/rounding/golden_cases.h"
+#include "tests/rounding/noisy_twins.h"
 
 namespace roundlab {
 namespace {
@@ -16,9 +17,11 @@ namespace {
 using testing::CasesOf;
 using testing::Differing;
 using testing::GoldenLayer;
+using testing::GoldenPath;
 using testing::GoldenTensor;
 using testing::Has;
 using testing::LinearReplay;
+using testing::NoisyTwins;
 using testing::SpecOf;
 using testing::TensorNear;
 
@@ -36,21 +39,21 @@ const std::map<std::string, Place> kLrqDeltas = {{"delta2", {"low_rank", 0}},
                                                  {"delta4", {"log_row", 0}},
                                                  {"delta5", {"log_column", 0}}};
 
-/// A case "flexround.w4.asym.minmax" of a file, replayed. With inputs times a `factor`, of no
-/// consequence to Adam, and scales off by an eps to the same side of 1, it is the same path with
-/// other last bits.
+/// A case "flexround.w4.asym.minmax" of a file, replayed. With noise on inputs with other last
+/// bits, and from scales off by an eps, all to one side: those decide where weights on a tie go.
 class FlexRoundCase {
  public:
-  FlexRoundCase(const SafetensorsFile& file, std::string name, double factor = 1)
+  FlexRoundCase(const SafetensorsFile& file, std::string name, std::uint64_t noise = 0)
       : file_(file),
-        factor_(factor),
+        noise_(noise),
         name_(std::move(name)),
         lrq_(name_.rfind("lrq", 0) == 0),
         spec_(SpecOf(name_)),
         replay_(Steps(), Layer()) {
     if (lrq_) Set("delta3", ".traj.delta3_init");
     const c10::NoGradGuard no_grad;
-    if (factor != 1) Parameter("delta1").mul_(factor > 1 ? 1 + 1e-7 : 1 - 1e-7);
+    if (noise == 0) return;
+    Parameter("delta1").mul_(noise % 2 == 0 ? 1 + 1e-7 : 1 - 1e-7);
   }
 
   at::Tensor Golden(const std::string& key) const { return GoldenTensor(file_, name_ + key); }
@@ -82,8 +85,6 @@ class FlexRoundCase {
     return (weight.codes.to(at::kFloat) - weight.zero).to(at::kLong);
   }
   LinearReplay& Replay() { return replay_; }
-  /// The loss of a step without the factor; the gradients stay for Move.
-  double LossOf(std::int64_t step) { return replay_.Backward(RowsOf(step)) / (factor_ * factor_); }
   at::Tensor AllRows() const { return at::arange(Inputs().size(0), at::kLong); }
   at::Tensor RowsOf(std::int64_t step) const {
     return testing::RowsOfStep(file_, Inputs().size(0), step);
@@ -93,7 +94,7 @@ class FlexRoundCase {
  private:
   at::Tensor Inputs() const { return GoldenTensor(file_, "X"); }
   testing::LinearSteps Steps() const {
-    return {.inputs = Inputs() * factor_,
+    return {.inputs = testing::OtherLastBits(Inputs(), noise_),
             .weight = GoldenTensor(file_, "W"),
             .optimizer = "type: adam\nlr: " + testing::Digits(Golden(".traj.lr")[0].item<double>()),
             .schedule = "type: cosine",
@@ -111,7 +112,7 @@ class FlexRoundCase {
   }
 
   const SafetensorsFile& file_;
-  double factor_;
+  std::uint64_t noise_;
   std::string name_;
   bool lrq_;
   QuantSpec spec_;
@@ -162,54 +163,66 @@ TEST_F(FlexRoundGoldenTest, CodesLossAndGradientsAtRandomParameters) {
         const at::Tensor gradient = golden.Golden(".fg.grad." + delta);
         const at::Tensor ours = golden.Parameter(delta).grad().view(gradient.sizes());
         const double largest = gradient.abs().max().item<double>();
-        EXPECT_TRUE(TensorNear(ours, gradient, (different == 0 ? 1e-5 : 1e-1) * largest, 0))
-            << delta;
+        // A scale's is a sum over its row in which much cancels.
+        const double noise = different == 0 ? testing::kGradientNoise : 1e-1;
+        EXPECT_TRUE(TensorNear(ours, gradient, noise * largest, 0)) << delta;
       }
     }
   }
+}
+
+/// All that the file tells of a case's steps; "lr" is ours.
+GoldenPath WalkFlexRound(const SafetensorsFile& file, const std::string& name,
+                         std::uint64_t noise) {
+  FlexRoundCase walk(file, name, noise);
+  GoldenPath path;
+  std::vector<double> losses;
+  std::vector<double> rates;
+  for (std::int64_t step = 0; step < walk.StepCount(); ++step) {
+    losses.push_back(walk.Replay().Backward(walk.RowsOf(step)));
+    walk.Replay().Move(step);
+    rates.push_back(walk.Replay().LearningRate());
+    for (const std::string& delta : walk.Deltas()) {
+      const std::string key = ".traj.step" + std::to_string(step + 1) + "." + delta;
+      if (walk.HasGolden(key)) path[key] = walk.Get(delta).clone();
+    }
+  }
+  path[".traj.loss"] = at::tensor(losses, at::kDouble);
+  path[".traj.lr"] = at::tensor(rates, at::kDouble);
+  path[".traj.codes"] = walk.SignedCodes();
+  return path;
+}
+
+/// README: a tie may move single entries by steps of lr, and with them their rows.
+void ExpectDelta(const std::string& key, const at::Tensor& golden, double rate, double row,
+                 const NoisyTwins& twins) {
+  const auto off = [rate](const at::Tensor& a, const at::Tensor& b) {
+    return ((a - b).abs() > 0.1 * rate).to(at::kDouble).mean().item<double>();
+  };
+  EXPECT_LE(off(twins.Path().at(key), golden), std::max({0.01, row, twins.Slack(key, off)})) << key;
 }
 
 TEST_F(FlexRoundGoldenTest, TwentyStepsOfAdam) {
   ROUNDLAB_GOLDENS_OR_SKIP(files, "flexround_lrq_golden");
   for (const std::string& path : files) {
     const SafetensorsFile file(path);
+    const double row = 1.0 / static_cast<double>(GoldenTensor(file, "W").size(0));
     for (const std::string& name : CasesOf(file, kFlexRoundCases)) {
       SCOPED_TRACE(path + " " + name);
-      FlexRoundCase golden(file, name);
-      FlexRoundCase up(file, name, 3);
-      FlexRoundCase down(file, name, 1.0 / 3);
-      const at::Tensor losses = golden.Golden(".traj.loss");
-      const at::Tensor rates = golden.Golden(".traj.lr");
-      const double row = 1.0 / static_cast<double>(GoldenTensor(file, "W").size(0));
+      const auto walk = [&](std::uint64_t noise) { return WalkFlexRound(file, name, noise); };
+      const NoisyTwins twins(walk(0), walk);
+      const auto golden = [&](const std::string& key) { return GoldenTensor(file, name + key); };
+      const at::Tensor rates = golden(".traj.lr").to(at::kDouble);
       // README: 1 %. In float64 the original itself is up to 3 % off where weights lie on ties of
       // the grid, so that last bits decide; then our own paths part as far.
-      double bound = 3e-2;
-      for (std::int64_t step = 0; step < golden.StepCount(); ++step) {
-        SCOPED_TRACE("step " + std::to_string(step + 1));
-        const double expected = losses[step].item<double>();
-        const double loss = golden.LossOf(step);
-        for (FlexRoundCase* other : {&up, &down}) {
-          bound = std::max(bound, 1.5 * std::abs(other->LossOf(step) / loss - 1));
-          other->Replay().Move(step);
-        }
-        EXPECT_NEAR(loss, expected, bound * expected);
-        golden.Replay().Move(step);
-        EXPECT_NEAR(golden.Replay().LearningRate(), rates[step].item<double>(), 1e-8);
-        for (const std::string& delta : golden.Deltas()) {
-          const std::string key = ".traj.step" + std::to_string(step + 1) + "." + delta;
-          if (!golden.HasGolden(key)) continue;
-          // README: a tie may move single entries by steps of lr, and with them their rows.
-          const auto off = [&](const at::Tensor& there) {
-            return ((golden.Get(delta) - there).abs() > 0.1 * rates[0].item<double>())
-                .to(at::kDouble)
-                .mean()
-                .item<double>();
-          };
-          const double noise = std::max(off(up.Get(delta)), off(down.Get(delta)));
-          EXPECT_LE(off(golden.Golden(key)), std::max({0.01, row, 1.5 * noise})) << delta;
-        }
+      testing::ExpectLosses(golden(".traj.loss"), twins.Path().at(".traj.loss"), 3e-2, twins,
+                            ".traj.loss");
+      EXPECT_TRUE(TensorNear(twins.Path().at(".traj.lr"), rates, 1e-8, 0));
+      for (const auto& [key, ours] : twins.Path()) {
+        if (key.find(".delta") == std::string::npos) continue;
+        ExpectDelta(key, golden(key), rates[0].item<double>(), row, twins);
       }
-      EXPECT_LE(Differing(golden.SignedCodes(), golden.Golden(".traj.codes")), 0.01);
+      EXPECT_LE(Differing(twins.Path().at(".traj.codes"), golden(".traj.codes")), 0.01);
     }
   }
 }
