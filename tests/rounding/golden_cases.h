@@ -41,21 +41,6 @@ inline bool Has(const SafetensorsFile& file, const std::string& name) {
   return file.Find(name) != nullptr;
 }
 
-/// Rows of step i of "step i uses samples (2i mod 8) and the next": batch 2 of 8 rows. Where the
-/// file does not say, two of `rows`.
-inline at::Tensor RowsOfStep(const SafetensorsFile& file, std::int64_t rows, std::int64_t step) {
-  std::int64_t batch = 2;
-  std::int64_t period = rows;
-  const auto text = file.metadata().find("batch");
-  std::smatch match;
-  if (text != file.metadata().end() &&
-      std::regex_search(text->second, match, std::regex("(\\d+)[a-z] mod (\\d+)"))) {
-    batch = std::stoll(match[1]);
-    period = std::stoll(match[2]);
-  }
-  return at::arange(batch, at::kLong) + (batch * step) % period;
-}
-
 /// A number for a recipe, with all its digits.
 inline std::string Digits(double value) {
   std::ostringstream text;
@@ -73,6 +58,27 @@ inline double MetadataNumber(const SafetensorsFile& file, const std::string& key
 inline double MetadataNumberOr(const SafetensorsFile& file, const std::string& key,
                                double otherwise) {
   return file.metadata().count(key) > 0 ? MetadataNumber(file, key) : otherwise;
+}
+
+/// Rows of step i of "step i uses samples (2i mod 8) and the next": batch 2 of 8 rows; "i mod 8" is
+/// one of them. Where the file tells a number or nothing, so many or `otherwise` of `rows`.
+inline at::Tensor RowsOfStep(const SafetensorsFile& file, std::int64_t rows, std::int64_t step,
+                             std::int64_t otherwise = 2) {
+  const std::regex form(R"(\b(\d*)[a-z] mod (\d+))");
+  auto batch = static_cast<std::int64_t>(
+      MetadataNumberOr(file, "batch_size", static_cast<double>(otherwise)));
+  std::int64_t period = rows;
+  const auto text = file.metadata().find("batch");
+  std::smatch match;
+  if (text != file.metadata().end()) {
+    if (std::regex_search(text->second, match, form)) {
+      batch = match.length(1) == 0 ? 1 : std::stoll(match[1]);
+      period = std::stoll(match[2]);
+    } else if (std::regex_match(text->second, std::regex("\\d+"))) {
+      batch = std::stoll(text->second);
+    }
+  }
+  return (at::arange(batch, at::kLong) + (batch * step) % period) % rows;
 }
 
 /// Part of the elements that differ.
