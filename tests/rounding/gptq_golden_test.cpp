@@ -56,6 +56,9 @@ struct GptqCase {
     if (has("_act_")) settings.order = GptqOrder::kActivation;
     settings.static_groups = has("_static_");
     settings.stale_groups = !has("_fresh_");
+    settings.damp = testing::MetadataNumberOr(golden, "percdamp", settings.damp);
+    settings.block_size = static_cast<std::int64_t>(
+        testing::MetadataNumberOr(golden, "blocksize", static_cast<double>(settings.block_size)));
   }
   /// Where a group reaches behind the block of columns that it begins in, the script's fresh grids
   /// lack the block's updates there; ours have them, so that codes are those of any block size.
@@ -257,6 +260,8 @@ std::unique_ptr<LayerRounding> BeginScheme(const GptqCase& c, bool in_double) {
   const std::string recipe = std::string("type: gptq\norder: ") + (act ? "activation" : "columns") +
                              "\nstatic_groups: " + flag(c.settings.static_groups) +
                              "\nstale_groups: " + flag(c.settings.stale_groups) +
+                             "\ndamp: " + testing::Digits(c.settings.damp) +
+                             "\nblock_size: " + std::to_string(c.settings.block_size) +
                              "\nin_double: " + flag(in_double);
   auto inputs = std::make_shared<InputStatistics>();
   inputs->tokens = c.Inputs().size(0);
