@@ -33,8 +33,12 @@ TEST_F(LlmInt8GoldenTest, WeightsHaveTheSameCodes) {
     SCOPED_TRACE(path);
     const SafetensorsFile file(path);
     const QuantizedWeight rounded = GoldenCodes(file);
-    EXPECT_TRUE(at::equal(rounded.codes.to(at::kLong) - 128, GoldenTensor(file, "w_codes")));
-    EXPECT_TRUE(TensorNear(rounded.scale.flatten() * 127, GoldenTensor(file, "w_rowmax"), 0, 1e-6));
+    // The original divides by the 0 of a row of zeros; ours has the least scale.
+    const at::Tensor largest = GoldenTensor(file, "w_rowmax");
+    const auto some = [&](const at::Tensor& rows) { return rows.index({largest != 0}); };
+    EXPECT_TRUE(
+        at::equal(some(rounded.codes.to(at::kLong) - 128), some(GoldenTensor(file, "w_codes"))));
+    EXPECT_TRUE(TensorNear(some(rounded.scale.flatten() * 127), some(largest), 0, 1e-6));
   }
 }
 
