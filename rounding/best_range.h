@@ -6,6 +6,9 @@
 
 namespace roundlab {
 
+/// Numbers read or written for a weight when a range is tried, powers counted as what they take.
+constexpr double kValuesOfACandidate = 20;
+
 /// Of ranges that are tried one after the other, the one of least error: each group has its own,
 /// the earlier one of equals.
 class BestRange {

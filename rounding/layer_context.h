@@ -25,6 +25,8 @@ struct LayerShape {
   std::int64_t out = 0;
   std::int64_t in = 0;
   QuantSpec spec;
+
+  double Weights() const { return static_cast<double>(out) * static_cast<double>(in); }
 };
 
 /// What a scheme or a range estimator may know of the layer it works on. A struct, so that a part

@@ -3,6 +3,7 @@
 #include "core/config/registry.h"
 #include "core/quant/grid.h"
 #include "rounding/layer_context.h"
+#include "rounding/work.h"
 
 namespace roundlab {
 
@@ -19,6 +20,8 @@ class RangeEstimator {
   virtual bool SearchesOn(GridKind grid) const { return grid != GridKind::kPower; }
   /// Whether layers may be on a GPU; else they come on the CPU.
   virtual bool AnyDevice() const { return false; }
+  /// What Estimate does beyond a few passes over the weights, statistics not counted.
+  virtual Work WorkOn(const LayerShape& /*layer*/) const { return {}; }
   /// What Estimate needs to find in LayerContext::inputs.
   virtual LayerNeeds Uses() const { return {}; }
 };

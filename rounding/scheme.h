@@ -13,6 +13,7 @@
 #include "core/quant/quantized_weight.h"
 #include "rounding/layer_context.h"
 #include "rounding/scheme_traits.h"
+#include "rounding/work.h"
 
 namespace roundlab {
 
@@ -71,6 +72,8 @@ class RoundingScheme {
   virtual SchemeTraits Traits() const { return {}; }
   virtual GridTraits OnGrid(const QuantSpec& spec) const { return {.takes = IsUniform(spec.grid)}; }
   virtual LayerTraits OnLayer(const LayerShape& /*layer*/) const { return {}; }
+  /// What Begin does to a layer beyond a few passes over its weights, statistics not counted.
+  virtual Work WorkOn(const LayerShape& /*layer*/) const { return {}; }
 };
 
 using RoundingRegistry = Registry<RoundingScheme>;

@@ -11,6 +11,7 @@
 #include "rounding/layer_context.h"
 #include "rounding/quant_options.h"
 #include "rounding/statistics.h"
+#include "rounding/work.h"
 
 namespace roundlab {
 
@@ -69,6 +70,12 @@ class Stage {
   /// Bytes that it holds at a time for one of a block's layers, beside weights, codes and
   /// statistics.
   virtual double WorkingBytes(const BlockPlan& /*block*/) const { return 0; }
+  /// What it does to a block besides its Tunings(), a few passes over the weights, the chains of
+  /// hidden states and the statistics that it asks for. Of calibration: samples of seqlen tokens.
+  virtual Work WorkOn(const BlockPlan& /*block*/, const QuantOptions& /*quant*/,
+                      std::int64_t /*samples*/, std::int64_t /*seqlen*/) const {
+    return {};
+  }
   /// Whether units may be on a GPU.
   virtual bool AnyDevice() const { return false; }
   /// Whether what it makes of a token depends on other tokens of its text, besides those before it

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <vector>
 
 #include "core/base/error.h"
@@ -14,13 +15,6 @@ namespace roundlab {
 namespace {
 
 namespace fs = std::filesystem;
-
-Work operator+(const Work& a, const Work& b) {
-  return {a.flops + b.flops, a.values + b.values, a.ops + b.ops};
-}
-Work operator*(double factor, const Work& w) {
-  return {factor * w.flops, factor * w.values, factor * w.ops};
-}
 
 /// One block's forward pass over `tokens` tokens in sequences of `seqlen`.
 Work ForwardBlock(const ModelDescription& m, double tokens, double seqlen) {
@@ -113,6 +107,42 @@ Work RotationWork(const RunConfig& run, const ModelDescription& m) {
          2 * ForwardModel(m, all, seqlen);
 }
 
+/// Sums over the inputs of a block's layers, for the statistics that stages ask for.
+Work StatisticsWork(const StatisticsKinds& kinds, const BlockPlan& block, double tokens) {
+  std::map<std::size_t, double> widths;  // of each tensor that feeds layers
+  for (const LinearPlan& linear : block.linears) {
+    widths[linear.input] = static_cast<double>(linear.in);
+  }
+  Work work;
+  for (const auto& [input, width] : widths) {
+    if (kinds.second_moment) work.flops += tokens * width * width;
+    if (kinds.cross_moment) work.flops += 2 * tokens * width * width;
+    if (kinds.Channels()) work.values += 6 * tokens * width;
+    work.ops += 10;
+  }
+  return work;
+}
+
+/// What stages do by themselves: solvers, searches of ranges, statistics; and the gradients of the
+/// whole model where weights are judged by them.
+Work SolveWork(const RunConfig& run, const ModelDescription& m) {
+  const StageNeeds needs = run.Needs();
+  const std::int64_t samples = needs.tokens ? run.calibration->samples : 0;
+  const std::int64_t seqlen = needs.tokens ? run.calibration->seqlen : 0;
+  const double tokens = static_cast<double>(samples) * static_cast<double>(seqlen);
+  Work sum;
+  if (needs.fisher) sum += ModelGradients(m, tokens, static_cast<double>(seqlen));
+  for (std::int64_t i = 0; i < m.layers; ++i) {
+    const BlockPlan block = m.Plan(i);
+    for (const StageRecipe& recipe : run.pipeline) {
+      sum += recipe.make()->WorkOn(block, *run.quant, samples, seqlen);
+    }
+    sum += StatisticsWork(needs.of_original, block, tokens);
+    sum += StatisticsWork(needs.of_quantized, block, tokens);
+  }
+  return sum;
+}
+
 Work TuneWork(const RunConfig& run, const ModelDescription& m) {
   if (run.pipeline.empty()) return {};
   const auto layers = static_cast<double>(m.layers);
@@ -189,6 +219,7 @@ Hardware LoadHardware(const std::string& name) {
 RunCost CostOf(const RunConfig& run, const ModelDescription& model, std::int64_t eval_tokens) {
   RunCost cost;
   cost.tune = TuneWork(run, model) + RotationWork(run, model);
+  if (!run.pipeline.empty()) cost.solve = SolveWork(run, model);
   cost.evaluate = EvaluateWork(model, static_cast<double>(eval_tokens));
   const double stages = (run.pipeline.empty() ? 0 : 1) + (run.eval.empty() ? 0 : 1);
   cost.load_bytes = stages * 4 * static_cast<double>(model.TotalWeights());
@@ -213,8 +244,8 @@ double Seconds(const Work& work, const Hardware& hardware) {
 double Seconds(const RunCost& cost, const Hardware& hardware) {
   constexpr double kStart = 0.5;     // of the process, seconds
   constexpr double kLoadRate = 1e9;  // of the checkpoint, bytes/s
-  return hardware.tune_factor * Seconds(cost.tune, hardware) + Seconds(cost.evaluate, hardware) +
-         cost.load_bytes / kLoadRate + kStart;
+  return hardware.tune_factor * Seconds(cost.tune, hardware) + Seconds(cost.solve, hardware) +
+         Seconds(cost.evaluate, hardware) + cost.load_bytes / kLoadRate + kStart;
 }
 
 }  // namespace roundlab

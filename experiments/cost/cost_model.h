@@ -7,6 +7,7 @@
 #include "core/model/description.h"
 #include "experiments/plan/run_config.h"
 #include "experiments/plan/run_memory.h"
+#include "rounding/work.h"
 
 namespace roundlab {
 
@@ -27,15 +28,9 @@ struct Hardware {
 /// the nearest, ConfigError for a bad file.
 Hardware LoadHardware(const std::string& name);
 
-/// What has to be done, whoever does it.
-struct Work {
-  double flops = 0;   ///< of matrix products; attention counts by its half rate
-  double values = 0;  ///< numbers read or written by all else
-  double ops = 0;     ///< operations started
-};
-
 struct RunCost {
   Work tune;
+  Work solve;  ///< by stages themselves, see Stage::WorkOn
   Work evaluate;
   double load_bytes = 0;  ///< of the checkpoint's weights, once a stage
 };

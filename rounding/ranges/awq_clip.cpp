@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/base/error.h"
 #include "core/kernels/ops.h"
@@ -60,6 +61,15 @@ GroupRange AwqClip::Estimate(const LayerContext& layer) const {
   };
   const at::Tensor clip = SearchAwqClip(problem);
   return {at::max(whole.low, -clip), at::min(whole.high, clip)};
+}
+
+Work AwqClip::WorkOn(const LayerShape& layer) const {
+  const double candidates =
+      std::max(1.0, std::floor(options_.max_shrink * static_cast<double>(options_.steps)));
+  const double flops = 2 * static_cast<double>(options_.tokens) * layer.Weights();
+  return {.flops = candidates * flops,
+          .values = candidates * 20 * layer.Weights(),
+          .ops = 20 * candidates};
 }
 
 }  // namespace roundlab

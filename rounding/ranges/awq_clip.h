@@ -24,6 +24,7 @@ class AwqClip : public RangeEstimator {
   explicit AwqClip(const Options& options) : options_(options) {}
   bool AnyDevice() const override { return true; }
   GroupRange Estimate(const LayerContext& layer) const override;
+  Work WorkOn(const LayerShape& layer) const override;
   LayerNeeds Uses() const override;
 
  private:

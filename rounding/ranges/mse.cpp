@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/base/error.h"
 #include "core/kernels/ops.h"
@@ -66,6 +67,12 @@ GroupRange MseEstimator::Estimate(const LayerContext& layer) const {
     if (idle == options_.patience) break;
   }
   return best.Best();
+}
+
+Work MseEstimator::WorkOn(const LayerShape& layer) const {
+  const double candidates =
+      std::max(1.0, std::floor(options_.shrink * static_cast<double>(options_.steps)));
+  return {.values = candidates * kValuesOfACandidate * layer.Weights(), .ops = 12 * candidates};
 }
 
 }  // namespace roundlab

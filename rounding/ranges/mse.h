@@ -22,6 +22,7 @@ class MseEstimator : public RangeEstimator {
   explicit MseEstimator(const Options& options);
   bool AnyDevice() const override { return true; }
   GroupRange Estimate(const LayerContext& layer) const override;
+  Work WorkOn(const LayerShape& layer) const override;
   LayerNeeds Uses() const override;
 
  private:

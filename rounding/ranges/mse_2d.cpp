@@ -45,4 +45,10 @@ GroupRange Mse2dEstimator::Estimate(const LayerContext& layer) const {
   return best.Best();
 }
 
+Work Mse2dEstimator::WorkOn(const LayerShape& layer) const {
+  const double places = layer.spec.grid == GridKind::kAsym ? layer.spec.CodeMax() + 1 : 1;
+  const double candidates = places * static_cast<double>(options_.steps);
+  return {.values = candidates * kValuesOfACandidate * layer.Weights(), .ops = 12 * candidates};
+}
+
 }  // namespace roundlab

@@ -24,6 +24,7 @@ class Mse2dEstimator : public RangeEstimator {
   explicit Mse2dEstimator(const Options& options) : options_(options) {}
   bool AnyDevice() const override { return true; }
   GroupRange Estimate(const LayerContext& layer) const override;
+  Work WorkOn(const LayerShape& layer) const override;
 
  private:
   Options options_;

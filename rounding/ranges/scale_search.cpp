@@ -72,4 +72,9 @@ GroupRange ScaleSearchEstimator::Estimate(const LayerContext& layer) const {
   return RangeOfScale(SearchScale(groups, layer.spec.bits, importance), layer.spec.bits);
 }
 
+Work ScaleSearchEstimator::WorkOn(const LayerShape& layer) const {
+  constexpr double kScales = 200;
+  return {.values = 2 * kScales * layer.Weights()};
+}
+
 }  // namespace roundlab

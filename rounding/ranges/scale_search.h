@@ -50,6 +50,7 @@ class ScaleSearchEstimator : public RangeEstimator {
   };
   explicit ScaleSearchEstimator(const Options& options) : options_(options) {}
   GroupRange Estimate(const LayerContext& layer) const override;
+  Work WorkOn(const LayerShape& layer) const override;
   bool SearchesOn(GridKind grid) const override { return grid == GridKind::kSymFull; }
   LayerNeeds Uses() const override;
 

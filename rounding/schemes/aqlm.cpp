@@ -4,6 +4,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -223,6 +224,20 @@ void Aqlm::Check(const LayerShape& layer) const { ShapeFor(layer, options_); }
 std::unique_ptr<LayerRounding> Aqlm::Begin(const LayerContext& layer) const {
   RequireFiniteWeight(layer);
   return AqlmFit(layer, options_).Run();
+}
+
+Work Aqlm::WorkOn(const LayerShape& layer) const {
+  constexpr double kUsualEpochs = 15;  // until one lowers the loss by less than `tolerance`
+  const AdditiveShape shape = ShapeFor(layer, options_);
+  const auto in = static_cast<double>(layer.in);
+  const auto count = static_cast<double>(shape.count);
+  const auto steps = static_cast<double>(options_.steps);
+  const double epochs = std::min(static_cast<double>(options_.epochs), kUsualEpochs);
+  const double search = 2 * count * static_cast<double>(options_.beam) * in;
+  const double start = 2 * count * static_cast<double>(options_.kmeans_iterations * shape.size);
+  return {.flops = (epochs * (6 * steps * in + search) + start) * layer.Weights(),
+          .values = epochs * steps * 30 * layer.Weights(),
+          .ops = epochs * steps * 60};
 }
 
 }  // namespace roundlab

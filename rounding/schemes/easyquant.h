@@ -31,6 +31,7 @@ class EasyQuant : public RoundingScheme {
     return {.takes = IsUniform(spec.grid), .own_range = true};
   }
   LayerTraits OnLayer(const LayerShape& layer) const override;
+  Work WorkOn(const LayerShape& layer) const override;
 
  private:
   Options options_;

@@ -176,4 +176,14 @@ std::unique_ptr<LayerRounding> Gptq::Begin(const LayerContext& layer) const {
   return FixedRounding(std::move(rounded), std::move(told));
 }
 
+Work Gptq::WorkOn(const LayerShape& layer) const {
+  // Factors and triangular products at a quarter of the rate of plain products, the loop's at two
+  // thirds.
+  const auto in = static_cast<double>(layer.in);
+  const double once = 4 * in * in * in + 3 * in * layer.Weights();
+  return {.flops = options_.asymmetric ? 2 * once : once,
+          .values = 40 * layer.Weights(),
+          .ops = 20 * in};
+}
+
 }  // namespace roundlab

@@ -38,6 +38,7 @@ class Gptq : public RoundingScheme {
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   SchemeTraits Traits() const override;
   LayerTraits OnLayer(const LayerShape& layer) const override;
+  Work WorkOn(const LayerShape& layer) const override;
 
  private:
   Options options_;

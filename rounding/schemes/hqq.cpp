@@ -110,4 +110,9 @@ std::unique_ptr<LayerRounding> Hqq::Begin(const LayerContext& layer) const {
   return FixedRounding(std::move(weight), std::move(diagnostics));
 }
 
+Work Hqq::WorkOn(const LayerShape& layer) const {
+  const auto iterations = static_cast<double>(options_.settings.iterations);
+  return {.values = 9 * iterations * layer.Weights(), .ops = 5 * iterations};
+}
+
 }  // namespace roundlab

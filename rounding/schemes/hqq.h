@@ -28,6 +28,7 @@ class Hqq : public RoundingScheme {
   };
   explicit Hqq(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  Work WorkOn(const LayerShape& layer) const override;
   SchemeTraits Traits() const override { return {.tunable = false, .any_device = true}; }
   GridTraits OnGrid(const QuantSpec& spec) const override {
     return {.takes = spec.grid == GridKind::kFloatZero, .own_range = true};

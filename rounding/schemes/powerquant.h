@@ -25,6 +25,7 @@ class PowerQuant : public RoundingScheme {
   };
   explicit PowerQuant(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  Work WorkOn(const LayerShape& layer) const override;
   SchemeTraits Traits() const override { return {.tunable = false}; }
   GridTraits OnGrid(const QuantSpec& spec) const override {
     return {.takes = spec.grid == GridKind::kPower};

@@ -43,6 +43,7 @@ class Quip : public RoundingScheme {
   };
   explicit Quip(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  Work WorkOn(const LayerShape& layer) const override;
   SchemeTraits Traits() const override {
     return {.tunable = false,
             .draws = options_.basis != QuipBasis::kOwn,

@@ -167,4 +167,12 @@ std::unique_ptr<LayerRounding> SqueezeLlm::Begin(const LayerContext& layer) cons
                                  {"unused_codes", {UnusedCodes(rounded)}}});
 }
 
+Work SqueezeLlm::WorkOn(const LayerShape& layer) const {
+  // Each weight is compared with each entry of its table.
+  const auto entries = static_cast<double>(std::int64_t{1} << layer.spec.bits);
+  const auto iterations = static_cast<double>(options_.iterations);
+  return {.values = 6 * iterations * entries * layer.Weights(),
+          .ops = static_cast<double>(layer.out)};
+}
+
 }  // namespace roundlab

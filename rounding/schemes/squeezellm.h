@@ -59,6 +59,7 @@ class SqueezeLlm : public RoundingScheme {
     return {.takes = IsUniform(spec.grid), .own_range = true};
   }
   LayerTraits OnLayer(const LayerShape& /*layer*/) const override { return {.plain_codes = false}; }
+  Work WorkOn(const LayerShape& layer) const override;
   void Check(const LayerShape& layer) const override;
 
  private:

@@ -273,4 +273,24 @@ void AwqScale::Apply(UnitWork* work) const {
   work->Step();
 }
 
+Work AwqScale::WorkOn(const BlockPlan& block, const QuantOptions& /*quant*/, std::int64_t samples,
+                      std::int64_t seqlen) const {
+  const std::int64_t all = options_.sequences > 0 ? std::min(options_.sequences, samples) : samples;
+  const double tokens = static_cast<double>(all) * static_cast<double>(seqlen);
+  // Ratios that lose the race early see a sixth of the sequences on average (results/solvers.md),
+  // but no fewer than 8.
+  const double share =
+      options_.certainty > 0 ? std::clamp(8 / static_cast<double>(all), 1.0 / 6, 1.0) : 1;
+  const auto ratios = static_cast<double>(options_.ratios);
+  Work work;
+  for (const LinearPlan& linear : block.linears) {
+    const double weights = static_cast<double>(linear.out) * static_cast<double>(linear.in);
+    // Attention is a quarter of the layers' products.
+    work += {.flops = share * ratios * 2.5 * tokens * weights,
+             .values = ratios * 20 * weights,
+             .ops = 30 * ratios};
+  }
+  return work;
+}
+
 }  // namespace roundlab

@@ -37,6 +37,8 @@ class AwqScale : public Stage {
   bool AnyDevice() const override { return true; }
 
   StageKind Kind() const override { return StageKind::kTransform; }
+  Work WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t samples,
+              std::int64_t seqlen) const override;
   StageNeeds Needs(const QuantOptions& quant) const override;
   std::int64_t CapturedValues(const BlockPlan& block, std::int64_t hidden,
                               std::int64_t samples) const override;

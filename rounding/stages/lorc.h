@@ -46,6 +46,8 @@ class Lorc : public Stage {
   bool AnyDevice() const override { return true; }
 
   StageKind Kind() const override { return StageKind::kRepair; }
+  Work WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t samples,
+              std::int64_t seqlen) const override;
   StageNeeds Needs(const QuantOptions& /*quant*/) const override { return {}; }
   void Check(const ModelDescription& model, const QuantOptions& quant) const override;
   void Apply(UnitWork* work) const override;

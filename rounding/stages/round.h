@@ -51,6 +51,8 @@ class RoundStage : public Stage {
                                   const std::vector<std::string>& linears) const override;
   std::vector<const TuneOptions*> Tunings() const override;
   double WorkingBytes(const BlockPlan& block) const override;
+  Work WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t samples,
+              std::int64_t seqlen) const override;
   bool AnyDevice() const override {
     return (!scheme_->Traits().tunable || scheme_->Traits().any_device) &&
            (!start_ || start_->AnyDevice());

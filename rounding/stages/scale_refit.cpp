@@ -153,4 +153,18 @@ void ScaleRefit::Apply(UnitWork* work) const {
   work->Step();
 }
 
+Work ScaleRefit::WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t /*samples*/,
+                        std::int64_t /*seqlen*/) const {
+  if (options_.weights == RefitWeights::kNone) return {};
+  Work work;
+  for (const LinearPlan& linear : block.linears) {
+    const auto spec = quant.For(linear.name);
+    if (!spec) continue;
+    const double width = static_cast<double>(spec->group_size > 0 ? spec->group_size : linear.in);
+    const double weights = static_cast<double>(linear.out) * static_cast<double>(linear.in);
+    work += {.flops = 4 * width * weights, .values = 20 * weights};
+  }
+  return work;
+}
+
 }  // namespace roundlab

@@ -26,6 +26,8 @@ class ScaleRefit : public Stage {
   explicit ScaleRefit(const Options& options) : options_(options) {}
 
   StageKind Kind() const override { return StageKind::kRepair; }
+  Work WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t samples,
+              std::int64_t seqlen) const override;
   StageNeeds Needs(const QuantOptions& quant) const override;
   bool AnyDevice() const override { return true; }
   void Apply(UnitWork* work) const override;

@@ -57,6 +57,24 @@ TEST(CostModelTest, CountsProductsByHand) {
                    10 / 2.5 + 20 * 4 / 8.0 + 60);
 }
 
+TEST(CostModelTest, CountsSolversAndStatisticsByHand) {
+  const auto solve = [](const std::string& pipeline) {
+    return CostOf(LoadRun("model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}, samples: 4, "
+                          "seqlen: 10}\npipeline: [" +
+                          pipeline + "]\n"),
+                  TwoSmallBlocks(), 0)
+        .solve;
+  };
+  EXPECT_EQ(solve("{type: round, scheme: rtn}").flops, 0);
+  // Four tensors feed a block's seven layers of 8 x 8.
+  const double moments = 2 * 4 * 40 * 64;
+  EXPECT_DOUBLE_EQ(solve("{type: round, scheme: gptq}").flops, moments + 2 * 7 * (4 + 3) * 512);
+  EXPECT_DOUBLE_EQ(solve("{type: round, scheme: {type: gptq, asymmetric: true}}").flops,
+                   3 * moments + 2 * 2 * 7 * (4 + 3) * 512);
+  EXPECT_GT(solve("{type: awq_scale}, {type: round, scheme: rtn}").flops, 20 * 40 * 2 * 7 * 64);
+  EXPECT_GT(solve("{type: round, scheme: squeezellm}").flops, 3 * 40 * 2 * 2 * 7 * 64);
+}
+
 TEST(CostModelTest, ThePapers70BModelOnOneA100IsWithinAQuarterOfTheirHours) {
   Estimator estimator(LoadHardware("a100-80g"));
   const auto estimate = estimator.Of(LoadRun(kPaper));
