@@ -5,8 +5,10 @@
 #include <set>
 #include <string>
 
+#include "core/base/gib.h"
 #include "core/base/log.h"
 #include "core/base/statistics.h"
+#include "core/metrics/memory.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/print_json.h"
 #include "experiments/cli/print_table.h"
@@ -105,6 +107,8 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
   std::size_t timeless = 0;
   std::size_t unknown = 0;
   std::size_t failed = 0;
+  std::size_t too_large = 0;
+  const double left_gib = static_cast<double>(AvailableBytes()) / kGib;
   std::vector<double> ratios;
   for (const Forecast& f : forecasts) {
     const bool done = IsSettled(f.outcome, line);
@@ -113,6 +117,7 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
     if (!done && f.estimate) left += f.estimate->seconds.value_or(0);
     timeless += !done && f.estimate && !f.estimate->seconds ? 1U : 0U;
     unknown += !done && !f.estimate ? 1U : 0U;
+    too_large += !done && f.estimate && f.estimate->seconds && f.estimate->peak_gib > left_gib;
     if (!std::isnan(f.Ratio())) ratios.push_back(std::log(f.Ratio()));
   }
   std::FILE* const to = line.format ? stderr : stdout;  // a table for a program is nothing else
@@ -123,6 +128,10 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
     std::fprintf(to, "%zu have failed and are not tried again without --retry-failed\n", failed);
   }
   if (unknown > 0) std::fprintf(to, "%zu of them not counted: their model is not here\n", unknown);
+  if (too_large > 0 && line.hardware.empty()) {
+    std::fprintf(to, "%zu of them need more than the %s GiB of memory that are left here\n",
+                 too_large, FormatNumber(left_gib).c_str());
+  }
   if (timeless > 0) {
     std::fprintf(to,
                  "%zu of them on a GPU, whose time is not known here: --hardware NAME tells it\n",

@@ -46,7 +46,7 @@ const std::map<std::string, Command>& Commands() {
        {PlanCommand,
         "plan FILE",
         "what would run, with ids and what is done",
-        {"set", "only", "out", "hardware", "format", "json"}}},
+        {"set", "only", "out", "device", "hardware", "format", "json"}}},
       {"quickstart",
        {QuickstartCommand,
         "quickstart",

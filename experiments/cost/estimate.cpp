@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/kernels/cuda/load.h"
+#include "core/metrics/memory.h"
 #include "core/model/catalogue.h"
 #include "core/model/shapes.h"
 #include "core/quant/dtype.h"
@@ -59,6 +60,7 @@ double Estimator::Gib(const RunConfig& run, const ModelDescription& model,
   MemoryRoom room;
   room.gpu = OnGpu(run);
   if (hardware_ && hardware_->memory_gib > 0) room.bytes = hardware_->memory_gib * kGib;
+  if (!hardware_ && !room.gpu) room.bytes = static_cast<double>(AvailableBytes());
   if (run.compute.memory_limit > 0) {
     room.bytes = std::min(room.bytes, run.compute.memory_limit * kGib);
   }

@@ -27,7 +27,8 @@ class Estimator {
   std::optional<Estimate> Of(const RunConfig& run);
   /// Its memory alone, which no machine has to be probed for: of the GPU where the run is for one
   /// (compute.device, or auto where the hardware is one), else of the machine. Hidden states count
-  /// where they fit compute.memory_limit or the memory of the hardware that was given.
+  /// where they fit compute.memory_limit and the memory of the hardware that was given, else what
+  /// this machine has left; a model that does not is evaluated block by block.
   std::optional<double> PeakGib(const RunConfig& run);
 
  private:
