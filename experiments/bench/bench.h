@@ -28,6 +28,7 @@ struct Benchmark {
   /// What else was found: losses, bytes a second.
   std::vector<std::pair<std::string, double>> figures = {};
 
+  double Part(const std::string& part) const;  ///< seconds; throws where there is none
   double Ratio() const { return floor_seconds > 0 ? seconds / floor_seconds : 0; }
 };
 

@@ -9,6 +9,27 @@
 
 namespace roundlab {
 
+namespace {
+
+constexpr std::int64_t kFewColumns = 2048;  // of tokens' logits, which then stay in the cache
+
+/// Products alone, some rows and columns at a time: all logits at once would not fit everywhere.
+double TimeLogits(const BenchOptions& options, const at::Tensor& hidden, const at::Tensor& weight,
+                  std::int64_t columns) {
+  const std::int64_t rows = std::min<std::int64_t>(hidden.size(0), 512);
+  at::Tensor logits = at::empty({rows * std::min(columns, weight.size(0))}, hidden.options());
+  return TimeWork(options, [&] {
+    for (const at::Tensor& x : hidden.split(rows)) {
+      for (const at::Tensor& w : weight.split(columns)) {
+        at::Tensor made = logits.narrow(0, 0, x.size(0) * w.size(0)).view({x.size(0), w.size(0)});
+        at::mm_out(made, x, w.t());
+      }
+    }
+  });
+}
+
+}  // namespace
+
 Benchmark BenchHead(const std::string& shape, const BenchOptions& options) {
   const at::NoGradGuard no_grad;
   const ModelDescription model = DescribeShape(shape);
@@ -24,17 +45,8 @@ Benchmark BenchHead(const std::string& shape, const BenchOptions& options) {
   BenchOptions few = options;
   few.steps = 0;  // the least that TimeWork counts
   WatchPeak(options.device);
-  // Products alone, some rows at a time: all logits at once would not fit everywhere.
-  const std::int64_t rows = std::min<std::int64_t>(tokens, 512);
-  at::Tensor logits = at::empty({rows, model.vocab}, hidden.options());
-  result.floor_seconds = TimeWork(few, [&] {
-    for (std::int64_t first = 0; first < tokens; first += rows) {
-      const std::int64_t count = std::min(rows, tokens - first);
-      at::Tensor made = logits.narrow(0, 0, count);
-      at::mm_out(made, hidden.narrow(0, first, count), weight.t());
-    }
-  });
-  logits.reset();
+  result.floor_seconds = std::min(TimeLogits(few, hidden, weight, model.vocab),
+                                  TimeLogits(few, hidden, weight, kFewColumns));
   result.seconds = TimeWork(few, [&] { TokenNll(hidden, weight, targets); });
   result.peak_bytes = PeakBytes(options.device);
   result.figures = {{"tokens", static_cast<double>(tokens)}};

@@ -33,7 +33,8 @@ std::int64_t PeakBytes(const at::Device& device);
 /// and more, so that what is compared has to be timed on a hot one.
 void Heat(const BenchOptions& options);
 
-/// Seconds of the matrix products that a block can't do without, each timed alone.
+/// Seconds of the matrix products that a block can't do without, each timed alone. Attention's are
+/// no more than those of the kernel in use (of forward_backward, what BlockBench finds).
 struct BareProducts {
   double linear_forward = 0;
   double weight_gradient = 0;

@@ -80,7 +80,8 @@ const std::map<std::string, Command>& Commands() {
       {"bench",
        {BenchCommand,
         "bench [SHAPE]...",
-        "a tuning step and a forward pass of a block, beside their bare matrix products",
+        "a tuning step, a forward pass, GPTQ's solve and the head of a shape, beside their bare "
+        "matrix products",
         {"set", "device", "json", "quiet"}}},
       {"sample",
        {SampleCommand,
