@@ -27,7 +27,7 @@
 #include "experiments/tables/cell.h"
 #include "experiments/tables/mixed_inputs.h"
 #include "experiments/tables/table.h"
-#include "experiments/train/train_config.h"
+#include "experiments/train/train.h"
 #include "rounding/methods_doc.h"
 
 namespace roundlab {
@@ -251,7 +251,7 @@ int ValidateCommand(const CommandLine& line) {
   RequireArguments(line, 1);
   const std::string& file = line.arguments[0];
   if (IsTraining(LoadConfig(file))) {
-    LoadTrainConfig(file, line.set);
+    CheckTexts(LoadTrainConfig(file, line.set));
     Print(file + ": good, a training\n");
     return 0;
   }

@@ -341,6 +341,18 @@ class Training {
 
 }  // namespace
 
+void CheckTexts(const TrainConfig& config) {
+  std::string problems;
+  for (const DataSource* text : {&config.data, &config.test}) {
+    try {
+      LoadDataset(*text);
+    } catch (const Error& e) {
+      problems += (problems.empty() ? "" : "\n") + std::string(e.what());
+    }
+  }
+  if (!problems.empty()) throw Error(problems);
+}
+
 RunResult TrainModel(const TrainConfig& config, const TrainOptions& options) {
   const std::string done = options.folder + "/train/train.json";
   if (fs::exists(done)) {

@@ -12,6 +12,9 @@ struct TrainOptions {
   bool quiet = false;
 };
 
+/// Throws Error with all that is wrong with the training's texts, each after its place.
+void CheckTexts(const TrainConfig& config);
+
 /// Trains a language model and writes it as a Hugging Face folder: config.json, model.safetensors,
 /// tokenizer.json, tokenizer_config.json. Beside them train/: config.yaml, train.h5 (series
 /// train/loss, train/lr, train/gradient_norm a step), train.json (metrics below), log.txt, and

@@ -60,6 +60,14 @@ TEST_F(TrainTest, OtherCommandsKnowATrainingFromAnExperiment) {
       RunProgram(folder_.path(), {"validate", "c.yaml", "--set", "model.layres=3"});
   EXPECT_EQ(bad.code, 2);
   EXPECT_EQ(bad.err.rfind("--set model.layres=3: unknown key 'model.layres'", 0), 0U) << bad.err;
+  const ProgramResult texts = RunProgram(
+      folder_.path(),
+      {"validate", "c.yaml", "--set", "data={path: no.txt}", "--set", "test={path: none.txt}"});
+  EXPECT_EQ(texts.code, 2);
+  EXPECT_EQ(texts.err,
+            "--set data={path: no.txt}:1:8: no.txt: cannot open: No such file or directory\n"
+            "--set test={path: none.txt}:1:8: none.txt: cannot open: No such file or "
+            "directory\n");
   const ProgramResult run = RunProgram(folder_.path(), {"run", "c.yaml"});
   EXPECT_EQ(run.code, 2);
   EXPECT_EQ(run.err, "c.yaml: a training, which runs by `roundlab train c.yaml`\n");
