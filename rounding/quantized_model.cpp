@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
-#include <cstring>
 #include <sstream>
 
 #include "core/base/error.h"

@@ -1,22 +1,18 @@
 #include "core/model/families.h"
 
-#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
-#include "core/model/rope.h"
 #include "tests/core/formats/format_files.h"
-#include "tests/support/tensor_matchers.h"
 
 namespace roundlab {
 namespace {
 
 using nlohmann::json;
 using testing::ErrorOf;
-using testing::TensorNear;
 
 /// A config.json of `family` with what it must have, changed by `change`; null removes a key.
 json Config(const std::string& family, const json& change = json::object()) {
@@ -340,59 +336,6 @@ TEST(FamiliesTest, PhiMoeHasOneFactorForShortAndLongTexts) {
             "1.2)");
   EXPECT_EQ(phimoe({{"type", "linear"}, {"factor", 2}}),
             "config.json: rope_scaling: rope_type: phimoe has default and longrope only");
-}
-
-TEST(RopeTest, LinearDividesAnglesByItsFactor) {
-  RopeDescription rope;
-  rope.type = RopeType::kLinear;
-  rope.factor = 4;
-  rope.theta = 100;
-  const RopeTable table = MakeRopeTable(rope, 8, 12);
-  at::Tensor cosine = at::empty({12, 4}, at::kDouble);
-  at::Tensor sine = at::empty({12, 4}, at::kDouble);
-  for (int t = 0; t < 12; ++t) {
-    for (int k = 0; k < 4; ++k) {
-      const double angle = t * std::pow(100.0, -2.0 * k / 8) / 4;
-      cosine[t][k] = std::cos(angle);
-      sine[t][k] = std::sin(angle);
-    }
-  }
-  // Angles up to 3 in float32.
-  EXPECT_TRUE(TensorNear(table.cosine.to(at::kDouble), cosine, 1e-6, 0));
-  EXPECT_TRUE(TensorNear(table.sine.to(at::kDouble), sine, 1e-6, 0));
-}
-
-TEST(RopeTest, Llama3DividesLongWavelengthsAndKeepsShortOnes) {
-  RopeDescription rope;
-  rope.type = RopeType::kLlama3;
-  rope.theta = 10000;
-  rope.factor = 8;
-  rope.low_freq_factor = 1;
-  rope.high_freq_factor = 4;
-  rope.original_positions = 64;
-  const RopeTable table = MakeRopeTable(rope, 16, 2);  // row 1: the frequencies themselves
-  for (int k = 0; k < 8; ++k) {
-    const double plain = std::pow(10000.0, -k / 8.0);
-    const double wavelength = 2 * M_PI / plain;
-    double expected = plain;
-    if (wavelength > 64) {
-      expected = plain / 8;
-    } else if (wavelength >= 16) {
-      const double blend = (64 / wavelength - 1) / 3;
-      expected = (1 - blend) * plain / 8 + blend * plain;
-    }
-    EXPECT_NEAR(table.sine[1][k].item<double>(), std::sin(expected), 1e-6) << k;
-  }
-}
-
-TEST(RopeTest, DivisorsDivideEachFrequency) {
-  RopeDescription rope;
-  rope.divisors = {1, 2, 4, 8};
-  const RopeTable table = MakeRopeTable(rope, 8, 2);
-  for (int k = 0; k < 4; ++k) {
-    const double angle = std::pow(10000.0, -2.0 * k / 8) / (1 << k);
-    EXPECT_NEAR(table.cosine[1][k].item<double>(), std::cos(angle), 1e-6) << k;
-  }
 }
 
 }  // namespace
