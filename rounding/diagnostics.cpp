@@ -52,13 +52,16 @@ void TellGroups(const LayerContext& context, const std::string& prefix, MetricSi
   if (constant > 0) sink->Array(prefix + "constant_groups", {1}, {constant});
 }
 
-/// Of all tokens where they were measured, else of the sample.
-std::int64_t DeadColumns(const LayerContext& context, const at::Tensor& inputs) {
-  if (context.dead_columns > 0) return context.dead_columns;
-  const auto measured = context.inputs ? context.inputs->DeadColumns() : std::nullopt;
-  if (measured) return *measured;
+/// Inputs that were 0 in all of `inputs`.
+std::int64_t IdleColumns(const at::Tensor& inputs) {
   if (!inputs.defined() || inputs.numel() == 0) return 0;
   return (inputs == 0).reshape({-1, inputs.size(-1)}).all(0).sum().item<std::int64_t>();
+}
+
+/// Of all tokens, where they were measured.
+std::optional<std::int64_t> DeadColumns(const LayerContext& context) {
+  if (context.dead_columns) return context.dead_columns;
+  return context.inputs ? context.inputs->DeadColumns() : std::nullopt;
 }
 
 }  // namespace
@@ -92,9 +95,11 @@ void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
   }
   TellGroups(context, prefix, sink);
   const Diagnostics told = layer.Diagnose();
-  const std::int64_t dead = DeadColumns(context, inputs);
-  if (dead > 0 && told.count("dead_columns") == 0) {
-    sink->Array(prefix + "dead_columns", {1}, {static_cast<double>(dead)});
+  if (told.count("dead_columns") == 0) {
+    const auto dead = DeadColumns(context);
+    const std::int64_t count = dead ? *dead : IdleColumns(inputs);
+    const char* name = dead ? "dead_columns" : "idle_columns";
+    if (count > 0) sink->Array(prefix + name, {1}, {static_cast<double>(count)});
   }
   for (const auto& [name, values] : told) {
     const auto count = static_cast<std::int64_t>(values.size());

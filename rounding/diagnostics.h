@@ -19,8 +19,8 @@ namespace roundlab {
 /// there are any, numbers of
 ///   zero_groups      groups all of whose weights are 0
 ///   constant_groups  groups of one weight's value, which is not 0
-///   dead_columns     inputs that were 0 in all calibration tokens, where a part had them measured,
-///                    else in `inputs`
+///   dead_columns     inputs that were 0 in all calibration tokens, where a part had them measured
+///   idle_columns     elsewhere: those that were 0 in all of `inputs`
 /// inputs: [..., in], a sample of what the layer sees, or undefined.
 void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
                    const QuantizedWeight& rounded, const at::Tensor& inputs, MetricSink* sink);

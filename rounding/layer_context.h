@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/quant/grid.h"
@@ -47,7 +48,7 @@ struct LayerContext {
   /// undefined unless the part asked for it.
   at::Tensor fisher = {};
   /// Inputs that were 0 in all calibration tokens, where a part so far has had them measured.
-  std::int64_t dead_columns = 0;
+  std::optional<std::int64_t> dead_columns = {};
   /// What another scheme made of the layer, where the round stage says to start from it.
   std::shared_ptr<const QuantizedWeight> start = {};
 

@@ -66,8 +66,7 @@ std::optional<std::int64_t> InputStatistics::DeadColumns() const {
   for (const at::Tensor* sizes : {&absolute_max, &square_mean, &absolute_mean}) {
     if (sizes->defined()) return zeros(*sizes);
   }
-  if (!sample.defined() || sample.size(0) == 0) return std::nullopt;
-  return (sample == 0).all(0).sum().item<std::int64_t>();
+  return std::nullopt;
 }
 
 InputStatistics InputStatistics::To(const at::Device& device) const {

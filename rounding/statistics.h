@@ -45,8 +45,7 @@ struct InputStatistics {
   at::Tensor cross_moment;   ///< [in, in], sum of (x_fp - x) x^T, x_fp of the unquantized model
   at::Tensor sample;         ///< [some tokens, in]
 
-  /// Channels that were 0 in all tokens, or in all of the sample where that is all there is; none
-  /// where nothing tells.
+  /// Channels that were 0 in all tokens; none where nothing tells.
   std::optional<std::int64_t> DeadColumns() const;
   InputStatistics To(const at::Device& device) const;
 };

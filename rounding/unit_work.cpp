@@ -148,7 +148,8 @@ void UnitWork::Measure(const std::vector<LinearSlot*>& slots, Chain chain) {
   std::size_t i = 0;
   for (const auto& [key, slot] : wanted) {
     known[key] = std::make_shared<InputStatistics>(sums[i++].Finish());
-    dead_columns_[key] = std::max(dead_columns_[key], known[key]->DeadColumns().value_or(0));
+    const auto dead = known[key]->DeadColumns();
+    if (dead) dead_columns_[key] = std::max(dead_columns_[key], *dead);
   }
 }
 

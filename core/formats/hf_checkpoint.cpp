@@ -154,6 +154,8 @@ std::unique_ptr<Checkpoint> OpenHfFolder(const std::string& folder) {
   // In the order of the transformers library: an index may be left over.
   if (MayExist(root / kSingleName)) return OpenSingle((root / kSingleName).string());
   if (MayExist(root / kIndexName)) return OpenSharded(root, (root / kIndexName).string());
+  if (MayExist(root / kTorchSingleName)) return OpenSingle((root / kTorchSingleName).string());
+  if (MayExist(root / kTorchIndexName)) return OpenSharded(root, (root / kTorchIndexName).string());
   std::error_code error;
   std::vector<std::string> found;
   for (fs::directory_iterator entry(root, error), end; !error && entry != end;
@@ -163,10 +165,6 @@ std::unique_ptr<Checkpoint> OpenHfFolder(const std::string& folder) {
   if (error) throw Error(folder + ": cannot open: " + error.message());
   if (found.size() == 1) return OpenSingle((root / found.front()).string());
   if (found.empty()) {
-    if (MayExist(root / kTorchSingleName)) return OpenSingle((root / kTorchSingleName).string());
-    if (MayExist(root / kTorchIndexName)) {
-      return OpenSharded(root, (root / kTorchIndexName).string());
-    }
     throw Error(folder + ": no .safetensors file in this folder, and no " + kTorchSingleName);
   }
   std::sort(found.begin(), found.end());

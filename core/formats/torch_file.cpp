@@ -54,8 +54,11 @@ class TensorReader {
   /// its first argument.
   TensorView Read(const PickleValue* value) const {
     if (Calls(*value, "torch._utils._rebuild_parameter")) value = Arguments(*value, 1).front();
-    if (!Calls(*value, "torch._utils._rebuild_tensor_v2")) Fail("is no tensor");
+    if (!Calls(*value, "torch._utils._rebuild_tensor_v2")) Fail(NoTensor(*value));
     const auto& arguments = Arguments(*value, 4);
+    if (arguments.size() > 6 && !arguments[6]->items.empty()) {
+      Fail("has a conjugate or negative bit: save what resolve_neg makes of it");
+    }
     TensorView view;
     view.name = name_;
     view.file = file_;
@@ -80,6 +83,12 @@ class TensorReader {
     throw Error(file_ + ": tensor '" + name_ + "': " + what);
   }
 
+  static std::string NoTensor(const PickleValue& value) {
+    if (value.kind == Kind::kDict) return "is a dictionary, no tensor: save its tensors alone";
+    const bool made = value.kind == Kind::kCall && value.items[0]->kind == Kind::kName;
+    return made ? "is made by " + value.items[0]->text + ", which is not supported"
+                : "is no tensor";
+  }
   static bool Calls(const PickleValue& value, std::string_view name) {
     return value.kind == Kind::kCall && value.items[0]->kind == Kind::kName &&
            value.items[0]->text == name;

@@ -73,7 +73,13 @@ std::uint64_t FindEnd(const Archive& zip) {
       return at;
     }
   }
-  zip.Fail("not a zip archive, as torch.save writes since version 1.6, or cut off");
+  const auto begins = [&](std::string_view text) {
+    return zip.size() >= text.size() && zip.Text(0, text.size()) == text;
+  };
+  if (begins("PK")) zip.Fail("cut off: a zip archive without its end");
+  if (begins("\x80\x02")) zip.Fail("of torch.save before version 1.6: load it and save it again");
+  if (begins("version https://git-lfs")) zip.Fail("a pointer of Git LFS, not the file itself");
+  zip.Fail("not a zip archive, as torch.save writes since version 1.6");
 }
 
 Directory ReadEnd(const Archive& zip) {

@@ -85,6 +85,11 @@ const NormPlan* BlockPlan::Norm(NormPlace place) const {
   return found == norms.end() ? nullptr : &*found;
 }
 
+double BlockPlan::TokenShare(const LinearPlan& linear) const {
+  if (linear.expert < 0) return 1;
+  return static_cast<double>(mlp.experts->used) / static_cast<double>(mlp.experts->count);
+}
+
 std::size_t BlockPlan::InputCount() const {
   std::size_t count = 0;
   for (const LinearPlan& linear : linears) count = std::max(count, linear.input + 1);

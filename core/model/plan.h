@@ -80,6 +80,8 @@ struct BlockPlan {
   MlpPlan mlp;
 
   const NormPlan* Norm(NormPlace place) const;  ///< null where there is none
+  /// Part of all tokens that a layer sees: of an expert those that are sent to it, were they even.
+  double TokenShare(const LinearPlan& linear) const;
   /// One more than the largest LinearPlan::input.
   std::size_t InputCount() const;
 };

@@ -108,7 +108,9 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
   std::size_t unknown = 0;
   std::size_t failed = 0;
   std::size_t too_large = 0;
-  const double left_gib = static_cast<double>(AvailableBytes()) / kGib;
+  const bool here = line.hardware.empty();
+  const double room =
+      here ? static_cast<double>(AvailableBytes()) / kGib : LoadHardware(line.hardware).memory_gib;
   std::vector<double> ratios;
   for (const Forecast& f : forecasts) {
     const bool done = IsSettled(f.outcome, line);
@@ -117,7 +119,9 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
     if (!done && f.estimate) left += f.estimate->seconds.value_or(0);
     timeless += !done && f.estimate && !f.estimate->seconds ? 1U : 0U;
     unknown += !done && !f.estimate ? 1U : 0U;
-    too_large += !done && f.estimate && f.estimate->seconds && f.estimate->peak_gib > left_gib;
+    // No time is known of a run on a GPU without its figures, and no memory.
+    const bool known = f.estimate && f.estimate->seconds && room > 0;
+    too_large += !done && known && f.estimate->peak_gib > room ? 1U : 0U;
     if (!std::isnan(f.Ratio())) ratios.push_back(std::log(f.Ratio()));
   }
   std::FILE* const to = line.format ? stderr : stdout;  // a table for a program is nothing else
@@ -128,9 +132,10 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
     std::fprintf(to, "%zu have failed and are not tried again without --retry-failed\n", failed);
   }
   if (unknown > 0) std::fprintf(to, "%zu of them not counted: their model is not here\n", unknown);
-  if (too_large > 0 && line.hardware.empty()) {
-    std::fprintf(to, "%zu of them need more than the %s GiB of memory that are left here\n",
-                 too_large, FormatNumber(left_gib).c_str());
+  if (too_large > 0) {
+    std::fprintf(to, "%zu need more than the %s GiB of memory %s\n", too_large,
+                 FormatNumber(room).c_str(),
+                 here ? "that are left here" : ("that " + line.hardware + " has").c_str());
   }
   if (timeless > 0) {
     std::fprintf(to,

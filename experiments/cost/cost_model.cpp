@@ -16,6 +16,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Weights of a block's linear layers that a token meets: of a mixture those of the experts it is
+/// sent to, by the share that they have of the last block.
+double WeightsMet(const ModelDescription& m) {
+  const BlockPlan block = m.Plan(m.layers - 1);
+  double all = 0;
+  double met = 0;
+  for (const LinearPlan& linear : block.linears) {
+    const double weights = static_cast<double>(linear.out) * static_cast<double>(linear.in);
+    all += weights;
+    met += weights * block.TokenShare(linear);
+  }
+  return met == all ? BlockWeights(m) : BlockWeights(m) * met / all;
+}
+
 /// One block's forward pass over `tokens` tokens in sequences of `seqlen`.
 Work ForwardBlock(const ModelDescription& m, double tokens, double seqlen) {
   // Softmax attention reaches about half the rate of plain products (results/evaluation.md).
@@ -24,7 +38,7 @@ Work ForwardBlock(const ModelDescription& m, double tokens, double seqlen) {
   const auto hidden = static_cast<double>(m.hidden);
   const auto inner = static_cast<double>(m.intermediate);
   Work work;
-  work.flops = tokens * (2 * BlockWeights(m) + kAttentionCost * 4 * width * seqlen / 2);
+  work.flops = tokens * (2 * WeightsMet(m) + kAttentionCost * 4 * width * seqlen / 2);
   work.values = tokens * (14 * hidden + 6 * width + 5 * inner);
   work.ops = 40;
   return work;
@@ -33,7 +47,7 @@ Work ForwardBlock(const ModelDescription& m, double tokens, double seqlen) {
 /// A block's linear layers by themselves.
 Work ForwardLinears(const ModelDescription& m, double tokens) {
   Work work;
-  work.flops = tokens * 2 * BlockWeights(m);
+  work.flops = tokens * 2 * WeightsMet(m);
   work.values = tokens * static_cast<double>(7 * m.hidden + 4 * m.intermediate);
   work.ops = 7;
   return work;
@@ -108,16 +122,19 @@ Work RotationWork(const RunConfig& run, const ModelDescription& m) {
 }
 
 /// Sums over the inputs of a block's layers, for the statistics that stages ask for.
-Work StatisticsWork(const StatisticsKinds& kinds, const BlockPlan& block, double tokens) {
-  std::map<std::size_t, double> widths;  // of each tensor that feeds layers
+Work StatisticsWork(const StatisticsKinds& kinds, const BlockPlan& block, const QuantOptions& quant,
+                    double tokens) {
+  std::map<std::size_t, const LinearPlan*> fed;  // one by each tensor that is measured
   for (const LinearPlan& linear : block.linears) {
-    widths[linear.input] = static_cast<double>(linear.in);
+    if (quant.For(linear.name)) fed[linear.input] = &linear;
   }
   Work work;
-  for (const auto& [input, width] : widths) {
-    if (kinds.second_moment) work.flops += tokens * width * width;
-    if (kinds.cross_moment) work.flops += 2 * tokens * width * width;
-    if (kinds.Channels()) work.values += 6 * tokens * width;
+  for (const auto& [input, linear] : fed) {
+    const auto width = static_cast<double>(linear->in);
+    const double seen = tokens * block.TokenShare(*linear);
+    if (kinds.second_moment) work.flops += seen * width * width;
+    if (kinds.cross_moment) work.flops += 2 * seen * width * width;
+    if (kinds.Channels()) work.values += 6 * seen * width;
     work.ops += 10;
   }
   return work;
@@ -137,8 +154,8 @@ Work SolveWork(const RunConfig& run, const ModelDescription& m) {
     for (const StageRecipe& recipe : run.pipeline) {
       sum += recipe.make()->WorkOn(block, *run.quant, samples, seqlen);
     }
-    sum += StatisticsWork(needs.of_original, block, tokens);
-    sum += StatisticsWork(needs.of_quantized, block, tokens);
+    sum += StatisticsWork(needs.of_original, block, *run.quant, tokens);
+    sum += StatisticsWork(needs.of_quantized, block, *run.quant, tokens);
   }
   return sum;
 }

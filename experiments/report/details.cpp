@@ -91,6 +91,7 @@ const std::map<std::string, const char*>& HandledEvents() {
       {"constant_groups", "groups of one value"},
       {"damping_grown", "layers whose damping had to grow"},
       {"dead_columns", "inputs that are never active"},
+      {"idle_columns", "inputs that are not active in the sequences looked at"},
       {"fallback", "layers rounded in another way"},
       {"held_scales", "scales held to the largest that OmniQuant allows"},
       {"idle_experts", "experts that no token was sent to"},

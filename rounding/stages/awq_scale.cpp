@@ -273,7 +273,7 @@ void AwqScale::Apply(UnitWork* work) const {
   work->Step();
 }
 
-Work AwqScale::WorkOn(const BlockPlan& block, const QuantOptions& /*quant*/, std::int64_t samples,
+Work AwqScale::WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t samples,
                       std::int64_t seqlen) const {
   const std::int64_t all = options_.sequences > 0 ? std::min(options_.sequences, samples) : samples;
   const double tokens = static_cast<double>(all) * static_cast<double>(seqlen);
@@ -284,9 +284,14 @@ Work AwqScale::WorkOn(const BlockPlan& block, const QuantOptions& /*quant*/, std
   const auto ratios = static_cast<double>(options_.ratios);
   Work work;
   for (const LinearPlan& linear : block.linears) {
+    const bool scaled = linear.role == LinearRole::kDown              ? options_.scale_down
+                        : linear.role == LinearRole::kAttentionOutput ? options_.scale_output
+                                                                      : options_.scale_norms;
+    if (!scaled || !quant.For(linear.name)) continue;
     const double weights = static_cast<double>(linear.out) * static_cast<double>(linear.in);
+    const double seen = share * tokens * block.TokenShare(linear);
     // Attention is a quarter of the layers' products.
-    work += {.flops = share * ratios * 2.5 * tokens * weights,
+    work += {.flops = ratios * 2.5 * seen * weights,
              .values = ratios * 20 * weights,
              .ops = 30 * ratios};
   }

@@ -93,11 +93,12 @@ void Lorc::Apply(UnitWork* work) const {
   work->Step();
 }
 
-Work Lorc::WorkOn(const BlockPlan& block, const QuantOptions& /*quant*/, std::int64_t /*samples*/,
+Work Lorc::WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t /*samples*/,
                   std::int64_t /*seqlen*/) const {
   // A decomposition in float64, at a small part of the rate of plain products.
   Work work;
   for (const LinearPlan& linear : block.linears) {
+    if (!quant.For(linear.name)) continue;
     const auto [few, many] = std::minmax(linear.out, linear.in);
     work.flops +=
         30 * static_cast<double>(few) * static_cast<double>(few) * static_cast<double>(many);

@@ -273,8 +273,8 @@ void RoundStage::TuneLinears(UnitWork* work, const Started& started) const {
   }
 }
 
-Work RoundStage::WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t /*samples*/,
-                        std::int64_t /*seqlen*/) const {
+Work RoundStage::WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t samples,
+                        std::int64_t seqlen) const {
   const auto range = quant.range.make();
   Work work;
   for (const LinearPlan& linear : block.linears) {
@@ -283,8 +283,8 @@ Work RoundStage::WorkOn(const BlockPlan& block, const QuantOptions& quant, std::
     const LayerShape layer{linear.name, linear.out, linear.in, *spec};
     if (range->SearchesOn(spec->grid)) work += range->WorkOn(layer);
     work += scheme_->WorkOn(layer);
-    if (start_) work += start_->scheme_->WorkOn(layer);
   }
+  if (start_) work += start_->WorkOn(block, quant, samples, seqlen);
   return work;
 }
 

@@ -85,11 +85,14 @@ TEST(DescribeLayerTest, CountsInputsThatAreNeverActiveFromWhatThereIs) {
     testing::Recorder recorder;
     const auto layer = RoundingSchemes().FromText("type: rtn").make()->Begin(context);
     DescribeLayer(context, *layer, layer->Finish(), sample, &recorder);
-    return recorder.values.at("layers/layer/dead_columns");
+    return recorder.values;
   };
-  EXPECT_EQ(dead(), std::vector<double>{1});
+  EXPECT_EQ(dead().at("layers/layer/idle_columns"), std::vector<double>{1});
   context.dead_columns = 4;  // as a transform before has seen
-  EXPECT_EQ(dead(), std::vector<double>{4});
+  EXPECT_EQ(dead().at("layers/layer/dead_columns"), std::vector<double>{4});
+  context.dead_columns = 0;  // a sample says nothing more
+  EXPECT_EQ(dead().count("layers/layer/dead_columns"), 0U);
+  EXPECT_EQ(dead().count("layers/layer/idle_columns"), 0U);
 }
 
 TEST(DescribeLayerTest, CountsWhatThereIsNothingToRoundIn) {

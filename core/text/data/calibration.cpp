@@ -104,14 +104,15 @@ void CalibrationOptions::Fields(FieldVisitor& f) {
   f.Value("protocol", protocol_field, "how samples are taken from it");
   f.Int("samples", &samples, AtLeast(1), "token sequences");
   f.Int("seqlen", &seqlen, AtLeast(2), "tokens a sequence");
-  f.UsedIf(protocol != CalibrationProtocol::kPlain, "with protocol: plain",
+  const bool signround = protocol == CalibrationProtocol::kSignRound;
+  const bool plain = protocol == CalibrationProtocol::kPlain;
+  f.UsedIf(!plain && (!signround || shuffle), plain ? "with protocol: plain" : "without shuffle",
            [this](FieldVisitor& drawn) {
              drawn.Int("seed", &seed, AtLeast(0), "of the protocol's own random numbers");
            });
-  f.UsedIf(protocol == CalibrationProtocol::kSignRound, "without protocol: signround",
-           [this](FieldVisitor& documents) {
-             documents.Bool("shuffle", &shuffle, "signround: false takes documents in file order");
-           });
+  f.UsedIf(signround, "without protocol: signround", [this](FieldVisitor& documents) {
+    documents.Bool("shuffle", &shuffle, "signround: false takes documents in file order");
+  });
 }
 
 CalibrationTokens MakeCalibration(const CalibrationOptions& options, const Tokenizer& tokenizer) {

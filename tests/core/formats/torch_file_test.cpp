@@ -75,6 +75,15 @@ TEST(TorchFileTest, ShardsAreFoundByTheirIndex) {
             index + ": shard 'other.bin' is missing (it has tensor 'rows')");
 }
 
+TEST(TorchFileTest, ComesBeforeSafetensorsOfAnotherName) {  // as for transformers
+  const TempFolder folder;
+  folder.Write("pytorch_model.bin", ReadAll(Saved()));
+  folder.Write("ema.safetensors", testing::Vectors({{"parameter", {7, 8}}}));
+  EXPECT_THAT(TensorValues(*OpenCheckpoint(folder.path()), "parameter"), ElementsAre(1.5, -2));
+  folder.Write("model.safetensors", testing::Vectors({{"parameter", {7, 8}}}));
+  EXPECT_THAT(TensorValues(*OpenCheckpoint(folder.path()), "parameter"), ElementsAre(7, 8));
+}
+
 /// A pickle of protocol 2 in readable pieces.
 std::string Text(const std::string& text) { return "X" + testing::U32(text.size()) + text; }
 std::string Pickled(const std::string& program) { return "\x80\x02" + program + "."; }
@@ -111,6 +120,10 @@ TEST(TorchFileTest, TensorThatDoesNotFitIsAnError) {
             ": tensor 'w': storage '1' is missing");
   EXPECT_EQ(ArchiveError(OneTensor(TensorOf(StorageOf("ComplexFloatStorage", "0")))),
             ": tensor 'w': is of torch.ComplexFloatStorage, which is not supported");
+  std::string negative = TensorOf(floats);  // ..., requires_grad, hooks, {'neg': True})
+  negative.insert(negative.size() - 2, "\x89}}" + Text("neg") + "\x88s");
+  EXPECT_EQ(ArchiveError(OneTensor(negative)),
+            ": tensor 'w': has a conjugate or negative bit: save what resolve_neg makes of it");
   EXPECT_EQ(ArchiveError(OneTensor(TensorOf("N"))), ": tensor 'w': has no storage");
   EXPECT_EQ(ArchiveError(OneTensor(TensorOf(floats)), "big"),
             ": byteorder is 'big', expected 'little'");
@@ -122,7 +135,9 @@ TEST(TorchFileTest, WhatIsNoDictionaryOfTensorsIsAnError) {
   EXPECT_EQ(ArchiveError(Pickled("}K\x01K\x01s")), ": a tensor's name is no text");
   // What a pickle asks to call is never called.
   EXPECT_EQ(ArchiveError(OneTensor("cos\nsystem\n" + Text("touch x") + "\x85R")),
-            ": tensor 'w': is no tensor");
+            ": tensor 'w': is made by os.system, which is not supported");
+  EXPECT_EQ(ArchiveError(OneTensor("}")),
+            ": tensor 'w': is a dictionary, no tensor: save its tensors alone");
   EXPECT_EQ(ArchiveError("\x80\x04."), ": pickle, byte 0: protocol 4, expected 2");
   EXPECT_EQ(ArchiveError(Pickled("i")),
             ": pickle, byte 2: instruction 105 is none that a dictionary of tensors takes");
@@ -140,7 +155,7 @@ TEST(TorchFileTest, OldFormatIsAnError) {
                                         "\x80\x02\x8a\nl\xfc\x9c"
                                         "F\xf9 j\xa8P\x19.");
   EXPECT_EQ(ErrorOf([&] { OpenCheckpoint(folder.path()); }),
-            path + ": not a zip archive, as torch.save writes since version 1.6, or cut off");
+            path + ": of torch.save before version 1.6: load it and save it again");
 }
 
 }  // namespace

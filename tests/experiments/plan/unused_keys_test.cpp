@@ -50,7 +50,9 @@ TEST(UnusedKeysTest, OfCalibrationAreWhatItsProtocolDoesNotDraw) {
                                      "calibration.shuffle: of no use without protocol: signround"));
   EXPECT_THAT(unused("protocol: gptq_c4, seed: 7, shuffle: false"),
               ::testing::ElementsAre("calibration.shuffle: of no use without protocol: signround"));
-  EXPECT_THAT(unused("protocol: signround, seed: 7, shuffle: false"), ::testing::IsEmpty());
+  EXPECT_THAT(unused("protocol: signround, seed: 7, shuffle: false"),
+              ::testing::ElementsAre("calibration.seed: of no use without shuffle"));
+  EXPECT_THAT(unused("protocol: signround, seed: 7"), ::testing::IsEmpty());
 }
 
 TEST(UnusedKeysTest, AreToldWithKeyAndReason) {
