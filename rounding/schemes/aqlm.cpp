@@ -228,13 +228,14 @@ std::unique_ptr<LayerRounding> Aqlm::Begin(const LayerContext& layer) const {
 
 Work Aqlm::WorkOn(const LayerShape& layer) const {
   constexpr double kUsualEpochs = 15;  // until one lowers the loss by less than `tolerance`
-  const AdditiveShape shape = ShapeFor(layer, options_);
+  const std::int64_t bits = layer.spec.bits * options_.group;
+  const auto count = static_cast<double>(options_.codebooks.value_or(bits / options_.code_bits));
+  const double size = std::exp2(options_.code_bits);
   const auto in = static_cast<double>(layer.in);
-  const auto count = static_cast<double>(shape.count);
   const auto steps = static_cast<double>(options_.steps);
   const double epochs = std::min(static_cast<double>(options_.epochs), kUsualEpochs);
   const double search = 2 * count * static_cast<double>(options_.beam) * in;
-  const double start = 2 * count * static_cast<double>(options_.kmeans_iterations * shape.size);
+  const double start = 2 * count * static_cast<double>(options_.kmeans_iterations) * size;
   return {.flops = (epochs * (6 * steps * in + search) + start) * layer.Weights(),
           .values = epochs * steps * 30 * layer.Weights(),
           .ops = epochs * steps * 60};
