@@ -219,7 +219,7 @@ class Tuning {
       if (penalty != 0) Report("penalty", seen.step, penalty);
       // Gradients are of the scaled loss: where that is beyond float32, so are they.
       const float scaled = static_cast<float>(loss) * static_cast<float>(options_.loss_scale);
-      if (!bad && !std::isfinite(scaled)) bad = BadLoss{seen.step, scaled};
+      if (!bad && !std::isfinite(scaled)) bad = BadLoss{seen.step, loss};
     }
     unseen_.clear();
     return bad;
@@ -250,7 +250,9 @@ class Tuning {
 
   /// What the policy says; false where tuning of this unit is over.
   bool Recover(const BadLoss& bad, UnitResult* result) {
-    const std::string what = LossText(unit_, bad.loss) + " at step " + std::to_string(bad.step);
+    const char* how = std::isfinite(bad.loss) ? " times loss_scale is beyond float32" : "";
+    const std::string what =
+        LossText(unit_, bad.loss) + how + " at step " + std::to_string(bad.step);
     if (options_.on_nan == NanPolicy::kStop || rollbacks_ == kMostRollbacks) throw Diverged(what);
     if (options_.on_nan == NanPolicy::kRtn) {
       Restore(start_);
