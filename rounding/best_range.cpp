@@ -17,7 +17,7 @@ at::Tensor BestRange::Try(const GroupRange& range, const at::Tensor& error) {
   return better;
 }
 
-at::Tensor SumOfPowers(at::Tensor errors, double norm, const at::Tensor& weight) {
+at::Tensor SumOfPowers(const at::Tensor& errors, double norm, const at::Tensor& weight) {
   constexpr double kMostByItself = 4;
   errors.abs_();
   if (norm <= kMostByItself) {

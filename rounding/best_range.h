@@ -27,6 +27,6 @@ class BestRange {
 /// defined: [groups], to be compared only. Above a norm of 4 it is the sum's logarithm, since
 /// float32 ends at 1e-38: errors of a tenth and a norm of 40 would all be 0. `errors` is written
 /// to.
-at::Tensor SumOfPowers(at::Tensor errors, double norm, const at::Tensor& weight = {});
+at::Tensor SumOfPowers(const at::Tensor& errors, double norm, const at::Tensor& weight = {});
 
 }  // namespace roundlab

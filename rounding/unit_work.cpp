@@ -39,6 +39,7 @@ std::vector<std::vector<LinearSlot*>> UnitWork::SlotsByInput() const {
   std::map<Key, std::vector<LinearSlot*>> groups;
   for (LinearSlot* slot : slots_) groups[KeyOf(*slot)].push_back(slot);
   std::vector<std::vector<LinearSlot*>> list;
+  list.reserve(groups.size());
   for (auto& [key, slots] : groups) list.push_back(std::move(slots));
   return list;
 }
@@ -131,6 +132,7 @@ void UnitWork::Measure(const std::vector<LinearSlot*>& slots, Chain chain) {
   }
   if (wanted.empty()) return;
   std::vector<LinearSlot*> watched;
+  watched.reserve(wanted.size());
   for (const auto& [key, slot] : wanted) watched.push_back(slot);
   const bool original = chain == Chain::kOriginal;
   const StatisticsKinds& kinds =

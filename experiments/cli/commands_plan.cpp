@@ -149,6 +149,7 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
 
 std::vector<RunOutcome> OutcomesOf(const std::vector<Forecast>& forecasts) {
   std::vector<RunOutcome> outcomes;
+  outcomes.reserve(forecasts.size());
   for (const Forecast& f : forecasts) outcomes.push_back(f.outcome);
   return outcomes;
 }
