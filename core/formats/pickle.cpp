@@ -1,7 +1,5 @@
 #include "core/formats/pickle.h"
 
-#include <array>
-#include <bit>
 #include <cstring>
 #include <map>
 #include <string_view>
@@ -60,7 +58,9 @@ class PickleReader {
     return &values_.back();
   }
   void PushInteger(std::int64_t value) { Push(Kind::kInteger)->integer = value; }
-  void PushBool(bool value) { Push(Kind::kBool)->integer = value ? 1 : 0; }
+  void PushHolder(Kind kind, std::vector<const PickleValue*> items) {
+    Push(kind)->items = std::move(items);
+  }
 
   PickleValue* Top() {
     if (stack_.empty()) Fail("takes a value where none is");
@@ -94,11 +94,6 @@ class PickleReader {
     std::memcpy(&value, bytes.data(), bytes.size());
     return value;
   }
-  double BigEndianReal() {
-    std::uint64_t bits = 0;
-    for (const char c : Take(8)) bits = bits << 8U | static_cast<unsigned char>(c);
-    return std::bit_cast<double>(bits);
-  }
 
   bool Constant(std::uint8_t code) {
     switch (code) {
@@ -107,14 +102,10 @@ class PickleReader {
           Fail("protocol " + std::to_string(version) + ", expected 2");
         }
         return true;
-      case 'N':
-        Push(Kind::kNone);
-        return true;
-      case 0x88:
-        PushBool(true);
-        return true;
-      case 0x89:
-        PushBool(false);
+      case 'N':   // None
+      case 0x88:  // True
+      case 0x89:  // False
+        Push(Kind::kOther);
         return true;
       case 'J':
         PushInteger(Number<std::int32_t>());
@@ -129,7 +120,8 @@ class PickleReader {
         PushInteger(LongInteger());
         return true;
       case 'G':
-        Push(Kind::kReal)->real = BigEndianReal();
+        Take(sizeof(double));
+        Push(Kind::kOther);
         return true;
       case 'X':
         Push(Kind::kText)->text = Take(Number<std::uint32_t>());
@@ -157,16 +149,16 @@ class PickleReader {
         Push(Kind::kDict);
         return true;
       case 't':
-        PushTuple(PopToMark());
+        PushHolder(Kind::kTuple, PopToMark());
         return true;
       case 0x85:
-        PushTuple(PopMany(1));
+        PushHolder(Kind::kTuple, PopMany(1));
         return true;
       case 0x86:
-        PushTuple(PopMany(2));
+        PushHolder(Kind::kTuple, PopMany(2));
         return true;
       case 0x87:
-        PushTuple(PopMany(3));
+        PushHolder(Kind::kTuple, PopMany(3));
         return true;
       case 'a':
         Extend(Kind::kTuple, PopMany(1));
@@ -183,9 +175,6 @@ class PickleReader {
       default:
         return false;
     }
-  }
-  void PushTuple(std::vector<const PickleValue*> items) {
-    Push(Kind::kTuple)->items = std::move(items);
   }
   void Extend(Kind kind, const std::vector<const PickleValue*>& items) {
     PickleValue* collection = Top();
@@ -227,9 +216,6 @@ class PickleReader {
     const auto found = memo_.find(number);
     if (found == memo_.end()) Fail("value " + std::to_string(number) + " was not kept");
     stack_.push_back(found->second);
-  }
-  void PushHolder(Kind kind, std::vector<const PickleValue*> items) {
-    Push(kind)->items = std::move(items);
   }
   void Call(std::vector<const PickleValue*> parts) {
     const bool dict = parts[0]->kind == Kind::kName &&

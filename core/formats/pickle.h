@@ -12,10 +12,8 @@ namespace roundlab {
 /// A Python value that a pickle describes. Nothing of what a pickle names is ever called.
 struct PickleValue {
   enum class Kind {
-    kNone,
-    kBool,
+    kOther,  ///< None, a truth value, a float: nothing that a tensor is found by
     kInteger,
-    kReal,
     kText,
     kTuple,   ///< also lists
     kDict,    ///< items: key, value, key, value, ... (an OrderedDict too)
@@ -24,9 +22,8 @@ struct PickleValue {
     kStored,  ///< items: the tuple by which a value is found outside the pickle ("persistent id")
     kMark     // between values that are being read; never in a result
   };
-  Kind kind = Kind::kNone;
-  std::int64_t integer = 0;  ///< of kInteger; kBool: 0 or 1
-  double real = 0;
+  Kind kind = Kind::kOther;
+  std::int64_t integer = 0;
   std::string text;
   std::vector<const PickleValue*> items;
 };

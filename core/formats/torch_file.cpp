@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -46,15 +47,15 @@ std::string FolderOf(const Entries& entries, const std::string& path) {
 /// One tensor of the pickle.
 class TensorReader {
  public:
-  TensorReader(const Entries& entries, std::string folder, const std::string& file,
+  TensorReader(const Entries& entries, const std::string& folder, const std::string& file,
                const std::string& name)
-      : entries_(entries), folder_(std::move(folder)), file_(file), name_(name) {}
+      : entries_(entries), folder_(folder), file_(file), name_(name) {}
 
   /// torch._utils._rebuild_tensor_v2(storage, offset, size, stride, ...), which a parameter has as
   /// its first argument.
   TensorView Read(const PickleValue* value) const {
-    if (Calls(*value, "torch._utils._rebuild_parameter")) value = Arguments(*value, 1).front();
-    if (!Calls(*value, "torch._utils._rebuild_tensor_v2")) Fail(NoTensor(*value));
+    if (MadeBy(*value) == "torch._utils._rebuild_parameter") value = Arguments(*value, 1).front();
+    if (MadeBy(*value) != "torch._utils._rebuild_tensor_v2") Fail(NoTensor(*value));
     const auto& arguments = Arguments(*value, 4);
     if (arguments.size() > 6 && !arguments[6]->items.empty()) {
       Fail("has a conjugate or negative bit: save what resolve_neg makes of it");
@@ -83,15 +84,15 @@ class TensorReader {
     throw Error(file_ + ": tensor '" + name_ + "': " + what);
   }
 
+  /// What a value is made by; empty where it is made by nothing.
+  static std::string_view MadeBy(const PickleValue& value) {
+    const bool made = value.kind == Kind::kCall && value.items[0]->kind == Kind::kName;
+    return made ? std::string_view(value.items[0]->text) : "";
+  }
   static std::string NoTensor(const PickleValue& value) {
     if (value.kind == Kind::kDict) return "is a dictionary, no tensor: save its tensors alone";
-    const bool made = value.kind == Kind::kCall && value.items[0]->kind == Kind::kName;
-    return made ? "is made by " + value.items[0]->text + ", which is not supported"
-                : "is no tensor";
-  }
-  static bool Calls(const PickleValue& value, std::string_view name) {
-    return value.kind == Kind::kCall && value.items[0]->kind == Kind::kName &&
-           value.items[0]->text == name;
+    const std::string maker(MadeBy(value));
+    return maker.empty() ? "is no tensor" : "is made by " + maker + ", which is not supported";
   }
   const std::vector<const PickleValue*>& Arguments(const PickleValue& call,
                                                    std::size_t least) const {
@@ -146,7 +147,7 @@ class TensorReader {
   }
 
   const Entries& entries_;
-  std::string folder_;
+  const std::string& folder_;
   const std::string& file_;
   const std::string& name_;
 };
@@ -169,17 +170,15 @@ TorchFile::TorchFile(const std::string& path) : TensorFile(path) {
   const Pickle pickle(entries.at(folder + kPickleName), path + ": ");
   const PickleValue& root = pickle.root();
   if (root.kind != Kind::kDict) throw Error(path + ": is no dictionary of tensors");
-  std::map<std::string, TensorView> tensors;
+  std::set<std::string_view> names;
+  std::vector<TensorView> tensors;
   for (std::size_t i = 0; i + 1 < root.items.size(); i += 2) {
     const PickleValue& key = *root.items[i];
     if (key.kind != Kind::kText) throw Error(path + ": a tensor's name is no text");
-    if (tensors.count(key.text) > 0) throw Error(path + ": has tensor '" + key.text + "' twice");
-    tensors[key.text] = TensorReader(entries, folder, path, key.text).Read(root.items[i + 1]);
+    if (!names.insert(key.text).second) throw Error(path + ": has tensor '" + key.text + "' twice");
+    tensors.push_back(TensorReader(entries, folder, path, key.text).Read(root.items[i + 1]));
   }
-  std::vector<TensorView> views;
-  views.reserve(tensors.size());
-  for (auto& [name, view] : tensors) views.push_back(std::move(view));
-  SetTensors(std::move(views));
+  SetTensors(std::move(tensors));
 }
 
 }  // namespace roundlab
