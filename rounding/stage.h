@@ -10,7 +10,7 @@
 #include "core/model/description.h"
 #include "rounding/layer_context.h"
 #include "rounding/quant_options.h"
-#include "rounding/statistics.h"
+#include "rounding/stage_needs.h"
 #include "rounding/work.h"
 
 namespace roundlab {
@@ -25,21 +25,6 @@ enum class StageKind {
   kRound,        ///< weights become codes: once
   kRepair,       ///< mends what rounding did: after it
   kActivations,  ///< puts quantizers on inputs of layers, keys and values: after transforms
-};
-
-/// What a stage needs of a run. The pipeline serves the union of all stages' needs.
-struct StageNeeds {
-  bool tokens = false;           ///< calibration sequences
-  bool original = false;         ///< the chain of hidden states of the unquantized model
-  bool quantized = false;        ///< that of what is quantized so far
-  bool watches = false;          ///< calls UnitWork::WatchOriginal
-  bool seed = false;             ///< the run's seed makes a difference
-  bool tunes = false;            ///< takes optimizer steps
-  bool fisher = false;           ///< the model's diagonal Fisher information, before any stage
-  StatisticsKinds of_original;   ///< of layers' inputs in the unquantized model
-  StatisticsKinds of_quantized;  ///< behind what is quantized so far
-
-  StageNeeds operator|(const StageNeeds& other) const;
 };
 
 /// What a `pipeline` lists, in order. Immutable; all state of a unit is in its UnitWork.

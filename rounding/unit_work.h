@@ -78,8 +78,7 @@ class UnitWork {
   void NewQuantizers();
   /// Whether a later stage will look at the unit's inputs.
   bool last_stage = false;
-  /// Where the last stage may put the unit's outputs: a spare chain, else the quantized chain's
-  /// own memory, which is its inputs.
+  /// For the last stage's outputs: a spare chain, else the quantized chain's memory, its inputs.
   HiddenStates RoomForOutputs();
   /// What flows out of the unit is there, in RoomForOutputs().
   void OutputsAreMade(const HiddenStates& outputs);

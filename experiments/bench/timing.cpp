@@ -130,8 +130,8 @@ BareProducts TimeProducts(const ModelDescription& model, const BenchOptions& opt
   seconds.attention_forward = outer + inner;  // q k^T, P v
   seconds.attention_backward =
       2 * outer + inner + 2 * turned;  // q k^T again, dO v^T; dS k; both ^T
-  const double fused = TimeAttention(plan.attention, options);
-  if (fused < seconds.attention_forward) seconds.attention_forward = fused;
+  seconds.attention_forward =
+      std::min(seconds.attention_forward, TimeAttention(plan.attention, options));
   return seconds;
 }
 

@@ -100,17 +100,17 @@ bool TellRefused(const Experiment& unfinished, Estimator* estimator) {
   return refused;
 }
 
+/// hardware: that was asked for; else it is this machine.
 void PrintSummary(const CommandLine& line, const Experiment& experiment,
-                  const std::vector<Forecast>& forecasts) {
+                  const std::vector<Forecast>& forecasts, const std::optional<Hardware>& hardware) {
   double left = 0;
   std::size_t to_do = 0;
   std::size_t timeless = 0;
   std::size_t unknown = 0;
   std::size_t failed = 0;
   std::size_t too_large = 0;
-  const bool here = line.hardware.empty();
   const double room =
-      here ? static_cast<double>(AvailableBytes()) / kGib : LoadHardware(line.hardware).memory_gib;
+      hardware ? hardware->memory_gib : static_cast<double>(AvailableBytes()) / kGib;
   std::vector<double> ratios;
   for (const Forecast& f : forecasts) {
     const bool done = IsSettled(f.outcome, line);
@@ -135,14 +135,14 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
   if (too_large > 0) {
     std::fprintf(to, "%zu need more than the %s GiB of memory %s\n", too_large,
                  FormatNumber(room).c_str(),
-                 here ? "that are left here" : ("that " + line.hardware + " has").c_str());
+                 hardware ? ("that " + line.hardware + " has").c_str() : "that are left here");
   }
   if (timeless > 0) {
     std::fprintf(to,
                  "%zu of them on a GPU, whose time is not known here: --hardware NAME tells it\n",
                  timeless);
   }
-  if (ratios.empty() || !line.hardware.empty()) return;
+  if (ratios.empty() || hardware) return;
   std::fprintf(to, "estimate / measured of %zu complete runs: %.2f (geometric mean)\n",
                ratios.size(), std::exp(Mean(ratios)));
 }
@@ -170,8 +170,9 @@ json ToJson(const Experiment& experiment, const std::vector<Forecast>& forecasts
 int PlanCommand(const CommandLine& line) {
   RequireArguments(line, 1);
   const Experiment experiment = LoadExperimentOf(line);
-  Estimator estimator(line.hardware.empty() ? std::optional<Hardware>()
-                                            : LoadHardware(line.hardware));
+  std::optional<Hardware> hardware;
+  if (!line.hardware.empty()) hardware = LoadHardware(line.hardware);
+  Estimator estimator(hardware);
   std::vector<Forecast> forecasts;  // of the distinct runs, in plan order
   for (const PlannedRun* run : DistinctRuns(experiment)) {
     forecasts.push_back({run, LookAtRun(RunFolder(line.out, experiment, run->id), run->config),
@@ -181,7 +182,7 @@ int PlanCommand(const CommandLine& line) {
     PrintJson(ToJson(experiment, forecasts));
   } else {
     PrintPlan(line, experiment, forecasts);
-    PrintSummary(line, experiment, forecasts);
+    PrintSummary(line, experiment, forecasts, hardware);
     TellUnused(experiment);
   }
   TellChanged(experiment, OutcomesOf(forecasts));

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/base/error.h"
 #include "core/kernels/ops.h"
@@ -46,6 +45,12 @@ LayerNeeds MseEstimator::Uses() const {
   return needs;
 }
 
+std::int64_t MseEstimator::Candidates() const {
+  const auto count =
+      static_cast<std::int64_t>(options_.shrink * static_cast<double>(options_.steps));
+  return std::max<std::int64_t>(count, 1);
+}
+
 GroupRange MseEstimator::Estimate(const LayerContext& layer) const {
   const QuantSpec& spec = layer.spec;
   const at::Tensor groups = layer.Layout().Split(layer.weight);
@@ -53,9 +58,7 @@ GroupRange MseEstimator::Estimate(const LayerContext& layer) const {
   const at::Tensor importance = options_.weight_by_inputs ? Importance(layer) : at::Tensor();
   BestRange best;
   std::int64_t idle = 0;  // steps in a row
-  const auto count =
-      static_cast<std::int64_t>(options_.shrink * static_cast<double>(options_.steps));
-  for (std::int64_t i = 0; i < std::max<std::int64_t>(count, 1); ++i) {
+  for (std::int64_t i = 0; i < Candidates(); ++i) {
     const double p = 1 - static_cast<double>(i) / static_cast<double>(options_.steps);
     const GroupRange candidate{whole.low * p, whole.high * p};
     const AffineGrid grid = MakeGrid(candidate, spec);
@@ -70,8 +73,7 @@ GroupRange MseEstimator::Estimate(const LayerContext& layer) const {
 }
 
 Work MseEstimator::WorkOn(const LayerShape& layer) const {
-  const double candidates =
-      std::max(1.0, std::floor(options_.shrink * static_cast<double>(options_.steps)));
+  const auto candidates = static_cast<double>(Candidates());
   return {.values = candidates * kValuesOfACandidate * layer.Weights(), .ops = 12 * candidates};
 }
 

@@ -26,6 +26,8 @@ class MseEstimator : public RangeEstimator {
   LayerNeeds Uses() const override;
 
  private:
+  std::int64_t Candidates() const;  ///< the whole range among them
+
   Options options_;
 };
 
