@@ -22,6 +22,11 @@ inline const std::string& GpuProblem() {
 }
 inline const bool kLookedForGpu = GpuProblem().empty();
 
+/// Whether that is tests/simulated_gpu, which is slow and has one order of sums.
+inline bool IsSimulated() {
+  return DeviceName(at::Device(at::kCUDA, 0)).rfind("simulated", 0) == 0;
+}
+
 }  // namespace roundlab::testing
 
 /// At the head of a test that needs a GPU.

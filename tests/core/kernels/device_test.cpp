@@ -182,6 +182,7 @@ TEST_F(GpuOpsTest, AttentionAsOnTheCpu) {
 }
 
 TEST_F(GpuOpsTest, AttentionsGradientsAreTheSameBitsEachTime) {
+  if (testing::IsSimulated()) GTEST_SKIP() << "a simulated GPU has one order of sums";
   // At these sizes sums in any order were seen to differ. In float32 libtorch has a fused way where
   // each head has keys of its own.
   const at::Device device(at::kCUDA, 0);

@@ -2,13 +2,13 @@
 
 // A warp of CUDA threads on the CPU: see cuda_on_host.h.
 
-#include <ucontext.h>
-
 #include <array>
 #include <cstdint>
 #include <cstring>
 #include <functional>
 #include <vector>
+
+#include "tests/core/kernels/stack_switch.h"
 
 namespace roundlab::on_host {
 
@@ -22,9 +22,11 @@ class Warp {
   static constexpr int kLanes = 32;
 
   Warp() {
-    for (auto& stack : stacks_) stack.resize(128 * 1024);
+    for (unsigned i = 0; i < kLanes; ++i) {
+      stacks_[i].resize(128 * 1024);
+      lanes_[i] = Begin(&stacks_[i], &Warp::Enter);
+    }
   }
-
   void Run(const std::function<void()>& kernel, unsigned first_thread);
   /// What lane ^ mask gives; all lanes that still run meet here.
   template <class T>
@@ -39,16 +41,16 @@ class Warp {
   }
 
  private:
-  void Yield() { swapcontext(&lanes_[lane_], &scheduler_); }
+  void Yield() { Switch(&lanes_[lane_], &scheduler_); }
   static void Enter();
 
   std::array<std::vector<char>, kLanes> stacks_;
-  std::array<ucontext_t, kLanes> lanes_{};
+  std::array<Place, kLanes> lanes_{};
   std::array<bool, kLanes> done_{};
   std::array<unsigned, kLanes> turns_{};
   std::array<std::array<double, kLanes>, 2>
       slots_{};  // a fast lane's next value, a slow one's last
-  ucontext_t scheduler_{};
+  Place scheduler_{};
   unsigned lane_ = 0;
   const std::function<void()>* kernel_ = nullptr;
 };
@@ -61,29 +63,24 @@ inline Index thread_index;
 inline Index block_index;
 inline Index grid_size;
 
+/// A lane runs one kernel after the other on its stack.
 inline void Warp::Enter() {
-  Warp& warp = TheWarp();
-  (*warp.kernel_)();
-  warp.done_[warp.lane_] = true;
-  swapcontext(&warp.lanes_[warp.lane_], &warp.scheduler_);
+  for (Warp& warp = TheWarp();; warp.Yield()) {
+    (*warp.kernel_)();
+    warp.done_[warp.lane_] = true;
+  }
 }
 
 inline void Warp::Run(const std::function<void()>& kernel, unsigned first_thread) {
   kernel_ = &kernel;
   done_ = {};
   turns_ = {};
-  for (unsigned i = 0; i < kLanes; ++i) {
-    getcontext(&lanes_[i]);
-    lanes_[i].uc_stack.ss_sp = stacks_[i].data();
-    lanes_[i].uc_stack.ss_size = stacks_[i].size();
-    makecontext(&lanes_[i], &Warp::Enter, 0);
-  }
   for (bool any = true; any;) {
     any = false;
     for (lane_ = 0; lane_ < kLanes; ++lane_) {
       if (done_[lane_]) continue;
       thread_index.x = first_thread + lane_;
-      swapcontext(&scheduler_, &lanes_[lane_]);
+      Switch(&scheduler_, &lanes_[lane_]);
       any = true;
     }
   }
