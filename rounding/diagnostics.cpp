@@ -23,8 +23,19 @@ double SnrDb(const at::Tensor& signal, const at::Tensor& noise) {
 
 /// Where the model's are of 16 bits these are, too, with float32's range, which errors need: powers
 /// of sums change by less than a part in 10^4.
-at::ScalarType ProductsOf(const LayerContext& context) {
-  return context.products == at::kFloat ? at::kFloat : at::kBFloat16;
+at::ScalarType WideProducts(at::ScalarType products) {
+  return products == at::kFloat ? at::kFloat : at::kBFloat16;
+}
+
+/// inputs: undefined, or none (an expert may see no token), where outputs are left out.
+void TellErrors(const std::string& prefix, const at::Tensor& weight, const at::Tensor& rounded,
+                const at::Tensor& inputs, at::ScalarType products, MetricSink* sink) {
+  const at::Tensor error = weight - rounded;
+  sink->Array(prefix + "weight_snr_db", {1}, {SnrDb(weight, error)});
+  if (!inputs.defined() || inputs.numel() == 0) return;
+  const at::Tensor x = inputs.reshape({-1, inputs.size(-1)}).to(products);
+  const auto outputs = [&](const at::Tensor& w) { return Product(x, w.to(products).t()); };
+  sink->Array(prefix + "output_snr_db", {1}, {SnrDb(outputs(weight), outputs(error))});
 }
 
 double Count(const at::Tensor& condition) {
@@ -83,16 +94,8 @@ void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
     const auto top = static_cast<std::int64_t>(context.spec.CodeMax());
     sink->Array(prefix + "saturation", {2}, {Mean(rounded.codes == 0), Mean(rounded.codes == top)});
   }
-  const at::Tensor error = context.weight - rounded.Dequantize();
-  sink->Array(prefix + "weight_snr_db", {1}, {SnrDb(context.weight, error)});
-  if (inputs.defined() && inputs.numel() > 0) {  // an expert may see no token
-    const at::ScalarType products = ProductsOf(context);
-    const at::Tensor x = inputs.reshape({-1, inputs.size(-1)}).to(products);
-    const auto outputs = [&](const at::Tensor& weight) {
-      return Product(x, weight.to(products).t());
-    };
-    sink->Array(prefix + "output_snr_db", {1}, {SnrDb(outputs(context.weight), outputs(error))});
-  }
+  TellErrors(prefix, context.weight, rounded.Dequantize(), inputs, WideProducts(context.products),
+             sink);
   TellGroups(context, prefix, sink);
   const Diagnostics told = layer.Diagnose();
   if (told.count("dead_columns") == 0) {
@@ -104,6 +107,21 @@ void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
   for (const auto& [name, values] : told) {
     const auto count = static_cast<std::int64_t>(values.size());
     sink->Array(prefix + name, {count}, values);
+  }
+}
+
+void DescribeRepairs(const Unit& unit, const std::map<std::string, QuantizedWeight>& weights,
+                     const at::Tensor& rows, MetricSink* sink) {
+  const at::NoGradGuard no_grad;
+  const std::vector<LinearSlot*> slots = unit.Slots();
+  std::vector<at::Tensor> inputs(slots.size());
+  if (rows.defined()) inputs = unit.CaptureAllInputs(rows);
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    const auto found = weights.find(slots[i]->name);
+    if (found == weights.end()) continue;
+    const at::ScalarType products = rows.defined() ? rows.scalar_type() : at::kFloat;
+    TellErrors("layers/" + slots[i]->name + "/repaired_", slots[i]->weight,
+               found->second.Dequantize(), inputs[i], WideProducts(products), sink);
   }
 }
 

@@ -2,6 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <map>
+#include <string>
+
 #include "core/base/log.h"
 #include "core/metrics/metric_sink.h"
 #include "rounding/scheme.h"
@@ -9,14 +12,17 @@
 
 namespace roundlab {
 
+/// Sequences that a layer's output error is measured on.
+constexpr std::int64_t kSampleRows = 4;
+
 /// Records under layers/<name>/:
 ///   flip_rate      part of the codes that differ from round to nearest on the untuned range
 ///   saturation     part of the codes at either end of the grid: {low, high}
 ///   weight_snr_db  10 log10(|W|^2 / |W - W^|^2)
 ///   output_snr_db  10 log10(|X W^T|^2 / |X (W - W^)^T|^2) where inputs are given
-/// (the first two only where codes are steps of a grid, the first where it is of quant.grid's
-/// kind), what the scheme diagnoses, and, where
-/// there are any, numbers of
+/// (of codes as they come from the scheme; the first two only where codes are steps of a grid, the
+/// first where it is of quant.grid's kind), what the scheme diagnoses, and, where there are any,
+/// numbers of
 ///   zero_groups      groups all of whose weights are 0
 ///   constant_groups  groups of one weight's value, which is not 0
 ///   dead_columns     inputs that were 0 in all calibration tokens, where a part had them measured
@@ -24,6 +30,13 @@ namespace roundlab {
 /// inputs: [..., in], a sample of what the layer sees, or undefined.
 void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
                    const QuantizedWeight& rounded, const at::Tensor& inputs, MetricSink* sink);
+
+/// Where repairs have changed layers of the unit since, records of all that are rounded:
+///   repaired_weight_snr_db, repaired_output_snr_db   as above, of the weights as they are
+///   evaluated
+/// rows: hidden states [rows, seq, hidden] that reach the unit, or undefined.
+void DescribeRepairs(const Unit& unit, const std::map<std::string, QuantizedWeight>& weights,
+                     const at::Tensor& rows, MetricSink* sink);
 
 /// Tells of the unit's experts that no token was sent to in any of the forward passes so far, of
 /// which nothing was learned, and records their number as units/<name>/idle_experts where there are

@@ -208,6 +208,7 @@ class Pipeline {
     const Unit unit(PlanAt(index).name, loader_->Next(), rope_);
     RunRecord own;
     TeeSink sink(&own, record_);
+    const at::Tensor rows = Repairs() ? SomeRows() : at::Tensor();
     UnitWork work(setting_, unit, std::move(original_), std::move(quantized_), std::move(spare_),
                   &sink);
     for (std::size_t i = 0; i < stages_.size(); ++i) {
@@ -219,6 +220,7 @@ class Pipeline {
       }
       if (stages_[i]->Kind() == StageKind::kTransform) work.Transformed();
     }
+    if (Repairs()) DescribeRepairs(unit, work.weights(), rows, &sink);
     work.Finish();
     DescribeExperts(unit, &sink, log_);
     original_ = work.original();
@@ -231,6 +233,17 @@ class Pipeline {
     store_->Save(index, made, own, original_.values(), quantized_.values());
     if (Resumable() && in_.unit_kept) in_.unit_kept();
     Keep(made, index);
+  }
+
+  bool Repairs() const {
+    return std::any_of(stages_.begin(), stages_.end(),
+                       [](const auto& stage) { return stage->Kind() == StageKind::kRepair; });
+  }
+
+  /// That reach the unit of what is quantized, a few; undefined where nothing is run.
+  at::Tensor SomeRows() const {
+    if (!quantized_.defined()) return {};
+    return quantized_.Narrow(0, std::min(kSampleRows, quantized_.rows())).clone();
   }
 
   /// Into the model, in the order of its layers (a map has them by name).

@@ -29,6 +29,7 @@ struct SchemeTraits {
   /// Its states can live on a GPU. One-shot schemes that can't get their layers on the CPU.
   bool any_device = false;
   bool draws = false;     ///< Begin draws
+  bool on_grid = true;    ///< its codes are steps of a grid (QuantizedWeight::OnGrid)
   LayerNeeds needs = {};  ///< of Begin; any of inputs needs calibration data
   QuantUse quant = {};
   /// How its authors tune it, as options of a round stage in YAML ("steps: 2500\n..."): what a

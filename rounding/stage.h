@@ -61,6 +61,8 @@ class Stage {
                       std::int64_t /*samples*/, std::int64_t /*seqlen*/) const {
     return {};
   }
+  /// Whether it changes nothing where codes are no steps of a grid.
+  virtual bool WantsGrid() const { return false; }
   /// Whether units may be on a GPU.
   virtual bool AnyDevice() const { return false; }
   /// Whether what it makes of a token depends on other tokens of its text, besides those before it

@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/folders.h"
 #include "core/base/suggest.h"
+#include "rounding/diagnostics.h"
 #include "rounding/stages/round.h"
 #include "rounding/tuner/tune_options.h"
 

@@ -132,6 +132,18 @@ std::vector<UnusedKey> IdleKeys(const RoundOptions& round, const QuantSpec& spec
   return idle;
 }
 
+/// Stages that are for grids, behind a scheme that leaves none.
+void AddIdleStages(const std::vector<StageRecipe>& pipeline, const RoundOptions& round,
+                   std::vector<UnusedKey>* unused) {
+  if (round.scheme.make()->Traits().on_grid) return;
+  for (std::size_t i = 0; i < pipeline.size(); ++i) {
+    if (!pipeline[i].make()->WantsGrid()) continue;
+    unused->push_back(
+        {"pipeline." + std::to_string(i),
+         "behind scheme '" + round.scheme.type + "', whose codes are no steps of a grid"});
+  }
+}
+
 /// "a, b: of no use to scheme 'rtn'": keys with one reason together.
 std::vector<Diagnostic> Told(const std::vector<UnusedKey>& unused, const ConfigNode& node) {
   std::vector<Diagnostic> told;
@@ -269,6 +281,7 @@ std::vector<Diagnostic> RunConfig::Unused() const {
     const std::vector<UnusedKey> idle = IdleKeys(*round, run.quant->spec);
     unused.insert(unused.begin(), idle.begin(), idle.end());
     other = round->scheme.make()->OnGrid(run.quant->spec).in_place;
+    AddIdleStages(run.pipeline, *round, &unused);
   }
   std::vector<Diagnostic> told = Told(unused, node);
   if (!other.empty()) {

@@ -65,6 +65,14 @@ void AddBins(const std::vector<double>& counts, std::vector<double>* sums) {
 
 std::string LastPart(const std::string& name) { return name.substr(name.rfind('/') + 1); }
 
+/// As the weights are evaluated: repairs come after what the scheme has made.
+std::string SnrName(const RunRecord& run) {
+  const bool repaired = std::any_of(
+      run.arrays().begin(), run.arrays().end(),
+      [](const auto& array) { return array.first.ends_with("/repaired_output_snr_db"); });
+  return repaired ? "repaired_output_snr_db" : "output_snr_db";
+}
+
 }  // namespace
 
 Curve Downsampled(const Curve& curve, std::size_t most) {
@@ -107,7 +115,7 @@ bool IsDetail(const std::string& name) {
   if (name.rfind("tune/", 0) == 0) return name.ends_with("/loss");
   if (HandledEvents().count(LastPart(name)) > 0) return true;
   if (name.rfind("layers/", 0) != 0) return false;
-  return name.ends_with("/flip_rate") || name.ends_with("/output_snr_db") ||
+  return name.ends_with("/flip_rate") || name.ends_with("output_snr_db") ||
          name.ends_with("/offset_histogram") || name.ends_with("/budget_bits");
 }
 
@@ -125,6 +133,7 @@ Details MeanDetails(const std::vector<RunRecord>& runs) {
         unit[series.steps[i]].Add(series.values[i]);
       }
     }
+    const std::string snr = SnrName(run);
     for (const auto& [name, array] : run.arrays()) {
       if (!IsDetail(name) || array.values.empty()) continue;
       const std::string what = LastPart(name);
@@ -136,7 +145,7 @@ Details MeanDetails(const std::vector<RunRecord>& runs) {
       const std::size_t slash = name.rfind('/');
       const LayerPlace place = PlaceOf(name.substr(7, slash < 7 ? 0 : slash - 7));
       if (what == "flip_rate") flips[place.kind][place.block].Add(array.values[0]);
-      if (what == "output_snr_db") snrs[place.kind][place.block].Add(array.values[0]);
+      if (what == snr) snrs[place.kind][place.block].Add(array.values[0]);
       if (what == "budget_bits") bits[place.kind][place.block].Add(array.values[0]);
       if (what == "offset_histogram") AddBins(array.values, &details.offsets[place.kind]);
     }

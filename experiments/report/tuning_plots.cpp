@@ -227,7 +227,9 @@ std::vector<PlotSection> TuningPlots(const ReportData& data) {
   sections.push_back(Compared(
       groups,
       {"Output SNR",
-       "Of the layers' outputs on calibration data, mean over a block's layers." + left_out,
+       "Of the layers' outputs on calibration data, behind repairs where there are any, mean over "
+       "a block's layers." +
+           left_out,
        {}},
       Form("snr", "output SNR", "One curve a point of the plan.", "block", "output SNR (dB)"),
       [](const std::string& name, const Details& details) {

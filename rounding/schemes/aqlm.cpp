@@ -212,6 +212,7 @@ void Aqlm::Options::Fields(FieldVisitor& f) {
 SchemeTraits Aqlm::Traits() const {
   return {.tunable = options_.finetune,
           .draws = true,
+          .on_grid = false,
           .needs = {.inputs = {.second_moment = true, .in_double = true}},
           .quant = {.bits = !options_.codebooks, .group_size = false, .grid = false},
           .tuning =

@@ -47,6 +47,7 @@ class Quip : public RoundingScheme {
   SchemeTraits Traits() const override {
     return {.tunable = false,
             .draws = options_.basis != QuipBasis::kOwn,
+            .on_grid = options_.basis == QuipBasis::kOwn,
             .needs = {.inputs = {.second_moment = true, .in_double = options_.in_double}},
             .quant = {.grid = false}};
   }

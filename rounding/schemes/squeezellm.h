@@ -51,6 +51,7 @@ class SqueezeLlm : public RoundingScheme {
   SchemeTraits Traits() const override {
     return {.tunable = false,
             .draws = options_.solver == TableSolver::kKMeans,
+            .on_grid = false,
             .needs = {.inputs = {.square_mean = options_.sensitivity == Sensitivity::kInputs},
                       .fisher = options_.sensitivity == Sensitivity::kFisher},
             .quant = {.group_size = false, .grid = false}};

@@ -92,7 +92,4 @@ std::string UnfitGrid(const std::vector<StageRecipe>& pipeline, const QuantOptio
 /// own, or where it searches on none of the grids that are asked for, or "".
 std::string UnusedRange(const std::vector<StageRecipe>& pipeline, const QuantOptions& quant);
 
-/// Sequences that a layer's output error is measured on.
-constexpr std::int64_t kSampleRows = 4;
-
 }  // namespace roundlab

@@ -13,13 +13,13 @@ namespace {
 const EnumNames<RefitWeights> kWeights = {{RefitWeights::kNone, "none"},
                                           {RefitWeights::kInputs, "inputs"}};
 
-/// <a, b>_H of each group, float64 [groups].
+/// <a, b>_H of each group, float64 [groups]; of a group of several rows, their sum.
 at::Tensor Product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& moments) {
   if (!moments.defined()) return (a * b).sum(1);
-  const std::int64_t width = a.size(1);
-  const at::Tensor rows = b.view({-1, moments.size(0), width}).transpose(0, 1);
+  const std::int64_t width = moments.size(1);
+  const at::Tensor rows = b.reshape({-1, moments.size(0), width}).transpose(0, 1);
   const at::Tensor weighted = at::bmm(rows, moments).transpose(0, 1).reshape({-1, width});
-  return (a * weighted).sum(1);
+  return (a.reshape({-1, width}) * weighted).sum(1).reshape({a.size(0), -1}).sum(1);
 }
 
 /// The diagonal blocks of H [in, in] for the groups of a row: [groups, width, width], zeros where a
@@ -85,13 +85,11 @@ std::optional<QuantizedWeight> Refit(UnitWork* work, const LinearSlot& slot, boo
   at::Tensor moments;
   if (weighted) {
     const auto inputs = work->Statistics(slot, Chain::kQuantized);
-    const bool runs = layout.scale_rows == layout.out;
-    if (!runs) {
-      work->log().Write(slot.name +
-                        ": refitted without its inputs (its groups are no runs of a row)");
-    }
-    if (inputs->tokens > 0 && runs) {
-      moments = BlocksOf(columns.Of(columns.Of(inputs->second_moment), 0), layout);
+    const bool whole = weight.scale.numel() == 1 && weight.spec.axis != 0;
+    const bool runs = layout.scale_rows == layout.out;  // else down a column, of one number of H
+    if (inputs->tokens > 0 && (whole || runs)) {
+      const at::Tensor moment = columns.Of(columns.Of(inputs->second_moment), 0);
+      moments = whole ? moment.unsqueeze(0).to(at::kDouble) : BlocksOf(moment, layout);
     }
   }
   const at::Tensor scale = weight.scale.flatten();

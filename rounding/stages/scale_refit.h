@@ -14,9 +14,10 @@ enum class RefitWeights {
 /// grid, what its codes stand for),
 ///   s = <w, d>_H / <d, d>_H,   <a, b>_H = a^T H b
 /// H the identity or the group's own block of sum x x^T (GPTQ's error, what groups say to each
-/// other left out). Codes and zero points stay. Groups whose d or H is 0 keep their scale. Scales
-/// are rounded to quant.scale_dtype and kept only where they do not raise the group's error and are
-/// no less than the least scale (ScaleLimits).
+/// other left out); for one group of all weights H itself, row by row; of a group down a column H
+/// is one number, which makes no difference. Codes and zero points stay. Groups whose d or H is 0
+/// keep their scale. Scales are rounded to quant.scale_dtype and kept only where they do not raise
+/// the group's error and are no less than the least scale (ScaleLimits).
 class ScaleRefit : public Stage {
  public:
   struct Options {
@@ -29,6 +30,7 @@ class ScaleRefit : public Stage {
   Work WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t samples,
               std::int64_t seqlen) const override;
   StageNeeds Needs(const QuantOptions& quant) const override;
+  bool WantsGrid() const override { return true; }
   bool AnyDevice() const override { return true; }
   void Apply(UnitWork* work) const override;
 
@@ -37,7 +39,8 @@ class ScaleRefit : public Stage {
 };
 
 /// The refitted scales [groups] of groups of weights and d = code - zero, both [groups, width];
-/// moments: [groups_a_row, width, width] or undefined, of group i the (i % groups_a_row)-th.
+/// moments: [groups_a_row, width, width] or undefined, of group i the (i % groups_a_row)-th; of one
+/// group of all rows [1, in, in].
 at::Tensor RefitScales(const at::Tensor& groups, const at::Tensor& distance,
                        const at::Tensor& scale, const at::Tensor& moments, ScaleType type);
 

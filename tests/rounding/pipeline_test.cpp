@@ -127,6 +127,30 @@ std::map<std::string, double> WeightErrors(const ModelFiles& files, const Quanti
   return errors;
 }
 
+TEST_F(PipelineTest, ErrorsAreToldAgainBehindRepairs) {
+  const std::string round = "type: round\nscheme: {type: signround}\nsteps: 2\nbatch: 4";
+  RunRecord plain;
+  Run({round}, &plain);
+  RunRecord repaired;
+  const QuantizedModel model = Run({round, "type: lorc\nrank: 8"}, &repaired);
+  for (std::int64_t b = 0; b < 2; ++b) {
+    const auto block = files_->LoadBlock(b);
+    for (LinearSlot* slot : block->Linears()) {
+      const std::string layer = "layers/" + slot->name + "/";
+      EXPECT_EQ(plain.arrays().count(layer + "repaired_weight_snr_db"), 0U);
+      const auto told = [&](const std::string& name) {
+        return repaired.arrays().at(layer + name).values[0];
+      };
+      const at::Tensor gap = model.layers().at(slot->name).Dequantize() - slot->weight;
+      const double power = slot->weight.square().sum(at::kDouble).item<double>();
+      const double snr = 10 * std::log10(power / gap.square().sum(at::kDouble).item<double>());
+      EXPECT_NEAR(told("repaired_weight_snr_db"), snr, 1e-4) << slot->name;
+      EXPECT_GT(told("repaired_weight_snr_db"), told("weight_snr_db") + 1);
+      EXPECT_GT(told("repaired_output_snr_db"), told("output_snr_db"));
+    }
+  }
+}
+
 TEST_F(PipelineTest, ScaleRefitHoldsForGroupsThatAreFilledUp) {
   quant_.spec.group_size = 24;  // of 32 and 64 inputs
   const auto lowers = [&](const std::string& scheme) {
@@ -278,6 +302,19 @@ TEST(RefitScalesTest, AsBruteForceWithAMoment) {
     EXPECT_LE(best, error(0.5) + 1e-12);
     for (double s = 0.1; s < 1; s += 0.01) EXPECT_LE(best, error(s) + 1e-9) << g << " " << s;
   }
+}
+
+TEST(RefitScalesTest, AGroupOfAllRowsCountsEachByTheMoment) {
+  const at::Tensor w = RandomTensor({5, 6}, 1);
+  const at::Tensor d = (w / 0.4).round();
+  const at::Tensor factor = RandomTensor({6, 6}, 2).to(at::kDouble);
+  const at::Tensor moment = at::mm(factor, factor.t());
+  const at::Tensor wide = d.to(at::kDouble);
+  const double best = (at::mm(w.to(at::kDouble), moment) * wide).sum().item<double>() /
+                      (at::mm(wide, moment) * wide).sum().item<double>();
+  const at::Tensor fitted = RefitScales(w.view({1, -1}), d.view({1, -1}), at::full({1}, 0.5F),
+                                        moment.unsqueeze(0), ScaleType::kFloat32);
+  EXPECT_NEAR(fitted.item<double>(), best, 1e-6 * best);
 }
 
 TEST(RefitScalesTest, NoneIsBelowTheLeast) {

@@ -72,6 +72,18 @@ TEST(UnusedKeysTest, AreToldWithKeyAndReason) {
           "pipeline: [{type: round, scheme: {type: aqlm, codebooks: 2}}]")),
       ::testing::ElementsAre(
           "quant.bits, quant.group_size, quant.grid: of no use to scheme 'aqlm'"));
+  for (const auto& [scheme, told] : {std::pair("quip", true),
+                                     {"{type: quip, basis: own}", false},
+                                     {"aqlm", true},
+                                     {"rtn", false}}) {
+    const std::string pipeline =
+        std::string("[{type: round, scheme: ") + scheme + "}, scale_refit]";
+    EXPECT_EQ(unused(pipeline),
+              told ? std::vector<std::string>{"pipeline.1: of no use behind scheme '" +
+                                              std::string(scheme) +
+                                              "', whose codes are no steps of a grid"}
+                   : std::vector<std::string>{});
+  }
   for (const char* optimizer : {"{type: sign_sgd, lr: 0.5}", "{type: adam, lr: 0.5}"}) {
     EXPECT_THAT(
         unused(std::string("[{type: round, scheme: signround_v2, optimizer: ") + optimizer + "}]"),

@@ -81,6 +81,16 @@ TEST(DetailsTest, WhatIsNotFiniteStaysThatAlsoInAMean) {
   EXPECT_TRUE(RelativeLoss(details.losses).steps.empty());
 }
 
+TEST(DetailsTest, OutputsAreThoseBehindRepairsWhereThereAreAny) {
+  RunRecord plain;
+  plain.Array("layers/a.0.k/output_snr_db", {1}, {10});
+  RunRecord repaired;
+  repaired.Array("layers/a.0.k/output_snr_db", {1}, {10});
+  repaired.Array("layers/a.0.k/repaired_output_snr_db", {1}, {16});
+  EXPECT_EQ(MeanDetails({plain}).output_snr_db.at("k").at(0), 10);
+  EXPECT_EQ(MeanDetails({repaired}).output_snr_db.at("k").at(0), 16);
+}
+
 TEST(DetailsTest, WhatWasHandledIsCountedAndShown) {
   RunRecord first;
   first.Array("layers/h.0.q/fallback", {1}, {1});
