@@ -28,6 +28,11 @@ struct LayerShape {
   QuantSpec spec;
 
   double Weights() const { return static_cast<double>(out) * static_cast<double>(in); }
+  /// Weights of a group.
+  double GroupWidth() const {
+    const std::int64_t size = spec.group_size;
+    return size > 0 ? static_cast<double>(size) : size == 0 ? Weights() : static_cast<double>(in);
+  }
 };
 
 /// What a scheme or a range estimator may know of the layer it works on. A struct, so that a part

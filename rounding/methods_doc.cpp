@@ -79,7 +79,8 @@ double BytesAWeight(const std::string& name, const RoundingScheme& scheme, doubl
     const auto stage = Stages().FromText("type: round\nscheme: " + name).make();
     const TuneOptions& tune = *stage->Tunings().front();
     return kFloat *
-           (3 + trained * (2 + tune.Copies() + static_cast<double>(StateNumbers(tune.optimizer))));
+           (3 + scheme.OnLayer({"layer", kOut, kIn, {}}).kept +
+            trained * (2 + tune.Copies() + static_cast<double>(StateNumbers(tune.optimizer))));
   }
   const StatisticsKinds& sums = traits.needs.inputs;
   const double moments = (sums.second_moment ? 1 : 0) + (sums.cross_moment ? 1 : 0);
@@ -176,7 +177,8 @@ std::string MethodsMarkdown() {
       "### Rounding schemes\n\nTrained: numbers a weight, of a layer of 128 x 256 in groups of 64. "
       "Memory: bytes a weight of that layer while it is made, in float32, hidden states not "
       "counted: "
-      "the weight, the rounded one and, where it is tuned, its gradient; what is trained, its "
+      "the weight, the rounded one and, where it is tuned, its gradient and what its graph keeps; "
+      "what is trained, its "
       "gradient, its copies (as it started, best so far) and the optimizer's moments; else second "
       "moments of inputs and what GPTQ's solver holds. "
       "Soft: while it is tuned, weights lie between codes. Sees: what it wants to know of a "

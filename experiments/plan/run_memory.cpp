@@ -27,14 +27,44 @@ bool StepsInBackward(const RunConfig& run, const TuneOptions& tune) {
          round->scheme.make()->OnGrid(run.quant->spec).steps_in_backward;
 }
 
-/// Of a unit that is tuned.
-void AddTuning(const RunConfig& run, const TuneOptions& tune, double weights, double value,
-               RunMemory* memory) {
-  const double gradient = StepsInBackward(run, tune) ? 0 : kFloat;
+/// Weights of the largest layer.
+double LargestLayer(const ModelDescription& m) {
+  double most = 0;
+  for (const auto& shape : m.LinearShapes(0)) most = std::max(most, Product(shape[0], shape[1]));
+  return most;
+}
+
+/// A block's traits of layers, on average over its weights.
+LayerTraits MeanTraits(const RunConfig& run, const ModelDescription& m) {
+  LayerTraits mean{.trained = 0};
+  double weights = 0;
+  const auto scheme = RoundOptionsOf(run.pipeline)->scheme.make();
+  for (const LinearPlan& linear : m.Plan(0).linears) {
+    const LayerShape layer{linear.name, linear.out, linear.in, run.quant->spec};
+    const LayerTraits traits = scheme->OnLayer(layer);
+    mean.trained += traits.trained * layer.Weights();
+    mean.kept += traits.kept * layer.Weights();
+    weights += layer.Weights();
+  }
+  mean.trained /= weights;
+  mean.kept /= weights;
+  return mean;
+}
+
+/// Of a unit that is tuned. What a transform learns is taken as one number a weight.
+void AddTuning(const RunConfig& run, const ModelDescription& m, const TuneOptions& tune,
+               double weights, double value, RunMemory* memory) {
+  const auto round = RoundOptionsOf(run.pipeline);
+  const bool rounds = round && round->scheme.make()->Traits().tunable;
+  LayerTraits traits = rounds ? MeanTraits(run, m) : LayerTraits();
+  if (tune.unit_blocks == 0) traits.kept *= LargestLayer(m) / weights;  // a layer at a time
+  const double learned = weights * kFloat * traits.trained;
+  const double gradient = StepsInBackward(run, tune) ? 0 : learned;
   memory->weights = std::max(memory->weights, weights * (kFloat + value));
-  memory->gradients = std::max(memory->gradients, weights * (value + gradient));
+  memory->gradients =
+      std::max(memory->gradients, weights * (value + kFloat * traits.kept) + gradient);
   const double copies = 1 + tune.Copies() + static_cast<double>(StateNumbers(tune.optimizer));
-  memory->learned = std::max(memory->learned, weights * kFloat * copies);
+  memory->learned = std::max(memory->learned, learned * copies);
 }
 
 /// Values that a token has between an MLP's layers, of all experts that it goes to.
@@ -298,11 +328,13 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   memory.codes = linear;
   memory.ahead = blocks < static_cast<double>(model.layers) ? kFloat * weights : 0;
   memory.weights = 2 * kFloat * weights;
+  memory.describing = 6 * kFloat * LargestLayer(model);  // its error, and both in float64
   if (!run.Needs().tokens) return memory;
   memory.before = std::max(memory.before, GradientBytes(run, model));
   memory.ends = EndBytes(model, value, false);
   if (!TuningOf(run).empty()) memory.weights = 0;
-  for (const TuneOptions& tune : TuningOf(run)) AddTuning(run, tune, weights, value, &memory);
+  for (const TuneOptions& tune : TuningOf(run))
+    AddTuning(run, model, tune, weights, value, &memory);
   memory.activations = Activations(run, model, blocks, value);
   const double tokens = Product(run.calibration->samples, run.calibration->seqlen);
   memory.chain = tokens * static_cast<double>(model.hidden) * value;

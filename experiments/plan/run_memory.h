@@ -30,8 +30,7 @@ double EndBytes(const ModelDescription& model, double value, bool gpu);
 double BytesInMemory(const ModelDescription& model, double value, bool gpu);
 
 /// What a run holds at the most, bytes, by what it is of. With P linear weights in a unit, E bytes
-/// a value of products and T tokens in a micro-batch; what a scheme learns is taken as one float32
-/// a weight.
+/// a value of products and T tokens in a micro-batch.
 struct RunMemory {
   double program = 0;  ///< this, ends, codes and ahead are in the machine's memory
   double ends = 0;     ///< embeddings and head
@@ -39,10 +38,11 @@ struct RunMemory {
   double ahead = 0;    ///< weights of the next unit
   /// 4 P as loaded and E P as rounded (4 P where nothing is tuned).
   double weights = 0;
-  /// E P of the rounded weights, and 4 P of what is learned unless the backward pass steps.
+  /// E P of the rounded weights, what their graph keeps (LayerTraits::kept), and as much as is
+  /// learned unless the backward pass steps.
   double gradients = 0;
-  /// 4 P; as much for each copy (as it started, best so far, last known as good) and each moment of
-  /// the optimizer.
+  /// 4 P times LayerTraits::trained; as much for each copy (as it started, best so far, last known
+  /// as good) and each moment of the optimizer.
   double learned = 0;
   /// What the forward pass keeps of a micro-batch, E T (4 hidden + 2 heads head_dim + 2 kv_heads
   /// head_dim + 3 intermediate) a block (2 without a gate, 1 with ReLU), with 2 heads seqlen where
@@ -61,6 +61,7 @@ struct RunMemory {
   double captured = 0;
   double statistics = 0;  ///< sums of products of layers' inputs
   double solving = 0;     ///< what a solver holds of one layer (Stage::WorkingBytes)
+  double describing = 0;  ///< what DescribeLayer holds of the largest layer
   /// Of what looks at the whole model before all else: a rotation that is learned, gradients for
   /// quant.budget or Fisher information.
   double before = 0;
@@ -70,9 +71,10 @@ struct RunMemory {
   double compared = 0;   ///< blocks of the original, where an evaluator compares with it
   double read = 0;       ///< the next block, meanwhile, in the machine's memory
 
-  /// Layers are solved when no pass is under way.
+  /// Layers are solved and described when no pass is under way.
   double Unit() const {
-    return weights + gradients + learned + std::max(activations, solving) + statistics;
+    return weights + gradients + learned + std::max({activations, solving, describing}) +
+           statistics;
   }
   double Chains() const { return chains + captured; }
 };

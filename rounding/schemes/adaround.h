@@ -33,6 +33,7 @@ class AdaRound : public RoundingScheme {
                 "optimizer: {type: adam, lr: 0.001}\nschedule: constant\n"
                 "loss: sum_squares\nsteps: 10000\n"};
   }
+  LayerTraits OnLayer(const LayerShape& /*layer*/) const override { return {.kept = 8}; }
 
  private:
   Options options_;

@@ -24,6 +24,9 @@ class AQuant : public RoundingScheme {
     return {
         .tells_latents = true, .any_device = true, .tuning = "optimizer: {type: adam, lr: 0.01}\n"};
   }
+  LayerTraits OnLayer(const LayerShape& layer) const override {
+    return {.trained = (options_.quadratic ? 3 : 1) / layer.GroupWidth(), .kept = 5.5};
+  }
 
  private:
   Options options_;

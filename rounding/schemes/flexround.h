@@ -30,6 +30,7 @@ class FlexRound : public RoundingScheme {
                 "optimizer: {type: adam, lr: 0.003}\nschedule: cosine\nloss: sum_tokens\n"
                 "steps: 5000\nbatch: 2\nselect: last\n"};
   }
+  LayerTraits OnLayer(const LayerShape& /*layer*/) const override { return {.kept = 5}; }
 
  private:
   Options options_;

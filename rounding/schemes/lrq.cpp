@@ -71,6 +71,15 @@ bool Lrq::FallsBack(std::int64_t out, std::int64_t in) {
   return (out <= kNarrowSide) != (in <= kNarrowSide) || (out == kWideSide && in == kWideSide);
 }
 
+LayerTraits Lrq::OnLayer(const LayerShape& layer) const {
+  if (options_.rank == 0 && options_.full_rank_fallback && FallsBack(layer.out, layer.in)) {
+    return {.kept = 5};
+  }
+  const std::int64_t rank = options_.rank > 0 ? options_.rank : PublishedRank(layer.out, layer.in);
+  const auto sides = static_cast<double>(rank * (layer.out + layer.in));
+  return {.trained = sides / layer.Weights(), .kept = 4.5};
+}
+
 std::unique_ptr<LayerRounding> Lrq::Begin(const LayerContext& layer) const {
   const std::int64_t out = layer.weight.size(0);
   const std::int64_t in = layer.weight.size(1);

@@ -39,6 +39,7 @@ class Lrq : public RoundingScheme {
   /// What rank 0 means for a matrix [out, in], and whether the reference tunes it with FlexRound.
   static std::int64_t PublishedRank(std::int64_t out, std::int64_t in);
   static bool FallsBack(std::int64_t out, std::int64_t in);
+  LayerTraits OnLayer(const LayerShape& layer) const override;
 
  private:
   Options options_;

@@ -40,6 +40,7 @@ class Nupes : public RoundingScheme {
   GridTraits OnGrid(const QuantSpec& spec) const override {
     return {.takes = spec.grid == GridKind::kPower};
   }
+  LayerTraits OnLayer(const LayerShape& /*layer*/) const override { return {.kept = 13}; }
 
  private:
   Options options_;

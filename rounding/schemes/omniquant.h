@@ -50,6 +50,9 @@ class OmniQuant : public RoundingScheme {
   static bool HasOwnGrid(GridKind grid) {
     return grid == GridKind::kAsym || grid == GridKind::kSymRestricted;
   }
+  LayerTraits OnLayer(const LayerShape& layer) const override {
+    return {.trained = 2 / layer.GroupWidth(), .kept = 0.75};
+  }
 
  private:
   Options options_;

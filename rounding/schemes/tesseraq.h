@@ -50,6 +50,7 @@ class TesseraQ : public RoundingScheme {
     return {.takes = IsUniform(spec.grid),
             .own_range = options_.own_range && spec.grid == GridKind::kAsym};
   }
+  LayerTraits OnLayer(const LayerShape& /*layer*/) const override { return {.kept = 3}; }
 
  private:
   Options options_;

@@ -156,6 +156,34 @@ TEST(RunMemoryTest, OnTheCpuItIsWithinATenthOfWhatWasMeasured) {
   }
 }
 
+// Peaks that a simulated GPU has counted (tests/simulated_gpu), GiB, of 8 x 256 tokens in bfloat16.
+TEST(RunMemoryTest, IsWhatAGpuHolds) {
+  const ModelDescription m = Llama(2, 768, 2048, 12, 4, 1536);
+  for (const auto& [stage, measured] : std::map<std::string, double>{
+           {"scheme: signround", 0.1862},
+           {"scheme: signround, optimizer: {type: adam, lr: 0.01}", 0.2440},
+           {"scheme: signround, accumulate: 4", 0.1956},
+           {"scheme: signround, unit: {blocks: 2}", 0.3377},
+           {"scheme: flexround", 0.3549},
+           {"scheme: lrq", 0.4009},
+           {"scheme: tesseraq", 0.3075},
+           {"scheme: omniquant", 0.1408},
+           {"scheme: aquant", 0.2587},
+           {"scheme: adaround", 0.4220},
+           {"scheme: rtn", 0.0830},
+           {"scheme: gptq", 0.1671}}) {
+    const bool data = stage != "scheme: rtn";
+    const bool tuned = data && stage != "scheme: gptq";
+    const RunConfig run = LoadRun(
+        "model: {path: m/, dtype: bfloat16}\nquant: {bits: 4, group_size: 64}\ncompute: {device: "
+        "cuda}\n" +
+        std::string(data ? "calibration: {data: {path: x}, samples: 8, seqlen: 256}\n" : "") +
+        "pipeline: [{type: round, " + stage + (tuned ? ", steps: 2, batch: 8" : "") + "}]\n");
+    const double planned = PeakBytes(RunMemoryOf(run, m, 2), {true}) / kGib;
+    EXPECT_NEAR(planned, measured, 0.075 * measured) << stage;
+  }
+}
+
 TEST(RunMemoryTest, LayerByLayerKeepsTheInputsOfTheWidestLayer) {
   const ModelDescription m = Llama(32, 4096, 11008, 32, 32, 32000);
   const RunMemory memory = RunMemoryOf(Tuned("scheme: adaround, unit: linear", 512, 2048), m, 4);
