@@ -11,6 +11,7 @@
 #include "core/config/optional_field.h"
 #include "core/text/data/calibration.h"
 #include "eval/logit_divergence.h"
+#include "eval/metric_name.h"
 #include "eval/original_states.h"
 #include "eval/score_windows.h"
 
@@ -210,7 +211,7 @@ void Divergence::Options::Fields(FieldVisitor& f) {
 Divergence::Divergence(const Options& options)
     : batch_tokens_(options.batch_tokens), on_nan_(options.on_nan) {
   text_.data = options.data;
-  text_.name = options.name.empty() ? options.data.Label() + "_divergence" : options.name;
+  text_.name = options.name.empty() ? DefaultMetricName(options.data, "_divergence") : options.name;
   text_.protocol = ProtocolKind::kLlamaCpp;
   text_.seqlen = options.seqlen;
   text_.windows = options.windows;

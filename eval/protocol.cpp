@@ -8,6 +8,7 @@
 #include "core/config/optional_field.h"
 #include "core/text/data/calibration.h"
 #include "eval/harness.h"
+#include "eval/metric_name.h"
 #include "eval/wikitext.h"
 
 namespace roundlab {
@@ -272,7 +273,7 @@ void ProtocolOptions::Fields(FieldVisitor& f) {
 std::string ProtocolOptions::Name() const {
   if (!name.empty()) return name;
   const bool plain = protocol == ProtocolKind::kGptq;
-  return data.Label() + (plain ? "" : "_" + EnumName(protocol, ProtocolNames()));
+  return DefaultMetricName(data, plain ? "" : "_" + EnumName(protocol, ProtocolNames()));
 }
 
 CutText Cut(const ProtocolOptions& o, const ModelDescription& model, const Tokenizer& tokenizer) {

@@ -12,6 +12,7 @@
 #include "core/config/value_fields.h"
 #include "core/model/catalogue.h"
 #include "core/quant/dtype.h"
+#include "eval/metric_name.h"
 #include "rounding/stages/round.h"
 
 namespace roundlab {
@@ -53,26 +54,6 @@ class PipelineField : public PartList<Stage> {
     }
   }
 };
-
-/// What is wrong with the name of an evaluator's metrics, or "".
-std::string NameProblem(const std::string& name) {
-  constexpr std::size_t kLongest = 200;
-  const bool control =
-      std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 32; });
-  if (name.empty() || name.size() > kLongest || control) {
-    return "name '" + name.substr(0, kLongest) +
-           "' must have 1 to 200 bytes and no control character: give it another";
-  }
-  for (std::size_t begin = 0; begin <= name.size();) {  // groups of run.h5
-    const std::size_t end = std::min(name.find('/', begin), name.size());
-    const std::string part = name.substr(begin, end - begin);
-    if (part.empty() || part == "." || part == "..") {
-      return "name '" + name + "' has a part between '/' that is no name: give it another";
-    }
-    begin = end + 1;
-  }
-  return "";
-}
 
 /// What is wrong with two evaluators' names beside each other, `theirs` at `place`, or "".
 std::string ConflictProblem(const std::string& name, const std::string& theirs,

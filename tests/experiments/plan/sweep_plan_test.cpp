@@ -145,6 +145,36 @@ TEST(PlanTest, NamesOfMetricsAreGroupsOfAFile) {
   }
 }
 
+TEST(PlanTest, AFileWhosePathIsNoNameGivesItsOwn) {
+  const TempFolder folder;
+  const auto names = [&](const std::string& evaluators) {
+    const std::string file = folder.Write("e.yaml", "model: m/\neval:\n" + evaluators);
+    const Experiment experiment = LoadExperiment(file, {});
+    std::vector<std::string> all;
+    for (const auto& recipe : experiment.runs.at(0).config.eval) {
+      for (const std::string& name : recipe.make()->Names()) all.push_back(name);
+    }
+    return all;
+  };
+  const auto of = [&](const std::string& path) {
+    const std::string data = "data: {path: " + path + "}}\n";
+    return names("- {type: perplexity, " + data + "- {type: divergence, " + data +
+                 "- {type: perplexity, protocol: sliding, " + data);
+  };
+  for (const std::string path : {"/abs/a.jsonl.gz", "../a.txt", "./a", "x//a.parquet"}) {
+    EXPECT_EQ(of(path), (Row{"a", "a_divergence", "a_sliding"})) << path;
+  }
+  EXPECT_EQ(of("x/a.txt"), (Row{"x/a.txt", "x/a.txt_divergence", "x/a.txt_sliding"}));
+  EXPECT_EQ(of("/" + std::string(200, 'd') + "/wiki.test.raw")[0], "wiki.test");
+  const std::string two =
+      "- {type: perplexity, data: {path: /x/a.txt}}\n- {type: perplexity, data: {path: "
+      "/y/a.txt}}\n";
+  EXPECT_EQ(testing::ErrorOf([&] { names(two); }),
+            folder / "e.yaml" +
+                ":4:3: eval.1: name 'a' is taken by eval.0; give one of them a "
+                "name (zero_shot: a suffix)");
+}
+
 TEST(AblationTest, SeedsThatShareARunCountOnce) {
   const Experiment experiment = LoadTuned(kAblate);
   auto outcomes = OutcomesBy(experiment, [](const PlannedRun& run) {

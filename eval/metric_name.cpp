@@ -1,0 +1,36 @@
+#include "eval/metric_name.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace roundlab {
+
+std::string NameProblem(const std::string& name) {
+  constexpr std::size_t kLongest = 200;
+  const bool control =
+      std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 32; });
+  if (name.empty() || name.size() > kLongest || control) {
+    return "name '" + name.substr(0, kLongest) +
+           "' must have 1 to 200 bytes and no control character: give it another";
+  }
+  for (std::size_t begin = 0; begin <= name.size();) {  // groups of run.h5
+    const std::size_t end = std::min(name.find('/', begin), name.size());
+    const std::string part = name.substr(begin, end - begin);
+    if (part.empty() || part == "." || part == "..") {
+      return "name '" + name + "' has a part between '/' that is no name: give it another";
+    }
+    begin = end + 1;
+  }
+  return "";
+}
+
+std::string DefaultMetricName(const DataSource& data, const std::string& suffix) {
+  std::string name = data.Label() + suffix;
+  if (!data.name.empty() || NameProblem(name).empty()) return name;
+  std::filesystem::path file = std::filesystem::path(data.path).filename();
+  if (file.extension() == ".gz") file = file.stem();
+  std::string short_name = file.stem().string() + suffix;
+  return NameProblem(short_name).empty() ? short_name : name;
+}
+
+}  // namespace roundlab
