@@ -33,6 +33,8 @@ struct ShotsOptions {
 /// What is measured of a task, see ZeroShot.
 enum class TaskMetric { kAcc, kAccNorm, kGreedy, kMc2, kPerplexity };
 const EnumNames<TaskMetric>& TaskMetricNames();
+/// What results call it: the harness calls a greedy match acc.
+std::string NameInResults(TaskMetric metric);
 
 /// A zero-shot task as configs/tasks/NAME.yaml tells it: how a row becomes contexts and choices.
 /// The harness scores each choice as the continuation of its context: `delimiter` and the choice.

@@ -134,9 +134,7 @@ std::map<std::string, double> TaskMetrics(const TaskOptions& task,
   WriteArrays(documents, scores, place, sink);
   const auto count = static_cast<std::int64_t>(documents.size());
   for (const TaskMetric metric : task.metrics) {
-    // The harness calls a greedy match acc.
-    const std::string name =
-        EnumName(metric == TaskMetric::kGreedy ? TaskMetric::kAcc : metric, TaskMetricNames());
+    const std::string name = NameInResults(metric);
     Column column;
     std::vector<double> all;
     const bool wrong = options.refused_is_wrong && metric != TaskMetric::kPerplexity;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "core/base/error.h"
 #include "core/base/folders.h"
@@ -102,6 +103,20 @@ class DerivedField : public ValueField {
 const EnumNames<ShotSampler> kShotSamplers = {{ShotSampler::kFirst, "first"},
                                               {ShotSampler::kRandom, "random"}};
 
+/// What is wrong with two metrics that results would give one name, or "".
+std::string MetricsOfOneName(const std::vector<TaskMetric>& metrics) {
+  std::map<std::string, TaskMetric> named;
+  for (const TaskMetric metric : metrics) {
+    const auto [earlier, fresh] = named.emplace(NameInResults(metric), metric);
+    if (fresh) continue;
+    const std::string name = EnumName(metric, TaskMetricNames());
+    if (earlier->second == metric) return "metrics: '" + name + "' is named twice";
+    return "metrics: results call both '" + EnumName(earlier->second, TaskMetricNames()) +
+           "' and '" + name + "' " + earlier->first + "; name one of them";
+  }
+  return "";
+}
+
 std::string WrongMetrics(const TaskOptions& task) {
   const auto has = [&](TaskMetric metric) {
     return std::find(task.metrics.begin(), task.metrics.end(), metric) != task.metrics.end();
@@ -109,7 +124,8 @@ std::string WrongMetrics(const TaskOptions& task) {
   if (task.metrics.empty()) return "metrics: name at least one";
   if ((has(TaskMetric::kAcc) || has(TaskMetric::kAccNorm)) && task.gold.empty())
     return "metric acc needs 'gold'";
-  return has(TaskMetric::kMc2) && task.truths.empty() ? "metric mc2 needs 'truths'" : "";
+  if (has(TaskMetric::kMc2) && task.truths.empty()) return "metric mc2 needs 'truths'";
+  return MetricsOfOneName(task.metrics);
 }
 
 std::string TaskFolder() { return ConfigFolder() + "/tasks"; }
@@ -170,6 +186,10 @@ const EnumNames<TaskMetric>& TaskMetricNames() {
                                                {TaskMetric::kMc2, "mc2"},
                                                {TaskMetric::kPerplexity, "perplexity"}};
   return kNames;
+}
+
+std::string NameInResults(TaskMetric metric) {
+  return EnumName(metric == TaskMetric::kGreedy ? TaskMetric::kAcc : metric, TaskMetricNames());
 }
 
 std::vector<std::string> TaskNames() {

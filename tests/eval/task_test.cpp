@@ -102,6 +102,16 @@ TEST_F(TaskTest, WhatIsWrongWithATaskFileIsToldAtOnce) {
   EXPECT_EQ(error(start + "metrics: [acc]\n"), file + ":1:1: metric acc needs 'gold'");
   EXPECT_EQ(error(start + "metrics: [mc2]\n"), file + ":1:1: metric mc2 needs 'truths'");
   EXPECT_EQ(error(start + "metrics: []\n"), file + ":5:10: metrics: name at least one");
+  const auto metrics = [&](const std::string& list) {
+    return error(start + "gold: '0'\nmetrics: " + list + "\n");
+  };
+  const std::string at = file + ":6:10: metrics: ";
+  EXPECT_EQ(metrics("[acc, greedy]"),
+            at + "results call both 'acc' and 'greedy' acc; name one of them");
+  EXPECT_EQ(metrics("[greedy, perplexity, acc]"),
+            at + "results call both 'greedy' and 'acc' acc; name one of them");
+  EXPECT_EQ(metrics("[acc, acc_norm, acc]"), at + "'acc' is named twice");
+  EXPECT_EQ(metrics("[perplexity, perplexity]"), at + "'perplexity' is named twice");
   EXPECT_EQ(ErrorOf([] { LoadTask("helaswag"); })
                 .rfind("unknown task 'helaswag'; did you mean 'hellaswag'? (known: "
                        "arc_challenge,",
