@@ -1,10 +1,6 @@
 #include "core/text/data/dataset.h"
 
-#include <zlib.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -17,6 +13,7 @@
 #include "core/base/utf8.h"
 #include "core/text/data/builtin_data.h"
 #include "core/text/data/catalogue.h"
+#include "core/text/data/gzip_file.h"
 #include "core/text/data/json_row.h"
 #include "core/text/data/parquet.h"
 
@@ -244,21 +241,7 @@ Dataset LoadDataset(const DataSource& source, std::int64_t most) {
 
 std::string ReadMaybeGzip(const std::string& path) {
   if (IsBuiltin(path)) return BuiltinRows(path);
-  if (!path.ends_with(".gz")) return ReadFile(path);
-  errno = 0;
-  gzFile in = gzopen(path.c_str(), "rb");
-  if (in == nullptr) throw Error(path + ": cannot open: " + std::strerror(errno));
-  std::string text;
-  std::vector<char> buffer(std::size_t{1} << 18);
-  int got = 0;
-  while ((got = gzread(in, buffer.data(), static_cast<unsigned>(buffer.size()))) > 0) {
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  int code = Z_OK;
-  const std::string why = gzerror(in, &code);
-  const bool ended = gzclose(in) == Z_OK;
-  if (got < 0 || !ended) throw Error(path + ": broken gzip file: " + why);
-  return text;
+  return path.ends_with(".gz") ? ReadGzip(path) : ReadFile(path);
 }
 
 std::string ReadUtf8(const std::string& path) {
