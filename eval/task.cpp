@@ -119,6 +119,7 @@ class DocumentMaker {
     document.contexts = FillEach(contexts_, fields);
     document.choices = FillEach(choices_, fields);
     CheckChoices(document);
+    CheckCount(document.Count());
     document.group = group_.Fill(fields);
     if (!task_.gold.empty()) document.gold = Gold(gold_.Fill(fields), fields, document.Count());
     if (!task_.truths.empty()) document.truths = Truths(fields, document.Count());
@@ -136,6 +137,16 @@ class DocumentMaker {
     if (contexts == 0 || choices == 0) throw Error("has no choices");
     for (std::size_t i = 0; i < choices; ++i) {
       if (document.choices[i].empty()) throw Error("choice " + std::to_string(i) + " is empty");
+    }
+  }
+
+  /// Metrics of one text: of several it would be left open which.
+  void CheckCount(std::size_t count) const {
+    for (const TaskMetric metric : task_.metrics) {
+      if (count == 1) return;
+      if (metric != TaskMetric::kGreedy && metric != TaskMetric::kPerplexity) continue;
+      throw Error("has " + std::to_string(count) + " choices; metric " +
+                  EnumName(metric, TaskMetricNames()) + " takes one");
     }
   }
 

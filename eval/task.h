@@ -87,7 +87,8 @@ std::string TaskLabel(const std::string& name);
 std::vector<std::string> TaskNames();
 
 /// Makes documents of rows. Throws Error naming file and row: a field that is not there or no text,
-/// an unknown placeholder, a gold answer that is no choice, an empty choice, no choice at all.
+/// an unknown placeholder, a gold answer that is no choice, an empty choice, no choice at all, more
+/// than one where a metric is of one (greedy, perplexity).
 std::vector<TaskDocument> MakeDocuments(const TaskOptions& task, const Rows& rows);
 
 }  // namespace roundlab

@@ -86,6 +86,19 @@ TEST_F(TaskTest, WhatIsWrongWithARowNamesIt) {
             ":1: unknown placeholder 'question' (known: q)");
 }
 
+TEST_F(TaskTest, MetricsOfOneTextTakeOneChoice) {
+  for (const std::string metric : {"greedy", "perplexity"}) {
+    const std::string task =
+        "fields: {c: c, k: k}\ncontext: a\nchoices: '{c}'\ngold: '{k}'\n"
+        "metrics: [" +
+        metric + ", acc_norm]\n";
+    const std::string one = "{\"c\": [\"x\"], \"k\": 0}\n";
+    EXPECT_EQ(Error(task, one + "{\"c\": [\"x\", \"y\", \"z\"], \"k\": 2}\n"),
+              ":2: has 3 choices; metric " + metric + " takes one");
+    EXPECT_EQ(Error(task, one), "");
+  }
+}
+
 TEST_F(TaskTest, WhatIsWrongWithATaskFileIsToldAtOnce) {
   const auto error = [&](const std::string& text) { return ErrorOf([&] { Load(text); }); };
   const std::string file = folder_ / "quiz.yaml";
