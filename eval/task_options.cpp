@@ -141,7 +141,7 @@ std::string TaskFile(const std::string& name) {
 }  // namespace
 
 void ShotsOptions::Fields(FieldVisitor& f) {
-  DataField data_field(&data);
+  DataField data_field(&data, DataUse::kRows);
   f.Value("data", data_field, "rows of the examples; none: the task's own");
   EnumField sampler_field(&sampler, kShotSamplers);
   f.Value("sampler", sampler_field, "which rows become examples");
@@ -153,7 +153,7 @@ void ShotsOptions::Fields(FieldVisitor& f) {
 }
 
 void TaskOptions::Fields(FieldVisitor& f) {
-  DataField data_field(&data);
+  DataField data_field(&data, DataUse::kRows);
   f.Value("data", data_field, "the rows", Presence::kRequired);
   PathsField fields_field(&fields);
   f.Value("fields", fields_field, "names of what a row holds, and where", Presence::kRequired);

@@ -194,7 +194,7 @@ void ZeroShot::Options::Fields(FieldVisitor& f) {
           Presence::kRequired);
   EnumField protocol_field(&protocol, HarnessNames());
   f.Value("protocol", protocol_field, "the harness of the SignRound paper, or today's");
-  DataField data_field(&data);
+  DataField data_field(&data, DataUse::kRows);
   f.Value("data", data_field, "rows in place of the task's own; for one task");
   f.Int("documents", &documents, AtLeast(0), "at most so many documents a task; 0 all");
   f.Bool("shuffle", &shuffle, "choose them as lm-eval 0.3 does, by random.Random(42)");

@@ -99,6 +99,17 @@ std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t mo
   return documents;
 }
 
+/// A key that has no say in what is read, and why, or "".
+std::string IdleKeyProblem(const DataSource& source, DataUse use) {
+  if (use == DataUse::kTexts && source.name.empty() && !source.labels.empty()) {
+    return "labels goes with rows of a task, not with texts";
+  }
+  if (use == DataUse::kRows && source.field != DataSource().field) {
+    return "field goes with texts: what of a row is read, a task's 'fields' say";
+  }
+  return "";
+}
+
 /// `where` may be no place.
 [[noreturn]] void ThrowAt(const SourceLoc& where, const std::string& message) {
   if (where.file.empty()) throw Error(message);
@@ -179,8 +190,15 @@ void DataSource::Fields(FieldVisitor& f) {
   f.String("labels", &labels, "rows: file with one label a line, their field 'label'");
   f.Rule([this]() -> std::string {
     if (name.empty() == path.empty()) return "give either name or path";
-    if (name.empty()) return split.empty() ? "" : "split goes with name, not with path";
     const DataSource as_it_is;
+    if (name.empty()) {
+      if (!split.empty()) return "split goes with name, not with path";
+      const DataFormat read = FormatOf(*this);
+      const bool fields = read == DataFormat::kJsonl || read == DataFormat::kParquet;
+      if (fields || field == as_it_is.field) return "";
+      return "field goes with formats jsonl and parquet; this one is " +
+             EnumName(read, DataFormatNames());
+    }
     const char* key = format != as_it_is.format ? "format"
                       : field != as_it_is.field ? "field"
                       : !labels.empty()         ? "labels"
@@ -193,7 +211,11 @@ void DataField::Read(const ConfigNode& node, const std::string& path,
                      std::vector<Diagnostic>* diagnostics) {
   source_->where = node.WhereOf("path");
   if (node.kind == ConfigNode::Kind::kMapping) {
+    const std::size_t before = diagnostics->size();
     ReadFields(node, path, FieldsOf(source_), diagnostics);
+    const std::string problem = IdleKeyProblem(*source_, use_);
+    if (diagnostics->size() == before && !problem.empty())
+      diagnostics->push_back({node.WhereItBegins(problem), path + ": " + problem});
   } else if (node.kind != ConfigNode::Kind::kScalar) {
     diagnostics->push_back({node.where, path + ": expected a name or {path: FILE}, got " +
                                             std::string(node.KindName())});

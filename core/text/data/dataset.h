@@ -28,10 +28,14 @@ struct DataSource {
   std::vector<std::string> Files() const;
 };
 
+/// What of a source is read: documents, or rows with several fields (LoadRows).
+enum class DataUse { kTexts, kRows };
+
 /// The field of a DataSource: a name or a mapping.
 class DataField : public ValueField {
  public:
-  explicit DataField(DataSource* source) : source_(source) {}
+  explicit DataField(DataSource* source, DataUse use = DataUse::kTexts)
+      : source_(source), use_(use) {}
   void Read(const ConfigNode& node, const std::string& path,
             std::vector<Diagnostic>* diagnostics) override;
   std::string Write() const override;
@@ -39,6 +43,7 @@ class DataField : public ValueField {
 
  private:
   DataSource* source_;
+  DataUse use_;
 };
 
 /// The file that is meant: a name of the catalogue becomes path, format, field and labels. Throws

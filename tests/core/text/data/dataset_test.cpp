@@ -152,15 +152,32 @@ TEST(DatasetTest, FingerprintSeesWhereDocumentsEnd) {
   EXPECT_EQ(Fingerprint(a), Sha256Hex("2:ab1:c"));
 }
 
+std::string DataErrors(const std::string& yaml, DataUse use = DataUse::kTexts) {
+  DataSource source;
+  std::vector<Diagnostic> found;
+  DataField field(&source, use);
+  const ConfigNode root = ParseYaml("data: " + yaml, "a.yaml");
+  field.Read(*root.Find("data"), "data", &found);
+  return ConfigError(found).what();
+}
+
+TEST(DataSourceTest, KeysWithoutASayAreRefused) {
+  const std::string formats = "data: field goes with formats jsonl and parquet; this one is ";
+  EXPECT_EQ(DataErrors("{path: x.txt, field: f}"), "a.yaml:1:28: " + formats + "text");
+  EXPECT_EQ(DataErrors("{path: x.jsonl, field: f, format: lines}"),
+            "a.yaml:1:30: " + formats + "lines");
+  EXPECT_EQ(DataErrors("{path: x.jsonl.gz, field: f}"), "");
+  EXPECT_EQ(DataErrors("{path: x, field: f, format: parquet}"), "");
+  EXPECT_EQ(DataErrors("{path: x.jsonl, labels: l}"),
+            "a.yaml:1:31: data: labels goes with rows of a task, not with texts");
+  EXPECT_EQ(DataErrors("{path: x.jsonl, labels: l}", DataUse::kRows), "");
+  EXPECT_EQ(
+      DataErrors("{path: x.jsonl, field: f}", DataUse::kRows),
+      "a.yaml:1:30: data: field goes with texts: what of a row is read, a task's 'fields' say");
+}
+
 TEST(DataSourceTest, NameAndPathExcludeEachOther) {
-  const auto errors = [](const std::string& yaml) {
-    DataSource source;
-    std::vector<Diagnostic> found;
-    DataField field(&source);
-    const ConfigNode root = ParseYaml("data: " + yaml, "a.yaml");
-    field.Read(*root.Find("data"), "data", &found);
-    return std::string(ConfigError(found).what());
-  };
+  const auto errors = [](const std::string& yaml) { return DataErrors(yaml); };
   EXPECT_EQ(errors("{path: x, format: lines}"), "");
   EXPECT_EQ(errors("{path: x, name: ptb}"), "a.yaml:1:7: data: give either name or path");
   EXPECT_EQ(errors("{format: lines}"), "a.yaml:1:7: data: give either name or path");
