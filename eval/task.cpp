@@ -121,7 +121,7 @@ class DocumentMaker {
     CheckChoices(document);
     CheckCount(document.Count());
     document.group = group_.Fill(fields);
-    if (!task_.gold.empty()) document.gold = Gold(gold_.Fill(fields), fields, document.Count());
+    if (!task_.gold.empty()) document.gold = Gold(row, fields, document.Count());
     if (!task_.truths.empty()) document.truths = Truths(fields, document.Count());
     return document;
   }
@@ -150,7 +150,8 @@ class DocumentMaker {
     }
   }
 
-  std::int64_t Gold(const std::string& text, const FieldTexts& fields, std::size_t count) const {
+  std::int64_t Gold(const Row& row, const FieldTexts& fields, std::size_t count) const {
+    const std::string text = gold_.Fill(fields);
     const std::vector<std::string> labels =
         labels_.empty() ? std::vector<std::string>() : FillEach(labels_, fields);
     const auto found = std::find(labels.begin(), labels.end(), text);
@@ -162,7 +163,8 @@ class DocumentMaker {
     if ((!labelled && !number) || gold < 0 || gold >= static_cast<std::int64_t>(count)) {
       std::string allowed = "0 to " + std::to_string(count - 1);
       for (const std::string& label : labels) allowed += ", '" + label + "'";
-      throw Error("the right answer is '" + text + "'; expected one of " + allowed);
+      const std::string place = row.label_where.empty() ? "" : " (" + row.label_where + ")";
+      throw Error("the right answer is '" + text + "'" + place + "; expected one of " + allowed);
     }
     return gold;
   }

@@ -86,6 +86,15 @@ TEST_F(TaskTest, WhatIsWrongWithARowNamesIt) {
             ":1: unknown placeholder 'question' (known: q)");
 }
 
+TEST_F(TaskTest, AWrongLabelIsToldWhereItStands) {
+  TaskOptions task =
+      Load("fields: {k: label}\ncontext: a\nchoices: [x, y]\ngold: '{k}'\nmetrics: [acc]\n");
+  task.data.labels = folder_.Write("rows.lst", "1\n\n2\n");
+  EXPECT_EQ(ErrorOf([&] { Documents(task, "{}\n{}\n"); }),
+            folder_ / "rows.jsonl" + ":2: the right answer is '2' (" + task.data.labels +
+                ":3); expected one of 0 to 1");
+}
+
 TEST_F(TaskTest, MetricsOfOneTextTakeOneChoice) {
   for (const std::string metric : {"greedy", "perplexity"}) {
     const std::string task =

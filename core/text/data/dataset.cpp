@@ -53,12 +53,12 @@ std::string JsonDocument(std::string_view line, const std::string& field,
   return found->get<std::string>();
 }
 
-std::vector<std::string> SplitAtMarkers(const std::string& text, std::int64_t most) {
-  const std::string marker = "<|endoftext|>";
+std::vector<std::string> SplitAtMarkers(std::string_view text, std::int64_t most) {
+  const std::string_view marker = "<|endoftext|>";
   std::vector<std::string> documents;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find(marker, begin), text.size());
-    const auto document = Strip(std::string_view(text).substr(begin, end - begin));
+    const auto document = Strip(text.substr(begin, end - begin));
     if (!document.empty()) documents.emplace_back(document);
     if (most != 0 && static_cast<std::int64_t>(documents.size()) == most) break;
     begin = end + marker.size();
@@ -79,10 +79,11 @@ std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t mo
   const DataFormat format = FormatOf(source);
   if (IsBuiltin(source.path)) return BuiltinDocuments(source.path, most);
   if (format == DataFormat::kParquet) return ParquetDocuments(source, most);
-  const std::string text = ReadText(source.path);
+  const std::string whole = ReadText(source.path);
+  const std::string_view text = BehindMark(whole);
   std::vector<std::string> documents;
   if (format == DataFormat::kText) {
-    if (!Strip(text).empty()) documents.push_back(text);
+    if (!Strip(text).empty()) documents.emplace_back(text);
     return documents;
   }
   if (format == DataFormat::kEndOfText) return SplitAtMarkers(text, most);

@@ -89,15 +89,19 @@ void ReadMmluFolder(const std::string& folder, Rows* rows) {
 
 void AddLabels(const std::string& path, Rows* rows) {
   const std::string text = ReadText(path);
-  std::vector<std::string> labels;
-  for (const std::string_view line : Lines(text)) {
-    if (!Blank(line)) labels.emplace_back(line);
+  const std::vector<std::string_view> lines = Lines(BehindMark(text));
+  std::vector<std::size_t> labels;  // lines that are not blank
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (!Blank(lines[i])) labels.push_back(i);
   }
   if (labels.size() != rows->rows.size()) {
     throw Error(path + ": has " + std::to_string(labels.size()) + " labels for the " +
                 std::to_string(rows->rows.size()) + " rows of " + rows->file);
   }
-  for (std::size_t i = 0; i < labels.size(); ++i) rows->rows[i].value["label"] = labels[i];
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    rows->rows[i].value["label"] = std::string(lines[labels[i]]);
+    rows->rows[i].label_where = path + ":" + std::to_string(labels[i] + 1);
+  }
 }
 
 }  // namespace

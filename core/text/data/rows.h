@@ -12,6 +12,7 @@ namespace roundlab {
 struct Row {
   nlohmann::ordered_json value;  ///< an object
   std::string where;             ///< "dev.jsonl:12", for messages
+  std::string label_where = {};  ///< "labels.lst:12" of a label that a file of its own has
 };
 
 struct Rows {

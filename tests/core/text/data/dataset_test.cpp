@@ -58,6 +58,18 @@ TEST(DatasetTest, AllFormatsEndLinesAlike) {
   EXPECT_EQ(ReadText(folder.Write("a", "a\r\r\n\n\rb\r")), "a\n\n\n\nb\n");
 }
 
+TEST(DatasetTest, AByteOrderMarkAtTheHeadIsNoText) {
+  const TempFolder folder;
+  const std::string mark = "\xEF\xBB\xBF";
+  for (const std::string format : {"text", "lines", "endoftext", "wikitext", "jsonl"}) {
+    const std::string text = format == "jsonl" ? "{\"text\": \"a\"}" : "a" + mark + "\nb";
+    const Texts plain = LoadFile(folder.Write("a", text), format).documents;
+    EXPECT_EQ(LoadFile(folder.Write("a", mark + text), format).documents, plain) << format;
+  }
+  const std::string alone = folder.Write("a", mark);
+  EXPECT_EQ(ErrorOf([&] { LoadFile(alone); }), alone + ": no text in this file");
+}
+
 TEST(DatasetTest, LinesAreStrippedAndBlankOnesLeftOut) {
   const TempFolder folder;
   const std::string file = folder.Write("a.txt", " one \r\n\r\n \t\ntwo words\nlast");

@@ -92,6 +92,10 @@ TEST(RowsTest, LabelsOfAFileOfTheirOwn) {
   const std::string rows = folder.Write("a.jsonl", "{\"x\": 1}\n{\"x\": 2}\n");
   const std::string labels = folder.Write("a.lst", "1\n0\n");
   EXPECT_EQ(LoadRows(File(rows, labels)).rows[0].value["label"], "1");
+  folder.Write("a.lst", "\xEF\xBB\xBF\n1\n\n0\n");
+  EXPECT_EQ(LoadRows(File(rows, labels)).rows[0].value["label"], "1");
+  EXPECT_EQ(LoadRows(File(rows, labels)).rows[1].label_where, labels + ":4");
+  EXPECT_EQ(LoadRows(File(rows)).rows[1].label_where, "");
   folder.Write("a.lst", "1\n");
   EXPECT_EQ(ErrorOf([&] { LoadRows(File(rows, labels)); }),
             labels + ": has 1 labels for the 2 rows of " + rows);
