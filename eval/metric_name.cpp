@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/text/data/gzip_file.h"
+
 namespace roundlab {
 
 std::string NameProblem(const std::string& name) {
@@ -28,7 +30,7 @@ std::string DefaultMetricName(const DataSource& data, const std::string& suffix)
   std::string name = data.Label() + suffix;
   if (!data.name.empty() || NameProblem(name).empty()) return name;
   std::filesystem::path file = std::filesystem::path(data.path).filename();
-  if (file.extension() == ".gz") file = file.stem();
+  if (HasGzipName(data.path)) file = file.stem();
   std::string short_name = file.stem().string() + suffix;
   return NameProblem(short_name).empty() ? short_name : name;
 }

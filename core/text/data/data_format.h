@@ -6,7 +6,7 @@ namespace roundlab {
 
 /// Formats of a file (lines end as ReadText in core/text/data/dataset.h says).
 enum class DataFormat {
-  kAuto,  ///< by name: .jsonl, .json -> jsonl, .parquet -> parquet, .raw -> wikitext, else text
+  kAuto,  ///< by name in either case: .jsonl, .json -> jsonl, .parquet, .raw -> wikitext, else text
   kEndOfText,  ///< documents are separated by "<|endoftext|>" and stripped; blank ones are left out
   kJsonl,      ///< a line is a JSON object; its `field` is the document
   kLines,      ///< a line is a document, stripped; blank lines are left out

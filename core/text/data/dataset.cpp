@@ -1,6 +1,7 @@
 #include "core/text/data/dataset.h"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -87,6 +88,9 @@ std::vector<std::string> ReadDocuments(const DataSource& source, std::int64_t mo
     return documents;
   }
   if (format == DataFormat::kEndOfText) return SplitAtMarkers(text, most);
+  if (format == DataFormat::kJsonl && Strip(text).starts_with('[')) {
+    throw Error(source.path + ": expected a JSON object a line, found an array");
+  }
   ForLines(text, [&](std::string_view line, std::int64_t row) {
     const bool blank = Strip(line).empty();
     if (format == DataFormat::kWikitext) documents.push_back(blank ? "" : std::string(line) + "\n");
@@ -165,8 +169,9 @@ DataSource ResolveData(const DataSource& source) {
 
 DataFormat FormatOf(const DataSource& file) {
   if (file.format != DataFormat::kAuto) return file.format;
-  std::string_view name = file.path;
-  if (name.ends_with(".gz")) name.remove_suffix(3);
+  std::string name = HasGzipName(file.path) ? file.path.substr(0, file.path.size() - 3) : file.path;
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (name.ends_with(".jsonl") || name.ends_with(".json")) return DataFormat::kJsonl;
   if (name.ends_with(".parquet")) return DataFormat::kParquet;
   return name.ends_with(".raw") ? DataFormat::kWikitext : DataFormat::kText;
@@ -264,7 +269,7 @@ Dataset LoadDataset(const DataSource& source, std::int64_t most) {
 
 std::string ReadMaybeGzip(const std::string& path) {
   if (IsBuiltin(path)) return BuiltinRows(path);
-  return path.ends_with(".gz") ? ReadGzip(path) : ReadFile(path);
+  return HasGzipName(path) ? ReadGzip(path) : ReadFile(path);
 }
 
 std::string ReadUtf8(const std::string& path) {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <string_view>
 #include <vector>
 
 #include "core/base/error.h"
@@ -46,6 +45,8 @@ std::size_t UnpackMember(std::string_view packed, std::string* text) {
 }
 
 }  // namespace
+
+bool HasGzipName(std::string_view path) { return path.ends_with(".gz") || path.ends_with(".GZ"); }
 
 std::string ReadGzip(const std::string& path) {
   std::string packed = ReadFile(path);

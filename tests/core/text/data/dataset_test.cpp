@@ -122,10 +122,21 @@ TEST(DatasetTest, JsonLinesErrorsNameFileAndRow) {
   EXPECT_EQ(error("{\"text\": 7}", "text"), file + ":3: field 'text' is not a text");
 }
 
+TEST(DatasetTest, AJsonArrayIsToldAsOne) {
+  const TempFolder folder;
+  for (const std::string text : {"[{\"text\": \"a\"}]", " \n[\n{\"text\": \"a\"}\n]\n", "["}) {
+    const std::string file = folder.Write("a.json", text);
+    EXPECT_EQ(ErrorOf([&] { LoadFile(file); }),
+              file + ": expected a JSON object a line, found an array");
+  }
+}
+
 TEST(DatasetTest, GzipIsUnpackedAndItsNameCountsWithoutTheEnding) {
   const TempFolder folder;
   const std::string rows = "{\"text\": \"one\"}\n{\"text\": \"two\"}\n";
   EXPECT_EQ(LoadFile(folder.Write("a.jsonl.gz", Gzip(rows))).documents, (Texts{"one", "two"}));
+  EXPECT_EQ(LoadFile(folder.Write("A.JSONL.GZ", Gzip(rows))).documents, (Texts{"one", "two"}));
+  EXPECT_EQ(LoadFile(folder.Write("B.Json", rows)).documents, (Texts{"one", "two"}));
   EXPECT_EQ(LoadFile(folder.Write("two.gz", Gzip("a ") + Gzip("b"))).documents, Texts{"a b"});
 }
 
