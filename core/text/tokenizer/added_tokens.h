@@ -65,8 +65,8 @@ class TokenMatcher {
 class AddedTokens {
  public:
   AddedTokens() = default;
-  /// A later token of the same id replaces an earlier one. Throws Error where two tokens look the
-  /// same once normalized.
+  /// A later token of the same id replaces an earlier one. Throws Error where one is empty
+  /// or two look the same once normalized.
   AddedTokens(const std::vector<AddedToken>& tokens, const Normalizer* normalizer);
 
   /// Cuts a stretch at the tokens that are looked for before (or, `normalized`, after)

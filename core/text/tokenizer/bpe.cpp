@@ -85,7 +85,8 @@ void Bpe::AppendUnknown(std::string_view character, std::vector<std::int32_t>* s
   if (pending->has_value()) symbols->push_back(**pending);
   *pending = Find(*options_.unk_token);
   if (!pending->has_value()) {
-    throw Error("unk_token '" + *options_.unk_token + "' is not in the vocabulary");
+    throw Error((options_.place.empty() ? "" : options_.place + ": ") + "unk_token '" +
+                *options_.unk_token + "' is not in the vocabulary");
   }
 }
 

@@ -26,6 +26,7 @@ struct BpeOptions {
   bool fuse_unk = false;       ///< neighbouring unknown characters give one unk_token
   bool byte_fallback = false;  ///< unknown characters become <0xNN> tokens
   bool ignore_merges = false;  ///< a word that is a token becomes that token, whatever the merges
+  std::string place;           ///< "t.json: tokenizer.model", for messages of encoding
 };
 
 /// Byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909): the characters of a word are merged

@@ -18,10 +18,6 @@ Vocabulary ReadVocabulary(const JsonValue& value) {
   Vocabulary vocabulary;
   vocabulary.reserve(value.Object().size());
   for (const auto& [token, id] : value.Object().items()) {
-    if (!id.is_number_unsigned()) {
-      throw Error(value.place() + ": token '" + token + "': expected an integer, got " +
-                  id.type_name());
-    }
     vocabulary[token] = JsonValue(&id, value.place() + ": token '" + token + "'").Id();
   }
   return vocabulary;
@@ -154,6 +150,7 @@ std::unique_ptr<Bpe> ReadBpeModel(const JsonValue& value) {
   if (dropout.has_value() && !dropout->IsZero())
     throw Error(dropout->place() + ": dropout is not supported");
   BpeOptions options;
+  options.place = value.place();
   const auto unk = value.Find("unk_token");
   if (unk.has_value()) options.unk_token = unk->String();
   options.fuse_unk = value.BoolOr("fuse_unk", false);

@@ -80,7 +80,16 @@ TEST(AddedTokensTest, TokensThatLookTheSameAreErrors) {
   EXPECT_EQ(ErrorOf([&] {
               AddedTokens({upper, lower}, lowercase.get());
             }),
-            "two added tokens look for 'day'");
+            "added tokens 'DAY' (id 1) and 'day' (id 2) both look for 'day'");
+  EXPECT_EQ(ErrorOf([] {
+              AddedTokens({Token("x", 3), Token("x", 4)}, nullptr);
+            }),
+            "added tokens 'x' (id 3) and 'x' (id 4) both look for 'x'");
+  AddedToken space = Token(" ", 5);
+  space.normalized = true;
+  const auto strip = MakeStrip(true, true);
+  EXPECT_EQ(ErrorOf([&] { AddedTokens({space}, strip.get()); }),
+            "added token ' ' (id 5) is empty once normalized");
 }
 
 }  // namespace

@@ -81,13 +81,25 @@ TEST(TokenizerJsonErrorsTest, TheModelIsChecked) {
   EXPECT_EQ(MessageWith("/model/end_of_word_suffix", "</w>"),
             ".model.end_of_word_suffix: '</w>' is not supported (known: '')");
   EXPECT_EQ(MessageWith("/model/vocab/a", -1),
-            ".model.vocab: token 'a': expected an integer, got number");
+            ".model.vocab: token 'a': expected an integer from 0 to 2147483647, got -1");
+  EXPECT_EQ(MessageWith("/model/vocab/a", 1.5),
+            ".model.vocab: token 'a': expected an integer from 0 to 2147483647, got 1.5");
+  EXPECT_EQ(MessageWith("/model/vocab/a", "1"),
+            ".model.vocab: token 'a': expected an integer from 0 to 2147483647, got string");
   EXPECT_EQ(MessageWith("/model/vocab/a", 2147483648),
             ".model.vocab: token 'a': expected an integer from 0 to 2147483647, got 2147483648");
   EXPECT_EQ(MessageWith("/model/merges", {"a b c"}),
             ".model.merges[0]: expected \"left right\" or [\"left\", \"right\"], got 'a b c'");
   EXPECT_EQ(MessageWith("/model/merges", {"a x"}),
             ".model: token 'x' of a merge is not in the vocabulary");
+}
+
+TEST(TokenizerJsonErrorsTest, AnUnknownTokenThatIsMissingIsToldWithItsFile) {
+  json document = SmallDocument();
+  document["model"]["unk_token"] = "<gone>";
+  const auto tokenizer = TokenizerFromJson(document.dump(), "t.json");
+  EXPECT_EQ(ErrorOf([&] { tokenizer->Encode("\xC3\xA9", SpecialTokens::kNone); }),
+            "t.json: tokenizer.model: unk_token '<gone>' is not in the vocabulary");
 }
 
 TEST(TokenizerJsonErrorsTest, TokensAndTemplatesAreChecked) {
