@@ -142,6 +142,15 @@ std::string ModelsMarkdown() {
       "those or\n"
       "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q6_K; experts of gpt_oss may be\n"
       "MXFP4 (`quant_method: mxfp4`). Other models that are quantized already are refused.\n\n"
+      "A folder's tokenizer is the first of these that it has: tokenizer.json with a model of type "
+      "`BPE`, byte-level\n"
+      "or not (`Unigram`, `WordPiece` and `WordLevel` are refused); tokenizer.model, "
+      "sentencepiece's "
+      "of either kind\n"
+      "(BPE, unigram) or tiktoken's; vocab.json with merges.txt, byte-level BPE; Mistral's "
+      "tekken.json. A GGUF file\n"
+      "has its own, `gpt2` (byte-level BPE) or `llama` (sentencepiece's BPE); others are "
+      "refused.\n\n"
       "`random:NAME` stands for a model of random weights of these shapes:";
   for (const NamedShape& shape : NamedShapes()) text += " " + std::string(shape.name) + ",";
   text.back() = '.';
