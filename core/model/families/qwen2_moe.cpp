@@ -4,6 +4,18 @@
 #include "core/model/families/mixture.h"
 
 namespace roundlab {
+namespace {
+
+/// transformers takes layer_types as they are and a window of 0 then.
+void RefuseWindowsOfNothing(const ConfigReader& config) {
+  if (!config.Has("layer_types") || !config.root().at("layer_types").is_array()) return;
+  for (const auto& type : config.root().at("layer_types")) {
+    if (type != "sliding_attention") continue;
+    config.Fail("layer_types: sliding_attention contradicts use_sliding_window false");
+  }
+}
+
+}  // namespace
 
 ModelDescription DescribeQwen2Moe(const ConfigReader& config) {
   ConfigDefaults defaults;
@@ -11,7 +23,11 @@ ModelDescription DescribeQwen2Moe(const ConfigReader& config) {
   ModelDescription d = ReadCommon(config, defaults);
   d.qkv_bias = config.BoolOr("qkv_bias", true);
   const bool use = config.BoolOr("use_sliding_window", false);
-  if (use) ReadWindow(config, 4096, &d);
+  if (use) {
+    ReadWindow(config, 4096, &d);
+  } else {
+    RefuseWindowsOfNothing(config);
+  }
   const std::int64_t first = config.AnyIntOr("max_window_layers", 28);
   ReadWindows(
       config, d.windows.front(), [&](std::int64_t i) { return i % 2 == 0 && i < first; }, &d);

@@ -42,6 +42,23 @@ TEST(SilentKeysTest, SmolLm3SlidesByLayerTypesAlone) {
   EXPECT_EQ(FourBlocks("smollm3", config).windows, (LayerWindows{0, 0, 0, 0}));
 }
 
+TEST(SilentKeysTest, Qwen2MoeSlidesWhereItsWindowIsUsed) {
+  const auto windows = [](const char* second, const json& more) {
+    json config = {{"num_key_value_heads", 4}, {"sliding_window", 5}};
+    config["layer_types"] = {"full_attention", second, "full_attention", "full_attention"};
+    config.update(more);
+    return FourBlocks("qwen2_moe", config).windows;
+  };
+  EXPECT_EQ(windows("full_attention", json::object()), (LayerWindows{0, 0, 0, 0}));
+  EXPECT_EQ(windows("full_attention", {{"use_sliding_window", false}}), (LayerWindows{0, 0, 0, 0}));
+  EXPECT_EQ(windows("sliding_attention", {{"use_sliding_window", true}}),
+            (LayerWindows{0, 5, 0, 0}));
+  for (const json& more : {json::object(), json{{"use_sliding_window", false}}}) {
+    EXPECT_EQ(ErrorOf([&] { windows("sliding_attention", more); }),
+              "config.json: layer_types: sliding_attention contradicts use_sliding_window false");
+  }
+}
+
 TEST(SilentKeysTest, GreedyExpertsHaveNoGroups) {
   json config = {{"num_experts_per_tok", 3},
                  {"n_routed_experts", 9},
