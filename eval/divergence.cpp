@@ -206,12 +206,16 @@ void Divergence::Options::Fields(FieldVisitor& f) {
   f.Int("batch_tokens", &batch_tokens, AtLeast(1), "tokens a forward pass takes");
   OnNanField on_nan_field(&on_nan);
   f.Value("on_nan", on_nan_field, kOnNanHelp);
+  f.Rule([this] {  // no rule, but what the others leave open
+    if (name.empty()) name = NameOfFile(data, "_divergence");
+    return std::string();
+  });
 }
 
 Divergence::Divergence(const Options& options)
     : batch_tokens_(options.batch_tokens), on_nan_(options.on_nan) {
   text_.data = options.data;
-  text_.name = options.name.empty() ? DefaultMetricName(options.data, "_divergence") : options.name;
+  text_.name = options.name.empty() ? options.data.Label() + "_divergence" : options.name;
   text_.protocol = ProtocolKind::kLlamaCpp;
   text_.seqlen = options.seqlen;
   text_.windows = options.windows;

@@ -26,13 +26,12 @@ std::string NameProblem(const std::string& name) {
   return "";
 }
 
-std::string DefaultMetricName(const DataSource& data, const std::string& suffix) {
-  std::string name = data.Label() + suffix;
-  if (!data.name.empty() || NameProblem(name).empty()) return name;
+std::string NameOfFile(const DataSource& data, const std::string& suffix) {
+  if (data.path.empty() || NameProblem(data.Label() + suffix).empty()) return "";
   std::filesystem::path file = std::filesystem::path(data.path).filename();
   if (HasGzipName(data.path)) file = file.stem();
-  std::string short_name = file.stem().string() + suffix;
-  return NameProblem(short_name).empty() ? short_name : name;
+  const std::string name = file.stem().string() + suffix;
+  return NameProblem(name).empty() ? name : "";
 }
 
 }  // namespace roundlab

@@ -9,8 +9,9 @@ namespace roundlab {
 /// What is wrong with the name of an evaluator's metrics, or "".
 std::string NameProblem(const std::string& name);
 
-/// What an evaluator's metrics are called where nobody says: the label of its data and `suffix`.
-/// A path that makes no such name ("../a.jsonl.gz") gives its file's, without endings ("a").
-std::string DefaultMetricName(const DataSource& data, const std::string& suffix);
+/// Evaluators' metrics are called by the label of their data and `suffix` where nobody says how.
+/// Where a path makes no such name ("../a.jsonl.gz") its file's does, without endings ("a"): that,
+/// or "" where the label will do.
+std::string NameOfFile(const DataSource& data, const std::string& suffix);
 
 }  // namespace roundlab

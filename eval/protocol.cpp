@@ -232,6 +232,11 @@ Dataset ReadText(const ProtocolOptions& o) {
   return data;
 }
 
+/// Of metrics that have no name of their own.
+std::string Suffix(ProtocolKind protocol) {
+  return protocol == ProtocolKind::kGptq ? "" : "_" + EnumName(protocol, ProtocolNames());
+}
+
 }  // namespace
 
 const EnumNames<ProtocolKind>& ProtocolNames() {
@@ -268,12 +273,14 @@ void ProtocolOptions::Fields(FieldVisitor& f) {
       "detokenize", detokenize_field,
       "lmeval_rolling: wikitext undoes its spaces around marks; none given: by the data's format");
   f.Rule([this] { return Contradiction(*this); });
+  f.Rule([this] {  // no rule, but what the others leave open
+    if (name.empty()) name = NameOfFile(data, Suffix(protocol));
+    return std::string();
+  });
 }
 
 std::string ProtocolOptions::Name() const {
-  if (!name.empty()) return name;
-  const bool plain = protocol == ProtocolKind::kGptq;
-  return DefaultMetricName(data, plain ? "" : "_" + EnumName(protocol, ProtocolNames()));
+  return name.empty() ? data.Label() + Suffix(protocol) : name;
 }
 
 CutText Cut(const ProtocolOptions& o, const ModelDescription& model, const Tokenizer& tokenizer) {

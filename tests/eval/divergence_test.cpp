@@ -226,7 +226,8 @@ TEST_F(DivergenceTest, PerplexityIsThatOfProtocolLlamaCpp) {
 TEST_F(DivergenceTest, NameIsByDefaultThatOfTheData) {
   EXPECT_EQ(Divergence(options_).Names(), std::vector<std::string>{"d"});
   options_.name = "";
-  EXPECT_EQ(Divergence(options_).Names(), std::vector<std::string>{"t_divergence"});
+  EXPECT_EQ(Divergence(options_).Names(),
+            std::vector<std::string>{options_.data.path + "_divergence"});
 }
 
 TEST_F(DivergenceTest, CheckFindsWhatStopsEvaluate) {

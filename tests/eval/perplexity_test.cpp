@@ -80,8 +80,8 @@ class PerplexityTest : public testing::SmallTextTest {
 
 TEST_F(PerplexityTest, StandardErrorIsThatOfTheWindowMeans) {
   const EvalResult result = judge_->Measure(options_);
-  const auto& nll = judge_->Array("t/nll");
-  const auto& tokens = judge_->Array("t/tokens");
+  const auto& nll = judge_->Array(options_.data.path + "/nll");
+  const auto& tokens = judge_->Array(options_.data.path + "/tokens");
   const auto n = static_cast<double>(nll.size());
   ASSERT_GE(nll.size(), 3U);
   EXPECT_EQ(tokens, std::vector<double>(nll.size(), 31.0));
@@ -106,7 +106,7 @@ TEST_F(PerplexityTest, EachWindowIsScoredByItself) {
   }
   const auto ids = Encode(text);
   EXPECT_EQ(result.metrics.at("windows_available"), static_cast<double>(ids.size() / 32));
-  const auto& nll = judge_->Array("t/nll");
+  const auto& nll = judge_->Array(options_.data.path + "/nll");
   const at::Tensor window =
       at::tensor(at::ArrayRef<std::int32_t>(ids).slice(32, 32), at::kInt).to(at::kLong);
   const double expected =
@@ -274,7 +274,8 @@ TEST_F(PerplexityTest, CheckFindsWhatStopsEvaluate) {
   };
   EXPECT_EQ(error(), "");
   options_.seqlen = 513;
-  EXPECT_EQ(error(), "eval t: seqlen 513 is longer than the model's context of 512");
+  EXPECT_EQ(error(), "eval " + options_.data.path +
+                         ": seqlen 513 is longer than the model's context of 512");
   options_.data.path = temp_ / "none.txt";
   const std::string missing = ErrorOf([&] { LoadDataset(options_.data); });
   EXPECT_NE(missing, "");

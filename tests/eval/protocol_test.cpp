@@ -172,7 +172,8 @@ TEST_F(ProtocolTest, WindowLengthsAreTheProtocolsOwnAndAtMostTheContext) {
   EXPECT_EQ(settings(ProtocolKind::kLmEvalRolling), "seqlen 4096, version 0.4");
   options_.seqlen = 4097;
   EXPECT_EQ(ErrorOf([&] { Run(); }),
-            "eval t_lmeval_rolling: seqlen 4097 is longer than the model's context of 4096");
+            "eval " + options_.data.path +
+                "_lmeval_rolling: seqlen 4097 is longer than the model's context of 4096");
 }
 
 TEST_F(ProtocolTest, GptqC4DrawsDocumentsAndPlacesAsPythonsRandomDoes) {

@@ -38,10 +38,6 @@ std::size_t TrailingSpaceBegin(std::string_view text) {
   return text.size();
 }
 
-std::string ContentAndId(const AddedToken& token) {
-  return "'" + token.content + "' (id " + std::to_string(token.id) + ")";
-}
-
 bool StandsAlone(std::string_view text, const TokenMatcher::Match& match) {
   return !EndsWithWord(text.substr(0, match.begin)) && !StartsWithWord(text.substr(match.end));
 }
@@ -106,7 +102,6 @@ AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, const Normalizer
     by_id_[token.id] = token;
     ids_[token.content] = token.id;
   }
-  std::map<std::pair<bool, std::string>, const AddedToken*> looked_for;
   for (const auto& [id, token] : by_id_) {
     std::string text = token.content;
     if (token.normalized && normalizer != nullptr) {
@@ -114,12 +109,9 @@ AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, const Normalizer
       normalizer->Apply(&normal);
       text = spelling_[id] = normal.text;
     }
-    if (text.empty())
-      throw Error("added token " + ContentAndId(token) + " is empty once normalized");
-    const auto [earlier, fresh] = looked_for.try_emplace({token.normalized, text}, &token);
-    if (!fresh) {
-      throw Error("added tokens " + ContentAndId(*earlier->second) + " and " + ContentAndId(token) +
-                  " both look for '" + text + "'");
+    if (text.empty()) {
+      throw Error("added token '" + token.content + "' (id " + std::to_string(id) +
+                  ") is empty once normalized");
     }
     (token.normalized ? normalized_ : raw_).Add(text, static_cast<std::size_t>(id));
   }

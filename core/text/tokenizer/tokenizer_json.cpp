@@ -18,6 +18,10 @@ Vocabulary ReadVocabulary(const JsonValue& value) {
   Vocabulary vocabulary;
   vocabulary.reserve(value.Object().size());
   for (const auto& [token, id] : value.Object().items()) {
+    if (!id.is_number_unsigned()) {
+      throw Error(value.place() + ": token '" + token + "': expected an integer, got " +
+                  id.type_name());
+    }
     vocabulary[token] = JsonValue(&id, value.place() + ": token '" + token + "'").Id();
   }
   return vocabulary;
