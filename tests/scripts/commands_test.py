@@ -34,6 +34,7 @@ RUN = {
     "scripts/setup && cmake --preset dev && cmake --build --preset dev": "ci: cmake --build --preset dev",
     "scripts/test": "ci: scripts/test",
     "scripts/test -R Tokenizer": "ci: scripts/test",
+    "ctest -R simulated_gpu": "ci: scripts/test",
     ".ci/run": "ci: section 'format'",
     "scripts/format": "ci: scripts/format --check",
     "scripts/format --check": "ci: scripts/format --check",
