@@ -271,7 +271,8 @@ void ProtocolOptions::Fields(FieldVisitor& f) {
   OptionalEnum detokenize_field(&detokenize, kDetokenize);
   f.Value(
       "detokenize", detokenize_field,
-      "lmeval_rolling: wikitext undoes its spaces around marks; none given: by the data's format");
+      "lmeval_rolling: wikitext takes rows for WikiText's lines, cuts its pages at their headings "
+      "and undoes its spaces around marks; none given: by the data's format");
   f.Rule([this] { return Contradiction(*this); });
   f.Rule([this] {  // no rule, but what the others leave open
     if (name.empty()) name = NameOfFile(data, Suffix(protocol));
