@@ -30,6 +30,7 @@ axes:
 eval:
   - {type: perplexity, data: lab, seqlen: 128, windows: 4}
   - {type: divergence, data: lab, seqlen: 64, windows: 2}
+compute: {threads: 1}
 """
 
 
@@ -79,6 +80,18 @@ class Runs(unittest.TestCase):
         for config in once:
             quality = {k: v for k, v in once[config]["metrics"].items() if not k.startswith("cost/")}
             self.assertEqual(quality, {k: again[config]["metrics"].get(k) for k in quality})
+
+    def test_runs_side_by_side_have_a_card_each(self):
+        few = ["--device", "cuda", "--only", "method=gptq,signround"]
+        one, _ = self.run_all("one", *few)
+        two, _ = self.run_all("two", *few, "--jobs", "2", SIMULATED_GPU_COUNT="2")
+        logs = "".join(file.read_text() for file in (self.folder / "two").glob("*/*/log.txt"))
+        self.assertRegex(logs, "on cuda:0(.|\n)*on cuda:1|on cuda:1(.|\n)*on cuda:0")
+        self.same_codes(one, two)
+
+    def test_a_card_without_bfloat16_is_refused(self):
+        _, text = self.run_all("old", "--device", "cuda", "--only", "method=rtn", status=2, SIMULATED_GPU_CAPABILITY="75")
+        self.assertIn("(compute capability 7.5) has no bfloat16 products", text)
 
     def test_too_small_a_card_is_told(self):
         _, text = self.run_all("small", "--device", "cuda", "--only", "method=signround", status=2, SIMULATED_GPU_MIB="4")
