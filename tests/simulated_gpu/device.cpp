@@ -119,8 +119,8 @@ struct CUDAHooks : at::CUDAHooksInterface {
     return at::make_generator<CardGenerator>(index < 0 ? current_card : index);
   }
   const at::Generator& getDefaultGenerator(c10::DeviceIndex /*index*/) const override {
-    static const at::Generator generator = at::make_generator<CardGenerator>(0);
-    return generator;
+    static const at::Generator kGenerator = at::make_generator<CardGenerator>(0);
+    return kGenerator;
   }
   void deviceSynchronize(c10::DeviceIndex /*index*/) const override { TheQueues().FinishAll(); }
 };

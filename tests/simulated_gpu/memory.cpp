@@ -37,7 +37,7 @@ struct Taken {
   c10::StreamId queue;
 };
 
-std::int64_t CardBytes() { return Setting("SIMULATED_GPU_MIB", 8 * 1024) << 20; }
+std::int64_t CardBytes() { return Setting("SIMULATED_GPU_MIB", 8192) << 20; }
 
 std::int64_t Told() { return Setting("SIMULATED_GPU_TELL_MIB", 1 << 30) << 20; }
 
