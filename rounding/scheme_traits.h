@@ -53,7 +53,9 @@ struct LayerTraits {
   bool plain_codes = true;   ///< codes are no more than RequirePlainStart takes, whatever comes
   double working_bytes = 0;  ///< that Begin holds at a time, beside its inputs and the codes
   double trained = 1;  ///< numbers a weight that are tuned, but for those of groups beside them
-  double kept = 0;     ///< float32 numbers a weight that SoftWeight keeps for its backward pass
+  /// Float32 numbers a weight that SoftWeight keeps for its backward pass, as measured
+  /// (results/gpu.md).
+  double kept = 0;
 };
 
 }  // namespace roundlab
