@@ -61,8 +61,6 @@ struct RowsAsked {
   std::vector<std::vector<std::size_t>> asked;  // queries of a row
 };
 
-constexpr std::int64_t kDeviceLogits = std::int64_t{1} << 26;  // made at a time: 256 MiB
-
 /// Whole tiles of a product, where there is room for one.
 std::int64_t DeviceRows(const LogitHead& head) {
   constexpr std::int64_t kTile = 256;

@@ -7,6 +7,9 @@
 
 namespace roundlab {
 
+/// Logits that are made at a time, at the most, where a device makes them: 256 MiB of float32.
+constexpr std::int64_t kDeviceLogits = std::int64_t{1} << 26;
+
 /// Logits that are made at a time, so that none of [tokens, vocab] is made in whole.
 struct LogitTile {
   std::int64_t rows = 2048;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/kernels/token_nll.h"
 #include "eval/original_states.h"
 #include "eval/scorer.h"
 #include "optimizers/optimizers.h"
@@ -197,6 +198,14 @@ double WholePassValues(const RunConfig& run, const ModelDescription& m, double t
                    ScoreValues(run, m, layers, kFloat) + 4 * static_cast<double>(m.vocab));
 }
 
+/// Of the logits that evaluation makes at a time.
+double LogitBytes(const RunConfig& run, const ModelDescription& m, std::int64_t tokens) {
+  constexpr double kOnProcessor = 64.0 * 1024 * 1024;
+  if (!OnGpu(run)) return kOnProcessor;
+  const double most = kFloat * static_cast<double>(kDeviceLogits);
+  return tokens > 0 ? std::min(most, kFloat * Product(tokens, m.vocab)) : most;
+}
+
 /// A rotation is learned on the whole model in float32: its weights as loaded and as turned, what
 /// its backward pass needs of all blocks, and logits with their logarithms and gradients.
 double RotationBytes(const RunConfig& run, const ModelDescription& m) {
@@ -309,7 +318,7 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   const auto linear = static_cast<double>(model.LinearWeights());
   memory.program = 0.25 * kGib;
   if (!run.eval.empty()) {
-    const double logits = 64.0 * 1024 * 1024;
+    const double logits = LogitBytes(run, model, eval_tokens);
     memory.evaluated = logits + BytesInMemory(model, value, OnGpu(run));
     memory.read = kFloat * BlockWeights(model);
     memory.streamed =

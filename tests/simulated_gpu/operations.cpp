@@ -249,7 +249,8 @@ const at::Tensor& Resize(const at::Tensor& t, at::IntArrayRef size,
 /// A product of 16-bit numbers with sums as they are.
 at::Tensor WideProduct(const at::Tensor& a, const at::Tensor& b, at::ScalarType dtype) {
   TORCH_CHECK(dtype == at::kFloat && a.scalar_type() == b.scalar_type(), "mm.dtype");
-  return at::mm(a.to(dtype), b.to(dtype));
+  return at::mm(a.cpu().to(dtype), b.cpu().to(dtype))
+      .to(a.device());  // what is wide is not the card's
 }
 
 /// A product of 8-bit floats with a scale for each row and each column.
@@ -258,8 +259,8 @@ at::Tensor ScaledProduct(const at::Tensor& a, const at::Tensor& b, const at::Ten
                          const std::optional<at::Tensor>& result,
                          std::optional<at::ScalarType> dtype, bool /*fast*/) {
   TORCH_CHECK(!bias && !result && a.is_contiguous() && b.t().is_contiguous(), "_scaled_mm");
-  const at::Tensor sums = at::mm(a.to(at::kFloat), b.to(at::kFloat));
-  return (sums * rows * columns).to(dtype.value_or(a.scalar_type()));
+  const at::Tensor sums = at::mm(a.cpu().to(at::kFloat), b.cpu().to(at::kFloat));
+  return (sums * rows.cpu() * columns.cpu()).to(dtype.value_or(a.scalar_type())).to(a.device());
 }
 
 void RecordStream(at::Tensor& t, at::Stream stream) {
