@@ -22,10 +22,9 @@ bool OnGpu(const RunConfig& run) { return run.compute.device && run.compute.devi
 
 /// Whether the backward pass takes the optimizer's steps, so that there are no gradients of what is
 /// learned (Tuning::MakeOptimizer, with the fused kernels).
-bool StepsInBackward(const RunConfig& run, const TuneOptions& tune) {
-  const auto round = RoundOptionsOf(run.pipeline);
-  return round && !round->oscillation && tune.MayStepInBackward() &&
-         round->scheme.make()->OnGrid(run.quant->spec).steps_in_backward;
+bool StepsInBackward(const RoundOptions& round, const QuantSpec& spec, const TuneOptions& tune) {
+  return !round.oscillation && tune.MayStepInBackward() &&
+         round.scheme.make()->OnGrid(spec).steps_in_backward;
 }
 
 /// Weights of the largest layer.
@@ -36,36 +35,37 @@ double LargestLayer(const ModelDescription& m) {
 }
 
 /// A block's traits of layers, on average over its weights.
-LayerTraits MeanTraits(const RunConfig& run, const ModelDescription& m) {
+LayerTraits MeanTraits(const RoundingScheme& scheme, const QuantSpec& spec,
+                       const BlockPlan& block) {
   LayerTraits mean{.trained = 0};
   double weights = 0;
-  const auto scheme = RoundOptionsOf(run.pipeline)->scheme.make();
-  for (const LinearPlan& linear : m.Plan(0).linears) {
-    const LayerShape layer{linear.name, linear.out, linear.in, run.quant->spec};
-    const LayerTraits traits = scheme->OnLayer(layer);
+  for (const LinearPlan& linear : block.linears) {
+    const LayerShape layer{linear.name, linear.out, linear.in, spec};
+    const LayerTraits traits = scheme.OnLayer(layer);
     mean.trained += traits.trained * layer.Weights();
     mean.kept += traits.kept * layer.Weights();
     weights += layer.Weights();
   }
-  mean.trained /= weights;
-  mean.kept /= weights;
-  return mean;
+  return {.trained = mean.trained / weights, .kept = mean.kept / weights};
 }
 
-/// Of a unit that is tuned. What a transform learns is taken as one number a weight.
-void AddTuning(const RunConfig& run, const ModelDescription& m, const TuneOptions& tune,
+/// Of a unit that a stage tunes. What a transform learns is taken as one number a weight.
+void AddTuning(const RunConfig& run, const ModelDescription& m, const StageRecipe& recipe,
                double weights, double value, RunMemory* memory) {
-  const auto round = RoundOptionsOf(run.pipeline);
-  const bool rounds = round && round->scheme.make()->Traits().tunable;
-  LayerTraits traits = rounds ? MeanTraits(run, m) : LayerTraits();
-  if (tune.unit_blocks == 0) traits.kept *= LargestLayer(m) / weights;  // a layer at a time
-  const double learned = weights * kFloat * traits.trained;
-  const double gradient = StepsInBackward(run, tune) ? 0 : learned;
-  memory->weights = std::max(memory->weights, weights * (kFloat + value));
-  memory->gradients =
-      std::max(memory->gradients, weights * (value + kFloat * traits.kept) + gradient);
-  const double copies = 1 + tune.Copies() + static_cast<double>(StateNumbers(tune.optimizer));
-  memory->learned = std::max(memory->learned, learned * copies);
+  const auto stage = recipe.make();
+  const auto round = RoundOptionsOf({recipe});
+  const QuantSpec& spec = run.quant->spec;
+  for (const TuneOptions* tune : stage->Tunings()) {
+    LayerTraits traits = round ? MeanTraits(*round->scheme.make(), spec, m.Plan(0)) : LayerTraits();
+    if (tune->unit_blocks == 0) traits.kept *= LargestLayer(m) / weights;  // a layer at a time
+    const double learned = weights * kFloat * traits.trained;
+    const double gradient = round && StepsInBackward(*round, spec, *tune) ? 0 : learned;
+    memory->weights = std::max(memory->weights, weights * (kFloat + value));
+    memory->gradients =
+        std::max(memory->gradients, weights * (value + kFloat * traits.kept) + gradient);
+    const double copies = 1 + tune->Copies() + static_cast<double>(StateNumbers(tune->optimizer));
+    memory->learned = std::max(memory->learned, learned * copies);
+  }
 }
 
 /// Values that a token has between an MLP's layers, of all experts that it goes to.
@@ -342,8 +342,6 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   memory.before = std::max(memory.before, GradientBytes(run, model));
   memory.ends = EndBytes(model, value, false);
   if (!TuningOf(run).empty()) memory.weights = 0;
-  for (const TuneOptions& tune : TuningOf(run))
-    AddTuning(run, model, tune, weights, value, &memory);
   memory.activations = Activations(run, model, blocks, value);
   const double tokens = Product(run.calibration->samples, run.calibration->seqlen);
   memory.chain = tokens * static_cast<double>(model.hidden) * value;
@@ -353,6 +351,7 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   memory.captured = CapturedBytes(run, model, value);
   memory.statistics = StatisticsBytes(run, model, blocks);
   for (const StageRecipe& recipe : run.pipeline) {
+    AddTuning(run, model, recipe, weights, value, &memory);
     memory.solving = std::max(memory.solving, recipe.make()->WorkingBytes(model.Plan(0)));
   }
   return memory;

@@ -104,6 +104,18 @@ TEST(RunMemoryTest, WhatATuningKeepsCounts) {
             0);
 }
 
+TEST(RunMemoryTest, WhatATransformLearnsDoesNotDependOnTheSchemeBehindIt) {
+  const ModelDescription m = Llama(2, 8, 8, 2, 2, 16);
+  const auto with = [&](const std::string& scheme) {
+    return RunMemoryOf(LoadRun("model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}, "
+                               "samples: 4, seqlen: 10}\npipeline: [let, {type: round, scheme: " +
+                               scheme + "}]\n"),
+                       m, 2);
+  };
+  EXPECT_EQ(with("omniquant").learned, with("rtn").learned);
+  EXPECT_GE(with("omniquant").Unit(), with("rtn").Unit());
+}
+
 TEST(RunMemoryTest, ALearnedTurnAndALossOfLogitsHoldTheWholeModel) {
   const ModelDescription m = Llama(2, 8, 8, 2, 2, 16);
   const RunMemory turned = RunMemoryOf(
