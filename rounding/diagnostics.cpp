@@ -77,6 +77,10 @@ std::optional<std::int64_t> DeadColumns(const LayerContext& context) {
 
 }  // namespace
 
+at::Tensor SampleOf(const HiddenStates& inputs) {
+  return inputs.Narrow(0, std::min(kSampleRows, inputs.rows()));
+}
+
 void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
                    const QuantizedWeight& rounded, const at::Tensor& inputs, MetricSink* sink) {
   const at::NoGradGuard no_grad;
@@ -116,12 +120,12 @@ void DescribeRepairs(const Unit& unit, const std::map<std::string, QuantizedWeig
   const std::vector<LinearSlot*> slots = unit.Slots();
   std::vector<at::Tensor> inputs(slots.size());
   if (rows.defined()) inputs = unit.CaptureAllInputs(rows);
+  const at::ScalarType products = WideProducts(rows.defined() ? rows.scalar_type() : at::kFloat);
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const auto found = weights.find(slots[i]->name);
     if (found == weights.end()) continue;
-    const at::ScalarType products = rows.defined() ? rows.scalar_type() : at::kFloat;
     TellErrors("layers/" + slots[i]->name + "/repaired_", slots[i]->weight,
-               found->second.Dequantize(), inputs[i], WideProducts(products), sink);
+               found->second.Dequantize(), inputs[i], products, sink);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/base/log.h"
 #include "core/metrics/metric_sink.h"
+#include "rounding/hidden_states.h"
 #include "rounding/scheme.h"
 #include "rounding/unit.h"
 
@@ -14,6 +15,8 @@ namespace roundlab {
 
 /// Sequences that a layer's output error is measured on.
 constexpr std::int64_t kSampleRows = 4;
+/// The first so many of these.
+at::Tensor SampleOf(const HiddenStates& inputs);
 
 /// Records under layers/<name>/:
 ///   flip_rate      part of the codes that differ from round to nearest on the untuned range

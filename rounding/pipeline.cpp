@@ -208,7 +208,8 @@ class Pipeline {
     const Unit unit(PlanAt(index).name, loader_->Next(), rope_);
     RunRecord own;
     TeeSink sink(&own, record_);
-    const at::Tensor rows = Repairs() ? SomeRows() : at::Tensor();
+    at::Tensor rows;
+    if (Repairs() && quantized_.defined()) rows = SampleOf(quantized_).clone();
     UnitWork work(setting_, unit, std::move(original_), std::move(quantized_), std::move(spare_),
                   &sink);
     for (std::size_t i = 0; i < stages_.size(); ++i) {
@@ -238,12 +239,6 @@ class Pipeline {
   bool Repairs() const {
     return std::any_of(stages_.begin(), stages_.end(),
                        [](const auto& stage) { return stage->Kind() == StageKind::kRepair; });
-  }
-
-  /// That reach the unit of what is quantized, a few; undefined where nothing is run.
-  at::Tensor SomeRows() const {
-    if (!quantized_.defined()) return {};
-    return quantized_.Narrow(0, std::min(kSampleRows, quantized_.rows())).clone();
   }
 
   /// Into the model, in the order of its layers (a map has them by name).

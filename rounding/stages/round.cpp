@@ -18,10 +18,6 @@
 namespace roundlab {
 namespace {
 
-at::Tensor SampleOf(const HiddenStates& inputs) {
-  return inputs.Narrow(0, std::min(kSampleRows, inputs.rows()));
-}
-
 void AddNeeds(const LayerNeeds& layer, StageNeeds* needs) {
   if (layer.fisher) needs->tokens = needs->fisher = true;
   if (!layer.inputs.Any()) return;
