@@ -1,21 +1,11 @@
 #include "core/model/families/qwen2_moe.h"
 
+#include <algorithm>
+
 #include "core/model/common_config.h"
 #include "core/model/families/mixture.h"
 
 namespace roundlab {
-namespace {
-
-/// transformers takes layer_types as they are and a window of 0 then.
-void RefuseWindowsOfNothing(const ConfigReader& config) {
-  if (!config.Has("layer_types") || !config.root().at("layer_types").is_array()) return;
-  for (const auto& type : config.root().at("layer_types")) {
-    if (type != "sliding_attention") continue;
-    config.Fail("layer_types: sliding_attention contradicts use_sliding_window false");
-  }
-}
-
-}  // namespace
 
 ModelDescription DescribeQwen2Moe(const ConfigReader& config) {
   ConfigDefaults defaults;
@@ -23,14 +13,16 @@ ModelDescription DescribeQwen2Moe(const ConfigReader& config) {
   ModelDescription d = ReadCommon(config, defaults);
   d.qkv_bias = config.BoolOr("qkv_bias", true);
   const bool use = config.BoolOr("use_sliding_window", false);
-  if (use) {
-    ReadWindow(config, 4096, &d);
-  } else {
-    RefuseWindowsOfNothing(config);
-  }
+  if (use) ReadWindow(config, 4096, &d);
   const std::int64_t first = config.AnyIntOr("max_window_layers", 28);
   ReadWindows(
       config, d.windows.front(), [&](std::int64_t i) { return i % 2 == 0 && i < first; }, &d);
+  if (!use && config.Has("layer_types")) {  // transformers slides with a window of 0 then
+    const auto& types = config.root().at("layer_types");
+    if (std::find(types.begin(), types.end(), "sliding_attention") != types.end()) {
+      config.Fail("layer_types: sliding_attention contradicts use_sliding_window false");
+    }
+  }
   const std::string expert = "mlp.experts.#.";
   const std::string shared = "mlp.shared_expert.";
   Mixture mixture{{"mlp.gate", ExpertCount(config, 60), config.IntOr("num_experts_per_tok", 4),
