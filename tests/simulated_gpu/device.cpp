@@ -5,11 +5,14 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 
+#include <atomic>
+#include <chrono>
 #include <vector>
 
 #include "tests/simulated_gpu/generator.h"
 #include "tests/simulated_gpu/memory.h"
 #include "tests/simulated_gpu/queues.h"
+#include "tests/simulated_gpu/setting.h"
 
 namespace simulated_gpu {
 namespace {

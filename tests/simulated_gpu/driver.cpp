@@ -2,16 +2,10 @@
 // by itself. It is loaded before all others, since libtorch brings a true runtime along.
 
 #include <cstdio>
-#include <cstdlib>
 
-namespace {
+#include "tests/simulated_gpu/setting.h"
 
-int Setting(const char* name, int otherwise) {
-  const char* const text = std::getenv(name);
-  return text == nullptr ? otherwise : std::atoi(text);
-}
-
-}  // namespace
+using simulated_gpu::Setting;
 
 extern "C" {
 int cuDeviceGetName(char* name, int length, int index) {
@@ -19,12 +13,12 @@ int cuDeviceGetName(char* name, int length, int index) {
   return 0;
 }
 int cudaGetDeviceCount(int* count) {
-  *count = Setting("SIMULATED_GPU_COUNT", 1);
+  *count = static_cast<int>(Setting("SIMULATED_GPU_COUNT", 1));
   return 0;
 }
 const char* cudaGetErrorString(int /*code*/) { return "simulated"; }
 int cudaDeviceGetAttribute(int* value, int which, int /*index*/) {
-  const int capability = Setting("SIMULATED_GPU_CAPABILITY", 90);
+  const auto capability = static_cast<int>(Setting("SIMULATED_GPU_CAPABILITY", 90));
   *value = which == 75 ? capability / 10 : capability % 10;
   return which == 75 || which == 76 ? 0 : 1;
 }

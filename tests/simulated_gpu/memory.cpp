@@ -14,6 +14,7 @@
 #include <mutex>
 
 #include "tests/simulated_gpu/queues.h"
+#include "tests/simulated_gpu/setting.h"
 
 namespace simulated_gpu {
 namespace {
@@ -87,7 +88,7 @@ struct Memory : c10::DeviceAllocator {
   }
   c10::DeleterFnPtr raw_deleter() const override { return nullptr; }
   void copy_data(void* to, const void* from, std::size_t size) const override {
-    std::memcpy(to, from, size);
+    default_copy_data(to, from, size);
   }
   bool initialized() override { return true; }
   void emptyCache(c10::MempoolId_t /*pool*/) override {}
@@ -132,7 +133,7 @@ struct Pinned : c10::Allocator {
   }
   c10::DeleterFnPtr raw_deleter() const override { return &Free; }
   void copy_data(void* to, const void* from, std::size_t size) const override {
-    std::memcpy(to, from, size);
+    default_copy_data(to, from, size);
   }
   static void Free(void* memory) {
     const std::lock_guard lock(mutex);
@@ -169,11 +170,6 @@ at::Tensor Moved(const at::Tensor& t, c10::Device card) {
       std::move(storage), c10::DispatchKeySet(c10::DispatchKey::CUDA), t.dtype());
   moved.unsafeGetTensorImpl()->set_sizes_and_strides(t.sizes(), t.strides(), t.storage_offset());
   return moved;
-}
-
-std::int64_t Setting(const char* name, std::int64_t otherwise) {
-  const char* const text = std::getenv(name);
-  return text == nullptr ? otherwise : std::atoll(text);
 }
 
 c10::Stream CurrentQueue(c10::Device card) {

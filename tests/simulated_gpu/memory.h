@@ -16,9 +16,6 @@ bool IsPinned(const void* pointer);
 /// The same values as a tensor of the card that has taken over the memory of `t`.
 at::Tensor Moved(const at::Tensor& t, c10::Device card);
 
-/// A whole number of the environment.
-std::int64_t Setting(const char* name, std::int64_t otherwise);
-
 c10::Stream CurrentQueue(c10::Device card);
 
 }  // namespace simulated_gpu

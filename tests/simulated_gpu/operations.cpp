@@ -191,31 +191,26 @@ void ByTheCpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   }
 }
 
+/// Of the machine what `t` is; of the card its memory, which others must keep, as on a card.
+at::Tensor Bare(const at::Tensor& t) {
+  if (!t.is_cuda()) return t;
+  return at::from_blob(t.data_ptr(), t.sizes(), t.strides(), at::TensorOptions(t.scalar_type()));
+}
+
 at::Tensor& Copy(at::Tensor& to, const at::Tensor& from, bool non_blocking) {
   const at::Tensor& of_card = to.is_cuda() ? to : from;
   const at::Tensor& other = to.is_cuda() ? from : to;
   const c10::StreamId queue = CurrentQueue(of_card.device()).id();
-  auto views = std::make_shared<Views>();
-  const at::Tensor target = views->OnHost(to);
-  const at::Tensor source = views->OnHost(from);
-  if (!non_blocking || other.is_cuda() || !IsPinned(other.const_data_ptr())) {
-    TheQueues().Finish(queue);
+  const auto copy = [target = Bare(to), source = Bare(from)] {
+    const at::NoGradGuard no_graph;
     target.copy_(source);
-    return to;
-  }
-  // The views keep what they are of, as a card does not: what is the card's must be kept by others.
-  const auto begin = static_cast<const char*>(of_card.storage().data());
-  const at::Tensor keep = other;
-  const auto raw = [](const at::Tensor& t) {
-    return t.is_cuda() ? at::from_blob(t.data_ptr(), t.sizes(), t.strides(),
-                                       at::TensorOptions(t.scalar_type()))
-                       : t;
   };
-  TheQueues().Add(queue, {begin, of_card.storage().nbytes()},
-                  [keep, late_target = raw(to), late_source = raw(from)] {
-                    at::NoGradGuard no_graph;
-                    late_target.copy_(late_source);
-                  });
+  if (non_blocking && !other.is_cuda() && IsPinned(other.const_data_ptr())) {
+    TheQueues().Add(queue, {of_card.storage().data(), of_card.storage().nbytes()}, copy);
+  } else {
+    TheQueues().Finish(queue);
+    copy();
+  }
   return to;
 }
 
