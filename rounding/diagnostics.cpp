@@ -13,12 +13,20 @@
 namespace roundlab {
 namespace {
 
+constexpr std::int64_t kTileValues = std::int64_t{1} << 20;
+
 double Mean(const at::Tensor& condition) { return condition.to(at::kDouble).mean().item<double>(); }
 
+/// In float64, of some rows at a time: a copy of a large model's layer takes gigabytes.
+double SquareSum(const at::Tensor& values) {
+  const std::int64_t rows = std::max<std::int64_t>(kTileValues / values.size(1), 1);
+  at::Tensor sum = at::zeros({}, values.options().dtype(at::kDouble));
+  for (const at::Tensor& tile : values.split(rows)) sum += tile.to(at::kDouble).square().sum();
+  return sum.item<double>();
+}
+
 double SnrDb(const at::Tensor& signal, const at::Tensor& noise) {
-  const double s = signal.to(at::kDouble).square().sum().item<double>();
-  const double n = noise.to(at::kDouble).square().sum().item<double>();
-  return 10 * std::log10(s / n);  // infinity where nothing is lost
+  return 10 * std::log10(SquareSum(signal) / SquareSum(noise));  // infinity where nothing is lost
 }
 
 /// Where the model's are of 16 bits these are, too, with float32's range, which errors need: powers
