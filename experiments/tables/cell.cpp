@@ -52,6 +52,25 @@ std::optional<double> ByDocument(const std::string& a, const std::string& b,
   return std::isfinite(p) ? std::optional<double>(p) : std::nullopt;
 }
 
+std::optional<bool> LowerOfOne(const std::string& metric) {
+  std::string last = metric.substr(metric.rfind('/') + 1);
+  if (last.ends_with("_stderr")) return std::nullopt;
+  for (const std::string of_several : {"_group_mean", "_document_mean"}) {
+    if (last.ends_with(of_several)) last.resize(last.size() - of_several.size());
+  }
+  for (const char* name :
+       {"perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "nll_sum",
+        "perplexity_hf_doc", "perplexity_ratio", "log_perplexity_ratio", "perplexity_difference",
+        "delta_p_rms", "seconds", "tune_seconds", "peak_gib", "bits_per_weight"}) {
+    if (last == name) return true;
+  }
+  if (last.starts_with("kl_")) return true;
+  for (const char* name : {"acc", "acc_norm", "mc2", "same_top", "log_perplexity_correlation"}) {
+    if (last == name) return false;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 void Cell::Add(std::int64_t seed, const RunOutcome* outcome, const std::string& metric) {
@@ -109,22 +128,13 @@ std::optional<double> Cell::Chance(const Cell& a, const Cell& b, const std::stri
 }
 
 std::optional<bool> LowerIsBetter(const std::string& metric) {
-  std::string last = metric.substr(metric.rfind('/') + 1);
-  if (last.ends_with("_stderr")) return std::nullopt;
-  for (const std::string of_several : {"_group_mean", "_document_mean"}) {
-    if (last.ends_with(of_several)) last.resize(last.size() - of_several.size());
+  std::optional<bool> lower;
+  for (const std::string& one : MetricsOf(metric)) {
+    const auto own = LowerOfOne(one);
+    if (!own || (lower && own != lower)) return std::nullopt;
+    lower = own;
   }
-  for (const char* name :
-       {"perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "nll_sum",
-        "perplexity_hf_doc", "perplexity_ratio", "log_perplexity_ratio", "perplexity_difference",
-        "delta_p_rms", "seconds", "tune_seconds", "peak_gib", "bits_per_weight"}) {
-    if (last == name) return true;
-  }
-  if (last.starts_with("kl_")) return true;
-  for (const char* name : {"acc", "acc_norm", "mc2", "same_top", "log_perplexity_correlation"}) {
-    if (last == name) return false;
-  }
-  return std::nullopt;
+  return lower;
 }
 
 std::string FormatMean(const std::vector<double>& values) {

@@ -43,7 +43,8 @@ class Cell {
   std::string missing_;
 };
 
-/// false: higher is better; nullopt: neither (a count).
+/// false: higher is better; nullopt: neither (a count), or a mean of several (MetricsOf) that do
+/// not agree.
 std::optional<bool> LowerIsBetter(const std::string& metric);
 
 /// "38.76 ± 0.43 (n=3)": mean and half width of the 95 % interval, both as far as the second digit

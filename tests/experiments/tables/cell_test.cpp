@@ -26,6 +26,10 @@ TEST(LowerIsBetterTest, OfWhatEvaluatorsMeasure) {
   for (const char* metric : {"d/kl_mean_stderr", "t/tokens"}) {
     EXPECT_EQ(LowerIsBetter(metric), std::nullopt) << metric;
   }
+  EXPECT_EQ(LowerIsBetter("c4/perplexity + wikitext2/perplexity"), true);
+  EXPECT_EQ(LowerIsBetter("piqa/acc_norm + boolq/acc"), false);
+  EXPECT_EQ(LowerIsBetter("d/kl_mean + d/same_top"), std::nullopt);
+  EXPECT_EQ(LowerIsBetter("d/tokens + d/kl_mean"), std::nullopt);
 }
 
 TEST(FormatMeanTest, WhatIsTooLongIsNotWrittenOut) {
