@@ -135,6 +135,7 @@ class DivergenceOf : public Evaluation {
     context_.sink->Array(folder + "same_top", {tokens}, found_.same_top);
     context_.sink->Array(folder + "nll", {tokens}, found_.nll);
     context_.sink->Array(folder + "base_nll", {tokens}, found_.nll_base);
+    context_.sink->Array(folder + "tokens", {std::ssize(windows_)}, windows_);
     for (const char* told : {"data", "settings", "bos"}) {
       result.provenance[told] = cut_.told.at(told);
     }
@@ -151,6 +152,7 @@ class DivergenceOf : public Evaluation {
       const auto row = static_cast<std::int64_t>(i);
       const auto& [begin, length, scored, document] = cut_.windows.list[batch[i]];
       const std::int64_t first = length - 1 - scored;
+      windows_.push_back(static_cast<double>(scored));
       LogitDivergence own;
       AppendDivergence({original.hidden[row].narrow(0, first, scored), context_.original->head()},
                        {states.hidden[row].narrow(0, first, scored), context_.model->head()},
@@ -191,6 +193,7 @@ class DivergenceOf : public Evaluation {
   FiniteGuard guard_;
   LateProgress progress_;
   LogitDivergence found_;
+  Values windows_;  // tokens scored in each, in the order of found_
 };
 
 }  // namespace

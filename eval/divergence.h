@@ -28,7 +28,7 @@ namespace roundlab {
 ///   same tokens hard: they are those of differences token by token.
 ///   log_perplexity_correlation is that between the two models' nll.
 /// * tokens, windows, windows_available.
-/// Arrays, a token: kl, same_top (1 or 0), nll, base_nll.
+/// Arrays, a token: kl, same_top (1 or 0), nll, base_nll; a window: tokens, how many it scores.
 ///
 /// A window of which a number is not finite is NaN in whole.
 ///

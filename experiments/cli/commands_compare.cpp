@@ -58,6 +58,11 @@ void PrintLines(const char* title, const std::vector<std::string>& lines) {
   for (const std::string& line : lines) std::printf("  %s\n", line.c_str());
 }
 
+bool HasDivergence(const Comparison& comparison) {
+  return std::any_of(comparison.figures.begin(), comparison.figures.end(),
+                     [](const ComparedFigure& f) { return f.name.ends_with("/kl_mean"); });
+}
+
 void PrintText(const CommandLine& line, const Comparison& comparison,
                const BootstrapOptions& options) {
   std::printf("A: run %s in %s\nB: run %s in %s\n", comparison.id_a.c_str(),
@@ -66,11 +71,12 @@ void PrintText(const CommandLine& line, const Comparison& comparison,
     std::printf("\nNothing can be compared.\n");
   } else {
     std::printf(
-        "\n%s\nnll, perplexity, mc2: paired t test; acc, acc_norm: McNemar's exact test; "
+        "\n%s\nnll, perplexity, mc2%s: paired t test; acc, acc_norm: McNemar's exact test; "
         "%lld bootstrap resamples, seed %llu.\n"
         "Intervals are for other texts of the kind, not for other seeds of a method.\n",
-        TableText(line, ToTable(comparison)).c_str(), static_cast<long long>(options.resamples),
-        static_cast<unsigned long long>(options.seed));
+        TableText(line, ToTable(comparison)).c_str(),
+        HasDivergence(comparison) ? ", kl_mean, same_top" : "",
+        static_cast<long long>(options.resamples), static_cast<unsigned long long>(options.seed));
   }
   std::vector<std::string> left_out;
   for (const ComparedFigure& f : comparison.figures) {

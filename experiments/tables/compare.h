@@ -50,6 +50,9 @@ struct Comparison {
 ///   acc, acc_norm   correct, correct_norm: 0 or 1, NaN where a document was not scored. The mean
 ///               over documents, also of tasks in groups. Exact McNemar test.
 ///   mc2         a share. Paired t test.
+///   perplexity of a task   exp of the mean cost of its documents, from choice_loglik where they
+///               have one choice each. p and interval as above.
+///   kl_mean, same_top, perplexity of a divergence   by window, as nll.
 /// All take windows and documents as independent, and their intervals say how the two models differ
 /// on other texts of the kind: how a method differs from itself with another seed is not in them.
 /// Where a value of A or B is not finite, there is no difference, test or interval.

@@ -178,6 +178,7 @@ TEST_F(DivergenceTest, IsWhatLogitsInWholeGive) {
   }
   ASSERT_EQ(Array("kl").size(), tokens.kl.size());
   EXPECT_EQ(Array("same_top"), tokens.same);
+  EXPECT_EQ(Array("tokens"), Values(ids.size() / 32, 15));
   // Logits are float32, some 1e-6 of 10 apart by way of computing.
   for (std::size_t i = 0; i < tokens.kl.size(); ++i) {
     EXPECT_NEAR(Array("kl")[i], tokens.kl[i], 1e-5);

@@ -184,6 +184,85 @@ TEST_F(CompareTest, WhatCannotBePairedIsSaid) {
           "i: a divergence is not paired", "j: a divergence is not paired"));
 }
 
+TEST_F(CompareTest, DivergencesArePairedByWindow) {
+  for (WrittenRun* run : {&a_, &b_}) {
+    const bool first = run == &a_;
+    run->Add("eval/d/kl",
+             first ? Values{0.5, 0.25, 1, 2, 0.75, 0.25} : Values{0.5, 0.5, 2, 3, 1, 1});
+    run->Add("eval/d/same_top", first ? Values{1, 1, 0, 1, 1, 0} : Values{1, 0, 0, 0, 1, 0});
+    run->Add("eval/d/nll", first ? Values{1, 2, 3, 4, 2, 2} : Values{2, 2, 3, 5, 2, 4});
+    run->Add("eval/d/base_nll", {1, 1, 1, 1, 1, 1});
+    run->Add("eval/d/tokens", {2, 2, 2});
+  }
+  const Comparison compared = Compare();
+  ASSERT_EQ(compared.figures.size(), 3U);
+  const auto expect = [&](std::size_t i, const std::string& name, bool lower, const Values& a,
+                          const Values& b) {
+    const ComparedFigure& figure = compared.figures[i];
+    EXPECT_EQ(figure.name, name);
+    EXPECT_EQ(figure.count, 3U);
+    EXPECT_EQ(figure.lower_is_better, lower);
+    EXPECT_EQ(figure.test, "paired t");
+    ExpectNear(figure.tested, PairedT(a, b));
+    ExpectNear(figure.bootstrap, PairedBootstrap(a, b, {}));
+  };
+  expect(0, "d/kl_mean", true, {0.375, 1.5, 0.5}, {0.5, 2.5, 1});
+  expect(1, "d/same_top", false, {1, 0.5, 0.5}, {0.5, 0, 0.5});
+  const ComparedFigure& perplexity = compared.figures[2];
+  EXPECT_EQ(perplexity.name, "d/perplexity");
+  EXPECT_DOUBLE_EQ(perplexity.a, std::exp(14 / 6.0));
+  EXPECT_DOUBLE_EQ(perplexity.b, std::exp(18 / 6.0));
+  EXPECT_NEAR(perplexity.tested.p, PairedT(Values{1.5, 3.5, 2}, Values{2, 4, 3}).p, 1e-12);
+  EXPECT_THAT(Printed(false), ::testing::HasSubstr("mc2, kl_mean, same_top: paired t test;"));
+}
+
+TEST_F(CompareTest, DivergencesOfOtherWindowsAreNot) {
+  for (WrittenRun* run : {&a_, &b_}) {
+    for (const char* array : {"kl", "same_top", "nll"}) {
+      run->Add(std::string("eval/d/") + array, {1, 1, 1});
+      run->Add(std::string("eval/e/") + array, {1, 1, 1});
+    }
+    run->Add("eval/d/tokens", run == &a_ ? Values{1, 2} : Values{2, 1});
+  }
+  b_.Add("eval/e/tokens", {1, 2});  // a run of an earlier program does not say it
+  const Comparison compared = Compare();
+  EXPECT_TRUE(compared.figures.empty());
+  ASSERT_EQ(compared.not_compared.size(), 2U);
+  EXPECT_EQ(compared.not_compared[0].name, "d/kl");
+  EXPECT_EQ(compared.not_compared[0].reason,
+            "the windows of A and B score different numbers of tokens");
+  EXPECT_EQ(compared.not_compared[1].reason, "a divergence is not paired");
+  for (WrittenRun* run : {&a_, &b_}) {
+    run->Add("eval/f/kl", {1, 1, 1});
+    run->Add("eval/f/tokens", {1, 1});
+  }
+  EXPECT_EQ(Error(), folder_a_ + "/run.h5: eval/f has 3 kl but 2 tokens");
+}
+
+TEST_F(CompareTest, ATasksPerplexityIsPairedByDocument) {
+  const double none = std::nan("");
+  a_.Add("eval/lambada/choice_loglik", {-1, -2, none, -4, -3});
+  b_.Add("eval/lambada/choice_loglik", {-2, -2, none, -5, -3});
+  for (WrittenRun* run : {&a_, &b_}) {
+    run->Add("eval/lambada/prediction", {0, 0, none, 0, 0});
+    run->Add("eval/lambada/correct", {1, 0, none, 0, 1});
+    run->summary["metrics"]["lambada/perplexity"] = 2;
+  }
+  const Comparison compared = Compare();
+  EXPECT_TRUE(compared.not_compared.empty());
+  ASSERT_EQ(compared.figures.size(), 2U);
+  const ComparedFigure& figure = compared.figures[1];
+  EXPECT_EQ(figure.name, "lambada/perplexity");
+  EXPECT_TRUE(figure.lower_is_better);
+  EXPECT_EQ(figure.count, 4U);
+  EXPECT_EQ(figure.left_out, 1U);
+  EXPECT_DOUBLE_EQ(figure.a, std::exp(2.5));
+  EXPECT_DOUBLE_EQ(figure.b, std::exp(3.0));
+  const PairedResult cost = PairedT(Values{1, 2, 4, 3}, Values{2, 2, 5, 3});
+  EXPECT_NEAR(figure.tested.p, cost.p, 1e-12);
+  EXPECT_NEAR(figure.tested.low, std::exp(2.5) * std::expm1(cost.low), 1e-10);
+}
+
 TEST_F(CompareTest, TheTextHasARowAFigureAndWhatDiffersInTheConfigs) {
   a_.Add("eval/piqa/correct", {0, 0, 0, 0, 0, 0, 0, 0});
   b_.Add("eval/piqa/correct", {1, 1, 1, 1, 1, 1, 1, 0});
