@@ -13,7 +13,7 @@
 namespace roundlab {
 namespace {
 
-constexpr std::int64_t kTileValues = std::int64_t{1} << 20;
+constexpr std::int64_t kTileValues = std::int64_t{1} << 18;
 
 double Mean(const at::Tensor& condition) { return condition.to(at::kDouble).mean().item<double>(); }
 

@@ -27,6 +27,13 @@ enum class StageKind {
   kActivations,  ///< puts quantizers on inputs of layers, keys and values: after transforms
 };
 
+/// Bytes that a backward pass keeps besides, as measured (results/gpu.md).
+struct GraphBytes {
+  double a_weight = 0;        ///< in a stage's own Tunings()
+  double a_token = 0;         ///< there, of each block
+  double a_token_behind = 0;  ///< in those of stages behind it
+};
+
 /// What a `pipeline` lists, in order. Immutable; all state of a unit is in its UnitWork.
 class Stage {
  public:
@@ -46,6 +53,7 @@ class Stage {
   }
   /// How it takes optimizer steps, one after another; empty where it takes none.
   virtual std::vector<const TuneOptions*> Tunings() const { return {}; }
+  virtual GraphBytes KeptByGraph(const BlockPlan& /*block*/) const { return {}; }
   /// Numbers that it keeps, where the chains lie, of what a block's layers are fed at one position
   /// of all `samples`. hidden: what flows into the block.
   virtual std::int64_t CapturedValues(const BlockPlan& /*block*/, std::int64_t /*hidden*/,

@@ -85,8 +85,25 @@ InputAccumulator::InputAccumulator(const StatisticsKinds& kinds, std::int64_t to
 void InputAccumulator::Add(const at::Tensor& inputs, const at::Tensor& original) {
   const at::NoGradGuard no_grad;
   const at::Tensor given = inputs.detach().reshape({-1, inputs.size(-1)});
-  const at::Tensor x = given.to(at::kFloat);
-  if (x.size(0) == 0) return;
+  if (given.size(0) == 0) return;
+  if (kinds_.Channels()) AddChannels(given.to(at::kFloat));
+  if (kinds_.second_moment) AddSquare(&second_moment_, given, kinds_.in_double);
+  if (kinds_.cross_moment && original.defined()) {
+    const at::Tensor wide = given.to(kinds_.in_double ? at::kDouble : at::kFloat);
+    const at::Tensor fp = original.detach().reshape({-1, wide.size(1)}).to(wide.scalar_type());
+    AddTo(&cross_moment_, at::mm((fp - wide).t(), wide));
+  }
+  if (kinds_.sample > 0) {
+    const std::int64_t first = (stride_ - tokens_ % stride_) % stride_;
+    if (first < given.size(0)) {
+      const at::Tensor taken = given.slice(0, first, given.size(0), stride_);
+      sample_.push_back(taken.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true));
+    }
+  }
+  tokens_ += given.size(0);
+}
+
+void InputAccumulator::AddChannels(const at::Tensor& x) {
   if (kinds_.mean) AddTo(&sum_, x.sum(0, false, at::kDouble));
   if (kinds_.absolute_mean) AddTo(&absolute_sum_, x.abs().sum(0, false, at::kDouble));
   if (kinds_.square_mean) AddTo(&square_sum_, x.square().sum(0, false, at::kDouble));
@@ -94,17 +111,6 @@ void InputAccumulator::Add(const at::Tensor& inputs, const at::Tensor& original)
     const at::Tensor largest = x.abs().amax(0);
     largest_ = largest_.defined() ? at::maximum(largest_, largest) : largest;
   }
-  if (kinds_.second_moment) AddSquare(&second_moment_, given, kinds_.in_double);
-  if (kinds_.cross_moment && original.defined()) {
-    const at::Tensor wide = kinds_.in_double ? x.to(at::kDouble) : x;
-    const at::Tensor fp = original.detach().reshape({-1, x.size(1)}).to(wide.scalar_type());
-    AddTo(&cross_moment_, at::mm((fp - wide).t(), wide));
-  }
-  if (kinds_.sample > 0) {
-    const std::int64_t first = (stride_ - tokens_ % stride_) % stride_;
-    if (first < x.size(0)) sample_.push_back(x.slice(0, first, x.size(0), stride_).clone());
-  }
-  tokens_ += x.size(0);
 }
 
 InputStatistics InputAccumulator::Finish() const {

@@ -61,6 +61,8 @@ class InputAccumulator {
   InputStatistics Finish() const;
 
  private:
+  void AddChannels(const at::Tensor& x);  // [tokens, in] float32
+
   StatisticsKinds kinds_;
   std::int64_t stride_;
   std::int64_t tokens_ = 0;

@@ -96,4 +96,12 @@ std::size_t BlockPlan::InputCount() const {
   return count;
 }
 
+double BlockPlan::LargestLinear() const {
+  double most = 0;
+  for (const LinearPlan& linear : linears) {
+    most = std::max(most, static_cast<double>(linear.out) * static_cast<double>(linear.in));
+  }
+  return most;
+}
+
 }  // namespace roundlab

@@ -84,6 +84,8 @@ struct BlockPlan {
   double TokenShare(const LinearPlan& linear) const;
   /// One more than the largest LinearPlan::input.
   std::size_t InputCount() const;
+  /// Weights of the largest linear layer.
+  double LargestLinear() const;
 };
 
 /// What is before the first block and after the last. Names as in the checkpoint without

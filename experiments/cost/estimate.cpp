@@ -64,7 +64,9 @@ double Estimator::Gib(const RunConfig& run, const ModelDescription& model,
   if (run.compute.memory_limit > 0) {
     room.bytes = std::min(room.bytes, run.compute.memory_limit * kGib);
   }
-  return PeakBytes(RunMemoryOf(run, model, value, eval_tokens), room) / kGib;
+  RunConfig there = run;
+  there.compute.device = room.gpu ? at::kCUDA : at::kCPU;
+  return PeakBytes(RunMemoryOf(there, model, value, eval_tokens), room) / kGib;
 }
 
 bool Estimator::OnGpu(const RunConfig& run) {

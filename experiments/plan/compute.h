@@ -21,6 +21,9 @@ struct ComputeOptions {
   bool deterministic = true;  ///< on a GPU: one order of sums in attention's backward pass
   bool keep_weights = true;   ///< leave weights.safetensors, which `model: FOLDER` then opens
   void Fields(FieldVisitor& f);
+
+  /// Whether that is the device that is asked for.
+  bool OnGpu() const { return device && device->is_cuda(); }
 };
 
 }  // namespace roundlab

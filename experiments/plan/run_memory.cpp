@@ -8,7 +8,7 @@
 #include "core/kernels/token_nll.h"
 #include "eval/original_states.h"
 #include "eval/scorer.h"
-#include "optimizers/optimizers.h"
+#include "experiments/plan/tuning_memory.h"
 #include "rounding/stages/round.h"
 
 namespace roundlab {
@@ -17,112 +17,6 @@ namespace {
 constexpr double kFloat = 4;  // bytes
 
 double Product(std::int64_t a, std::int64_t b) { return static_cast<double>(a * b); }
-
-bool OnGpu(const RunConfig& run) { return run.compute.device && run.compute.device->is_cuda(); }
-
-/// Whether the backward pass takes the optimizer's steps, so that there are no gradients of what is
-/// learned (Tuning::MakeOptimizer, with the fused kernels).
-bool StepsInBackward(const RoundOptions& round, const QuantSpec& spec, const TuneOptions& tune) {
-  return !round.oscillation && tune.MayStepInBackward() &&
-         round.scheme.make()->OnGrid(spec).steps_in_backward;
-}
-
-/// Weights of the largest layer.
-double LargestLayer(const ModelDescription& m) {
-  double most = 0;
-  for (const auto& shape : m.LinearShapes(0)) most = std::max(most, Product(shape[0], shape[1]));
-  return most;
-}
-
-/// A block's traits of layers, on average over its weights.
-LayerTraits MeanTraits(const RoundingScheme& scheme, const QuantSpec& spec,
-                       const BlockPlan& block) {
-  LayerTraits mean{.trained = 0};
-  double weights = 0;
-  for (const LinearPlan& linear : block.linears) {
-    const LayerShape layer{linear.name, linear.out, linear.in, spec};
-    const LayerTraits traits = scheme.OnLayer(layer);
-    mean.trained += traits.trained * layer.Weights();
-    mean.kept += traits.kept * layer.Weights();
-    weights += layer.Weights();
-  }
-  return {.trained = mean.trained / weights, .kept = mean.kept / weights};
-}
-
-/// Of a unit that a stage tunes. What a transform learns is taken as one number a weight.
-void AddTuning(const RunConfig& run, const ModelDescription& m, const StageRecipe& recipe,
-               double weights, double value, RunMemory* memory) {
-  const auto stage = recipe.make();
-  const auto round = RoundOptionsOf({recipe});
-  const QuantSpec& spec = run.quant->spec;
-  for (const TuneOptions* tune : stage->Tunings()) {
-    LayerTraits traits = round ? MeanTraits(*round->scheme.make(), spec, m.Plan(0)) : LayerTraits();
-    if (tune->unit_blocks == 0) traits.kept *= LargestLayer(m) / weights;  // a layer at a time
-    const double learned = weights * kFloat * traits.trained;
-    const double gradient = round && StepsInBackward(*round, spec, *tune) ? 0 : learned;
-    memory->weights = std::max(memory->weights, weights * (kFloat + value));
-    memory->gradients =
-        std::max(memory->gradients, weights * (value + kFloat * traits.kept) + gradient);
-    const double copies = 1 + tune->Copies() + static_cast<double>(StateNumbers(tune->optimizer));
-    memory->learned = std::max(memory->learned, learned * copies);
-  }
-}
-
-/// Values that a token has between an MLP's layers, of all experts that it goes to.
-double MlpValues(const ModelDescription& m, const BlockPlan& plan) {
-  const double experts = plan.mlp.experts ? static_cast<double>(plan.mlp.experts->used) : 1;
-  return experts * static_cast<double>(m.intermediate);
-}
-
-/// Values of a token that a block's forward pass keeps for its backward pass. ReLU keeps what it
-/// gives alone.
-double KeptValues(const ModelDescription& m, const BlockPlan& plan) {
-  const double of_activation = plan.mlp.activation == Activation::kRelu ? 1 : 2;
-  return 4.0 * static_cast<double>(m.hidden) + 2 * Product(m.heads, m.head_dim) +
-         2 * Product(m.kv_heads, m.head_dim) +
-         (plan.mlp.gated ? 3 : of_activation) * MlpValues(m, plan);
-}
-
-/// Values of a token in the backward pass where they are most, at the MLP's activation of the one
-/// block that is at work.
-double GradientValues(const ModelDescription& m, const BlockPlan& plan) {
-  return 2.0 * static_cast<double>(m.hidden) + 2 * MlpValues(m, plan);
-}
-
-/// Values that a token has of products of queries and keys, one a head and key, where attention has
-/// no fused backward pass: what cap and softmax put out in each block, and three more in the one
-/// that is at work. They are float32, but on a GPU.
-double ScoreValues(const RunConfig& run, const ModelDescription& m, double blocks, double value) {
-  const AttentionPlan attention = m.Plan(0).attention;
-  if (attention.soft_cap == 0 && !attention.alibi && attention.sinks.empty()) return 0;
-  const double kept = (attention.soft_cap > 0 ? 2 : 1) * blocks + 3;
-  return kept * Product(m.heads, run.calibration->seqlen) * (OnGpu(run) ? 1 : kFloat / value);
-}
-
-/// A loss of logits keeps those of both models, their logarithms and two gradients, in float32.
-double LogitValues(const ModelDescription& m, double tokens, double value) {
-  return 6 * tokens * static_cast<double>(m.vocab) * kFloat / value;
-}
-
-double Activations(const RunConfig& run, const ModelDescription& m, double blocks, double value) {
-  const BlockPlan plan = m.Plan(0);
-  const auto seqlen = static_cast<double>(run.calibration->seqlen);
-  const std::int64_t pass =
-      std::min(run.calibration->samples, std::max(StepRows(run), kRowsOfAPass));
-  double most = static_cast<double>(pass) * seqlen *
-                static_cast<double>(4 * m.hidden + (plan.mlp.gated ? 3 : 2) * m.intermediate);
-  for (const TuneOptions& tune : TuningOf(run)) {
-    const std::int64_t rows = std::min(run.calibration->samples, tune.batch);
-    const std::int64_t part = (rows + tune.accumulate - 1) / tune.accumulate;
-    const double tokens = static_cast<double>(part) * seqlen;
-    const double in_unit = tune.unit_blocks == 0 ? 1 : blocks;
-    const double of_blocks = tokens * (in_unit * KeptValues(m, plan) + GradientValues(m, plan) +
-                                       ScoreValues(run, m, in_unit, value));
-    const bool logits = tune.loss.make()->OfLogits();
-    most = std::max(most, of_blocks + (logits ? LogitValues(m, tokens, value) : 0));
-  }
-  return most * value;
-}
 
 /// Chains that there are at a time: both, targets beside the inputs where those are read too, and
 /// the targets that aug_loss adds.
@@ -194,14 +88,13 @@ double EndValues(const ModelDescription& m) {
 double WholePassValues(const RunConfig& run, const ModelDescription& m, double tokens) {
   const auto layers = static_cast<double>(m.layers);
   return EndValues(m) +
-         tokens * (layers * KeptValues(m, m.Plan(0)) + GradientValues(m, m.Plan(0)) +
-                   ScoreValues(run, m, layers, kFloat) + 4 * static_cast<double>(m.vocab));
+         tokens * (GraphValues(run, m, layers, kFloat) + 4 * static_cast<double>(m.vocab));
 }
 
 /// Of the logits that evaluation makes at a time.
 double LogitBytes(const RunConfig& run, const ModelDescription& m, std::int64_t tokens) {
   constexpr double kOnProcessor = 64.0 * 1024 * 1024;
-  if (!OnGpu(run)) return kOnProcessor;
+  if (!run.compute.OnGpu()) return kOnProcessor;
   const double most = kFloat * static_cast<double>(kDeviceLogits);
   return tokens > 0 ? std::min(most, kFloat * Product(tokens, m.vocab)) : most;
 }
@@ -214,8 +107,10 @@ double RotationBytes(const RunConfig& run, const ModelDescription& m) {
 }
 
 /// Gradients of the model's loss, a sequence at a time (VisitGradients): weights as loaded, those
-/// that it runs with, their gradients, and the Fisher information or the rounded ones.
+/// that it runs with, their gradients, and the Fisher information or the rounded ones. They are
+/// taken on the processor.
 double GradientBytes(const RunConfig& run, const ModelDescription& m) {
+  if (run.compute.OnGpu()) return 0;
   const bool spends = run.quant->budget && run.quant->budget->score != BudgetScore::kOutputSnr;
   if (!spends && !run.Needs().fisher) return 0;
   const auto tokens = static_cast<double>(run.calibration->seqlen);
@@ -319,10 +214,10 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   memory.program = 0.25 * kGib;
   if (!run.eval.empty()) {
     const double logits = LogitBytes(run, model, eval_tokens);
-    memory.evaluated = logits + BytesInMemory(model, value, OnGpu(run));
+    memory.evaluated = logits + BytesInMemory(model, value, run.compute.OnGpu());
     memory.read = kFloat * BlockWeights(model);
     memory.streamed =
-        logits + EndBytes(model, value, OnGpu(run)) + 2 * kFloat * BlockWeights(model);
+        logits + EndBytes(model, value, run.compute.OnGpu()) + 2 * kFloat * BlockWeights(model);
     memory.states = Product(eval_tokens, model.hidden) * value;
     const bool compares = std::any_of(run.eval.begin(), run.eval.end(),
                                       [](const auto& recipe) { return recipe.make()->Compares(); });
@@ -331,18 +226,25 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   if (run.LearnsRotation()) memory.before = RotationBytes(run, model);
   if (run.pipeline.empty()) return memory;
   std::int64_t most = 1;
-  for (const StageRecipe& recipe : run.pipeline) most = std::max(most, recipe.make()->UnitBlocks());
+  for (const StageRecipe& recipe : run.pipeline) {
+    const auto stage = recipe.make();
+    most = std::max(most, stage->UnitBlocks());
+    memory.solving = std::max(memory.solving, stage->WorkingBytes(model.Plan(0)));
+  }
   const auto blocks = static_cast<double>(std::min(most, model.layers));
   const double weights = blocks * BlockWeights(model);
   memory.codes = linear;
   memory.ahead = blocks < static_cast<double>(model.layers) ? kFloat * weights : 0;
   memory.weights = 2 * kFloat * weights;
-  memory.describing = 6 * kFloat * LargestLayer(model);  // its error, and both in float64
+  memory.describing =
+      3 * kFloat * model.Plan(0).LargestLinear();  // it, rounded to nearest, its error
   if (!run.Needs().tokens) return memory;
   memory.before = std::max(memory.before, GradientBytes(run, model));
   memory.ends = EndBytes(model, value, false);
   if (!TuningOf(run).empty()) memory.weights = 0;
-  memory.activations = Activations(run, model, blocks, value);
+  const std::int64_t pass = std::max(StepRows(run), kRowsOfAPass);
+  memory.activations =
+      ActivationBytes(run, model, std::min(run.calibration->samples, pass), blocks, value);
   const double tokens = Product(run.calibration->samples, run.calibration->seqlen);
   memory.chain = tokens * static_cast<double>(model.hidden) * value;
   memory.chains = ChainCount(run) * memory.chain;
@@ -351,8 +253,10 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   memory.captured = CapturedBytes(run, model, value);
   memory.statistics = StatisticsBytes(run, model, blocks);
   for (const StageRecipe& recipe : run.pipeline) {
-    AddTuning(run, model, recipe, weights, value, &memory);
-    memory.solving = std::max(memory.solving, recipe.make()->WorkingBytes(model.Plan(0)));
+    const TuningMemory tuning = TuningMemoryOf(run, model, recipe, weights, value);
+    memory.weights = std::max(memory.weights, tuning.weights);
+    memory.gradients = std::max(memory.gradients, tuning.gradients);
+    memory.learned = std::max(memory.learned, tuning.learned);
   }
   return memory;
 }

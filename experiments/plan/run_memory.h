@@ -79,7 +79,8 @@ struct RunMemory {
   double Chains() const { return chains + captured; }
 };
 
-/// bytes_per_value: E. eval_tokens: that evaluation scores.
+/// bytes_per_value: E. eval_tokens: that evaluation scores. Where run.compute.device is left open,
+/// of a CPU.
 RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, double bytes_per_value,
                       std::int64_t eval_tokens = 0);
 

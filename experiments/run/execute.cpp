@@ -279,8 +279,10 @@ class Execution {
   /// Throws Error where a unit alone does not fit. What a machine without a limit has left is no
   /// reason to refuse: it may give up more.
   ChainsPlaced PlaceOfChains(const ModelDescription& model) {
+    RunConfig here = config_;
+    here.compute.device = device_;
     const RunMemory memory =
-        RunMemoryOf(config_, model, static_cast<double>(c10::elementSize(config_.model.dtype)));
+        RunMemoryOf(here, model, static_cast<double>(c10::elementSize(config_.model.dtype)));
     MemoryRoom room;
     room.gpu = device_.is_cuda();
     room.bytes = static_cast<double>(FreeBytes() + HeldBytes());

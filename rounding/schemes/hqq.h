@@ -30,6 +30,9 @@ class Hqq : public RoundingScheme {
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
   Work WorkOn(const LayerShape& layer) const override;
   SchemeTraits Traits() const override { return {.tunable = false, .any_device = true}; }
+  LayerTraits OnLayer(const LayerShape& layer) const override {
+    return {.working_bytes = 7 * sizeof(float) * layer.Weights()};
+  }
   GridTraits OnGrid(const QuantSpec& spec) const override {
     return {.takes = spec.grid == GridKind::kFloatZero, .own_range = true};
   }

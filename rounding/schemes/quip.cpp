@@ -138,6 +138,14 @@ const EnumNames<QuipBasis> kBases = {
 
 }  // namespace
 
+LayerTraits Quip::OnLayer(const LayerShape& layer) const {
+  // H in its basis and its factor, and the weight.
+  const auto in = static_cast<double>(layer.in);
+  const double numbers = in * (2 * in + static_cast<double>(layer.out));
+  return {.plain_codes = false,  // in its own basis, too: zero points lie between codes
+          .working_bytes = numbers * (options_.in_double ? sizeof(double) : sizeof(float))};
+}
+
 void Quip::Options::Fields(FieldVisitor& f) {
   EnumField<QuipBasis> basis_field(&basis, kBases);
   f.Value("basis", basis_field,

@@ -54,9 +54,7 @@ class Quip : public RoundingScheme {
   GridTraits OnGrid(const QuantSpec& spec) const override {
     return {.takes = IsUniform(spec.grid), .own_range = true};
   }
-  LayerTraits OnLayer(const LayerShape& /*layer*/) const override {
-    return {.plain_codes = false};  // in its own basis, too: zero points lie between codes
-  }
+  LayerTraits OnLayer(const LayerShape& layer) const override;
 
  private:
   Options options_;

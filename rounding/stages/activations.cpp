@@ -103,6 +103,15 @@ std::vector<const TuneOptions*> Activations::Tunings() const {
   return {&options_.learn->tune};
 }
 
+GraphBytes Activations::KeptByGraph(const BlockPlan& block) const {
+  double inputs = 0;
+  for (const LinearPlan& linear : block.linears) {
+    const bool matches = options_.quantizer.Matches(linear.name);
+    if (matches) inputs += block.TokenShare(linear) * static_cast<double>(linear.in);
+  }
+  return {.a_token = 19 * inputs, .a_token_behind = 3 * inputs};
+}
+
 std::shared_ptr<const ActivationQuantizer> Activations::InputQuantizer(
     const std::string& layer) const {
   if (!options_.quantizer.Matches(layer)) return nullptr;

@@ -37,6 +37,7 @@ class Activations : public Stage {
   std::vector<std::string> Series(const std::string& unit,
                                   const std::vector<std::string>& linears) const override;
   std::vector<const TuneOptions*> Tunings() const override;
+  GraphBytes KeptByGraph(const BlockPlan& block) const override;
   bool AnyDevice() const override { return true; }
   bool SpansTokens() const override { return options_.quantizer.SpansTokens(options_.per); }
   std::string Match() const override { return options_.quantizer.match; }

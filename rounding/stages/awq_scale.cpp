@@ -232,6 +232,10 @@ std::int64_t AwqScale::CapturedValues(const BlockPlan& block, std::int64_t hidde
   return values * (options_.sequences > 0 ? std::min(options_.sequences, samples) : samples);
 }
 
+double AwqScale::WorkingBytes(const BlockPlan& block) const {
+  return 7 * sizeof(float) * block.LargestLinear();  // of gate and up, each scaled and rounded
+}
+
 void AwqScale::Apply(UnitWork* work) const {
   const at::NoGradGuard no_grad;
   HiddenStates rows = work->Inputs(Chain::kOriginal);

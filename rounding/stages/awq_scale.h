@@ -40,6 +40,7 @@ class AwqScale : public Stage {
   Work WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t samples,
               std::int64_t seqlen) const override;
   StageNeeds Needs(const QuantOptions& quant) const override;
+  double WorkingBytes(const BlockPlan& block) const override;
   std::int64_t CapturedValues(const BlockPlan& block, std::int64_t hidden,
                               std::int64_t samples) const override;
   void Apply(UnitWork* work) const override;

@@ -53,6 +53,7 @@ class Let : public Stage {
   std::vector<std::string> Series(const std::string& unit,
                                   const std::vector<std::string>& linears) const override;
   std::vector<const TuneOptions*> Tunings() const override { return {&options_.tune}; }
+  GraphBytes KeptByGraph(const BlockPlan& /*block*/) const override { return {.a_weight = 18}; }
   void Apply(UnitWork* work) const override;
 
  private:

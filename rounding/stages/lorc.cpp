@@ -93,6 +93,10 @@ void Lorc::Apply(UnitWork* work) const {
   work->Step();
 }
 
+double Lorc::WorkingBytes(const BlockPlan& block) const {
+  return 7 * sizeof(float) * block.LargestLinear();  // the error, in float64 too, and its vectors
+}
+
 Work Lorc::WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t /*samples*/,
                   std::int64_t /*seqlen*/) const {
   // A decomposition in float64, at a small part of the rate of plain products.

@@ -46,6 +46,7 @@ class Lorc : public Stage {
   bool AnyDevice() const override { return true; }
 
   StageKind Kind() const override { return StageKind::kRepair; }
+  double WorkingBytes(const BlockPlan& block) const override;
   Work WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t samples,
               std::int64_t seqlen) const override;
   StageNeeds Needs(const QuantOptions& /*quant*/) const override { return {}; }

@@ -136,6 +136,18 @@ StageNeeds ScaleRefit::Needs(const QuantOptions& /*quant*/) const {
   return needs;
 }
 
+double ScaleRefit::WorkingBytes(const BlockPlan& block) const {
+  // Weights and what their codes say, in float64 too, and a product of them; a second moment.
+  const bool weighted = options_.weights == RefitWeights::kInputs;
+  double most = 0;
+  for (const LinearPlan& linear : block.linears) {
+    const auto in = static_cast<double>(linear.in);
+    const double moment = weighted ? in * in : 0;
+    most = std::max(most, 9 * static_cast<double>(linear.out) * in + moment);
+  }
+  return sizeof(float) * most;
+}
+
 void ScaleRefit::Apply(UnitWork* work) const {
   const bool weighted = options_.weights == RefitWeights::kInputs;
   for (const std::vector<LinearSlot*>& group : work->SlotsByInput()) {

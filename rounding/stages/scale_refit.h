@@ -27,6 +27,7 @@ class ScaleRefit : public Stage {
   explicit ScaleRefit(const Options& options) : options_(options) {}
 
   StageKind Kind() const override { return StageKind::kRepair; }
+  double WorkingBytes(const BlockPlan& block) const override;
   Work WorkOn(const BlockPlan& block, const QuantOptions& quant, std::int64_t samples,
               std::int64_t seqlen) const override;
   StageNeeds Needs(const QuantOptions& quant) const override;

@@ -65,6 +65,7 @@ class Teq : public Stage {
                                   const std::vector<std::string>& linears) const override;
   std::vector<const TuneOptions*> Tunings() const override { return {&options_.tune}; }
   bool AnyDevice() const override { return true; }
+  GraphBytes KeptByGraph(const BlockPlan& /*block*/) const override { return {.a_weight = 3}; }
   void Apply(UnitWork* work) const override;
 
  private:

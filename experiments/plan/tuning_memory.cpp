@@ -1,0 +1,140 @@
+#include "experiments/plan/tuning_memory.h"
+
+#include <algorithm>
+
+#include "optimizers/optimizers.h"
+#include "rounding/stages/round.h"
+
+namespace roundlab {
+namespace {
+
+constexpr double kFloatBytes = sizeof(float);
+
+/// Whether the backward pass takes the optimizer's steps, so that there are no gradients of what is
+/// learned (Tuning::MakeOptimizer, with the fused kernels).
+bool StepsInBackward(const RoundOptions& round, const QuantSpec& spec, const TuneOptions& tune) {
+  return !round.oscillation && tune.MayStepInBackward() &&
+         round.scheme.make()->OnGrid(spec).steps_in_backward;
+}
+
+/// A block's traits of layers, on average over its weights.
+LayerTraits MeanTraits(const RoundingScheme& scheme, const QuantSpec& spec,
+                       const BlockPlan& block) {
+  LayerTraits mean{.trained = 0};
+  double weights = 0;
+  for (const LinearPlan& linear : block.linears) {
+    const LayerShape layer{linear.name, linear.out, linear.in, spec};
+    const LayerTraits traits = scheme.OnLayer(layer);
+    mean.trained += traits.trained * layer.Weights();
+    mean.kept += traits.kept * layer.Weights();
+    weights += layer.Weights();
+  }
+  return {.trained = mean.trained / weights, .kept = mean.kept / weights};
+}
+
+/// Values that a token has between an MLP's layers, of all experts that it goes to.
+double MlpValues(const ModelDescription& m, const BlockPlan& plan) {
+  const double experts = plan.mlp.experts ? static_cast<double>(plan.mlp.experts->used) : 1;
+  return experts * static_cast<double>(m.intermediate);
+}
+
+/// Values of a token that a block's forward pass keeps for its backward pass. ReLU keeps what it
+/// gives alone.
+double KeptValues(const ModelDescription& m, const BlockPlan& plan) {
+  const double of_activation = plan.mlp.activation == Activation::kRelu ? 1 : 2;
+  return 4.0 * static_cast<double>(m.hidden) + 2 * static_cast<double>(m.heads * m.head_dim) +
+         2 * static_cast<double>(m.kv_heads * m.head_dim) +
+         (plan.mlp.gated ? 3 : of_activation) * MlpValues(m, plan);
+}
+
+/// Values of a token in the backward pass where they are most, at the MLP's activation of the one
+/// block that is at work.
+double GradientValues(const ModelDescription& m, const BlockPlan& plan) {
+  return 2.0 * static_cast<double>(m.hidden) + 2 * MlpValues(m, plan);
+}
+
+/// Values that a token has of products of queries and keys, one a head and key, where attention has
+/// no fused backward pass: what cap and softmax put out in each block, and three more in the one
+/// that is at work. They are float32, but on a GPU.
+double ScoreValues(const RunConfig& run, const ModelDescription& m, double blocks, double value) {
+  const AttentionPlan attention = m.Plan(0).attention;
+  if (attention.soft_cap == 0 && !attention.alibi && attention.sinks.empty()) return 0;
+  const double kept = (attention.soft_cap > 0 ? 2 : 1) * blocks + 3;
+  return kept * static_cast<double>(m.heads * run.calibration->seqlen) *
+         (run.compute.OnGpu() ? 1 : kFloatBytes / value);
+}
+
+/// A loss of logits keeps those of both models, their logarithms and two gradients, in float32.
+double LogitValues(const ModelDescription& m, double tokens, double value) {
+  return 6 * tokens * static_cast<double>(m.vocab) * kFloatBytes / value;
+}
+
+/// Bytes of a token where statistics of channels are taken, or products in float64.
+double MeasuredBytes(const RunConfig& run, const BlockPlan& plan) {
+  const StageNeeds needs = run.Needs();
+  const StatisticsKinds kinds = needs.of_original | needs.of_quantized;
+  if (!kinds.Channels() && !kinds.in_double) return 0;
+  std::int64_t widest = 0;
+  for (const LinearPlan& linear : plan.linears) widest = std::max(widest, linear.in);
+  return 2 * kFloatBytes * static_cast<double>(widest);
+}
+
+}  // namespace
+
+TuningMemory TuningMemoryOf(const RunConfig& run, const ModelDescription& model,
+                            const StageRecipe& recipe, double weights, double value) {
+  TuningMemory memory;
+  const auto stage = recipe.make();
+  const auto round = RoundOptionsOf({recipe});
+  const QuantSpec& spec = run.quant->spec;
+  const BlockPlan plan = model.Plan(0);
+  for (const TuneOptions* tune : stage->Tunings()) {
+    // What others than a scheme learn is a number a channel.
+    LayerTraits traits{.trained = 0, .kept = stage->KeptByGraph(plan).a_weight / kFloatBytes};
+    if (round) traits = MeanTraits(*round->scheme.make(), spec, plan);
+    if (tune->unit_blocks == 0) traits.kept *= plan.LargestLinear() / weights;  // one at a time
+    const double learned = weights * kFloatBytes * traits.trained;
+    const double gradient = round && StepsInBackward(*round, spec, *tune) ? 0 : learned;
+    memory.weights = weights * (kFloatBytes + value);
+    memory.gradients =
+        std::max(memory.gradients, weights * (value + kFloatBytes * traits.kept) + gradient);
+    const double copies = 1 + tune->Copies() + static_cast<double>(StateNumbers(tune->optimizer));
+    memory.learned = std::max(memory.learned, learned * copies);
+  }
+  return memory;
+}
+
+double GraphValues(const RunConfig& run, const ModelDescription& model, double blocks,
+                   double value) {
+  const BlockPlan plan = model.Plan(0);
+  return blocks * KeptValues(model, plan) + GradientValues(model, plan) +
+         ScoreValues(run, model, blocks, value);
+}
+
+double ActivationBytes(const RunConfig& run, const ModelDescription& model, std::int64_t rows,
+                       double blocks, double value) {
+  const BlockPlan plan = model.Plan(0);
+  const auto seqlen = static_cast<double>(run.calibration->seqlen);
+  const auto of_pass =
+      static_cast<double>(4 * model.hidden + (plan.mlp.gated ? 3 : 2) * model.intermediate);
+  double most = static_cast<double>(rows) * seqlen * (of_pass + MeasuredBytes(run, plan) / value);
+  double quantizers = 0;  // of stages before, bytes
+  for (const StageRecipe& recipe : run.pipeline) {
+    const auto stage = recipe.make();
+    const GraphBytes besides = stage->KeptByGraph(plan);
+    for (const TuneOptions* tune : stage->Tunings()) {
+      const std::int64_t batch = std::min(run.calibration->samples, tune->batch);
+      const std::int64_t part = (batch + tune->accumulate - 1) / tune->accumulate;
+      const double tokens = static_cast<double>(part) * seqlen;
+      const double in_unit = tune->unit_blocks == 0 ? 1 : blocks;
+      const double of_blocks = tokens * (GraphValues(run, model, in_unit, value) +
+                                         in_unit * (besides.a_token + quantizers) / value);
+      const bool logits = tune->loss.make()->OfLogits();
+      most = std::max(most, of_blocks + (logits ? LogitValues(model, tokens, value) : 0));
+    }
+    quantizers += besides.a_token_behind;
+  }
+  return most * value;
+}
+
+}  // namespace roundlab
