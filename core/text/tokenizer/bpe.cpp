@@ -8,14 +8,6 @@
 #include "core/text/tokenizer/space_mark.h"
 
 namespace roundlab {
-namespace {
-
-std::string FallbackToken(unsigned byte) {
-  static constexpr std::string_view kDigits = "0123456789ABCDEF";
-  return std::string("<0x") + kDigits[byte >> 4] + kDigits[byte & 15] + ">";
-}
-
-}  // namespace
 
 Bpe::Bpe(Vocabulary vocabulary, const std::vector<std::pair<std::string, std::string>>& merges,
          BpeOptions options)
@@ -41,7 +33,7 @@ Bpe::Bpe(Vocabulary vocabulary, const std::vector<std::pair<std::string, std::st
   }
   for (unsigned byte = 0; byte < 256; ++byte) {
     byte_level_[byte] = Find(ByteLevelAlphabet().characters[byte]).value_or(-1);
-    byte_fallback_[byte] = Find(FallbackToken(byte)).value_or(-1);
+    byte_fallback_[byte] = Find(ByteToken(static_cast<unsigned char>(byte))).value_or(-1);
   }
   into_marked_words_ = !options_.ignore_merges && Find(kSpaceMark).has_value() &&
                        std::all_of(vocabulary_.begin(), vocabulary_.end(), [](const auto& token) {

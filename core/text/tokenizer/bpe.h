@@ -10,16 +10,9 @@
 #include <vector>
 
 #include "core/text/tokenizer/pair_table.h"
+#include "core/text/tokenizer/word_model.h"
 
 namespace roundlab {
-
-struct StringHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const {
-    return std::hash<std::string_view>{}(text);
-  }
-};
-using Vocabulary = std::unordered_map<std::string, std::int32_t, StringHash, std::equal_to<>>;
 
 struct BpeOptions {
   std::optional<std::string> unk_token;
@@ -32,7 +25,7 @@ struct BpeOptions {
 /// Byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909): the characters of a word are merged
 /// pair by pair, the pair of the lowest rank first, the leftmost among equals. As the `BPE` model
 /// of the Hugging Face tokenizers library does it.
-class Bpe {
+class Bpe final : public WordModel {
  public:
   /// `merges`: (left, right) by rank. Throws Error where one of them or their concatenation is not
   /// in `vocabulary`, or where an id is negative.
@@ -42,20 +35,15 @@ class Bpe {
   Bpe(const Bpe&) = delete;
   Bpe& operator=(const Bpe&) = delete;
 
-  /// Appends the tokens of one word of UTF-8 text. Throws Error where an unknown character needs
-  /// unk_token and that is not in the vocabulary. A character is left out where there is none.
-  void EncodeText(std::string_view word, std::vector<std::int32_t>* ids) const;
-
-  /// The same for the byte-level spelling (byte_level.h) of `bytes`.
-  void EncodeBytes(std::string_view bytes, std::vector<std::int32_t>* ids) const;
-
-  /// True where EncodeText gives the same for the words of space_mark.h one by one.
-  bool SplitsIntoMarkedWords() const { return into_marked_words_; }
-
-  std::optional<std::int32_t> Find(std::string_view token) const;
-  const std::string* Token(std::int32_t id) const;  ///< null where there is none
-  std::size_t size() const { return vocabulary_.size(); }
-  std::int64_t MaxId() const { return max_id_; }  ///< -1 where the vocabulary is empty
+  /// Throws Error where an unknown character needs unk_token and that is not in the vocabulary. A
+  /// character is left out where there is no unk_token.
+  void EncodeText(std::string_view word, std::vector<std::int32_t>* ids) const override;
+  void EncodeBytes(std::string_view bytes, std::vector<std::int32_t>* ids) const override;
+  bool SplitsIntoMarkedWords() const override { return into_marked_words_; }
+  std::optional<std::int32_t> Find(std::string_view token) const override;
+  const std::string* Token(std::int32_t id) const override;
+  std::size_t size() const override { return vocabulary_.size(); }
+  std::int64_t MaxId() const override { return max_id_; }
 
  private:
   void AppendUnknown(std::string_view character, std::vector<std::int32_t>* symbols,

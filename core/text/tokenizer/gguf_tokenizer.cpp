@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/formats/gguf.h"
+#include "core/text/tokenizer/bpe.h"
 #include "core/text/tokenizer/gguf_pre_tokenizer.h"
 #include "core/text/tokenizer/spm_tokenizer.h"
 #include "core/text/tokenizer/tokenizer_loaders.h"
@@ -106,7 +107,7 @@ std::unique_ptr<Tokenizer> LoadByteLevel(const GgufFile& file) {
   }
   BpeOptions options;
   options.ignore_merges = pre.ignore_merges;
-  BpeTokenizerParts parts;
+  WordTokenizerParts parts;
   parts.model = std::make_unique<Bpe>(std::move(vocabulary), ReadGgufMerges(file), options);
   if (pre.nfc) parts.normalizer = MakeUnicodeNormalizer(NormalForm::kNfc);
   parts.pre_tokenizer = std::move(pre.pre_tokenizer);
@@ -121,7 +122,7 @@ std::unique_ptr<Tokenizer> LoadByteLevel(const GgufFile& file) {
                                 OptionalFlag(file, "tokenizer.ggml.add_bos_token", pre.adds_bos),
                                 OptionalFlag(file, "tokenizer.ggml.add_eos_token", false));
   parts.kind = std::string("byte-level bpe (gguf, ") + name + ")";
-  return std::make_unique<BpeTokenizer>(std::move(parts));
+  return std::make_unique<WordTokenizer>(std::move(parts));
 }
 
 std::unique_ptr<Tokenizer> LoadSpm(const GgufFile& file) {

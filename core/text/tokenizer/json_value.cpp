@@ -24,6 +24,11 @@ bool JsonValue::Bool() const {
   return value_->get<bool>();
 }
 
+double JsonValue::Number() const {
+  if (!value_->is_number()) WrongKind("a number");
+  return value_->get<double>();
+}
+
 std::int32_t JsonValue::Id() const {
   constexpr auto kLargest = std::numeric_limits<std::int32_t>::max();
   if (!value_->is_number_unsigned() || value_->get<std::uint64_t>() > kLargest) {

@@ -26,6 +26,7 @@ class JsonValue {
 
   const std::string& String() const;
   bool Bool() const;
+  double Number() const;
   std::int32_t Id() const;  ///< an integer from 0 to 2^31 - 1
   std::vector<JsonValue> Items() const;
   const nlohmann::json& Object() const;

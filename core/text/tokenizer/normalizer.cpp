@@ -76,6 +76,37 @@ class Lowercase final : public Normalizer {
   }
 };
 
+bool IsRemovedByNmt(char32_t c) {
+  return (c >= 0x1 && c <= 0x8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F ||
+         c == 0x9F;
+}
+
+bool IsSpaceToNmt(char32_t c) {
+  return c == 0x9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 ||
+         (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF ||
+         c == 0xFFFD;
+}
+
+class Nmt final : public Normalizer {
+ public:
+  void Apply(NormalizedText* text) const override {
+    std::string kept;
+    kept.reserve(text->text.size());
+    for (std::size_t position = 0; position < text->text.size();) {
+      const std::size_t begin = position;
+      const char32_t character = NextCodePoint(text->text, &position);
+      if (IsRemovedByNmt(character)) {
+        if (begin == 0) text->at_start = false;
+      } else if (IsSpaceToNmt(character)) {
+        kept += ' ';
+      } else {
+        kept.append(text->text, begin, position - begin);
+      }
+    }
+    text->text = std::move(kept);
+  }
+};
+
 class ByteLevelNormalizer final : public Normalizer {
  public:
   void Apply(NormalizedText* text) const override { text->text = ToByteLevel(text->text); }
@@ -132,6 +163,7 @@ std::unique_ptr<Normalizer> MakeUnicodeNormalizer(NormalForm form) {
   return std::make_unique<UnicodeNormalizer>(form);
 }
 std::unique_ptr<Normalizer> MakeLowercase() { return std::make_unique<Lowercase>(); }
+std::unique_ptr<Normalizer> MakeNmt() { return std::make_unique<Nmt>(); }
 std::unique_ptr<Normalizer> MakeByteLevelNormalizer() {
   return std::make_unique<ByteLevelNormalizer>();
 }

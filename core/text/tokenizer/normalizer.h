@@ -28,6 +28,9 @@ std::unique_ptr<Normalizer> MakePrepend(std::string prefix);
 std::unique_ptr<Normalizer> MakeReplace(TextPattern pattern, std::string content);
 std::unique_ptr<Normalizer> MakeUnicodeNormalizer(NormalForm form);
 std::unique_ptr<Normalizer> MakeLowercase();
+/// Without the control characters that sentencepiece's rules for machine translation (nmt_nfkc)
+/// remove; what they count as a space is one.
+std::unique_ptr<Normalizer> MakeNmt();
 /// Bytes as characters (byte_level.h).
 std::unique_ptr<Normalizer> MakeByteLevelNormalizer();
 /// Removes White_Space at the ends.

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/text/tokenizer/added_tokens.h"
-#include "core/text/tokenizer/bpe.h"
+#include "core/text/tokenizer/word_model.h"
 
 namespace roundlab {
 

@@ -3,9 +3,9 @@
 #include <memory>
 #include <vector>
 
-#include "core/text/tokenizer/bpe_tokenizer.h"
 #include "core/text/tokenizer/spm.h"
 #include "core/text/tokenizer/tokenizer.h"
+#include "core/text/tokenizer/word_tokenizer.h"
 
 namespace roundlab {
 

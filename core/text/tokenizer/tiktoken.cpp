@@ -8,34 +8,14 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/formats/json.h"
+#include "core/text/tokenizer/base64.h"
+#include "core/text/tokenizer/bpe.h"
 #include "core/text/tokenizer/byte_level.h"
 #include "core/text/tokenizer/json_value.h"
 #include "core/text/tokenizer/tokenizer_loaders.h"
 
 namespace roundlab {
 namespace {
-
-// The bytes of padded base64; nullopt where it is none.
-std::optional<std::string> FromBase64(std::string_view text) {
-  static constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  if (text.empty() || text.size() % 4 != 0) return std::nullopt;
-  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
-  std::string bytes;
-  unsigned value = 0;
-  int bits = 0;
-  for (const char c : text.substr(0, text.size() - padding)) {
-    const std::size_t digit = kDigits.find(c);
-    if (digit == std::string_view::npos) return std::nullopt;
-    value = (value << 6U | static_cast<unsigned>(digit)) & 0xFFFFU;
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      bytes += static_cast<char>(value >> static_cast<unsigned>(bits) & 0xFFU);
-    }
-  }
-  return bytes;
-}
 
 struct RankedToken {
   std::string bytes;
@@ -143,7 +123,7 @@ std::vector<AddedToken> Llama3Tokens(std::int32_t first_id) {
 }
 
 // The special ids that `config` names, else those of tokens called so.
-SpecialIds SpecialOf(const BpeTokenizerParts& parts, const TokenizerConfig& config,
+SpecialIds SpecialOf(const WordTokenizerParts& parts, const TokenizerConfig& config,
                      std::string_view bos, std::string_view eos) {
   const auto find = [&](std::string_view text) { return FindAdded(parts.added_tokens, text); };
   const auto named = [&](const SpecialName& name, std::string_view otherwise) {
@@ -152,14 +132,14 @@ SpecialIds SpecialOf(const BpeTokenizerParts& parts, const TokenizerConfig& conf
   return {named(config.bos, bos), named(config.eos, eos)};
 }
 
-std::unique_ptr<BpeTokenizer> Finish(BpeTokenizerParts parts, const TokenizerConfig& config,
-                                     const std::string& name) {
+std::unique_ptr<WordTokenizer> Finish(WordTokenizerParts parts, const TokenizerConfig& config,
+                                      const std::string& name) {
   parts.decoder = MakeByteLevelDecoder();
   parts.around =
       BosEosTemplate(name, parts.special, config.add_bos.value_or(parts.special.bos.has_value()),
                      config.add_eos.value_or(false));
   try {
-    return std::make_unique<BpeTokenizer>(std::move(parts));
+    return std::make_unique<WordTokenizer>(std::move(parts));
   } catch (const Error& error) {
     throw Error(name + ": " + error.what());
   }
@@ -223,10 +203,10 @@ bool LooksLikeTiktoken(std::string_view document) {
   return ReadLine(line).has_value();
 }
 
-std::unique_ptr<BpeTokenizer> TokenizerFromTiktoken(std::string_view document,
-                                                    const std::string& name,
-                                                    const TokenizerConfig& config) {
-  BpeTokenizerParts parts;
+std::unique_ptr<WordTokenizer> TokenizerFromTiktoken(std::string_view document,
+                                                     const std::string& name,
+                                                     const TokenizerConfig& config) {
+  WordTokenizerParts parts;
   parts.model = MakeRankedBpe(ReadLines(document, name), 0, name);
   const auto next = static_cast<std::int32_t>(parts.model->MaxId() + 1);
   const auto find = [&](std::string_view token) { return parts.model->Find(token); };
@@ -239,12 +219,12 @@ std::unique_ptr<BpeTokenizer> TokenizerFromTiktoken(std::string_view document,
   return Finish(std::move(parts), config, name);
 }
 
-std::unique_ptr<BpeTokenizer> TokenizerFromTekken(std::string_view document,
-                                                  const std::string& name,
-                                                  const TokenizerConfig& config) {
+std::unique_ptr<WordTokenizer> TokenizerFromTekken(std::string_view document,
+                                                   const std::string& name,
+                                                   const TokenizerConfig& config) {
   const nlohmann::json parsed = ParseJson(document, name);
   const JsonValue root(&parsed, name + ": tekken");
-  BpeTokenizerParts parts;
+  WordTokenizerParts parts;
   std::vector<AddedToken> special = TekkenTokens(root);
   parts.model = MakeRankedBpe(TekkenVocabulary(root, special.size()),
                               static_cast<std::int32_t>(special.size()), name);

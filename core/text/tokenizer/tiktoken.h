@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/text/tokenizer/bpe_tokenizer.h"
 #include "core/text/tokenizer/tokenizer_config.h"
+#include "core/text/tokenizer/word_tokenizer.h"
 
 namespace roundlab {
 
@@ -20,15 +20,15 @@ bool LooksLikeTiktoken(std::string_view document);
 /// Lines "base64 rank", cut by the expression of Llama 3. The 256 special tokens behind them are
 /// those that tokenizer_config.json numbers, else those of Llama 3 (llama/tokenizer.py of
 /// meta-llama/llama3).
-std::unique_ptr<BpeTokenizer> TokenizerFromTiktoken(std::string_view document,
-                                                    const std::string& name,
-                                                    const TokenizerConfig& config);
+std::unique_ptr<WordTokenizer> TokenizerFromTiktoken(std::string_view document,
+                                                     const std::string& name,
+                                                     const TokenizerConfig& config);
 
 /// Mistral's tekken.json, which brings its own expression. Its special tokens come first; where it
 /// names fewer than it counts, the rest are <SPECIAL_i>. Where it names none it is of a version
 /// that leaves their names to mistral_common: an error.
-std::unique_ptr<BpeTokenizer> TokenizerFromTekken(std::string_view document,
-                                                  const std::string& name,
-                                                  const TokenizerConfig& config);
+std::unique_ptr<WordTokenizer> TokenizerFromTekken(std::string_view document,
+                                                   const std::string& name,
+                                                   const TokenizerConfig& config);
 
 }  // namespace roundlab

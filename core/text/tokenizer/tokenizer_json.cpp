@@ -14,48 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-Vocabulary ReadVocabulary(const JsonValue& value) {
-  Vocabulary vocabulary;
-  vocabulary.reserve(value.Object().size());
-  for (const auto& [token, id] : value.Object().items()) {
-    if (!id.is_number_unsigned()) {
-      throw Error(value.place() + ": token '" + token + "': expected an integer, got " +
-                  id.type_name());
-    }
-    vocabulary[token] = JsonValue(&id, value.place() + ": token '" + token + "'").Id();
-  }
-  return vocabulary;
-}
-
-std::pair<std::string, std::string> ReadMerge(const json& merge, const std::string& place,
-                                              std::size_t index) {
-  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-    return {merge[0].get<std::string>(), merge[1].get<std::string>()};
-  }
-  if (merge.is_string()) {
-    const auto& text = merge.get_ref<const std::string&>();
-    const std::size_t space = text.find(' ');
-    if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos) {
-      return {text.substr(0, space), text.substr(space + 1)};
-    }
-  }
-  throw Error(place + "[" + std::to_string(index) +
-              "]: expected \"left right\" or [\"left\", \"right\"], got " +
-              (merge.is_string() ? "'" + merge.get<std::string>() + "'" : merge.type_name()));
-}
-
-std::vector<std::pair<std::string, std::string>> ReadMerges(const JsonValue& value) {
-  std::vector<std::pair<std::string, std::string>> merges;
-  const json& list = value.Array();
-  merges.reserve(list.size());
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    const bool is_header =
-        list[i].is_string() && list[i].get_ref<const std::string&>().rfind("#version", 0) == 0;
-    if (!is_header) merges.push_back(ReadMerge(list[i], value.place(), i));
-  }
-  return merges;
-}
-
 std::vector<std::int32_t> TemplateIds(const JsonValue& tokens, const JsonValue& piece) {
   const std::string& name = piece.At("id").String();
   const auto token = tokens.Object().find(name);
@@ -101,7 +59,7 @@ bool SameFlags(const AddedToken& a, const AddedToken& b) {
 }
 
 // Gives each token the id that the library gives it.
-std::vector<AddedToken> ReadAddedTokens(const JsonValue& value, const Bpe& model) {
+std::vector<AddedToken> ReadAddedTokens(const JsonValue& value, const WordModel& model) {
   std::vector<AddedToken> tokens;
   std::map<std::string, AddedToken> known;
   auto next_id = static_cast<std::int32_t>(model.size());
@@ -139,36 +97,6 @@ std::int32_t NamedId(const JsonValue& value) {
 
 }  // namespace
 
-std::unique_ptr<Bpe> ReadBpeModel(const JsonValue& value) {
-  const auto type = value.Find("type");
-  if (type.has_value() && type->String() != "BPE") FailType(value, {"BPE"});
-  const auto require_empty = [&](const char* key) {
-    const auto text = value.Find(key);
-    if (text.has_value() && !text->String().empty()) {
-      throw Error(text->place() + ": '" + text->String() + "' is not supported (known: '')");
-    }
-  };
-  require_empty("continuing_subword_prefix");
-  require_empty("end_of_word_suffix");
-  const auto dropout = value.Find("dropout");
-  if (dropout.has_value() && !dropout->IsZero())
-    throw Error(dropout->place() + ": dropout is not supported");
-  BpeOptions options;
-  options.place = value.place();
-  const auto unk = value.Find("unk_token");
-  if (unk.has_value()) options.unk_token = unk->String();
-  options.fuse_unk = value.BoolOr("fuse_unk", false);
-  options.byte_fallback = value.BoolOr("byte_fallback", false);
-  options.ignore_merges = value.BoolOr("ignore_merges", false);
-  Vocabulary vocabulary = ReadVocabulary(value.At("vocab"));
-  const auto merges = ReadMerges(value.At("merges"));
-  try {
-    return std::make_unique<Bpe>(std::move(vocabulary), merges, std::move(options));
-  } catch (const Error& error) {
-    throw Error(value.place() + ": " + error.what());
-  }
-}
-
 void ReadPostProcessor(const JsonValue& value, std::optional<TokenTemplate>* around, int depth) {
   const std::string& type = value.At("type").String();
   if (type == "TemplateProcessing") {
@@ -194,16 +122,18 @@ void ReadPostProcessor(const JsonValue& value, std::optional<TokenTemplate>* aro
   }
 }
 
-std::unique_ptr<BpeTokenizer> TokenizerFromJson(std::string_view document, const std::string& name,
-                                                const SpecialName& bos, const SpecialName& eos) {
+std::unique_ptr<WordTokenizer> TokenizerFromJson(std::string_view document, const std::string& name,
+                                                 const SpecialName& bos, const SpecialName& eos) {
   const json parsed = ParseJson(document, name);
   const JsonValue root(&parsed, name + ": tokenizer");
   const auto version = root.Find("version");
   if (version.has_value() && version->String() != "1.0") {
     throw Error(version->place() + ": unknown version '" + version->String() + "' (known: 1.0)");
   }
-  BpeTokenizerParts parts;
-  parts.model = ReadBpeModel(root.At("model"));
+  WordTokenizerParts parts;
+  const JsonValue model = root.At("model");
+  const bool unigram = IsUnigram(model);
+  parts.model = unigram ? ReadUnigramModel(model) : ReadBpeModel(model);
   if (const auto part = root.Find("normalizer")) parts.normalizer = ReadNormalizer(*part);
   if (const auto part = root.Find("pre_tokenizer")) parts.pre_tokenizer = ReadPreTokenizer(*part);
   if (const auto part = root.Find("decoder")) parts.decoder = ReadDecoder(*part);
@@ -215,9 +145,10 @@ std::unique_ptr<BpeTokenizer> TokenizerFromJson(std::string_view document, const
   parts.special = {bos.Resolve(find), eos.Resolve(find)};
   const auto pre_tokenizer = root.Find("pre_tokenizer");
   const bool byte_level = pre_tokenizer.has_value() && HasByteLevel(pre_tokenizer->Object());
-  parts.kind = byte_level ? "byte-level bpe (tokenizer.json)" : "bpe (tokenizer.json)";
+  parts.kind = std::string(byte_level ? "byte-level " : "") + (unigram ? "unigram" : "bpe") +
+               " (tokenizer.json)";
   try {
-    return std::make_unique<BpeTokenizer>(std::move(parts));
+    return std::make_unique<WordTokenizer>(std::move(parts));
   } catch (const Error& error) {
     throw Error(name + ": tokenizer.added_tokens: " + error.what());
   }

@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/text/tokenizer/bpe_tokenizer.h"
 #include "core/text/tokenizer/tokenizer_config.h"
+#include "core/text/tokenizer/word_tokenizer.h"
 
 namespace roundlab {
 
@@ -14,8 +14,8 @@ namespace roundlab {
 /// `added_tokens` that the model knows has the model's id, else the next free one. `truncation` and
 /// `padding` are left aside, as transformers does. Throws Error where the document is malformed or
 /// has a part that is not supported; the message lists those that are.
-std::unique_ptr<BpeTokenizer> TokenizerFromJson(std::string_view document, const std::string& name,
-                                                const SpecialName& bos = {},
-                                                const SpecialName& eos = {});
+std::unique_ptr<WordTokenizer> TokenizerFromJson(std::string_view document, const std::string& name,
+                                                 const SpecialName& bos = {},
+                                                 const SpecialName& eos = {});
 
 }  // namespace roundlab

@@ -5,6 +5,8 @@
 
 #include "core/base/suggest.h"
 #include "core/base/utf8.h"
+#include "core/text/tokenizer/base64.h"
+#include "core/text/tokenizer/precompiled.h"
 
 namespace roundlab {
 namespace {
@@ -47,6 +49,16 @@ std::unique_ptr<PreTokenizer> ReadMetaspace(const JsonValue& value) {
 
 std::size_t ReadCount(const JsonValue& value) { return static_cast<std::size_t>(value.Id()); }
 
+std::unique_ptr<Normalizer> ReadPrecompiled(const JsonValue& value) {
+  const std::optional<std::string> charsmap = FromBase64(value.String());
+  if (!charsmap.has_value()) throw Error(value.place() + ": expected base64");
+  try {
+    return MakePrecompiled(*charsmap, value.place());
+  } catch (const Error& error) {
+    throw Error(value.place() + ": " + error.what());
+  }
+}
+
 }  // namespace
 
 void FailType(const JsonValue& value, std::vector<std::string> known) {
@@ -88,12 +100,14 @@ std::unique_ptr<Normalizer> ReadNormalizer(const JsonValue& value, int depth) {
   if (type == "NFKC") return MakeUnicodeNormalizer(NormalForm::kNfkc);
   if (type == "NFKD") return MakeUnicodeNormalizer(NormalForm::kNfkd);
   if (type == "Lowercase") return MakeLowercase();
+  if (type == "Nmt") return MakeNmt();
+  if (type == "Precompiled") return ReadPrecompiled(value.At("precompiled_charsmap"));
   if (type == "ByteLevel") return MakeByteLevelNormalizer();
   if (type == "Strip") {
     return MakeStrip(value.At("strip_left").Bool(), value.At("strip_right").Bool());
   }
-  FailType(value, {"ByteLevel", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Prepend", "Replace",
-                   "Sequence", "Strip"});
+  FailType(value, {"ByteLevel", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Nmt", "Precompiled",
+                   "Prepend", "Replace", "Sequence", "Strip"});
 }
 
 std::unique_ptr<PreTokenizer> ReadPreTokenizer(const JsonValue& value, int depth) {

@@ -5,12 +5,11 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/text/tokenizer/bpe.h"
-#include "core/text/tokenizer/bpe_tokenizer.h"
 #include "core/text/tokenizer/decoder.h"
 #include "core/text/tokenizer/json_value.h"
 #include "core/text/tokenizer/normalizer.h"
 #include "core/text/tokenizer/pre_tokenizer.h"
+#include "core/text/tokenizer/word_tokenizer.h"
 
 namespace roundlab {
 
@@ -18,8 +17,12 @@ namespace roundlab {
 std::unique_ptr<Normalizer> ReadNormalizer(const JsonValue& value, int depth = 0);
 std::unique_ptr<PreTokenizer> ReadPreTokenizer(const JsonValue& value, int depth = 0);
 std::unique_ptr<Decoder> ReadDecoder(const JsonValue& value, int depth = 0);
-std::unique_ptr<Bpe> ReadBpeModel(const JsonValue& value);
+std::unique_ptr<WordModel> ReadBpeModel(const JsonValue& value);
+std::unique_ptr<WordModel> ReadUnigramModel(const JsonValue& value);
 void ReadPostProcessor(const JsonValue& value, std::optional<TokenTemplate>* around, int depth = 0);
+
+/// Whether a model is a unigram one, else BPE; throws Error where it is another.
+bool IsUnigram(const JsonValue& value);
 
 /// A part may hold other parts in a Sequence this deep.
 constexpr int kMaxPartDepth = 8;

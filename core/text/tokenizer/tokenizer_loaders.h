@@ -3,9 +3,9 @@
 #include <memory>
 #include <string>
 
-#include "core/text/tokenizer/bpe_tokenizer.h"
 #include "core/text/tokenizer/pre_tokenizer.h"
 #include "core/text/tokenizer/tokenizer.h"
+#include "core/text/tokenizer/word_tokenizer.h"
 
 namespace roundlab {
 

@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/suggest.h"
+#include "core/text/tokenizer/bpe.h"
 #include "core/text/tokenizer/json_value.h"
 #include "core/text/tokenizer/tokenizer_config.h"
 #include "core/text/tokenizer/tokenizer_loaders.h"
@@ -70,7 +71,7 @@ Style StyleOf(const std::string& folder, const TokenizerConfig& config) {
 constexpr const char* kGpt2EndOfText = "<|endoftext|>";
 
 // GPT-2's own special token, which its files do not name.
-void NameGpt2EndOfText(const Bpe& model, TokenizerConfig* config) {
+void NameGpt2EndOfText(const WordModel& model, TokenizerConfig* config) {
   const std::optional<std::int32_t> id = model.Find(kGpt2EndOfText);
   if (!id.has_value() || !config->added_tokens.empty()) return;
   AddedToken token;
@@ -84,7 +85,7 @@ void NameGpt2EndOfText(const Bpe& model, TokenizerConfig* config) {
   }
 }
 
-SpecialIds ResolveSpecial(const TokenizerConfig& config, const BpeTokenizerParts& parts) {
+SpecialIds ResolveSpecial(const TokenizerConfig& config, const WordTokenizerParts& parts) {
   const auto find = [&](std::string_view text) { return parts.Find(text); };
   return {config.bos.Resolve(find), config.eos.Resolve(find)};
 }
@@ -116,7 +117,7 @@ std::unique_ptr<Tokenizer> LoadVocabMerges(const std::string& folder) {
   const Style style = StyleOf(folder, config);
   Vocabulary vocabulary = ReadVocabularyFile(folder + "/vocab.json");
   const auto merges = ReadMergesFile(folder + "/merges.txt");
-  BpeTokenizerParts parts;
+  WordTokenizerParts parts;
   try {
     parts.model = std::make_unique<Bpe>(std::move(vocabulary), merges, BpeOptions{});
   } catch (const Error& error) {
@@ -137,7 +138,7 @@ std::unique_ptr<Tokenizer> LoadVocabMerges(const std::string& folder) {
                                 config.add_bos.value_or(false), config.add_eos.value_or(false));
   parts.kind = "byte-level bpe (vocab.json)";
   try {
-    return std::make_unique<BpeTokenizer>(std::move(parts));
+    return std::make_unique<WordTokenizer>(std::move(parts));
   } catch (const Error& error) {
     throw Error(folder + "/tokenizer_config.json: " + error.what());
   }

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/text/tokenizer/bpe.h"
+#include "core/text/tokenizer/word_model.h"
 
 namespace roundlab {
 

@@ -2,10 +2,11 @@
 
 #include <random>
 
-#include "core/text/tokenizer/bpe_tokenizer.h"
+#include "core/text/tokenizer/bpe.h"
 #include "core/text/tokenizer/load_tokenizer.h"
 #include "core/text/tokenizer/space_mark.h"
 #include "core/text/tokenizer/spm.h"
+#include "core/text/tokenizer/word_tokenizer.h"
 #include "tests/core/text/text_test_support.h"
 
 namespace roundlab {
@@ -70,9 +71,9 @@ TEST(MarkedWordsTest, MergesGiveTheIdsOfTheWholeText) {
   options.fuse_unk = true;
   const Bpe whole(vocabulary, merges, options);
   EXPECT_TRUE(whole.SplitsIntoMarkedWords());
-  BpeTokenizerParts parts;
+  WordTokenizerParts parts;
   parts.model = std::make_unique<Bpe>(vocabulary, merges, options);
-  const BpeTokenizer tokenizer(std::move(parts));
+  const WordTokenizer tokenizer(std::move(parts));
   std::mt19937 random(12);
   for (int round = 0; round < 3000; ++round) {
     const std::string text = RandomText({mark, mark, "a", "a", "b", "x"}, &random);

@@ -38,7 +38,7 @@ TEST(TokenizerJsonErrorsTest, UnknownPartsAreListed) {
   EXPECT_EQ(MessageWith("/normalizer", unknown),
             ".normalizer.type: unknown type 'Strp'; did you mean 'Strip'? (known: ByteLevel, "
             "Lowercase, NFC, "
-            "NFD, NFKC, NFKD, Prepend, Replace, Sequence, Strip)");
+            "NFD, NFKC, NFKD, Nmt, Precompiled, Prepend, Replace, Sequence, Strip)");
   EXPECT_EQ(MessageWith("/pre_tokenizer", {{"type", "Bert"}}),
             ".pre_tokenizer.type: unknown type 'Bert' (known: ByteLevel, Digits, Metaspace, "
             "Punctuation, Sequence, Split, Whitespace, WhitespaceSplit)");
@@ -48,8 +48,8 @@ TEST(TokenizerJsonErrorsTest, UnknownPartsAreListed) {
   EXPECT_EQ(MessageWith("/post_processor", {{"type", "Roberta"}}),
             ".post_processor.type: unknown type 'Roberta' (known: BertProcessing, ByteLevel, "
             "RobertaProcessing, Sequence, TemplateProcessing)");
-  EXPECT_EQ(MessageWith("/model/type", "Unigram"),
-            ".model.type: unknown type 'Unigram' (known: BPE)");
+  EXPECT_EQ(MessageWith("/model/type", "WordPiece"),
+            ".model.type: unknown type 'WordPiece' (known: BPE, Unigram)");
   EXPECT_EQ(MessageWith("/normalizer", json::object()), ".normalizer: missing 'type'");
 }
 

@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "core/text/tokenizer/added_tokens.h"
-#include "core/text/tokenizer/bpe.h"
 #include "core/text/tokenizer/decoder.h"
 #include "core/text/tokenizer/normalizer.h"
 #include "core/text/tokenizer/pre_tokenizer.h"
 #include "core/text/tokenizer/tokenizer.h"
+#include "core/text/tokenizer/word_model.h"
 
 namespace roundlab {
 
@@ -35,11 +35,11 @@ struct SpecialIds {
   std::optional<std::int32_t> eos;
 };
 
-/// The parts of a BpeTokenizer, in the order in which text passes them.
-struct BpeTokenizerParts {
+/// The parts of a WordTokenizer, in the order in which text passes them.
+struct WordTokenizerParts {
   std::unique_ptr<Normalizer> normalizer;       ///< null: none
   std::unique_ptr<PreTokenizer> pre_tokenizer;  ///< null: a stretch of text is one word
-  std::unique_ptr<Bpe> model;                   ///< required
+  std::unique_ptr<WordModel> model;             ///< required
   std::unique_ptr<Decoder> decoder;             ///< null: tokens are joined by spaces
   std::vector<AddedToken> added_tokens;
   std::optional<TokenTemplate> around;  ///< nullopt: the text alone
@@ -51,11 +51,11 @@ struct BpeTokenizerParts {
 };
 
 /// Text -> added tokens cut out -> normalized -> normalized added tokens cut out -> cut into words
-/// -> byte-pair encoded -> template: the pipeline of the Hugging Face tokenizers library.
-class BpeTokenizer final : public Tokenizer {
+/// -> encoded by the model -> template: the pipeline of the Hugging Face tokenizers library.
+class WordTokenizer final : public Tokenizer {
  public:
   /// Throws Error where the added tokens contradict each other.
-  explicit BpeTokenizer(BpeTokenizerParts parts);
+  explicit WordTokenizer(WordTokenizerParts parts);
 
   std::vector<std::int32_t> Encode(std::string_view text, SpecialTokens special) const override;
   std::string Decode(const std::vector<std::int32_t>& ids) const override;
@@ -71,7 +71,7 @@ class BpeTokenizer final : public Tokenizer {
   class WordEncoder;
   void EncodeStretch(const NormalizedText& text, bool special, WordEncoder* words) const;
 
-  BpeTokenizerParts parts_;
+  WordTokenizerParts parts_;
   AddedTokens added_;
   std::int64_t vocab_size_ = 0;
 };

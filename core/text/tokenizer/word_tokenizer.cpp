@@ -1,4 +1,4 @@
-#include "core/text/tokenizer/bpe_tokenizer.h"
+#include "core/text/tokenizer/word_tokenizer.h"
 
 #include <algorithm>
 #include <utility>
@@ -27,15 +27,15 @@ TokenTemplate AroundText(std::vector<std::int32_t> front, std::vector<std::int32
   return {{std::move(front)}, {std::nullopt}, {std::move(back)}};
 }
 
-std::optional<std::int32_t> BpeTokenizerParts::Find(std::string_view token) const {
+std::optional<std::int32_t> WordTokenizerParts::Find(std::string_view token) const {
   const std::optional<std::int32_t> added = FindAdded(added_tokens, token);
   return added.has_value() ? added : model->Find(token);
 }
 
 /// Encodes the words of one text; a word that comes again is looked up.
-class BpeTokenizer::WordEncoder {
+class WordTokenizer::WordEncoder {
  public:
-  WordEncoder(const Bpe& model, std::size_t text_size) : model_(model) {
+  WordEncoder(const WordModel& model, std::size_t text_size) : model_(model) {
     ids_.reserve(text_size / 4 + 1);
   }
 
@@ -58,14 +58,14 @@ class BpeTokenizer::WordEncoder {
     text_.Append(word, &ids_, [this](auto text, auto* ids) { model_.EncodeText(text, ids); });
   }
 
-  const Bpe& model_;
+  const WordModel& model_;
   std::vector<std::int32_t> ids_;
   WordCache bytes_;
   WordCache text_;
 };
 
-BpeTokenizer::BpeTokenizer(BpeTokenizerParts parts) : parts_(std::move(parts)) {
-  ROUNDLAB_CHECK(parts_.model != nullptr, "a BPE tokenizer needs its model");
+WordTokenizer::WordTokenizer(WordTokenizerParts parts) : parts_(std::move(parts)) {
+  ROUNDLAB_CHECK(parts_.model != nullptr, "a tokenizer needs its model");
   added_ = AddedTokens(parts_.added_tokens, parts_.normalizer.get());
   std::int64_t largest = parts_.model->MaxId();
   if (!added_.by_id().empty()) {
@@ -74,8 +74,8 @@ BpeTokenizer::BpeTokenizer(BpeTokenizerParts parts) : parts_(std::move(parts)) {
   vocab_size_ = largest + 1;
 }
 
-void BpeTokenizer::EncodeStretch(const NormalizedText& text, bool special,
-                                 WordEncoder* words) const {
+void WordTokenizer::EncodeStretch(const NormalizedText& text, bool special,
+                                  WordEncoder* words) const {
   for (const AddedSplit& split : added_.Split(text.text, true, special)) {
     if (split.id.has_value()) {
       words->AddId(*split.id);
@@ -90,7 +90,8 @@ void BpeTokenizer::EncodeStretch(const NormalizedText& text, bool special,
   }
 }
 
-std::vector<std::int32_t> BpeTokenizer::Encode(std::string_view text, SpecialTokens special) const {
+std::vector<std::int32_t> WordTokenizer::Encode(std::string_view text,
+                                                SpecialTokens special) const {
   CheckUtf8(text);
   const bool read_special = special != SpecialTokens::kUnread;
   WordEncoder words(*parts_.model, text.size());
@@ -109,7 +110,7 @@ std::vector<std::int32_t> BpeTokenizer::Encode(std::string_view text, SpecialTok
   return parts_.around.has_value() ? ApplyTemplate(*parts_.around, special, ids) : ids;
 }
 
-std::string BpeTokenizer::Decode(const std::vector<std::int32_t>& ids) const {
+std::string WordTokenizer::Decode(const std::vector<std::int32_t>& ids) const {
   std::vector<std::string> tokens;
   tokens.reserve(ids.size());
   for (const std::int32_t id : ids) {
@@ -126,7 +127,7 @@ std::string BpeTokenizer::Decode(const std::vector<std::int32_t>& ids) const {
   return text;
 }
 
-std::optional<std::int32_t> BpeTokenizer::Find(std::string_view token) const {
+std::optional<std::int32_t> WordTokenizer::Find(std::string_view token) const {
   const std::optional<std::int32_t> added = added_.Find(token);
   return added.has_value() ? added : parts_.model->Find(token);
 }
