@@ -58,7 +58,7 @@ std::vector<std::pair<std::string, std::string>> ReadMerges(const JsonValue& val
 
 // The library reads a decimal as an integer of its digits, times or over a power of ten. That
 // rounds twice, and the last bit decides between cuts whose sums are the same but for rounding
-// ("aa" "a" "a" and "a" "aa" "a"). The digits are the fewest that give `score`, as all writers of
+// ("a" "aa" "aa" and "aa" "a" "aa"). The digits are the fewest that give `score`, as all writers of
 // such files have.
 double AsTheLibraryReads(double score) {
   std::array<char, 32> buffer{};

@@ -17,6 +17,7 @@ TEXTS = [
     "\u00e9 e\u0301 \ufb01 \u212b \u2122 \uac00", "\u4f60\u597d,\u4e16\u754c!", "<unk> <unk><unk>x",
     "<s>the</s> the<mask>the", "\u2581the \u2581", "zzz the zz", "\U0001f600\u200d\U0001f525",
     "e\u0301\u0302 o\u0308x\u0308 \u2122\u0301 \u0600a\u0601", "the" * 40 + " " * 9, "\x00\x01a\x7f",
+    "aaaaa",
 ]
 RULES = {"\r\n": " ", "\n": " ", "\t": " ", "\u00a0": " ", "\u3000": " ", "\ufb01": "fi", "\x7f": "",
          "\u2122": "TM", "\u212b": "\u00c5", "e\u0301": "\u00e9", "o": "0", "x": "y", "H": "h",
@@ -116,6 +117,10 @@ def cases():
     yield "ties", document(dict(type="Unigram", unk_id=0, vocab=[
         [MARK, -1.0], ["a", -1.0], ["aa", -2.0], ["aaa", -3.0], ["b", -0.5], ["ab", -1.5],
         ["ba", -1.5], ["aab", -2.5], ["a", -1.0]]), spaces)
+    # "a" "aa" "aa" and "aa" "aaa" are the same but for rounding, that of the library's reader included
+    yield "rounding", document(dict(type="Unigram", unk_id=0, vocab=[
+        ["<unk>", 0.0], ["a", -3.108978748321533], ["aa", -5.978224277496338],
+        ["aaa", -9.087203025817871]]))
     yield "untyped", document({"unk_id": 0, "vocab": [["<unk>", 0], ["a", -1], ["the", 2]]})
 
 

@@ -10,7 +10,7 @@ using testing::Ids;
 
 TEST(UnigramCasesTest, EncodeAndDecodeAsTheLibrary) {
   const auto cases = testing::JsonLines(testing::BesideTests("unigram_cases.jsonl"));
-  EXPECT_EQ(cases.size(), 7U);
+  EXPECT_EQ(cases.size(), 8U);
   for (const nlohmann::json& one : cases) {
     const auto name = one["name"].get<std::string>();
     const auto tokenizer = TokenizerFromJson(one["tokenizer"].get<std::string>(), name);

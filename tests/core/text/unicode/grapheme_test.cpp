@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "core/base/utf8.h"
+
 namespace roundlab {
 namespace {
 
@@ -31,6 +33,23 @@ TEST(GraphemeTest, ClustersAreExtendedOnes) {
   EXPECT_EQ(Clusters("\U0001F1E9\U0001F1EA\U0001F1E9"),
             (Texts{"\U0001F1E9\U0001F1EA", "\U0001F1E9"}));
   EXPECT_EQ(Clusters("\u00A9\u200D\u00A9"), (Texts{"\u00A9\u200D\u00A9"}));
+}
+
+// What the Hugging Face library joins (tokenizers 0.23.3), whatever version utf8proc is of.
+TEST(GraphemeTest, PropertiesAreThoseOfUnicode17) {
+  std::int64_t behind = 0;
+  std::int64_t in_front = 0;
+  for (char32_t c = 1; c <= 0xE01FF; ++c) {
+    if (c == 0x20000) c = 0xE0000;  // in between are ideographs
+    if (c >= 0xD800 && c <= 0xDFFF) continue;
+    std::string character;
+    AppendUtf8(c, &character);
+    if (GraphemeEnd("a" + character, 0) > 1) ++behind;
+    if (GraphemeEnd(character + "a", 0) > character.size()) ++in_front;
+  }
+  EXPECT_EQ(behind, 2619);
+  EXPECT_EQ(in_front, 27);
+  EXPECT_EQ(Clusters("\u0897\u0897a"), (Texts{"\u0897\u0897", "a"}));
 }
 
 }  // namespace
