@@ -34,7 +34,8 @@ struct UnigramOptions {
 class Unigram final : public WordModel {
  public:
   /// Piece i has the id i. Throws Error where there is no piece, where unk_id is none of them, or
-  /// where byte_fallback is set and one of the 256 <0xNN> is missing.
+  /// where byte_fallback is set and one of the 256 <0xNN> is missing (with which the library takes
+  /// the unknown piece for what is spelled with it).
   Unigram(std::vector<UnigramPiece> pieces, UnigramOptions options);
 
   /// Throws Error where a character is unknown and there is no unk_id.

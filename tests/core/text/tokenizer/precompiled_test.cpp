@@ -1,6 +1,7 @@
 #include "core/text/tokenizer/precompiled.h"
 
 #include "core/text/tokenizer/base64.h"
+#include "core/text/tokenizer/tokenizer_json.h"
 #include "tests/core/text/text_test_support.h"
 
 namespace roundlab {
@@ -62,6 +63,15 @@ TEST(PrecompiledTest, WhatIsMalformedIsRefused) {
   EXPECT_EQ(message(FourBytes(8) + "1234"),
             "expected a trie of 4 bytes a unit within 4 bytes, got a size of 8");
   EXPECT_EQ(message(FourBytes(4) + "1234\xFF"), "text is not UTF-8: byte 0xFF at offset 0");
+  const std::string document = R"({"model": {"vocab": [["a", 0]]}, "normalizer":
+    {"type": "Precompiled", "precompiled_charsmap": ")";
+  const auto read = [&](const std::string& base64) {
+    return ErrorOf([&] { TokenizerFromJson(document + base64 + "\"}}", "t"); });
+  };
+  EXPECT_EQ(read("*"), "t: tokenizer.normalizer.precompiled_charsmap: expected base64");
+  EXPECT_EQ(
+      read("QUI="),
+      "t: tokenizer.normalizer.precompiled_charsmap: expected the size of a trie, got 2 bytes");
   const auto applied = [](const std::string& charsmap, const std::string& text) {
     return ErrorOf([&] { Rewritten(charsmap, text); });
   };

@@ -191,6 +191,8 @@ TEST(UnigramTest, TheModelIsChecked) {
             "t: tokenizer.model.vocab[1][0]: expected a string, got number");
   EXPECT_EQ(UnigramMessage("/model/vocab/1/1", "-1"),
             "t: tokenizer.model.vocab[1][1]: expected a number, got string");
+  EXPECT_EQ(ErrorOf([] { TokenizerFromJson(R"({"model": {"vocab": [["a", 1e999]]}})", "t"); }),
+            "t: not JSON: a number out of range");
   EXPECT_EQ(UnigramMessage("/model/unk_id", 2),
             "t: tokenizer.model.unk_id: expected an id from 0 to 1, got 2");
   EXPECT_EQ(UnigramMessage("/model/unk_id", -1),
