@@ -48,12 +48,15 @@ double ErrorOf(const WeightedPoints& points, const Clusters& clusters) {
   return sum;
 }
 
+double MeanOf(std::span<const float> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
 double Variance(std::span<const float> values) {
-  const auto count = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
+  const double mean = MeanOf(values);
   double sum = 0;
   for (const float x : values) sum += (x - mean) * (x - mean);
-  return sum / count;
+  return sum / static_cast<double>(values.size());
 }
 
 /// Weight and weighted sum of each cluster.
@@ -102,11 +105,19 @@ std::vector<float> NewCenters(const WeightedPoints& points, const std::vector<fl
   Relocate(points, centers, labels, &masses);
   const auto heaviest = static_cast<std::size_t>(
       std::max_element(masses.weight.begin(), masses.weight.end()) - masses.weight.begin());
+  const double most = masses.weight[heaviest];
+  if (most == 0) return centers;
   std::vector<float> moved(centers.size());
   for (std::size_t c = 0; c < centers.size(); ++c) {
-    const std::size_t from = masses.weight[c] > 0 ? c : heaviest;
-    moved[c] = masses.weight[from] > 0 ? static_cast<float>(masses.sum[from] / masses.weight[from])
-                                       : centers[c];
+    if (masses.weight[c] > 0) {
+      moved[c] = static_cast<float>(masses.sum[c] / masses.weight[c]);
+    } else if (heaviest < c) {
+      moved[c] = moved[heaviest];
+    } else {
+      // As scikit-learn, whose sums are divided one after another in place: it takes the sum.
+      const double mean = MeanOf(points.values);
+      moved[c] = static_cast<float>(masses.sum[heaviest] - mean * most + mean);
+    }
   }
   return moved;
 }

@@ -26,7 +26,9 @@ struct Clusters {
 /// _k_means_common.pyx): until no label changes, the summed squared shift of all centers is at most
 /// 1e-4 of the values' variance (their weights not counted), or `iterations` have passed. A cluster
 /// without weight moves to the value that is farthest from its center; where no value is off its
-/// center, or that one has no weight, to the center of the heaviest cluster. Sums are float64.
+/// center, or that one has no weight, to the center of the heaviest cluster or, where that comes
+/// behind it, to its weighted sum of values less their mean (there, sums are divided in place, one
+/// after another). Sums are float64.
 Clusters LloydClusters(const WeightedPoints& points, std::vector<float> centers,
                        std::int64_t iterations);
 
