@@ -106,12 +106,7 @@ class DocumentMaker {
   TaskDocument Make(const Row& row) const {
     FieldTexts fields;
     for (const auto& [name, paths] : task_.fields) fields[name] = ReadField(name, paths, row);
-    for (const auto& [name, text] : derived_) {
-      FieldText field;
-      field.items = text.FillAll(fields);
-      field.list = field.items.size() != 1;
-      fields[name] = std::move(field);
-    }
+    for (const auto& [name, text] : derived_) fields[name] = text.FillField(fields);
     TaskDocument document;
     document.where = row.where;
     document.row = Sha256Hex(row.value.dump());

@@ -107,13 +107,15 @@ std::string Template::Fill(const FieldTexts& fields) const {
   return out;
 }
 
-std::vector<std::string> Template::FillAll(const FieldTexts& fields) const {
+FieldText Template::FillField(const FieldTexts& fields) const {
   const Part& part = parts_.front();
   const bool alone = parts_.size() == 1 && part.text.empty() && !part.field.empty();
-  if (!alone || part.item >= 0 || !Find(part, fields).list) return {Fill(fields)};
-  std::vector<std::string> texts;
-  for (const std::string& item : Find(part, fields).items) texts.push_back(Filtered(part, item));
-  return texts;
+  if (!alone || part.item >= 0 || !Find(part, fields).list) return {{Fill(fields)}, false};
+  FieldText filled{{}, true};
+  for (const std::string& item : Find(part, fields).items) {
+    filled.items.push_back(Filtered(part, item));
+  }
+  return filled;
 }
 
 }  // namespace roundlab

@@ -27,9 +27,12 @@ class Template {
   /// where a text is needed, a filter that does not fit.
   std::string Fill(const FieldTexts& fields) const;
 
-  /// The texts of a template that is one list field with filters ({endings | strip}): one an item;
-  /// else the one text.
-  std::vector<std::string> FillAll(const FieldTexts& fields) const;
+  /// The list of a template that is one list field with filters ({endings | strip}); else a text.
+  FieldText FillField(const FieldTexts& fields) const;
+  /// Its texts.
+  std::vector<std::string> FillAll(const FieldTexts& fields) const {
+    return FillField(fields).items;
+  }
 
  private:
   struct Part {

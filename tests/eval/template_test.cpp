@@ -85,6 +85,13 @@ TEST(TemplateTest, AListFieldAloneGivesOneTextAnItem) {
   EXPECT_EQ(Template("yes").FillAll(Fields()), (Texts{"yes"}));
 }
 
+TEST(TemplateTest, AListOfOneStaysAList) {
+  const FieldTexts one = {{"c", {{" x"}, true}}};
+  EXPECT_TRUE(Template("{c | strip}").FillField(one).list);
+  EXPECT_FALSE(Template("{c.0 | strip}").FillField(one).list);
+  EXPECT_EQ(Template("{c | strip}").FillField(one).items, std::vector<std::string>{"x"});
+}
+
 TEST(TemplateTest, SaysWhatIsWrong) {
   const auto error = [](const std::string& text) {
     return ErrorOf([&] { Template(text).Fill(Fields()); });
