@@ -5,6 +5,7 @@
 #include <torch/optim/sgd.h>
 #include <torch/serialize/archive.h>
 
+#include <sstream>
 #include <string>
 
 #include "optimizers/group_options.h"
@@ -34,6 +35,23 @@ std::int64_t StateNumbers(const OptimizerRecipe& recipe) {
     return size;
   });
   return static_cast<std::int64_t>(bytes / (kNumbers * sizeof(float)));
+}
+
+bool SavesState(const OptimizerRecipe& recipe) {
+  const at::Tensor parameter = at::zeros({1});
+  const auto optimizer = recipe.make({{{parameter}}});
+  parameter.mutable_grad() = at::ones({1});
+  auto* voter = dynamic_cast<MicroBatchVoter*>(optimizer.get());
+  if (voter != nullptr && voter->Votes()) voter->Vote();
+  optimizer->step();
+  if (optimizer->state().empty()) return true;
+  torch::serialize::OutputArchive archive;
+  optimizer->save(archive);
+  std::stringstream bytes;
+  archive.save_to(bytes);
+  torch::serialize::InputArchive saved;
+  saved.load_from(bytes);
+  return !saved.keys().empty();
 }
 
 std::vector<double> LearningRates(const torch::optim::Optimizer& optimizer) {

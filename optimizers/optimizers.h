@@ -46,6 +46,10 @@ bool IsPlainSignDescent(const torch::optim::Optimizer& optimizer);
 /// Adam. Counted in the state that one saves after two steps, so that a plug-in's is counted too.
 std::int64_t StateNumbers(const OptimizerRecipe& recipe);
 
+/// Whether training can go on from what it saves: false where it has libtorch's state of a
+/// parameter and saves nothing, as libtorch's own default does.
+bool SavesState(const OptimizerRecipe& recipe);
+
 /// The lr of every group, in order: a schedule's factor is put on these.
 std::vector<double> LearningRates(const torch::optim::Optimizer& optimizer);
 

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <string>
 #include <tuple>
 
+#include "core/base/error.h"
 #include "core/kernels/linear.h"
 
 namespace roundlab {
@@ -83,6 +85,27 @@ std::optional<std::int64_t> DeadColumns(const LayerContext& context) {
   return context.inputs ? context.inputs->DeadColumns() : std::nullopt;
 }
 
+/// A name that run.h5 can have beside those above.
+void CheckDiagnostic(const std::string& layer, const std::string& name) {
+  static const std::set<std::string> kOurs = {"flip_rate",
+                                              "saturation",
+                                              "weight_snr_db",
+                                              "output_snr_db",
+                                              "zero_groups",
+                                              "constant_groups",
+                                              "idle_columns",
+                                              "budget_bits",
+                                              "budget_scores",
+                                              "repaired_weight_snr_db",
+                                              "repaired_output_snr_db"};
+  if (name.empty() || name == "." || name.find('/') != std::string::npos) {
+    throw Error(layer + ": its scheme diagnoses '" + name + "', which is no name in run.h5");
+  }
+  if (kOurs.count(name) > 0) {
+    throw Error(layer + ": its scheme diagnoses '" + name + "', which is told of every scheme");
+  }
+}
+
 }  // namespace
 
 at::Tensor SampleOf(const HiddenStates& inputs) {
@@ -117,6 +140,7 @@ void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
     if (count > 0) sink->Array(prefix + name, {1}, {static_cast<double>(count)});
   }
   for (const auto& [name, values] : told) {
+    CheckDiagnostic(context.name, name);
     const auto count = static_cast<std::int64_t>(values.size());
     sink->Array(prefix + name, {count}, values);
   }

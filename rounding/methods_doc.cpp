@@ -115,7 +115,10 @@ std::string OneLine(std::string yaml) {
 std::string OnGpu(bool there) { return there ? "there" : "by the processor"; }
 
 std::string SchemeRow(const std::string& name) {
-  const auto scheme = RoundingSchemes().FromText("type: " + name).make();
+  const auto scheme = SchemeByName(name);
+  const std::string begin =
+      "| " + Link(name, "schemes") + " | " + RoundingSchemes().Summary(name) + " | ";
+  if (!scheme) return begin + "by its options | | | | | | |\n";
   const SchemeTraits traits = scheme->Traits();
   GridKind grid = GridKind::kAsym;
   const std::string grids = Grids(*scheme, &grid);
@@ -128,8 +131,7 @@ std::string SchemeRow(const std::string& name) {
     if (tuned.empty()) tuned = "the stage's defaults";
   }
   const std::string sees = Words(traits.needs);
-  return "| " + Link(name, "schemes") + " | " + RoundingSchemes().Summary(name) + " | " + trained +
-         " | " + Short(BytesAWeight(name, *scheme, count)) + " | " +
+  return begin + trained + " | " + Short(BytesAWeight(name, *scheme, count)) + " | " +
          (traits.straight_through ? "no" : "yes") + " | " +
          (sees.empty() ? (traits.tunable ? "outputs" : "nothing") : sees) + " | " + grids + " | " +
          tuned + " | " + (traits.tunable && !traits.any_device ? "no" : OnGpu(traits.any_device)) +

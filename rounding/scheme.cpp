@@ -57,10 +57,19 @@ void RequireFiniteWeight(const LayerContext& layer) {
   throw Error(layer.name + ": a weight is not finite");
 }
 
+std::shared_ptr<const RoundingScheme> SchemeByName(const std::string& name) {
+  try {
+    return RoundingSchemes().FromText("type: " + name).make();
+  } catch (const ConfigError&) {
+    return nullptr;
+  }
+}
+
 std::vector<std::string> SchemesThat(const std::function<bool(const RoundingScheme&)>& are) {
   std::vector<std::string> names;
   for (const std::string& name : RoundingSchemes().Names()) {
-    if (are(*RoundingSchemes().FromText("type: " + name).make())) names.push_back(name);
+    const auto scheme = SchemeByName(name);
+    if (scheme && are(*scheme)) names.push_back(name);
   }
   return names;
 }

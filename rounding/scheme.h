@@ -94,6 +94,8 @@ QuantizedWeight FinishedWeight(const LayerRounding& layer, const std::string& na
 /// Throws Error for a layer with a weight that is not finite.
 void RequireFiniteWeight(const LayerContext& layer);
 
+/// With its defaults; null where it requires an option.
+std::shared_ptr<const RoundingScheme> SchemeByName(const std::string& name);
 /// Names of those that, with their defaults, are so; for messages.
 std::vector<std::string> SchemesThat(const std::function<bool(const RoundingScheme&)>& are);
 

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <charconv>
+#include <iterator>
 #include <sstream>
 
 #include "core/base/error.h"
@@ -10,6 +11,40 @@ namespace roundlab {
 namespace {
 
 constexpr const char* kHeader = "roundlab record 1";
+
+/// What a word of a line can't hold.
+bool IsEscaped(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte <= ' ' || byte == 0x7F || c == '%';
+}
+
+std::string Escaped(const std::string& name) {
+  constexpr const char* kDigits = "0123456789ABCDEF";
+  std::string word;
+  for (const char c : name) {
+    if (!IsEscaped(c)) {
+      word += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    word += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return word;
+}
+
+/// Where `word` is Escaped's.
+std::string Unescaped(const std::string& word) {
+  std::string name;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    unsigned byte = 0;
+    const char* const digits = word.data() + i + 1;
+    const bool escaped = word[i] == '%' && i + 2 < word.size() &&
+                         std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2;
+    name += escaped ? static_cast<char>(byte) : word[i];
+    if (escaped) i += 2;
+  }
+  return name;
+}
 
 template <class T>
 void AppendList(const std::vector<T>& values, std::string* text) {
@@ -61,6 +96,12 @@ void RunRecord::Record(std::string_view series, std::int64_t step, double value)
 
 void RunRecord::Array(std::string_view name, std::vector<std::int64_t> shape,
                       std::vector<double> values) {
+  std::int64_t count = 1;
+  for (const std::int64_t side : shape) count *= side;
+  if (count != std::ssize(values)) {
+    throw Error("array '" + std::string(name) + "' has " + std::to_string(values.size()) +
+                " values, its shape asks for " + std::to_string(count));
+  }
   const bool added =
       arrays_.emplace(std::string(name), ArrayValue{std::move(shape), std::move(values)}).second;
   ROUNDLAB_CHECK(added, "array '" + std::string(name) + "' is recorded twice");
@@ -89,13 +130,13 @@ RunRecord RunRecord::Under(const std::string& prefix) const {
 std::string RunRecord::Serialize() const {
   std::string text = std::string(kHeader) + "\n";
   for (const auto& [name, series] : series_) {
-    text += "series " + name;
+    text += "series " + Escaped(name);
     AppendList(series.steps, &text);
     AppendList(series.values, &text);
     text += "\n";
   }
   for (const auto& [name, array] : arrays_) {
-    text += "array " + name;
+    text += "array " + Escaped(name);
     AppendList(array.shape, &text);
     AppendList(array.values, &text);
     text += "\n";
@@ -113,6 +154,7 @@ RunRecord RunRecord::Parse(const std::string& text, const std::string& file) {
     std::string kind;
     std::string name;
     in >> kind >> name;
+    name = Unescaped(name);
     bool good = false;
     if (kind == "series") {
       Series series;

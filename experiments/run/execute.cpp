@@ -198,7 +198,7 @@ class Execution {
   }
 
   MadeOf MadeOfNow() const {
-    const std::string plugins = Told("plugins");
+    const std::string plugins = PluginHashes();
     return {ProgramVersion() + (plugins.empty() ? "" : ", plug-ins " + plugins),
             result_.id,
             Told("model_sha256"),

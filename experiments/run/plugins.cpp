@@ -79,11 +79,21 @@ std::string PluginsText() {
   return text;
 }
 
+std::string PluginHashes() {
+  std::string text;
+  for (const auto& [file, hash] : Opened()) {
+    text +=
+        (text.empty() ? "" : ", ") + std::filesystem::path(file).filename().string() + " " + hash;
+  }
+  return text;
+}
+
 std::vector<std::string> ChangedPlugins(const std::string& text) {
   std::vector<std::string> changed;
   for (const auto& [file, hash] : Opened()) {
-    const bool used = (", " + text).find(", " + file + " ") != std::string::npos;
-    if (used && text.find(file + " " + hash) == std::string::npos) changed.push_back(file);
+    const std::string name = std::filesystem::path(file).filename().string();
+    const bool used = text.find("/" + name + " ") != std::string::npos;
+    if (used && text.find(" " + hash) == std::string::npos) changed.push_back(file);
   }
   return changed;
 }

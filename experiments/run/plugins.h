@@ -15,7 +15,11 @@ void OpenPlugins(const std::vector<std::string>& paths);
 /// Those that are open, as a run's provenance has them: "PATH SHA256, PATH SHA256".
 std::string PluginsText();
 
-/// Of what a run was made with, as PluginsText: the plug-ins that are open and have changed since.
+/// The same by the files' names, wherever they lie.
+std::string PluginHashes();
+
+/// Of what a run was made with, as PluginsText: the plug-ins that are open, by the names of their
+/// files, and have changed since.
 std::vector<std::string> ChangedPlugins(const std::string& text);
 
 }  // namespace roundlab

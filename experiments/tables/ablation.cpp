@@ -184,6 +184,10 @@ TextTable Table(const Experiment& experiment, const Setting& setting) {
   table.notes = {
       "Damage: how much worse without it, seed by seed; interval and p by the paired t "
       "test over seeds."};
+  if (!LowerIsBetter(ablation.value)) {
+    table.notes.push_back("Whether more or less of " + ablation.value +
+                          " is better is not known here: less is taken as better.");
+  }
   return table;
 }
 

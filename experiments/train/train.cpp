@@ -27,6 +27,7 @@
 #include "eval/perplexity.h"
 #include "experiments/run/commit.h"
 #include "experiments/run/input_files.h"
+#include "experiments/run/plugins.h"
 #include "experiments/run/spent.h"
 #include "experiments/train/train_checkpoint.h"
 
@@ -95,6 +96,12 @@ class Training {
     PrepareOrUndo();
     Describe();
     model_.emplace(Description(), static_cast<std::uint64_t>(config_.seed));
+    if (!SavesState(config_.optimizer)) {
+      throw Error(
+          "optimizer '" + config_.optimizer.type +
+          "' has a state and saves nothing of it, so that training could not go on where it "
+          "was stopped: override its save and load");
+    }
     optimizer_ = MakeOptimizer(config_, *model_);
     Steps();
     model_->Save(folder_, config_.save);
@@ -186,6 +193,8 @@ class Training {
 
   void Describe() {
     result_.provenance = BuildAndMachine();
+    const std::string plugins = PluginsText();
+    if (!plugins.empty()) result_.provenance["plugins"] = plugins;
     result_.provenance.insert({{"commit", Commit()},
                                {"libtorch", TORCH_VERSION},
                                {"threads", std::to_string(at::get_num_threads())},
@@ -215,8 +224,11 @@ class Training {
   }
 
   void Steps() {
-    checkpoint_.emplace(side_ + "/checkpoint.pt", result_.config + "\ntrain_tokens_sha256: " +
-                                                      result_.provenance.at("train_tokens_sha256"));
+    std::string made_of =
+        result_.config + "\ntrain_tokens_sha256: " + result_.provenance.at("train_tokens_sha256");
+    if (const std::string plugins = PluginHashes(); !plugins.empty())
+      made_of += "\nplugins: " + plugins;
+    checkpoint_.emplace(side_ + "/checkpoint.pt", made_of);
     const std::vector<double> rates = LearningRates(*optimizer_);
     std::int64_t step = checkpoint_->Load(*model_, optimizer_.get(), &record_);
     if (step > 0) {

@@ -170,7 +170,7 @@ void RoundStage::RoundOneShot(UnitWork* work, const Started& started) const {
       contexts.push_back(scheme_->Traits().any_device ? context : context.To(at::kCPU));
     }
     for (std::size_t i = 0; i < group.size(); ++i) {
-      const auto layer = scheme_->Begin(contexts[i]);
+      const auto layer = Begin(contexts[i]);
       QuantizedWeight rounded = FinishedWeight(*layer, contexts[i].name, contexts[i].weight);
       const at::Tensor sample = contexts[i].inputs ? contexts[i].inputs->sample : at::Tensor();
       DescribeLayer(contexts[i], *layer, rounded, sample, work->sink());
@@ -182,8 +182,35 @@ void RoundStage::RoundOneShot(UnitWork* work, const Started& started) const {
   work->Step();
 }
 
-std::unique_ptr<LayerRounding> RoundStage::BeginTuned(const LayerContext& layer) const {
+std::unique_ptr<LayerRounding> RoundStage::Begin(const LayerContext& layer) const {
+  const std::string scheme = "scheme '" + options_.scheme.type + "'";
+  const auto version = layer.weight._version();
   auto state = scheme_->Begin(layer);
+  if (!state) throw Error(layer.name + ": " + scheme + " begins nothing: its Begin gives null");
+  if (layer.weight._version() != version) {
+    throw Error(layer.name + ": " + scheme + " changes the weight that it is to round");
+  }
+  return state;
+}
+
+void RoundStage::CheckStraight(const LayerContext& layer, LayerRounding* state,
+                               const QuantizedWeight& rounded) const {
+  if (!scheme_->Traits().straight_through) return;
+  const at::NoGradGuard no_grad;
+  // The conformance tests ask for equal bits; a plug-in's scheme has none, kernels may differ
+  // there.
+  const at::Tensor soft = state->SoftWeight();
+  const at::Tensor hard = rounded.Dequantize().to(soft.scalar_type());
+  const double off = soft.scalar_type() == at::kFloat ? 1e-4 : 1e-2;
+  const double gap = (soft - hard).abs().max().item<double>();
+  if (!(gap > off * hard.abs().max().item<double>())) return;
+  throw Error(layer.name + ": scheme '" + options_.scheme.type +
+              "' says that it is straight-through, but what it tunes (SoftWeight) is not what it "
+              "ends as (Finish): set straight_through to false in its Traits");
+}
+
+std::unique_ptr<LayerRounding> RoundStage::BeginTuned(const LayerContext& layer) const {
+  auto state = Begin(layer);
   return options_.oscillation ? WithOscillation(std::move(state), *options_.oscillation)
                               : std::move(state);
 }
@@ -223,6 +250,7 @@ void RoundStage::TuneBlocks(UnitWork* work, const Started& started) const {
   const std::vector<at::Tensor> inputs = blocks.CaptureAllInputs(sample);
   const std::vector<LinearSlot*> all = blocks.Slots();
   for (std::size_t i = 0; i < unit.slots.size(); ++i) {
+    if (i == 0) CheckStraight(contexts[i], layers[i].get(), result.weights[i]);
     const auto place = std::find(all.begin(), all.end(), unit.slots[i]) - all.begin();
     DescribeLayer(contexts[i], *layers[i], result.weights[i],
                   inputs[static_cast<std::size_t>(place)], work->sink());
@@ -262,6 +290,7 @@ void RoundStage::TuneLinears(UnitWork* work, const Started& started) const {
     UnitResult result = TuneUnit(unit, data, layers, options_.tune,
                                  work->Seed("tune/" + slot->name), TuningHooks(work));
     TellTuning(unit.name, result, work);
+    CheckStraight(context, layers.front().get(), result.weights.front());
     DescribeLayer(context, *layers.front(), result.weights.front(), SampleOf(data.inputs),
                   work->sink());
     work->KeepInstalled(slot, std::move(result.weights.front()));

@@ -75,7 +75,12 @@ class RoundStage : public Stage {
   void RoundOneShot(UnitWork* work, const Started& started) const;
   void TuneLinears(UnitWork* work, const Started& started) const;
   void TuneBlocks(UnitWork* work, const Started& started) const;
+  /// Throws Error where the scheme, which may be a plug-in's, gives none or changes the weight.
+  std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const;
   std::unique_ptr<LayerRounding> BeginTuned(const LayerContext& layer) const;
+  /// Throws Error where SoftWeight and Finish of a straight-through scheme differ.
+  void CheckStraight(const LayerContext& layer, LayerRounding* state,
+                     const QuantizedWeight& rounded) const;
 
   Options options_;
   std::shared_ptr<const RoundingScheme> scheme_;

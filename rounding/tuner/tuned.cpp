@@ -25,8 +25,13 @@ std::vector<ParameterGroup> RoundedLayers::Parameters() {
 
 void RoundedLayers::Install(Hardness hardness) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    slots_[i]->effective =
+    at::Tensor weight =
         hardness == Hardness::kSoft ? layers_[i]->SoftWeight() : layers_[i]->Finish().Dequantize();
+    if (!weight.defined() || !weight.sizes().equals(slots_[i]->weight.sizes())) {
+      throw Error(slots_[i]->name +
+                  ": what its scheme puts in place of the weight has not its shape");
+    }
+    slots_[i]->effective = std::move(weight);
   }
 }
 

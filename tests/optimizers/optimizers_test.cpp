@@ -3,12 +3,15 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/optim/adam.h>
 #include <torch/serialize/archive.h>
 
 #include <map>
+#include <memory>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/random.h"
@@ -113,6 +116,24 @@ TEST(OptimizersTest, StateNumbersAreCounted) {
     const std::string text = recipe.front() == '{' ? recipe : "{type: " + recipe + "}";
     EXPECT_EQ(StateNumbers(Optimizers().FromText(text)), count) << recipe;
   }
+}
+
+/// Its save is that of torch::optim::Optimizer.
+class Forgetful : public torch::optim::Adam {
+ public:
+  using torch::optim::Adam::Adam;
+  void save(torch::serialize::OutputArchive& /*archive*/) const override {}
+};
+
+TEST(OptimizersTest, WhetherTheStateIsSavedIsKnown) {
+  for (const std::string& name : Optimizers().Names()) {
+    EXPECT_TRUE(SavesState(Optimizers().FromText("{type: " + name + "}"))) << name;
+  }
+  OptimizerRecipe forgetful;
+  forgetful.make = [](ParamGroups groups) {
+    return std::make_unique<Forgetful>(std::move(groups), torch::optim::AdamOptions(0.1));
+  };
+  EXPECT_FALSE(SavesState(forgetful));
 }
 
 TEST(OptimizersTest, AGroupsWeightDecayIsItsOwn) {

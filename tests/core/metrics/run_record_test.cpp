@@ -89,6 +89,28 @@ TEST(RunRecordTest, UnderKeepsWhatBeginsSo) {
   EXPECT_EQ(part.arrays().begin()->first, "layers/x/rate");
 }
 
+TEST(RunRecordTest, NamesMayHaveBlanks) {
+  RunRecord record;
+  record.Array("layers/x/open share", {2}, {0.5, 1});
+  record.Record("tune/100 %25\n", 0, 1);
+  record.Record("tune/%", 0, 1);
+  const RunRecord again = RunRecord::Parse(record.Serialize(), "f");
+  EXPECT_EQ(again.Serialize(), record.Serialize());
+  EXPECT_EQ(again.arrays().begin()->first, "layers/x/open share");
+  EXPECT_EQ(again.series().begin()->first, "tune/%");
+  EXPECT_EQ(again.series().rbegin()->first, "tune/100 %25\n");
+}
+
+TEST(RunRecordTest, AnArrayHasAsManyValuesAsItsShape) {
+  RunRecord record;
+  EXPECT_EQ(ErrorOf([&] {
+              record.Array("a", {3}, {1, 2});
+            }),
+            "array 'a' has 2 values, its shape asks for 3");
+  record.Array("b", {0, 3}, {});
+  record.Array("c", {}, {1});
+}
+
 TEST(RunRecordTest, ReplayAndTeeGiveAllToBoth) {
   const RunRecord record = HardRecord();
   RunRecord first;

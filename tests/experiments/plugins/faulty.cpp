@@ -28,6 +28,8 @@ class Faulty : public RoundingScheme {
     const std::string& fault = options_.fault;
     if (fault == "exception") throw std::runtime_error("of my own");
     if (fault == "number") throw 42;
+    if (fault == "empty") return nullptr;
+    if (fault == "weight") layer.weight.mul_(2);
     if (fault == "libtorch") (void)at::zeros({2}).view({3});
     const GroupLayout layout = layer.Layout();
     const AffineGrid grid = MakeGrid(layer.range, layer.spec);
@@ -39,10 +41,51 @@ class Faulty : public RoundingScheme {
     if (fault == "code") weight.codes.fill_(1 << layer.spec.bits);
     if (fault == "shape") weight.scale = weight.scale.slice(0, 1);
     if (fault == "type") weight.scale = weight.scale.to(at::kDouble);
-    return FixedRounding(std::move(weight));
+    if (fault == "name") return FixedRounding(std::move(weight), {{"a/b", {1}}});
+    if (fault == "ours") return FixedRounding(std::move(weight), {{"flip_rate", {1}}});
+    return FixedRounding(std::move(weight), {{"of my own", {1}}});
   }
 
  private:
+  Options options_;
+};
+
+/// Tunes the weight itself, which rounding to nearest then ends; it should say so.
+class Soft : public RoundingScheme {
+ public:
+  struct Options {
+    bool told = false;
+    void Fields(FieldVisitor& f) {
+      f.Bool("told", &told, "whether it says that it is not straight-through", Presence::kRequired);
+    }
+  };
+  explicit Soft(const Options& options) : options_(options) {}
+  SchemeTraits Traits() const override { return {.straight_through = !options_.told}; }
+
+  std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override {
+    return std::make_unique<Layer>(layer);
+  }
+
+ private:
+  class Layer : public LayerRounding {
+   public:
+    explicit Layer(const LayerContext& layer)
+        : layer_(layer), weight_(layer.weight.clone().requires_grad_()) {}
+    std::vector<ParameterGroup> Parameters() override {
+      ParameterGroup group;
+      group.tensors = {weight_};
+      return {group};
+    }
+    at::Tensor SoftWeight() override { return weight_ * 1; }
+    QuantizedWeight Finish() const override {
+      return RoundToNearest(weight_.detach(), layer_.spec);
+    }
+
+   private:
+    LayerContext layer_;
+    at::Tensor weight_;
+  };
+
   Options options_;
 };
 
@@ -68,6 +111,7 @@ class Halved : public Schedule {
 
 void AddParts() {
   RoundingSchemes().Add<Faulty>("faulty", "round to nearest, but for its fault");
+  RoundingSchemes().Add<Soft>("soft", "the weight itself is tuned");
   Optimizers().Add<Descent>("descent", "plain gradient descent");
   Schedules().Add<Halved>("halved", "half the learning rate");
 }

@@ -87,6 +87,10 @@ TEST_F(PluginRunTest, WhatGoesWrongInOneIsToldWithItsPlace) {
   for (const auto& [fault, message, code] : std::vector<std::tuple<std::string, std::string, int>>{
            {"exception", "block_0: pipeline.0: of my own\n", 1},
            {"number", "block_0: pipeline.0: threw no std::exception\n", 1},
+           {"empty", "q_proj: scheme 'faulty' begins nothing: its Begin gives null\n", 2},
+           {"weight", "q_proj: scheme 'faulty' changes the weight that it is to round\n", 2},
+           {"name", "q_proj: its scheme diagnoses 'a/b', which is no name in run.h5\n", 2},
+           {"ours", "q_proj: its scheme diagnoses 'flip_rate', which is told of every scheme\n", 2},
            {"libtorch", "block_0: pipeline.0: shape '[3]' is invalid for input of size 2\n", 1},
            {"half", "a code is no whole number from 0 to 255\n", 2},
            {"code", layer + "a code is above 2^bits - 1\n", 2},
@@ -99,6 +103,35 @@ TEST_F(PluginRunTest, WhatGoesWrongInOneIsToldWithItsPlace) {
     EXPECT_NE(result.err.find(message), std::string::npos) << fault << ": " << result.err;
     EXPECT_NE(File("log.txt").find("  failed: "), std::string::npos) << fault;
   }
+}
+
+TEST_F(PluginRunTest, ADiagnosticsNameMayHaveBlanks) {
+  const ProgramResult result =
+      Run("scheme: {type: faulty, fault: none}", PluginFile("faulty_plugin"));
+  EXPECT_EQ(result.code, 0) << result.err;
+}
+
+TEST_F(PluginRunTest, ATunedSchemeThatIsNotStraightThroughHasToSaySo) {
+  for (const auto& [told, code] : std::map<std::string, int>{{"true", 0}, {"false", 2}}) {
+    std::filesystem::remove_all(folder_.path() + "/out");
+    const ProgramResult result = Run("scheme: {type: soft, told: " + told + "}, steps: 2, batch: 2",
+                                     PluginFile("faulty_plugin"));
+    EXPECT_EQ(result.code, code) << result.err;
+    const std::string message = "q_proj: scheme 'soft' says that it is straight-through, but what";
+    EXPECT_EQ(result.err.find(message) == std::string::npos, code == 0) << result.err;
+  }
+}
+
+TEST_F(PluginRunTest, ASchemeThatRequiresAnOptionIsInNothingsWay) {
+  const ProgramResult table =
+      RunProgram(folder_.path(), {"describe", "methods", "--plugin", PluginFile("faulty_plugin")});
+  EXPECT_EQ(table.code, 0) << table.err;
+  EXPECT_NE(table.out.find("the weight itself is tuned | by its options |"), std::string::npos);
+  const ProgramResult wrong =
+      Run("scheme: adaround, start: {scheme: rtn}", PluginFile("faulty_plugin"));
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_NE(wrong.err.find("can't begin from other codes (known: "), std::string::npos)
+      << wrong.err;
 }
 
 TEST_F(PluginRunTest, OptimizersAndSchedulesComeFromOneToo) {
@@ -114,6 +147,13 @@ TEST_F(PluginRunTest, ARunOfOneThatHasChangedSinceIsTold) {
   std::filesystem::copy_file(PluginFile("toward_zero"), plugin);
   ASSERT_EQ(Run("scheme: toward_zero", plugin).code, 0);
   EXPECT_EQ(Run("scheme: toward_zero", plugin).err.find("was made by another"), std::string::npos);
+  const std::string moved = folder_ / "there/mine.so";
+  std::filesystem::create_directory(folder_ / "there");
+  std::filesystem::copy_file(plugin, moved);
+  EXPECT_EQ(Run("scheme: toward_zero", moved).err.find("was made by another"), std::string::npos);
+  std::ofstream(moved, std::ios::app) << "other bytes";
+  EXPECT_NE(Run("scheme: toward_zero", moved).err.find(" was made by another " + moved),
+            std::string::npos);
   std::ofstream(plugin, std::ios::app) << "other bytes";
   const ProgramResult again = Run("scheme: toward_zero", plugin);
   EXPECT_EQ(again.code, 0) << again.err;
