@@ -64,6 +64,21 @@ TEST(DescribeLayerTest, CodesOfAnotherKindOfGridAreNotCompared) {
   }
 }
 
+TEST(DescribeLayerTest, ALargeLayerIsSummedByTiles) {
+  const at::Tensor weight = RandomTensor({700, 512}, 1);
+  const LayerContext context =
+      testing::MakeLayer(weight, {3, 32, GridKind::kAsym, ScaleType::kFloat32});
+  const auto layer = RoundingSchemes().FromText("type: rtn").make()->Begin(context);
+  const QuantizedWeight rounded = layer->Finish();
+  testing::Recorder recorder;
+  DescribeLayer(context, *layer, rounded, {}, &recorder);
+  const auto energy = [](const at::Tensor& t) {
+    return t.to(at::kDouble).square().sum().item<double>();
+  };
+  const double snr = 10 * std::log10(energy(weight) / energy(weight - rounded.Dequantize()));
+  EXPECT_NEAR(recorder.values.at("layers/layer/weight_snr_db").at(0), snr, 1e-9);
+}
+
 TEST(DescribeLayerTest, OfNoTokensThereIsNoOutput) {
   const LayerContext context =
       testing::MakeLayer(RandomTensor({6, 32}, 1), {3, 32, GridKind::kAsym, ScaleType::kFloat32});
