@@ -32,6 +32,7 @@ TEST_F(LlmInt8GoldenTest, WeightsHaveTheSameCodes) {
   for (const std::string& path : files) {
     SCOPED_TRACE(path);
     const SafetensorsFile file(path);
+    if (!testing::HasPart(file, "w_codes") || !testing::HasPart(file, "w_rowmax")) continue;
     const QuantizedWeight rounded = GoldenCodes(file);
     // The original divides by the 0 of a row of zeros; ours has the least scale.
     const at::Tensor largest = GoldenTensor(file, "w_rowmax");

@@ -147,7 +147,7 @@ GoldenPath WalkTesseraQ(const SafetensorsFile& file, const std::string& name, st
   path[".loss"] = at::tensor(losses, at::kDouble);
   path[".codes"] = chosen.codes.to(at::kLong);
   path[".final_scale"] = chosen.scale;
-  path[".hard_loss"] = at::full({1}, walk.HardLoss(), at::kDouble);
+  keep(".hard_loss", [&] { return at::full({1}, walk.HardLoss(), at::kDouble); });
   return path;
 }
 
