@@ -23,8 +23,9 @@ constexpr double kLastBits = 1e-5;
 constexpr double kGradientNoise = 5e-5;
 
 /// `t` with other last bits; seed 0: as it is.
-inline at::Tensor OtherLastBits(const at::Tensor& t, std::uint64_t seed) {
-  return seed == 0 ? t : t * (1 + RandomTensor(t.sizes(), seed, kLastBits));
+inline at::Tensor OtherLastBits(const at::Tensor& t, std::uint64_t seed,
+                                double spread = kLastBits) {
+  return seed == 0 ? t : t * (1 + RandomTensor(t.sizes(), seed, spread));
 }
 
 /// The same walk from starts that differ in their last bits. Where a sign or a tie is decided by
@@ -32,6 +33,8 @@ inline at::Tensor OtherLastBits(const at::Tensor& t, std::uint64_t seed) {
 /// three times the largest distance is allowed.
 class NoisyTwins {
  public:
+  static constexpr double kTimes = 3;
+
   using Walk = std::function<GoldenPath(std::uint64_t seed)>;
   using Distance = std::function<double(const at::Tensor& a, const at::Tensor& b)>;
 
@@ -62,7 +65,6 @@ class NoisyTwins {
 
  private:
   static constexpr std::uint64_t kTwins = 4;
-  static constexpr double kTimes = 3;
   GoldenPath path_;
   std::vector<GoldenPath> twins_;
 };
