@@ -3,17 +3,18 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 
 #include "core/model/families/llama.h"
+#include "core/model/loader.h"
 #include "tests/rounding/golden_cases.h"
 
 namespace roundlab::testing {
 
 GoldenBlock::GoldenBlock(const SafetensorsFile& file, const std::string& prefix, KeyHeads heads)
     : file_(file), prefix_(prefix), inputs_(Golden("X")), targets_(Golden("Y")) {
-  const bool told = file.metadata().count("num_attention_heads") > 0;
-  const BlockShape shape = told ? ShapeByMetadata() : ShapeByOutputs();
+  const BlockShape shape = Shape();
   Build(shape);
   if (heads == KeyHeads::kCopied) CopyKeyHeads(shape);
 }
@@ -48,18 +49,45 @@ void GoldenBlock::Build(const BlockShape& shape) {
   for (std::size_t i = 0; i < names.size(); ++i) block_->Slot(i).weight = Golden("W." + names[i]);
 }
 
-BlockShape GoldenBlock::ShapeByMetadata() const {
-  const auto number = [&](const char* key) { return MetadataNumber(file_, key); };
-  return {static_cast<std::int64_t>(number("num_attention_heads")),
-          static_cast<std::int64_t>(number("num_key_value_heads")), number("rms_norm_eps"),
-          number("rope_theta")};
+std::optional<BlockShape> GoldenBlock::ShapeOfModel() const {
+  // A model's name stands in the metadata or begins the names of its tensors.
+  const auto told = file_.metadata().find("model");
+  const std::string name =
+      told != file_.metadata().end() ? told->second : prefix_.substr(0, prefix_.find('.'));
+  const std::string folder = SharedFolder() + "/models/" + name;
+  if (name.empty() || !std::filesystem::exists(folder + "/config.json")) return {};
+  const ModelFiles files(folder);
+  const ModelDescription& d = files.description();
+  return BlockShape{d.heads, d.kv_heads, d.norm_eps, d.rope.theta};
 }
 
-BlockShape GoldenBlock::ShapeByOutputs() {
-  const c10::NoGradGuard no_grad;
+GoldenBlock::ShapeChoices GoldenBlock::Choices() const {
+  ShapeChoices choices{{}, {1e-5, 1e-6}, {1e4, 1e5, 5e5, 1e6}};
   const std::int64_t queries = Golden("W.self_attn.q_proj").size(0);
   const std::int64_t keys = Golden("W.self_attn.k_proj").size(0);
-  BlockShape best;
+  for (std::int64_t head = 2; head <= keys; head += 2) {
+    if (queries % head == 0 && keys % head == 0 && queries / head % (keys / head) == 0) {
+      choices.heads.emplace_back(queries / head, keys / head);
+    }
+  }
+  if (const auto model = ShapeOfModel()) {
+    choices = {{{model->heads, model->kv_heads}}, {model->norm_eps}, {model->rope_theta}};
+  }
+  const auto has = [&](const char* key) { return file_.metadata().count(key) > 0; };
+  const auto number = [&](const char* key) { return MetadataNumber(file_, key); };
+  const auto integer = [&](const char* key) { return static_cast<std::int64_t>(number(key)); };
+  if (has("num_attention_heads")) {
+    choices.heads = {{integer("num_attention_heads"), integer("num_key_value_heads")}};
+  }
+  if (has("rms_norm_eps")) choices.norm_eps = {number("rms_norm_eps")};
+  if (has("rope_theta")) choices.rope_theta = {number("rope_theta")};
+  return choices;
+}
+
+BlockShape GoldenBlock::Shape() {
+  const c10::NoGradGuard no_grad;
+  const ShapeChoices choices = Choices();
+  BlockShape best{1, 1, choices.norm_eps.front(), choices.rope_theta.front()};
   double least = std::numeric_limits<double>::infinity();
   const auto attempt = [&](const BlockShape& shape) {
     Build(shape);
@@ -68,15 +96,15 @@ BlockShape GoldenBlock::ShapeByOutputs() {
     least = error;
     best = shape;
   };
-  for (std::int64_t head = 2; head <= keys; head += 2) {
-    if (queries % head == 0 && keys % head == 0 && queries / head % (keys / head) == 0) {
-      attempt({queries / head, keys / head});
-    }
+  for (const auto& [heads, kv_heads] : choices.heads) {
+    attempt({heads, kv_heads, best.norm_eps, best.rope_theta});
   }
-  for (const double theta : {1e5, 5e5, 1e6}) {
+  for (const double theta : choices.rope_theta) {
     attempt({best.heads, best.kv_heads, best.norm_eps, theta});
   }
-  attempt({best.heads, best.kv_heads, 1e-6, best.rope_theta});
+  for (const double eps : choices.norm_eps) {
+    attempt({best.heads, best.kv_heads, eps, best.rope_theta});
+  }
   return best;
 }
 

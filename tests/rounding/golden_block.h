@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/formats/safetensors.h"
@@ -24,8 +26,8 @@ struct BlockShape {
 enum class KeyHeads { kShared, kCopied };
 
 /// A golden file's block, built from its tensors PREFIX + "X", "Y", "W.<linear>", "norm1" and
-/// "norm2" and its metadata. Where those don't tell the block's shape, it is the usual one that
-/// reproduces the file's outputs best.
+/// "norm2" and its metadata. What those and the configuration of the model that they name (SHARED/
+/// models) don't tell of the block's shape is the usual that reproduces the file's outputs best.
 class GoldenBlock {
  public:
   GoldenBlock(const SafetensorsFile& file, const std::string& prefix,
@@ -48,8 +50,16 @@ class GoldenBlock {
   at::Tensor Golden(const std::string& key) const;
   ModelDescription Description(const BlockShape& shape) const;
   void Build(const BlockShape& shape);
-  BlockShape ShapeByMetadata() const;
-  BlockShape ShapeByOutputs();
+  /// What a block may be: one value where the file or the model that it names tells, else the
+  /// usual.
+  struct ShapeChoices {
+    std::vector<std::pair<std::int64_t, std::int64_t>> heads;  ///< of queries, of keys
+    std::vector<double> norm_eps;
+    std::vector<double> rope_theta;
+  };
+  ShapeChoices Choices() const;
+  std::optional<BlockShape> ShapeOfModel() const;
+  BlockShape Shape();
   void CopyKeyHeads(BlockShape shape);
 
   const SafetensorsFile& file_;
