@@ -4,10 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <fstream>
-#include <map>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -18,41 +15,6 @@
 #include "tests/support/shared_data.h"
 
 namespace roundlab::testing {
-
-using GoldenRow = std::map<std::string, std::string>;
-
-/// Rows of golden/ppl.csv of one model and protocol, each column by its name.
-inline std::vector<GoldenRow> GoldenRows(const std::string& file, const std::string& model,
-                                         const std::string& protocol) {
-  std::ifstream in(file);
-  const auto split = [](const std::string& line) {
-    std::vector<std::string> cells;
-    std::istringstream row(line);
-    for (std::string cell; std::getline(row, cell, ',');) cells.push_back(cell);
-    return cells;
-  };
-  std::string line;
-  std::getline(in, line);
-  const auto names = split(line);
-  std::vector<GoldenRow> rows;
-  while (std::getline(in, line)) {
-    const auto cells = split(line);
-    GoldenRow row;
-    for (std::size_t i = 0; i < cells.size(); ++i) row[names[i]] = cells[i];
-    if (row["model"] == model && row["protocol"] == protocol) rows.push_back(row);
-  }
-  return rows;
-}
-
-/// The text and window length of a row.
-inline Perplexity::Options OptionsOf(const GoldenRow& row) {
-  Perplexity::Options options;
-  const std::string corpus = row.at("corpus");
-  options.data.name = corpus.substr(0, corpus.find('-'));
-  if (corpus == "c4-first200") options.documents = 200;
-  options.seqlen = std::stoll(row.at("seqlen"));
-  return options;
-}
 
 /// A model with what an evaluator needs.
 struct Judge {

@@ -11,62 +11,7 @@ namespace roundlab {
 namespace {
 
 using testing::ErrorOf;
-using testing::GoldenRows;
 using testing::Judge;
-using testing::OptionsOf;
-
-class GoldenPerplexityTest : public ::testing::TestWithParam<const char*> {};
-
-TEST_P(GoldenPerplexityTest, FirstWindowTokensAndWindowsAreThoseOfTheTable) {
-  ROUNDLAB_SHARED_OR_SKIP(golden, "golden/ppl.csv");
-  ROUNDLAB_SHARED_OR_SKIP(data, "data");
-  ROUNDLAB_SHARED_OR_SKIP(folder, std::string("models/") + GetParam());
-  ::setenv("ROUNDLAB_DATA", data.c_str(), 1);
-  Judge judge(folder);
-  int rows = 0;
-  for (const auto& row : GoldenRows(golden, GetParam(), "gptq")) {
-    ++rows;
-    Perplexity::Options options = OptionsOf(row);
-    options.windows = 1;
-    const EvalResult result = judge.Measure(options);
-    const std::string where = row.at("corpus") + " " + row.at("seqlen");
-    EXPECT_EQ(result.metrics.at("windows_available"), std::stod(row.at("windows_available")))
-        << where;
-    const auto stream = TokenStream(LoadDataset(options.data, options.documents), *judge.tokenizer);
-    EXPECT_EQ(stream.size(), std::stoull(row.at("tokens_total"))) << where;
-    EXPECT_EQ(result.provenance.at("tokens_sha256"), TokenFingerprint(stream)) << where;
-    // first_window_nll is a mean over the window's scored tokens, printed with 10 digits.
-    const double first = std::stod(row.at("first_window_nll"));
-    EXPECT_NEAR(std::log(result.metrics.at("perplexity")), first, 1e-5 * first) << where;
-  }
-  EXPECT_GE(rows, 3);
-}
-
-INSTANTIATE_TEST_SUITE_P(Models, GoldenPerplexityTest,
-                         ::testing::Values("TinyStories-656K", "babyllama-tok105", "stories260K"),
-                         [](const auto& test) { return testing::NameOf(test.param); });
-
-TEST(GoldenPerplexitySumTest, SumOverAllWindowsOfARowIsThatOfTheTable) {
-  ROUNDLAB_SHARED_OR_SKIP(golden, "golden/ppl.csv");
-  ROUNDLAB_SHARED_OR_SKIP(data, "data");
-  ROUNDLAB_SHARED_OR_SKIP(folder, "models/stories260K");
-  ::setenv("ROUNDLAB_DATA", data.c_str(), 1);
-  Judge judge(folder);
-  int rows = 0;
-  for (const auto& row : GoldenRows(golden, "stories260K", "gptq")) {
-    if (row.at("corpus") != "ptb-valid" || row.at("seqlen") != "256") continue;
-    ++rows;
-    Perplexity::Options options = OptionsOf(row);
-    options.windows = std::stoll(row.at("windows"));
-    const EvalResult result = judge.Measure(options);
-    const double sum = std::stod(row.at("nll_sum"));
-    EXPECT_NEAR(result.metrics.at("nll_sum"), sum, 1e-5 * sum);
-    const double perplexity = std::stod(row.at("ppl"));
-    EXPECT_NEAR(result.metrics.at("perplexity"), perplexity, 1e-5 * perplexity);
-    EXPECT_EQ(result.metrics.at("tokens"), std::stod(row.at("tokens_scored")));
-  }
-  EXPECT_EQ(rows, 1);
-}
 
 class PerplexityTest : public testing::SmallTextTest {
  protected:
