@@ -3,6 +3,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <limits>
 
@@ -11,6 +12,25 @@
 #include "tests/rounding/golden_cases.h"
 
 namespace roundlab::testing {
+
+namespace {
+
+/// The choices; fine, where there are several: the numbers of two digits from a third of the best
+/// one to three times.
+std::vector<double> Values(const std::vector<double>& choices, double best, bool fine) {
+  if (!fine || choices.size() == 1) return choices;
+  std::vector<double> values;
+  const double lowest = std::pow(10, std::floor(std::log10(best / 3)) - 1);
+  for (double unit = lowest; unit < best; unit *= 10) {
+    for (int digits = 10; digits < 100; ++digits) {
+      const double value = digits * unit;
+      if (value > best / 3 && value < best * 3) values.push_back(value);
+    }
+  }
+  return values;
+}
+
+}  // namespace
 
 GoldenBlock::GoldenBlock(const SafetensorsFile& file, const std::string& prefix, KeyHeads heads)
     : file_(file), prefix_(prefix), inputs_(Golden("X")), targets_(Golden("Y")) {
@@ -62,7 +82,7 @@ std::optional<BlockShape> GoldenBlock::ShapeOfModel() const {
 }
 
 GoldenBlock::ShapeChoices GoldenBlock::Choices() const {
-  ShapeChoices choices{{}, {1e-5, 1e-6}, {1e4, 1e5, 5e5, 1e6}};
+  ShapeChoices choices{{}, {1e-5, 1e-6, 1e-4}, {1e4, 1e5, 5e5, 1e6}};
   const std::int64_t queries = Golden("W.self_attn.q_proj").size(0);
   const std::int64_t keys = Golden("W.self_attn.k_proj").size(0);
   for (std::int64_t head = 2; head <= keys; head += 2) {
@@ -99,11 +119,14 @@ BlockShape GoldenBlock::Shape() {
   for (const auto& [heads, kv_heads] : choices.heads) {
     attempt({heads, kv_heads, best.norm_eps, best.rope_theta});
   }
-  for (const double theta : choices.rope_theta) {
-    attempt({best.heads, best.kv_heads, best.norm_eps, theta});
-  }
-  for (const double eps : choices.norm_eps) {
-    attempt({best.heads, best.kv_heads, eps, best.rope_theta});
+  // The usual values first, then those of two digits about the best one: either moves the other's.
+  for (const bool fine : {false, true, true, true}) {
+    for (const double theta : Values(choices.rope_theta, best.rope_theta, fine)) {
+      attempt({best.heads, best.kv_heads, best.norm_eps, theta});
+    }
+    for (const double eps : Values(choices.norm_eps, best.norm_eps, fine)) {
+      attempt({best.heads, best.kv_heads, eps, best.rope_theta});
+    }
   }
   return best;
 }

@@ -27,7 +27,7 @@ enum class KeyHeads { kShared, kCopied };
 
 /// A golden file's block, built from its tensors PREFIX + "X", "Y", "W.<linear>", "norm1" and
 /// "norm2" and its metadata. What those and the configuration of the model that they name (SHARED/
-/// models) don't tell of the block's shape is the usual that reproduces the file's outputs best.
+/// models) don't tell of the block's shape is what reproduces the file's outputs best.
 class GoldenBlock {
  public:
   GoldenBlock(const SafetensorsFile& file, const std::string& prefix,
