@@ -124,6 +124,7 @@ std::vector<RollingCase> RollingCases(const std::string& model, const std::vecto
         .documents = documents;
   }
   std::vector<RollingCase> all;
+  all.reserve(cases.size());
   for (auto& [key, found] : cases) all.push_back(std::move(found));
   return all;
 }
