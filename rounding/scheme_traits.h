@@ -35,9 +35,6 @@ struct SchemeTraits {
   /// How its authors tune it, as options of a round stage in YAML ("steps: 2500\n..."): what a
   /// config leaves out is taken from here, and what this leaves out is the stage's own default.
   const char* tuning = "";
-
-  /// Whether the run's seed makes a difference: rows are drawn while tuning, too.
-  bool UsesSeed() const { return tunable || draws; }
 };
 
 /// What it does with weights on a grid.

@@ -73,7 +73,8 @@ std::string Needs(const Experiment& experiment, const std::string& model) {
 void TellMissing(const CommandLine& line, const Experiment& experiment,
                  const std::map<std::string, std::string>& missing) {
   for (const auto& [model, reason] : missing) {
-    const std::string only = line.arguments[0] + OnlyOf(experiment, model);
+    const std::string out = line.out == CommandLine().out ? "" : " --out '" + line.out + "'";
+    const std::string only = line.arguments[0] + OnlyOf(experiment, model) + out;
     std::printf("\nNot run: %s\n  then: roundlab reproduce %s\n  time: roundlab plan %s\n%s",
                 reason.c_str(), only.c_str(), only.c_str(), Needs(experiment, model).c_str());
   }

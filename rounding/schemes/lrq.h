@@ -31,6 +31,7 @@ class Lrq : public RoundingScheme {
   SchemeTraits Traits() const override {
     return {.tells_latents = true,
             .any_device = true,
+            .draws = true,
             .tuning =
                 "optimizer: {type: adam, lr: 0.0009}\nschedule: cosine\nloss: sum_tokens\n"
                 "steps: 5000\nbatch: 2\nselect: last\n"};

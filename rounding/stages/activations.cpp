@@ -84,7 +84,8 @@ void Activations::Options::Fields(FieldVisitor& f) {
 
 StageNeeds Activations::Needs(const QuantOptions& /*quant*/) const {
   StageNeeds needs = options_.quantizer.Needs();
-  needs.seed = options_.per == RangePer::kCluster || options_.learn;
+  needs.seed =
+      options_.per == RangePer::kCluster || (options_.learn && options_.learn->tune.Draws());
   needs.original = needs.tunes = options_.learn.has_value();
   return needs;
 }

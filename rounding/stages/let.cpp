@@ -154,7 +154,7 @@ StageNeeds Let::Needs(const QuantOptions& /*quant*/) const {
   needs.watches = true;
   needs.quantized = options_.tune.inputs == UnitInputs::kQuantized;
   needs.tunes = true;
-  needs.seed = true;
+  needs.seed = options_.tune.Draws();
   return needs;
 }
 

@@ -67,7 +67,7 @@ RoundStage::RoundStage(const Options& options) : options_(options), scheme_(opti
 StageNeeds RoundStage::Needs(const QuantOptions& quant) const {
   StageNeeds needs;
   needs.tunes = scheme_->Traits().tunable;
-  needs.seed = scheme_->Traits().UsesSeed();
+  needs.seed = scheme_->Traits().draws || (needs.tunes && options_.tune.Draws());
   if (needs.tunes) {
     needs.tokens = true;
     needs.original = true;

@@ -86,7 +86,8 @@ void Teq::Options::Fields(FieldVisitor& f) {
 
 StageNeeds Teq::Needs(const QuantOptions& /*quant*/) const {
   StageNeeds needs;
-  needs.tokens = needs.original = needs.tunes = needs.seed = true;
+  needs.tokens = needs.original = needs.tunes = true;
+  needs.seed = options_.tune.Draws();
   needs.quantized = options_.tune.inputs == UnitInputs::kQuantized;
   return needs;
 }

@@ -51,6 +51,9 @@ struct TuneOptions {
   /// Whether the state that tuning ends with may still be left for another.
   bool MayGoBack() const { return never_worse || on_nan != NanPolicy::kStop; }
 
+  /// Whether the run's seed decides which rows a step takes.
+  bool Draws() const { return steps > 0 && sampler != SamplerKind::kInOrder; }
+
   /// Whether a step is plain sign descent along one backward pass, so that this may take it.
   bool MayStepInBackward() const;
   /// States that are kept beside the one that is tuned: as it started, the best so far, the last

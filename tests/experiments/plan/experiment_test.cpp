@@ -121,6 +121,27 @@ TEST(PlanTest, IsTheProductOfAxesAndSeedsInOrder) {
   EXPECT_EQ(ids.size(), 4U);  // round to nearest draws nothing: seeds share a run
 }
 
+TEST(PlanTest, SeedsOfWhatDrawsNothingShareARun) {
+  const auto runs = [](const std::string& pipeline) {
+    std::set<std::string> ids;
+    for (const PlannedRun& run :
+         Load("model: m/\nquant: {bits: 4}\ncalibration: {data: {path: x}}\npipeline: [" +
+              pipeline + "]\nseeds: [0, 1]\n")
+             .runs) {
+      ids.insert(run.id);
+    }
+    return ids.size();
+  };
+  const std::string rtn = "{type: round, scheme: rtn}";
+  EXPECT_EQ(runs("{type: round, scheme: omniquant}"), 1U);  // sequences in their order
+  EXPECT_EQ(runs("{type: round, scheme: omniquant, sampler: cyclic}"), 2U);
+  EXPECT_EQ(runs("{type: round, scheme: signround}"), 2U);
+  EXPECT_EQ(runs("{type: round, scheme: signround, sampler: in_order}"), 1U);
+  EXPECT_EQ(runs("{type: round, scheme: lrq, sampler: in_order}"), 2U);  // draws its factors
+  EXPECT_EQ(runs("{type: let, sampler: in_order}, " + rtn), 1U);
+  EXPECT_EQ(runs("teq, " + rtn), 2U);
+}
+
 TEST(PlanTest, WhatARunDoesNotUseDoesNotChangeItsId) {
   const auto id = [](const std::string& yaml) { return Load(yaml).runs.at(0).id; };
   const std::string base = kRtn;
