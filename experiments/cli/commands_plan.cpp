@@ -114,7 +114,8 @@ void PrintSummary(const CommandLine& line, const Experiment& experiment,
   std::vector<double> ratios;
   for (const Forecast& f : forecasts) {
     const bool done = IsSettled(f.outcome, line);
-    failed += f.outcome.state == RunState::kFailed ? 1U : 0U;
+    failed += f.outcome.state == RunState::kFailed && !f.outcome.corrupt ? 1U : 0U;
+    if (f.outcome.corrupt) std::fprintf(stderr, "%s\n", f.outcome.reason.c_str());
     to_do += done ? 0 : 1;
     if (!done && f.estimate) left += f.estimate->seconds.value_or(0);
     timeless += !done && f.estimate && !f.estimate->seconds ? 1U : 0U;

@@ -20,7 +20,7 @@ const char* StateName(const RunOutcome& outcome) {
     case RunState::kDone:
       return "complete";
     case RunState::kFailed:
-      return "failed";
+      return outcome.corrupt ? "unreadable" : "failed";
     case RunState::kInterrupted:
       return "interrupted";
     default:

@@ -377,6 +377,7 @@ TEST(LookAtRunTest, ARunFileOfAnotherRunIsNotBelieved) {
   WriteRunResult(folder / "run.json", result);
   const RunOutcome found = LookAtRun(folder.path(), config);
   EXPECT_TRUE(found.corrupt);
+  EXPECT_STREQ(StateName(found), "unreadable");
   EXPECT_EQ(found.reason, folder / "run.json: of run 'other', not of " + config.Id() + "; remove " +
                               folder.path() + " to do the run again");
 }
