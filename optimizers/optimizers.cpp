@@ -5,12 +5,40 @@
 #include <torch/optim/sgd.h>
 #include <torch/serialize/archive.h>
 
+#include <iterator>
+#include <memory>
 #include <sstream>
 #include <string>
 
 #include "optimizers/group_options.h"
 
 namespace roundlab {
+namespace {
+
+/// Of one parameter of so many numbers, after a step, with a gradient for the next.
+std::unique_ptr<torch::optim::Optimizer> InUse(const OptimizerRecipe& recipe,
+                                               std::int64_t numbers) {
+  const at::Tensor parameter = at::zeros({numbers});
+  auto optimizer = recipe.make({{{parameter}}});
+  auto* voter = dynamic_cast<MicroBatchVoter*>(optimizer.get());
+  for (const bool last : {false, true}) {
+    parameter.mutable_grad() = at::ones({numbers});
+    if (voter != nullptr && voter->Votes()) voter->Vote();
+    if (!last) optimizer->step();
+  }
+  return optimizer;
+}
+
+/// What its save writes.
+std::string SavedState(const torch::optim::Optimizer& optimizer) {
+  torch::serialize::OutputArchive archive;
+  optimizer.save(archive);
+  std::ostringstream bytes;
+  archive.save_to(bytes);
+  return bytes.str();
+}
+
+}  // namespace
 
 bool IsPlainSignDescent(const torch::optim::Optimizer& optimizer) {
   const auto* descent = dynamic_cast<const SignDescent*>(&optimizer);
@@ -19,36 +47,14 @@ bool IsPlainSignDescent(const torch::optim::Optimizer& optimizer) {
 
 std::int64_t StateNumbers(const OptimizerRecipe& recipe) {
   constexpr std::int64_t kNumbers = 65536;  // far more than what a file has besides
-  const at::Tensor parameter = at::zeros({kNumbers});
-  const auto optimizer = recipe.make({{{parameter}}});
-  auto* voter = dynamic_cast<MicroBatchVoter*>(optimizer.get());
-  for (const bool last : {false, true}) {
-    parameter.mutable_grad() = at::ones({kNumbers});
-    if (voter != nullptr && voter->Votes()) voter->Vote();
-    if (!last) optimizer->step();
-  }
-  torch::serialize::OutputArchive archive;
-  optimizer->save(archive);
-  std::size_t bytes = 0;
-  archive.save_to([&](const void* /*data*/, std::size_t size) {
-    bytes += size;
-    return size;
-  });
-  return static_cast<std::int64_t>(bytes / (kNumbers * sizeof(float)));
+  const auto optimizer = InUse(recipe, kNumbers);
+  return std::ssize(SavedState(*optimizer)) / (kNumbers * static_cast<std::int64_t>(sizeof(float)));
 }
 
 bool SavesState(const OptimizerRecipe& recipe) {
-  const at::Tensor parameter = at::zeros({1});
-  const auto optimizer = recipe.make({{{parameter}}});
-  parameter.mutable_grad() = at::ones({1});
-  auto* voter = dynamic_cast<MicroBatchVoter*>(optimizer.get());
-  if (voter != nullptr && voter->Votes()) voter->Vote();
-  optimizer->step();
+  const auto optimizer = InUse(recipe, 1);
   if (optimizer->state().empty()) return true;
-  torch::serialize::OutputArchive archive;
-  optimizer->save(archive);
-  std::stringstream bytes;
-  archive.save_to(bytes);
+  std::istringstream bytes(SavedState(*optimizer));
   torch::serialize::InputArchive saved;
   saved.load_from(bytes);
   return !saved.keys().empty();

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <utility>
 
 #include "core/base/error.h"
@@ -21,6 +22,19 @@ constexpr const char* kVariable = "ROUNDLAB_PLUGINS";
 std::vector<std::pair<std::string, std::string>>& Opened() {
   static std::vector<std::pair<std::string, std::string>> opened;
   return opened;
+}
+
+std::string FileName(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
+}
+
+/// "NAME SHA256, NAME SHA256", called as `name` calls a path.
+std::string ListOpened(const std::function<std::string(const std::string&)>& name) {
+  std::string text;
+  for (const auto& [file, hash] : Opened()) {
+    text += (text.empty() ? "" : ", ") + name(file) + " " + hash;
+  }
+  return text;
 }
 
 void OpenPlugin(const std::string& path) {
@@ -74,25 +88,15 @@ void OpenPlugins(const std::vector<std::string>& paths) {
 }
 
 std::string PluginsText() {
-  std::string text;
-  for (const auto& [file, hash] : Opened()) text += (text.empty() ? "" : ", ") + file + " " + hash;
-  return text;
+  return ListOpened([](const std::string& file) { return file; });
 }
 
-std::string PluginHashes() {
-  std::string text;
-  for (const auto& [file, hash] : Opened()) {
-    text +=
-        (text.empty() ? "" : ", ") + std::filesystem::path(file).filename().string() + " " + hash;
-  }
-  return text;
-}
+std::string PluginHashes() { return ListOpened(FileName); }
 
 std::vector<std::string> ChangedPlugins(const std::string& text) {
   std::vector<std::string> changed;
   for (const auto& [file, hash] : Opened()) {
-    const std::string name = std::filesystem::path(file).filename().string();
-    const bool used = text.find("/" + name + " ") != std::string::npos;
+    const bool used = text.find("/" + FileName(file) + " ") != std::string::npos;
     if (used && text.find(" " + hash) == std::string::npos) changed.push_back(file);
   }
   return changed;

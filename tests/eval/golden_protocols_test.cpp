@@ -1,10 +1,11 @@
+#include <c10/util/hash.h>
+
 #include <cmath>
 #include <optional>
 
 #include "core/text/data/calibration.h"
 #include "eval/wikitext.h"
 #include "tests/eval/golden_table.h"
-#include "tests/support/sha1.h"
 
 namespace roundlab {
 namespace {
@@ -156,7 +157,7 @@ class GoldenRollingTest : public GoldenTableTest {
       const std::string hash = golden.documents[i].value("target_sha1", "");
       if (hash.size() != 16) continue;
       const std::string text = pages ? DetokenizeWikitext(texts.at(i)) : texts.at(i);
-      EXPECT_EQ(testing::Sha1Hex(text).substr(0, 16), hash) << i;
+      EXPECT_EQ(c10::sha1(text).str().substr(0, 16), hash) << i;
     }
   }
 };

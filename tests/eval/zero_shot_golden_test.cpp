@@ -1,4 +1,5 @@
 #include <ATen/core/Tensor.h>
+#include <c10/util/hash.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,7 +17,6 @@
 #include "tests/eval/continuation_scores.h"
 #include "tests/eval/golden_table.h"
 #include "tests/support/csv_rows.h"
-#include "tests/support/sha1.h"
 #include "tests/support/shared_data.h"
 
 namespace roundlab {
@@ -194,7 +194,7 @@ class ZeroShotGoldenTest : public ::testing::TestWithParam<std::string> {
     ExpectLogliks(scored.scores[i].loglik, row["lls"]);
     EXPECT_EQ(document.gold, row["gold"].get<std::int64_t>());
     const std::string context = scored.preambles[i] + document.Context(0);
-    EXPECT_EQ(testing::Sha1Hex(context).substr(0, 16), row["ctx_sha1"].get<std::string>());
+    EXPECT_EQ(c10::sha1(context).str().substr(0, 16), row["ctx_sha1"].get<std::string>());
     const std::vector<bool> none(document.Count(), false);
     EXPECT_EQ(scored.cut[i], row.value("truncated", none));
     for (std::size_t c = 0; c < row["cont_tokens"].size(); ++c) {

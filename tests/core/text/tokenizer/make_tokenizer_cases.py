@@ -3,7 +3,6 @@ library makes of awkward texts with them. Needs `pip install tokenizers==0.23.3`
     python make_tokenizer_cases.py > tokenizer_cases.jsonl
 """
 import json
-import sys
 
 import tokenizers
 from tokenizers import Tokenizer, pre_tokenizers
@@ -134,17 +133,18 @@ def cases():
             split(r"\s|[.,!]|the", behavior, behavior == "Removed"))
 
 
-def main():
-    for name, tokenizer in cases():
+def write_cases(named_documents, texts):
+    """Prints a line a case: the document, the texts, and the library's ids and decoded texts."""
+    for name, tokenizer in named_documents:
         text = json.dumps(tokenizer)
         library = Tokenizer.from_str(text)
-        plain = [e.ids for e in library.encode_batch(TEXTS, add_special_tokens=False)]
-        special = [e.ids for e in library.encode_batch(TEXTS, add_special_tokens=True)]
+        plain = [e.ids for e in library.encode_batch(texts, add_special_tokens=False)]
+        special = [e.ids for e in library.encode_batch(texts, add_special_tokens=True)]
         decoded = [library.decode(ids, skip_special_tokens=False) for ids in plain]
         print(json.dumps(dict(name=name, library="tokenizers " + tokenizers.__version__,
-                              tokenizer=text, texts=TEXTS, ids=plain, special=special,
+                              tokenizer=text, texts=texts, ids=plain, special=special,
                               decoded=decoded)))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    write_cases(cases(), TEXTS)

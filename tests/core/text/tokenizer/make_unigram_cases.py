@@ -4,12 +4,9 @@ run by hand:
     python make_unigram_cases.py > unigram_cases.jsonl
 """
 import base64
-import json
 import struct
-import sys
 
-import tokenizers
-from tokenizers import Tokenizer
+from make_tokenizer_cases import write_cases
 
 MARK = "\u2581"
 TEXTS = [
@@ -124,17 +121,5 @@ def cases():
     yield "untyped", document({"unk_id": 0, "vocab": [["<unk>", 0], ["a", -1], ["the", 2]]})
 
 
-def main():
-    for name, tokenizer in cases():
-        text = json.dumps(tokenizer)
-        library = Tokenizer.from_str(text)
-        plain = [e.ids for e in library.encode_batch(TEXTS, add_special_tokens=False)]
-        special = [e.ids for e in library.encode_batch(TEXTS, add_special_tokens=True)]
-        decoded = [library.decode(ids, skip_special_tokens=False) for ids in plain]
-        print(json.dumps(dict(name=name, library="tokenizers " + tokenizers.__version__,
-                              tokenizer=text, texts=TEXTS, ids=plain, special=special,
-                              decoded=decoded)))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    write_cases(cases(), TEXTS)
