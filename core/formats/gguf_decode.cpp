@@ -88,6 +88,48 @@ std::pair<float, float> ScaleAndMin(const Byte* packed, std::size_t j) {
   return {static_cast<float>(scale), static_cast<float>(min)};
 }
 
+/// Runs of 32 two-bit codes: run r of a half is bit pair r of the half's 32 bytes.
+int TwoBits(const Byte* codes, std::size_t run, std::size_t i) {
+  return (codes[32 * (run / 4) + i] >> (2 * (run % 4))) & 3;
+}
+
+// scales[16]: 4 bits of scale, then of minimum; codes[64]; float16 d, dmin.
+void DecodeQ2_K(const Byte* __restrict block, float* __restrict out) {
+  const float d = LoadHalf(block + 80);
+  const float dmin = LoadHalf(block + 82);
+  for (std::size_t part = 0; part < 16; ++part) {
+    const float scale = d * static_cast<float>(block[part] & 15);
+    const float min = dmin * static_cast<float>(block[part] >> 4);
+    for (std::size_t i = 0; i < kHalfBlock; ++i) {
+      const int code = TwoBits(block + 16, part / 2, 16 * (part % 2) + i);
+      out[16 * part + i] = scale * static_cast<float>(code) - min;
+    }
+  }
+}
+
+/// Scale of sub-block j of 16: the low 4 bits are nibble j / 8 of byte j % 8, the high 2 are bit
+/// pair j / 4 of byte 8 + j % 4.
+int SixBitScale(const Byte* packed, std::size_t j) {
+  const int low = (packed[j % 8] >> (4 * (j / 8))) & 15;
+  const int high = (packed[8 + j % 4] >> (2 * (j / 4))) & 3;
+  return (low | (high << 4)) - 32;
+}
+
+// high[32]: bit r of byte i is set where element i of run r is not lowered by 4; codes[64] of two
+// bits; scales[12]; float16 d.
+void DecodeQ3_K(const Byte* __restrict block, float* __restrict out) {
+  const float d = LoadHalf(block + 108);
+  for (std::size_t part = 0; part < 16; ++part) {
+    const float scale = d * static_cast<float>(SixBitScale(block + 96, part));
+    const std::size_t run = part / 2;
+    for (std::size_t i = 0; i < kHalfBlock; ++i) {
+      const std::size_t at = 16 * (part % 2) + i;
+      const int lowered = ((block[at] >> run) & 1) != 0 ? 0 : 4;
+      out[16 * part + i] = scale * static_cast<float>(TwoBits(block + 32, run, at) - lowered);
+    }
+  }
+}
+
 void DecodeQ4_K(const Byte* __restrict block, float* __restrict out) {
   const float d = LoadHalf(block);
   const float dmin = LoadHalf(block + 2);
@@ -103,6 +145,24 @@ void DecodeQ4_K(const Byte* __restrict block, float* __restrict out) {
     for (std::size_t i = 0; i < 32; ++i) {
       low_out[i] = low_d * static_cast<float>(codes[i] & 15) - low_m;
       low_out[i + 32] = high_d * static_cast<float>(codes[i] >> 4) - high_m;
+    }
+  }
+}
+
+// As Q4_K, with a fifth bit: bit r of high[i] is that of element i of sub-block r.
+void DecodeQ5_K(const Byte* __restrict block, float* __restrict out) {
+  const float d = LoadHalf(block);
+  const float dmin = LoadHalf(block + 2);
+  const Byte* high = block + 16;
+  for (std::size_t run = 0; run < 8; ++run) {
+    const Byte* codes = block + 48 + 32 * (run / 2);
+    const auto [scale, min] = ScaleAndMin(block + 4, run);
+    const float run_d = d * scale;
+    const float run_m = dmin * min;
+    for (std::size_t i = 0; i < 32; ++i) {
+      const int low = (codes[i] >> (4 * (run % 2))) & 15;
+      const int fifth = ((high[i] >> run) & 1) << 4;
+      out[32 * run + i] = run_d * static_cast<float>(low | fifth) - run_m;
     }
   }
 }
@@ -128,6 +188,32 @@ void DecodeQ6_K(const Byte* __restrict block, float* __restrict out) {
         }
       }
     }
+  }
+}
+
+// ggml's kvalues_iq4nl: levels of a 4-bit grid that is finer near zero.
+constexpr std::array<float, 16> kUnevenLevels = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                                 1,    13,   25,  38,  53,  69,  89,  113};
+
+void DecodeUneven(const Byte* __restrict codes, float scale, float* __restrict out) {
+  for (std::size_t i = 0; i < kHalfBlock; ++i) {
+    out[i] = scale * kUnevenLevels[codes[i] & 15];
+    out[i + kHalfBlock] = scale * kUnevenLevels[codes[i] >> 4];
+  }
+}
+
+void DecodeIQ4_NL(const Byte* __restrict block, float* __restrict out) {
+  DecodeUneven(block + 2, LoadHalf(block), out);
+}
+
+// float16 d; high[2]: two bits of each sub-block's scale; low[4]: four more; codes[128].
+void DecodeIQ4_XS(const Byte* __restrict block, float* __restrict out) {
+  const float d = LoadHalf(block);
+  for (std::size_t part = 0; part < 8; ++part) {
+    const int low = (block[4 + part / 2] >> (4 * (part % 2))) & 15;
+    const int high = (block[2 + part / 4] >> (2 * (part % 4))) & 3;
+    const float scale = d * static_cast<float>((low | (high << 4)) - 32);
+    DecodeUneven(block + 8 + 16 * part, scale, out + 32 * part);
   }
 }
 
@@ -160,10 +246,20 @@ void DecodeBlocks(ElementType type, std::span<const std::byte> bytes, std::span<
       return DecodeAll<DecodeQ5_1>(type, bytes, out);
     case ElementType::kQ8_0:
       return DecodeAll<DecodeQ8_0>(type, bytes, out);
+    case ElementType::kQ2_K:
+      return DecodeAll<DecodeQ2_K>(type, bytes, out);
+    case ElementType::kQ3_K:
+      return DecodeAll<DecodeQ3_K>(type, bytes, out);
     case ElementType::kQ4_K:
       return DecodeAll<DecodeQ4_K>(type, bytes, out);
+    case ElementType::kQ5_K:
+      return DecodeAll<DecodeQ5_K>(type, bytes, out);
     case ElementType::kQ6_K:
       return DecodeAll<DecodeQ6_K>(type, bytes, out);
+    case ElementType::kIQ4_NL:
+      return DecodeAll<DecodeIQ4_NL>(type, bytes, out);
+    case ElementType::kIQ4_XS:
+      return DecodeAll<DecodeIQ4_XS>(type, bytes, out);
     default:
       ROUNDLAB_CHECK(false, std::string(ElementTypeName(type)) + " is not a block format");
   }

@@ -23,20 +23,22 @@ struct TypeFacts {
 };
 
 // In the order of ElementType. Block sizes: ggml/src/ggml-common.h (block_q4_0, ...).
-constexpr std::array<TypeFacts, 25> kTypes = {{
-    {ElementType::kF32, "F32", {1, 4}},        {ElementType::kF16, "F16", {1, 2}},
-    {ElementType::kBF16, "BF16", {1, 2}},      {ElementType::kF64, "F64", {1, 8}},
-    {ElementType::kI64, "I64", {1, 8}},        {ElementType::kI32, "I32", {1, 4}},
-    {ElementType::kI16, "I16", {1, 2}},        {ElementType::kI8, "I8", {1, 1}},
-    {ElementType::kU8, "U8", {1, 1}},          {ElementType::kBool, "BOOL", {1, 1}},
-    {ElementType::kF8E4M3, "F8_E4M3", {1, 1}}, {ElementType::kF8E5M2, "F8_E5M2", {1, 1}},
-    {ElementType::kF8E8M0, "F8_E8M0", {1, 1}}, {ElementType::kU16, "U16", {1, 2}},
-    {ElementType::kU32, "U32", {1, 4}},        {ElementType::kU64, "U64", {1, 8}},
-    {ElementType::kC64, "C64", {1, 8}},        {ElementType::kMxFp4, "MXFP4", {32, 16}},
-    {ElementType::kQ4_0, "Q4_0", {32, 18}},    {ElementType::kQ4_1, "Q4_1", {32, 20}},
-    {ElementType::kQ5_0, "Q5_0", {32, 22}},    {ElementType::kQ5_1, "Q5_1", {32, 24}},
-    {ElementType::kQ8_0, "Q8_0", {32, 34}},    {ElementType::kQ4_K, "Q4_K", {256, 144}},
-    {ElementType::kQ6_K, "Q6_K", {256, 210}},
+constexpr std::array<TypeFacts, 30> kTypes = {{
+    {ElementType::kF32, "F32", {1, 4}},         {ElementType::kF16, "F16", {1, 2}},
+    {ElementType::kBF16, "BF16", {1, 2}},       {ElementType::kF64, "F64", {1, 8}},
+    {ElementType::kI64, "I64", {1, 8}},         {ElementType::kI32, "I32", {1, 4}},
+    {ElementType::kI16, "I16", {1, 2}},         {ElementType::kI8, "I8", {1, 1}},
+    {ElementType::kU8, "U8", {1, 1}},           {ElementType::kBool, "BOOL", {1, 1}},
+    {ElementType::kF8E4M3, "F8_E4M3", {1, 1}},  {ElementType::kF8E5M2, "F8_E5M2", {1, 1}},
+    {ElementType::kF8E8M0, "F8_E8M0", {1, 1}},  {ElementType::kU16, "U16", {1, 2}},
+    {ElementType::kU32, "U32", {1, 4}},         {ElementType::kU64, "U64", {1, 8}},
+    {ElementType::kC64, "C64", {1, 8}},         {ElementType::kMxFp4, "MXFP4", {32, 16}},
+    {ElementType::kQ4_0, "Q4_0", {32, 18}},     {ElementType::kQ4_1, "Q4_1", {32, 20}},
+    {ElementType::kQ5_0, "Q5_0", {32, 22}},     {ElementType::kQ5_1, "Q5_1", {32, 24}},
+    {ElementType::kQ8_0, "Q8_0", {32, 34}},     {ElementType::kQ2_K, "Q2_K", {256, 84}},
+    {ElementType::kQ3_K, "Q3_K", {256, 110}},   {ElementType::kQ4_K, "Q4_K", {256, 144}},
+    {ElementType::kQ5_K, "Q5_K", {256, 176}},   {ElementType::kQ6_K, "Q6_K", {256, 210}},
+    {ElementType::kIQ4_NL, "IQ4_NL", {32, 18}}, {ElementType::kIQ4_XS, "IQ4_XS", {256, 136}},
 }};
 
 const TypeFacts& FactsOf(ElementType type) {

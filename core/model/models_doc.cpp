@@ -140,7 +140,7 @@ std::string ModelsMarkdown() {
       "A folder's weights (safetensors, else pytorch_model.bin) are float32, float16, bfloat16 or\n"
       "F8_E4M3 with a factor for each block of 128 x 128 (`quant_method: fp8`), a GGUF file's "
       "those or\n"
-      "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q6_K; experts of gpt_oss may be\n"
+      "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS; experts of gpt_oss may be\n"
       "MXFP4 (`quant_method: mxfp4`). Other models that are quantized already are refused.\n\n"
       "A folder's tokenizer is the first of these that it has: tokenizer.json with a model of type "
       "`BPE`, byte-level\n"

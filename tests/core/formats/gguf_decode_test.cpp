@@ -15,9 +15,10 @@
 namespace roundlab {
 namespace {
 
-constexpr ElementType kBlockTypes[] = {ElementType::kQ4_0, ElementType::kQ4_1, ElementType::kQ5_0,
-                                       ElementType::kQ5_1, ElementType::kQ8_0, ElementType::kQ4_K,
-                                       ElementType::kQ6_K};
+constexpr ElementType kBlockTypes[] = {
+    ElementType::kQ4_0, ElementType::kQ4_1, ElementType::kQ5_0,   ElementType::kQ5_1,
+    ElementType::kQ8_0, ElementType::kQ2_K, ElementType::kQ3_K,   ElementType::kQ4_K,
+    ElementType::kQ5_K, ElementType::kQ6_K, ElementType::kIQ4_NL, ElementType::kIQ4_XS};
 
 std::string FromHex(const std::string& hex) {
   std::string bytes;

@@ -111,10 +111,10 @@ TEST(GgufErrorsTest, TensorsMustHaveAShapeThatMultiplies) {
 
 TEST(GgufErrorsTest, TensorsMustBeOfASupportedType) {
   const std::string known =
-      " is not supported (known: F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q6_K, I8, I16, "
-      "I32, I64, F64, BF16)";
-  EXPECT_EQ(GgufMessage(GgufBuilder().Tensor("w", {256}, 13, "")),
-            "tensor 'w': ggml type 13 (Q5_K)" + known);
+      " is not supported (known: F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, "
+      "Q6_K, IQ4_NL, IQ4_XS, I8, I16, I32, I64, F64, BF16)";
+  EXPECT_EQ(GgufMessage(GgufBuilder().Tensor("w", {256}, 15, "")),
+            "tensor 'w': ggml type 15 (Q8_K)" + known);
   EXPECT_EQ(GgufMessage(GgufBuilder().Tensor("w", {256}, 39, "")),
             "tensor 'w': ggml type 39 (MXFP4)" + known);
   EXPECT_EQ(GgufMessage(GgufBuilder().Tensor("w", {256}, 99, "")),

@@ -105,11 +105,13 @@ TEST(GgufTest, ReadsTensorsWithShapesOutermostFirst) {
 
 TEST(GgufTest, KnowsTheTypesThatElementTypeLists) {
   const std::vector<std::pair<std::uint32_t, ElementType>> numbers = {
-      {0, ElementType::kF32},  {1, ElementType::kF16},   {2, ElementType::kQ4_0},
-      {3, ElementType::kQ4_1}, {6, ElementType::kQ5_0},  {7, ElementType::kQ5_1},
-      {8, ElementType::kQ8_0}, {12, ElementType::kQ4_K}, {14, ElementType::kQ6_K},
-      {24, ElementType::kI8},  {25, ElementType::kI16},  {26, ElementType::kI32},
-      {27, ElementType::kI64}, {28, ElementType::kF64},  {30, ElementType::kBF16}};
+      {0, ElementType::kF32},     {1, ElementType::kF16},     {2, ElementType::kQ4_0},
+      {3, ElementType::kQ4_1},    {6, ElementType::kQ5_0},    {7, ElementType::kQ5_1},
+      {8, ElementType::kQ8_0},    {10, ElementType::kQ2_K},   {11, ElementType::kQ3_K},
+      {12, ElementType::kQ4_K},   {13, ElementType::kQ5_K},   {14, ElementType::kQ6_K},
+      {20, ElementType::kIQ4_NL}, {23, ElementType::kIQ4_XS}, {24, ElementType::kI8},
+      {25, ElementType::kI16},    {26, ElementType::kI32},    {27, ElementType::kI64},
+      {28, ElementType::kF64},    {30, ElementType::kBF16}};
   for (const auto& [number, type] : numbers) {
     const TempFolder folder;
     GgufBuilder builder;

@@ -18,6 +18,11 @@ FORMATS = {  # name: blocks, offsets of the float16 scales within a block
     "Q8_0": (4, [0]),
     "Q4_K": (2, [0, 2]),
     "Q6_K": (2, [208]),
+    "Q2_K": (2, [80, 82]),
+    "Q3_K": (2, [108]),
+    "Q5_K": (2, [0, 2]),
+    "IQ4_NL": (4, [0]),
+    "IQ4_XS": (2, [0]),
 }
 
 

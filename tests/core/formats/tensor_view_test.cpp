@@ -88,8 +88,13 @@ TEST(TensorViewTest, ByteSizesAreThoseOfTheBlocks) {
   EXPECT_EQ(ByteSize(ElementType::kQ5_0, 64), 44);
   EXPECT_EQ(ByteSize(ElementType::kQ5_1, 64), 48);
   EXPECT_EQ(ByteSize(ElementType::kQ8_0, 64), 68);
+  EXPECT_EQ(ByteSize(ElementType::kQ2_K, 512), 168);
+  EXPECT_EQ(ByteSize(ElementType::kQ3_K, 512), 220);
   EXPECT_EQ(ByteSize(ElementType::kQ4_K, 512), 288);
+  EXPECT_EQ(ByteSize(ElementType::kQ5_K, 512), 352);
   EXPECT_EQ(ByteSize(ElementType::kQ6_K, 512), 420);
+  EXPECT_EQ(ByteSize(ElementType::kIQ4_NL, 64), 36);
+  EXPECT_EQ(ByteSize(ElementType::kIQ4_XS, 512), 272);
 }
 
 TEST(TensorViewTest, SizesThatDoNotWorkOutAreErrors) {
@@ -117,8 +122,8 @@ TEST(TensorViewTest, IntegersAreNotWeights) {
     const std::string bytes(static_cast<std::size_t>(ByteSize(type, 1)), '\0');
     EXPECT_EQ(ErrorOf([&] { Decode(View(type, {1}, bytes)); }),
               std::string("a.bin: tensor 'w' is ") + ElementTypeName(type) +
-                  ", expected weights (F32, F16, BF16, F64, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, "
-                  "Q6_K)");
+                  ", expected weights (F32, F16, BF16, F64, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, "
+                  "Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS)");
   }
 }
 

@@ -202,7 +202,8 @@ TEST_F(StoredNamesTest, WeightsOfATypeThatIsNotReadAreErrors) {
   EXPECT_EQ(ErrorOf([&] { Logits(); }),
             file() +
                 ": tensor 'model.norm.weight' is F8_E4M3, expected weights (F32, F16, BF16, F64, "
-                "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q6_K)");
+                "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, "
+                "IQ4_XS)");
 }
 
 TEST_F(StoredNamesTest, ShapesMustBeThoseOfTheConfig) {

@@ -152,7 +152,8 @@ TEST_F(BadInputTest, WeightsOfATypeThatHoldsNone) {
   folder_.Write("m/model.safetensors", bytes);
   ExpectRefused({},
                 "m/model.safetensors: tensor 'model.embed_tokens.weight' is I32, expected weights "
-                "(F32, F16, BF16, F64, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q6_K)");
+                "(F32, F16, BF16, F64, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, "
+                "IQ4_NL, IQ4_XS)");
 }
 TEST_F(BadInputTest, TruncatedGguf) {
   folder_.Write("m.gguf", testing::Bytes<std::uint32_t>(0x46554747) +
