@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/text/tokenizer/json_value.h"
@@ -166,13 +167,16 @@ TokenizerConfig ReadTokenizerConfig(const std::string& folder) {
   };
   TokenizerConfig config;
   config.given = tokenizer_config.exists || special_tokens_map.exists || added_tokens.exists;
-  const std::vector<const Document*> files = {&tokenizer_config, &special_tokens_map};
+  const bool numbered = root.Has("added_tokens_decoder");
+  std::vector<const Document*> files = {&tokenizer_config, &special_tokens_map};
+  if (!numbered) std::swap(files[0], files[1]);
   config.bos = ReadSpecialName(files, model_config, "bos_token");
   config.eos = ReadSpecialName(files, model_config, "eos_token");
   config.add_bos = flag("add_bos_token");
   config.add_eos = flag("add_eos_token");
   config.add_prefix_space = flag("add_prefix_space");
   config.legacy = flag("legacy");
+  if (numbered) files.pop_back();
   config.named_tokens = ReadNamedTokens(files);
   if (const auto value = root.Find("tokenizer_class")) config.tokenizer_class = value->String();
   if (const auto value = root.Find("added_tokens_decoder")) {

@@ -26,10 +26,12 @@ struct SpecialName {
 };
 
 /// What tokenizer_config.json, special_tokens_map.json, config.json and added_tokens.json of a
-/// model folder say; each of them may be missing.
+/// model folder say; each of them may be missing. As in transformers, what special_tokens_map.json
+/// names counts where tokenizer_config.json has no added_tokens_decoder, and comes before its names
+/// there; else only BOS and EOS that it lacks are taken from there.
 struct TokenizerConfig {
   bool given = false;  ///< one of the tokenizer's files, that is all but config.json, is there
-  SpecialName bos;     ///< tokenizer_config.json, else special_tokens_map.json, else config.json
+  SpecialName bos;     ///< of the first file that names it, config.json last
   SpecialName eos;
   std::optional<bool> add_bos;
   std::optional<bool> add_eos;

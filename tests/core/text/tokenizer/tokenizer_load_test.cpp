@@ -39,9 +39,14 @@ TEST(TokenizerLoadTest, BosAndEosComeFromTheFirstFileThatNamesThem) {
   EXPECT_EQ(LoadTokenizer(folder.path())->EosId(), 4);
   folder.Write("special_tokens_map.json", R"({"bos_token": {"content": "a"}})");
   EXPECT_EQ(LoadTokenizer(folder.path())->BosId(), 1);
-  folder.Write("tokenizer_config.json", R"({"bos_token": null, "eos_token": "abc"})");
-  EXPECT_EQ(LoadTokenizer(folder.path())->BosId(), std::nullopt);
+  folder.Write("tokenizer_config.json", R"({"bos_token": "b", "eos_token": "abc"})");
+  EXPECT_EQ(LoadTokenizer(folder.path())->BosId(), 1);
   EXPECT_EQ(LoadTokenizer(folder.path())->EosId(), 5);
+  folder.Write("tokenizer_config.json", R"({"bos_token": "b", "added_tokens_decoder": {}})");
+  EXPECT_EQ(LoadTokenizer(folder.path())->BosId(), 2);
+  folder.Write("tokenizer_config.json", R"({"bos_token": null, "added_tokens_decoder": {}})");
+  EXPECT_EQ(LoadTokenizer(folder.path())->BosId(), std::nullopt);
+  folder.Write("special_tokens_map.json", "{}");
   folder.Write("tokenizer_config.json", R"({"bos_token": "<s>"})");
   EXPECT_EQ(LoadMessage(folder),
             "/tokenizer_config.json.bos_token: token '<s>' is not in the vocabulary");
