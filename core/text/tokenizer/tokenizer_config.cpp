@@ -181,6 +181,7 @@ TokenizerConfig ReadTokenizerConfig(const std::string& folder) {
   if (const auto value = root.Find("tokenizer_class")) config.tokenizer_class = value->String();
   if (const auto value = root.Find("added_tokens_decoder")) {
     config.added_tokens = ReadAddedTokensDecoder(*value);
+    config.added_tokens_have_flags = true;
   } else {
     config.added_tokens = ReadAddedTokensFile(added_tokens, config);
   }

@@ -39,6 +39,7 @@ struct TokenizerConfig {
   std::optional<bool> legacy;  ///< of LlamaTokenizer
   std::optional<std::string> tokenizer_class;
   std::vector<AddedToken> added_tokens;  ///< added_tokens_decoder, else added_tokens.json
+  bool added_tokens_have_flags = false;  ///< they are those of added_tokens_decoder
 
   /// A token that a file gives a part (bos_token, pad_token, additional_special_tokens, ...).
   struct Named {

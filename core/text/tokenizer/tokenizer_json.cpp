@@ -80,6 +80,25 @@ std::vector<AddedToken> ReadAddedTokens(const JsonValue& value, const WordModel&
   return tokens;
 }
 
+// Adds the tokens of the files beside tokenizer.json.
+void AddTokensOf(const TokenizerConfig& config, WordTokenizerParts* parts) {
+  auto next_id = static_cast<std::int32_t>(parts->model->size());
+  for (const AddedToken& token : parts->added_tokens) next_id = std::max(next_id, token.id + 1);
+  const auto add = [&](AddedToken token, bool replace) {
+    if (token.content.empty()) return;
+    std::optional<std::int32_t> id = FindAdded(parts->added_tokens, token.content);
+    if (id.has_value() && !replace) return;
+    if (!id.has_value()) id = parts->model->Find(token.content);
+    token.id = id.has_value() ? *id : next_id++;
+    parts->added_tokens.push_back(std::move(token));
+  };
+  std::vector<AddedToken> numbered = config.added_tokens;
+  std::sort(numbered.begin(), numbered.end(),
+            [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
+  for (AddedToken& token : numbered) add(std::move(token), config.added_tokens_have_flags);
+  for (const TokenizerConfig::Named& named : config.named_tokens) add(named.token, false);
+}
+
 // Of a pre-tokenizer that has been read, so that its shape and depth are known to be right.
 bool HasByteLevel(const json& pre_tokenizer) {
   if (pre_tokenizer.at("type") == "ByteLevel") return true;
@@ -123,7 +142,7 @@ void ReadPostProcessor(const JsonValue& value, std::optional<TokenTemplate>* aro
 }
 
 std::unique_ptr<WordTokenizer> TokenizerFromJson(std::string_view document, const std::string& name,
-                                                 const SpecialName& bos, const SpecialName& eos) {
+                                                 const TokenizerConfig& config) {
   const json parsed = ParseJson(document, name);
   const JsonValue root(&parsed, name + ": tokenizer");
   const auto version = root.Find("version");
@@ -142,7 +161,8 @@ std::unique_ptr<WordTokenizer> TokenizerFromJson(std::string_view document, cons
     parts.added_tokens = ReadAddedTokens(*part, *parts.model);
   }
   const auto find = [&](std::string_view text) { return parts.Find(text); };
-  parts.special = {bos.Resolve(find), eos.Resolve(find)};
+  parts.special = {config.bos.Resolve(find), config.eos.Resolve(find)};
+  AddTokensOf(config, &parts);
   const auto pre_tokenizer = root.Find("pre_tokenizer");
   const bool byte_level = pre_tokenizer.has_value() && HasByteLevel(pre_tokenizer->Object());
   parts.kind = std::string(byte_level ? "byte-level " : "") + (unigram ? "unigram" : "bpe") +
@@ -156,8 +176,7 @@ std::unique_ptr<WordTokenizer> TokenizerFromJson(std::string_view document, cons
 
 std::unique_ptr<Tokenizer> LoadTokenizerJson(const std::string& folder) {
   const std::string path = folder + "/tokenizer.json";
-  const TokenizerConfig config = ReadTokenizerConfig(folder);
-  return TokenizerFromJson(ReadFile(path), path, config.bos, config.eos);
+  return TokenizerFromJson(ReadFile(path), path, ReadTokenizerConfig(folder));
 }
 
 }  // namespace roundlab

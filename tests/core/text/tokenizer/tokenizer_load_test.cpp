@@ -76,6 +76,29 @@ TEST(TokenizerLoadTest, AddedTokensTheModelLacksGetTheNextIds) {
             "text is not UTF-8: byte 0xFF at offset 2");
 }
 
+TEST(TokenizerLoadTest, TokensOfTheFilesBesideTokenizerJsonGetTheNextIds) {
+  const TempFolder folder;
+  nlohmann::json document = SmallDocument();
+  document["added_tokens"].push_back({{"id", 6},
+                                      {"content", "<x>"},
+                                      {"single_word", false},
+                                      {"lstrip", false},
+                                      {"rstrip", false},
+                                      {"normalized", false},
+                                      {"special", true}});
+  folder.Write("tokenizer.json", document.dump());
+  folder.Write("added_tokens.json", R"({"<z>": 40, "<y>": 30, "<x>": 20})");
+  EXPECT_EQ(Plain(*LoadTokenizer(folder.path()), "a<z><y> <x> <x>"), (Ids{1, 8, 7, 0, 6, 0, 6}));
+  folder.Write("special_tokens_map.json", R"({"pad_token": "<pad>", "unk_token": "<unk>"})");
+  EXPECT_EQ(Plain(*LoadTokenizer(folder.path()), "<pad><unk>a"), (Ids{9, 0, 1}));
+  folder.Write("tokenizer_config.json", R"({"additional_special_tokens": ["<z>"],
+    "added_tokens_decoder": {"30": {"content": "<y>"}, "7": {"content": "bc"},
+                             "20": {"content": "<x>", "lstrip": true, "special": true}}})");
+  const auto tokenizer = LoadTokenizer(folder.path());
+  EXPECT_EQ(Plain(*tokenizer, "abc<y> <x> <x><z>"), (Ids{1, 7, 8, 6, 6, 9}));
+  EXPECT_EQ(tokenizer->VocabSize(), 10);
+}
+
 class VocabMergesTest : public ::testing::Test {
  protected:
   VocabMergesTest() {
