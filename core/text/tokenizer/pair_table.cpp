@@ -1,6 +1,7 @@
 #include "core/text/tokenizer/pair_table.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <map>
 #include <utility>
@@ -38,8 +39,38 @@ void MergeFew(const PairTable& merges, std::vector<std::int32_t>* symbols) {
   ids.resize(count);
 }
 
-// The symbols as a linked list, and the positions of the pairs that merge by the pair's rank. Going
-// through one rank's positions in order costs less than one heap of all of them.
+// Positions, taken lowest first. Most come in order, which costs less than a heap of all of them.
+class Positions {
+ public:
+  bool empty() const { return next_ == ascending_.size() && others_.empty(); }
+
+  void Add(std::uint32_t position) {
+    if (ascending_.empty() || position >= ascending_.back()) {
+      ascending_.push_back(position);
+    } else {
+      others_.push_back(position);
+      std::push_heap(others_.begin(), others_.end(), std::greater<>());
+    }
+  }
+
+  std::uint32_t TakeLowest() {
+    const bool in_order = next_ < ascending_.size();
+    if (in_order && (others_.empty() || ascending_[next_] <= others_.front())) {
+      return ascending_[next_++];
+    }
+    std::pop_heap(others_.begin(), others_.end(), std::greater<>());
+    const std::uint32_t lowest = others_.back();
+    others_.pop_back();
+    return lowest;
+  }
+
+ private:
+  std::vector<std::uint32_t> ascending_;
+  std::size_t next_ = 0;
+  std::vector<std::uint32_t> others_;
+};
+
+// The symbols as a linked list, and the positions of the pairs that merge by the pair's rank.
 class ManySymbols {
  public:
   ManySymbols(const PairTable& merges, std::vector<std::int32_t>* ids)
@@ -53,19 +84,11 @@ class ManySymbols {
 
   void Run() {
     while (!positions_.empty()) {
-      const std::uint32_t rank = positions_.begin()->first;
-      std::vector<std::uint32_t> lefts = std::move(positions_.begin()->second);
-      positions_.erase(positions_.begin());
-      if (!std::is_sorted(lefts.begin(), lefts.end())) std::sort(lefts.begin(), lefts.end());
-      for (std::size_t i = 0; i < lefts.size(); ++i) {
-        Apply(rank, lefts[i]);
-        if (positions_.empty() || positions_.begin()->first > rank) continue;
-        // A merge has made a pair of lower rank: that one first.
-        std::vector<std::uint32_t>& later = positions_[rank];
-        later.insert(later.end(), lefts.begin() + static_cast<std::ptrdiff_t>(i) + 1, lefts.end());
-        if (later.empty()) positions_.erase(rank);
-        break;
-      }
+      const auto first = positions_.begin();
+      const std::uint32_t rank = first->first;
+      const std::uint32_t left = first->second.TakeLowest();
+      if (first->second.empty()) positions_.erase(first);
+      Apply(rank, left);
     }
     ids_.erase(std::remove(ids_.begin(), ids_.end(), kGone), ids_.end());
   }
@@ -73,7 +96,7 @@ class ManySymbols {
  private:
   void Push(std::uint32_t left, std::uint32_t right) {
     const std::uint32_t rank = RankOf(merges_, ids_[left], ids_[right]);
-    if (rank != kNoRank) positions_[rank].push_back(left);
+    if (rank != kNoRank) positions_[rank].Add(left);
   }
 
   void Apply(std::uint32_t rank, std::uint32_t left) {
@@ -96,7 +119,7 @@ class ManySymbols {
   std::vector<std::int32_t>& ids_;
   std::vector<std::uint32_t> next_;
   std::vector<std::uint32_t> previous_;
-  std::map<std::uint32_t, std::vector<std::uint32_t>> positions_;  // rank -> left symbols
+  std::map<std::uint32_t, Positions> positions_;  // rank -> left symbols
 };
 
 }  // namespace

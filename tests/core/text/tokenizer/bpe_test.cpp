@@ -58,6 +58,15 @@ TEST(BpeTest, MergesAsDefinedForEveryLengthAndAnyOrderOfRanks) {
   }
 }
 
+TEST(BpeTest, InLongRunsMergesThatMakePairsOfLowerRankCostNoMore) {
+  PairTable merges(2);
+  merges.Insert(0, 0, {1, 1});
+  merges.Insert(1, 0, {0, 2});  // comes before the rest of the run
+  Ids ids(1200000, 0);
+  MergeAll(merges, &ids);
+  EXPECT_EQ(ids, Ids(400000, 2));
+}
+
 TEST(BpeTest, ALaterMergeOfTheSamePairCounts) {
   const Bpe bpe({{"a", 0}, {"b", 1}, {"c", 2}, {"ab", 3}, {"bc", 4}},
                 {{"a", "b"}, {"b", "c"}, {"a", "b"}}, {});
