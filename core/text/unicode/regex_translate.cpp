@@ -1,5 +1,6 @@
 #include "core/text/unicode/regex_translate.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -112,6 +113,8 @@ class Translator {
   void Escape();
   void Bracket();
   void ClassMembers(RegexClass* members, std::size_t depth);
+  void PosixClass(RegexClass* members);
+  void NoRangeBehindClasses();
   void OpenGroup();
   void CloseGroup();
   void Quantifier();
@@ -261,7 +264,11 @@ void Translator::ClassMembers(RegexClass* members, std::size_t depth) {
     if (AtEnd()) Fail("an unclosed class");
     if (Peek() == '[') {
       const std::string_view two = pattern_.substr(position_, 2);
-      if (two == "[:" || two == "[^") Fail("a nested complement or POSIX class");
+      if (two == "[^") Fail("a nested complement");
+      if (two == "[:") {
+        PosixClass(members);
+        continue;
+      }
       ++position_;
       ClassMembers(members, depth + 1);
       continue;
@@ -269,7 +276,7 @@ void Translator::ClassMembers(RegexClass* members, std::size_t depth) {
     if (pattern_.substr(position_, 2) == "&&") Fail("an intersection of classes");
     const std::size_t start = position_;
     if (Take("\\") && AddMultiple(members, true)) {
-      if (Peek() == '-' && pattern_.substr(position_, 2) != "-]") Fail("a range of classes");
+      NoRangeBehindClasses();
       continue;
     }
     position_ = start;
@@ -283,6 +290,28 @@ void Translator::ClassMembers(RegexClass* members, std::size_t depth) {
     }
     members->AddRange(first, last);
   }
+}
+
+void Translator::NoRangeBehindClasses() {
+  if (Peek() == '-' && pattern_.substr(position_, 2) != "-]") Fail("a range of classes");
+}
+
+// [:space:], [:^space:] and those others that are what an escape is.
+void Translator::PosixClass(RegexClass* members) {
+  const std::size_t begin = position_ + 2;
+  const std::size_t close = std::min(pattern_.find(":]", begin), pattern_.size());
+  std::string_view name = pattern_.substr(begin, close - begin);
+  const bool complement = name.starts_with('^');
+  if (complement) name.remove_prefix(1);
+  char escape = '\0';
+  if (name == "space") escape = complement ? 'S' : 's';
+  if (name == "digit") escape = complement ? 'D' : 'd';
+  if (name == "word") escape = complement ? 'W' : 'w';
+  if (name == "xdigit") escape = complement ? 'H' : 'h';
+  if (escape == '\0' || close == pattern_.size()) Fail("POSIX class '" + std::string(name) + "'");
+  members->AddEscape(escape, true);
+  position_ = close + 2;
+  NoRangeBehindClasses();
 }
 
 void Translator::OpenGroup() {

@@ -79,6 +79,13 @@ TEST(RegexTest, PropertiesAreThoseOfUnicode16) {
             "(\xE6\xBC\xA2)|\xE3\x80\x81|(\xF0\xB1\x8D\x90)");
 }
 
+TEST(RegexTest, PosixClassesAreTheEscapesOfTheirMeaning) {
+  EXPECT_EQ(Parts("[[:space:]]+", "a \t\xC2\x85 b"), "a|( \t\xC2\x85 )|b");
+  EXPECT_EQ(Parts("[[:digit:]x]+", "a1x\xD9\xA1-"), "a|(1x\xD9\xA1)|-");
+  EXPECT_EQ(Parts("[^[:word:][:space:]]+", "a_1 \xC2\xB2+-b"), "a_1 |(\xC2\xB2+-)|b");
+  EXPECT_EQ(Parts("[[:^xdigit:]-]+", "aF-g0"), "aF|(-g)|0");
+}
+
 TEST(RegexTest, LiteralsAreTakenAsTheyStand) {
   EXPECT_EQ(Parts(TextPattern::FromString("a.b"), "a.b axb a.ba.b"), "(a.b)| axb |(a.b)|(a.b)");
   EXPECT_EQ(ErrorOf([] { TextPattern::FromString(""); }), "an empty pattern is not supported");
@@ -94,9 +101,10 @@ TEST(RegexTest, WhatIsNotSupportedIsNamed) {
   EXPECT_EQ(error("a(b"), "an unclosed group at offset 3 is not supported");
   EXPECT_EQ(error("a)"), "an unopened group at offset 1 is not supported");
   EXPECT_EQ(error("*"), "a quantifier of nothing at offset 0 is not supported");
-  EXPECT_EQ(error("[a[^b]]"), "a nested complement or POSIX class at offset 2 is not supported");
-  EXPECT_EQ(error("[a[:alpha:]]"),
-            "a nested complement or POSIX class at offset 2 is not supported");
+  EXPECT_EQ(error("[a[^b]]"), "a nested complement at offset 2 is not supported");
+  EXPECT_EQ(error("[a[:alpha:]]"), "POSIX class 'alpha' at offset 2 is not supported");
+  EXPECT_EQ(error("[a[:space]]"), "POSIX class 'space]]' at offset 2 is not supported");
+  EXPECT_EQ(error("[[:space:]-z]"), "a range of classes at offset 10 is not supported");
   EXPECT_EQ(error("[a&&b]"), "an intersection of classes at offset 2 is not supported");
   EXPECT_EQ(error("[b-a]"), "an empty range at offset 4 is not supported");
   EXPECT_EQ(error("[]a]"), "']' at the beginning of a class at offset 1 is not supported");
