@@ -150,9 +150,8 @@ std::unique_ptr<WordTokenizer> TokenizerFromJson(std::string_view document, cons
     throw Error(version->place() + ": unknown version '" + version->String() + "' (known: 1.0)");
   }
   WordTokenizerParts parts;
-  const JsonValue model = root.At("model");
-  const bool unigram = IsUnigram(model);
-  parts.model = unigram ? ReadUnigramModel(model) : ReadBpeModel(model);
+  NamedModel model = ReadModel(root.At("model"));
+  parts.model = std::move(model.model);
   if (const auto part = root.Find("normalizer")) parts.normalizer = ReadNormalizer(*part);
   if (const auto part = root.Find("pre_tokenizer")) parts.pre_tokenizer = ReadPreTokenizer(*part);
   if (const auto part = root.Find("decoder")) parts.decoder = ReadDecoder(*part);
@@ -165,8 +164,7 @@ std::unique_ptr<WordTokenizer> TokenizerFromJson(std::string_view document, cons
   AddTokensOf(config, &parts);
   const auto pre_tokenizer = root.Find("pre_tokenizer");
   const bool byte_level = pre_tokenizer.has_value() && HasByteLevel(pre_tokenizer->Object());
-  parts.kind = std::string(byte_level ? "byte-level " : "") + (unigram ? "unigram" : "bpe") +
-               " (tokenizer.json)";
+  parts.kind = (byte_level ? "byte-level " : "") + model.name + " (tokenizer.json)";
   try {
     return std::make_unique<WordTokenizer>(std::move(parts));
   } catch (const Error& error) {

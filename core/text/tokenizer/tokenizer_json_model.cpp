@@ -8,6 +8,7 @@
 #include "core/text/tokenizer/bpe.h"
 #include "core/text/tokenizer/tokenizer_json_parts.h"
 #include "core/text/tokenizer/unigram.h"
+#include "core/text/tokenizer/word_level.h"
 
 namespace roundlab {
 namespace {
@@ -91,8 +92,6 @@ std::vector<UnigramPiece> ReadUnigramPieces(const JsonValue& value) {
   return pieces;
 }
 
-}  // namespace
-
 std::unique_ptr<WordModel> ReadBpeModel(const JsonValue& value) {
   const auto require_empty = [&](const char* key) {
     const auto text = value.Find(key);
@@ -121,17 +120,6 @@ std::unique_ptr<WordModel> ReadBpeModel(const JsonValue& value) {
   }
 }
 
-bool IsUnigram(const JsonValue& value) {
-  const auto type = value.Find("type");
-  // files from before there was a type differ in their vocabularies
-  if (!type.has_value()) {
-    const auto vocabulary = value.Find("vocab");
-    return vocabulary.has_value() && vocabulary->IsArray();
-  }
-  if (type->String() != "BPE" && type->String() != "Unigram") FailType(value, {"BPE", "Unigram"});
-  return type->String() == "Unigram";
-}
-
 std::unique_ptr<WordModel> ReadUnigramModel(const JsonValue& value) {
   UnigramOptions options;
   options.place = value.place();
@@ -144,6 +132,29 @@ std::unique_ptr<WordModel> ReadUnigramModel(const JsonValue& value) {
   } catch (const Error& error) {
     throw Error(value.place() + "." + error.what());
   }
+}
+
+std::unique_ptr<WordModel> ReadWordLevelModel(const JsonValue& value) {
+  return std::make_unique<WordLevel>(ReadVocabulary(value.At("vocab")),
+                                     value.At("unk_token").String(), value.place());
+}
+
+// Files from before there was a type differ in their vocabularies.
+std::string TypeOfModel(const JsonValue& value) {
+  const auto type = value.Find("type");
+  if (type.has_value()) return type->String();
+  const auto vocabulary = value.Find("vocab");
+  return vocabulary.has_value() && vocabulary->IsArray() ? "Unigram" : "BPE";
+}
+
+}  // namespace
+
+NamedModel ReadModel(const JsonValue& value) {
+  const std::string type = TypeOfModel(value);
+  if (type == "BPE") return {ReadBpeModel(value), "bpe"};
+  if (type == "Unigram") return {ReadUnigramModel(value), "unigram"};
+  if (type == "WordLevel") return {ReadWordLevelModel(value), "words"};
+  FailType(value, {"BPE", "Unigram", "WordLevel"});
 }
 
 }  // namespace roundlab

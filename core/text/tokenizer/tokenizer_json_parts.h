@@ -17,12 +17,14 @@ namespace roundlab {
 std::unique_ptr<Normalizer> ReadNormalizer(const JsonValue& value, int depth = 0);
 std::unique_ptr<PreTokenizer> ReadPreTokenizer(const JsonValue& value, int depth = 0);
 std::unique_ptr<Decoder> ReadDecoder(const JsonValue& value, int depth = 0);
-std::unique_ptr<WordModel> ReadBpeModel(const JsonValue& value);
-std::unique_ptr<WordModel> ReadUnigramModel(const JsonValue& value);
 void ReadPostProcessor(const JsonValue& value, std::optional<TokenTemplate>* around, int depth = 0);
 
-/// Whether a model is a unigram one, else BPE; throws Error where it is another.
-bool IsUnigram(const JsonValue& value);
+/// The model, and how Tokenizer::Kind calls it.
+struct NamedModel {
+  std::unique_ptr<WordModel> model;
+  std::string name;
+};
+NamedModel ReadModel(const JsonValue& value);
 
 /// A part may hold other parts in a Sequence this deep.
 constexpr int kMaxPartDepth = 8;

@@ -49,7 +49,7 @@ TEST(TokenizerJsonErrorsTest, UnknownPartsAreListed) {
             ".post_processor.type: unknown type 'Roberta' (known: BertProcessing, ByteLevel, "
             "RobertaProcessing, Sequence, TemplateProcessing)");
   EXPECT_EQ(MessageWith("/model/type", "WordPiece"),
-            ".model.type: unknown type 'WordPiece' (known: BPE, Unigram)");
+            ".model.type: unknown type 'WordPiece' (known: BPE, Unigram, WordLevel)");
   EXPECT_EQ(MessageWith("/normalizer", json::object()), ".normalizer: missing 'type'");
 }
 
