@@ -117,29 +117,32 @@ TokenizerConfig::Named ReadNamed(const JsonValue& value) {
   return {std::move(token), false};
 }
 
+// ["<image>", ...], or by part: {"image_token": "<image>"}
+void AppendNamedList(const JsonValue& value, std::vector<TokenizerConfig::Named>* named) {
+  if (!value.IsObject()) {
+    for (const JsonValue& token : value.Items()) named->push_back(ReadNamed(token));
+    return;
+  }
+  for (const auto& [part, token] : value.Object().items()) {
+    named->push_back(ReadNamed(JsonValue(&token, value.place() + "." + part)));
+  }
+}
+
+// Of the first of `files` that has a part, and of all lists, those of the last file first.
 std::vector<TokenizerConfig::Named> ReadNamedTokens(const std::vector<const Document*>& files) {
   std::vector<TokenizerConfig::Named> named;
-  const auto of_first = [&](const char* key, const auto& read) {
-    for (const Document* file : files) {
-      if (!file->root().Has(key)) continue;
-      if (const auto value = file->root().Find(key)) read(*value);
-      return;
-    }
-  };
   for (const char* key : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token",
                           "cls_token", "mask_token"}) {
-    of_first(key, [&](const JsonValue& value) { named.push_back(ReadNamed(value)); });
+    for (const Document* file : files) {
+      if (!file->root().Has(key)) continue;
+      if (const auto value = file->root().Find(key)) named.push_back(ReadNamed(*value));
+      break;
+    }
   }
   for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
-    of_first(key, [&](const JsonValue& value) {
-      if (value.IsObject()) {  // by part: {"image_token": "<image>"}
-        for (const auto& [part, token] : value.Object().items()) {
-          named.push_back(ReadNamed(JsonValue(&token, value.place() + "." + part)));
-        }
-        return;
-      }
-      for (const JsonValue& token : value.Items()) named.push_back(ReadNamed(token));
-    });
+    for (auto file = files.rbegin(); file != files.rend(); ++file) {
+      if (const auto value = (*file)->root().Find(key)) AppendNamedList(*value, &named);
+    }
   }
   std::erase_if(named, [](const auto& one) { return one.token.content.empty(); });
   return named;

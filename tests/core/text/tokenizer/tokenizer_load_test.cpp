@@ -99,6 +99,15 @@ TEST(TokenizerLoadTest, TokensOfTheFilesBesideTokenizerJsonGetTheNextIds) {
   EXPECT_EQ(tokenizer->VocabSize(), 10);
 }
 
+TEST(TokenizerLoadTest, ListsOfSpecialTokensOfBothFilesCount) {
+  const TempFolder folder;
+  folder.Write("tokenizer.json", SmallDocument().dump());
+  folder.Write("special_tokens_map.json", R"({"additional_special_tokens": ["<y>", "<x>"]})");
+  EXPECT_EQ(Plain(*LoadTokenizer(folder.path()), "a<x><y>"), (Ids{1, 7, 6}));
+  folder.Write("tokenizer_config.json", R"({"additional_special_tokens": ["<z>", "<x>"]})");
+  EXPECT_EQ(Plain(*LoadTokenizer(folder.path()), "a<x><y><z>"), (Ids{1, 7, 8, 6}));
+}
+
 class VocabMergesTest : public ::testing::Test {
  protected:
   VocabMergesTest() {
