@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/text/tokenizer/space_mark.h"
 #include "core/text/tokenizer/tokenizer_json_parts.h"
 #include "core/text/tokenizer/tokenizer_loaders.h"
 
@@ -99,12 +100,28 @@ void AddTokensOf(const TokenizerConfig& config, WordTokenizerParts* parts) {
   for (const TokenizerConfig::Named& named : config.named_tokens) add(named.token, false);
 }
 
-// Of a pre-tokenizer that has been read, so that its shape and depth are known to be right.
+// Whether `is` holds of a part of a document or of one inside it.
+bool AnyPart(const json& part, bool (*is)(const json& part, const json& type), int depth = 0) {
+  if (!part.is_object() || !part.contains("type") || depth > kMaxPartDepth) return false;
+  if (is(part, part["type"])) return true;
+  for (const char* list : {"normalizers", "pretokenizers"}) {
+    for (const json& inner : part.value(list, json::array())) {
+      if (AnyPart(inner, is, depth + 1)) return true;
+    }
+  }
+  return false;
+}
+
 bool HasByteLevel(const json& pre_tokenizer) {
-  if (pre_tokenizer.at("type") == "ByteLevel") return true;
-  if (pre_tokenizer.at("type") != "Sequence") return false;
-  const json& parts = pre_tokenizer.at("pretokenizers");
-  return std::any_of(parts.begin(), parts.end(), HasByteLevel);
+  return AnyPart(pre_tokenizer, [](const json&, const json& type) { return type == "ByteLevel"; });
+}
+
+bool PutsSpaceInFront(const json& part) {
+  return AnyPart(part, [](const json& one, const json& type) {
+    if (type != "Metaspace") return type == "Prepend";
+    const bool never = one.value("prepend_scheme", json()) == "never";
+    return !never && one.value("add_prefix_space", json()) != false;
+  });
 }
 
 // ["<s>", 0]
@@ -115,6 +132,37 @@ std::int32_t NamedId(const JsonValue& value) {
 }
 
 }  // namespace
+
+// Where tokenizer_config.json says of a Llama tokenizer whether a space stands in front, and
+// tokenizer.json has it otherwise, transformers makes the parts around its vocabulary anew.
+void FollowPrefixSpace(const TokenizerConfig& config, json* document) {
+  const bool llama =
+      config.tokenizer_class == "LlamaTokenizer" || config.tokenizer_class == "LlamaTokenizerFast";
+  if (!llama || !config.add_prefix_space.has_value() || !document->is_object()) return;
+  json& normalizer = (*document)["normalizer"];
+  json& pre_tokenizer = (*document)["pre_tokenizer"];
+  if (HasByteLevel(pre_tokenizer)) return;
+  const bool wanted = *config.add_prefix_space;
+  if (wanted == (PutsSpaceInFront(normalizer) || PutsSpaceInFront(pre_tokenizer))) return;
+  const auto replace = [](std::string_view what, std::string_view with) -> json {
+    return {{"type", "Replace"}, {"pattern", {{"String", what}}}, {"content", with}};
+  };
+  normalizer = pre_tokenizer = nullptr;
+  if (config.legacy.value_or(false)) {
+    json steps = json::array();
+    if (wanted) steps.push_back({{"type", "Prepend"}, {"prepend", kSpaceMark}});
+    steps.push_back(replace(" ", kSpaceMark));
+    normalizer = {{"type", "Sequence"}, {"normalizers", std::move(steps)}};
+  } else {
+    pre_tokenizer = {{"type", "Metaspace"},
+                     {"replacement", kSpaceMark},
+                     {"prepend_scheme", wanted ? "first" : "never"},
+                     {"split", false}};
+  }
+  json steps = {replace(kSpaceMark, " "), {{"type", "ByteFallback"}}, {{"type", "Fuse"}}};
+  if (wanted) steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1U}, {"stop", 0U}});
+  (*document)["decoder"] = {{"type", "Sequence"}, {"decoders", std::move(steps)}};
+}
 
 void ReadPostProcessor(const JsonValue& value, std::optional<TokenTemplate>* around, int depth) {
   const std::string& type = value.At("type").String();
@@ -143,7 +191,8 @@ void ReadPostProcessor(const JsonValue& value, std::optional<TokenTemplate>* aro
 
 std::unique_ptr<WordTokenizer> TokenizerFromJson(std::string_view document, const std::string& name,
                                                  const TokenizerConfig& config) {
-  const json parsed = ParseJson(document, name);
+  json parsed = ParseJson(document, name);
+  FollowPrefixSpace(config, &parsed);
   const JsonValue root(&parsed, name + ": tokenizer");
   const auto version = root.Find("version");
   if (version.has_value() && version->String() != "1.0") {

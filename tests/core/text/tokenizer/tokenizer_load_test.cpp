@@ -108,6 +108,34 @@ TEST(TokenizerLoadTest, ListsOfSpecialTokensOfBothFilesCount) {
   EXPECT_EQ(Plain(*LoadTokenizer(folder.path()), "a<x><y><z>"), (Ids{1, 7, 8, 6}));
 }
 
+TEST(TokenizerLoadTest, LlamasPrefixSpaceIsThatOfTokenizerConfig) {
+  const TempFolder folder;
+  nlohmann::json document = SmallDocument();
+  document["model"]["vocab"]["\u2581"] = 6;
+  document["pre_tokenizer"] = nullptr;
+  document["normalizer"] = {
+      {"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}};
+  folder.Write("tokenizer.json", document.dump());
+  const auto ids = [&](const std::string& of_class, const std::string& flags) {
+    folder.Write("tokenizer_config.json", R"({"tokenizer_class": ")" + of_class + "\", " + flags +
+                                              R"(, "additional_special_tokens": ["<x>"]})");
+    return Plain(*LoadTokenizer(folder.path()), "a<x>b");
+  };
+  const std::string llama = "LlamaTokenizer";
+  EXPECT_EQ(ids(llama, R"("legacy": true)"), (Ids{1, 7, 2}));
+  EXPECT_EQ(ids("LlamaTokenizerFast", R"("add_prefix_space": true)"), (Ids{6, 1, 7, 2}));
+  EXPECT_EQ(ids(llama, R"("add_prefix_space": true, "legacy": true)"), (Ids{6, 1, 7, 6, 2}));
+  EXPECT_EQ(LoadTokenizer(folder.path())->Decode({6, 1, 6, 6, 2}), "a  b");
+  EXPECT_EQ(ids("GPT2Tokenizer", R"("add_prefix_space": true)"), (Ids{1, 7, 2}));
+  document["normalizer"] = {
+      {"type", "Sequence"},
+      {"normalizers", {{{"type", "Prepend"}, {"prepend", "\u2581"}}, document["normalizer"]}}};
+  folder.Write("tokenizer.json", document.dump());
+  EXPECT_EQ(ids(llama, R"("add_prefix_space": true)"), (Ids{6, 1, 7, 6, 2}));
+  EXPECT_EQ(ids(llama, R"("add_prefix_space": false)"), (Ids{1, 7, 2}));
+  EXPECT_EQ(ids(llama, R"("add_prefix_space": false, "legacy": true)"), (Ids{1, 7, 2}));
+}
+
 class VocabMergesTest : public ::testing::Test {
  protected:
   VocabMergesTest() {
