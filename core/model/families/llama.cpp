@@ -28,7 +28,9 @@ void UseLlamaPlans(ModelDescription* d) {
 }
 
 ModelDescription DescribeLlama(const ConfigReader& config) {
-  ModelDescription d = ReadCommon(config);
+  ConfigDefaults defaults;
+  defaults.max_positions = 2048;
+  ModelDescription d = ReadCommon(config, defaults);
   UseLlamaPlans(&d);
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   d.mlp_bias = config.BoolOr("mlp_bias", false);

@@ -120,6 +120,12 @@ TEST(SilentKeysTest, Gemma3HasItsClassesSizes) {
   EXPECT_EQ(model.max_positions, 131072);
 }
 
+// The first conversions of LLaMA say max_sequence_length, which transformers does not read.
+TEST(SilentKeysTest, LlamaHasItsClassesPositions) {
+  const json config = {{"max_position_embeddings", nullptr}, {"max_sequence_length", 4096}};
+  EXPECT_EQ(FourBlocks("llama", config).max_positions, 2048);
+}
+
 // Where mscale_all_dim is 0 transformers takes it as absent.
 TEST(SilentKeysTest, YarnsFactorsOfZeroAreAbsent) {
   const auto factor = [](const json& more) {
