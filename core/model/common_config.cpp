@@ -70,6 +70,15 @@ void ReadLongRope(double positions, const ConfigReader& inner, std::int64_t rota
   rope->attention_factor = inner.PositiveOr("attention_factor", found);
 }
 
+/// What is at `key`, with the rope_theta beside it where it has none.
+json WithTheta(const ConfigReader& config, const char* key) {
+  json keys = config.Inside(key).root();
+  if (config.Has("rope_theta") && !keys.contains("rope_theta")) {
+    keys["rope_theta"] = config.root().at("rope_theta");
+  }
+  return keys;
+}
+
 }  // namespace
 
 RopeDescription ReadRopeParameters(const ConfigReader& config, const ConfigReader& inner,
@@ -120,7 +129,7 @@ double YarnScale(double factor, double m) {
 
 void ReadRope(const ConfigReader& config, ModelDescription* d, const RopeDefaults& defaults) {
   if (config.Has("rope_scaling") && config.Has("rope_parameters") &&
-      config.root().at("rope_scaling") != config.root().at("rope_parameters")) {
+      WithTheta(config, "rope_scaling") != WithTheta(config, "rope_parameters")) {
     config.Fail("rope_scaling and rope_parameters are both there, and differ");
   }
   const ConfigReader inner = RopeKeys(config);

@@ -126,6 +126,20 @@ TEST(SilentKeysTest, LlamaHasItsClassesPositions) {
   EXPECT_EQ(FourBlocks("llama", config).max_positions, 2048);
 }
 
+// Files for readers old and new say rope twice, and rope_theta where each looks for it.
+TEST(SilentKeysTest, RopeMayBeSaidTwice) {
+  const json scaling = {{"rope_type", "linear"}, {"factor", 2}};
+  json parameters = scaling;
+  parameters["rope_theta"] = 500;
+  json config = {{"rope_scaling", scaling}, {"rope_parameters", parameters}, {"rope_theta", 500}};
+  EXPECT_EQ(FourBlocks("llama", config).rope.theta, 500);
+  for (const json& theta : {json(), json(400)}) {
+    config["rope_theta"] = theta;
+    EXPECT_EQ(ErrorOf([&] { FourBlocks("llama", config); }),
+              "config.json: rope_scaling and rope_parameters are both there, and differ");
+  }
+}
+
 // Where mscale_all_dim is 0 transformers takes it as absent.
 TEST(SilentKeysTest, YarnsFactorsOfZeroAreAbsent) {
   const auto factor = [](const json& more) {
