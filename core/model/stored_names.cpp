@@ -85,9 +85,9 @@ std::string OwnName(const std::string& stored, const Names& own, const std::stri
 
 /// Causal masks and rotary frequencies, which older releases kept in their files.
 bool IsBuffer(const TensorView& tensor) {
-  constexpr std::array kEnds = {"rotary_emb.inv_freq",   "rotary_emb.cos_cached",
-                                "rotary_emb.sin_cached", ".masked_bias",
-                                ".embed_positions",      ".position_ids"};
+  constexpr std::array kEnds = {
+      "rotary_emb.inv_freq", "rotary_emb.cos_cached",    "rotary_emb.sin_cached", ".masked_bias",
+      ".embed_positions",    ".embed_positions.weights", ".position_ids"};
   const auto ends = [&](const char* end) { return tensor.name.ends_with(end); };
   if (std::any_of(kEnds.begin(), kEnds.end(), ends)) return true;
   return tensor.shape.size() == 4 && (ends("attn.bias") || ends("attention.bias"));

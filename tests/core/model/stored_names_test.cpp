@@ -162,6 +162,7 @@ TEST_F(StoredNamesTest, BuffersAndOtherPartsAreNotInTheWay) {
   more["model.layers.0.self_attn.rotary_emb.cos_cached"] = Vector(4);
   more["model.layers.0.attention.bias"] = {ElementType::kU8, {1, 1, 2, 2}, std::string(4, '\1')};
   more["model.layers.0.attention.masked_bias"] = {ElementType::kF32, {}, std::string(4, '\0')};
+  more["model.embed_positions.weights"] = Vector(4);
   more["model.counts"] = {ElementType::kU32, {1}, std::string(4, '\0')};
   more["model.scale"] = {ElementType::kF8E4M3, {1}, std::string(1, '\0')};
   more["model.layers.0.seen"] = {ElementType::kI64, {1}, std::string(8, '\0')};
