@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
+#include <limits>
 
 #include "rounding/stages/scale_groups.h"
 #include "rounding/unit_work.h"
@@ -20,12 +21,18 @@ void Spiq::Options::Fields(FieldVisitor& f) {
   f.Int("bits", &bits, Between(2, 16), "codes that a channel's range is spread over");
 }
 
+at::Tensor Spiq::Factors(const NormSlot& norm) const {
+  const double codes = std::exp2(static_cast<double>(options_.bits - 1)) - 1;
+  const at::Tensor factors = NormRange(norm, options_.spread) / codes;
+  const at::Tensor least =
+      at::where(factors > 0, factors, std::numeric_limits<double>::infinity()).amin();
+  return at::where(factors > 0, factors, at::where(least.isfinite(), least, 1));
+}
+
 void Spiq::Apply(UnitWork* work) const {
   const at::NoGradGuard no_grad;
-  const double codes = std::exp2(static_cast<double>(options_.bits - 1)) - 1;
   for (const ScaleGroup& group : FreeGroups(*work, NormGroups(work->unit()), "not scaled")) {
-    const at::Tensor range = NormRange(*group.norm, options_.spread);
-    Fold(group, at::where(range > 0, range / codes, 1));
+    Fold(group, Factors(*group.norm));
   }
   work->Step();
 }

@@ -17,6 +17,7 @@
 #include "core/model/rotation.h"
 #include "rounding/pipeline.h"
 #include "rounding/stages/learned_transform.h"
+#include "rounding/stages/spiq.h"
 #include "rounding/tuner/rotation_learning.h"
 #include "tests/core/formats/format_files.h"
 #include "tests/support/random_tensor.h"
@@ -303,6 +304,18 @@ std::string ToldBy(const std::string& transform, const RandomSource& source) {
                   &unused, &log);
   }
   return ReadFile(folder.path() + "/log.txt");
+}
+
+// Those of dead channels would widen the range of their group.
+TEST(SpiqTest, ChannelsThatNothingReachesTakeTheLeastFactor) {
+  const Spiq spiq(Spiq::Options{});
+  const auto factors = [&](const std::vector<float>& weight) {
+    NormSlot norm;
+    norm.weight = at::tensor(weight);
+    return spiq.Factors(norm) * 127;
+  };
+  EXPECT_TRUE(testing::TensorNear(factors({2, 0, -1}), at::tensor({12.F, 6.F, 6.F}), 1e-5, 0));
+  EXPECT_TRUE(testing::TensorNear(factors({0, 0}), at::tensor({127.F, 127.F}), 0, 0));
 }
 
 TEST(TransformPipelineTest, ABlockThatAllowsNothingIsToldAndStaysAsItIs) {
