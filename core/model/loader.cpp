@@ -23,6 +23,17 @@ void CheckFolder(const std::string& path) {
   }
 }
 
+/// What to say more where one of `names` is `name` as a wrapper around the model has it (PyTorch's
+/// compile and parallel modules, adapters), else "".
+std::string Wrapped(const std::vector<std::string>& names, const std::string& name) {
+  for (const std::string& stored : names) {
+    if (!stored.ends_with("." + name)) continue;
+    const std::string wrapper = stored.substr(0, stored.size() - name.size());
+    return "; there is '" + stored + "': take '" + wrapper + "' off the names of a wrapped model";
+  }
+  return "";
+}
+
 /// A tied head that the file has too must be the embedding. (transformers before 5 ties all the
 /// same; 5.23 does not tie two that differ.)
 void CheckTiedHead(const Checkpoint& checkpoint, const StoredNames& names, const EndsPlan& ends) {
@@ -81,7 +92,9 @@ const std::string& ModelFiles::NameOf(const std::string& name) const {
 
 const TensorView& ModelFiles::Stored(const std::string& name) const {
   const TensorView* view = checkpoint_->Find(name);
-  if (view == nullptr) throw Error(path_ + ": tensor '" + name + "' is missing");
+  if (view == nullptr) {
+    throw Error(path_ + ": tensor '" + name + "' is missing" + Wrapped(checkpoint_->Names(), name));
+  }
   if (view->factors == nullptr) RequireWeights(*view);
   return *view;
 }

@@ -120,6 +120,16 @@ TEST_F(StoredNamesTest, EachTensorIsNeeded) {
   }
 }
 
+TEST_F(StoredNamesTest, NamesOfAWrappedModelAreTold) {
+  Tensors wrapped;
+  for (const auto& [name, t] : tensors_) wrapped["_orig_mod." + name] = t;
+  Write(wrapped);
+  const std::string name = "model.embed_tokens.weight";
+  EXPECT_EQ(ErrorOf([&] { Logits(); }),
+            folder_.path() + ": tensor '" + name + "' is missing; there is '_orig_mod." + name +
+                "': take '_orig_mod.' off the names of a wrapped model");
+}
+
 TEST_F(StoredNamesTest, BiasesThatTheConfigDoesNotTellOfAreErrors) {
   for (const auto& [name, t] : tensors_) {
     const std::string bias = name.substr(0, name.rfind('.')) + ".bias";
