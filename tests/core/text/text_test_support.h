@@ -46,4 +46,10 @@ inline nlohmann::json SmallDocument() {
               "merges": ["a b", ["ab", "c"]]}})");
 }
 
+/// An entry of its added_tokens: a special token.
+inline nlohmann::json SpecialToken(int id, const std::string& content) {
+  return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
+          {"rstrip", false}, {"normalized", false}, {"special", true}};
+}
+
 }  // namespace roundlab::testing

@@ -58,13 +58,7 @@ TEST(TokenizerLoadTest, AddedTokensTheModelLacksGetTheNextIds) {
   const TempFolder folder;
   nlohmann::json document = SmallDocument();
   for (const char* content : {"ab", "<x>", "<y>"}) {
-    document["added_tokens"].push_back({{"id", 77},
-                                        {"content", content},
-                                        {"single_word", false},
-                                        {"lstrip", false},
-                                        {"rstrip", false},
-                                        {"normalized", false},
-                                        {"special", true}});
+    document["added_tokens"].push_back(testing::SpecialToken(77, content));
   }
   folder.Write("tokenizer.json", document.dump());
   const auto tokenizer = LoadTokenizer(folder.path());
@@ -79,13 +73,7 @@ TEST(TokenizerLoadTest, AddedTokensTheModelLacksGetTheNextIds) {
 TEST(TokenizerLoadTest, TokensOfTheFilesBesideTokenizerJsonGetTheNextIds) {
   const TempFolder folder;
   nlohmann::json document = SmallDocument();
-  document["added_tokens"].push_back({{"id", 6},
-                                      {"content", "<x>"},
-                                      {"single_word", false},
-                                      {"lstrip", false},
-                                      {"rstrip", false},
-                                      {"normalized", false},
-                                      {"special", true}});
+  document["added_tokens"].push_back(testing::SpecialToken(6, "<x>"));
   folder.Write("tokenizer.json", document.dump());
   folder.Write("added_tokens.json", R"({"<z>": 40, "<y>": 30, "<x>": 20})");
   EXPECT_EQ(Plain(*LoadTokenizer(folder.path()), "a<z><y> <x> <x>"), (Ids{1, 8, 7, 0, 6, 0, 6}));

@@ -15,13 +15,7 @@ nlohmann::json Words() {
   document["model"] = {{"type", "WordLevel"},
                        {"unk_token", "<unk>"},
                        {"vocab", {{"<unk>", 1}, {"C4", 2}, {"C", 3}, {"1m", 7}}}};
-  document["added_tokens"].push_back({{"id", 4},
-                                      {"content", "<bos>"},
-                                      {"single_word", false},
-                                      {"lstrip", false},
-                                      {"rstrip", false},
-                                      {"normalized", false},
-                                      {"special", true}});
+  document["added_tokens"].push_back(testing::SpecialToken(4, "<bos>"));
   return document;
 }
 
