@@ -25,6 +25,7 @@
 #include "core/model/families/hunyuan.h"
 #include "core/model/families/internlm.h"
 #include "core/model/families/llama.h"
+#include "core/model/families/ministral3.h"
 #include "core/model/families/mixtral.h"
 #include "core/model/families/mpt.h"
 #include "core/model/families/nemotron.h"
@@ -83,6 +84,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"internlm3", DescribeInternLm3},
       {"llama", DescribeLlama},
       {"ministral", DescribeMistral},
+      {"ministral3", DescribeMinistral3},
       {"mistral", DescribeMistral},
       {"mixtral", DescribeMixtral},
       {"mpt", DescribeMpt},

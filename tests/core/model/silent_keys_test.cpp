@@ -151,5 +151,18 @@ TEST(SilentKeysTest, YarnsFactorsOfZeroAreAbsent) {
   EXPECT_NE(factor({{"mscale_all_dim", 0.5}}), factor(json::object()));
 }
 
+TEST(SilentKeysTest, Ministral3EndsWhereItsQueriesAreScaled) {
+  const auto most = [](const json& more) {
+    json config = {{"num_key_value_heads", 4}, {"max_position_embeddings", 99999}};
+    config.update(more);
+    return FourBlocks("ministral3", config).max_positions;
+  };
+  json rope = {{"rope_type", "yarn"}, {"factor", 4}, {"original_max_position_embeddings", 40}};
+  EXPECT_EQ(most(json::object()), 16384);
+  EXPECT_EQ(most({{"rope_parameters", rope}}), 99999);
+  rope["llama_4_scaling_beta"] = 0.1;
+  EXPECT_EQ(most({{"rope_parameters", rope}}), 40);
+}
+
 }  // namespace
 }  // namespace roundlab

@@ -1,0 +1,34 @@
+#include "core/model/families/ministral3.h"
+
+#include <algorithm>
+
+#include "core/model/common_config.h"
+#include "core/model/families/llama.h"
+
+namespace roundlab {
+
+ModelDescription DescribeMinistral3(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.kv_heads = 8;
+  defaults.head_dim = HeadDimDefault(config, 128);
+  defaults.eps = 1e-5;
+  defaults.max_positions = 262144;
+  ModelDescription d = ReadCommon(config, defaults);
+  UseLlamaPlans(&d);
+  ReadWindow(config, 0, &d);
+  const bool silent = !config.Has("rope_parameters") && !config.Has("rope_scaling");
+  if (silent) {
+    d.rope.type = RopeType::kYarn;
+    d.rope.theta = 1e6;
+    d.rope.factor = 16;
+    d.rope.original_positions = 16384;
+  }
+  const ConfigReader rope = RopeKeys(config);
+  if (silent || HasFactor(rope, "llama_4_scaling_beta")) {
+    const std::int64_t unscaled = rope.IntOr("original_max_position_embeddings", 16384);
+    d.max_positions = std::min(d.max_positions, unscaled);
+  }
+  return d;
+}
+
+}  // namespace roundlab
