@@ -50,6 +50,9 @@ CASES = {
     "cohere": ("cohere", sizes(use_qk_norm=True, logit_scale=0.25, rope_parameters=ROPE)),
     "cohere2": ("cohere2", sizes(sliding_window=4, logit_scale=0.25, rope_parameters=ROPE,
                                  layer_types=["full_attention", "sliding_attention"])),
+    "cwm": ("cwm", sizes(head_dim=8, sliding_window=4, mlp_bias=True, rope_parameters={
+        **ROPE, "rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0, "original_max_position_embeddings": 8})),
     "dbrx": ("dbrx", {"vocab_size": 23, "d_model": 16, "n_layers": 2, "n_heads": 2,
                       "max_seq_len": 32, "rope_parameters": ROPE,
                       "attn_config": {"kv_n_heads": 1, "clip_qkv": 1.0, "rope_theta": 100.0},

@@ -56,6 +56,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"codegen", DescribeCodeGen},
       {"cohere", DescribeCohere},
       {"cohere2", DescribeCohere2},
+      {"cwm", DescribeCwm},
       {"dbrx", DescribeDbrx},
       {"deepseek_v2", DescribeDeepSeekV2},
       {"deepseek_v3", DescribeDeepSeekV3},

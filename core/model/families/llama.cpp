@@ -61,4 +61,27 @@ ModelDescription DescribeMistral(const ConfigReader& config) {
   return d;
 }
 
+ModelDescription DescribeCwm(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.kv_heads = 8;
+  defaults.head_dim = HeadDimDefault(config, 128);
+  defaults.eps = 1e-5;
+  defaults.max_positions = 131072;
+  defaults.rope.theta = 1e6;
+  ModelDescription d = ReadCommon(config, defaults);
+  UseLlamaPlans(&d);
+  d.mlp_bias = config.BoolOr("mlp_bias", false);
+  if (!config.Has("rope_parameters") && !config.Has("rope_scaling")) {
+    d.rope.type = RopeType::kLlama3;
+    d.rope.theta = 1e6;
+    d.rope.factor = 16;
+    d.rope.original_positions = 8192;
+  }
+  ReadWindow(config, 8192, &d);
+  const std::int64_t window = d.windows.front();
+  ReadWindows(
+      config, window, [](std::int64_t i) { return i % 4 != 0; }, &d);
+  return d;
+}
+
 }  // namespace roundlab

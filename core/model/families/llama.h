@@ -10,6 +10,8 @@ namespace roundlab {
 ModelDescription DescribeLlama(const ConfigReader& config);
 ModelDescription DescribeMistral(const ConfigReader& config);
 ModelDescription DescribeSeedOss(const ConfigReader& config);
+/// Code World Model: every fourth layer, the first among them, sees all keys; the others slide.
+ModelDescription DescribeCwm(const ConfigReader& config);
 
 /// A block as ModelDescription's qkv_bias, output_bias, mlp_bias and qk_norm have it.
 BlockPlan LlamaBlock(const ModelDescription& d, std::int64_t block);

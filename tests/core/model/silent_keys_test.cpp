@@ -151,6 +151,20 @@ TEST(SilentKeysTest, YarnsFactorsOfZeroAreAbsent) {
   EXPECT_NE(factor({{"mscale_all_dim", 0.5}}), factor(json::object()));
 }
 
+// As the class has it: with rope_theta alone the key is not read.
+TEST(SilentKeysTest, CwmHasItsClassesRopeAndWindows) {
+  const ModelDescription model =
+      FourBlocks("cwm", {{"num_key_value_heads", 4}, {"rope_theta", 77}});
+  EXPECT_EQ(model.windows, (LayerWindows{0, 8192, 8192, 8192}));
+  EXPECT_EQ(model.rope.type, RopeType::kLlama3);
+  EXPECT_EQ(model.rope.theta, 1e6);
+  EXPECT_EQ(model.rope.factor, 16);
+  EXPECT_EQ(model.head_dim, 128);
+  const json rope = {{"rope_type", "linear"}, {"factor", 2}};
+  EXPECT_EQ(FourBlocks("cwm", {{"rope_scaling", rope}, {"num_key_value_heads", 4}}).rope.type,
+            RopeType::kLinear);
+}
+
 TEST(SilentKeysTest, Ministral3EndsWhereItsQueriesAreScaled) {
   const auto most = [](const json& more) {
     json config = {{"num_key_value_heads", 4}, {"max_position_embeddings", 99999}};

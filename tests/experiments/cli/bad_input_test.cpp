@@ -79,7 +79,7 @@ TEST_F(BadInputTest, UnknownArchitecture) {
   ExpectRefused(
       {},
       "m//config.json: model_type: unknown architecture 'lama'; did you mean 'llama'? "
-      "(known: apertus, arcee, baichuan, bloom, codegen, cohere, cohere2, dbrx, deepseek_v2, "
+      "(known: apertus, arcee, baichuan, bloom, codegen, cohere, cohere2, cwm, dbrx, deepseek_v2, "
       "deepseek_v3, dots1, ernie4_5, exaone4, falcon, gemma, gemma2, gemma3, gemma3_text, glm, "
       "glm4, glm4_moe, gpt2, gpt_bigcode, gpt_neo, gpt_neox, gpt_oss, gptj, granite, granitemoe, "
       "helium, hunyuan_v1_dense, internlm2, internlm3, llama, ministral, ministral3, mistral, "
