@@ -71,6 +71,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"glm", DescribeGlm},
       {"glm4", DescribeGlm4},
       {"glm4_moe", DescribeGlm4Moe},
+      {"gpt-sw3", DescribeGpt2},
       {"gpt2", DescribeGpt2},
       {"gpt_bigcode", DescribeGptBigCode},
       {"gpt_neo", DescribeGptNeo},
