@@ -142,6 +142,9 @@ CASES = {
     "stablelm": ("stablelm", sizes(use_parallel_residual=True, qk_layernorm=True, use_qkv_bias=True,
                                    rope_parameters={**ROPE, "partial_rotary_factor": 0.5})),
     "starcoder2": ("starcoder2", sizes(sliding_window=5, rope_parameters=ROPE)),
+    "vaultgemma": ("vaultgemma", sizes(
+        head_dim=8, sliding_window=4, query_pre_attn_scalar=10, attn_logit_softcapping=2.0,
+        final_logit_softcapping=3.0, rope_parameters=ROPE)),
     "xglm": ("xglm", {"vocab_size": 23, "d_model": 16, "num_layers": 2, "attention_heads": 2,
                       "ffn_dim": 20, "max_position_embeddings": 32}),
 }
@@ -154,7 +157,7 @@ def draw(text, shape):
 
 @torch.no_grad()
 def fill(model):
-    one_plus = model.config.model_type.startswith(("gemma", "nemotron"))
+    one_plus = model.config.model_type.startswith(("gemma", "nemotron", "vaultgemma"))
     for name, p in model.named_parameters():
         r = draw(name, p.shape)
         norm = p.dim() == 1 and name.endswith("weight")

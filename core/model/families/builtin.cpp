@@ -108,6 +108,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"smollm3", DescribeSmolLm3},
       {"stablelm", DescribeStableLm},
       {"starcoder2", DescribeStarcoder2},
+      {"vaultgemma", DescribeVaultGemma},
       {"xglm", DescribeXglm},
   };
   return kFamilies;

@@ -22,7 +22,7 @@ BlockPlan GemmaBlock(const ModelDescription& d, std::int64_t block, const GemmaT
     b.Norm(NormPlace::kBeforeMlp, "pre_feedforward_layernorm");
     b.Norm(NormPlace::kOnMlp, "post_feedforward_layernorm");
   } else {
-    b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
+    b.Norm(NormPlace::kBeforeMlp, traits.mlp_norm);
   }
   b.GatedMlp({"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}, d.mlp_bias);
   return b.Done();
@@ -64,16 +64,30 @@ ModelDescription DescribeGemma(const ConfigReader& config) {
   return d;
 }
 
-ModelDescription DescribeGemma2(const ConfigReader& config) {
+namespace {
+
+ModelDescription ReadGemma2(const ConfigReader& config, GemmaTraits traits) {
   ModelDescription d = ReadCommon(config, GemmaDefaults("hidden_activation", 4));
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   ReadPattern(config, 4096, 2, &d);
-  GemmaTraits traits;
-  traits.sandwich = true;
   traits.query_scale = config.PositiveOr("query_pre_attn_scalar", 256);
   traits.soft_cap = GemmaSoftCap(config, "attn_logit_softcapping", 50);
   LayGemma(traits, GemmaSoftCap(config, "final_logit_softcapping", 30), &d);
   return d;
+}
+
+}  // namespace
+
+ModelDescription DescribeGemma2(const ConfigReader& config) {
+  GemmaTraits traits;
+  traits.sandwich = true;
+  return ReadGemma2(config, traits);
+}
+
+ModelDescription DescribeVaultGemma(const ConfigReader& config) {
+  GemmaTraits traits;
+  traits.mlp_norm = "pre_feedforward_layernorm";
+  return ReadGemma2(config, traits);
 }
 
 }  // namespace roundlab

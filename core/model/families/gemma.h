@@ -11,13 +11,17 @@ namespace roundlab {
 ModelDescription DescribeGemma(const ConfigReader& config);
 /// Norms before and on both branches, soft caps, every other layer slides.
 ModelDescription DescribeGemma2(const ConfigReader& config);
+/// Gemma 2 without the norms on branches.
+ModelDescription DescribeVaultGemma(const ConfigReader& config);
 
 // What Gemma 3 shares.
 
 /// How a Gemma differs from the first.
 struct GemmaTraits {
-  bool sandwich = false;   ///< norms on both branches too
-  double query_scale = 0;  ///< query_pre_attn_scalar; 0: head_dim
+  bool sandwich = false;  ///< norms on both branches too
+  const char* mlp_norm =
+      "post_attention_layernorm";  ///< before the MLP, where there is no sandwich
+  double query_scale = 0;          ///< query_pre_attn_scalar; 0: head_dim
   double soft_cap = 0;
   bool local_rope = false;  ///< of layers that slide
 };

@@ -84,7 +84,8 @@ TEST_F(BadInputTest, UnknownArchitecture) {
       "glm4, glm4_moe, gpt-sw3, gpt2, gpt_bigcode, gpt_neo, gpt_neox, gpt_oss, gptj, granite, "
       "granitemoe, helium, hunyuan_v1_dense, internlm2, internlm3, llama, ministral, ministral3, "
       "mistral, mixtral, mpt, nemotron, olmo, olmo2, olmo3, olmoe, opt, persimmon, phi, phi3, "
-      "phimoe, qwen2, qwen2_moe, qwen3, qwen3_moe, seed_oss, smollm3, stablelm, starcoder2, xglm)");
+      "phimoe, qwen2, qwen2_moe, qwen3, qwen3_moe, seed_oss, smollm3, stablelm, starcoder2, "
+      "vaultgemma, xglm)");
 }
 TEST_F(BadInputTest, TruncatedSafetensors) {
   const auto size = fs::file_size(folder_ / "m/model.safetensors");
