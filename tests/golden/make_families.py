@@ -103,6 +103,9 @@ CASES = {
     "helium": ("helium", sizes(head_dim=8, rope_parameters=ROPE)),
     "hunyuan": ("hunyuan_v1_dense", sizes(head_dim=8, rope_parameters={
         **ROPE, "rope_type": "dynamic", "alpha": 50.0, "factor": 1.0})),
+    "hyperclovax": ("hyperclovax", sizes(
+        head_dim=8, attention_multiplier=0.5, embedding_multiplier=3.0, residual_multiplier=0.4,
+        logits_scaling=0.5, rope_parameters=ROPE)),
     "internlm3": ("internlm3", sizes(head_dim=8, attention_bias=True, mlp_bias=True,
                                      rope_parameters=ROPE)),
     "llama_dynamic": ("llama", sizes(max_position_embeddings=6, rope_parameters={

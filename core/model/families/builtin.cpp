@@ -82,6 +82,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"granitemoe", DescribeGraniteMoe},
       {"helium", DescribeHelium},
       {"hunyuan_v1_dense", DescribeHunyuan},
+      {"hyperclovax", DescribeHyperClova},
       {"internlm2", DescribeInternLm2},
       {"internlm3", DescribeInternLm3},
       {"llama", DescribeLlama},

@@ -1,38 +1,51 @@
 #include "core/model/families/granite.h"
 
+#include <cmath>
+
 #include "core/model/common_config.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/mixture.h"
+#include "core/model/plan_builder.h"
 
 namespace roundlab {
-namespace {
 
-/// Scales a model that is laid out.
-void ScaleParts(const ConfigReader& config, ModelDescription* d) {
-  const double scores = config.PositiveOr("attention_multiplier", 1);
-  const double residual = config.PositiveOr("residual_multiplier", 1);
-  const double embedding = config.PositiveOr("embedding_multiplier", 1);
-  const double logits = 1 / config.PositiveOr("logits_scaling", 1);
-  d->block_plan = [plain = d->block_plan, scores, residual](const ModelDescription& m,
-                                                            std::int64_t i) {
+GraniteScales ReadScales(const ConfigReader& config) {
+  return {config.PositiveOr("attention_multiplier", 1), config.PositiveOr("residual_multiplier", 1),
+          config.PositiveOr("embedding_multiplier", 1), 1 / config.PositiveOr("logits_scaling", 1)};
+}
+
+void ScaleParts(const GraniteScales& scales, ModelDescription* d) {
+  d->block_plan = [plain = d->block_plan, scales](const ModelDescription& m, std::int64_t i) {
     BlockPlan plan = plain(m, i);
-    plan.attention.scale = scores;
-    plan.residual_scale = residual;
+    plan.attention.scale = scales.scores;
+    plan.residual_scale = scales.residual;
     return plan;
   };
-  d->ends_plan = [embedding, logits](const ModelDescription& m) {
+  d->ends_plan = [scales](const ModelDescription& m) {
     EndsPlan ends = LlamaEnds(m);
-    ends.embedding_scale = embedding;
-    ends.logit_scale = logits;
+    ends.embedding_scale = scales.embedding;
+    ends.logit_scale = scales.logits;
     return ends;
   };
+}
+
+namespace {
+
+BlockPlan HyperClovaBlock(const ModelDescription& d, std::int64_t block) {
+  PlanBuilder b(d, block);
+  b.LlamaAttention();
+  b.Norm(NormPlace::kOnAttention, "post_norm1");
+  b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
+  b.GatedMlp({"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}, d.mlp_bias);
+  b.Norm(NormPlace::kOnMlp, "post_norm2");
+  return b.Done();
 }
 
 }  // namespace
 
 ModelDescription DescribeGranite(const ConfigReader& config) {
   ModelDescription d = DescribeLlama(config);
-  ScaleParts(config, &d);
+  ScaleParts(ReadScales(config), &d);
   return d;
 }
 
@@ -47,7 +60,18 @@ ModelDescription DescribeGraniteMoe(const ConfigReader& config) {
       {}};
   mixture.stack = ".weight";
   LayMixture(config, mixture, &d);
-  ScaleParts(config, &d);
+  ScaleParts(ReadScales(config), &d);
+  return d;
+}
+
+ModelDescription DescribeHyperClova(const ConfigReader& config) {
+  ModelDescription d = DescribeLlama(config);
+  if (config.BoolOr("use_post_norm", true)) d.block_plan = HyperClovaBlock;
+  GraniteScales scales = ReadScales(config);
+  scales.scores =
+      config.PositiveOr("attention_multiplier", 1 / std::sqrt(static_cast<double>(d.head_dim)));
+  scales.logits = config.PositiveOr("logits_scaling", 1);
+  ScaleParts(scales, &d);
   return d;
 }
 

@@ -9,5 +9,20 @@ namespace roundlab {
 ModelDescription DescribeGranite(const ConfigReader& config);
 /// The same with experts.
 ModelDescription DescribeGraniteMoe(const ConfigReader& config);
+/// HyperCLOVA X: as Granite, with norms on both branches; logits are multiplied, not divided.
+ModelDescription DescribeHyperClova(const ConfigReader& config);
+
+// What its kin share.
+
+struct GraniteScales {
+  double scores;
+  double residual;
+  double embedding;
+  double logits;  ///< what they are multiplied by
+};
+
+GraniteScales ReadScales(const ConfigReader& config);
+/// Scales a model whose blocks are laid out; the ends are llama's.
+void ScaleParts(const GraniteScales& scales, ModelDescription* d);
 
 }  // namespace roundlab

@@ -165,6 +165,15 @@ TEST(SilentKeysTest, CwmHasItsClassesRopeAndWindows) {
             RopeType::kLinear);
 }
 
+TEST(SilentKeysTest, HyperClovaMultipliesLogits) {
+  const auto logits = [](const char* family) {
+    return FourBlocks(family, {{"logits_scaling", 0.5}}).Ends().logit_scale;
+  };
+  EXPECT_EQ(logits("hyperclovax"), 0.5);
+  EXPECT_EQ(logits("granite"), 2);
+  EXPECT_EQ(FourBlocks("hyperclovax", json::object()).Plan(0).attention.scale, 0.25);
+}
+
 TEST(SilentKeysTest, Ministral3EndsWhereItsQueriesAreScaled) {
   const auto most = [](const json& more) {
     json config = {{"num_key_value_heads", 4}, {"max_position_embeddings", 99999}};
