@@ -120,6 +120,7 @@ CASES = {
         "mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.1})),
     "mpt": ("mpt", {"vocab_size": 23, "d_model": 16, "n_layers": 2, "n_heads": 2,
                     "max_seq_len": 32, "attn_config": {"clip_qkv": 1.0, "softmax_scale": 0.5}}),
+    "nanochat": ("nanochat", sizes(rope_parameters=ROPE)),
     "nemotron": ("nemotron", sizes(rope_parameters=HALF)),
     "olmo": ("olmo", sizes(clip_qkv=1.0, rope_parameters=ROPE)),
     "olmo2": ("olmo2", sizes(rope_parameters=ROPE)),

@@ -28,6 +28,7 @@
 #include "core/model/families/ministral3.h"
 #include "core/model/families/mixtral.h"
 #include "core/model/families/mpt.h"
+#include "core/model/families/nanochat.h"
 #include "core/model/families/nemotron.h"
 #include "core/model/families/olmo.h"
 #include "core/model/families/olmo2.h"
@@ -91,6 +92,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"mistral", DescribeMistral},
       {"mixtral", DescribeMixtral},
       {"mpt", DescribeMpt},
+      {"nanochat", DescribeNanoChat},
       {"nemotron", DescribeNemotron},
       {"olmo", DescribeOlmo},
       {"olmo2", DescribeOlmo2},

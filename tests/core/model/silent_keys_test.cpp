@@ -187,5 +187,15 @@ TEST(SilentKeysTest, Ministral3EndsWhereItsQueriesAreScaled) {
   EXPECT_EQ(most({{"rope_parameters", rope}}), 40);
 }
 
+TEST(SilentKeysTest, NanoChatTurnsByPlainAnglesOnly) {
+  const auto with = [](const char* type) {
+    const json rope = {{"rope_type", type}, {"factor", 2}};
+    return FourBlocks("nanochat", {{"rope_parameters", rope}});
+  };
+  EXPECT_EQ(with("linear").rope.divisors, (std::vector<float>{-1}));
+  EXPECT_EQ(ErrorOf([&] { with("dynamic"); }),
+            "config.json: rope_type: only default and linear are supported for this family");
+}
+
 }  // namespace
 }  // namespace roundlab
