@@ -108,6 +108,7 @@ CASES = {
         logits_scaling=0.5, rope_parameters=ROPE)),
     "internlm3": ("internlm3", sizes(head_dim=8, attention_bias=True, mlp_bias=True,
                                      rope_parameters=ROPE)),
+    "jais2": ("jais2", sizes(rope_parameters=ROPE)),
     "llama_dynamic": ("llama", sizes(max_position_embeddings=6, rope_parameters={
         **ROPE, "rope_type": "dynamic", "factor": 4.0})),
     "llama_yarn": ("llama", sizes(rope_parameters={

@@ -86,6 +86,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"hyperclovax", DescribeHyperClova},
       {"internlm2", DescribeInternLm2},
       {"internlm3", DescribeInternLm3},
+      {"jais2", DescribeJais2},
       {"llama", DescribeLlama},
       {"ministral", DescribeMistral},
       {"ministral3", DescribeMinistral3},

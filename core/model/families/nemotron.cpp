@@ -6,20 +6,24 @@
 namespace roundlab {
 namespace {
 
-BlockPlan NemotronBlock(const ModelDescription& d, std::int64_t block) {
+BlockPlan NemotronBlock(const ModelDescription& d, std::int64_t block, double offset) {
   PlanBuilder b(d, block);
-  b.Norms(NormKind::kLayer, 1, true);
+  b.Norms(NormKind::kLayer, offset, true);
   b.LlamaAttention();
   b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
   b.PlainMlp("mlp.up_proj", "mlp.down_proj", d.mlp_bias);
   return b.Done();
 }
 
-EndsPlan NemotronEnds(const ModelDescription& d) {
-  EndsPlan ends;
-  ends.final_norm = LayerNormPlan(d, "model.norm");
-  ends.final_norm->offset = 1;
-  return ends;
+/// Lays out block and ends; norms multiply by offset + w.
+void LayNemotron(double offset, ModelDescription* d) {
+  d->block_plan = With(NemotronBlock, offset);
+  d->ends_plan = [offset](const ModelDescription& m) {
+    EndsPlan ends;
+    ends.final_norm = LayerNormPlan(m, "model.norm");
+    ends.final_norm->offset = offset;
+    return ends;
+  };
 }
 
 }  // namespace
@@ -34,8 +38,20 @@ ModelDescription DescribeNemotron(const ConfigReader& config) {
   ModelDescription d = ReadCommon(config, defaults);
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   d.mlp_bias = config.BoolOr("mlp_bias", false);
-  d.block_plan = NemotronBlock;
-  d.ends_plan = NemotronEnds;
+  LayNemotron(1, &d);
+  return d;
+}
+
+ModelDescription DescribeJais2(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.norm_eps = "layer_norm_eps";
+  defaults.eps = 1e-5;
+  defaults.act = "relu2";
+  defaults.max_positions = 8192;
+  ModelDescription d = ReadCommon(config, defaults);
+  d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", true);
+  d.mlp_bias = config.BoolOr("mlp_bias", true);
+  LayNemotron(0, &d);
   return d;
 }
 
