@@ -97,6 +97,10 @@ CASES = {
     "granite": ("granite", sizes(attention_multiplier=0.5, embedding_multiplier=3.0,
                                  residual_multiplier=0.4, logits_scaling=2.0,
                                  rope_parameters=ROPE)),
+    "granite_swa": ("granite_swa", sizes(
+        num_hidden_layers=3, attention_multiplier=0.5, embedding_multiplier=3.0,
+        residual_multiplier=0.4, logits_scaling=2.0, sliding_window=4,
+        layer_rope_theta=[0, 50.0, 100.0], rope_parameters=ROPE)),
     "granitemoe": ("granitemoe", sizes(
         attention_multiplier=0.5, embedding_multiplier=3.0, residual_multiplier=0.4,
         logits_scaling=2.0, intermediate_size=12, rope_parameters=ROPE, **EXPERTS)),

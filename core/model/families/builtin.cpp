@@ -21,6 +21,7 @@
 #include "core/model/families/gpt_oss.h"
 #include "core/model/families/gptj.h"
 #include "core/model/families/granite.h"
+#include "core/model/families/granite_swa.h"
 #include "core/model/families/helium.h"
 #include "core/model/families/hunyuan.h"
 #include "core/model/families/internlm.h"
@@ -80,6 +81,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"gpt_oss", DescribeGptOss},
       {"gptj", DescribeGptJ},
       {"granite", DescribeGranite},
+      {"granite_swa", DescribeGraniteSwa},
       {"granitemoe", DescribeGraniteMoe},
       {"helium", DescribeHelium},
       {"hunyuan_v1_dense", DescribeHunyuan},

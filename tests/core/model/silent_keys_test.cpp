@@ -165,6 +165,31 @@ TEST(SilentKeysTest, CwmHasItsClassesRopeAndWindows) {
             RopeType::kLinear);
 }
 
+TEST(SilentKeysTest, GraniteSwaHasTwoThetasAtMost) {
+  const auto ropes = [](const json& thetas) {
+    const ModelDescription model = FourBlocks("granite_swa", {{"layer_rope_theta", thetas}});
+    std::vector<double> found;
+    for (std::int64_t block = 0; block < 4; ++block) {
+      const AttentionPlan attention = model.Plan(block).attention;
+      const double theta = attention.rope == 0 ? model.rope.theta : model.local_rope->theta;
+      found.push_back(attention.rotary == RotaryStyle::kNone ? 0 : theta);
+    }
+    return found;
+  };
+  using Thetas = std::vector<double>;
+  EXPECT_EQ(ropes(nullptr), (Thetas{10000, 10000, 10000, 10000}));
+  EXPECT_EQ(ropes({0, 500, 70, 500}), (Thetas{0, 500, 70, 500}));
+  EXPECT_EQ(ErrorOf([&] {
+              ropes({1, 2, 3, 0});
+            }),
+            "config.json: layer_rope_theta: more than two different numbers beside 0 are not "
+            "supported");
+  EXPECT_EQ(ErrorOf([&] {
+              ropes({1, 2});
+            }),
+            "config.json: layer_rope_theta: expected 4 numbers of at least 0, got [1,2]");
+}
+
 TEST(SilentKeysTest, HyperClovaMultipliesLogits) {
   const auto logits = [](const char* family) {
     return FourBlocks(family, {{"logits_scaling", 0.5}}).Ends().logit_scale;
