@@ -46,6 +46,8 @@ EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
 CASES = {
     "apertus": ("apertus", sizes(rope_parameters=ROPE)),
     "arcee": ("arcee", sizes(rope_parameters=ROPE)),
+    "biogpt": ("biogpt", {k: v for k, v in sizes(pad_token_id=1).items()
+                          if k != "num_key_value_heads"}),
     "codegen": ("codegen", {**GPT, "n_head": 4, "rotary_dim": 2, "n_inner": 20}),
     "cohere": ("cohere", sizes(use_qk_norm=True, logit_scale=0.25, rope_parameters=ROPE)),
     "cohere2": ("cohere2", sizes(sliding_window=4, logit_scale=0.25, rope_parameters=ROPE,

@@ -3,6 +3,7 @@
 #include "core/model/families/apertus.h"
 #include "core/model/families/arcee.h"
 #include "core/model/families/baichuan.h"
+#include "core/model/families/biogpt.h"
 #include "core/model/families/bloom.h"
 #include "core/model/families/cohere.h"
 #include "core/model/families/dbrx.h"
@@ -54,6 +55,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"apertus", DescribeApertus},
       {"arcee", DescribeArcee},
       {"baichuan", DescribeBaichuan},
+      {"biogpt", DescribeBioGpt},
       {"bloom", DescribeBloom},
       {"codegen", DescribeCodeGen},
       {"cohere", DescribeCohere},
