@@ -88,6 +88,9 @@ CASES = {
                             "intermediate_size": 20, "window_size": 4,
                             "max_position_embeddings": 32,
                             "attention_types": [[["global", "local"], 1]]}),
+    "gpt_neox_japanese": ("gpt_neox_japanese", {
+        k: v for k, v in sizes(intermediate_multiple_size=2, rope_parameters=HALF).items()
+        if k not in ("num_key_value_heads", "intermediate_size")}),
     "gpt_oss": ("gpt_oss", sizes(
         head_dim=8, intermediate_size=12, sliding_window=4, swiglu_limit=1.5, num_local_experts=4,
         num_experts_per_tok=2, num_key_value_heads=1, rope_parameters={

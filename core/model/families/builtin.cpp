@@ -80,6 +80,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"gpt_bigcode", DescribeGptBigCode},
       {"gpt_neo", DescribeGptNeo},
       {"gpt_neox", DescribeGptNeoX},
+      {"gpt_neox_japanese", DescribeGptNeoXJapanese},
       {"gpt_oss", DescribeGptOss},
       {"gptj", DescribeGptJ},
       {"granite", DescribeGranite},

@@ -222,5 +222,17 @@ TEST(SilentKeysTest, NanoChatTurnsByPlainAnglesOnly) {
             "config.json: rope_type: only default and linear are supported for this family");
 }
 
+TEST(SilentKeysTest, JapaneseNeoXHasOneBias) {
+  const ModelDescription model = FourBlocks("gpt_neox_japanese", json::object());
+  EXPECT_EQ(model.intermediate, 256);
+  EXPECT_EQ(model.rotary_dim, 16);
+  for (std::int64_t block = 0; block < 4; ++block) {
+    for (const LinearPlan& linear : model.Plan(block).linears) {
+      const bool last = block == 3 && linear.role == LinearRole::kAttentionOutput;
+      EXPECT_EQ(linear.bias, last) << linear.name;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace roundlab
