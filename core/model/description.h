@@ -27,7 +27,8 @@ struct RopeDescription {
   bool truncate = true;              ///< yarn: bounds of the blend are whole numbers
   std::vector<float> short_factors;  ///< longrope, [rotary_dim / 2]
   std::vector<float> long_factors;   ///< longrope, where a text is longer than original_positions
-  std::vector<float> divisors;  ///< GGUF rope_freqs.weight: frequency k is divided by divisors[k]
+  /// Frequency k is divided by divisors[k] (GGUF's rope_freqs.weight), or all by the only one.
+  std::vector<float> divisors;
 };
 
 /// How names in a checkpoint differ from the plans'.

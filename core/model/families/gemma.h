@@ -18,10 +18,9 @@ ModelDescription DescribeVaultGemma(const ConfigReader& config);
 
 /// How a Gemma differs from the first.
 struct GemmaTraits {
-  bool sandwich = false;  ///< norms on both branches too
-  const char* mlp_norm =
-      "post_attention_layernorm";  ///< before the MLP, where there is no sandwich
-  double query_scale = 0;          ///< query_pre_attn_scalar; 0: head_dim
+  bool sandwich = false;                              ///< norms on both branches too
+  const char* mlp_norm = "post_attention_layernorm";  ///< without a sandwich
+  double query_scale = 0;                             ///< query_pre_attn_scalar; 0: head_dim
   double soft_cap = 0;
   bool local_rope = false;  ///< of layers that slide
 };
