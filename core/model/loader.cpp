@@ -210,7 +210,9 @@ std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {
     const ExpertsPlan& experts = *plan.mlp.experts;
     block->router = ReadRouter(experts);
     if (experts.router_bias) block->router_bias = Read(experts.router + ".bias", {experts.count});
-    if (!experts.correction.empty()) block->correction = Read(experts.correction, {experts.count});
+    if (!experts.correction.empty()) {
+      block->correction = Read(experts.correction, experts.CorrectionShape()).flatten();
+    }
   }
   const AttentionPlan& attention = plan.attention;
   if (!attention.sinks.empty()) block->SetSinks(Read(attention.sinks, {attention.heads}));

@@ -85,6 +85,11 @@ const NormPlan* BlockPlan::Norm(NormPlace place) const {
   return found == norms.end() ? nullptr : &*found;
 }
 
+std::vector<std::int64_t> ExpertsPlan::CorrectionShape() const {
+  if (correction_row) return {1, count};
+  return {count};
+}
+
 double BlockPlan::TokenShare(const LinearPlan& linear) const {
   if (linear.expert < 0) return 1;
   return static_cast<double>(mlp.experts->used) / static_cast<double>(mlp.experts->count);

@@ -43,6 +43,7 @@ struct ExpertsPlan {
   /// Name in the checkpoint of what is added to scores where experts are chosen, but not where they
   /// are weighted, [count]; empty: nothing.
   std::string correction = {};
+  bool correction_row = false;  ///< it is stored as [1, count]
   Routing routing = Routing::kSoftmax;
   double jitter = 0;    ///< of kSparseMixer: near is within 2 jitter of the larger magnitude
   bool shared = false;  ///< an MLP that all tokens go through is added (of LinearPlan::expert -1)
@@ -51,6 +52,7 @@ struct ExpertsPlan {
   bool router_bias = false;  ///< ROUTER.bias, [count]: router x + bias
 
   std::int64_t RouterRows() const { return count + (shared_gate.empty() ? 0 : 1); }
+  std::vector<std::int64_t> CorrectionShape() const;  ///< as stored
 };
 
 struct MlpPlan {

@@ -146,8 +146,9 @@ PlanBuilder& PlanBuilder::GatedMlp(const std::vector<std::string>& names, bool b
   return Gated(names, d_.intermediate, bias);
 }
 
-PlanBuilder& PlanBuilder::SharedExpert(const std::vector<std::string>& names, std::int64_t inner) {
-  return Gated(names, inner, false);
+PlanBuilder& PlanBuilder::SharedExpert(const std::vector<std::string>& names, std::int64_t inner,
+                                       bool bias) {
+  return Gated(names, inner, bias);
 }
 
 PlanBuilder& PlanBuilder::PlainMlp(const std::string& up, const std::string& down, bool bias) {

@@ -55,7 +55,8 @@ class PlanBuilder {
   PlanBuilder& Experts(const ExpertsPlan& experts, const std::vector<std::string>& names,
                        std::int64_t inner);
   /// The MLP beside the experts that all tokens go through, `names` as of GatedMlp; before Experts.
-  PlanBuilder& SharedExpert(const std::vector<std::string>& names, std::int64_t inner);
+  PlanBuilder& SharedExpert(const std::vector<std::string>& names, std::int64_t inner,
+                            bool bias = false);
   /// What Experts called NAME.EXPERT lies in one tensor, NAME with this suffix.
   PlanBuilder& Stacked(const std::string& suffix);
   PlanBuilder& ExpertBiases();  ///< of all linears of experts; after Experts

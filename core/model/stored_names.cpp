@@ -53,7 +53,9 @@ void AddBlock(const BlockPlan& plan, std::int64_t hidden, std::vector<StoredPlan
   if (!experts.shared_gate.empty()) {
     tensors->push_back({experts.shared_gate + ".weight", {1, hidden}});
   }
-  if (!experts.correction.empty()) tensors->push_back({experts.correction, {experts.count}});
+  if (!experts.correction.empty()) {
+    tensors->push_back({experts.correction, experts.CorrectionShape()});
+  }
 }
 
 /// "model" of "model.embed_tokens": what a model without head leaves out.

@@ -69,6 +69,9 @@ CASES = {
     "dots1": ("dots1", sizes(sliding_window=4, max_window_layers=1, norm_topk_prob=True,
                              rope_parameters=ROPE, **GROUPED)),
     "ernie4_5": ("ernie4_5", sizes(head_dim=8, use_bias=True, rope_parameters=ROPE)),
+    "ernie4_5_moe": ("ernie4_5_moe", sizes(
+        use_bias=True, moe_num_experts=4, num_experts_per_tok=2, moe_intermediate_size=12,
+        tie_word_embeddings=False, rope_parameters=ROPE)),
     "exaone4": ("exaone4", sizes(sliding_window=4, rope_parameters=ROPE,
                                  layer_types=["sliding_attention", "full_attention"])),
     "falcon_sequential": ("falcon", {"vocab_size": 23, "hidden_size": 16, "num_hidden_layers": 2,

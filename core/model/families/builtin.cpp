@@ -9,6 +9,7 @@
 #include "core/model/families/dbrx.h"
 #include "core/model/families/deepseek.h"
 #include "core/model/families/dots1.h"
+#include "core/model/families/ernie4_5_moe.h"
 #include "core/model/families/exaone4.h"
 #include "core/model/families/falcon.h"
 #include "core/model/families/gemma.h"
@@ -66,6 +67,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"deepseek_v3", DescribeDeepSeekV3},
       {"dots1", DescribeDots1},
       {"ernie4_5", DescribeErnie},
+      {"ernie4_5_moe", DescribeErnieMoe},
       {"exaone4", DescribeExaone4},
       {"falcon", DescribeFalcon},
       {"gemma", DescribeGemma},

@@ -43,7 +43,7 @@ void AddMlp(const Mixture& mixture, const ModelDescription& d, std::int64_t bloc
     b->GatedMlp({"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}, d.mlp_bias);
     return;
   }
-  if (mixture.experts.shared) b->SharedExpert(mixture.shared, mixture.shared_inner);
+  if (mixture.experts.shared) b->SharedExpert(mixture.shared, mixture.shared_inner, d.mlp_bias);
   b->Experts(mixture.experts, mixture.names, mixture.inner > 0 ? mixture.inner : d.intermediate);
   if (!mixture.stack.empty()) b->Stacked(mixture.stack);
 }

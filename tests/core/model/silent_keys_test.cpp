@@ -103,6 +103,25 @@ TEST(SilentKeysTest, BlocksThatPredictFurtherTokensAreOtherParts) {
   }
 }
 
+TEST(SilentKeysTest, ErnieHasDenseBlocksAroundThoseOfExperts) {
+  json config = {{"moe_num_experts", 4}, {"moe_k", 2}, {"num_key_value_heads", 2}};
+  const auto dense = [&](const json& more) {
+    json keys = config;
+    keys.update(more);
+    const ModelDescription model = FourBlocks("ernie4_5_moe", keys);
+    std::vector<bool> blocks;
+    for (std::int64_t i = 0; i < 4; ++i) blocks.push_back(!model.Plan(i).mlp.experts.has_value());
+    return blocks;
+  };
+  EXPECT_EQ(dense(json::object()), (std::vector<bool>{true, false, false, false}));
+  EXPECT_EQ(dense({{"moe_layer_end_index", 2}}), (std::vector<bool>{true, false, false, true}));
+  EXPECT_EQ(dense({{"moe_layer_interval", 2}}), (std::vector<bool>{true, false, true, false}));
+  EXPECT_EQ(ErrorOf([&] {
+              dense({{"moe_norm_min", 0.5}});
+            }),
+            "config.json: moe_norm_min: 0.5 is not supported (allowed: 1e-6 at most)");
+}
+
 // All that config.json of gemma-3-4b says of the language model.
 TEST(SilentKeysTest, Gemma3HasItsClassesSizes) {
   const json text = {{"model_type", "gemma3_text"},

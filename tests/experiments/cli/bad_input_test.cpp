@@ -80,12 +80,14 @@ TEST_F(BadInputTest, UnknownArchitecture) {
       {},
       "m//config.json: model_type: unknown architecture 'lama'; did you mean 'llama'? "
       "(known: apertus, arcee, baichuan, biogpt, bloom, codegen, cohere, cohere2, cwm, dbrx, "
-      "deepseek_v2, deepseek_v3, dots1, ernie4_5, exaone4, falcon, gemma, gemma2, gemma3, "
+      "deepseek_v2, deepseek_v3, dots1, ernie4_5, ernie4_5_moe, exaone4, falcon, gemma, gemma2, gemma3, "
       "gemma3_text, glm, glm4, glm4_moe, gpt-sw3, gpt2, gpt_bigcode, gpt_neo, gpt_neox, "
-      "gpt_neox_japanese, gpt_oss, gptj, granite, granite_swa, granitemoe, helium, "
+      "gpt_neox_japanese, gpt_oss, gptj, "
+      "granite, granite_swa, granitemoe, helium, "
       "hunyuan_v1_dense, hyperclovax, internlm2, internlm3, jais2, llama, ministral, ministral3, "
       "mistral, mixtral, mpt, nanochat, nemotron, olmo, olmo2, olmo3, olmoe, opt, persimmon, phi, "
-      "phi3, phimoe, qwen2, qwen2_moe, qwen3, qwen3_moe, seed_oss, smollm3, stablelm, starcoder2, "
+      "phi3, "
+      "phimoe, qwen2, qwen2_moe, qwen3, qwen3_moe, seed_oss, smollm3, stablelm, starcoder2, "
       "vaultgemma, xglm)");
 }
 TEST_F(BadInputTest, TruncatedSafetensors) {
