@@ -165,6 +165,12 @@ const std::vector<NamedShape>& NamedShapes() {
            "num_local_experts":32,"num_experts_per_tok":8,"attention_multiplier":0.015625,
            "embedding_multiplier":12,"residual_multiplier":0.22,"logits_scaling":6,
            "tie_word_embeddings":true,"vocab_size":49155,"max_position_embeddings":4096})"},
+      // Of no checkpoint that is known: its class's sizes, with the shared MLP that it tells of.
+      {"granitemoeshared-37b",
+       R"({"model_type":"granitemoeshared","hidden_size":4096,"intermediate_size":11008,
+           "num_hidden_layers":32,"num_attention_heads":32,"num_local_experts":8,
+           "num_experts_per_tok":2,"shared_intermediate_size":1024,"vocab_size":32000,
+           "max_position_embeddings":2048})"},
       {"granite-swash-2b",
        R"({"model_type":"granite_swa","hidden_size":2560,"intermediate_size":8192,
            "num_hidden_layers":24,"num_attention_heads":20,"num_key_value_heads":4,

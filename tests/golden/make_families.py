@@ -112,6 +112,10 @@ CASES = {
     "granitemoe": ("granitemoe", sizes(
         attention_multiplier=0.5, embedding_multiplier=3.0, residual_multiplier=0.4,
         logits_scaling=2.0, intermediate_size=12, rope_parameters=ROPE, **EXPERTS)),
+    "granitemoeshared": ("granitemoeshared", sizes(
+        attention_multiplier=0.5, embedding_multiplier=3.0, residual_multiplier=0.4,
+        logits_scaling=2.0, intermediate_size=12, shared_intermediate_size=20,
+        rope_parameters=ROPE, **EXPERTS)),
     "helium": ("helium", sizes(head_dim=8, rope_parameters=ROPE)),
     "hunyuan": ("hunyuan_v1_dense", sizes(head_dim=8, rope_parameters={
         **ROPE, "rope_type": "dynamic", "alpha": 50.0, "factor": 1.0})),

@@ -88,6 +88,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"granite", DescribeGranite},
       {"granite_swa", DescribeGraniteSwa},
       {"granitemoe", DescribeGraniteMoe},
+      {"granitemoeshared", DescribeGraniteMoeShared},
       {"helium", DescribeHelium},
       {"hunyuan_v1_dense", DescribeHunyuan},
       {"hyperclovax", DescribeHyperClova},

@@ -31,6 +31,24 @@ void ScaleParts(const GraniteScales& scales, ModelDescription* d) {
 
 namespace {
 
+ModelDescription ReadGraniteMoe(const ConfigReader& config, std::int64_t shared) {
+  ModelDescription d = ReadCommon(config);
+  d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
+  const std::string mlp = "block_sparse_moe.";
+  Mixture mixture{
+      {mlp + "router.layer", ExpertCount(config, 8), config.IntOr("num_experts_per_tok", 2), true},
+      {mlp + "input_linear.#", mlp + "output_linear.#"},
+      0,
+      {}};
+  mixture.stack = ".weight";
+  mixture.experts.shared = shared > 0;
+  mixture.shared = {"shared_mlp.input_linear", "shared_mlp.output_linear"};
+  mixture.shared_inner = shared;
+  LayMixture(config, mixture, &d);
+  ScaleParts(ReadScales(config), &d);
+  return d;
+}
+
 BlockPlan HyperClovaBlock(const ModelDescription& d, std::int64_t block) {
   PlanBuilder b(d, block);
   b.LlamaAttention();
@@ -50,18 +68,11 @@ ModelDescription DescribeGranite(const ConfigReader& config) {
 }
 
 ModelDescription DescribeGraniteMoe(const ConfigReader& config) {
-  ModelDescription d = ReadCommon(config);
-  d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
-  const std::string mlp = "block_sparse_moe.";
-  Mixture mixture{
-      {mlp + "router.layer", ExpertCount(config, 8), config.IntOr("num_experts_per_tok", 2), true},
-      {mlp + "input_linear.#", mlp + "output_linear.#"},
-      0,
-      {}};
-  mixture.stack = ".weight";
-  LayMixture(config, mixture, &d);
-  ScaleParts(ReadScales(config), &d);
-  return d;
+  return ReadGraniteMoe(config, 0);
+}
+
+ModelDescription DescribeGraniteMoeShared(const ConfigReader& config) {
+  return ReadGraniteMoe(config, config.AnyIntOr("shared_intermediate_size", 0));
 }
 
 ModelDescription DescribeHyperClova(const ConfigReader& config) {

@@ -9,6 +9,8 @@ namespace roundlab {
 ModelDescription DescribeGranite(const ConfigReader& config);
 /// The same with experts.
 ModelDescription DescribeGraniteMoe(const ConfigReader& config);
+/// And an MLP beside them that all tokens go through, where shared_intermediate_size is above 0.
+ModelDescription DescribeGraniteMoeShared(const ConfigReader& config);
 /// HyperCLOVA X: as Granite, with norms on both branches; logits are multiplied, not divided.
 ModelDescription DescribeHyperClova(const ConfigReader& config);
 
