@@ -122,6 +122,9 @@ CASES = {
     "hyperclovax": ("hyperclovax", sizes(
         head_dim=8, attention_multiplier=0.5, embedding_multiplier=3.0, residual_multiplier=0.4,
         logits_scaling=0.5, rope_parameters=ROPE)),
+    "hunyuan_moe": ("hunyuan_v1_moe", sizes(
+        head_dim=8, intermediate_size=12, num_experts=4, num_experts_per_tok=2, rope_parameters={
+            **ROPE, "rope_type": "dynamic", "alpha": 50.0, "factor": 1.0})),
     "internlm3": ("internlm3", sizes(head_dim=8, attention_bias=True, mlp_bias=True,
                                      rope_parameters=ROPE)),
     "jais2": ("jais2", sizes(rope_parameters=ROPE)),

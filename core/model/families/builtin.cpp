@@ -92,6 +92,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"helium", DescribeHelium},
       {"hunyuan_v1_dense", DescribeHunyuan},
       {"hyperclovax", DescribeHyperClova},
+      {"hunyuan_v1_moe", DescribeHunyuanMoe},
       {"internlm2", DescribeInternLm2},
       {"internlm3", DescribeInternLm3},
       {"jais2", DescribeJais2},

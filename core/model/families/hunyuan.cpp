@@ -2,25 +2,51 @@
 
 #include "core/model/common_config.h"
 #include "core/model/families/llama.h"
+#include "core/model/families/mixture.h"
 #include "core/model/plan_builder.h"
 
 namespace roundlab {
 namespace {
 
+void AddAttention(const ModelDescription& d, PlanBuilder* b) {
+  b->plan.attention.norm_after_rotary = true;
+  b->LlamaAttention();
+  b->Norm(NormPlace::kQuery, "self_attn.query_layernorm", d.head_dim);
+  b->Norm(NormPlace::kKey, "self_attn.key_layernorm", d.head_dim);
+}
+
 BlockPlan HunyuanBlock(const ModelDescription& d, std::int64_t block) {
   PlanBuilder b(d, block);
-  b.plan.attention.norm_after_rotary = true;
-  b.LlamaAttention();
-  b.Norm(NormPlace::kQuery, "self_attn.query_layernorm", d.head_dim);
-  b.Norm(NormPlace::kKey, "self_attn.key_layernorm", d.head_dim);
+  AddAttention(d, &b);
   b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
   b.GatedMlp({"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}, false);
   return b.Done();
 }
 
-}  // namespace
+BlockPlan HunyuanMoeBlock(const ModelDescription& d, std::int64_t block, Mixture mixture,
+                          const std::vector<std::int64_t>& used) {
+  PlanBuilder b(d, block);
+  AddAttention(d, &b);
+  mixture.experts.used = used.at(static_cast<std::size_t>(block));
+  mixture.shared_inner = d.intermediate;
+  AddMlp(mixture, d, block, &b);
+  return b.Done();
+}
 
-ModelDescription DescribeHunyuan(const ConfigReader& config) {
+/// One number for all blocks, or a list of one each.
+std::vector<std::int64_t> ForEachBlock(const ConfigReader& config, const char* key,
+                                       std::int64_t absent, std::int64_t layers) {
+  const auto count = static_cast<std::size_t>(layers);
+  if (!config.Has(key) || !config.root().at(key).is_array()) {
+    return std::vector<std::int64_t>(count, config.IntOr(key, absent));
+  }
+  const std::vector<std::int64_t> listed = config.Integers(key);
+  if (listed.size() == count) return listed;
+  config.Fail(std::string(key) + ": expected " + std::to_string(count) + " entries, got " +
+              std::to_string(listed.size()));
+}
+
+ModelDescription ReadHunyuan(const ConfigReader& config) {
   ConfigDefaults defaults;
   defaults.eps = 1e-5;
   defaults.rope.alpha = true;
@@ -28,8 +54,34 @@ ModelDescription DescribeHunyuan(const ConfigReader& config) {
   RequireFlag(config, "use_qk_norm", true);
   RequireFlag(config, "use_cla", false);
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
-  d.block_plan = HunyuanBlock;
   d.ends_plan = LlamaEnds;
+  return d;
+}
+
+}  // namespace
+
+ModelDescription DescribeHunyuan(const ConfigReader& config) {
+  ModelDescription d = ReadHunyuan(config);
+  d.block_plan = HunyuanBlock;
+  return d;
+}
+
+ModelDescription DescribeHunyuanMoe(const ConfigReader& config) {
+  ModelDescription d = ReadHunyuan(config);
+  Mixture mixture{{"mlp.gate.wg", ExpertCount(config, 1)},
+                  {"mlp.experts.#.gate_proj", "mlp.experts.#.up_proj", "mlp.experts.#.down_proj"},
+                  0,
+                  {}};
+  mixture.experts.in_float = mixture.experts.shared = true;
+  mixture.shared = {"mlp.shared_mlp.gate_proj", "mlp.shared_mlp.up_proj",
+                    "mlp.shared_mlp.down_proj"};
+  const std::vector<std::int64_t> used = ForEachBlock(config, "moe_topk", 1, d.layers);
+  for (const std::int64_t each : used) {
+    mixture.experts.used = each;
+    if (each < 1) Refuse(config, "moe_topk", "positive integers");
+    CheckExperts(config, mixture.experts);
+  }
+  d.block_plan = With(HunyuanMoeBlock, mixture, used);
   return d;
 }
 

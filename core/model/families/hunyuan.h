@@ -7,5 +7,8 @@ namespace roundlab {
 
 /// Hunyuan, dense: as llama, with norms over each head of q and k after rotary.
 ModelDescription DescribeHunyuan(const ConfigReader& config);
+/// The same with experts beside one that all tokens go through, each as wide as a dense MLP
+/// (transformers 5.23, hunyuan_v1_moe).
+ModelDescription DescribeHunyuanMoe(const ConfigReader& config);
 
 }  // namespace roundlab

@@ -122,6 +122,21 @@ TEST(SilentKeysTest, ErnieHasDenseBlocksAroundThoseOfExperts) {
             "config.json: moe_norm_min: 0.5 is not supported (allowed: 1e-6 at most)");
 }
 
+TEST(SilentKeysTest, HunyuanMayTellBlocksHowManyExpertsTheyUse) {
+  const auto used = [](const json& more) {
+    json config = {{"num_experts", 4}};
+    config.update(more);
+    return FourBlocks("hunyuan_v1_moe", config).Plan(2).mlp.experts->used;
+  };
+  EXPECT_EQ(used(json::object()), 1);
+  EXPECT_EQ(used({{"moe_topk", 3}}), 3);
+  EXPECT_EQ(used({{"moe_topk", {1, 2, 4, 1}}}), 4);
+  EXPECT_EQ(ErrorOf([&] {
+              used({{"moe_topk", {1, 2}}});
+            }),
+            "config.json: moe_topk: expected 4 entries, got 2");
+}
+
 // All that config.json of gemma-3-4b says of the language model.
 TEST(SilentKeysTest, Gemma3HasItsClassesSizes) {
   const json text = {{"model_type", "gemma3_text"},

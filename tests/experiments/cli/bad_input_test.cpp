@@ -84,10 +84,10 @@ TEST_F(BadInputTest, UnknownArchitecture) {
       "gemma3_text, glm, glm4, glm4_moe, gpt-sw3, gpt2, gpt_bigcode, gpt_neo, gpt_neox, "
       "gpt_neox_japanese, gpt_oss, gptj, "
       "granite, granite_swa, granitemoe, granitemoeshared, helium, "
-      "hunyuan_v1_dense, hyperclovax, internlm2, internlm3, jais2, llama, ministral, ministral3, "
+      "hunyuan_v1_dense, hyperclovax, hunyuan_v1_moe, internlm2, jais2, llama, ministral, ministral3, "
       "mistral,"
-      "llama, ministral, mistral, mixtral, mpt, nanochat, nemotron, olmo, olmo2, olmo3, olmoe, opt, "
-      "persimmon, phi, "
+      "llama,"internlm3, llama, ministral, mistral, mixtral, mpt, nanochat, nemotron, olmo, olmo2, olmo3, olmoe, "
+      "opt, persimmon, phi, "
       "phi3, phimoe, qwen2, qwen2_moe, qwen3, qwen3_moe, seed_oss, smollm3, "
       "stablelm, starcoder2, "
       "vaultgemma, xglm)");
