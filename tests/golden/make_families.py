@@ -132,6 +132,9 @@ CASES = {
         **ROPE, "rope_type": "dynamic", "factor": 4.0})),
     "llama_yarn": ("llama", sizes(rope_parameters={
         **ROPE, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8})),
+    "minimax_m2": ("minimax_m2", sizes(
+        head_dim=8, intermediate_size=12, num_local_experts=4, num_experts_per_tok=2,
+        rope_parameters=HALF)),
     "ministral": ("ministral", sizes(
         head_dim=8, sliding_window=4, layer_types=["full_attention", "sliding_attention"],
         rope_parameters=ROPE)),

@@ -29,6 +29,7 @@
 #include "core/model/families/internlm.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/ministral3.h"
+#include "core/model/families/minimax_m2.h"
 #include "core/model/families/mixtral.h"
 #include "core/model/families/mpt.h"
 #include "core/model/families/nanochat.h"
@@ -97,6 +98,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"internlm3", DescribeInternLm3},
       {"jais2", DescribeJais2},
       {"llama", DescribeLlama},
+      {"minimax_m2", DescribeMiniMaxM2},
       {"ministral", DescribeMistral},
       {"ministral3", DescribeMinistral3},
       {"mistral", DescribeMistral},

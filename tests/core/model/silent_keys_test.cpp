@@ -137,6 +137,17 @@ TEST(SilentKeysTest, HunyuanMayTellBlocksHowManyExpertsTheyUse) {
             "config.json: moe_topk: expected 4 entries, got 2");
 }
 
+TEST(SilentKeysTest, MiniMaxTurnsRotaryDimDimensions) {
+  const auto turned = [](const json& more) {
+    json config = {{"num_key_value_heads", 4}, {"head_dim", 16}};
+    config.update(more);
+    return FourBlocks("minimax_m2", config).rotary_dim;
+  };
+  EXPECT_EQ(turned(json::object()), 16);
+  EXPECT_EQ(turned({{"rotary_dim", 8}}), 8);
+  EXPECT_EQ(turned({{"rotary_dim", 8}, {"partial_rotary_factor", 0.25}}), 4);
+}
+
 // All that config.json of gemma-3-4b says of the language model.
 TEST(SilentKeysTest, Gemma3HasItsClassesSizes) {
   const json text = {{"model_type", "gemma3_text"},

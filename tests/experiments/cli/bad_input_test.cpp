@@ -86,10 +86,10 @@ TEST_F(BadInputTest, UnknownArchitecture) {
       "granite, granite_swa, granitemoe, granitemoeshared, helium, "
       "hunyuan_v1_dense, hyperclovax, hunyuan_v1_moe, internlm2, jais2, llama, ministral, ministral3, "
       "mistral,"
-      "llama,"internlm3, llama, ministral, mistral, mixtral, mpt, nanochat, nemotron, olmo, olmo2, olmo3, olmoe, "
-      "opt, persimmon, phi, "
-      "phi3, phimoe, qwen2, qwen2_moe, qwen3, qwen3_moe, seed_oss, smollm3, "
-      "stablelm, starcoder2, "
+      "llama,"internlm3, llama, minimax_m2, ministral, mistral, mixtral, mpt, nanochat, nemotron, olmo, olmo2, "
+      "olmo3, olmoe, opt, persimmon, phi, "
+      "phi3, phimoe, qwen2, qwen2_moe, qwen3, qwen3_moe, "
+      "seed_oss, smollm3, stablelm, starcoder2, "
       "vaultgemma, xglm)");
 }
 TEST_F(BadInputTest, TruncatedSafetensors) {
