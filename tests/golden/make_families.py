@@ -77,6 +77,7 @@ CASES = {
     "falcon_sequential": ("falcon", {"vocab_size": 23, "hidden_size": 16, "num_hidden_layers": 2,
                                      "num_attention_heads": 2, "parallel_attn": False,
                                      "multi_query": False, "bias": True, "ffn_hidden_size": 20}),
+    "flex_olmo": ("flex_olmo", sizes(intermediate_size=12, rope_parameters=ROPE, **EXPERTS)),
     "gemma3_text": ("gemma3_text", sizes(
         head_dim=8, sliding_window=4, query_pre_attn_scalar=10,
         layer_types=["sliding_attention", "full_attention"],

@@ -12,6 +12,7 @@
 #include "core/model/families/ernie4_5_moe.h"
 #include "core/model/families/exaone4.h"
 #include "core/model/families/falcon.h"
+#include "core/model/families/flex_olmo.h"
 #include "core/model/families/gemma.h"
 #include "core/model/families/gemma3.h"
 #include "core/model/families/glm.h"
@@ -71,6 +72,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"ernie4_5_moe", DescribeErnieMoe},
       {"exaone4", DescribeExaone4},
       {"falcon", DescribeFalcon},
+      {"flex_olmo", DescribeFlexOlmo},
       {"gemma", DescribeGemma},
       {"gemma2", DescribeGemma2},
       {"gemma3", DescribeGemma3Multimodal},

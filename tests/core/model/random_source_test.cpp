@@ -181,6 +181,7 @@ TEST(RandomSourceTest, ShapesHaveTheWeightsTheyAreKnownFor) {
   EXPECT_NEAR(billions("deepseek-v3"), 671.026, 0.001);
   EXPECT_NEAR(billions("dots1"), 142.774, 0.001);
   EXPECT_NEAR(billions("ernie4.5-21b-a3b"), 21.825, 0.001);
+  EXPECT_NEAR(billions("flexolmo-7x7b"), 33.271, 0.001);
   EXPECT_NEAR(billions("glm4.5-air"), 106.852, 0.001);
   EXPECT_NEAR(billions("gpt-neo-1.3b"), 1.316, 0.001);
   EXPECT_NEAR(billions("granite3.1-8b"), 8.171, 0.001);
