@@ -87,6 +87,9 @@ CASES = {
     "glm4": ("glm4", sizes(head_dim=8, rope_parameters=HALF)),
     "glm4_moe": ("glm4_moe", sizes(head_dim=8, use_qk_norm=True, attention_bias=True,
                                    rope_parameters=HALF, **GROUPED)),
+    "glm4_moe_lite": ("glm4_moe_lite", sizes(
+        q_lora_rank=7, attention_bias=True, rope_parameters=YARN,
+        mlp_layer_types=["sparse", "dense"], **LATENTS, **GROUPED)),
     "gpt_bigcode": ("gpt_bigcode", {**GPT, "n_inner": 20}),
     "gpt_neo": ("gpt_neo", {"vocab_size": 23, "hidden_size": 16, "num_layers": 2, "num_heads": 2,
                             "intermediate_size": 20, "window_size": 4,

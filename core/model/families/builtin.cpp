@@ -81,6 +81,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"glm4", DescribeGlm4},
       {"glm4_moe", DescribeGlm4Moe},
       {"gpt-sw3", DescribeGpt2},
+      {"glm4_moe_lite", DescribeGlm4MoeLite},
       {"gpt2", DescribeGpt2},
       {"gpt_bigcode", DescribeGptBigCode},
       {"gpt_neo", DescribeGptNeo},

@@ -10,13 +10,15 @@
 namespace roundlab {
 namespace {
 
+/// Widths are what a family has where config.json is silent, until they are read.
 struct Latents {
-  std::int64_t queries;  // 0: none
-  std::int64_t keys;
-  std::int64_t value_dim;
-  RotaryStyle rotary;
-  double scale;
-  bool bias;
+  std::int64_t queries = 1536;  // 0: none
+  std::int64_t keys = 512;
+  std::int64_t passed = 128;  // dimensions of a key that do not turn
+  std::int64_t value_dim = 128;
+  RotaryStyle rotary = RotaryStyle::kPair;
+  double scale = 1;
+  bool bias = false;
 };
 
 BlockPlan DeepSeekBlock(const ModelDescription& d, std::int64_t block, const Latents& latents,
@@ -44,34 +46,42 @@ double ScoreScale(const ConfigReader& config, const ModelDescription& d) {
   return scale * stretch * stretch;
 }
 
-ModelDescription ReadDeepSeek(const ConfigReader& config, std::int64_t max_positions,
-                              const GroupedMixture& experts) {
+/// All but the block's plan.
+ModelDescription ReadLatentModel(const ConfigReader& config, ConfigDefaults defaults,
+                                 Latents* latents) {
   const std::int64_t turned = config.IntOr("qk_rope_head_dim", 64);
-  const std::int64_t passed = config.IntOr("qk_nope_head_dim", 128);
-  ConfigDefaults defaults;
-  defaults.max_positions = max_positions;
+  latents->passed = config.IntOr("qk_nope_head_dim", latents->passed);
   defaults.head_dim = turned;
   ModelDescription d = ReadSizes(config, defaults);
   d.intermediate = config.Int("intermediate_size");
-  d.mlp_bias = config.BoolOr("mlp_bias", false);
   d.kv_heads = d.heads;
   d.head_dim = turned;
   ReadRope(config, &d);
-  d.head_dim = turned + passed;
+  d.head_dim = turned + latents->passed;
   const bool none = config.Mentions("q_lora_rank") && !config.Has("q_lora_rank");
-  Latents latents{none ? 0 : config.IntOr("q_lora_rank", 1536),
-                  config.IntOr("kv_lora_rank", 512),
-                  config.IntOr("v_head_dim", 128),
-                  config.BoolOr("rope_interleave", true) ? RotaryStyle::kPair : RotaryStyle::kHalf,
-                  ScoreScale(config, d),
-                  config.BoolOr("attention_bias", false)};
-  if (latents.value_dim > d.head_dim) {
-    config.Fail("v_head_dim " + std::to_string(latents.value_dim) +
+  latents->queries = none ? 0 : config.IntOr("q_lora_rank", latents->queries);
+  latents->keys = config.IntOr("kv_lora_rank", latents->keys);
+  latents->value_dim = config.IntOr("v_head_dim", latents->value_dim);
+  const bool pairs = config.BoolOr("rope_interleave", true);
+  latents->rotary = pairs ? RotaryStyle::kPair : RotaryStyle::kHalf;
+  latents->scale = ScoreScale(config, d);
+  latents->bias = config.BoolOr("attention_bias", false);
+  if (latents->value_dim > d.head_dim) {
+    config.Fail("v_head_dim " + std::to_string(latents->value_dim) +
                 " is above the width of a key, qk_nope_head_dim + qk_rope_head_dim " +
                 std::to_string(d.head_dim));
   }
-  d.block_plan = With(DeepSeekBlock, latents, ReadGroupedMixture(config, d, experts));
   d.ends_plan = LlamaEnds;
+  return d;
+}
+
+ModelDescription ReadDeepSeek(const ConfigReader& config, std::int64_t max_positions,
+                              const GroupedMixture& experts) {
+  ConfigDefaults defaults;
+  defaults.max_positions = max_positions;
+  Latents latents;
+  ModelDescription d = ReadLatentModel(config, defaults, &latents);
+  d.block_plan = With(DeepSeekBlock, latents, ReadGroupedMixture(config, d, experts));
   return d;
 }
 
@@ -87,7 +97,9 @@ ModelDescription DescribeDeepSeekV2(const ConfigReader& config) {
   experts.count = 64;
   experts.used = config.Int("num_experts_per_tok");
   experts.normalize = false;
-  return ReadDeepSeek(config, 2048, {experts, 1407, 2, 0, method != "greedy"});
+  ModelDescription d = ReadDeepSeek(config, 2048, {experts, 1407, 2, 0, method != "greedy"});
+  d.mlp_bias = config.BoolOr("mlp_bias", false);
+  return d;
 }
 
 ModelDescription DescribeDeepSeekV3(const ConfigReader& config) {
@@ -96,7 +108,26 @@ ModelDescription DescribeDeepSeekV3(const ConfigReader& config) {
   experts.groups = 8;
   experts.groups_used = 4;
   ModelDescription d = ReadDeepSeek(config, 4096, {experts, 2048, 1, 3});
-  d.mlp_bias = false;  // a key of DeepSeek-V2 alone
+  PassOverNextTokenBlocks(config, &d);
+  return d;
+}
+
+ModelDescription DescribeGlm4MoeLite(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.eps = 1e-5;
+  defaults.max_positions = 202752;
+  Latents latents;
+  latents.queries = 768;
+  latents.passed = 192;
+  latents.value_dim = 256;
+  ModelDescription d = ReadLatentModel(config, defaults, &latents);
+  ExpertsPlan experts = CorrectedExperts(64, 4);
+  experts.factor = 1.8;
+  Mixture mixture = ReadGroupedMixture(config, d, {experts, 1536, 1, 1});
+  // Without mlp_layer_types the first block is dense, whatever first_k_dense_replace says.
+  if (!config.Has("mlp_layer_types")) RequireInt(config, "first_k_dense_replace", 1);
+  ReadMlpTypes(config, d, &mixture);
+  d.block_plan = With(DeepSeekBlock, latents, mixture);
   PassOverNextTokenBlocks(config, &d);
   return d;
 }

@@ -12,5 +12,8 @@ ModelDescription DescribeDeepSeekV2(const ConfigReader& config);
 /// The same, experts scored by sigmoid and chosen with a correction (deepseek_v3; R1, Kimi K2). The
 /// layers behind num_hidden_layers, which predict further tokens, are left out.
 ModelDescription DescribeDeepSeekV3(const ConfigReader& config);
+/// GLM-4.7-Flash: the same with other sizes; mlp_layer_types says which blocks are dense
+/// (glm4_moe_lite).
+ModelDescription DescribeGlm4MoeLite(const ConfigReader& config);
 
 }  // namespace roundlab

@@ -105,6 +105,23 @@ std::set<std::int64_t> DenseBlocks(const ConfigReader& config, std::int64_t laye
   return dense;
 }
 
+void ReadMlpTypes(const ConfigReader& config, const ModelDescription& d, Mixture* mixture) {
+  const char* key = "mlp_layer_types";
+  if (!config.Has(key)) return;
+  const auto& types = config.root().at(key);
+  if (!types.is_array() || static_cast<std::int64_t>(types.size()) != d.layers) {
+    config.Fail(std::string(key) + ": expected an array of " + std::to_string(d.layers) +
+                " entries");
+  }
+  mixture->dense.clear();
+  for (std::int64_t i = 0; i < d.layers; ++i) {
+    const auto& type = types.at(static_cast<std::size_t>(i));
+    if (type == "dense") mixture->dense.insert(i);
+    if (type == "dense" || type == "sparse") continue;
+    config.Fail(std::string(key) + ": unknown value " + type.dump() + " (known: dense, sparse)");
+  }
+}
+
 void LayMixture(const ConfigReader& config, const Mixture& mixture, ModelDescription* d) {
   CheckExperts(config, mixture.experts);
   d->block_plan = With(MixtureBlock, mixture);

@@ -44,6 +44,8 @@ struct GroupedMixture {
 /// them, in blocks from first_k_dense_replace on. Throws Error where these contradict one another.
 Mixture ReadGroupedMixture(const ConfigReader& config, const ModelDescription& d,
                            const GroupedMixture& absent);
+/// mlp_layer_types, "dense" or "sparse" for each block, where config.json has it.
+void ReadMlpTypes(const ConfigReader& config, const ModelDescription& d, Mixture* mixture);
 /// Adds the block's MLP: experts, or what llama has where the block is dense.
 void AddMlp(const Mixture& mixture, const ModelDescription& d, std::int64_t block, PlanBuilder* b);
 /// Lays out blocks and ends. Throws Error where a token is sent to more experts than there are.

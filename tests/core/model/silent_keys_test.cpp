@@ -91,7 +91,7 @@ TEST(SilentKeysTest, PhiMoeTakesTwoExperts) {
 }
 
 TEST(SilentKeysTest, BlocksThatPredictFurtherTokensAreOtherParts) {
-  for (const char* family : {"deepseek_v3", "glm4_moe"}) {
+  for (const char* family : {"deepseek_v3", "glm4_moe", "glm4_moe_lite"}) {
     const auto others = [&](const json& more) {
       return FourBlocks(family, more).naming.other_parts;
     };
