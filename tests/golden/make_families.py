@@ -170,6 +170,9 @@ CASES = {
                                      num_hidden_layers=2, mlp_only_layers=[1], rope_parameters=ROPE)),
     "seed_oss": ("seed_oss", sizes(head_dim=8, rope_parameters=ROPE)),
     "smollm3": ("smollm3", sizes(no_rope_layers=[0, 1], rope_parameters=ROPE)),
+    "solar_open": ("solar_open", {
+        **sizes(head_dim=8, attention_bias=True, rope_parameters=ROPE, **GROUPED),
+        "intermediate_size": 12}),
     "stablelm": ("stablelm", sizes(use_parallel_residual=True, qk_layernorm=True, use_qkv_bias=True,
                                    rope_parameters={**ROPE, "partial_rotary_factor": 0.5})),
     "starcoder2": ("starcoder2", sizes(sliding_window=5, rope_parameters=ROPE)),

@@ -124,6 +124,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"qwen3_moe", DescribeQwen3Moe},
       {"seed_oss", DescribeSeedOss},
       {"smollm3", DescribeSmolLm3},
+      {"solar_open", DescribeSolarOpen},
       {"stablelm", DescribeStableLm},
       {"starcoder2", DescribeStarcoder2},
       {"vaultgemma", DescribeVaultGemma},

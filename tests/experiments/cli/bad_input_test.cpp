@@ -91,7 +91,7 @@ TEST_F(BadInputTest, UnknownArchitecture) {
       "hunyuan_v1_moe, internlm2, internlm3, llama, minimax_m2, ministral, mistral, mixtral, mpt, nanochat, nemotron,"
       "nemotron, olmo, olmo2, olmo3, olmoe, opt, persimmon, phi, "
       "phi3, phimoe, qwen2, qwen2_moe, "
-      "qwen3, qwen3_moe, seed_oss, smollm3, stablelm, starcoder2, "
+      "qwen3, qwen3_moe, seed_oss, smollm3, solar_open, stablelm, starcoder2, "
       "vaultgemma, xglm)");
 }
 TEST_F(BadInputTest, TruncatedSafetensors) {
