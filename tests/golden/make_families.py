@@ -74,6 +74,10 @@ CASES = {
         tie_word_embeddings=False, rope_parameters=ROPE)),
     "exaone4": ("exaone4", sizes(sliding_window=4, rope_parameters=ROPE,
                                  layer_types=["sliding_attention", "full_attention"])),
+    "exaone_moe": ("exaone_moe", sizes(
+        num_experts=6, num_experts_per_tok=3, moe_intermediate_size=12, n_group=3, topk_group=2,
+        sliding_window=4, layer_types=["full_attention", "sliding_attention"],
+        rope_parameters=ROPE)),
     "falcon_sequential": ("falcon", {"vocab_size": 23, "hidden_size": 16, "num_hidden_layers": 2,
                                      "num_attention_heads": 2, "parallel_attn": False,
                                      "multi_query": False, "bias": True, "ffn_hidden_size": 20}),

@@ -11,6 +11,7 @@
 #include "core/model/families/dots1.h"
 #include "core/model/families/ernie4_5_moe.h"
 #include "core/model/families/exaone4.h"
+#include "core/model/families/exaone_moe.h"
 #include "core/model/families/falcon.h"
 #include "core/model/families/flex_olmo.h"
 #include "core/model/families/gemma.h"
@@ -71,6 +72,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"ernie4_5", DescribeErnie},
       {"ernie4_5_moe", DescribeErnieMoe},
       {"exaone4", DescribeExaone4},
+      {"exaone_moe", DescribeExaoneMoe},
       {"falcon", DescribeFalcon},
       {"flex_olmo", DescribeFlexOlmo},
       {"gemma", DescribeGemma},

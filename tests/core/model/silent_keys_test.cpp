@@ -137,6 +137,24 @@ TEST(SilentKeysTest, HunyuanMayTellBlocksHowManyExpertsTheyUse) {
             "config.json: moe_topk: expected 4 entries, got 2");
 }
 
+TEST(SilentKeysTest, MlpLayerTypesComeBeforeFirstDenseBlocks) {
+  const json types = {"sparse", "dense", "sparse", "sparse"};
+  for (const char* family : {"glm4_moe_lite", "exaone_moe"}) {
+    json config = {{"num_key_value_heads", 4}, {"first_k_dense_replace", 1}};
+    EXPECT_FALSE(FourBlocks(family, config).Plan(0).mlp.experts) << family;
+    config["mlp_layer_types"] = types;
+    EXPECT_TRUE(FourBlocks(family, config).Plan(0).mlp.experts) << family;
+    EXPECT_FALSE(FourBlocks(family, config).Plan(1).mlp.experts) << family;
+    config["mlp_layer_types"][1] = "moe";
+    EXPECT_EQ(ErrorOf([&] { FourBlocks(family, config); }),
+              "config.json: mlp_layer_types: unknown value \"moe\" (known: dense, sparse)");
+  }
+  EXPECT_EQ(ErrorOf([] {
+              FourBlocks("glm4_moe_lite", {{"first_k_dense_replace", 2}});
+            }),
+            "config.json: first_k_dense_replace: 2 is not supported (allowed: 1)");
+}
+
 TEST(SilentKeysTest, MiniMaxTurnsRotaryDimDimensions) {
   const auto turned = [](const json& more) {
     json config = {{"num_key_value_heads", 4}, {"head_dim", 16}};
