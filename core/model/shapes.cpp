@@ -404,6 +404,10 @@ const std::vector<NamedShape>& NamedShapes() {
       {"xglm-564m",
        R"({"model_type":"xglm","d_model":1024,"num_layers":24,"attention_heads":16,
            "ffn_dim":4096,"vocab_size":256008,"max_position_embeddings":2048})"},
+      {"youtu-llm-2b",
+       R"({"model_type":"youtu","hidden_size":2048,"intermediate_size":6144,
+           "num_hidden_layers":32,"num_attention_heads":16,"rope_theta":1600000,
+           "vocab_size":128256,"max_position_embeddings":131072})"},
   };
   return kShapes;
 }

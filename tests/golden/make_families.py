@@ -185,6 +185,7 @@ CASES = {
         final_logit_softcapping=3.0, rope_parameters=ROPE)),
     "xglm": ("xglm", {"vocab_size": 23, "d_model": 16, "num_layers": 2, "attention_heads": 2,
                       "ffn_dim": 20, "max_position_embeddings": 32}),
+    "youtu": ("youtu", sizes(q_lora_rank=7, rope_parameters=YARN, **LATENTS)),
 }
 
 

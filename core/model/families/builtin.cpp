@@ -131,6 +131,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"starcoder2", DescribeStarcoder2},
       {"vaultgemma", DescribeVaultGemma},
       {"xglm", DescribeXglm},
+      {"youtu", DescribeYoutu},
   };
   return kFamilies;
 }

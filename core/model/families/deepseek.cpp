@@ -132,4 +132,16 @@ ModelDescription DescribeGlm4MoeLite(const ConfigReader& config) {
   return d;
 }
 
+ModelDescription DescribeYoutu(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.max_positions = 131072;
+  defaults.tied = true;
+  Latents latents;
+  ModelDescription d = ReadLatentModel(config, defaults, &latents);
+  Mixture mixture{};
+  for (std::int64_t i = 0; i < d.layers; ++i) mixture.dense.insert(i);
+  d.block_plan = With(DeepSeekBlock, latents, mixture);
+  return d;
+}
+
 }  // namespace roundlab

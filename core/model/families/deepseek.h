@@ -15,5 +15,7 @@ ModelDescription DescribeDeepSeekV3(const ConfigReader& config);
 /// GLM-4.7-Flash: the same with other sizes; mlp_layer_types says which blocks are dense
 /// (glm4_moe_lite).
 ModelDescription DescribeGlm4MoeLite(const ConfigReader& config);
+/// Youtu-LLM: latent attention with dense MLPs (youtu).
+ModelDescription DescribeYoutu(const ConfigReader& config);
 
 }  // namespace roundlab

@@ -194,6 +194,7 @@ TEST(RandomSourceTest, ShapesHaveTheWeightsTheyAreKnownFor) {
   EXPECT_NEAR(billions("qwen1.5-moe-a2.7b"), 14.316, 0.001);
   EXPECT_NEAR(billions("smollm3-3b"), 3.075, 0.001);
   EXPECT_NEAR(billions("solar-open-100b"), 102.652, 0.001);
+  EXPECT_NEAR(billions("youtu-llm-2b"), 1.962, 0.001);
 }
 
 TEST(RandomSourceTest, UnknownShapesNameTheNearest) {

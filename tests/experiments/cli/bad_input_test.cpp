@@ -95,7 +95,7 @@ TEST_F(BadInputTest, UnknownArchitecture) {
       "phi3, "
       "phimoe, qwen2, qwen2_moe, qwen3, qwen3_moe, seed_oss, smollm3, solar_open, stablelm, "
       "starcoder2, "
-      "vaultgemma, xglm)");
+      "vaultgemma, xglm)");xglm, youtu)");
 }
 TEST_F(BadInputTest, TruncatedSafetensors) {
   const auto size = fs::file_size(folder_ / "m/model.safetensors");
