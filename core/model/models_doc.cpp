@@ -1,6 +1,6 @@
 #include "core/model/models_doc.h"
 
-#include <set>
+#include <map>
 #include <string_view>
 
 #include "core/model/shapes.h"
@@ -154,11 +154,12 @@ std::string ModelsMarkdown() {
   for (const NamedShape& shape : NamedShapes()) text += " " + std::string(shape.name) + ",";
   text.back() = '.';
   text += "\n";
-  std::set<std::string> families;
+  std::map<std::string, std::string> sections;  // by family
   for (const NamedShape& shape : NamedShapes()) {
     const ModelDescription d = DescribeShape(shape.name);
-    if (families.insert(d.family).second) text += Section(shape, d);
+    if (sections.count(d.family) == 0) sections[d.family] = Section(shape, d);
   }
+  for (const auto& [family, section] : sections) text += section;
   return text;
 }
 

@@ -13,7 +13,7 @@ struct NamedShape {
   const char* config;  ///< what its config.json says of the shape
 };
 
-/// All of them, by family.
+/// All of them, by family; mixtures of experts last.
 const std::vector<NamedShape>& NamedShapes();
 
 /// "" for the name of a shape; of another, the nearest name and all of them.
