@@ -5,7 +5,6 @@
 #include "core/base/error.h"
 #include "core/base/suggest.h"
 #include "core/model/families.h"
-#include "core/model/named_shapes.h"
 
 namespace roundlab {
 

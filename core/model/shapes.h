@@ -4,16 +4,11 @@
 #include <vector>
 
 #include "core/model/description.h"
+#include "core/model/named_shapes.h"
 
 namespace roundlab {
 
-/// A published model's sizes, for models of random weights and for documents.
-struct NamedShape {
-  const char* name;    ///< "llama2-7b"
-  const char* config;  ///< what its config.json says of the shape
-};
-
-/// All of them, by family; mixtures of experts last.
+/// Shapes of published models by family, mixtures of experts last.
 const std::vector<NamedShape>& NamedShapes();
 
 /// "" for the name of a shape; of another, the nearest name and all of them.

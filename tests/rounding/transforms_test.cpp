@@ -3,6 +3,7 @@
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -103,7 +104,11 @@ int TransformAll(DecoderBlock* block) {
 
 class FamilyTransformsTest : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(All, FamilyTransformsTest, ::testing::ValuesIn(TextFamilies()),
-                         [](const auto& of) { return of.param; });
+                         [](const auto& of) {
+                           std::string name = of.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 TEST_P(FamilyTransformsTest, LeaveTheLogits) {
   const RandomSource source = Small(GetParam());
