@@ -312,9 +312,14 @@ std::int64_t PatternOr(const ConfigReader& config, std::int64_t absent) {
 
 void ReadPattern(const ConfigReader& config, std::int64_t window, std::int64_t pattern,
                  ModelDescription* d) {
-  ReadWindow(config, window, d);
-  ReadWindows(
-      config, d->windows.front(), [&](std::int64_t i) { return (i + 1) % pattern != 0; }, d);
+  ReadSliding(
+      config, window, [&](std::int64_t i) { return (i + 1) % pattern != 0; }, d);
+}
+
+void ReadSliding(const ConfigReader& config, std::int64_t absent,
+                 const std::function<bool(std::int64_t)>& slides, ModelDescription* d) {
+  ReadWindow(config, absent, d);
+  ReadWindows(config, d->windows.front(), slides, d);
 }
 
 void ReadWindows(const ConfigReader& config, std::int64_t window,

@@ -105,4 +105,8 @@ Activation ReadActivation(const ConfigReader& config, const char* key = "hidden_
 void ReadWindows(const ConfigReader& config, std::int64_t window,
                  const std::function<bool(std::int64_t)>& slides, ModelDescription* d);
 
+/// The same with the window of ReadWindow.
+void ReadSliding(const ConfigReader& config, std::int64_t absent,
+                 const std::function<bool(std::int64_t)>& slides, ModelDescription* d);
+
 }  // namespace roundlab

@@ -11,10 +11,9 @@ ModelDescription DescribeDots1(const ConfigReader& config) {
   ModelDescription d = ReadCommon(config, defaults);
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   d.qk_norm = true;
-  ReadWindow(config, 4096, &d);
   const std::int64_t first = config.AnyIntOr("max_window_layers", 62);
-  ReadWindows(
-      config, d.windows.front(), [&](std::int64_t i) { return i >= first; }, &d);
+  ReadSliding(
+      config, 4096, [&](std::int64_t i) { return i >= first; }, &d);
   ExpertsPlan experts =
       CorrectedExperts(config.Int("n_routed_experts"), config.Int("num_experts_per_tok"));
   experts.normalize = false;

@@ -69,10 +69,8 @@ ModelDescription DescribeGraniteSwa(const ConfigReader& config) {
   ModelDescription d = ReadCommon(config, defaults);
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   d.mlp_bias = config.BoolOr("mlp_bias", false);
-  ReadWindow(config, 128, &d);
-  const std::int64_t window = d.windows.front();
-  ReadWindows(
-      config, window, [](std::int64_t i) { return i % 4 != 0; }, &d);
+  ReadSliding(
+      config, 128, [](std::int64_t i) { return i % 4 != 0; }, &d);
   const std::vector<double> thetas = BlockThetas(config, d);
   SetRopes(config, thetas, &d);
   d.block_plan = With(GraniteSwaBlock, thetas);

@@ -54,10 +54,8 @@ ModelDescription DescribeMistral(const ConfigReader& config) {
   defaults.kv_heads = 8;
   ModelDescription d = ReadCommon(config, defaults);
   UseLlamaPlans(&d);
-  ReadWindow(config, 4096, &d);
-  const std::int64_t window = d.windows.front();
-  ReadWindows(
-      config, window, [&](std::int64_t) { return true; }, &d);
+  ReadSliding(
+      config, 4096, [](std::int64_t) { return true; }, &d);
   return d;
 }
 
@@ -77,10 +75,8 @@ ModelDescription DescribeCwm(const ConfigReader& config) {
     d.rope.factor = 16;
     d.rope.original_positions = 8192;
   }
-  ReadWindow(config, 8192, &d);
-  const std::int64_t window = d.windows.front();
-  ReadWindows(
-      config, window, [](std::int64_t i) { return i % 4 != 0; }, &d);
+  ReadSliding(
+      config, 8192, [](std::int64_t i) { return i % 4 != 0; }, &d);
   return d;
 }
 
