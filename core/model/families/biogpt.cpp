@@ -3,22 +3,11 @@
 #include <cmath>
 
 #include "core/model/common_config.h"
+#include "core/model/families/xglm.h"
 #include "core/model/plan_builder.h"
 
 namespace roundlab {
 namespace {
-
-BlockPlan BioGptBlock(const ModelDescription& d, std::int64_t block) {
-  PlanBuilder b(d, block, "biogpt.layers." + std::to_string(block) + ".");
-  b.plan.attention.rotary = RotaryStyle::kNone;
-  b.Norms(NormKind::kLayer, 0, true);
-  b.Norm(NormPlace::kBeforeAttention, "self_attn_layer_norm");
-  b.Attention({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"},
-              true, true);
-  b.Norm(NormPlace::kBeforeMlp, "final_layer_norm");
-  b.PlainMlp("fc1", "fc2", true);
-  return b.Done();
-}
 
 EndsPlan BioGptEnds(const ModelDescription& d, bool scaled) {
   EndsPlan ends;
@@ -44,7 +33,7 @@ ModelDescription DescribeBioGpt(const ConfigReader& config) {
   ModelDescription d = ReadSizes(config, defaults);
   d.intermediate = config.Int("intermediate_size");
   const bool scaled = config.BoolOr("scale_embedding", true);
-  d.block_plan = BioGptBlock;
+  d.block_plan = With(XglmBlock, std::string("biogpt"));
   d.ends_plan = [scaled](const ModelDescription& m) { return BioGptEnds(m, scaled); };
   return d;
 }

@@ -6,10 +6,9 @@
 #include "core/model/plan_builder.h"
 
 namespace roundlab {
-namespace {
 
-BlockPlan XglmBlock(const ModelDescription& d, std::int64_t block) {
-  PlanBuilder b(d, block);
+BlockPlan XglmBlock(const ModelDescription& d, std::int64_t block, const std::string& body) {
+  PlanBuilder b(d, block, body + ".layers." + std::to_string(block) + ".");
   b.plan.attention.rotary = RotaryStyle::kNone;
   b.Norms(NormKind::kLayer, 0, true);
   b.Norm(NormPlace::kBeforeAttention, "self_attn_layer_norm");
@@ -19,6 +18,8 @@ BlockPlan XglmBlock(const ModelDescription& d, std::int64_t block) {
   b.PlainMlp("fc1", "fc2", true);
   return b.Done();
 }
+
+namespace {
 
 EndsPlan XglmEnds(const ModelDescription& d, bool scaled) {
   EndsPlan ends;
@@ -50,7 +51,7 @@ ModelDescription DescribeXglm(const ConfigReader& config) {
     Refuse(config, "pad_token_id", "0, 1, null");
   }
   const bool scaled = config.BoolOr("scale_embedding", true);
-  d.block_plan = XglmBlock;
+  d.block_plan = With(XglmBlock, std::string("model"));
   d.ends_plan = [scaled](const ModelDescription& m) { return XglmEnds(m, scaled); };
   return d;
 }
