@@ -45,14 +45,11 @@ ModelDescription DescribeErnieMoe(const ConfigReader& config) {
   const bool bias = config.BoolOr("use_bias", false);
   d.qkv_bias = d.output_bias = d.mlp_bias = bias;
   d.naming.other_parts.push_back("model.mtp_");
-  const auto names = [](const std::string& of) {
-    return std::vector<std::string>{of + "gate_proj", of + "up_proj", of + "down_proj"};
-  };
-  Mixture mixture{ReadExperts(config), names("mlp.experts.#."),
+  Mixture mixture{ReadExperts(config), GateUpDown("mlp.experts.#."),
                   config.IntOr("moe_intermediate_size", 1536), Dense(config, d.layers)};
   const std::int64_t shared = config.AnyIntOr("moe_num_shared_experts", 2);
   mixture.experts.shared = shared > 0;
-  mixture.shared = names("mlp.shared_experts.");
+  mixture.shared = GateUpDown("mlp.shared_experts.");
   mixture.shared_inner = mixture.inner * shared;
   LayMixture(config, mixture, &d);
   d.block_plan = [halves = d.block_plan](const ModelDescription& m, std::int64_t i) {

@@ -68,13 +68,9 @@ ModelDescription DescribeHunyuan(const ConfigReader& config) {
 
 ModelDescription DescribeHunyuanMoe(const ConfigReader& config) {
   ModelDescription d = ReadHunyuan(config);
-  Mixture mixture{{"mlp.gate.wg", ExpertCount(config, 1)},
-                  {"mlp.experts.#.gate_proj", "mlp.experts.#.up_proj", "mlp.experts.#.down_proj"},
-                  0,
-                  {}};
+  Mixture mixture{{"mlp.gate.wg", ExpertCount(config, 1)}, GateUpDown("mlp.experts.#."), 0, {}};
   mixture.experts.in_float = mixture.experts.shared = true;
-  mixture.shared = {"mlp.shared_mlp.gate_proj", "mlp.shared_mlp.up_proj",
-                    "mlp.shared_mlp.down_proj"};
+  mixture.shared = GateUpDown("mlp.shared_mlp.");
   const std::vector<std::int64_t> used = ForEachBlock(config, "moe_topk", 1, d.layers);
   for (const std::int64_t each : used) {
     mixture.experts.used = each;

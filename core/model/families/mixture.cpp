@@ -40,7 +40,7 @@ void CheckGroups(const ConfigReader& config, const ExpertsPlan& experts) {
 void AddMlp(const Mixture& mixture, const ModelDescription& d, std::int64_t block, PlanBuilder* b) {
   b->Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
   if (mixture.dense.count(block) > 0) {
-    b->GatedMlp({"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}, d.mlp_bias);
+    b->GatedMlp(GateUpDown("mlp."), d.mlp_bias);
     return;
   }
   if (mixture.experts.shared) b->SharedExpert(mixture.shared, mixture.shared_inner, d.mlp_bias);
@@ -72,16 +72,19 @@ Mixture ReadGroupedMixture(const ConfigReader& config, const ModelDescription& d
   }
   CheckExperts(config, experts);
   CheckGroups(config, experts);
-  const auto names = [](const std::string& of) {
-    return std::vector<std::string>{of + "gate_proj", of + "up_proj", of + "down_proj"};
-  };
-  Mixture mixture{
-      experts, names("mlp.experts.#."), config.IntOr("moe_intermediate_size", absent.inner), {}};
-  mixture.shared = names("mlp.shared_experts.");
+  Mixture mixture{experts,
+                  GateUpDown("mlp.experts.#."),
+                  config.IntOr("moe_intermediate_size", absent.inner),
+                  {}};
+  mixture.shared = GateUpDown("mlp.shared_experts.");
   mixture.shared_inner = mixture.inner * config.IntOr("n_shared_experts", absent.shared);
   const std::int64_t dense = config.AnyIntOr("first_k_dense_replace", absent.dense);
   for (std::int64_t i = 0; i < std::min(dense, d.layers); ++i) mixture.dense.insert(i);
   return mixture;
+}
+
+std::vector<std::string> GateUpDown(const std::string& prefix) {
+  return {prefix + "gate_proj", prefix + "up_proj", prefix + "down_proj"};
 }
 
 std::int64_t ExpertCount(const ConfigReader& config, std::int64_t absent) {

@@ -23,6 +23,8 @@ struct Mixture {
   std::string stack = {};  ///< suffix of stacked experts, see PlanBuilder; empty: they lie apart
 };
 
+/// gate_proj, up_proj and down_proj, with this in front.
+std::vector<std::string> GateUpDown(const std::string& prefix);
 /// num_experts or num_local_experts: either is found in files of either family.
 std::int64_t ExpertCount(const ConfigReader& config, std::int64_t absent);
 /// Throws Error where a token is sent to more experts than there are.

@@ -16,9 +16,7 @@ BlockPlan OlmoeBlock(const ModelDescription& d, std::int64_t block, double clip,
   b.Norm(NormPlace::kQuery, "self_attn.q_norm", d.heads * d.head_dim);
   b.Norm(NormPlace::kKey, "self_attn.k_norm", d.kv_heads * d.head_dim);
   b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
-  const std::string expert = "mlp.experts.#.";
-  b.Experts(experts, {expert + "gate_proj", expert + "up_proj", expert + "down_proj"},
-            d.intermediate);
+  b.Experts(experts, GateUpDown("mlp.experts.#."), d.intermediate);
   return b.Done();
 }
 

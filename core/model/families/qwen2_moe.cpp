@@ -23,16 +23,14 @@ ModelDescription DescribeQwen2Moe(const ConfigReader& config) {
       config.Fail("layer_types: sliding_attention contradicts use_sliding_window false");
     }
   }
-  const std::string expert = "mlp.experts.#.";
-  const std::string shared = "mlp.shared_expert.";
   Mixture mixture{{"mlp.gate", ExpertCount(config, 60), config.IntOr("num_experts_per_tok", 4),
                    config.BoolOr("norm_topk_prob", false)},
-                  {expert + "gate_proj", expert + "up_proj", expert + "down_proj"},
+                  GateUpDown("mlp.experts.#."),
                   config.IntOr("moe_intermediate_size", 1408),
                   DenseBlocks(config, d.layers)};
   mixture.experts.shared = true;
   mixture.experts.shared_gate = "mlp.shared_expert_gate";
-  mixture.shared = {shared + "gate_proj", shared + "up_proj", shared + "down_proj"};
+  mixture.shared = GateUpDown("mlp.shared_expert.");
   mixture.shared_inner = config.IntOr("shared_expert_intermediate_size", 5632);
   LayMixture(config, mixture, &d);
   return d;

@@ -12,11 +12,10 @@ ModelDescription DescribeQwen3Moe(const ConfigReader& config) {
   d.qk_norm = true;
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   if (config.BoolOr("use_sliding_window", false)) ReadWindow(config, 4096, &d);
-  const std::string expert = "mlp.experts.#.";
   LayMixture(config,
              {{"mlp.gate", ExpertCount(config, 128), config.IntOr("num_experts_per_tok", 8),
                config.BoolOr("norm_topk_prob", false)},
-              {expert + "gate_proj", expert + "up_proj", expert + "down_proj"},
+              GateUpDown("mlp.experts.#."),
               config.IntOr("moe_intermediate_size", 768),
               DenseBlocks(config, d.layers)},
              &d);
