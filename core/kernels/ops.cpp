@@ -37,14 +37,28 @@ AffineRows Rows(const at::Tensor& weight, const at::Tensor& offset, const at::Te
           weight.size(1)};
 }
 
+/// Calls with a zero of the type: float or c10::BFloat16.
+template <class Call>
+void WithFusedType(const at::Tensor& t, const Call& call) {
+  if (t.scalar_type() == at::kBFloat16) {
+    call(c10::BFloat16());
+  } else {
+    call(0.0F);
+  }
+}
+
 struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
+  /// The weight's own gradient only in float32.
   static Variable forward(AutogradContext* ctx, const Variable& x, const Variable& weight,
                           double eps) {
     const std::int64_t width = x.size(-1);
     at::Tensor y = at::empty_like(x);
-    at::Tensor inverse = at::empty({x.numel() / width}, x.options());
-    RmsNormForward(In(x), In(weight), static_cast<float>(eps), x.numel() / width, width, Out(y),
-                   Out(inverse));
+    at::Tensor inverse = at::empty({x.numel() / width}, x.options().dtype(at::kFloat));
+    WithFusedType(x, [&](auto zero) {
+      using T = decltype(zero);
+      RmsNormForward<T>(x.const_data_ptr<T>(), In(weight), static_cast<float>(eps),
+                        x.numel() / width, width, y.mutable_data_ptr<T>(), Out(inverse));
+    });
     ctx->save_for_backward({x, weight, inverse});
     return y;
   }
@@ -53,10 +67,15 @@ struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
     const at::Tensor dy = grads[0].contiguous();
     at::Tensor dx = at::empty_like(saved[0]);
     const std::int64_t width = dx.size(-1);
-    const RmsNormGradient in = {In(dy), In(saved[0]), In(saved[1]), In(saved[2])};
-    RmsNormBackward(in, dx.numel() / width, width, Out(dx));
+    WithFusedType(dx, [&](auto zero) {
+      using T = decltype(zero);
+      RmsNormBackward<T>(
+          {dy.const_data_ptr<T>(), saved[0].const_data_ptr<T>(), In(saved[1]), In(saved[2])},
+          dx.numel() / width, width, dx.mutable_data_ptr<T>());
+    });
     at::Tensor d_weight;
     if (ctx->needs_input_grad(1)) {
+      const RmsNormGradient<float> in = {In(dy), In(saved[0]), In(saved[1]), In(saved[2])};
       d_weight = at::empty_like(saved[1]);
       RmsNormWeightBackward(in, dx.numel() / width, width, Out(d_weight));
     }
@@ -65,22 +84,25 @@ struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
 };
 
 struct RopeFunction : torch::autograd::Function<RopeFunction> {
-  static RopeShape Shape(const at::Tensor& x) {
-    return {x.size(0), x.size(1), x.size(2), x.size(3)};
+  static at::Tensor Turned(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine,
+                           float sign) {
+    at::Tensor y = at::empty_like(x);
+    WithFusedType(x, [&](auto zero) {
+      using T = decltype(zero);
+      Rope<T>(x.const_data_ptr<T>(), In(cosine), In(sine),
+              {x.size(0), x.size(1), x.size(2), x.size(3)}, sign, y.mutable_data_ptr<T>());
+    });
+    return y;
   }
   static Variable forward(AutogradContext* ctx, const Variable& x, const at::Tensor& cosine,
                           const at::Tensor& sine) {
-    at::Tensor y = at::empty_like(x);
-    Rope(In(x), In(cosine), In(sine), Shape(x), 1.0F, Out(y));
+    const at::Tensor y = Turned(x, cosine, sine, 1);
     ctx->save_for_backward({cosine, sine});
     return y;
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor dy = grads[0].contiguous();
-    at::Tensor dx = at::empty_like(dy);
-    Rope(In(dy), In(saved[0]), In(saved[1]), Shape(dy), -1.0F, Out(dx));
-    return {dx, {}, {}};
+    return {Turned(grads[0].contiguous(), saved[0], saved[1], -1), {}, {}};
   }
 };
 
@@ -116,7 +138,11 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
 struct SwiGluFunction : torch::autograd::Function<SwiGluFunction> {
   static Variable forward(AutogradContext* ctx, const Variable& gate, const Variable& up) {
     at::Tensor y = at::empty_like(gate);
-    SwiGluForward(In(gate), In(up), gate.numel(), Out(y));
+    WithFusedType(y, [&](auto zero) {
+      using T = decltype(zero);
+      SwiGluForward<T>(gate.const_data_ptr<T>(), up.const_data_ptr<T>(), gate.numel(),
+                       y.mutable_data_ptr<T>());
+    });
     ctx->save_for_backward({gate, up});
     return y;
   }
@@ -125,7 +151,12 @@ struct SwiGluFunction : torch::autograd::Function<SwiGluFunction> {
     const at::Tensor dy = grads[0].contiguous();
     at::Tensor d_gate = at::empty_like(saved[0]);
     at::Tensor d_up = at::empty_like(saved[1]);
-    SwiGluBackward({In(dy), In(saved[0]), In(saved[1])}, dy.numel(), Out(d_gate), Out(d_up));
+    WithFusedType(dy, [&](auto zero) {
+      using T = decltype(zero);
+      SwiGluBackward<T>(
+          {dy.const_data_ptr<T>(), saved[0].const_data_ptr<T>(), saved[1].const_data_ptr<T>()},
+          dy.numel(), d_gate.mutable_data_ptr<T>(), d_up.mutable_data_ptr<T>());
+    });
     return {d_gate, d_up};
   }
 };
@@ -200,20 +231,30 @@ const cuda::Kernels* QuantKernelsFor(const at::Tensor& weight) {
 
 bool Fused(const at::Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat; }
 
+bool FusedElementwise(const at::Tensor& t) {
+  return Fused(t) || (t.is_cpu() && t.scalar_type() == at::kBFloat16);
+}
+
 }  // namespace
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   ROUNDLAB_CHECK(x.size(-1) == weight.numel(), "weight must be as wide as x");
   if (const auto* kernels = cuda::KernelsFor(x)) return cuda::RmsNorm(*kernels, x, weight, eps);
-  if (!Fused(x)) return reference::RmsNorm(x, weight, eps);
-  return RmsNormFunction::apply(x.contiguous(), weight.contiguous(), eps);
+  if (!FusedElementwise(x)) return reference::RmsNorm(x, weight, eps);
+  if (x.scalar_type() == at::kFloat) {
+    return RmsNormFunction::apply(x.contiguous(), weight.contiguous(), eps);
+  }
+  if (at::GradMode::is_enabled() && weight.requires_grad()) {
+    return reference::RmsNorm(x, weight, eps);
+  }
+  return RmsNormFunction::apply(x.contiguous(), weight.to(x.scalar_type()).to(at::kFloat), eps);
 }
 
 at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
   ROUNDLAB_CHECK(x.dim() == 4 && cosine.size(0) == x.size(1) && 2 * cosine.size(1) == x.size(3),
                  "x must be [batch, seq, heads, dim], cosine [seq, dim/2]");
   if (const auto* kernels = cuda::KernelsFor(x)) return cuda::ApplyRope(*kernels, x, cosine, sine);
-  if (!Fused(x)) return reference::ApplyRope(x, cosine, sine);
+  if (!FusedElementwise(x)) return reference::ApplyRope(x, cosine, sine);
   return RopeFunction::apply(x.contiguous(), cosine.contiguous(), sine.contiguous());
 }
 
@@ -257,7 +298,7 @@ at::Tensor NewestAttention(const at::Tensor& q, const at::Tensor& k, const at::T
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up) {
   ROUNDLAB_CHECK(gate.sizes() == up.sizes(), "gate and up must have one shape");
   if (const auto* kernels = cuda::KernelsFor(gate)) return cuda::SwiGlu(*kernels, gate, up);
-  if (!Fused(gate)) return reference::SwiGlu(gate, up);
+  if (!FusedElementwise(gate)) return reference::SwiGlu(gate, up);
   return SwiGluFunction::apply(gate.contiguous(), up.contiguous());
 }
 

@@ -8,9 +8,10 @@
 namespace roundlab {
 
 // What models and rounding compute, as differentiable tensor operations, and the one place that
-// chooses how: float32 on the CPU has fused kernels (elementwise.h, fake_quant.h, ...); float32,
-// float16 and bfloat16 on a GPU have those of cuda/ where they were built; everything else takes
-// the path of reference.h, in ATen's operations. Only the gradients named are computed.
+// chooses how: float32 on the CPU has fused kernels (elementwise.h, fake_quant.h, ...), bfloat16
+// those of elementwise.h; float32, float16 and bfloat16 on a GPU have those of cuda/
+// where they were built; everything else takes the path of reference.h, in ATen's operations. Only
+// the gradients named are computed.
 
 /// x [..., width], weight [width] -> [..., width]. Gradient to x, and to weight where it wants one.
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);

@@ -293,11 +293,54 @@ TEST(AdaRoundRegularizerTest, ByHand) {
 }
 
 TEST(OpsTest, OtherDtypesTakeTheReferencesPath) {
-  const at::Tensor x = RandomTensor({3, 8}, 1).to(at::kBFloat16);
+  const at::Tensor x = RandomTensor({3, 8}, 1).to(at::kHalf);
   const at::Tensor weight = RandomTensor({8}, 2);
   EXPECT_TRUE(TensorNear(RmsNorm(x, weight, 1e-5), reference::RmsNorm(x, weight, 1e-5), 0, 0));
   EXPECT_TRUE(TensorNear(SwiGlu(x, x), reference::SwiGlu(x, x), 0, 0));
-  EXPECT_EQ(RmsNorm(x, weight, 1e-5).scalar_type(), at::kBFloat16);
+  EXPECT_EQ(RmsNorm(x, weight, 1e-5).scalar_type(), at::kHalf);
+}
+
+/// Values and gradients of bfloat16 are the reference's, but that one in a hundred may be rounded
+/// to its neighbour.
+void ExpectSameRounding(const Op& fused, const Op& plain, const Tensors& inputs,
+                        const std::vector<std::size_t>& trained) {
+  const Tensors a = Evaluate(fused, inputs, trained, at::kBFloat16);
+  const Tensors e = Evaluate(plain, inputs, trained, at::kBFloat16);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    SCOPED_TRACE(i == 0 ? "value" : "gradient " + std::to_string(i));
+    EXPECT_EQ(a[i].scalar_type(), at::kBFloat16);
+    EXPECT_TRUE(TensorNear(a[i].to(at::kFloat), e[i].to(at::kFloat), 1e-5, 1.0 / 128));
+    EXPECT_LE((a[i] != e[i]).sum().item<std::int64_t>(), a[i].numel() / 100);
+  }
+}
+
+TEST(OpsTest, Bfloat16IsRoundedAsTheReferences) {
+  const at::Tensor weight = RandomTensor({577}, 2);
+  ExpectSameRounding([&](const Tensors& in) { return RmsNorm(in[0], weight, 1e-5); },
+                     [&](const Tensors& in) { return reference::RmsNorm(in[0], weight, 1e-5); },
+                     {RandomTensor({3, 20, 577}, 1, 3)}, {0});
+  ExpectSameRounding([](const Tensors& in) { return SwiGlu(in[0], in[1]); },
+                     [](const Tensors& in) { return reference::SwiGlu(in[0], in[1]); },
+                     {RandomTensor({40'001}, 1, 4), RandomTensor({40'001}, 2)}, {0, 1});
+  // Rotary positions round once, the reference each product.
+  const at::Tensor angles = RandomTensor({33, 32}, 3, 4);
+  ExpectSameRounding(
+      [&](const Tensors& in) { return ApplyRope(in[0], angles.cos(), angles.sin()); },
+      [&](const Tensors& in) {
+        const at::Tensor wide = in[0].to(at::kFloat);
+        return reference::ApplyRope(wide, angles.cos(), angles.sin()).to(at::kBFloat16);
+      },
+      {RandomTensor({3, 33, 9, 64}, 1)}, {0});
+}
+
+TEST(OpsTest, ANormsOwnWeightIsTrainedInBfloat16Too) {
+  const Tensors inputs = {RandomTensor({5, 40}, 1), RandomTensor({40}, 2)};
+  const Tensors a = Evaluate([](const Tensors& in) { return RmsNorm(in[0], in[1], 1e-5); }, inputs,
+                             {0, 1}, at::kBFloat16);
+  const Tensors e =
+      Evaluate([](const Tensors& in) { return reference::RmsNorm(in[0], in[1], 1e-5); }, inputs,
+               {0, 1}, at::kBFloat16);
+  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], e[i])) << i;
 }
 
 TEST(OpsTest, AnyLayoutGivesTheSameBits) {
