@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/kernels/attention_gradient.h"
+#include "core/kernels/bfloat16_tile.h"
 #include "core/kernels/cuda/fused.h"
 #include "core/kernels/cuda/without_gradient.h"
 #include "core/kernels/device_attention.h"
@@ -229,6 +230,13 @@ const cuda::Kernels* QuantKernelsFor(const at::Tensor& weight) {
   return fits ? cuda::KernelsFor(weight) : nullptr;
 }
 
+/// Gradients where the options are plain.
+at::Tensor FusedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          const AttentionOptions& options) {
+  if (!options.Plain()) return AttentionFunction::Attend(q, k, v, options);
+  return AttentionFunction::apply(q, k, v, options.scale, options.window);
+}
+
 bool Fused(const at::Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat; }
 
 bool FusedElementwise(const at::Tensor& t) {
@@ -263,6 +271,10 @@ at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::T
   const bool graph =
       at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
   if (options.Plain() && HasFlashAttention(q)) return FlashAttention(q, k, v, options, graph);
+  const bool on_tiles = q.is_cpu() && q.scalar_type() == at::kBFloat16 && HasTileUnits();
+  if (on_tiles && (options.Plain() || !graph)) {
+    return FusedAttention(q.contiguous(), k.contiguous(), v.contiguous(), options);
+  }
   if (q.is_cpu() && at::isReducedFloatingType(q.scalar_type())) {  // as packed texts have it
     return CausalAttention(q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat), options)
         .to(q.scalar_type());
@@ -272,11 +284,7 @@ at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::T
   }
   // The fused backward pass knows plain options only.
   if (!Fused(q) || (graph && !options.Plain())) return reference::CausalAttention(q, k, v, options);
-  if (!options.Plain()) {
-    return AttentionFunction::Attend(q.contiguous(), k.contiguous(), v.contiguous(), options);
-  }
-  return AttentionFunction::apply(q.contiguous(), k.contiguous(), v.contiguous(), options.scale,
-                                  options.window);
+  return FusedAttention(q.contiguous(), k.contiguous(), v.contiguous(), options);
 }
 
 at::Tensor NewestAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

@@ -9,7 +9,7 @@ namespace roundlab {
 
 // What models and rounding compute, as differentiable tensor operations, and the one place that
 // chooses how: float32 on the CPU has fused kernels (elementwise.h, fake_quant.h, ...), bfloat16
-// those of elementwise.h; float32, float16 and bfloat16 on a GPU have those of cuda/
+// those of elementwise.h and attention; float32, float16 and bfloat16 on a GPU have those of cuda/
 // where they were built; everything else takes the path of reference.h, in ATen's operations. Only
 // the gradients named are computed.
 
@@ -22,7 +22,8 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
 /// Attention of each text of a batch, every query over the keys up to itself: q [batch, seq, heads,
 /// dim], k and v [batch, seq, kv_heads, dim] -> as q. Gradient to all three. On a GPU by libtorch's
 /// flash attention where that has the dtype, the width of a head and the window; 16 bits on a
-/// processor are computed in float32.
+/// processor are computed as in float32 and rounded once, bfloat16 on tile units (bfloat16_tile.h)
+/// where it has them.
 at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const AttentionOptions& options);
 

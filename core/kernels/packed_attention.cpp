@@ -8,93 +8,23 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/kernels/attention_items.h"
 #include "core/kernels/attention_tile.h"
+#include "core/kernels/bfloat16_keys.h"
 #include "core/kernels/device_attention.h"
+#include "core/kernels/float32_keys.h"
 
 namespace roundlab {
 namespace {
 
-constexpr std::int64_t kRows = kTileRows;  // queries a tile
-constexpr std::int64_t kColumns = kTileColumns;
-
-std::int64_t PrefixLength(const Segment& segment) {
-  std::int64_t length = 0;
-  for (const RowRange& range : segment.prefix) length += range.length;
-  return length;
-}
-
-/// A work item: queries [first, first + count) of a segment, for one key head.
-struct Item {
-  const Segment* segment;
-  std::int64_t prefix;  // its rows
-  std::int64_t first;
-  std::int64_t count;
-  std::int64_t kv_head;
-
-  std::int64_t Keys() const { return prefix + first + count; }
-};
-
-/// k and v of the rows that a work item sees, as the tiles read them.
-class KeysAndValues {
- public:
-  KeysAndValues(const at::Tensor& k, const at::Tensor& v)
-      : k_(k.const_data_ptr<float>()),
-        v_(v.const_data_ptr<float>()),
-        heads_(k.size(1)),
-        dim_(k.size(2)) {}
-
-  /// What the item before has in common with this one at the start is there already.
-  void Load(const Item& item) {
-    wanted_.clear();
-    for (const RowRange& range : item.segment->prefix) Want(range.begin, range.length);
-    Want(item.segment->own.begin, item.first + item.count);
-    if (item.kv_head != head_) rows_.clear();
-    head_ = item.kv_head;
-    const auto differ = std::mismatch(wanted_.begin(), wanted_.end(), rows_.begin(), rows_.end());
-    const auto count = static_cast<std::int64_t>(wanted_.size());
-    keys_.resize(static_cast<std::size_t>(TileWidth(count) * dim_));
-    values_.resize(static_cast<std::size_t>(count * DimWidth()));
-    for (std::int64_t i = differ.first - wanted_.begin(); i < count; ++i) {
-      Copy(wanted_[static_cast<std::size_t>(i)], i);
-    }
-    rows_.swap(wanted_);
-  }
-
-  std::int64_t DimWidth() const { return TileWidth(dim_); }
-  /// [dim, 32], keys first to first + 31; any number beyond the last.
-  const float* keys(std::int64_t first) const { return keys_.data() + first * dim_; }
-  const float* values() const { return values_.data(); }  ///< [count, DimWidth()]
-
- private:
-  void Want(std::int64_t begin, std::int64_t length) {
-    for (std::int64_t row = begin; row < begin + length; ++row) wanted_.push_back(row);
-  }
-
-  void Copy(std::int64_t row, std::int64_t place) {
-    const std::int64_t from = (row * heads_ + head_) * dim_;
-    PutPanelRow(k_ + from, place, dim_, keys_.data());
-    std::copy_n(v_ + from, dim_, values_.data() + place * DimWidth());
-  }
-
-  const float* k_;
-  const float* v_;
-  std::int64_t heads_;
-  std::int64_t dim_;
-  std::int64_t head_ = -1;
-  std::vector<std::int64_t> rows_;  // of the tensors, in the order they lie here
-  std::vector<std::int64_t> wanted_;
-  std::vector<float> keys_;
-  std::vector<float> values_;
-};
-
-/// Attention of work items, one after the other. The rows of an item are the queries of all heads
-/// that read the same keys.
+/// Attention of work items, one after the other; `Keys` are Float32Keys or Bfloat16Keys.
+template <class Keys>
 class ItemAttention {
  public:
   ItemAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, at::Tensor* output,
                 const AttentionOptions& options)
-      : q_(q.const_data_ptr<float>()),
-        output_(output->mutable_data_ptr<float>()),
+      : q_(q.const_data_ptr<Number>()),
+        output_(output->mutable_data_ptr<Number>()),
         kv_(k, v),
         options_(options),
         dim_(q.size(2)),
@@ -107,6 +37,9 @@ class ItemAttention {
   }
 
  private:
+  using Number = typename Keys::Number;
+  static constexpr std::int64_t kRows = Keys::kRows;  // a tile
+
   /// Where row `row` of the item lies in q, and the keys it sees.
   struct Query {
     std::int64_t offset;
@@ -129,34 +62,28 @@ class ItemAttention {
     const std::int64_t rows = std::min(kRows, item.count * group_ - first);
     std::int64_t begin = item.Keys();
     std::int64_t end = 0;
-    Query queries[kRows];
-    rows_.resize(static_cast<std::size_t>(kRows * dim_));
+    Query queries[static_cast<std::size_t>(kRows)];
+    const std::int64_t row_width = kv_.RowWidth();
+    rows_.resize(static_cast<std::size_t>(kRows * row_width));  // 0 beyond dim_
     for (std::int64_t i = 0; i < kRows; ++i) {
       queries[i] = Find(item, first + std::min(i, rows - 1));
       begin = std::min(begin, queries[i].first_key);
       end = std::max(end, queries[i].last_key);
-      std::copy_n(q_ + queries[i].offset, dim_, rows_.data() + i * dim_);
+      std::copy_n(q_ + queries[i].offset, dim_, rows_.data() + i * row_width);
     }
-    begin = begin / kColumns * kColumns;
+    begin = begin / kTileColumns * kTileColumns;
     const std::int64_t width = TileWidth(end - begin + (options_.sinks.empty() ? 0 : 1));
     scores_.resize(static_cast<std::size_t>(kRows * width));
-    for (std::int64_t j = 0; j < end - begin; j += kColumns) {
-      MultiplyTile(
-          {rows_.data(), dim_, 1, kv_.keys(begin + j), kColumns, dim_, scores_.data() + j, width});
-    }
-    float sums[kRows];
+    kv_.Score(rows_.data(), begin, end, scores_.data(), width);
+    float sums[static_cast<std::size_t>(kRows)];
     for (std::int64_t i = 0; i < kRows; ++i) {
       sums[i] = Weigh(queries[i], begin, scores_.data() + i * width, width);
     }
-    const std::int64_t wide = kv_.DimWidth();
-    const float* values = kv_.values() + begin * wide;
+    const std::int64_t wide = kv_.MixedWidth();
     mixed_.resize(static_cast<std::size_t>(kRows * wide));
-    for (std::int64_t j = 0; j < wide; j += kColumns) {
-      MultiplyTile(
-          {scores_.data(), width, 1, values + j, wide, end - begin, mixed_.data() + j, wide});
-    }
+    kv_.Mix(scores_.data(), width, begin, end, mixed_.data());
     for (std::int64_t i = 0; i < rows; ++i) {
-      float* out = output_ + queries[i].offset;
+      Number* out = output_ + queries[i].offset;
       const float* mixed = mixed_.data() + i * wide;
       for (std::int64_t d = 0; d < dim_; ++d) out[d] = mixed[d] / sums[i];
     }
@@ -193,46 +120,17 @@ class ItemAttention {
     }
   }
 
-  const float* q_;
-  float* output_;
-  KeysAndValues kv_;
+  const Number* q_;
+  Number* output_;
+  Keys kv_;
   AttentionOptions options_;
   std::int64_t dim_;
   std::int64_t stride_;
   std::int64_t group_;  // query heads a key head
-  std::vector<float> rows_;
+  std::vector<Number> rows_;
   std::vector<float> scores_;
   std::vector<float> mixed_;
 };
-
-/// A head's items lie together, so that one finds its keys where the one before left them.
-std::vector<Item> Items(const std::vector<Segment>& segments, std::int64_t kv_heads) {
-  std::vector<Item> items;
-  for (std::int64_t head = 0; head < kv_heads; ++head) {
-    for (const Segment& segment : segments) {
-      const std::int64_t prefix = PrefixLength(segment);
-      for (std::int64_t first = 0; first < segment.own.length; first += kQueryBlock) {
-        items.push_back(
-            {&segment, prefix, first, std::min(kQueryBlock, segment.own.length - first), head});
-      }
-    }
-  }
-  return items;
-}
-
-/// Bounds of `parts` runs of items that take about the same time: parts + 1 indices.
-std::vector<std::size_t> Divide(const std::vector<Item>& items, std::int64_t parts) {
-  std::vector<std::int64_t> costs = {0};
-  for (const Item& item : items) {
-    costs.push_back(costs.back() + (item.count + kRows) * item.Keys());
-  }
-  std::vector<std::size_t> bounds;
-  for (std::int64_t part = 0; part <= parts; ++part) {
-    const auto bound = std::lower_bound(costs.begin(), costs.end(), costs.back() * part / parts);
-    bounds.push_back(static_cast<std::size_t>(bound - costs.begin()));
-  }
-  return bounds;
-}
 
 void CheckShapes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                  const std::vector<Segment>& segments) {
@@ -248,6 +146,7 @@ void CheckShapes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   }
 }
 
+template <class Keys>
 at::Tensor PackedOnCpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                        const std::vector<Segment>& segments, const AttentionOptions& options) {
   CheckShapes(q, k, v, segments);
@@ -256,7 +155,7 @@ at::Tensor PackedOnCpu(const at::Tensor& q, const at::Tensor& k, const at::Tenso
   const std::int64_t parts = at::get_num_threads();
   const std::vector<std::size_t> bounds = Divide(items, parts);
   at::parallel_for(0, parts, 1, [&](std::int64_t begin, std::int64_t end) {
-    ItemAttention attention(q, k, v, &output, options);
+    ItemAttention<Keys> attention(q, k, v, &output, options);
     const std::size_t last = bounds[static_cast<std::size_t>(end)];
     for (std::size_t i = bounds[static_cast<std::size_t>(begin)]; i < last; ++i) {
       attention.Run(items[i]);
@@ -274,11 +173,16 @@ at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
     return FlashPackedAttention(q, k, v, segments, options);
   }
   if (!q.is_cpu()) return PackedAttentionReference(q, k, v, segments, options);
+  if (q.scalar_type() == at::kBFloat16 && HasTileUnits()) {
+    return PackedOnCpu<Bfloat16Keys>(q.contiguous(), k.contiguous(), v.contiguous(), segments,
+                                     options);
+  }
   if (q.scalar_type() != at::kFloat) {
     return PackedAttention(q.to(at::kFloat), k.to(at::kFloat), v.to(at::kFloat), segments, options)
         .to(q.scalar_type());
   }
-  return PackedOnCpu(q.contiguous(), k.contiguous(), v.contiguous(), segments, options);
+  return PackedOnCpu<Float32Keys>(q.contiguous(), k.contiguous(), v.contiguous(), segments,
+                                  options);
 }
 
 at::Tensor AttentionWeights(const at::Tensor& scaled, const at::Tensor& hidden,

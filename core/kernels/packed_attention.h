@@ -11,8 +11,8 @@ namespace roundlab {
 /// softmax(scale q k^T) v over what each row sees, with the options' cap, slopes and sinks, a head;
 /// query head h reads key head h / (heads / kv_heads).
 /// q [rows, heads, dim], k and v [rows, kv_heads, dim] -> [rows, heads, dim], of q's dtype: 16 bits
-/// are mixed in float32 on the CPU, by flash attention on a GPU where the options are plain. Rows
-/// of no segment are 0. Results of a row depend on its segment and prefix only. No gradient.
+/// are mixed as in float32 on the CPU, by flash attention on a GPU where the options are plain.
+/// Rows of no segment are 0. Results of a row depend on its segment and prefix only. No gradient.
 at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const std::vector<Segment>& segments, const AttentionOptions& options);
 

@@ -26,6 +26,11 @@ struct GradientCase {
   AttentionOptions options;
 };
 
+const std::vector<GradientCase> kGradientCases = {
+    {1, 1, 1, 1, 8, {1, 0}},       {2, 37, 4, 2, 16, {0.25, 0}},  {1, 200, 3, 1, 64, {0.1, 0}},
+    {3, 64, 2, 2, 24, {0.3, 0}},   {1, 150, 4, 2, 80, {0.1, 20}}, {2, 65, 2, 1, 32, {0.2, 1}},
+    {1, 130, 2, 2, 32, {0.2, 500}}};
+
 /// Gradients of q, k and v of sum(attention * dy) in libtorch's own operations and float64.
 std::vector<at::Tensor> Reference(std::vector<at::Tensor> inputs, const at::Tensor& dy,
                                   const AttentionOptions& options) {
@@ -38,11 +43,7 @@ std::vector<at::Tensor> Reference(std::vector<at::Tensor> inputs, const at::Tens
 }
 
 TEST(CausalAttentionTest, ValueAndGradientsAsReference) {
-  const std::vector<GradientCase> cases = {
-      {1, 1, 1, 1, 8, {1, 0}},       {2, 37, 4, 2, 16, {0.25, 0}},  {1, 200, 3, 1, 64, {0.1, 0}},
-      {3, 64, 2, 2, 24, {0.3, 0}},   {1, 150, 4, 2, 80, {0.1, 20}}, {2, 65, 2, 1, 32, {0.2, 1}},
-      {1, 130, 2, 2, 32, {0.2, 500}}};
-  for (const GradientCase& c : cases) {
+  for (const GradientCase& c : kGradientCases) {
     SCOPED_TRACE(std::to_string(c.seq) + " tokens, " + std::to_string(c.heads) + " heads of " +
                  std::to_string(c.dim));
     const at::Tensor q = RandomTensor({c.batch, c.seq, c.heads, c.dim}, 1).requires_grad_();
@@ -77,37 +78,44 @@ TEST(CausalAttentionTest, ByHand) {
 
 TEST(CausalAttentionTest, SixteenBitsAreComputedInFloat32) {
   for (const at::ScalarType dtype : {at::kBFloat16, at::kHalf}) {
-    std::vector<at::Tensor> narrow;
-    for (const std::int64_t heads : {4, 2, 2}) {
-      narrow.push_back(RandomTensor({2, 37, heads, 16}, narrow.size()).to(dtype).requires_grad_());
-    }
-    const at::Tensor dy = RandomTensor({2, 37, 4, 16}, 4).to(dtype);
-    const at::Tensor y = CausalAttention(narrow[0], narrow[1], narrow[2], {0.25, 0});
-    EXPECT_EQ(y.scalar_type(), dtype);
-    (y * dy).sum().backward();
-    const double half_unit = dtype == at::kHalf ? 1.0 / 2048 : 1.0 / 256;
-    const at::Tensor exact = reference::CausalAttention(
-        narrow[0].to(at::kDouble), narrow[1].to(at::kDouble), narrow[2].to(at::kDouble), {0.25, 0});
-    EXPECT_TRUE(TensorNear(y.detach().to(at::kFloat), exact.detach().to(at::kFloat), 1e-6,
-                           1.01 * half_unit));  // rounded once
-    const auto gradients = Reference({narrow[0], narrow[1], narrow[2]}, dy, {0.25, 0});
-    for (std::size_t i = 0; i < narrow.size(); ++i) {
-      EXPECT_TRUE(
-          TensorNear(narrow[i].grad().to(at::kFloat), gradients[i], 1e-5, 1.01 * half_unit));
+    for (const GradientCase& c : kGradientCases) {
+      SCOPED_TRACE(std::to_string(c.seq) + " tokens of " + c10::toString(dtype));
+      std::vector<at::Tensor> narrow;
+      for (const std::int64_t heads : {c.heads, c.kv_heads, c.kv_heads}) {
+        narrow.push_back(
+            RandomTensor({c.batch, c.seq, heads, c.dim}, narrow.size()).to(dtype).requires_grad_());
+      }
+      const at::Tensor dy = RandomTensor({c.batch, c.seq, c.heads, c.dim}, 4).to(dtype);
+      const at::Tensor y = CausalAttention(narrow[0], narrow[1], narrow[2], c.options);
+      EXPECT_EQ(y.scalar_type(), dtype);
+      (y * dy).sum().backward();
+      const double half_unit = dtype == at::kHalf ? 1.0 / 2048 : 1.0 / 256;
+      const at::Tensor exact =
+          reference::CausalAttention(narrow[0].to(at::kDouble), narrow[1].to(at::kDouble),
+                                     narrow[2].to(at::kDouble), c.options);
+      EXPECT_TRUE(TensorNear(y.detach().to(at::kFloat), exact.detach().to(at::kFloat), 3e-6,
+                             1.01 * half_unit));  // rounded once
+      const auto gradients = Reference({narrow[0], narrow[1], narrow[2]}, dy, c.options);
+      for (std::size_t i = 0; i < narrow.size(); ++i) {
+        EXPECT_TRUE(
+            TensorNear(narrow[i].grad().to(at::kFloat), gradients[i], 1e-5, 1.01 * half_unit));
+      }
     }
   }
 }
 
 TEST(CausalAttentionTest, ThreadsDoNotMatter) {
-  const at::Tensor q = RandomTensor({2, 90, 4, 32}, 1);
-  const at::Tensor k = RandomTensor({2, 90, 2, 32}, 2);
-  const at::Tensor dy = RandomTensor({2, 90, 4, 32}, 3);
-  const int threads = at::get_num_threads();
-  const auto all = CausalAttentionBackward(q, k, k, dy, {0.2, 0});
-  at::set_num_threads(1);
-  const auto one = CausalAttentionBackward(q, k, k, dy, {0.2, 0});
-  at::set_num_threads(threads);
-  EXPECT_TRUE(at::equal(all.q, one.q) && at::equal(all.k, one.k) && at::equal(all.v, one.v));
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor q = RandomTensor({2, 90, 4, 32}, 1).to(dtype);
+    const at::Tensor k = RandomTensor({2, 90, 2, 32}, 2).to(dtype);
+    const at::Tensor dy = RandomTensor({2, 90, 4, 32}, 3).to(dtype);
+    const int threads = at::get_num_threads();
+    const auto all = CausalAttentionBackward(q, k, k, dy, {0.2, 0});
+    at::set_num_threads(1);
+    const auto one = CausalAttentionBackward(q, k, k, dy, {0.2, 0});
+    at::set_num_threads(threads);
+    EXPECT_TRUE(at::equal(all.q, one.q) && at::equal(all.k, one.k) && at::equal(all.v, one.v));
+  }
 }
 
 TEST(CausalAttentionTest, ShapesMustFit) {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <stdexcept>
+#include <tuple>
 
 #include "core/base/random.h"
 #include "tests/support/random_tensor.h"
@@ -43,29 +44,50 @@ AttentionOptions WithSinks(double scale, std::int64_t window) {
   return options;
 }
 
+const std::vector<PackedCase> kPackedCases = {{1, 1, 16, {{{0, 1}, {}}}, {1, 0}},
+                                              {9, 3, 64, kShared, {0.125, 0}},
+                                              {4, 4, 24, kShared, {0.3, 0}},
+                                              {8, 2, 80, {{{0, 200}, {}}}, {0.1, 0}},
+                                              {4, 2, 32, kShared, {0.2, 16}},
+                                              {2, 1, 32, {{{0, 130}, {}}}, {0.2, 1}},
+                                              {4, 2, 32, kTree, {0.2, 0}},
+                                              {4, 2, 32, kTree, {0.2, 40}},
+                                              {4, 2, 32, kTree, WithSinks(0.2, 0)},
+                                              {4, 2, 32, kShared, WithSinks(0.2, 32)},
+                                              {4, 4, 16, {{{0, 64}, {}}}, WithSinks(0.3, 0)}};
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> Inputs(const PackedCase& c, at::ScalarType dtype) {
+  std::int64_t rows = 0;
+  for (const Segment& s : c.segments) rows = std::max(rows, s.own.begin + s.own.length);
+  return {RandomTensor({rows, c.heads, c.dim}, 1).to(dtype),
+          RandomTensor({rows, c.kv_heads, c.dim}, 2).to(dtype),
+          RandomTensor({rows, c.kv_heads, c.dim}, 3).to(dtype)};
+}
+
 TEST(PackedAttentionTest, AsReference) {
-  const std::vector<PackedCase> cases = {{1, 1, 16, {{{0, 1}, {}}}, {1, 0}},
-                                         {9, 3, 64, kShared, {0.125, 0}},
-                                         {4, 4, 24, kShared, {0.3, 0}},
-                                         {8, 2, 80, {{{0, 200}, {}}}, {0.1, 0}},
-                                         {4, 2, 32, kShared, {0.2, 16}},
-                                         {2, 1, 32, {{{0, 130}, {}}}, {0.2, 1}},
-                                         {4, 2, 32, kTree, {0.2, 0}},
-                                         {4, 2, 32, kTree, {0.2, 40}},
-                                         {4, 2, 32, kTree, WithSinks(0.2, 0)},
-                                         {4, 2, 32, kShared, WithSinks(0.2, 32)},
-                                         {4, 4, 16, {{{0, 64}, {}}}, WithSinks(0.3, 0)}};
-  for (const PackedCase& c : cases) {
+  for (const PackedCase& c : kPackedCases) {
     SCOPED_TRACE(std::to_string(c.heads) + " heads of " + std::to_string(c.dim));
-    std::int64_t rows = 0;
-    for (const Segment& s : c.segments) rows = std::max(rows, s.own.begin + s.own.length);
-    const at::Tensor q = RandomTensor({rows, c.heads, c.dim}, 1);
-    const at::Tensor k = RandomTensor({rows, c.kv_heads, c.dim}, 2);
-    const at::Tensor v = RandomTensor({rows, c.kv_heads, c.dim}, 3);
+    const auto [q, k, v] = Inputs(c, at::kFloat);
     const at::Tensor expected = PackedAttentionReference(q.to(at::kDouble), k.to(at::kDouble),
                                                          v.to(at::kDouble), c.segments, c.options)
                                     .to(at::kFloat);
     EXPECT_TRUE(TensorNear(PackedAttention(q, k, v, c.segments, c.options), expected, 2e-6, 1e-5));
+  }
+}
+
+TEST(PackedAttentionTest, SixteenBitsAreMixedInFloat32) {
+  for (const PackedCase& c : kPackedCases) {
+    SCOPED_TRACE(std::to_string(c.heads) + " heads of " + std::to_string(c.dim));
+    for (const at::ScalarType dtype : {at::kBFloat16, at::kHalf}) {
+      const auto [q, k, v] = Inputs(c, dtype);
+      const at::Tensor expected = PackedAttentionReference(
+          q.to(at::kDouble), k.to(at::kDouble), v.to(at::kDouble), c.segments, c.options);
+      const at::Tensor mixed = PackedAttention(q, k, v, c.segments, c.options);
+      EXPECT_EQ(mixed.scalar_type(), dtype);
+      const double half_unit = dtype == at::kHalf ? 1.0 / 2048 : 1.0 / 256;
+      EXPECT_TRUE(TensorNear(mixed.to(at::kFloat), expected.to(at::kFloat), 3e-6,
+                             1.01 * half_unit));  // rounded once
+    }
   }
 }
 
@@ -94,13 +116,15 @@ TEST(PackedAttentionTest, ASinkIsAKeyOfNoValue) {
 }
 
 TEST(PackedAttentionTest, NeighboursDoNotMatter) {
-  const at::Tensor q = RandomTensor({115, 4, 32}, 1);
-  const at::Tensor k = RandomTensor({115, 2, 32}, 2);
-  const at::Tensor v = RandomTensor({115, 2, 32}, 3);
-  const at::Tensor together = PackedAttention(q, k, v, kShared, {0.2, 0});
-  const at::Tensor alone = PackedAttention(q, k, v, {{{80, 30}, kContext}}, {0.2, 0});
-  EXPECT_TRUE(at::equal(together.narrow(0, 80, 30), alone.narrow(0, 80, 30)));
-  EXPECT_TRUE(at::equal(alone.narrow(0, 0, 80), at::zeros({80, 4, 32})));
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor q = RandomTensor({115, 4, 32}, 1).to(dtype);
+    const at::Tensor k = RandomTensor({115, 2, 32}, 2).to(dtype);
+    const at::Tensor v = RandomTensor({115, 2, 32}, 3).to(dtype);
+    const at::Tensor together = PackedAttention(q, k, v, kShared, {0.2, 0});
+    const at::Tensor alone = PackedAttention(q, k, v, {{{80, 30}, kContext}}, {0.2, 0});
+    EXPECT_TRUE(at::equal(together.narrow(0, 80, 30), alone.narrow(0, 80, 30)));
+    EXPECT_TRUE(at::equal(alone.narrow(0, 0, 80), at::zeros({80, 4, 32}, dtype)));
+  }
 }
 
 TEST(PackedAttentionTest, ShapesMustFit) {
