@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "core/kernels/second_moment.h"
+
 namespace roundlab {
 namespace {
 
@@ -16,29 +18,16 @@ void AddTo(at::Tensor* sum, const at::Tensor& value) {
   }
 }
 
-/// Adds x^T x on and above the diagonal of `sum` [in, in], in blocks of columns: of a symmetric sum
-/// little more than half is computed. x: [tokens, in].
-void AddUpper(at::Tensor* sum, const at::Tensor& x) {
-  constexpr std::int64_t kColumns = 256;
-  const std::int64_t in = x.size(1);
-  if (!sum->defined()) *sum = at::zeros({in, in}, x.options());
-  for (std::int64_t begin = 0; begin < in; begin += kColumns) {
-    const std::int64_t count = std::min(kColumns, in - begin);
-    const at::Tensor right = x.narrow(1, begin, in - begin);
-    sum->narrow(0, begin, count)
-        .narrow(1, begin, in - begin)
-        .addmm_(right.narrow(1, 0, count).t(), right);
-  }
-}
-
-/// Adds x^T x to `sum`, as AddUpper does: a GPU multiplies 16-bit numbers ten times as fast as
-/// those of 32 bits, and their products are exact in float32, in which they are added up.
+/// Adds x^T x to `sum`, as AddSecondMoment does: a GPU multiplies 16-bit numbers ten times as fast
+/// as those of 32 bits, and their products are exact in float32, in which they are added up.
 void AddSquare(at::Tensor* sum, const at::Tensor& x, bool in_double) {
   const bool narrow = x.scalar_type() == at::kHalf || x.scalar_type() == at::kBFloat16;
   if (x.is_cuda() && narrow && !in_double) {
     AddTo(sum, at::mm(x.t(), x, at::kFloat));
+  } else if (x.scalar_type() == at::kBFloat16 && !in_double) {
+    AddSecondMoment(sum, x);
   } else {
-    AddUpper(sum, x.to(in_double ? at::kDouble : at::kFloat));
+    AddSecondMoment(sum, x.to(in_double ? at::kDouble : at::kFloat));
   }
 }
 
