@@ -243,6 +243,22 @@ bool FusedElementwise(const at::Tensor& t) {
   return Fused(t) || (t.is_cpu() && t.scalar_type() == at::kBFloat16);
 }
 
+/// Chunks see nothing of one another: each is a text of its own.
+at::Tensor AttentionInChunks(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             const AttentionOptions& options) {
+  const AttentionOptions within = options.WithoutChunks();
+  const std::int64_t whole = q.size(1) / options.chunk * options.chunk;
+  const auto last = [&](const at::Tensor& x) { return x.slice(1, whole); };
+  if (whole == 0) return CausalAttention(q, k, v, within);
+  const auto chunks = [&](const at::Tensor& x) {
+    return x.narrow(1, 0, whole).reshape({-1, options.chunk, x.size(2), x.size(3)});
+  };
+  const at::Tensor mixed = CausalAttention(chunks(q), chunks(k), chunks(v), within)
+                               .reshape({q.size(0), whole, q.size(2), q.size(3)});
+  if (whole == q.size(1)) return mixed;
+  return at::cat({mixed, CausalAttention(last(q), last(k), last(v), within)}, 1);
+}
+
 }  // namespace
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
@@ -268,6 +284,7 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
 
 at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const AttentionOptions& options) {
+  if (options.chunk > 0) return AttentionInChunks(q, k, v, options);
   const bool graph =
       at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
   if (options.Plain() && HasFlashAttention(q)) return FlashAttention(q, k, v, options, graph);
@@ -291,7 +308,9 @@ at::Tensor NewestAttention(const at::Tensor& q, const at::Tensor& k, const at::T
                            const AttentionOptions& options) {
   if (q.size(1) == k.size(1)) return CausalAttention(q, k, v, options);
   ROUNDLAB_CHECK(q.size(1) == 1, "one new token a text");
-  const std::int64_t seen = options.window > 0 ? std::min(options.window, k.size(1)) : k.size(1);
+  const std::int64_t keys = k.size(1);
+  const std::int64_t reach = options.chunk > 0 ? (keys - 1) % options.chunk + 1 : keys;
+  const std::int64_t seen = options.window > 0 ? std::min(options.window, reach) : reach;
   const auto by_head = [&](const at::Tensor& t) {
     return t.narrow(1, t.size(1) - seen, seen).transpose(1, 2);
   };

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "core/base/error.h"
@@ -166,8 +167,35 @@ at::Tensor PackedOnCpu(const at::Tensor& q, const at::Tensor& k, const at::Tenso
 
 }  // namespace
 
+std::vector<Segment> InChunks(const std::vector<Segment>& segments, std::int64_t chunk) {
+  std::vector<Segment> pieces;
+  for (const Segment& segment : segments) {
+    const std::int64_t prefix = PrefixLength(segment);
+    const std::int64_t end = prefix + segment.own.length;
+    for (std::int64_t first = prefix; first < end;) {
+      const std::int64_t begin = first / chunk * chunk;
+      const std::int64_t next = std::min(begin + chunk, end);
+      Segment piece = {{segment.own.begin + first - prefix, next - first}, {}};
+      std::int64_t position = 0;
+      for (const RowRange& range : segment.prefix) {
+        const std::int64_t outside = std::clamp<std::int64_t>(begin - position, 0, range.length);
+        position += range.length;
+        if (outside == range.length) continue;
+        piece.prefix.push_back({range.begin + outside, range.length - outside});
+      }
+      pieces.push_back(std::move(piece));
+      first = next;
+    }
+  }
+  return pieces;
+}
+
 at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const std::vector<Segment>& segments, const AttentionOptions& options) {
+  if (options.chunk > 0) {
+    const auto pieces = InChunks(segments, options.chunk);
+    return PackedAttention(q, k, v, pieces, options.WithoutChunks());
+  }
   if (options.Plain() && HasFlashAttention(q)) {
     CheckShapes(q, k, v, segments);
     return FlashPackedAttention(q, k, v, segments, options);
@@ -225,6 +253,7 @@ at::Tensor PackedAttentionReference(const at::Tensor& q, const at::Tensor& k, co
     const at::Tensor own = keys.narrow(0, prefix, s.own.length).unsqueeze(1);
     at::Tensor hidden = keys > own;
     if (options.window > 0) hidden = hidden.logical_or(keys <= own - options.window);
+    if (options.chunk > 0) hidden = hidden.logical_or(keys < own - own % options.chunk);
     const at::Tensor scores =
         at::matmul(q.narrow(0, s.own.begin, s.own.length).transpose(0, 1), seen(k).transpose(1, 2));
     const at::Tensor weights = AttentionWeights(scores * options.scale, hidden, options);

@@ -16,6 +16,10 @@ namespace roundlab {
 at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const std::vector<Segment>& segments, const AttentionOptions& options);
 
+/// Segments that see what these see in chunks (AttentionOptions::chunk): each is cut where a chunk
+/// of its text ends, and has those rows of its prefix that are of its chunk.
+std::vector<Segment> InChunks(const std::vector<Segment>& segments, std::int64_t chunk);
+
 /// Weights of values of scaled products [..., heads, queries, keys] with keys that lie one after
 /// the other: the options' cap, slopes and sinks, and softmax; 0 where `hidden` [queries, keys],
 /// which may be undefined. ATen ops that autograd differentiates.

@@ -26,19 +26,25 @@ at::Tensor ApplyRope(const at::Tensor& x, const at::Tensor& cosine, const at::Te
 
 namespace {
 
+/// Keys that a query does not see, [seq, seq].
+at::Tensor Hidden(const at::Tensor& q, const AttentionOptions& options) {
+  const at::Tensor keys = at::arange(q.size(1), q.options().dtype(at::kLong));
+  const at::Tensor query = keys.unsqueeze(1);
+  at::Tensor hidden = keys > query;
+  if (options.window > 0) hidden = hidden.logical_or(keys <= query - options.window);
+  if (options.chunk > 0) hidden = hidden.logical_or(keys < query - query % options.chunk);
+  return hidden;
+}
+
 /// With cap, slopes or sinks, which scaled_dot_product_attention does not know.
 at::Tensor AdjustedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                              const AttentionOptions& options) {
-  const std::int64_t seq = q.size(1);
   const auto by_head = [&](const at::Tensor& x) {
     return x.repeat_interleave(q.size(2) / x.size(2), 2).transpose(1, 2);
   };
-  const at::Tensor position = at::arange(seq, q.options().dtype(at::kLong));
-  const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
-  at::Tensor hidden = distance < 0;
-  if (options.window > 0) hidden = hidden.logical_or(distance >= options.window);
   const at::Tensor scores = at::matmul(by_head(q), by_head(k).transpose(2, 3)) * options.scale;
-  return at::matmul(AttentionWeights(scores, hidden, options), by_head(v)).transpose(1, 2);
+  const at::Tensor weights = AttentionWeights(scores, Hidden(q, options), options);
+  return at::matmul(weights, by_head(v)).transpose(1, 2);
 }
 
 }  // namespace
@@ -47,13 +53,11 @@ at::Tensor CausalAttention(const at::Tensor& q, const at::Tensor& k, const at::T
                            const AttentionOptions& options) {
   if (!options.Plain()) return AdjustedAttention(q, k, v, options);
   const std::int64_t seq = q.size(1);
-  const bool masked = options.window > 0 && options.window < seq;
+  const auto hides = [&](std::int64_t length) { return length > 0 && length < seq; };
+  const bool masked = hides(options.window) || hides(options.chunk);
   std::optional<at::Tensor> mask;
   if (masked) {
-    const at::Tensor position = at::arange(seq, q.options().dtype(at::kLong));
-    const at::Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
-    const at::Tensor hidden = (distance < 0).logical_or(distance >= options.window);
-    mask = at::zeros({seq, seq}, q.options()).masked_fill_(hidden, -INFINITY);
+    mask = at::zeros({seq, seq}, q.options()).masked_fill_(Hidden(q, options), -INFINITY);
   }
   return at::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2),
                                           mask, 0.0, !masked, options.scale, q.size(2) != k.size(2))

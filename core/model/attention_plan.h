@@ -30,7 +30,9 @@ struct AttentionPlan {
   std::int64_t latent = 0;
   double scale = 1;         ///< of q k
   std::int64_t window = 0;  ///< keys a query sees, its own counted; 0 all
-  double soft_cap = 0;      ///< c: scores become c tanh(score / c); 0 none
+  /// Positions are cut into chunks of so many, and a query sees keys of its own alone; 0: no cuts.
+  std::int64_t chunk = 0;
+  double soft_cap = 0;  ///< c: scores become c tanh(score / c); 0 none
   bool alibi = false;
   std::string sinks = {};  ///< name in the checkpoint of AttentionOptions::sinks; empty: none
   RotaryStyle rotary = RotaryStyle::kHalf;

@@ -70,6 +70,7 @@ DecoderBlock::DecoderBlock(const ModelDescription& description, std::int64_t pla
   const AttentionPlan& attention = plan_.attention;
   mixing_.scale = attention.scale;
   mixing_.window = attention.window;
+  mixing_.chunk = attention.chunk;
   mixing_.soft_cap = attention.soft_cap;
   if (attention.alibi) mixing_.slopes = AlibiSlopes(attention.heads);
   if (plan_.mlp.activation == Activation::kXielu) activation = XieluNumbers();

@@ -52,6 +52,9 @@ const std::vector<PackedCase> kPackedCases = {{1, 1, 16, {{{0, 1}, {}}}, {1, 0}}
                                               {2, 1, 32, {{{0, 130}, {}}}, {0.2, 1}},
                                               {4, 2, 32, kTree, {0.2, 0}},
                                               {4, 2, 32, kTree, {0.2, 40}},
+                                              {4, 2, 32, kTree, {0.2, 0, 16}},
+                                              {4, 2, 32, kTree, {0.2, 10, 45}},
+                                              {4, 2, 32, kShared, {0.2, 0, 75}},
                                               {4, 2, 32, kTree, WithSinks(0.2, 0)},
                                               {4, 2, 32, kShared, WithSinks(0.2, 32)},
                                               {4, 4, 16, {{{0, 64}, {}}}, WithSinks(0.3, 0)}};
@@ -100,6 +103,21 @@ TEST(PackedAttentionTest, ReferenceByHand) {
   EXPECT_TRUE(TensorNear(branch.flatten(), at::tensor({1.0F, 0.0F, 5.5F}), 0, 0));
   const at::Tensor window = PackedAttentionReference(zero, zero, v, {{{0, 3}, {}}}, {1, 2});
   EXPECT_TRUE(TensorNear(window.flatten(), at::tensor({1.0F, 2.5F, 7.0F}), 0, 0));
+}
+
+TEST(PackedAttentionTest, SegmentsAreCutWhereChunksEnd) {
+  // Positions 0 to 9 of a text: a prefix of rows 20 to 24 and 7, then rows 30 to 33.
+  const std::vector<Segment> whole = {{{30, 4}, {{20, 5}, {7, 1}}}};
+  using Segments = std::vector<std::pair<RowRange, std::vector<RowRange>>>;
+  const auto cut = [&](std::int64_t chunk) {
+    Segments pieces;
+    for (const Segment& s : InChunks(whole, chunk)) pieces.emplace_back(s.own, s.prefix);
+    return pieces;
+  };
+  EXPECT_EQ(cut(10), (Segments{{{30, 4}, {{20, 5}, {7, 1}}}}));
+  EXPECT_EQ(cut(8), (Segments{{{30, 2}, {{20, 5}, {7, 1}}}, {{32, 2}, {}}}));
+  EXPECT_EQ(cut(4), (Segments{{{30, 2}, {{24, 1}, {7, 1}}}, {{32, 2}, {}}}));
+  EXPECT_EQ(cut(3), (Segments{{{30, 3}, {}}, {{33, 1}, {}}}));
 }
 
 TEST(PackedAttentionTest, ASinkIsAKeyOfNoValue) {
