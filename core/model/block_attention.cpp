@@ -118,6 +118,10 @@ at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
     k = Rotate(k, rope);
   }
   if (a.norm_after_rotary) norm(q, k);
+  if (a.tempered) {
+    const at::Tensor factors = rope.temper.narrow(0, 0, q.size(1)).view({-1, 1, 1});
+    q = (q * factors).to(q.scalar_type());
+  }
   if (cache.turned) {
     q = HadamardTransform(q);
     k = HadamardTransform(k);

@@ -31,6 +31,14 @@ struct RopeDescription {
   std::vector<float> divisors;
 };
 
+/// Queries of position p are multiplied by 1 + strength ln(1 + floor((p + shift) / positions)), so
+/// that attention is no flatter where it sees many keys (arXiv 2501.19399).
+struct TemperDescription {
+  double strength = 0.1;
+  double positions = 8192;
+  double shift = 0;
+};
+
 /// How names in a checkpoint differ from the plans'.
 struct CheckpointNames {
   /// What a stored name may begin with -> what the plans have for it.
@@ -56,6 +64,7 @@ struct ModelDescription {
   RopeDescription rope;
   std::int64_t rotary_dim = 0;                ///< dimensions of a head that turn; 0: all
   std::optional<RopeDescription> local_rope;  ///< of blocks whose AttentionPlan::rope is 1
+  std::optional<TemperDescription> temper;    ///< of blocks whose AttentionPlan::tempered is true
   std::vector<std::int64_t> windows;  ///< a layer: keys a query sees, its own counted; 0 all
   bool qkv_bias = false;
   bool output_bias = false;

@@ -71,20 +71,25 @@ at::Tensor Frequencies(const RopeDescription& rope, std::int64_t dim, std::int64
   return rope.type == RopeType::kLlama3 ? Llama3(rope, plain) : plain;
 }
 
+at::Tensor Temper(const TemperDescription& temper, std::int64_t positions) {
+  const at::Tensor place = at::arange(positions, at::kFloat) + temper.shift;
+  return at::log1p(at::floor(place / temper.positions)) * temper.strength + 1;
+}
+
 }  // namespace
 
 RopeTable RopeTable::Select(const at::Tensor& positions) const {
   const auto select = [&](const at::Tensor& table) {
     return table.defined() ? table.index_select(0, positions) : table;
   };
-  return {select(cosine), select(sine), {select(local.cosine), select(local.sine)}};
+  return {select(cosine), select(sine), {select(local.cosine), select(local.sine)}, select(temper)};
 }
 
 RopeTable RopeTable::To(const at::Device& device) const {
   const auto to = [&](const at::Tensor& table) {
     return table.defined() ? table.to(device) : table;
   };
-  return {to(cosine), to(sine), {to(local.cosine), to(local.sine)}};
+  return {to(cosine), to(sine), {to(local.cosine), to(local.sine)}, to(temper)};
 }
 
 RopeTable MakeRopeTable(const RopeDescription& rope, std::int64_t rotary_dim,
@@ -97,13 +102,17 @@ RopeTable MakeRopeTable(const RopeDescription& rope, std::int64_t rotary_dim,
     cosine.mul_(rope.attention_factor);
     sine.mul_(rope.attention_factor);
   }
-  return {cosine, sine, {}};
+  return {cosine, sine, {}, {}};
 }
 
 RopeTable MakeRopeTable(const ModelDescription& description, std::int64_t positions) {
   const AttentionPlan attention = description.RotaryPlan().attention;
-  if (attention.rotary == RotaryStyle::kNone) return {};
-  RopeTable table = MakeRopeTable(description.rope, attention.rotary_dim, positions);
+  RopeTable table;
+  if (description.temper) table.temper = Temper(*description.temper, positions);
+  if (attention.rotary == RotaryStyle::kNone) return table;
+  const RopeTable angles = MakeRopeTable(description.rope, attention.rotary_dim, positions);
+  table.cosine = angles.cosine;
+  table.sine = angles.sine;
   if (description.local_rope) {
     const RopeTable local = MakeRopeTable(*description.local_rope, attention.rotary_dim, positions);
     table.local = {local.cosine, local.sine};

@@ -21,7 +21,8 @@ struct RopeAngles {
 struct RopeTable {
   at::Tensor cosine;
   at::Tensor sine;
-  RopeAngles local;  ///< of blocks whose AttentionPlan::rope is 1 (Gemma 3's sliding ones)
+  RopeAngles local;   ///< of blocks whose AttentionPlan::rope is 1 (Gemma 3's sliding ones)
+  at::Tensor temper;  ///< [positions] float32, see TemperDescription; undefined where it is not
 
   RopeAngles Angles(std::size_t rope) const { return rope == 0 ? RopeAngles{cosine, sine} : local; }
   /// Those of the positions given, int64 [rows].

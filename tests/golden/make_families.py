@@ -147,7 +147,7 @@ CASES = {
         head_dim=8, sliding_window=4, layer_types=["full_attention", "sliding_attention"],
         rope_parameters=ROPE)),
     "ministral3": ("ministral3", sizes(head_dim=8, sliding_window=5, rope_parameters={
-        **ROPE, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16,
+        **ROPE, "rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 4,
         "mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.1})),
     "mpt": ("mpt", {"vocab_size": 23, "d_model": 16, "n_layers": 2, "n_heads": 2,
                     "max_seq_len": 32, "attn_config": {"clip_qkv": 1.0, "softmax_scale": 0.5}}),

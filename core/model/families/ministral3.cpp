@@ -1,7 +1,5 @@
 #include "core/model/families/ministral3.h"
 
-#include <algorithm>
-
 #include "core/model/common_config.h"
 #include "core/model/families/llama.h"
 
@@ -24,10 +22,14 @@ ModelDescription DescribeMinistral3(const ConfigReader& config) {
     d.rope.original_positions = 16384;
   }
   const ConfigReader rope = RopeKeys(config);
-  if (silent || HasFactor(rope, "llama_4_scaling_beta")) {
-    const std::int64_t unscaled = rope.IntOr("original_max_position_embeddings", 16384);
-    d.max_positions = std::min(d.max_positions, unscaled);
-  }
+  if (!silent && !HasFactor(rope, "llama_4_scaling_beta")) return d;
+  d.temper = TemperDescription{rope.PositiveOr("llama_4_scaling_beta", 0.1),
+                               rope.PositiveOr("original_max_position_embeddings", 16384)};
+  d.block_plan = [](const ModelDescription& m, std::int64_t i) {
+    BlockPlan plan = LlamaBlock(m, i);
+    plan.attention.tempered = true;
+    return plan;
+  };
   return d;
 }
 

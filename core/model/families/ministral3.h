@@ -5,8 +5,8 @@
 
 namespace roundlab {
 
-/// Ministral 3: as llama. Queries are multiplied by 1 + beta ln(1 + floor(p / c)) at position p of
-/// a context c before it was stretched, which is 1 where p < c: texts may be as long as that.
+/// Ministral 3: as llama, with queries that are tempered beyond the context before it was stretched
+/// (TemperDescription).
 ModelDescription DescribeMinistral3(const ConfigReader& config);
 
 }  // namespace roundlab

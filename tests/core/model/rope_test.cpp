@@ -75,5 +75,24 @@ TEST(RopeTest, AFactorStretchesFrequenciesThatAreDividedToo) {
   EXPECT_TRUE(TensorNear(MakeRopeTable(rope, 4, 2).sine[1], expected, 1e-7, 0));
 }
 
+TEST(RopeTest, TemperGrowsWithPositions) {
+  ModelDescription model;
+  model.layers = 1;
+  model.temper = TemperDescription{0.5, 3, 1};
+  model.block_plan = [](const ModelDescription&, std::int64_t) {
+    BlockPlan plan;
+    plan.attention.rotary = RotaryStyle::kNone;
+    return plan;
+  };
+  const RopeTable table = MakeRopeTable(model, 6);
+  EXPECT_FALSE(table.cosine.defined());
+  const auto second = static_cast<float>(1 + 0.5 * std::log(2.0));
+  const auto third = static_cast<float>(1 + 0.5 * std::log(3.0));
+  const at::Tensor expected = at::tensor({1.0F, 1.0F, second, second, second, third});
+  EXPECT_TRUE(TensorNear(table.temper, expected, 1e-6, 0));
+  const at::Tensor places = at::tensor({5, 0}, at::kLong);
+  EXPECT_TRUE(TensorNear(table.Select(places).temper, at::tensor({third, 1.0F}), 1e-6, 0));
+}
+
 }  // namespace
 }  // namespace roundlab

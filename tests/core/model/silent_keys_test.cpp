@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "core/model/families.h"
@@ -262,17 +263,20 @@ TEST(SilentKeysTest, HyperClovaMultipliesLogits) {
   EXPECT_EQ(FourBlocks("hyperclovax", json::object()).Plan(0).attention.scale, 0.25);
 }
 
-TEST(SilentKeysTest, Ministral3EndsWhereItsQueriesAreScaled) {
-  const auto most = [](const json& more) {
-    json config = {{"num_key_value_heads", 4}, {"max_position_embeddings", 99999}};
+TEST(SilentKeysTest, Ministral3TempersQueriesWhereItHasAStrength) {
+  const auto temper = [](const json& more) {
+    json config = {{"num_key_value_heads", 4}};
     config.update(more);
-    return FourBlocks("ministral3", config).max_positions;
+    const ModelDescription d = FourBlocks("ministral3", config);
+    EXPECT_EQ(d.Plan(3).attention.tempered, d.temper.has_value());
+    const auto found = d.temper.value_or(TemperDescription{0, 0, 0});
+    return std::vector<double>{found.strength, found.positions, found.shift};
   };
   json rope = {{"rope_type", "yarn"}, {"factor", 4}, {"original_max_position_embeddings", 40}};
-  EXPECT_EQ(most(json::object()), 16384);
-  EXPECT_EQ(most({{"rope_parameters", rope}}), 99999);
-  rope["llama_4_scaling_beta"] = 0.1;
-  EXPECT_EQ(most({{"rope_parameters", rope}}), 40);
+  EXPECT_EQ(temper(json::object()), (std::vector<double>{0.1, 16384, 0}));
+  EXPECT_EQ(temper({{"rope_parameters", rope}}), (std::vector<double>{0, 0, 0}));
+  rope["llama_4_scaling_beta"] = 0.3;
+  EXPECT_EQ(temper({{"rope_parameters", rope}}), (std::vector<double>{0.3, 40, 0}));
 }
 
 TEST(SilentKeysTest, NanoChatTurnsByPlainAnglesOnly) {
