@@ -143,7 +143,10 @@ at::Tensor DecoderBlock::Experts(const at::Tensor& x) const {
     (*expert_tokens_)[static_cast<std::size_t>(expert)] += token.numel();
     if (token.numel() == 0 && !Watched(expert)) continue;
     const at::Tensor weight = weights.index({token, places.select(1, 1)}).unsqueeze(1);
-    sum = sum.index_add(0, token, DenseMlp(rows.index_select(0, token), expert) * weight);
+    const at::Tensor own = rows.index_select(0, token);
+    const at::Tensor given =
+        plan.weighs_input ? DenseMlp(own * weight, expert) : DenseMlp(own, expert) * weight;
+    sum = sum.index_add(0, token, given);
   }
   return sum.view(x.sizes());
 }

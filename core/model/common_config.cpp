@@ -1,5 +1,6 @@
 #include "core/model/common_config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -48,8 +49,9 @@ void ReadYarn(const ConfigReader& inner, RopeDescription* rope) {
 void ReadLlama3(const ConfigReader& inner, RopeDescription* rope) {
   rope->low_freq_factor = inner.Positive("low_freq_factor");
   rope->high_freq_factor = inner.Positive("high_freq_factor");
-  if (rope->high_freq_factor <= rope->low_freq_factor) {
-    inner.Fail("high_freq_factor must be above low_freq_factor");
+  // Equal in Llama 4 Scout: nothing is between.
+  if (rope->high_freq_factor < rope->low_freq_factor) {
+    inner.Fail("high_freq_factor must not be below low_freq_factor");
   }
 }
 
@@ -322,28 +324,37 @@ void ReadSliding(const ConfigReader& config, std::int64_t absent,
   ReadWindows(config, d->windows.front(), slides, d);
 }
 
+std::vector<bool> LayersOfKind(const ConfigReader& config, std::int64_t layers,
+                               const std::string& kind,
+                               const std::function<bool(std::int64_t)>& absent) {
+  const char* key = "layer_types";
+  const bool listed = config.Has(key);
+  if (listed && !config.root().at(key).is_array()) config.Fail("layer_types: expected an array");
+  if (listed && static_cast<std::int64_t>(config.root().at(key).size()) != layers) {
+    config.Fail("layer_types: expected " + std::to_string(layers) + " entries, got " +
+                std::to_string(config.root().at(key).size()));
+  }
+  std::vector<bool> found;
+  for (std::int64_t i = 0; i < layers; ++i) {
+    if (!listed) {
+      found.push_back(absent(i));
+      continue;
+    }
+    const json& type = config.root().at(key).at(static_cast<std::size_t>(i));
+    found.push_back(type == kind);
+    if (found.back() || type == "full_attention") continue;
+    std::vector<std::string> known = {"full_attention", kind};
+    std::sort(known.begin(), known.end());
+    config.Fail("layer_types: unknown value " + type.dump() + " (known: " + known[0] + ", " +
+                known[1] + ")");
+  }
+  return found;
+}
+
 void ReadWindows(const ConfigReader& config, std::int64_t window,
                  const std::function<bool(std::int64_t)>& slides, ModelDescription* d) {
-  const bool listed = config.Has("layer_types");
-  if (listed && !config.root().at("layer_types").is_array()) {
-    config.Fail("layer_types: expected an array");
-  }
-  if (listed && config.root().at("layer_types").size() != d->windows.size()) {
-    config.Fail("layer_types: expected " + std::to_string(d->layers) + " entries, got " +
-                std::to_string(config.root().at("layer_types").size()));
-  }
-  for (std::size_t i = 0; i < d->windows.size(); ++i) {
-    bool sliding = slides(static_cast<std::int64_t>(i));
-    if (listed) {
-      const json& type = config.root().at("layer_types").at(i);
-      sliding = type == "sliding_attention";
-      if (!sliding && type != "full_attention") {
-        config.Fail("layer_types: unknown value " + type.dump() +
-                    " (known: full_attention, sliding_attention)");
-      }
-    }
-    d->windows[i] = sliding ? window : 0;
-  }
+  const auto sliding = LayersOfKind(config, d->layers, "sliding_attention", slides);
+  for (std::size_t i = 0; i < sliding.size(); ++i) d->windows[i] = sliding[i] ? window : 0;
 }
 
 }  // namespace roundlab

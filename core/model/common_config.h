@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "core/model/config_reader.h"
 #include "core/model/description.h"
@@ -100,6 +102,11 @@ void ReadWindow(const ConfigReader& config, std::int64_t absent, ModelDescriptio
 /// The value of `key`, `absent` where there is none.
 Activation ReadActivation(const ConfigReader& config, const char* key = "hidden_act",
                           const char* absent = "silu");
+
+/// Whether layer_types (`kind` or full_attention) has this kind, or where absent as that function.
+std::vector<bool> LayersOfKind(const ConfigReader& config, std::int64_t layers,
+                               const std::string& kind,
+                               const std::function<bool(std::int64_t)>& absent);
 
 /// Sliding windows as `layer_types` says, or where it is absent as `slides` says a layer.
 void ReadWindows(const ConfigReader& config, std::int64_t window,

@@ -50,6 +50,8 @@ struct ExpertsPlan {
   /// [1, hidden], named as the router: that MLP is multiplied by sigmoid(shared_gate x). Empty: 1.
   std::string shared_gate = {};
   bool router_bias = false;  ///< ROUTER.bias, [count]: router x + bias
+  /// An expert is fed its weight times x, and what it gives is added as it is (Llama 4).
+  bool weighs_input = false;
 
   std::int64_t RouterRows() const { return count + (shared_gate.empty() ? 0 : 1); }
   std::vector<std::int64_t> CorrectionShape() const;  ///< as stored

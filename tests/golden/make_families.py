@@ -140,6 +140,12 @@ CASES = {
         **ROPE, "rope_type": "dynamic", "factor": 4.0})),
     "llama_yarn": ("llama", sizes(rope_parameters={
         **ROPE, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8})),
+    "llama4": ("llama4_text", sizes(
+        head_dim=8, num_hidden_layers=3, intermediate_size=12, intermediate_size_mlp=20,
+        num_local_experts=4, moe_layers=[1, 2], no_rope_layers=[1, 0, 1], attention_chunk_size=4,
+        floor_scale=3, rope_parameters={
+            **ROPE, "rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0,
+            "high_freq_factor": 1.0, "original_max_position_embeddings": 16})),
     "minimax_m2": ("minimax_m2", sizes(
         head_dim=8, intermediate_size=12, num_local_experts=4, num_experts_per_tok=2,
         rope_parameters=HALF)),
@@ -210,7 +216,7 @@ def fill(model):
 @torch.no_grad()
 def run(model, ids):
     out = {}
-    body = model.base_model
+    body = getattr(model.base_model, "model", model.base_model)
     layers = next(getattr(body, name) for name in ("layers", "h", "blocks") if hasattr(body, name))
     first = lambda o: o[0] if isinstance(o, tuple) else o
     def before(key):

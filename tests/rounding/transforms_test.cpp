@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -66,8 +67,10 @@ RandomSource Small(const std::string& family, const json& change = json::object(
 
 std::vector<std::string> TextFamilies() {
   std::vector<std::string> names;
+  // Their configs nest the text model's.
+  const std::set<std::string> nested = {"gemma3", "llama4", "mistral3", "qwen3_vl"};
   for (const auto& [name, describe] : BuiltinFamilies()) {
-    if (name != "gemma3") names.push_back(name);  // its config nests the text model's
+    if (nested.count(name) == 0) names.push_back(name);
   }
   return names;
 }

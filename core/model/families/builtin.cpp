@@ -30,6 +30,7 @@
 #include "core/model/families/hunyuan.h"
 #include "core/model/families/internlm.h"
 #include "core/model/families/llama.h"
+#include "core/model/families/llama4.h"
 #include "core/model/families/minimax_m2.h"
 #include "core/model/families/ministral3.h"
 #include "core/model/families/mixtral.h"
@@ -103,6 +104,8 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"internlm3", DescribeInternLm3},
       {"jais2", DescribeJais2},
       {"llama", DescribeLlama},
+      {"llama4", DescribeLlama4Multimodal},
+      {"llama4_text", DescribeLlama4},
       {"minimax_m2", DescribeMiniMaxM2},
       {"ministral", DescribeMistral},
       {"ministral3", DescribeMinistral3},

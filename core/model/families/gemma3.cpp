@@ -2,6 +2,7 @@
 
 #include "core/model/common_config.h"
 #include "core/model/families/gemma.h"
+#include "core/model/families/wrapped.h"
 
 namespace roundlab {
 
@@ -27,13 +28,7 @@ ModelDescription DescribeGemma3(const ConfigReader& config) {
 ModelDescription DescribeGemma3Multimodal(const ConfigReader& config) {
   ModelDescription d = DescribeGemma3(config.Inside("text_config"));
   d.tied_head = config.BoolOr("tie_word_embeddings", true);
-  d.naming.prefixes = {{"language_model.model.", "model."},
-                       {"model.language_model.", "model."},
-                       {"language_model.lm_head.", "lm_head."}};
-  for (const char* part : {"vision_tower.", "multi_modal_projector."}) {
-    d.naming.other_parts.push_back(part);
-    d.naming.other_parts.push_back(std::string("model.") + part);
-  }
+  NameWrapped({"vision_tower.", "multi_modal_projector."}, &d);
   return d;
 }
 

@@ -187,6 +187,7 @@ TEST(RandomSourceTest, ShapesHaveTheWeightsTheyAreKnownFor) {
   EXPECT_NEAR(billions("granite3.1-8b"), 8.171, 0.001);
   EXPECT_NEAR(billions("hunyuan-a13b"), 80.393, 0.001);
   EXPECT_NEAR(billions("k-exaone-236b-a23b"), 236.571, 0.001);
+  EXPECT_NEAR(billions("llama4-scout"), 107.770, 0.001);
   EXPECT_NEAR(billions("minimax-m2"), 228.690, 0.001);
   EXPECT_NEAR(billions("mpt-7b"), 6.649, 0.001);
   EXPECT_NEAR(billions("olmoe-1b-7b"), 6.919, 0.001);

@@ -279,6 +279,55 @@ TEST(SilentKeysTest, Ministral3TempersQueriesWhereItHasAStrength) {
   EXPECT_EQ(temper({{"rope_parameters", rope}}), (std::vector<double>{0.3, 40, 0}));
 }
 
+/// Of each block: "r" with rotary positions, "c" of chunks, "t" tempered, "e" with experts.
+std::string KindsOfLlama4(const json& more) {
+  json config = {{"num_key_value_heads", 4}, {"attention_chunk_size", 8}};
+  config.update(more);
+  const ModelDescription d = FourBlocks("llama4_text", config);
+  std::string kinds;
+  for (std::int64_t i = 0; i < d.layers; ++i) {
+    const BlockPlan plan = d.Plan(i);
+    EXPECT_EQ(plan.Norm(NormPlace::kQuery) != nullptr,
+              plan.attention.rotary != RotaryStyle::kNone && !more.contains("use_qk_norm"));
+    kinds += plan.attention.rotary == RotaryStyle::kPair ? "r" : "";
+    kinds += plan.attention.chunk == 8 ? "c" : "";
+    kinds += plan.attention.tempered ? "t" : "";
+    kinds += plan.mlp.experts ? "e " : " ";
+  }
+  return kinds;
+}
+
+TEST(SilentKeysTest, Llama4sBlocksAreOfSeveralKinds) {
+  EXPECT_EQ(KindsOfLlama4(json::object()), "rce rce rce te ");
+  EXPECT_EQ(KindsOfLlama4({{"use_qk_norm", false}}), "rce rce rce te ");
+  EXPECT_EQ(KindsOfLlama4({{"no_rope_layers", json::array()}}), "rce rce rce te ");
+  EXPECT_EQ(KindsOfLlama4({{"no_rope_layers", {0, 1, 1, 0}}}), "te rce rce te ");
+  EXPECT_EQ(KindsOfLlama4({{"no_rope_layer_interval", 2}}), "rce te rce te ");
+  EXPECT_EQ(KindsOfLlama4({{"interleave_moe_layer_step", 2}}), "rc rce rc te ");
+  EXPECT_EQ(KindsOfLlama4({{"moe_layers", {0}}}), "rce rc rc t ");
+  EXPECT_EQ(KindsOfLlama4({{"moe_layers", json::array()}}), "rc rc rc t ");
+  EXPECT_EQ(KindsOfLlama4({{"attn_temperature_tuning", false}}), "rce rce rce e ");
+  const json types = {"full_attention", "chunked_attention", "full_attention", "chunked_attention"};
+  EXPECT_EQ(KindsOfLlama4({{"layer_types", types}}), "re rce re cte ");
+}
+
+TEST(SilentKeysTest, Llama4sListsMustFit) {
+  EXPECT_EQ(ErrorOf([] {
+              KindsOfLlama4({{"no_rope_layers", {1, 0}}});
+            }),
+            "config.json: no_rope_layers: expected 4 entries, got 2");
+  EXPECT_EQ(ErrorOf([] {
+              KindsOfLlama4({{"attention_chunk_size", nullptr}});
+            }),
+            "config.json: attention_chunk_size: null is not supported (expected a number)");
+  const json types = {"full_attention", "sliding_attention", "full_attention", "full_attention"};
+  EXPECT_EQ(ErrorOf([&] {
+              KindsOfLlama4({{"layer_types", types}});
+            }),
+            "config.json: layer_types: unknown value \"sliding_attention\" (known: "
+            "chunked_attention, full_attention)");
+}
+
 TEST(SilentKeysTest, NanoChatTurnsByPlainAnglesOnly) {
   const auto with = [](const char* type) {
     const json rope = {{"rope_type", type}, {"factor", 2}};
