@@ -146,6 +146,8 @@ CASES = {
         floor_scale=3, rope_parameters={
             **ROPE, "rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0,
             "high_freq_factor": 1.0, "original_max_position_embeddings": 16})),
+    "minicpm3": ("minicpm3", sizes(q_lora_rank=7, scale_emb=3, dim_model_base=16,
+                                   rope_parameters=ROPE, **LATENTS)),
     "minimax_m2": ("minimax_m2", sizes(
         head_dim=8, intermediate_size=12, num_local_experts=4, num_experts_per_tok=2,
         rope_parameters=HALF)),

@@ -106,6 +106,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"llama", DescribeLlama},
       {"llama4", DescribeLlama4Multimodal},
       {"llama4_text", DescribeLlama4},
+      {"minicpm3", DescribeMiniCpm3},
       {"minimax_m2", DescribeMiniMaxM2},
       {"ministral", DescribeMistral},
       {"ministral3", DescribeMinistral3},

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/model/common_config.h"
+#include "core/model/families/granite.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/mixture.h"
 
@@ -15,6 +16,7 @@ struct Latents {
   std::int64_t queries = 1536;  // 0: none
   std::int64_t keys = 512;
   std::int64_t passed = 128;  // dimensions of a key that do not turn
+  std::int64_t turned = 64;
   std::int64_t value_dim = 128;
   RotaryStyle rotary = RotaryStyle::kPair;
   double scale = 1;
@@ -49,15 +51,15 @@ double ScoreScale(const ConfigReader& config, const ModelDescription& d) {
 /// All but the block's plan.
 ModelDescription ReadLatentModel(const ConfigReader& config, ConfigDefaults defaults,
                                  Latents* latents) {
-  const std::int64_t turned = config.IntOr("qk_rope_head_dim", 64);
+  latents->turned = config.IntOr("qk_rope_head_dim", latents->turned);
   latents->passed = config.IntOr("qk_nope_head_dim", latents->passed);
-  defaults.head_dim = turned;
+  defaults.head_dim = latents->turned;
   ModelDescription d = ReadSizes(config, defaults);
   d.intermediate = config.Int("intermediate_size");
   d.kv_heads = d.heads;
-  d.head_dim = turned;
+  d.head_dim = latents->turned;
   ReadRope(config, &d);
-  d.head_dim = turned + latents->passed;
+  d.head_dim = latents->turned + latents->passed;
   const bool none = config.Mentions("q_lora_rank") && !config.Has("q_lora_rank");
   latents->queries = none ? 0 : config.IntOr("q_lora_rank", latents->queries);
   latents->keys = config.IntOr("kv_lora_rank", latents->keys);
@@ -73,6 +75,13 @@ ModelDescription ReadLatentModel(const ConfigReader& config, ConfigDefaults defa
   }
   d.ends_plan = LlamaEnds;
   return d;
+}
+
+/// No block has experts.
+void LayDenseLatents(const Latents& latents, ModelDescription* d) {
+  Mixture mixture{};
+  for (std::int64_t i = 0; i < d->layers; ++i) mixture.dense.insert(i);
+  d->block_plan = With(DeepSeekBlock, latents, mixture);
 }
 
 ModelDescription ReadDeepSeek(const ConfigReader& config, std::int64_t max_positions,
@@ -138,9 +147,34 @@ ModelDescription DescribeYoutu(const ConfigReader& config) {
   defaults.tied = true;
   Latents latents;
   ModelDescription d = ReadLatentModel(config, defaults, &latents);
-  Mixture mixture{};
-  for (std::int64_t i = 0; i < d.layers; ++i) mixture.dense.insert(i);
-  d.block_plan = With(DeepSeekBlock, latents, mixture);
+  LayDenseLatents(latents, &d);
+  return d;
+}
+
+ModelDescription DescribeMiniCpm3(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.eps = 1e-5;
+  defaults.max_positions = 32768;
+  defaults.tied = true;
+  Latents latents;
+  latents.queries = 768;
+  latents.keys = 256;
+  latents.passed = 64;
+  latents.turned = 32;
+  latents.value_dim = config.Int("hidden_size") / config.Int("num_attention_heads");
+  ModelDescription d = ReadLatentModel(config, defaults, &latents);
+  latents.rotary = RotaryStyle::kHalf;
+  d.mlp_bias = config.BoolOr("mlp_bias", false);
+  LayDenseLatents(latents, &d);
+  const auto depth = std::sqrt(static_cast<double>(d.layers));
+  const auto width = static_cast<double>(d.hidden);
+  // A scale that is null is 1.
+  const auto scale = [&](const char* key, double absent, double one) {
+    return config.Mentions(key) ? config.PositiveOr(key, one) : absent;
+  };
+  ScaleParts({latents.scale, scale("scale_depth", 1.4, depth) / depth,
+              config.PositiveOr("scale_emb", 12), scale("dim_model_base", 256, width) / width},
+             &d);
   return d;
 }
 

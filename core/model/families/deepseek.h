@@ -17,5 +17,7 @@ ModelDescription DescribeDeepSeekV3(const ConfigReader& config);
 ModelDescription DescribeGlm4MoeLite(const ConfigReader& config);
 /// Youtu-LLM: latent attention with dense MLPs (youtu).
 ModelDescription DescribeYoutu(const ConfigReader& config);
+/// MiniCPM3: the same in halves, with scales of embeddings, branches and logits (minicpm3).
+ModelDescription DescribeMiniCpm3(const ConfigReader& config);
 
 }  // namespace roundlab

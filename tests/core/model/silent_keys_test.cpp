@@ -328,6 +328,17 @@ TEST(SilentKeysTest, Llama4sListsMustFit) {
             "chunked_attention, full_attention)");
 }
 
+TEST(SilentKeysTest, MiniCpm3sScalesAreOneWhereNull) {
+  const auto scales = [](const json& more) {
+    const ModelDescription d = FourBlocks("minicpm3", more);
+    const EndsPlan ends = d.Ends();
+    return std::vector<double>{ends.embedding_scale, d.Plan(0).residual_scale, ends.logit_scale};
+  };
+  EXPECT_EQ(scales(json::object()), (std::vector<double>{12, 0.7, 4}));
+  EXPECT_EQ(scales({{"scale_depth", nullptr}, {"dim_model_base", nullptr}}),
+            (std::vector<double>{12, 1, 1}));
+}
+
 TEST(SilentKeysTest, NanoChatTurnsByPlainAnglesOnly) {
   const auto with = [](const char* type) {
     const json rope = {{"rope_type", type}, {"factor", 2}};
