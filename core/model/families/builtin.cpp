@@ -33,6 +33,7 @@
 #include "core/model/families/llama4.h"
 #include "core/model/families/minimax_m2.h"
 #include "core/model/families/ministral3.h"
+#include "core/model/families/mistral3.h"
 #include "core/model/families/mixtral.h"
 #include "core/model/families/mpt.h"
 #include "core/model/families/nanochat.h"
@@ -111,6 +112,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"ministral", DescribeMistral},
       {"ministral3", DescribeMinistral3},
       {"mistral", DescribeMistral},
+      {"mistral3", DescribeMistral3},
       {"mixtral", DescribeMixtral},
       {"mpt", DescribeMpt},
       {"nanochat", DescribeNanoChat},
