@@ -89,6 +89,7 @@ RopeDescription ReadRopeParameters(const ConfigReader& config, const ConfigReade
   rope.theta = inner.PositiveOr("rope_theta", defaults.theta);
   std::string type = inner.TextOr("rope_type", inner.TextOr("type", "default"));
   if (defaults.long_names && (type == "su" || type == "yarn")) type = "longrope";
+  if (defaults.sections && type == "mrope") type = "default";
   const auto found = RopeTypes().find(type);
   if (found == RopeTypes().end()) {
     inner.Fail("rope_type: unknown value '" + type + "'" +

@@ -19,6 +19,7 @@ struct RopeDefaults {
   bool may_be_partial = false;    ///< else any other partial_rotary_factor is refused
   bool alpha = false;             ///< dynamic with alpha a: theta a^(d / (d - 2)) at any length
   bool long_names = false;        ///< types "su" and "yarn" are LongRoPE, as in early Phi-3 files
+  bool sections = false;          ///< type "mrope", whose positions are one in a text, is "default"
   double original_positions = 0;  ///< of the model, where config.json has none; 0: none either
   bool keys_of_its_own = false;   ///< beside which rope_theta and partial_rotary_factor say nothing
   const char* positions = "max_position_embeddings";

@@ -49,6 +49,7 @@
 #include "core/model/families/qwen.h"
 #include "core/model/families/qwen2_moe.h"
 #include "core/model/families/qwen3_moe.h"
+#include "core/model/families/qwen_vl.h"
 #include "core/model/families/smollm3.h"
 #include "core/model/families/stablelm.h"
 #include "core/model/families/starcoder2.h"
@@ -127,9 +128,12 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"phi3", DescribePhi3},
       {"phimoe", DescribePhiMoe},
       {"qwen2", DescribeQwen2},
+      {"qwen2_5_vl", DescribeQwen2Vl},
       {"qwen2_moe", DescribeQwen2Moe},
+      {"qwen2_vl", DescribeQwen2Vl},
       {"qwen3", DescribeQwen3},
       {"qwen3_moe", DescribeQwen3Moe},
+      {"qwen3_vl", DescribeQwen3Vl},
       {"seed_oss", DescribeSeedOss},
       {"smollm3", DescribeSmolLm3},
       {"solar_open", DescribeSolarOpen},

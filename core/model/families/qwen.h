@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+
+#include "core/model/common_config.h"
 #include "core/model/config_reader.h"
 #include "core/model/description.h"
 
@@ -9,5 +12,9 @@ namespace roundlab {
 ModelDescription DescribeQwen2(const ConfigReader& config);
 /// RMSNorm over each head of q and k.
 ModelDescription DescribeQwen3(const ConfigReader& config);
+
+/// Qwen2 with other defaults; `first`: max_window_layers where config.json is silent.
+ModelDescription ReadQwen2(const ConfigReader& config, const ConfigDefaults& defaults,
+                           std::int64_t first);
 
 }  // namespace roundlab

@@ -193,6 +193,8 @@ TEST(RandomSourceTest, ShapesHaveTheWeightsTheyAreKnownFor) {
   EXPECT_NEAR(billions("mpt-7b"), 6.649, 0.001);
   EXPECT_NEAR(billions("olmoe-1b-7b"), 6.919, 0.001);
   EXPECT_NEAR(billions("phi3.5-moe"), 41.873, 0.001);
+  EXPECT_NEAR(billions("qwen2.5-vl-7b"), 7.616, 0.001);
+  EXPECT_NEAR(billions("qwen3-vl-8b"), 8.191, 0.001);
   EXPECT_NEAR(billions("qwen1.5-moe-a2.7b"), 14.316, 0.001);
   EXPECT_NEAR(billions("smollm3-3b"), 3.075, 0.001);
   EXPECT_NEAR(billions("solar-open-100b"), 102.652, 0.001);

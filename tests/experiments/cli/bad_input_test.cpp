@@ -87,8 +87,8 @@ TEST_F(BadInputTest, UnknownArchitecture) {
       "hunyuan_v1_dense, hunyuan_v1_moe, hyperclovax, internlm2, internlm3, jais2, llama, "
       "llama4, llama4_text, minicpm3, minimax_m2, ministral, ministral3, mistral, mistral3, "
       "mixtral, mpt, nanochat, nemotron, olmo, olmo2, olmo3, olmoe, opt, persimmon, phi, "
-      "phi3, phimoe, qwen2, qwen2_moe, qwen3, qwen3_moe, seed_oss, smollm3, solar_open, "
-      "stablelm, starcoder2, vaultgemma, xglm, youtu)");
+      "phi3, phimoe, qwen2, qwen2_5_vl, qwen2_moe, qwen2_vl, qwen3, qwen3_moe, qwen3_vl, "
+      "seed_oss, smollm3, solar_open, stablelm, starcoder2, vaultgemma, xglm, youtu)");
 }
 TEST_F(BadInputTest, TruncatedSafetensors) {
   const auto size = fs::file_size(folder_ / "m/model.safetensors");
