@@ -136,6 +136,7 @@ at::Tensor DecoderBlock::Experts(const at::Tensor& x) const {
   const at::Tensor weights = routed.weights.to(rows.scalar_type());
   at::Tensor sum = at::zeros_like(rows);
   if (plan.shared) sum = DenseMlp(x, -1).view(rows.sizes());
+  if (plan.shared_factor != 1) sum = sum * plan.shared_factor;
   if (!plan.shared_gate.empty()) sum = sum * at::sigmoid(all.narrow(1, plan.count, 1));
   for (std::int64_t expert = 0; expert < plan.count; ++expert) {
     const auto places = (routed.experts == expert).nonzero();

@@ -4,6 +4,10 @@ namespace roundlab {
 
 std::vector<NamedShape> MixtureShapes() {
   return {
+      // Of the defaults of its class in transformers 5.23; no checkpoint is known.
+      {"cohere2-moe",
+       R"({"model_type":"cohere2_moe","hidden_size":8192,"intermediate_size":22528,
+           "num_hidden_layers":40,"num_attention_heads":64,"vocab_size":256000})"},
       {"dbrx",
        R"({"model_type":"dbrx","d_model":6144,"n_layers":40,"n_heads":48,"max_seq_len":32768,
            "attn_config":{"kv_n_heads":8,"clip_qkv":8,"rope_theta":500000},

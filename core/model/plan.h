@@ -49,6 +49,7 @@ struct ExpertsPlan {
   bool shared = false;  ///< an MLP that all tokens go through is added (of LinearPlan::expert -1)
   /// [1, hidden], named as the router: that MLP is multiplied by sigmoid(shared_gate x). Empty: 1.
   std::string shared_gate = {};
+  double shared_factor = 1;  ///< of what that MLP gives
   bool router_bias = false;  ///< ROUTER.bias, [count]: router x + bias
   /// An expert is fed its weight times x, and what it gives is added as it is (Llama 4).
   bool weighs_input = false;

@@ -52,6 +52,12 @@ CASES = {
     "cohere": ("cohere", sizes(use_qk_norm=True, logit_scale=0.25, rope_parameters=ROPE)),
     "cohere2": ("cohere2", sizes(sliding_window=4, logit_scale=0.25, rope_parameters=ROPE,
                                  layer_types=["full_attention", "sliding_attention"])),
+    "cohere2_moe": ("cohere2_moe", sizes(
+        head_dim=8, num_hidden_layers=3, intermediate_size=12, prefix_dense_intermediate_size=20,
+        num_experts=4, num_experts_per_tok=2, num_shared_experts=1, sliding_window=4,
+        expert_selection_fn="sigmoid", mlp_layer_types=["dense", "sparse", "sparse"],
+        layer_types=["full_attention", "sliding_attention", "full_attention"],
+        logit_scale=0.25, rope_parameters=ROPE)),
     "cwm": ("cwm", sizes(head_dim=8, sliding_window=4, mlp_bias=True, rope_parameters={
         **ROPE, "rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0,
         "high_freq_factor": 4.0, "original_max_position_embeddings": 8})),

@@ -67,6 +67,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"codegen", DescribeCodeGen},
       {"cohere", DescribeCohere},
       {"cohere2", DescribeCohere2},
+      {"cohere2_moe", DescribeCohere2Moe},
       {"cwm", DescribeCwm},
       {"dbrx", DescribeDbrx},
       {"deepseek_v2", DescribeDeepSeekV2},

@@ -10,5 +10,8 @@ namespace roundlab {
 ModelDescription DescribeCohere(const ConfigReader& config);
 /// Layers slide but every fourth, which has no rotary positions.
 ModelDescription DescribeCohere2(const ConfigReader& config);
+/// The same with experts, and perhaps one beside them that all tokens go through, in layers that
+/// are not dense (transformers 5.23, cohere2_moe).
+ModelDescription DescribeCohere2Moe(const ConfigReader& config);
 
 }  // namespace roundlab

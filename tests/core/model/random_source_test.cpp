@@ -128,7 +128,10 @@ TEST_P(ShapesTest, FactorsFoldedIntoANormAreTakenOutOfWhatItFeeds) {
       const bool fed = std::find(feeds.begin(), feeds.end(), slot->input) != feeds.end();
       if (fed) slot->weight = slot->weight / factor;
     }
-    if (norm->plan.place == NormPlace::kBeforeMlp && block->router.defined()) {
+    const bool alone =
+        block->plan().parallel && block->plan().Norm(NormPlace::kBeforeMlp) == nullptr;
+    const NormPlace routed = alone ? NormPlace::kBeforeAttention : NormPlace::kBeforeMlp;
+    if (norm->plan.place == routed && block->router.defined()) {
       block->router = block->router / factor;
     }
   }
