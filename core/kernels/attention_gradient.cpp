@@ -8,7 +8,6 @@
 
 #include "core/base/error.h"
 #include "core/kernels/attention_tile.h"
-#include "core/kernels/bfloat16_gradient.h"
 
 namespace roundlab {
 namespace {
@@ -186,9 +185,6 @@ AttentionGradients CausalAttentionBackward(const at::Tensor& q, const at::Tensor
                      k.size(0) == q.size(0) && k.size(1) == q.size(1) && k.size(3) == q.size(3) &&
                      q.size(2) % k.size(2) == 0,
                  "q must be [batch, seq, heads, dim], k and v [batch, seq, kv_heads, dim]");
-  if (q.scalar_type() == at::kBFloat16) {
-    return Bfloat16AttentionBackward(q, k, v, d_output, options);
-  }
   const AttentionGradients gradients = {at::empty_like(q), at::empty_like(k), at::empty_like(v)};
   const std::int64_t heads = k.size(2);
   at::parallel_for(0, k.size(0) * heads, 1, [&](std::int64_t begin, std::int64_t end) {

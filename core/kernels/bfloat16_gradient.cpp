@@ -4,8 +4,10 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/kernels/attention_tile.h"
 #include "core/kernels/bfloat16_tile.h"
 
@@ -304,6 +306,7 @@ class Bfloat16HeadBackward {
 AttentionGradients Bfloat16AttentionBackward(const at::Tensor& q, const at::Tensor& k,
                                              const at::Tensor& v, const at::Tensor& d_output,
                                              const AttentionOptions& options) {
+  ROUNDLAB_CHECK(q.sizes() == d_output.sizes() && k.sizes() == v.sizes(), "one shape each");
   const AttentionGradients gradients = {at::empty_like(q), at::empty_like(k), at::empty_like(v)};
   const std::int64_t heads = k.size(2);
   at::parallel_for(0, k.size(0) * heads, 1, [&](std::int64_t begin, std::int64_t end) {

@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/kernels/attention_gradient.h"
+#include "core/kernels/bfloat16_gradient.h"
 #include "core/kernels/bfloat16_tile.h"
 #include "core/kernels/cuda/fused.h"
 #include "core/kernels/cuda/without_gradient.h"
@@ -130,8 +131,10 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     AttentionOptions options;
     options.scale = ctx->saved_data["scale"].toDouble();
     options.window = ctx->saved_data["window"].toInt();
+    const auto backward = saved[0].scalar_type() == at::kBFloat16 ? Bfloat16AttentionBackward
+                                                                  : CausalAttentionBackward;
     const AttentionGradients d =
-        CausalAttentionBackward(saved[0], saved[1], saved[2], grads[0].contiguous(), options);
+        backward(saved[0], saved[1], saved[2], grads[0].contiguous(), options);
     return {d.q, d.k, d.v, {}, {}};
   }
 };

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <stdexcept>
+#include <utility>
 
+#include "core/kernels/bfloat16_gradient.h"
 #include "core/kernels/ops.h"
 #include "core/kernels/reference.h"
 #include "tests/support/random_tensor.h"
@@ -107,14 +109,15 @@ TEST(CausalAttentionTest, SixteenBitsAreComputedInFloat32) {
 }
 
 TEST(CausalAttentionTest, ThreadsDoNotMatter) {
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+  for (const auto& [dtype, backward] : {std::pair(at::kFloat, &CausalAttentionBackward),
+                                        std::pair(at::kBFloat16, &Bfloat16AttentionBackward)}) {
     const at::Tensor q = RandomTensor({2, 90, 4, 32}, 1).to(dtype);
     const at::Tensor k = RandomTensor({2, 90, 2, 32}, 2).to(dtype);
     const at::Tensor dy = RandomTensor({2, 90, 4, 32}, 3).to(dtype);
     const int threads = at::get_num_threads();
-    const auto all = CausalAttentionBackward(q, k, k, dy, {0.2, 0});
+    const auto all = backward(q, k, k, dy, {0.2, 0});
     at::set_num_threads(1);
-    const auto one = CausalAttentionBackward(q, k, k, dy, {0.2, 0});
+    const auto one = backward(q, k, k, dy, {0.2, 0});
     at::set_num_threads(threads);
     EXPECT_TRUE(at::equal(all.q, one.q) && at::equal(all.k, one.k) && at::equal(all.v, one.v));
   }
