@@ -219,6 +219,27 @@ void ZeroShot::Options::Fields(FieldVisitor& f) {
   });
 }
 
+AskedTask AskTask(const Options& options, const std::string& task, std::int64_t count) {
+  const LoadedTask loaded = Load(options, task);
+  AskedTask asked{loaded.name, static_cast<std::int64_t>(loaded.documents.size()), {}};
+  for (std::size_t i = 0; i < loaded.documents.size(); ++i) {
+    if (static_cast<std::int64_t>(i) == count) break;
+    const TaskDocument& document = loaded.documents[i];
+    AskedDocument own{document.where, {}, {}, document.truths};
+    for (const std::string& context : document.contexts) {
+      own.contexts.push_back(loaded.preambles[i] + context);
+    }
+    for (const std::string& choice : document.choices) {
+      own.choices.push_back(loaded.task.delimiter + choice);
+    }
+    for (std::size_t c = own.right.size(); c < document.Count(); ++c) {
+      own.right.push_back(static_cast<std::int64_t>(c) == document.gold);
+    }
+    asked.first.push_back(std::move(own));
+  }
+  return asked;
+}
+
 ZeroShot::ZeroShot(const Options& options) : options_(options) {}
 
 std::vector<std::string> ZeroShot::Names() const {

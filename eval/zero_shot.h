@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -56,5 +57,22 @@ class ZeroShot : public Evaluator {
  private:
   Options options_;
 };
+
+/// A document as a model gets it; 0.3's empty context stays empty here.
+struct AskedDocument {
+  std::string where;                  ///< file and row
+  std::vector<std::string> contexts;  ///< one, or one a choice; examples and description in front
+  std::vector<std::string> choices;   ///< one, or one a context; with the delimiter
+  std::vector<bool> right;            ///< of each choice or context
+};
+
+struct AskedTask {
+  std::string name;
+  std::int64_t documents = 0;  ///< that are scored
+  std::vector<AskedDocument> first;
+};
+
+/// What a task asks of its first `count` documents. Throws as LoadTask and MakeDocuments do.
+AskedTask AskTask(const ZeroShot::Options& options, const std::string& task, std::int64_t count);
 
 }  // namespace roundlab

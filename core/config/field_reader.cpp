@@ -144,4 +144,13 @@ void ReadFields(const ConfigNode& node, const std::string& path, const FieldsFun
   reader.Finish();
 }
 
+void ReadAssignments(const std::vector<std::string>& assignments, const FieldsFunction& fields,
+                     ConfigNode root) {
+  root.kind = ConfigNode::Kind::kMapping;
+  for (const std::string& assignment : assignments) ApplyOverride(assignment, &root);
+  std::vector<Diagnostic> diagnostics;
+  ReadFields(root, "", fields, &diagnostics);
+  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
+}
+
 }  // namespace roundlab

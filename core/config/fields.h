@@ -84,6 +84,11 @@ void ReadFields(const ConfigNode& node, const std::string& path, const FieldsFun
                 std::vector<Diagnostic>* diagnostics,
                 const std::vector<std::string>& reserved = {});
 
+/// Fills the fields from `root`, a mapping or nothing, with assignments ("shots=5") over it. Throws
+/// ConfigError.
+void ReadAssignments(const std::vector<std::string>& assignments, const FieldsFunction& fields,
+                     ConfigNode root = {});
+
 /// The canonical text: in field order, one "key: value" a line, the fields that are required or
 /// differ from their default; without defaults all; of UsedIf what is used. It reads back to the
 /// same text, also once options with defaults have been added (docs/adr/0016).

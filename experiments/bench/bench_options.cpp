@@ -49,13 +49,8 @@ void BenchOptions::Fields(FieldVisitor& f) {
 }
 
 BenchOptions ReadBenchOptions(const std::vector<std::string>& assignments) {
-  ConfigNode root;
-  root.kind = ConfigNode::Kind::kMapping;
-  for (const std::string& assignment : assignments) ApplyOverride(assignment, &root);
   BenchOptions options;
-  std::vector<Diagnostic> diagnostics;
-  ReadFields(root, "", FieldsOf(&options), &diagnostics);
-  if (!diagnostics.empty()) throw ConfigError(std::move(diagnostics));
+  ReadAssignments(assignments, FieldsOf(&options));
   return options;
 }
 

@@ -35,7 +35,7 @@ struct CommandLine {
   std::optional<TableFormat> format;  ///< of tables; not given: Markdown, or a terminal's width
   std::string hardware;  ///< of `plan`: NAME of configs/hardware or a file; empty: this machine
   std::string split;     ///< of `world`
-  std::int64_t documents = 3;  ///< of `world` and `sample`
+  std::int64_t documents = 3;  ///< of `world`, `sample` and `prompts`
   std::int64_t tokens = 128;   ///< of `sample`: of a document
   bool json = false;
   bool quiet = false;

@@ -27,6 +27,7 @@ int DescribeCommand(const CommandLine& line);    ///< describe KIND NAME, descri
 int ScoreCommand(const CommandLine& line);       ///< score --model M (--text T | --ids FILE)
 int CompareCommand(const CommandLine& line);     ///< compare A B: two folders of runs
 int ReportCommand(const CommandLine& line);      ///< report DIR: of one experiment's runs
+int PromptsCommand(const CommandLine& line);     ///< prompts TASK...: what tasks ask
 int SampleCommand(const CommandLine& line);      ///< sample --model M: text from the model
 int TokenizeCommand(const CommandLine& line);    ///< tokenize --model M (--text T | --file F)
 int QuickstartCommand(const CommandLine& line);  ///< quickstart: the built-in laboratory

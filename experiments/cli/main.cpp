@@ -83,6 +83,11 @@ const std::map<std::string, Command>& Commands() {
         "a tuning step, a forward pass, GPTQ's solve and the head of a shape, beside their bare "
         "matrix products",
         {"set", "device", "json", "quiet"}}},
+      {"prompts",
+       {PromptsCommand,
+        "prompts TASK...",
+        "what tasks ask: their first --documents as a model gets them; --set shots=5 and its like",
+        {"set", "documents", "json"}}},
       {"sample",
        {SampleCommand,
         "sample --model M",
@@ -161,7 +166,7 @@ po::options_description Options(CommandLine* line) {
       "seed", po::value(&line->seed), "of the bootstrap of `compare`, default 0, or of `world`, 1")(
       "split", po::value(&line->split), "train, calibration, test or a task's name; default train")(
       "documents", po::value(&line->documents),
-      "so many documents of `world` or `sample`; default 3")(
+      "so many documents of `world`, `sample` or `prompts`; default 3")(
       "tokens", po::value(&line->tokens), "of a document of `sample`; default 128")(
       "no-special", po::bool_switch(&line->no_special), "without the tokenizer's special tokens")(
       "plugin", po::value(&line->plugins)->composing(),

@@ -40,8 +40,8 @@ const BadCommand kBadCommands[] = {
     {"UnknownCommand",
      {"rum", "c.yaml"},
      "unknown command 'rum'; did you mean 'run'? (known: bench, compare, describe, execute, list, "
-     "plan, quickstart, report, reproduce, run, sample, score, slurm-task, table, tokenize, train, "
-     "validate, world)"},
+     "plan, prompts, quickstart, report, reproduce, run, sample, score, slurm-task, table, "
+     "tokenize, train, validate, world)"},
     {"UnknownFlag", {"run", "c.yaml", "--owt", "x"}, "command line: unrecognised option '--owt'"},
     {"FlagWithoutValue",
      {"run", "c.yaml", "--out"},

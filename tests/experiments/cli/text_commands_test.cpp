@@ -98,6 +98,36 @@ TEST(SampleTest, WritesALineADocument) {
   EXPECT_EQ(sample({"--documents", "0"}).err, "--documents: expected a number from 1, got 0\n");
 }
 
+TEST(PromptsTest, PrintsWhatAModelGets) {
+  const TempFolder folder;
+  folder.Write("rows.jsonl",
+               "{\"q\": \"One  plus\", \"c\": [\"two\", \"three\"], \"k\": 0}\n"
+               "{\"q\": \"Two plus\", \"c\": [\"five\", \"three\"], \"k\": 1}\n");
+  folder.Write("sums.yaml",
+               "data: {path: rows.jsonl}\nfields: {q: q, c: c, k: k}\ncontext: \"Q: {q}\\nA:\"\n"
+               "choices: \"{c}\"\ngold: \"{k}\"\nmetrics: [acc]\n");
+  const auto prompts = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"prompts", "./sums.yaml"});
+    return RunProgram(folder.path(), words);
+  };
+  const ProgramResult one = prompts({"--documents", "1"});
+  ASSERT_EQ(one.code, 0) << one.err;
+  EXPECT_EQ(one.out,
+            "sums: 2 documents\n\nrows.jsonl:1\n  context \"Q: One  plus\\nA:\"\n"
+            "  0 right \" two\"\n  1       \" three\"\n");
+  const ProgramResult shot = prompts({"--set", "shots=1", "--json"});
+  ASSERT_EQ(shot.code, 0) << shot.err;
+  const json first = json::parse(shot.out).at("tasks").at(0).at("first");
+  ASSERT_EQ(first.size(), 2U);
+  EXPECT_EQ(first[0].at("contexts"), json({"Q: Two plus\nA: three\n\nQ: One  plus\nA:"}));
+  EXPECT_EQ(first[1].at("right"), json({false, true}));
+  EXPECT_EQ(prompts({"--set", "shot=1"}).err,
+            "--set shot=1: unknown key 'shot'; did you mean 'shots'? (known: data, documents, "
+            "on_nan, pack_tokens, protocol, refused, shots, shuffle, suffix, tasks)\n");
+  EXPECT_EQ(RunProgram(folder.path(), {"prompts"}).err,
+            "usage: roundlab prompts TASK... [--set ...] [--documents ...] [--json]\n");
+}
+
 TEST(WorldTest, PrintsTextsAndRows) {
   const TempFolder folder;
   const auto world = [&](std::vector<std::string> words) {
@@ -134,7 +164,7 @@ TEST(WorldTest, BadInputIsTold) {
             "--documents: expected a number from 1, got -1\n");
   EXPECT_EQ(error({"world", "--seed", "-1"}), "--seed: expected a number from 0, got -1\n");
   EXPECT_EQ(error({"plan", "x.yaml", "--documents", "2"}),
-            "command line: --documents belongs to sample and world\n");
+            "command line: --documents belongs to prompts, sample and world\n");
   EXPECT_EQ(error({"score", "--model", "builtin:lap", "--text", "x"}),
             "model: unknown built-in model 'builtin:lap'; did you mean 'builtin:lab'? (known: "
             "builtin:lab)\n");
