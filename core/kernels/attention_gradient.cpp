@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "core/base/error.h"
+#include "core/kernels/attention_heads.h"
 #include "core/kernels/attention_tile.h"
 
 namespace roundlab {
@@ -54,61 +54,43 @@ class Panels {
 /// One key head of one text, and the query heads that read it.
 class HeadBackward {
  public:
-  HeadBackward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-               const at::Tensor& d_output, const AttentionOptions& options,
-               const AttentionGradients& gradients)
-      : q_(q.const_data_ptr<float>()),
-        k_(k.const_data_ptr<float>()),
-        v_(v.const_data_ptr<float>()),
-        dy_(d_output.const_data_ptr<float>()),
-        dq_(gradients.q.mutable_data_ptr<float>()),
-        dk_(gradients.k.mutable_data_ptr<float>()),
-        dv_(gradients.v.mutable_data_ptr<float>()),
-        options_(options),
-        seq_(q.size(1)),
-        dim_(q.size(3)),
-        q_stride_(q.size(2) * dim_),
-        kv_stride_(k.size(2) * dim_),
-        group_(q.size(2) / k.size(2)) {}
+  explicit HeadBackward(const AttentionHeads<float>& heads) : all_(heads) {}
 
   void Run(std::int64_t text, std::int64_t kv_head) {
-    const std::int64_t kv_at = text * seq_ * kv_stride_ + kv_head * dim_;
-    keys_.Reset(seq_, dim_);
-    keys_.Load(k_ + kv_at, seq_, kv_stride_, dim_);
-    key_panels_.Load(k_ + kv_at, seq_, kv_stride_, dim_);
-    value_panels_.Load(v_ + kv_at, seq_, kv_stride_, dim_);
-    d_keys_.Reset(TileWidth(seq_), dim_);
-    d_values_.Reset(TileWidth(seq_), dim_);
-    for (std::int64_t head = kv_head * group_; head < (kv_head + 1) * group_; ++head) {
-      for (std::int64_t first = 0; first < seq_; first += kQueryBlock) {
-        Block(text * seq_ * q_stride_ + head * dim_, first, std::min(kQueryBlock, seq_ - first));
+    const std::int64_t kv_at = text * all_.seq * all_.kv_stride + kv_head * all_.dim;
+    keys_.Reset(all_.seq, all_.dim);
+    keys_.Load(all_.k + kv_at, all_.seq, all_.kv_stride, all_.dim);
+    key_panels_.Load(all_.k + kv_at, all_.seq, all_.kv_stride, all_.dim);
+    value_panels_.Load(all_.v + kv_at, all_.seq, all_.kv_stride, all_.dim);
+    d_keys_.Reset(TileWidth(all_.seq), all_.dim);
+    d_values_.Reset(TileWidth(all_.seq), all_.dim);
+    for (std::int64_t head = kv_head * all_.group; head < (kv_head + 1) * all_.group; ++head) {
+      for (std::int64_t first = 0; first < all_.seq; first += kQueryBlock) {
+        Block(text * all_.seq * all_.q_stride + head * all_.dim, first,
+              std::min(kQueryBlock, all_.seq - first));
       }
     }
-    d_keys_.Store(dk_ + kv_at, seq_, kv_stride_, dim_);
-    d_values_.Store(dv_ + kv_at, seq_, kv_stride_, dim_);
+    d_keys_.Store(all_.dk + kv_at, all_.seq, all_.kv_stride, all_.dim);
+    d_values_.Store(all_.dv + kv_at, all_.seq, all_.kv_stride, all_.dim);
   }
 
  private:
-  std::int64_t FirstKey(std::int64_t query) const {
-    return options_.window > 0 ? std::max<std::int64_t>(0, query + 1 - options_.window) : 0;
-  }
-
   /// Queries [first, first + count) of a head whose first query lies at `head`. Rows of a tile
   /// beyond the count are 0 in d_output, and so add nothing.
   void Block(std::int64_t head, std::int64_t first, std::int64_t count) {
-    const std::int64_t at = head + first * q_stride_;
-    queries_.Reset(kQueryBlock, dim_);
-    queries_.Load(q_ + at, count, q_stride_, dim_);
-    d_outputs_.Reset(kQueryBlock, dim_);
-    d_outputs_.Load(dy_ + at, count, q_stride_, dim_);
-    begin_ = FirstKey(first) / kTileColumns * kTileColumns;
+    const std::int64_t at = head + first * all_.q_stride;
+    queries_.Reset(kQueryBlock, all_.dim);
+    queries_.Load(all_.q + at, count, all_.q_stride, all_.dim);
+    d_outputs_.Reset(kQueryBlock, all_.dim);
+    d_outputs_.Load(all_.dy + at, count, all_.q_stride, all_.dim);
+    begin_ = all_.FirstKey(first) / kTileColumns * kTileColumns;
     weights_.Reset(kQueryBlock, first + count - begin_);
     scores_.Reset(kQueryBlock, first + count - begin_);
-    d_queries_.Reset(kQueryBlock, dim_);
+    d_queries_.Reset(kQueryBlock, all_.dim);
     for (std::int64_t row = 0; row < count; row += kTileRows) {
       QueryTile(first, row, std::min(kTileRows, count - row));
     }
-    d_queries_.Store(dq_ + at, count, q_stride_, dim_);
+    d_queries_.Store(all_.dq + at, count, all_.q_stride, all_.dim);
     for (std::int64_t key = 0; key < first + count - begin_; key += kTileRows) {
       // The first query that sees the tile's first key.
       const std::int64_t row = std::max<std::int64_t>(0, begin_ + key - first);
@@ -122,15 +104,15 @@ class HeadBackward {
     const std::int64_t seen = first + row + rows - begin_;
     const auto products = [&](const Matrix& left, const Panels& right, Matrix* out) {
       for (std::int64_t j = 0; j < seen; j += kTileColumns) {
-        MultiplyTile({left.Row(row), left.width(), 1, right.At(begin_ + j), kTileColumns, dim_,
+        MultiplyTile({left.Row(row), left.width(), 1, right.At(begin_ + j), kTileColumns, all_.dim,
                       out->Row(row) + j, out->width()});
       }
     };
     products(queries_, key_panels_, &weights_);
     products(d_outputs_, value_panels_, &scores_);
-    const auto scale = static_cast<float>(options_.scale);
+    const auto scale = static_cast<float>(all_.options.scale);
     for (std::int64_t i = row; i < row + rows; ++i) {
-      const std::int64_t from = FirstKey(first + i) - begin_;
+      const std::int64_t from = all_.FirstKey(first + i) - begin_;
       const std::int64_t to = first + i + 1 - begin_;
       const float sum = SoftmaxRow(weights_.Row(i), from, to, weights_.width(), scale);
       ScoreGradient({weights_.Row(i), scores_.Row(i), from, to, scores_.width(), sum, scale});
@@ -150,19 +132,7 @@ class HeadBackward {
     }
   }
 
-  const float* q_;
-  const float* k_;
-  const float* v_;
-  const float* dy_;
-  float* dq_;
-  float* dk_;
-  float* dv_;
-  AttentionOptions options_;
-  std::int64_t seq_;
-  std::int64_t dim_;
-  std::int64_t q_stride_;
-  std::int64_t kv_stride_;
-  std::int64_t group_;      // query heads a key head
+  const AttentionHeads<float>& all_;
   std::int64_t begin_ = 0;  // the first key of the block that is looked at
   Matrix keys_;
   Panels key_panels_;
@@ -181,14 +151,11 @@ class HeadBackward {
 AttentionGradients CausalAttentionBackward(const at::Tensor& q, const at::Tensor& k,
                                            const at::Tensor& v, const at::Tensor& d_output,
                                            const AttentionOptions& options) {
-  ROUNDLAB_CHECK(q.dim() == 4 && q.sizes() == d_output.sizes() && k.sizes() == v.sizes() &&
-                     k.size(0) == q.size(0) && k.size(1) == q.size(1) && k.size(3) == q.size(3) &&
-                     q.size(2) % k.size(2) == 0,
-                 "q must be [batch, seq, heads, dim], k and v [batch, seq, kv_heads, dim]");
-  const AttentionGradients gradients = {at::empty_like(q), at::empty_like(k), at::empty_like(v)};
+  const AttentionGradients gradients = EmptyGradients(q, k, v, d_output);
+  const AttentionHeads<float> all(q, k, v, d_output, options, gradients);
   const std::int64_t heads = k.size(2);
   at::parallel_for(0, k.size(0) * heads, 1, [&](std::int64_t begin, std::int64_t end) {
-    HeadBackward backward(q, k, v, d_output, options, gradients);
+    HeadBackward backward(all);
     for (std::int64_t i = begin; i < end; ++i) backward.Run(i / heads, i % heads);
   });
   return gradients;

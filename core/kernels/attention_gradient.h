@@ -2,15 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "core/kernels/packed_attention.h"
+#include "core/kernels/attention_heads.h"
 
 namespace roundlab {
-
-struct AttentionGradients {
-  at::Tensor q;
-  at::Tensor k;
-  at::Tensor v;
-};
 
 /// Backward pass of attention in which each text of a batch sees itself up to the query:
 /// q and d_output [batch, seq, heads, dim], k and v [batch, seq, kv_heads, dim], float32 contiguous

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/base/error.h"
+#include "core/kernels/attention_heads.h"
 #include "core/kernels/attention_tile.h"
 #include "core/kernels/bfloat16_tile.h"
 
@@ -120,55 +120,38 @@ struct SplitPanels {
 /// One key head of one text, and the query heads that read it.
 class Bfloat16HeadBackward {
  public:
-  Bfloat16HeadBackward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                       const at::Tensor& d_output, const AttentionOptions& options,
-                       const AttentionGradients& gradients)
-      : q_(q.const_data_ptr<Number>()),
-        k_(k.const_data_ptr<Number>()),
-        v_(v.const_data_ptr<Number>()),
-        dy_(d_output.const_data_ptr<Number>()),
-        dq_(gradients.q.mutable_data_ptr<Number>()),
-        dk_(gradients.k.mutable_data_ptr<Number>()),
-        dv_(gradients.v.mutable_data_ptr<Number>()),
-        options_(options),
-        seq_(q.size(1)),
-        dim_(q.size(3)),
-        q_stride_(q.size(2) * dim_),
-        kv_stride_(k.size(2) * dim_),
-        group_(q.size(2) / k.size(2)) {}
+  explicit Bfloat16HeadBackward(const AttentionHeads<Number>& heads) : all_(heads) {}
 
   void Run(std::int64_t text, std::int64_t kv_head) {
-    const std::int64_t kv_at = text * seq_ * kv_stride_ + kv_head * dim_;
-    keys_.Load(k_ + kv_at, seq_, kv_stride_, dim_);
+    const std::int64_t kv_at = text * all_.seq * all_.kv_stride + kv_head * all_.dim;
+    keys_.Load(all_.k + kv_at, all_.seq, all_.kv_stride, all_.dim);
     keys_.MakePanels();
     keys_.MakePairs();
-    values_.Load(v_ + kv_at, seq_, kv_stride_, dim_);
+    values_.Load(all_.v + kv_at, all_.seq, all_.kv_stride, all_.dim);
     values_.MakePanels();
     for (std::vector<float>* sums : {&d_keys_, &d_values_}) {
       sums->assign(static_cast<std::size_t>(keys_.count() * keys_.wide()), 0.0F);
     }
-    for (std::int64_t head = kv_head * group_; head < (kv_head + 1) * group_; ++head) {
-      for (std::int64_t first = 0; first < seq_; first += kQueryBlock) {
-        Block(text * seq_ * q_stride_ + head * dim_, first, std::min(kQueryBlock, seq_ - first));
+    for (std::int64_t head = kv_head * all_.group; head < (kv_head + 1) * all_.group; ++head) {
+      for (std::int64_t first = 0; first < all_.seq; first += kQueryBlock) {
+        Block(text * all_.seq * all_.q_stride + head * all_.dim, first,
+              std::min(kQueryBlock, all_.seq - first));
       }
     }
-    Store(d_keys_, dk_ + kv_at);
-    Store(d_values_, dv_ + kv_at);
+    Store(d_keys_, all_.dk + kv_at);
+    Store(d_values_, all_.dv + kv_at);
   }
 
  private:
-  std::int64_t FirstKey(std::int64_t query) const {
-    return options_.window > 0 ? std::max<std::int64_t>(0, query + 1 - options_.window) : 0;
-  }
-
   /// Queries [first, first + count) of a head whose first query lies at `head`.
   void Block(std::int64_t head, std::int64_t first, std::int64_t count) {
-    const std::int64_t at = head + first * q_stride_;
-    for (const auto& [rows, from] : {std::pair(&queries_, q_), std::pair(&d_outputs_, dy_)}) {
-      rows->Load(from + at, count, q_stride_, dim_);
+    const std::int64_t at = head + first * all_.q_stride;
+    for (const auto& [rows, from] :
+         {std::pair(&queries_, all_.q), std::pair(&d_outputs_, all_.dy)}) {
+      rows->Load(from + at, count, all_.q_stride, all_.dim);
       rows->MakeTransposed();
     }
-    begin_ = FirstKey(first) / kUnitSide * kUnitSide;
+    begin_ = all_.FirstKey(first) / kUnitSide * kUnitSide;
     width_ = UnitWidth(first + count - begin_);
     weights_.Reset(kUnitSide, width_);
     scores_.Reset(kUnitSide, width_);
@@ -177,7 +160,7 @@ class Bfloat16HeadBackward {
     score_panels_.Reset(queries_.count(), width_);
     for (std::int64_t row = 0; row < count; row += kUnitSide) {
       ScoreUnit(first, row, std::min(kUnitSide, count - row));
-      StoreQueries(row, first, std::min(kUnitSide, count - row), dq_ + at);
+      StoreQueries(row, first, std::min(kUnitSide, count - row), all_.dq + at);
     }
     for (std::int64_t key = 0; key < width_; key += kUnitSide) {
       // The first unit whose queries see the panel's first key.
@@ -204,13 +187,13 @@ class Bfloat16HeadBackward {
     };
     products(queries_, keys_, &weights_);
     products(d_outputs_, values_, &scores_);
-    const auto scale = static_cast<float>(options_.scale);
+    const auto scale = static_cast<float>(all_.options.scale);
     for (std::int64_t i = 0; i < kUnitSide; ++i) {
       float* const weight = weights_.Row(i);
       float* const score = scores_.Row(i);
       if (i < rows) {
         const std::int64_t query = first + row + i;
-        const std::int64_t from = FirstKey(query) - begin_;
+        const std::int64_t from = all_.FirstKey(query) - begin_;
         const std::int64_t to = query + 1 - begin_;
         const float sum = SoftmaxRow(weight, from, to, width_, scale);
         ScoreGradient({weight, score, from, to, width_, sum, scale});
@@ -241,7 +224,7 @@ class Bfloat16HeadBackward {
     }
     for (std::int64_t i = 0; i < rows; ++i) {
       const float* from = d_queries_.Row(i);
-      std::copy_n(from, dim_, dq + (row + i) * q_stride_);
+      std::copy_n(from, all_.dim, dq + (row + i) * all_.q_stride);
     }
   }
 
@@ -264,27 +247,15 @@ class Bfloat16HeadBackward {
   }
 
   void Store(const std::vector<float>& sums, Number* to) const {
-    for (std::int64_t i = 0; i < seq_; ++i) {
+    for (std::int64_t i = 0; i < all_.seq; ++i) {
       const std::int64_t lane = i % kUnitSide;
       const float* from = sums.data() + (i - lane) * keys_.wide() + lane;
-      for (std::int64_t d = 0; d < dim_; ++d) to[i * kv_stride_ + d] = from[d * kUnitSide];
+      for (std::int64_t d = 0; d < all_.dim; ++d) to[i * all_.kv_stride + d] = from[d * kUnitSide];
     }
   }
 
   TileScope tiles_;
-  const Number* q_;
-  const Number* k_;
-  const Number* v_;
-  const Number* dy_;
-  Number* dq_;
-  Number* dk_;
-  Number* dv_;
-  AttentionOptions options_;
-  std::int64_t seq_;
-  std::int64_t dim_;
-  std::int64_t q_stride_;
-  std::int64_t kv_stride_;
-  std::int64_t group_;      // query heads a key head
+  const AttentionHeads<Number>& all_;
   std::int64_t begin_ = 0;  // the first key of the block that is looked at
   std::int64_t width_ = 0;  // its keys, in whole units
   HeadRows keys_;
@@ -306,11 +277,11 @@ class Bfloat16HeadBackward {
 AttentionGradients Bfloat16AttentionBackward(const at::Tensor& q, const at::Tensor& k,
                                              const at::Tensor& v, const at::Tensor& d_output,
                                              const AttentionOptions& options) {
-  ROUNDLAB_CHECK(q.sizes() == d_output.sizes() && k.sizes() == v.sizes(), "one shape each");
-  const AttentionGradients gradients = {at::empty_like(q), at::empty_like(k), at::empty_like(v)};
+  const AttentionGradients gradients = EmptyGradients(q, k, v, d_output);
+  const AttentionHeads<Number> all(q, k, v, d_output, options, gradients);
   const std::int64_t heads = k.size(2);
   at::parallel_for(0, k.size(0) * heads, 1, [&](std::int64_t begin, std::int64_t end) {
-    Bfloat16HeadBackward backward(q, k, v, d_output, options, gradients);
+    Bfloat16HeadBackward backward(all);
     for (std::int64_t i = begin; i < end; ++i) backward.Run(i / heads, i % heads);
   });
   return gradients;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/kernels/attention_gradient.h"
+#include "core/kernels/attention_heads.h"
 
 namespace roundlab {
 
