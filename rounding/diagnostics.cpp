@@ -48,6 +48,26 @@ void TellErrors(const std::string& prefix, const at::Tensor& weight, const at::T
   sink->Array(prefix + "output_snr_db", {1}, {SnrDb(outputs(weight), outputs(error))});
 }
 
+/// tr(W H W^T), of some rows at a time: |X W^T|^2 over all tokens of H = X^T X.
+double OutputSquares(const at::Tensor& weight, const at::Tensor& moment) {
+  const std::int64_t rows = std::max<std::int64_t>(kTileValues / weight.size(1), 1);
+  at::Tensor sum = at::zeros({}, weight.options().dtype(at::kDouble));
+  for (const at::Tensor& tile : weight.split(rows)) {
+    const at::Tensor wide = tile.to(moment.scalar_type());
+    sum += (at::mm(wide, moment) * wide).sum(at::kDouble);
+  }
+  return sum.item<double>();
+}
+
+/// Nothing of inputs that were all 0 or not finite.
+void TellOutputs(const std::string& prefix, const at::Tensor& weight, const at::Tensor& rounded,
+                 const at::Tensor& moment, MetricSink* sink) {
+  const double signal = OutputSquares(weight, moment);
+  const double noise = OutputSquares(weight - rounded, moment);
+  if (!std::isfinite(signal) || !std::isfinite(noise) || signal <= 0) return;
+  sink->Array(prefix + "output_snr_db", {1}, {10 * std::log10(signal / std::max(noise, 0.0))});
+}
+
 double Count(const at::Tensor& condition) {
   return static_cast<double>(condition.sum().item<std::int64_t>());
 }
@@ -129,8 +149,11 @@ void DescribeLayer(const LayerContext& context, const LayerRounding& layer,
     const auto top = static_cast<std::int64_t>(context.spec.CodeMax());
     sink->Array(prefix + "saturation", {2}, {Mean(rounded.codes == 0), Mean(rounded.codes == top)});
   }
-  TellErrors(prefix, context.weight, rounded.Dequantize(), inputs, WideProducts(context.products),
-             sink);
+  const at::Tensor weight = rounded.Dequantize();
+  TellErrors(prefix, context.weight, weight, inputs, WideProducts(context.products), sink);
+  if (!inputs.defined() && context.inputs && context.inputs->second_moment.defined()) {
+    TellOutputs(prefix, context.weight, weight, context.inputs->second_moment, sink);
+  }
   TellGroups(context, prefix, sink);
   const Diagnostics told = layer.Diagnose();
   if (told.count("dead_columns") == 0) {

@@ -22,7 +22,8 @@ at::Tensor SampleOf(const HiddenStates& inputs);
 ///   flip_rate      part of the codes that differ from round to nearest on the untuned range
 ///   saturation     part of the codes at either end of the grid: {low, high}
 ///   weight_snr_db  10 log10(|W|^2 / |W - W^|^2)
-///   output_snr_db  10 log10(|X W^T|^2 / |X (W - W^)^T|^2) where inputs are given
+///   output_snr_db  10 log10(|X W^T|^2 / |X (W - W^)^T|^2) where inputs are given, or over all
+///                  tokens where a part had the second moment of inputs measured
 /// (of codes as they come from the scheme; the first two only where codes are steps of a grid, the
 /// first where it is of quant.grid's kind), what the scheme diagnoses, and, where there are any,
 /// numbers of

@@ -79,6 +79,33 @@ TEST(DescribeLayerTest, ALargeLayerIsSummedByTiles) {
   EXPECT_NEAR(recorder.values.at("layers/layer/weight_snr_db").at(0), snr, 1e-9);
 }
 
+TEST(DescribeLayerTest, ASecondMomentTellsOfTheOutputsOfAllTokens) {
+  const at::Tensor weight = RandomTensor({700, 512}, 1);
+  LayerContext context = testing::MakeLayer(weight, {3, 32, GridKind::kAsym, ScaleType::kFloat32});
+  const at::Tensor x = RandomTensor({40, 512}, 2);
+  const auto told = [&](const at::Tensor& moment) {
+    InputStatistics inputs;
+    inputs.tokens = x.size(0);
+    inputs.second_moment = moment;
+    context.inputs = std::make_shared<const InputStatistics>(inputs);
+    const auto layer = RoundingSchemes().FromText("type: rtn").make()->Begin(context);
+    const QuantizedWeight rounded = layer->Finish();
+    testing::Recorder of_moment;
+    DescribeLayer(context, *layer, rounded, {}, &of_moment);
+    testing::Recorder of_sample;
+    DescribeLayer(context, *layer, rounded, x, &of_sample);
+    const auto found = of_moment.values.find("layers/layer/output_snr_db");
+    return std::pair(found == of_moment.values.end() ? NAN : found->second.at(0),
+                     of_sample.values.at("layers/layer/output_snr_db").at(0));
+  };
+  for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
+    const auto [moment, sample] = told(x.t().mm(x).to(dtype));
+    EXPECT_NEAR(moment, sample, 1e-3);
+  }
+  EXPECT_TRUE(std::isnan(told(at::zeros({512, 512})).first));
+  EXPECT_TRUE(std::isnan(told(at::full({512, 512}, INFINITY)).first));
+}
+
 TEST(DescribeLayerTest, OfNoTokensThereIsNoOutput) {
   const LayerContext context =
       testing::MakeLayer(RandomTensor({6, 32}, 1), {3, 32, GridKind::kAsym, ScaleType::kFloat32});
