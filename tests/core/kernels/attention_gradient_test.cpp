@@ -94,10 +94,12 @@ TEST(CausalAttentionTest, SixteenBitsAreComputedInFloat32) {
       EXPECT_EQ(y.scalar_type(), dtype);
       (y * dy).sum().backward();
       const double half_unit = dtype == at::kHalf ? 1.0 / 2048 : 1.0 / 256;
+      // Weights of many keys are right to 2^-17 on tile units.
+      const double tiny = dtype == at::kHalf || c.seq < 100 ? 1e-6 : 3e-6;
       const at::Tensor exact =
           reference::CausalAttention(narrow[0].to(at::kDouble), narrow[1].to(at::kDouble),
                                      narrow[2].to(at::kDouble), c.options);
-      EXPECT_TRUE(TensorNear(y.detach().to(at::kFloat), exact.detach().to(at::kFloat), 3e-6,
+      EXPECT_TRUE(TensorNear(y.detach().to(at::kFloat), exact.detach().to(at::kFloat), tiny,
                              1.01 * half_unit));  // rounded once
       const auto gradients = Reference({narrow[0], narrow[1], narrow[2]}, dy, c.options);
       for (std::size_t i = 0; i < narrow.size(); ++i) {
