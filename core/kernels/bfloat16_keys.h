@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "core/kernels/attention_items.h"
@@ -30,17 +31,19 @@ class Bfloat16Keys {
     // Zeros beyond the last: products take all of them.
     keys_.resize(static_cast<std::size_t>(UnitWidth(count) * wide_));
     values_.resize(keys_.size());
-    std::vector<Number> row(static_cast<std::size_t>(wide_));
-    std::vector<Number> value = row;
+    std::vector<Number> key(static_cast<std::size_t>(wide_));  // 0 beyond dim_
+    std::vector<Number> value = key;
     for (std::int64_t i = same; i < UnitWidth(count); ++i) {
-      const bool seen = i < count;
-      const std::int64_t at = seen ? seen_.rows()[static_cast<std::size_t>(i)] : 0;
-      const std::int64_t from = (at * heads_ + seen_.head()) * dim_;
-      for (std::int64_t d = 0; d < dim_; ++d) {
-        row[static_cast<std::size_t>(d)] = seen ? k_[from + d] : Number(0);
-        value[static_cast<std::size_t>(d)] = seen ? v_[from + d] : Number(0);
+      if (i < count) {
+        const std::int64_t row = seen_.rows()[static_cast<std::size_t>(i)];
+        const std::int64_t from = (row * heads_ + seen_.head()) * dim_;
+        std::copy_n(k_ + from, dim_, key.data());
+        std::copy_n(v_ + from, dim_, value.data());
+      } else {
+        std::fill(key.begin(), key.end(), Number(0));
+        value = key;
       }
-      PutColumn(row.data(), i, wide_, keys_.data());
+      PutColumn(key.data(), i, wide_, keys_.data());
       PutRow(value.data(), i, wide_, values_.data());
     }
   }

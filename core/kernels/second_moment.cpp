@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "core/kernels/bfloat16_tile.h"
@@ -25,25 +24,25 @@ void AddByBlocks(at::Tensor* sum, const at::Tensor& x) {
   }
 }
 
-/// x^T x of some tokens on tile units.
+/// x^T x of some tokens on tile units; `in` is a multiple of their side.
 class TokenBlock {
  public:
   /// As many tokens as leave two panels of 32 columns in the first-level cache.
   static constexpr std::int64_t kTokens = 512;
 
-  explicit TokenBlock(std::int64_t in) : in_(in), wide_(UnitWidth(in)) {}
+  explicit TokenBlock(std::int64_t in) : in_(in) {}
 
   void Load(const c10::BFloat16* x, std::int64_t tokens) {
     depth_ = UnitWidth(tokens);
-    turned_.resize(static_cast<std::size_t>(wide_ * depth_));
+    turned_.resize(static_cast<std::size_t>(in_ * depth_));
     pairs_.resize(turned_.size() / 2);
-    at::parallel_for(0, wide_ / kUnitSide, 1, [&](std::int64_t begin, std::int64_t end) {
+    at::parallel_for(0, in_ / kUnitSide, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t unit = begin; unit < end; ++unit) LoadColumns(x, tokens, unit * kUnitSide);
     });
   }
 
   void AddTo(float* sum) const {
-    const std::int64_t units = wide_ / kUnitSide;
+    const std::int64_t units = in_ / kUnitSide;
     // The first rows have the most to do: they are dealt out one by one.
     const std::int64_t parts = at::get_num_threads();
     at::parallel_for(0, parts, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -56,58 +55,33 @@ class TokenBlock {
 
  private:
   void LoadColumns(const c10::BFloat16* x, std::int64_t tokens, std::int64_t column) {
-    const std::int64_t columns = std::min(kUnitSide, in_ - column);
     Pair* const panel = pairs_.data() + column * depth_ / 2;
+    c10::BFloat16* const turned = turned_.data() + column * depth_;
     std::fill_n(panel, depth_ / 2 * kUnitSide, Pair{0});
+    std::fill_n(turned, depth_ * kUnitSide, c10::BFloat16(0));
     for (std::int64_t i = 0; i < tokens; ++i) {
       const c10::BFloat16* from = x + i * in_ + column;
-      const int shift = i % 2 == 0 ? 0 : 16;
-      Pair* const to = panel + i / 2 * kUnitSide;
-      for (std::int64_t c = 0; c < columns; ++c) to[c] |= static_cast<Pair>(from[c].x) << shift;
-    }
-    c10::BFloat16* const rows = turned_.data() + column * depth_;
-    for (std::int64_t i = 0; i < depth_; ++i) {
-      const Pair* from = panel + i / 2 * kUnitSide;
-      const int shift = i % 2 == 0 ? 0 : 16;
-      for (std::int64_t c = 0; c < kUnitSide; ++c) {
-        rows[c * depth_ + i].x = static_cast<std::uint16_t>(from[c] >> shift);
-      }
+      PutRow(from, i, kUnitSide, panel);
+      for (std::int64_t c = 0; c < kUnitSide; ++c) turned[c * depth_ + i] = from[c];
     }
   }
 
   void AddRow(std::int64_t row, float* sum) const {
-    for (std::int64_t column = row; column < wide_; column += kUnitSide) {
-      UnitProduct product{{{{turned_.data() + row * depth_, pairs_.data() + column * depth_ / 2}}},
-                          1,
-                          depth_,
-                          kUnitSide,
-                          depth_,
-                          sum + row * in_ + column,
-                          in_,
-                          true};
-      if (column + kUnitSide <= in_) {
-        MultiplyUnit(product);
-        continue;
-      }
-      // The last columns are no whole unit of the sum.
-      std::array<float, kUnitSide * kUnitSide> whole;
-      product.c = whole.data();
-      product.c_row = kUnitSide;
-      product.add = false;
-      MultiplyUnit(product);
-      const std::int64_t rows = std::min(kUnitSide, in_ - row);
-      for (std::int64_t i = 0; i < rows; ++i) {
-        for (std::int64_t j = 0; j < in_ - column; ++j) {
-          sum[(row + i) * in_ + column + j] += whole[static_cast<std::size_t>(i * kUnitSide + j)];
-        }
-      }
+    for (std::int64_t column = row; column < in_; column += kUnitSide) {
+      MultiplyUnit({{{{turned_.data() + row * depth_, pairs_.data() + column * depth_ / 2}}},
+                    1,
+                    depth_,
+                    kUnitSide,
+                    depth_,
+                    sum + row * in_ + column,
+                    in_,
+                    true});
     }
   }
 
   std::int64_t in_;
-  std::int64_t wide_;  // in_ in whole units
   std::int64_t depth_ = 0;
-  std::vector<c10::BFloat16> turned_;  // [wide_, depth_]
+  std::vector<c10::BFloat16> turned_;  // [in_, depth_]
   std::vector<Pair> pairs_;            // panels [depth_ / 2, 32] of 32 columns
 };
 
@@ -128,7 +102,7 @@ void AddSecondMoment(at::Tensor* sum, const at::Tensor& x) {
   if (!sum->defined()) {
     *sum = at::zeros({in, in}, narrow ? x.options().dtype(at::kFloat) : x.options());
   }
-  if (narrow && HasTileUnits()) {
+  if (narrow && in % kUnitSide == 0 && HasTileUnits()) {
     AddOnTiles(sum, x.contiguous());
   } else {
     AddByBlocks(sum, narrow ? x.to(at::kFloat) : x);
