@@ -11,6 +11,7 @@
 #include "rounding/delta_loss.h"
 #include "rounding/fisher.h"
 #include "rounding/range.h"
+#include "rounding/statistics.h"
 #include "rounding/unit_work.h"
 
 namespace roundlab {
@@ -108,9 +109,7 @@ class LayerScores {
         if (layers_.count(slot->name) == 0) continue;
         const auto inputs = work.Statistics(*slot, Chain::kOriginal);
         const auto power = [&](const at::Tensor& weight) {
-          if (inputs->tokens == 0) return 0.0;
-          const at::Tensor outputs = at::mm(weight, inputs->second_moment);
-          return (outputs * weight).sum(at::kDouble).item<double>();
+          return inputs->tokens == 0 ? 0.0 : OutputEnergy(weight, inputs->second_moment);
         };
         const double signal = power(slot->weight);
         Score(*slot,

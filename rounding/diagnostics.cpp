@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "core/kernels/linear.h"
+#include "rounding/statistics.h"
 
 namespace roundlab {
 namespace {
@@ -48,22 +49,11 @@ void TellErrors(const std::string& prefix, const at::Tensor& weight, const at::T
   sink->Array(prefix + "output_snr_db", {1}, {SnrDb(outputs(weight), outputs(error))});
 }
 
-/// tr(W H W^T), of some rows at a time: |X W^T|^2 over all tokens of H = X^T X.
-double OutputSquares(const at::Tensor& weight, const at::Tensor& moment) {
-  const std::int64_t rows = std::max<std::int64_t>(kTileValues / weight.size(1), 1);
-  at::Tensor sum = at::zeros({}, weight.options().dtype(at::kDouble));
-  for (const at::Tensor& tile : weight.split(rows)) {
-    const at::Tensor wide = tile.to(moment.scalar_type());
-    sum += (at::mm(wide, moment) * wide).sum(at::kDouble);
-  }
-  return sum.item<double>();
-}
-
 /// Nothing of inputs that were all 0 or not finite.
 void TellOutputs(const std::string& prefix, const at::Tensor& weight, const at::Tensor& rounded,
                  const at::Tensor& moment, MetricSink* sink) {
-  const double signal = OutputSquares(weight, moment);
-  const double noise = OutputSquares(weight - rounded, moment);
+  const double signal = OutputEnergy(weight, moment);
+  const double noise = OutputEnergy(weight - rounded, moment);
   if (!std::isfinite(signal) || !std::isfinite(noise) || signal <= 0) return;
   sink->Array(prefix + "output_snr_db", {1}, {10 * std::log10(signal / std::max(noise, 0.0))});
 }

@@ -67,6 +67,17 @@ InputStatistics InputStatistics::To(const at::Device& device) const {
   return moved;
 }
 
+double OutputEnergy(const at::Tensor& weight, const at::Tensor& second_moment) {
+  constexpr std::int64_t kTileValues = std::int64_t{1} << 18;
+  const std::int64_t rows = std::max<std::int64_t>(kTileValues / weight.size(1), 1);
+  at::Tensor sum = at::zeros({}, weight.options().dtype(at::kDouble));
+  for (const at::Tensor& tile : weight.split(rows)) {
+    const at::Tensor wide = tile.to(second_moment.scalar_type());
+    sum += (at::mm(wide, second_moment) * wide).sum(at::kDouble);
+  }
+  return sum.item<double>();
+}
+
 InputAccumulator::InputAccumulator(const StatisticsKinds& kinds, std::int64_t tokens)
     : kinds_(kinds),
       stride_(std::max<std::int64_t>(tokens / std::max<std::int64_t>(kinds.sample, 1), 1)) {}

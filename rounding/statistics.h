@@ -75,4 +75,7 @@ class InputAccumulator {
   std::vector<at::Tensor> sample_;
 };
 
+/// tr(W H W^T), some rows at a time: |X W^T|^2 over all tokens of H = X^T X. weight [out, in].
+double OutputEnergy(const at::Tensor& weight, const at::Tensor& second_moment);
+
 }  // namespace roundlab
