@@ -51,9 +51,8 @@ int PromptsCommand(const CommandLine& line) {
   for (const std::string& name : line.arguments) {
     tasks.elements.push_back({ConfigNode::Kind::kScalar, here, name, {}, {}});
   }
-  const ConfigNode root{ConfigNode::Kind::kMapping, here, {}, {}, {{"tasks", here, tasks}}};
   ZeroShot::Options options;
-  ReadAssignments(line.set, FieldsOf(&options), root);
+  ReadAssignments(line.set, FieldsOf(&options), AsMember("tasks", tasks));
   ordered_json all = ordered_json::array();
   for (const std::string& name : options.tasks) {
     const AskedTask task = AskTask(options, name, line.documents);
