@@ -1,0 +1,137 @@
+#include "core/kernels/delta_rule.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "core/base/error.h"
+
+namespace roundlab {
+namespace {
+
+/// The tensors as they are multiplied: [batch, value_heads, seq, dim], rates [.., seq], float32.
+DeltaRule ByHeads(const DeltaRule& rule) {
+  const std::int64_t shared = rule.v.size(2) / rule.k.size(2);
+  const auto heads = [](const at::Tensor& t) { return t.to(at::kFloat).transpose(1, 2); };
+  const auto unit = [&](const at::Tensor& t) {
+    const at::Tensor wide = heads(t);
+    const at::Tensor length = (wide.square().sum(-1, true) + 1e-6).sqrt();
+    return (wide / length).repeat_interleave(shared, 1);
+  };
+  const double scale = 1 / std::sqrt(static_cast<double>(rule.q.size(3)));
+  return {unit(rule.q) * scale, unit(rule.k), heads(rule.v), heads(rule.decay),
+          heads(rule.updates)};
+}
+
+/// What follows a state: the outputs, and the state behind them.
+struct Followed {
+  at::Tensor outputs;  // [batch, heads, seq, value_dim]
+  at::Tensor state;    // [batch, heads, key_dim, value_dim]
+};
+
+/// The rule over one chunk. With `left`, what is left at a token of the state before the chunk,
+/// and A = update k k^T left_i / left_j below the diagonal, the values that are written in the end
+/// are (I + A)^-1 (update v - update left k S).
+Followed FollowChunk(const DeltaRule& r, const at::Tensor& state) {
+  const std::int64_t size = r.q.size(2);
+  const at::Tensor total = r.decay.cumsum(-1);
+  const at::Tensor left = total.exp().unsqueeze(-1);
+  // Masked before exp: above the diagonal it would be infinite, and its gradient not a number.
+  const at::Tensor later = at::ones({size, size}, r.q.options().dtype(at::kBool)).triu(1);
+  const at::Tensor between =
+      (total.unsqueeze(-1) - total.unsqueeze(-2)).masked_fill(later, -INFINITY).exp();
+  const at::Tensor keys = r.k * r.updates.unsqueeze(-1);
+  const at::Tensor known = (keys * left).matmul(state);
+  const at::Tensor wanted = r.v * r.updates.unsqueeze(-1) - known;
+  // The diagonal is not read.
+  const at::Tensor system = keys.matmul(r.k.transpose(-1, -2)) * between;
+  const at::Tensor written = at::linalg_solve_triangular(system, wanted, false, true, true);
+  const at::Tensor seen = r.q.matmul(r.k.transpose(-1, -2)) * between;
+  const at::Tensor outputs = (r.q * left).matmul(state) + seen.matmul(written);
+  const at::Tensor rest = (total.narrow(-1, size - 1, 1) - total).exp().unsqueeze(-1);
+  return {outputs,
+          state * left.narrow(2, size - 1, 1) + (r.k * rest).transpose(-1, -2).matmul(written)};
+}
+
+/// All tensors in parts: split at once, since the gradient of a part alone is as large as the
+/// whole.
+Followed Follow(const DeltaRule& r, at::Tensor state) {
+  const auto parts = [](const at::Tensor& t) { return t.split(kDeltaRuleChunk, 2); };
+  const auto q = parts(r.q);
+  const auto k = parts(r.k);
+  const auto v = parts(r.v);
+  const auto decay = parts(r.decay);
+  const auto updates = parts(r.updates);
+  std::vector<at::Tensor> outputs;
+  for (std::size_t i = 0; i < q.size(); ++i) {
+    Followed chunk = FollowChunk({q[i], k[i], v[i], decay[i], updates[i]}, state);
+    outputs.push_back(std::move(chunk.outputs));
+    state = std::move(chunk.state);
+  }
+  return {at::cat(outputs, 2), state};
+}
+
+std::int64_t End(const RowRange& rows) { return rows.begin + rows.length; }
+
+/// Texts that begin alike go on from one state, which is kept where others follow it.
+at::Tensor FollowPacked(const DeltaRule& r, const at::Tensor& start,
+                        const std::vector<Segment>& segments) {
+  std::vector<const Segment*> parents_first;
+  std::set<std::int64_t> followed;
+  for (const Segment& segment : segments) {
+    parents_first.push_back(&segment);
+    if (!segment.prefix.empty()) followed.insert(End(segment.prefix.back()));
+  }
+  std::stable_sort(
+      parents_first.begin(), parents_first.end(),
+      [](const Segment* a, const Segment* b) { return a->prefix.size() < b->prefix.size(); });
+  at::Tensor outputs = at::zeros_like(r.v, at::MemoryFormat::Contiguous);
+  std::map<std::int64_t, at::Tensor> states;
+  for (const Segment* segment : parents_first) {
+    const RowRange& own = segment->own;
+    if (own.length == 0) continue;
+    const at::Tensor& before =
+        segment->prefix.empty() ? start : states.at(End(segment->prefix.back()));
+    const auto cut = [&](const at::Tensor& t) { return t.narrow(2, own.begin, own.length); };
+    Followed found = Follow({cut(r.q), cut(r.k), cut(r.v), cut(r.decay), cut(r.updates)}, before);
+    outputs.narrow(2, own.begin, own.length).copy_(found.outputs);
+    if (followed.count(End(own)) > 0) states[End(own)] = std::move(found.state);
+  }
+  return outputs;
+}
+
+at::Tensor EmptyState(const DeltaRule& r) {
+  return at::zeros({r.v.size(0), r.v.size(1), r.k.size(3), r.v.size(3)},
+                   r.v.options().requires_grad(false));
+}
+
+}  // namespace
+
+at::Tensor GatedDeltaRule(const DeltaRule& rule, const std::vector<Segment>* segments) {
+  ROUNDLAB_CHECK(rule.v.dim() == 4 && rule.v.size(2) % rule.k.size(2) == 0,
+                 "v must be [batch, seq, value_heads, value_dim], a multiple of the key heads");
+  const DeltaRule heads = ByHeads(rule);
+  const at::Tensor start = EmptyState(heads);
+  const at::Tensor outputs =
+      segments == nullptr ? Follow(heads, start).outputs : FollowPacked(heads, start, *segments);
+  return outputs.transpose(1, 2);
+}
+
+at::Tensor GatedDeltaRuleReference(const DeltaRule& rule) {
+  const DeltaRule r = ByHeads(rule);
+  at::Tensor state = EmptyState(r);
+  std::vector<at::Tensor> outputs;
+  for (std::int64_t t = 0; t < rule.v.size(1); ++t) {
+    const at::Tensor key = r.k.select(2, t).unsqueeze(-1);
+    state = state * r.decay.select(2, t).exp().unsqueeze(-1).unsqueeze(-1);
+    const at::Tensor missing = r.v.select(2, t) - (key * state).sum(-2);
+    state = state + key * (missing * r.updates.select(2, t).unsqueeze(-1)).unsqueeze(-2);
+    outputs.push_back((r.q.select(2, t).unsqueeze(-1) * state).sum(-2));
+  }
+  return at::stack(outputs, 1);
+}
+
+}  // namespace roundlab

@@ -1,0 +1,89 @@
+#include "core/kernels/delta_rule.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "tests/support/random_tensor.h"
+#include "tests/support/tensor_matchers.h"
+
+namespace roundlab {
+namespace {
+
+using testing::RandomTensor;
+using testing::TensorNear;
+
+/// Two key heads of 6, four value heads of 5.
+DeltaRule RandomRule(std::int64_t batch, std::int64_t seq, double fading = 0.3) {
+  return {RandomTensor({batch, seq, 2, 6}, 1), RandomTensor({batch, seq, 2, 6}, 2),
+          RandomTensor({batch, seq, 4, 5}, 3), RandomTensor({batch, seq, 4}, 4).abs() * -fading,
+          RandomTensor({batch, seq, 4}, 5).sigmoid()};
+}
+
+DeltaRule Rows(const DeltaRule& rule, const at::Tensor& rows) {
+  const auto of = [&](const at::Tensor& t) { return t.index_select(1, rows); };
+  return {of(rule.q), of(rule.k), of(rule.v), of(rule.decay), of(rule.updates)};
+}
+
+TEST(DeltaRuleTest, ChunksAreTokenAfterToken) {
+  for (const std::int64_t seq : {1, 5, 64, 65, 150}) {
+    for (const double fading : {0.0, 0.3, 20.0}) {
+      const DeltaRule rule = RandomRule(2, seq, fading);
+      const at::Tensor y = GatedDeltaRule(rule, nullptr);
+      EXPECT_EQ(y.sizes(), rule.v.sizes());
+      EXPECT_TRUE(TensorNear(y, GatedDeltaRuleReference(rule), 1e-4, 2e-5)) << seq << " " << fading;
+    }
+  }
+}
+
+TEST(DeltaRuleTest, WhatIsUpdatedWhollyIsReadBack) {
+  DeltaRule rule = RandomRule(1, 3, 0);
+  rule.q = rule.k;
+  rule.updates = at::ones_like(rule.updates);
+  // The newest value of a key, over the root of its width.
+  const at::Tensor y = GatedDeltaRule(rule, nullptr);
+  EXPECT_TRUE(TensorNear(y, rule.v / std::sqrt(6.0), 1e-5, 1e-5));
+}
+
+TEST(DeltaRuleTest, GradientsAreThoseOfTheReference) {
+  const auto gradients = [](const auto& function) {
+    const DeltaRule rule = RandomRule(1, 70);
+    std::vector<at::Tensor> leaves = {rule.q, rule.k, rule.v, rule.decay, rule.updates};
+    for (at::Tensor& leaf : leaves) leaf = leaf.detach().clone().requires_grad_(true);
+    const at::Tensor y = function(DeltaRule{leaves[0], leaves[1], leaves[2], leaves[3], leaves[4]});
+    return torch::autograd::grad({(y * RandomTensor(y.sizes().vec(), 9)).sum()}, leaves);
+  };
+  const auto chunks = gradients([](const DeltaRule& r) { return GatedDeltaRule(r, nullptr); });
+  const auto tokens = gradients([](const DeltaRule& r) { return GatedDeltaRuleReference(r); });
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    EXPECT_TRUE(TensorNear(chunks[i], tokens[i], 1e-3, 1e-4)) << i;
+  }
+}
+
+TEST(DeltaRuleTest, PackedTextsGoOnFromWhatTheyShare) {
+  // Texts of 70 + 3 and 70 + 2 rows, and one of 4; what they share ends in a chunk's middle.
+  const DeltaRule rule = RandomRule(1, 79);
+  const std::vector<Segment> segments = {
+      {{70, 3}, {{0, 70}}}, {{0, 70}, {}}, {{73, 2}, {{0, 70}}}, {{75, 4}, {}}};
+  const at::Tensor packed = GatedDeltaRule(rule, &segments);
+  const at::Tensor all = at::arange(79, at::kLong);
+  const auto alone = [&](const at::Tensor& rows) {
+    return GatedDeltaRule(Rows(rule, rows), nullptr);
+  };
+  const at::Tensor first = alone(all.narrow(0, 0, 73));
+  EXPECT_TRUE(TensorNear(packed.narrow(1, 0, 73), first, 1e-4, 1e-5));
+  const at::Tensor second = alone(at::cat({all.narrow(0, 0, 70), all.narrow(0, 73, 2)}));
+  EXPECT_TRUE(TensorNear(packed.narrow(1, 73, 2), second.narrow(1, 70, 2), 1e-4, 1e-5));
+  const at::Tensor third = alone(all.narrow(0, 75, 4));
+  EXPECT_TRUE(TensorNear(packed.narrow(1, 75, 4), third, 1e-5, 1e-6));
+}
+
+TEST(DeltaRuleTest, ValueHeadsReadTheKeyHeadOfTheirGroup) {
+  const DeltaRule rule = RandomRule(1, 8);
+  const DeltaRule apart = {rule.q.repeat_interleave(2, 2), rule.k.repeat_interleave(2, 2), rule.v,
+                           rule.decay, rule.updates};
+  EXPECT_TRUE(TensorNear(GatedDeltaRule(rule, nullptr), GatedDeltaRule(apart, nullptr), 0, 0));
+}
+
+}  // namespace
+}  // namespace roundlab
