@@ -6,7 +6,7 @@
 
 #include "core/kernels/device.h"
 #include "core/kernels/ops.h"
-#include "core/model/block.h"
+#include "core/model/random_source.h"
 #include "core/model/shapes.h"
 #include "experiments/bench/timing.h"
 #include "rounding/range.h"
@@ -53,17 +53,7 @@ class BlockBench {
 
   void MakeBlock() {
     const at::NoGradGuard no_grad;
-    block_ = std::make_unique<DecoderBlock>(model_, 0);
-    for (NormSlot* norm : block_->Norms()) {
-      norm->weight = at::ones({norm->plan.Weights()}, Wide());
-      if (norm->plan.bias) norm->bias = at::zeros({norm->plan.Weights()}, Wide());
-    }
-    const std::vector<LinearPlan>& linears = block_->plan().linears;
-    for (std::size_t i = 0; i < linears.size(); ++i) {
-      block_->Slot(i).weight =
-          RandomTensor(options_, {linears[i].out, linears[i].in}, i, at::kFloat).mul_(0.02);
-      if (linears[i].bias) block_->Slot(i).bias = at::zeros({linears[i].out}, Wide());
-    }
+    block_ = RandomSource(model_, "bench", 0, options_.device).LoadBlock(0);
     rope_ = MakeRopeTable(model_, options_.seqlen).To(options_.device);
     unit_ = {"block_0", block_->Linears(),
              [this](const at::Tensor& x) { return block_->Forward(x, rope_); }};

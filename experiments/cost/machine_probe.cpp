@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "core/model/block.h"
+#include "core/model/random_source.h"
 #include "core/model/rope.h"
 #include "experiments/run/execute.h"
 #include "rounding/stages/round.h"
@@ -69,31 +69,17 @@ ModelDescription SmallBlock(ModelDescription m) {
   return m;
 }
 
-DecoderBlock RandomBlock(const ModelDescription& m, at::Generator& generator) {
-  DecoderBlock block(m, 0);
-  for (NormSlot* norm : block.Norms()) norm->weight = at::ones({norm->plan.Weights()});
-  const auto shapes = m.LinearShapes(0);
-  for (std::size_t i = 0; i < shapes.size(); ++i) {
-    block.Slot(i).weight = at::randn(shapes[i], generator, at::TensorOptions(at::kFloat)) * 0.05;
-  }
-  if (const auto& experts = block.plan().mlp.experts) {
-    block.router =
-        at::randn({experts->RouterRows(), m.hidden}, generator, at::TensorOptions(at::kFloat));
-  }
-  return block;
-}
-
 /// Seconds of the shorter of two steps of the run's stage, after one that warms up. Throws Error
 /// where its learning rate is too large for random weights, or where it can't do without inputs.
 double StepSeconds(const RunConfig& run, const ModelDescription& m, std::int64_t rows,
                    std::int64_t seqlen) {
   at::Generator generator = at::detail::createCPUGenerator(0);
-  DecoderBlock block = RandomBlock(m, generator);
+  const auto block = RandomSource(m, "probe", 0).LoadBlock(0);
   const RopeTable rope = MakeRopeTable(m, seqlen);
   const RoundOptions round = *RoundOptionsOf(run.pipeline);
   const auto scheme = round.scheme.make();
   std::vector<std::unique_ptr<LayerRounding>> layers;
-  for (LinearSlot* slot : block.Linears()) {
+  for (LinearSlot* slot : block->Linears()) {
     LayerContext context{slot->name, slot->weight, run.quant->spec, {}, 0};
     context.range = MinMaxRange(context.Layout().Split(slot->weight));  // any will do
     layers.push_back(scheme->Begin(context));
@@ -109,8 +95,9 @@ double StepSeconds(const RunConfig& run, const ModelDescription& m, std::int64_t
   std::vector<Clock::time_point> ends;
   TunerHooks hooks;
   hooks.on_step = [&] { ends.push_back(Clock::now()); };
-  TuneUnit({"probe", block.Linears(), [&](const at::Tensor& x) { return block.Forward(x, rope); }},
-           data, layers, tune, 0, hooks);
+  TuneUnit(
+      {"probe", block->Linears(), [&](const at::Tensor& x) { return block->Forward(x, rope); }},
+      data, layers, tune, 0, hooks);
   const std::chrono::duration<double> first = ends.at(1) - ends.at(0);
   const std::chrono::duration<double> second = ends.at(2) - ends.at(1);
   return std::min(first, second).count();
