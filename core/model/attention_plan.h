@@ -40,6 +40,9 @@ struct AttentionPlan {
   std::int64_t rotary_begin = 0;  ///< the first of them
   std::size_t rope = 0;           ///< which of the model's rotary tables
   FusedLayout layout = FusedLayout::kBlocks;
+  /// kQuery has rows of each head's query, then of its gate: what attention gives is multiplied by
+  /// the gate's sigmoid (Qwen3-Next).
+  bool gated = false;
   bool tempered = false;           ///< queries are multiplied as TemperDescription says
   bool norm_after_rotary = false;  ///< of q and k, where they have norms
   double clip = 0;  ///< c: q, k and v, after their norms, are held to [-c, c]; 0 none

@@ -93,6 +93,7 @@ void DecoderBlock::SetSinks(const at::Tensor& sinks) {
 
 std::vector<at::Tensor*> DecoderBlock::Weights() {
   std::vector<at::Tensor*> all = {&router, &router_bias, &correction, &activation};
+  all.insert(all.end(), {&mixer.taps, &mixer.taps_bias, &mixer.decay, &mixer.decay_bias});
   for (LinearSlot& slot : slots_) {
     all.insert(all.end(),
                {&slot.weight, &slot.bias, &slot.effective, &slot.effective_bias, &slot.signs});
@@ -166,7 +167,8 @@ at::Tensor DecoderBlock::Run(const at::Tensor& hidden, const RopeTable& rope,
   const at::Tensor read = Normed(NormPlace::kBeforeAttention, hidden);
   const double scale = plan_.residual_scale;
   const auto scaled = [&](const at::Tensor& t) { return scale == 1 ? t : t * scale; };
-  const at::Tensor given = scaled(Normed(NormPlace::kOnAttention, Attention(read, rope, segments)));
+  const at::Tensor mixed = plan_.mixer ? Mix(read, segments) : Attention(read, rope, segments);
+  const at::Tensor given = scaled(Normed(NormPlace::kOnAttention, mixed));
   if (plan_.parallel) {
     const bool own = FindNorm(NormPlace::kBeforeMlp) != nullptr;
     const at::Tensor y = own ? Normed(NormPlace::kBeforeMlp, hidden) : read;

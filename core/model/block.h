@@ -12,6 +12,7 @@
 #include "core/kernels/packed_attention.h"
 #include "core/model/cache_slot.h"
 #include "core/model/description.h"
+#include "core/model/mixer.h"
 #include "core/model/rope.h"
 
 namespace roundlab {
@@ -82,6 +83,7 @@ class DecoderBlock {
   void SetSinks(const at::Tensor& sinks);  ///< [heads], see AttentionOptions
   std::int64_t index = 0;                  ///< place in the model
   CacheSlot cache;
+  MixerWeights mixer;
   /// [experts, hidden] float32 where the MLP has experts, a row more for a shared_gate. A factor
   /// that is folded into the norm before the MLP must be taken out here too.
   at::Tensor router;
@@ -100,6 +102,7 @@ class DecoderBlock {
   at::Tensor Rotate(const at::Tensor& x, const RopeTable& rope) const;
   at::Tensor NormedHeads(NormPlace place, const at::Tensor& rows) const;
   at::Tensor Attention(const at::Tensor& x, const RopeTable& rope, const Segments* segments) const;
+  at::Tensor Mix(const at::Tensor& x, const Segments* segments) const;
   at::Tensor DenseMlp(const at::Tensor& x, std::int64_t expert) const;
   at::Tensor Experts(const at::Tensor& x) const;
   bool Watched(std::int64_t expert) const;

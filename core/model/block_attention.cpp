@@ -13,6 +13,7 @@ struct DecoderBlock::Heads {
   at::Tensor q;
   at::Tensor k;
   at::Tensor v;
+  at::Tensor gates = {};  // like q, or undefined
 };
 
 DecoderBlock::Heads DecoderBlock::ProjectLatents(const at::Tensor& x) const {
@@ -44,9 +45,14 @@ DecoderBlock::Heads DecoderBlock::Project(const at::Tensor& x) const {
     return rows.reshape({batch, seq, heads, a.head_dim});
   };
   if (!Has(LinearRole::kQueryKeyValue)) {
-    return {split(Role(LinearRole::kQuery).Forward(x), a.heads),
-            split(Role(LinearRole::kKey).Forward(x), a.kv_heads),
-            split(Role(LinearRole::kValue).Forward(x), a.kv_heads)};
+    Heads heads = {split(Role(LinearRole::kQuery).Forward(x), a.gated ? 2 * a.heads : a.heads),
+                   split(Role(LinearRole::kKey).Forward(x), a.kv_heads),
+                   split(Role(LinearRole::kValue).Forward(x), a.kv_heads)};
+    if (!a.gated) return heads;
+    const auto pairs = heads.q.unflatten(2, {a.heads, 2}).unbind(3);
+    heads.q = pairs[0];
+    heads.gates = pairs[1];
+    return heads;
   }
   const at::Tensor all = Role(LinearRole::kQueryKeyValue).Forward(x);
   const FusedHeads fused = HeadsOf(a);
@@ -98,7 +104,7 @@ at::Tensor DecoderBlock::NormedHeads(NormPlace place, const at::Tensor& rows) co
 at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
                                    const Segments* segments) const {
   const AttentionPlan& a = plan_.attention;
-  auto [q, k, v] = Project(x);
+  auto [q, k, v, gates] = Project(x);
   const auto norm = [&](at::Tensor& query, at::Tensor& key) {
     query = NormedHeads(NormPlace::kQuery, query);
     key = NormedHeads(NormPlace::kKey, key);
@@ -139,6 +145,7 @@ at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
     mixed = PackedAttention(q.squeeze(0), k.squeeze(0), v.squeeze(0), *segments, mixing_);
   }
   if (a.value_dim < a.head_dim) mixed = mixed.narrow(-1, 0, a.value_dim);
+  if (gates.defined()) mixed = mixed.view(gates.sizes()) * gates.sigmoid();
   return Role(LinearRole::kAttentionOutput)
       .Forward(mixed.reshape({x.size(0), x.size(1), a.heads * a.value_dim}));
 }

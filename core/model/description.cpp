@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/model/mixer.h"
 
 namespace roundlab {
 namespace {
@@ -18,6 +19,9 @@ std::int64_t BlockWeights(const BlockPlan& plan, std::int64_t hidden) {
   if (plan.mlp.experts && plan.mlp.experts->router_bias) sum += plan.mlp.experts->count;
   if (!plan.mlp.activation_numbers.empty()) sum += 2;
   if (!plan.attention.sinks.empty()) sum += plan.attention.heads;
+  if (plan.mixer) {
+    for (const MixerTensor& tensor : TensorsOf(*plan.mixer)) sum += tensor.Count();
+  }
   for (const LinearPlan& l : plan.linears) sum += l.out * l.in + (l.bias ? l.out : 0);
   for (const NormPlan& norm : plan.norms) sum += NormWeights(norm);
   return sum;

@@ -80,6 +80,8 @@ struct ModelDescription {
   /// How the family lays out block `block`, and the ends. They read sizes from the description they
   /// are given, so that one whose sizes were changed is laid out anew.
   std::function<BlockPlan(const ModelDescription&, std::int64_t block)> block_plan;
+  /// Where block_plan has experts stacked, the same of a file that has them one by one; else null.
+  std::function<BlockPlan(const ModelDescription&, std::int64_t block)> apart_plan;
   std::function<EndsPlan(const ModelDescription&)> ends_plan;
 
   BlockPlan Plan(std::int64_t block) const;

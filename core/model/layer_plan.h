@@ -19,6 +19,12 @@ enum class LinearRole {
   kKeyValueDown,   ///< to the latent of keys and values, and the part that all heads' keys share
   kKeyValueUp,     ///< a head's key without that part, then its value, of the latent
   kAttentionOutput,
+  kMixerInput,   ///< of what mixes tokens in attention's place, see MixerPlan, as those that follow
+  kMixerGate,    ///< factors of what the delta rule gives
+  kMixerUpdate,  ///< its update rates
+  kMixerDecay,   ///< its decays
+  kMixerRates,   ///< both, key head by key head
+  kMixerOutput,
   kGate,
   kUp,      ///< of a plain MLP: its first layer
   kGateUp,  ///< rows of gate, then those of up, or by turns (MlpPlan::by_turns)
@@ -28,7 +34,7 @@ enum class LinearRole {
 /// "query", "query_key_value", ...: for documents and messages.
 const char* RoleName(LinearRole role);
 
-/// Whether it reads what the block's attention, or its MLP, is fed.
+/// Whether it reads what the block's attention (or mixer), or its MLP, is fed.
 bool ReadsAttention(LinearRole role);
 bool ReadsMlp(LinearRole role);
 /// Whether values are among what it gives.
@@ -75,9 +81,11 @@ enum class NormPlace {
   kKey,
   kQueryLatent,  ///< of what kQueryDown gives
   kKeyValueLatent,
+  kMixed,  ///< of each head of what a delta rule gives, before it is gated
 };
 
-/// Whether it is of queries, keys or latents: its output is no branch's input or output.
+/// Whether it is of queries, keys, latents or a mixer's heads: its output is no branch's input or
+/// output.
 bool InsideAttention(NormPlace place);
 
 struct NormPlan {

@@ -34,6 +34,20 @@ std::string Wrapped(const std::vector<std::string>& names, const std::string& na
   return "";
 }
 
+/// Whether the first block with experts has them stacked, under whatever prefix.
+bool HasStacks(const Checkpoint& checkpoint, const ModelDescription& description) {
+  for (std::int64_t i = 0; i < description.layers; ++i) {
+    for (const LinearPlan& linear : description.Plan(i).linears) {
+      if (linear.stack.empty()) continue;
+      const std::string end = linear.stack.substr(linear.stack.find('.'));
+      const auto& names = checkpoint.Names();
+      return std::any_of(names.begin(), names.end(),
+                         [&](const std::string& name) { return name.ends_with(end); });
+    }
+  }
+  return false;
+}
+
 /// A tied head that the file has too must be the embedding. (transformers before 5 ties all the
 /// same; 5.23 does not tie two that differ.)
 void CheckTiedHead(const Checkpoint& checkpoint, const StoredNames& names, const EndsPlan& ends) {
@@ -59,6 +73,9 @@ ModelFiles::ModelFiles(const std::string& path) : path_(path) {
   } else {
     checkpoint_ = OpenCheckpoint(path);
     description_ = DescribeGguf(*checkpoint_->gguf());
+  }
+  if (description_.apart_plan && !HasStacks(*checkpoint_, description_)) {
+    description_.block_plan = description_.apart_plan;
   }
   names_ = std::make_unique<StoredNames>(*checkpoint_, description_);
   if (description_.tied_head) CheckTiedHead(*checkpoint_, *names_, description_.Ends());
@@ -216,6 +233,11 @@ std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {
   }
   const AttentionPlan& attention = plan.attention;
   if (!attention.sinks.empty()) block->SetSinks(Read(attention.sinks, {attention.heads}));
+  if (plan.mixer) {
+    for (const MixerTensor& tensor : TensorsOf(*plan.mixer)) {
+      Keep(tensor, Read(tensor.name, tensor.shape), &block->mixer);
+    }
+  }
   if (plan.mlp.activation == Activation::kXielu) {
     ReadXielu(plan.mlp.activation_numbers, &block->activation);
   }

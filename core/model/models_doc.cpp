@@ -1,8 +1,10 @@
 #include "core/model/models_doc.h"
 
 #include <map>
+#include <regex>
 #include <string_view>
 
+#include "core/model/mixer.h"
 #include "core/model/shapes.h"
 
 namespace roundlab {
@@ -30,16 +32,18 @@ const char* PlaceName(NormPlace place) {
       return "of the queries' latent";
     case NormPlace::kKeyValueLatent:
       return "of the keys' and values' latent";
+    case NormPlace::kMixed:
+      return "of each head that the delta rule gives";
   }
   return "?";
 }
 
-/// "model.layers.N.mlp.up_proj": the block's number as N, an expert's as E.
+/// "model.layers.N.mlp.up_proj": the block's number, which is the first, as N, an expert's as E.
 std::string Generic(std::string name) {
-  for (const auto& [from, to] : {std::pair{".0.", ".N."}, {"experts.0.", "experts.E."}}) {
-    const std::size_t at = name.find(from);
-    if (at != std::string::npos) name.replace(at, std::string_view(from).size(), to);
-  }
+  static const std::regex kBlock("\\.[0-9]+\\.");
+  static const std::regex kExpert("experts\\.0\\.");
+  name = std::regex_replace(name, kBlock, ".N.", std::regex_constants::format_first_only);
+  name = std::regex_replace(name, kExpert, "experts.E.");
   if (name.ends_with(".0")) name.replace(name.size() - 2, 2, ".E");
   return "`" + name + "`";
 }
@@ -81,20 +85,18 @@ std::string Positions(const ModelDescription& d) {
     text += " on " + std::to_string(plan.attention.rotary_dim) + " of " +
             std::to_string(plan.attention.head_dim) + " dimensions";
   }
-  if (!EachBlockTurns(d)) text += ", none in some blocks";
-  return text;
+  if (EachBlockTurns(d)) return text;
+  return text + (d.Plan(0).mixer ? ", where there is attention" : ", none in some blocks");
 }
 
 std::string Residual(const BlockPlan& plan) {
+  if (plan.mixer) return "attention or what takes its place, then the MLP";
   if (!plan.parallel) return "attention, then the MLP";
   return "attention and MLP side by side";
 }
 
-std::string Section(const NamedShape& shape, const ModelDescription& d) {
-  const BlockPlan plan = d.Plan(0);
-  std::string text = "\n## " + d.family + "\n\nAs in " + shape.name + ": " + Residual(plan) +
-                     "; positions: " + Positions(d) + ".\n\n";
-  text += "| linear layer | shape | role | input |\n|---|---|---|---|\n";
+std::string Layers(const BlockPlan& plan) {
+  std::string text = "| linear layer | shape | role | input |\n|---|---|---|---|\n";
   for (const LinearPlan& linear : plan.linears) {
     if (linear.expert > 0) continue;
     text += "| " + Generic(linear.name) + " | " + Shape(linear) + " | " + RoleName(linear.role) +
@@ -106,6 +108,26 @@ std::string Section(const NamedShape& shape, const ModelDescription& d) {
     text += "| " + Generic(norm.name) + (norm.stored ? "" : ", without weight") + " | " +
             PlaceName(norm.place) + " | " + Inputs(norm.feeds) + " |\n";
   }
+  return text;
+}
+
+/// The first block, and where that has something in attention's place one with attention.
+std::string Blocks(const ModelDescription& d) {
+  const BlockPlan first = d.Plan(0);
+  if (!first.mixer) return Layers(first);
+  std::string own;
+  for (const MixerTensor& tensor : TensorsOf(*first.mixer)) {
+    own += (own.empty() ? "" : ", ") + Generic(tensor.name);
+  }
+  const std::string kind = first.mixer->delta ? "a gated delta rule" : "a short convolution";
+  return "Blocks with " + kind + ", of which " + own + " stay in full precision:\n\n" +
+         Layers(first) + "\nBlocks with attention:\n\n" + Layers(d.RotaryPlan());
+}
+
+std::string Section(const NamedShape& shape, const ModelDescription& d) {
+  const BlockPlan plan = d.RotaryPlan();
+  std::string text = "\n## " + d.family + "\n\nAs in " + shape.name + ": " + Residual(d.Plan(0)) +
+                     "; positions: " + Positions(d) + ".\n\n" + Blocks(d);
   const EndsPlan ends = d.Ends();
   text += "\nIn full precision: `" + ends.embedding + "`";
   text += d.tied_head ? ", which is the head too" : ", `" + ends.head + "`";

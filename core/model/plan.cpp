@@ -24,6 +24,18 @@ const char* RoleName(LinearRole role) {
       return "key_value_up";
     case LinearRole::kAttentionOutput:
       return "attention_output";
+    case LinearRole::kMixerInput:
+      return "mixer_input";
+    case LinearRole::kMixerGate:
+      return "mixer_gate";
+    case LinearRole::kMixerUpdate:
+      return "mixer_update";
+    case LinearRole::kMixerDecay:
+      return "mixer_decay";
+    case LinearRole::kMixerRates:
+      return "mixer_rates";
+    case LinearRole::kMixerOutput:
+      return "mixer_output";
     case LinearRole::kGate:
       return "gate";
     case LinearRole::kUp:
@@ -44,6 +56,11 @@ bool ReadsAttention(LinearRole role) {
     case LinearRole::kQueryKeyValue:
     case LinearRole::kQueryDown:
     case LinearRole::kKeyValueDown:
+    case LinearRole::kMixerInput:
+    case LinearRole::kMixerGate:
+    case LinearRole::kMixerUpdate:
+    case LinearRole::kMixerDecay:
+    case LinearRole::kMixerRates:
       return true;
     default:
       return false;
@@ -55,7 +72,8 @@ bool ReadsMlp(LinearRole role) {
 }
 
 bool WritesResidual(LinearRole role) {
-  return role == LinearRole::kAttentionOutput || role == LinearRole::kDown;
+  return role == LinearRole::kAttentionOutput || role == LinearRole::kMixerOutput ||
+         role == LinearRole::kDown;
 }
 
 bool ReadsResidual(LinearRole role) { return ReadsAttention(role) || ReadsMlp(role); }
@@ -67,7 +85,8 @@ bool MakesValues(LinearRole role) {
 
 bool InsideAttention(NormPlace place) {
   return place == NormPlace::kQuery || place == NormPlace::kKey ||
-         place == NormPlace::kQueryLatent || place == NormPlace::kKeyValueLatent;
+         place == NormPlace::kQueryLatent || place == NormPlace::kKeyValueLatent ||
+         place == NormPlace::kMixed;
 }
 
 FusedHeads HeadsOf(const AttentionPlan& attention) {

@@ -8,6 +8,7 @@
 
 #include "core/model/attention_plan.h"
 #include "core/model/layer_plan.h"
+#include "core/model/mixer_plan.h"
 
 namespace roundlab {
 
@@ -82,6 +83,7 @@ struct BlockPlan {
   bool residual_of_norm = false;  ///< what is added to is the norm's output (Bloom)
   double residual_scale = 1;
   AttentionPlan attention;
+  std::optional<MixerPlan> mixer = {};  ///< in attention's place
   MlpPlan mlp;
 
   const NormPlan* Norm(NormPlace place) const;  ///< null where there is none

@@ -72,7 +72,8 @@ PlanBuilder& PlanBuilder::Attention(const std::vector<std::string>& names, bool 
   const std::int64_t q = d_.heads * d_.head_dim;
   const std::int64_t kv = d_.kv_heads * d_.head_dim;
   const std::size_t input = inputs_++;
-  Linear(names.at(0), q, d_.hidden, LinearRole::kQuery, input, qkv_bias);
+  const std::int64_t rows = plan.attention.gated ? 2 * q : q;
+  Linear(names.at(0), rows, d_.hidden, LinearRole::kQuery, input, qkv_bias);
   Linear(names.at(1), kv, d_.hidden, LinearRole::kKey, input, qkv_bias);
   Linear(names.at(2), kv, d_.hidden, LinearRole::kValue, input, qkv_bias);
   Linear(names.at(3), d_.hidden, q, LinearRole::kAttentionOutput, inputs_++, output_bias);
@@ -120,6 +121,41 @@ PlanBuilder& PlanBuilder::FusedAttention(const std::string& qkv, const std::stri
   const std::int64_t rows = q + 2 * d_.kv_heads * d_.head_dim;
   Linear(qkv, rows, d_.hidden, LinearRole::kQueryKeyValue, inputs_++, qkv_bias);
   Linear(output, d_.hidden, q, LinearRole::kAttentionOutput, inputs_++, output_bias);
+  return *this;
+}
+
+PlanBuilder& PlanBuilder::ShortConvolution(const std::string& name, std::int64_t taps, bool bias) {
+  plan.attention.rotary = RotaryStyle::kNone;
+  plan.mixer = MixerPlan{{prefix_ + name + ".conv", d_.hidden, taps, bias}};
+  Linear(name + ".in_proj", 3 * d_.hidden, d_.hidden, LinearRole::kMixerInput, inputs_++, bias);
+  Linear(name + ".out_proj", d_.hidden, d_.hidden, LinearRole::kMixerOutput, inputs_++, bias);
+  return *this;
+}
+
+PlanBuilder& PlanBuilder::DeltaRule(const std::string& name, DeltaRulePlan rule,
+                                    std::int64_t taps) {
+  plan.attention.rotary = RotaryStyle::kNone;
+  const std::int64_t values = rule.value_heads * rule.value_dim;
+  const std::int64_t channels = 2 * rule.key_heads * rule.key_dim + values;
+  const std::size_t read = inputs_++;
+  const auto reader = [&](const char* part, std::int64_t out, LinearRole role) {
+    Linear(name + part, out, d_.hidden, role, read, false);
+  };
+  if (rule.per_key_head) {
+    reader(".in_proj_qkvz", channels + values, LinearRole::kMixerInput);
+    reader(".in_proj_ba", 2 * rule.value_heads, LinearRole::kMixerRates);
+  } else {
+    reader(".in_proj_qkv", channels, LinearRole::kMixerInput);
+    reader(".in_proj_z", values, LinearRole::kMixerGate);
+    reader(".in_proj_b", rule.value_heads, LinearRole::kMixerUpdate);
+    reader(".in_proj_a", rule.value_heads, LinearRole::kMixerDecay);
+  }
+  Linear(name + ".out_proj", d_.hidden, values, LinearRole::kMixerOutput, inputs_++, false);
+  Norm(NormPlace::kMixed, name + ".norm", rule.value_dim);
+  plan.norms.back().offset = 0;  // whatever the model's others have
+  rule.decay = prefix_ + name + ".A_log";
+  rule.decay_bias = prefix_ + name + ".dt_bias";
+  plan.mixer = MixerPlan{{prefix_ + name + ".conv1d", channels, taps, false}, std::move(rule)};
   return *this;
 }
 

@@ -48,6 +48,11 @@ class PlanBuilder {
   PlanBuilder& LatentAttention(std::int64_t queries, bool bias);
   PlanBuilder& FusedAttention(const std::string& qkv, const std::string& output, FusedLayout layout,
                               bool qkv_bias, bool output_bias);
+  /// LFM2's mixer in attention's place: NAME.in_proj, NAME.conv, NAME.out_proj.
+  PlanBuilder& ShortConvolution(const std::string& name, std::int64_t taps, bool bias);
+  /// Qwen3-Next's: NAME.in_proj_qkvz, NAME.in_proj_ba (or in_proj_qkv, _z, _b, _a), NAME.conv1d,
+  /// NAME.A_log, NAME.dt_bias, NAME.norm, NAME.out_proj. The names in `rule` are set here.
+  PlanBuilder& DeltaRule(const std::string& name, DeltaRulePlan rule, std::int64_t taps);
   /// gate, up and down; or gate and up in one, and down.
   PlanBuilder& GatedMlp(const std::vector<std::string>& names, bool bias);
   PlanBuilder& PlainMlp(const std::string& up, const std::string& down, bool bias);

@@ -76,6 +76,13 @@ std::unique_ptr<DecoderBlock> RandomSource::LoadBlock(std::int64_t index) const 
       block->router_bias = Draw(experts->router + ".bias", {experts->count}, kVector);
     }
   }
+  if (plan.mixer) {
+    for (const MixerTensor& tensor : TensorsOf(*plan.mixer)) {
+      const double deviation =
+          tensor.place == &MixerWeights::taps ? Gain(plan.mixer->convolution.taps) : kVector;
+      Keep(tensor, Draw(tensor.name, tensor.shape, deviation), &block->mixer);
+    }
+  }
   const AttentionPlan& attention = plan.attention;
   if (!attention.sinks.empty()) {
     block->SetSinks(Draw(attention.sinks, {attention.heads}, kVector));

@@ -171,9 +171,12 @@ void RotationOptions::Fields(FieldVisitor& f) {
 }
 
 std::string RotationProblem(const ModelDescription& model, const RotationOptions& options) {
-  if (options.heads && model.Plan(0).attention.clip > 0) {
-    return "the heads of family '" + model.family +
-           "' can't be turned, since its values are held to a range (heads: false)";
+  for (std::int64_t i = 0; options.heads && i < model.layers; ++i) {
+    const AttentionPlan attention = model.Plan(i).attention;
+    if (attention.clip == 0 && !attention.gated) continue;
+    return "the heads of family '" + model.family + "' can't be turned, since " +
+           (attention.gated ? "what they give is gated" : "its values are held to a range") +
+           " (heads: false)";
   }
   if (options.residual == ResidualRotation::kNone) return "";
   const std::string problem = ResidualProblem(model);

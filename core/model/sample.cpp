@@ -17,11 +17,12 @@
 namespace roundlab {
 namespace {
 
-/// Whether a token's keys and values stay what they are as its text grows: not where ranges are of
-/// a whole text, nor where rotary angles depend on its length.
+/// Whether a token's keys and values stay what they are as its text grows, and are all that a text
+/// leaves behind: not where ranges are of a whole text, nor where rotary angles depend on its
+/// length, nor where something else than attention mixes tokens.
 bool KeepsPast(const LanguageModel& model, std::int64_t tokens) {
   for (const auto& block : model.blocks()) {
-    if (!block->RangesOfTexts().empty()) return false;
+    if (!block->RangesOfTexts().empty() || block->plan().mixer) return false;
   }
   // At position 1 a sine is as good as its frequency; cosines of slow ones are all 1.
   const RopeTable early = model.ends().Rope(2);

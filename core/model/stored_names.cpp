@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/model/mixer.h"
 
 namespace roundlab {
 namespace {
@@ -45,6 +46,11 @@ void AddBlock(const BlockPlan& plan, std::int64_t hidden, std::vector<StoredPlan
   }
   if (!plan.attention.sinks.empty()) {
     tensors->push_back({plan.attention.sinks, {plan.attention.heads}});
+  }
+  if (plan.mixer) {
+    for (const MixerTensor& tensor : TensorsOf(*plan.mixer)) {
+      tensors->push_back({tensor.name, tensor.shape});
+    }
   }
   if (!plan.mlp.experts) return;
   const ExpertsPlan& experts = *plan.mlp.experts;

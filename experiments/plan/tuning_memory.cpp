@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/kernels/delta_rule.h"
 #include "optimizers/optimizers.h"
 #include "rounding/stages/round.h"
 
@@ -45,6 +46,15 @@ double KeptValues(const ModelDescription& m, const BlockPlan& plan) {
   return 4.0 * static_cast<double>(m.hidden) + 2 * static_cast<double>(m.heads * m.head_dim) +
          2 * static_cast<double>(m.kv_heads * m.head_dim) +
          (plan.mlp.gated ? 3 : of_activation) * MlpValues(m, plan);
+}
+
+/// The same of a delta rule, which is float32: products of a chunk's tokens, and what they
+/// multiply. Fitted to measured peaks (results/estimates.md).
+double KeptOfRule(const BlockPlan& plan, double value) {
+  if (!plan.mixer || !plan.mixer->delta) return 0;
+  const DeltaRulePlan& rule = *plan.mixer->delta;
+  const std::int64_t a_head = 8 * (kDeltaRuleChunk + rule.key_dim + rule.value_dim);
+  return static_cast<double>(rule.value_heads * a_head) * kFloatBytes / value;
 }
 
 /// Values of a token in the backward pass where they are most, at the MLP's activation of the one
@@ -107,8 +117,8 @@ TuningMemory TuningMemoryOf(const RunConfig& run, const ModelDescription& model,
 double GraphValues(const RunConfig& run, const ModelDescription& model, double blocks,
                    double value) {
   const BlockPlan plan = model.Plan(0);
-  return blocks * KeptValues(model, plan) + GradientValues(model, plan) +
-         ScoreValues(run, model, blocks, value);
+  return blocks * (KeptValues(model, plan) + KeptOfRule(plan, value)) +
+         GradientValues(model, plan) + ScoreValues(run, model, blocks, value);
 }
 
 double ActivationBytes(const RunConfig& run, const ModelDescription& model, std::int64_t rows,

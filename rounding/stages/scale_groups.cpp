@@ -54,7 +54,10 @@ std::vector<ScaleGroup> NormGroups(DecoderBlock* block) {
       (ReadsAttention(slot->role) ? attention : mlp) = true;
       if (slot->expert >= 0) group.obstacle = "it feeds experts";
     }
-    if (attention) group.watched.push_back(Find(block, LinearRole::kAttentionOutput));
+    if (attention) {
+      LinearSlot* output = Find(block, LinearRole::kAttentionOutput);
+      group.watched.push_back(output != nullptr ? output : Find(block, LinearRole::kMixerOutput));
+    }
     if (mlp) group.watched.push_back(Find(block, LinearRole::kDown));
     group.divide_input = [norm](const at::Tensor& s) { DivideNorm(norm, s); };
     if (norm->bias.defined()) {
@@ -104,8 +107,10 @@ std::vector<ScaleGroup> OutputGroups(DecoderBlock* block) {
     group.obstacle = "v is held to a range";
   }
   group.divide_input = [value](const at::Tensor& s) { DivideRows(value, 0, s); };
-  // Attention's weights sum to 1: what v loses, the output layer's input loses. Not beside a sink.
-  const bool whole = block->plan().attention.sinks.empty();
+  // Attention's weights sum to 1: what v loses, the output layer's input loses. Not beside a sink,
+  // and not behind gates.
+  const AttentionPlan& attention = block->plan().attention;
+  const bool whole = attention.sinks.empty() && !attention.gated;
   if (value != nullptr && value->bias.defined() && whole) {
     group.shift_input = [value](const at::Tensor& d) { value->bias = value->bias - d; };
   }
@@ -152,6 +157,7 @@ std::vector<QueryKeyGroup> QueryKeyGroups(DecoderBlock* block) {
     return {std::move(group)};
   }
   if (a.clip > 0) group.obstacle = "q and k are held to a range";
+  if (a.gated) group.obstacle = "q is stored in one matrix with gates";
   for (const NormPlace place : {NormPlace::kQuery, NormPlace::kKey}) {
     if (block->plan().Norm(place) != nullptr) group.obstacle = "q and k are normalized";
   }

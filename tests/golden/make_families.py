@@ -41,6 +41,12 @@ GROUPED = {"n_routed_experts": 6, "n_shared_experts": 2, "moe_intermediate_size"
            "topk_group": 2, "num_experts_per_tok": 3, "routed_scaling_factor": 1.5}
 YARN = {**ROPE, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8,
         "mscale": 0.7, "mscale_all_dim": 0.5}
+HYBRID = {"head_dim": 8, "num_hidden_layers": 3, "linear_num_key_heads": 2,
+          "linear_num_value_heads": 4, "linear_key_head_dim": 4, "linear_value_head_dim": 6,
+          "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+          "rope_parameters": {**ROPE, "partial_rotary_factor": 0.25}}
+CONVOLVED = {"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"],
+             "rope_parameters": ROPE}
 EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
 
 CASES = {
@@ -146,6 +152,9 @@ CASES = {
         **ROPE, "rope_type": "dynamic", "factor": 4.0})),
     "llama_yarn": ("llama", sizes(rope_parameters={
         **ROPE, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8})),
+    "lfm2": ("lfm2", sizes(conv_bias=True, block_multiple_of=4, **CONVOLVED)),
+    "lfm2_moe": ("lfm2_moe", sizes(moe_intermediate_size=12, num_dense_layers=1,
+                                   routed_scaling_factor=1.5, **CONVOLVED, **EXPERTS)),
     "llama4": ("llama4_text", sizes(
         head_dim=8, num_hidden_layers=3, intermediate_size=12, intermediate_size_mlp=20,
         num_local_experts=4, moe_layers=[1, 2], no_rope_layers=[1, 0, 1], attention_chunk_size=4,
@@ -183,6 +192,12 @@ CASES = {
     "qwen2_moe": ("qwen2_moe", sizes(
         moe_intermediate_size=12, shared_expert_intermediate_size=16, mlp_only_layers=[1],
         rope_parameters=ROPE, **EXPERTS)),
+    "qwen3_5_moe_text": ("qwen3_5_moe_text", sizes(
+        moe_intermediate_size=12, shared_expert_intermediate_size=16, **HYBRID, **EXPERTS)),
+    "qwen3_5_text": ("qwen3_5_text", sizes(**HYBRID)),
+    "qwen3_next": ("qwen3_next", sizes(
+        moe_intermediate_size=12, shared_expert_intermediate_size=16, mlp_only_layers=[1], **HYBRID,
+        **EXPERTS)),
     "qwen3_moe": ("qwen3_moe", sizes(head_dim=8, num_experts=4, num_experts_per_tok=2,
                                      moe_intermediate_size=12, norm_topk_prob=True,
                                      num_hidden_layers=2, mlp_only_layers=[1], rope_parameters=ROPE)),
@@ -210,14 +225,14 @@ def draw(text, shape):
 
 @torch.no_grad()
 def fill(model):
-    one_plus = model.config.model_type.startswith(("gemma", "nemotron", "vaultgemma"))
+    one_plus = model.config.model_type.startswith(("gemma", "nemotron", "qwen3_5", "qwen3_next", "vaultgemma"))
     for name, p in model.named_parameters():
         r = draw(name, p.shape)
         norm = p.dim() == 1 and name.endswith("weight")
         v = (0.0 if one_plus else 1.0) + 0.3 * r if norm else 0.3 * r
         p.copy_(v.half().float())
     for name, p in model.named_buffers():
-        if name.endswith("e_score_correction_bias"):
+        if name.endswith(("e_score_correction_bias", "expert_bias")):
             p.copy_((0.3 * draw(name, p.shape)).half().float())
 
 

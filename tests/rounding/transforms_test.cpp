@@ -58,6 +58,10 @@ RandomSource Small(const std::string& family, const json& change = json::object(
                  {"num_experts_per_tok", 2},
                  {"moe_intermediate_size", 24},
                  {"shared_expert_intermediate_size", 24},
+                 {"linear_key_head_dim", 4},
+                 {"linear_value_head_dim", 4},
+                 {"full_attention_interval", 2},
+                 {"full_attn_idxs", {1}},
                  {"ffn_config", {{"ffn_hidden_size", 24}}},
                  {"word_embed_proj_dim", 32},
                  {"query_pre_attn_scalar", 8}};
@@ -68,7 +72,8 @@ RandomSource Small(const std::string& family, const json& change = json::object(
 std::vector<std::string> TextFamilies() {
   std::vector<std::string> names;
   // Their configs nest the text model's.
-  const std::set<std::string> nested = {"gemma3", "llama4", "mistral3", "qwen3_vl"};
+  const std::set<std::string> nested = {"gemma3",  "llama4",      "mistral3",
+                                        "qwen3_5", "qwen3_5_moe", "qwen3_vl"};
   for (const auto& [name, describe] : BuiltinFamilies()) {
     if (nested.count(name) == 0) names.push_back(name);
   }

@@ -29,6 +29,7 @@
 #include "core/model/families/helium.h"
 #include "core/model/families/hunyuan.h"
 #include "core/model/families/internlm.h"
+#include "core/model/families/lfm2.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/llama4.h"
 #include "core/model/families/minimax_m2.h"
@@ -49,6 +50,7 @@
 #include "core/model/families/qwen.h"
 #include "core/model/families/qwen2_moe.h"
 #include "core/model/families/qwen3_moe.h"
+#include "core/model/families/qwen3_next.h"
 #include "core/model/families/qwen_vl.h"
 #include "core/model/families/smollm3.h"
 #include "core/model/families/stablelm.h"
@@ -106,6 +108,8 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"internlm2", DescribeInternLm2},
       {"internlm3", DescribeInternLm3},
       {"jais2", DescribeJais2},
+      {"lfm2", DescribeLfm2},
+      {"lfm2_moe", DescribeLfm2Moe},
       {"llama", DescribeLlama},
       {"llama4", DescribeLlama4Multimodal},
       {"llama4_text", DescribeLlama4},
@@ -133,7 +137,12 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"qwen2_moe", DescribeQwen2Moe},
       {"qwen2_vl", DescribeQwen2Vl},
       {"qwen3", DescribeQwen3},
+      {"qwen3_5", DescribeQwen35},
+      {"qwen3_5_moe", DescribeQwen35Moe},
+      {"qwen3_5_moe_text", DescribeQwen35MoeText},
+      {"qwen3_5_text", DescribeQwen35Text},
       {"qwen3_moe", DescribeQwen3Moe},
+      {"qwen3_next", DescribeQwen3Next},
       {"qwen3_vl", DescribeQwen3Vl},
       {"seed_oss", DescribeSeedOss},
       {"smollm3", DescribeSmolLm3},

@@ -26,8 +26,8 @@ TEST(ModelsDocTest, ThePageIsCurrent) {
 TEST(ModelsDocTest, EachFamilyHasAShape) {
   std::set<std::string> families;
   for (const NamedShape& shape : NamedShapes()) families.insert(DescribeShape(shape.name).family);
-  // Their language models are gemma3_text, llama4_text and mistral.
-  const std::set<std::string> wrapped = {"gemma3", "llama4", "mistral3"};
+  // Their language models are gemma3_text, llama4_text, mistral, qwen3_5_text, qwen3_5_moe_text.
+  const std::set<std::string> wrapped = {"gemma3", "llama4", "mistral3", "qwen3_5", "qwen3_5_moe"};
   for (const std::string& family : SupportedFamilies()) {
     if (wrapped.count(family) > 0) continue;
     EXPECT_EQ(families.count(family), 1U) << family;

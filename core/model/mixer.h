@@ -1,0 +1,35 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/model/mixer_plan.h"
+
+namespace roundlab {
+
+/// What a mixer (MixerPlan) has beside linear layers and norms; undefined where it has none.
+struct MixerWeights {
+  at::Tensor taps;        ///< [channels, taps] float32
+  at::Tensor taps_bias;   ///< [channels] float32
+  at::Tensor decay;       ///< [value_heads] float32
+  at::Tensor decay_bias;  ///< [value_heads] float32
+};
+
+/// One of them as the checkpoint has it.
+struct MixerTensor {
+  std::string name;                 ///< in full
+  std::vector<std::int64_t> shape;  ///< as stored
+  at::Tensor MixerWeights::*place;
+
+  std::int64_t Count() const;
+};
+
+/// All that a mixer of this plan has.
+std::vector<MixerTensor> TensorsOf(const MixerPlan& plan);
+/// Puts what the checkpoint has in its place.
+void Keep(const MixerTensor& tensor, const at::Tensor& stored, MixerWeights* mixer);
+
+}  // namespace roundlab

@@ -1,0 +1,187 @@
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/files.h"
+#include "core/formats/open_checkpoint.h"
+#include "core/formats/safetensors.h"
+#include "core/model/families.h"
+#include "core/model/loader.h"
+#include "core/model/model.h"
+#include "tests/core/formats/format_files.h"
+
+namespace roundlab {
+namespace {
+
+using nlohmann::json;
+using testing::ErrorOf;
+using testing::SourceFolder;
+using testing::TempFolder;
+using NamedTensors = std::map<std::string, at::Tensor>;
+
+/// What is expected here is what transformers 5.23 makes of such files.
+ModelDescription HybridModel(const std::string& family, const json& more) {
+  json config = {{"model_type", family},         {"hidden_size", 64},
+                 {"num_hidden_layers", 4},       {"num_attention_heads", 8},
+                 {"num_key_value_heads", 2},     {"vocab_size", 100},
+                 {"max_position_embeddings", 32}};
+  config.update(more);
+  return DescribeHuggingFace(config.dump(), "config.json");
+}
+
+/// Of each block "a" with attention, "c" with a short convolution, "d" with a delta rule; "e" with
+/// experts.
+std::string Kinds(const ModelDescription& d) {
+  std::string kinds;
+  for (std::int64_t i = 0; i < d.layers; ++i) {
+    const BlockPlan plan = d.Plan(i);
+    EXPECT_EQ(plan.attention.rotary == RotaryStyle::kNone, plan.mixer.has_value());
+    kinds += !plan.mixer ? "a" : plan.mixer->delta ? "d" : "c";
+    kinds += plan.mlp.experts ? "e " : " ";
+  }
+  return kinds;
+}
+
+TEST(HybridFamiliesTest, SilentFilesMixAsTheClassDoes) {
+  const json types = {"conv", "full_attention", "conv", "conv"};
+  EXPECT_EQ(Kinds(HybridModel("lfm2", json::object())), "a a a a ");
+  EXPECT_EQ(Kinds(HybridModel("lfm2", {{"full_attn_idxs", {2}}})), "c c a c ");
+  EXPECT_EQ(Kinds(HybridModel("lfm2", {{"full_attn_idxs", {2}}, {"layer_types", types}})),
+            "c a c c ");
+  EXPECT_EQ(Kinds(HybridModel("lfm2_moe", {{"layer_types", types}})), "c a ce ce ");
+  EXPECT_EQ(Kinds(HybridModel("lfm2_moe", {{"layer_types", types}, {"num_dense_layers", 0}})),
+            "ce ae ce ce ");
+  EXPECT_EQ(Kinds(HybridModel("qwen3_next", json::object())), "de de de ae ");
+  EXPECT_EQ(Kinds(HybridModel("qwen3_next",
+                              {{"full_attention_interval", 2}, {"decoder_sparse_step", 2}})),
+            "d ae d ae ");
+  EXPECT_EQ(Kinds(HybridModel("qwen3_5_text", json::object())), "d d d a ");
+  EXPECT_EQ(Kinds(HybridModel("qwen3_5_moe_text", json::object())), "de de de ae ");
+}
+
+TEST(HybridFamiliesTest, Lfm2sWidthIsTwoThirdsOfWhatItsFileHas) {
+  const auto width = [](const json& more) { return HybridModel("lfm2", more).intermediate; };
+  EXPECT_EQ(width(json::object()), 8192);
+  EXPECT_EQ(width({{"intermediate_size", 96}}), 256);
+  EXPECT_EQ(width({{"intermediate_size", 96}, {"block_multiple_of", 10}}), 70);
+  EXPECT_EQ(
+      width({{"block_ff_dim", 96}, {"block_ffn_dim_multiplier", 1.5}, {"block_multiple_of", 1}}),
+      96);
+  EXPECT_EQ(width({{"intermediate_size", 96}, {"block_auto_adjust_ff_dim", false}}), 96);
+}
+
+TEST(HybridFamiliesTest, HeadsTurnInTheirFirstQuarter) {
+  const ModelDescription d = HybridModel("qwen3_next", json::object());
+  EXPECT_EQ(d.head_dim, 256);
+  EXPECT_EQ(d.rotary_dim, 64);
+  const BlockPlan plan = d.Plan(3);
+  EXPECT_TRUE(plan.attention.gated);
+  EXPECT_EQ(plan.linears.front().out, 2 * 8 * 256);
+  EXPECT_EQ(plan.Norm(NormPlace::kQuery)->offset, 1);
+  EXPECT_EQ(d.Plan(0).Norm(NormPlace::kMixed)->offset, 0);
+}
+
+TEST(HybridFamiliesTest, WhatDoesNotFitIsTold) {
+  const auto refusal = [](const char* family, const json& more) {
+    return ErrorOf([&] { HybridModel(family, more); });
+  };
+  EXPECT_EQ(refusal("qwen3_next", {{"linear_num_value_heads", 6}}),
+            "config.json: linear_num_key_heads 16 does not divide linear_num_value_heads 6");
+  EXPECT_EQ(refusal("qwen3_5_text", {{"hidden_act", "gelu"}}),
+            "config.json: hidden_act: \"gelu\" is not supported (allowed: silu)");
+  EXPECT_EQ(refusal("lfm2_moe", {{"num_experts", 2}}),
+            "config.json: num_experts_per_tok 4 is above the 2 experts");
+  const json types = {"linear_attention", "full_attention", "conv", "conv"};
+  EXPECT_EQ(refusal("lfm2", {{"layer_types", types}}),
+            "config.json: layer_types: unknown value \"linear_attention\" (known: conv, "
+            "full_attention)");
+}
+
+/// A golden folder's tensors.
+NamedTensors TensorsOfGolden(const std::string& name) {
+  const auto file = OpenCheckpoint(SourceFolder() + "/tests/golden/families/" + name);
+  NamedTensors tensors;
+  for (const std::string& tensor : file->Names()) {
+    at::Tensor values = at::empty(file->Find(tensor)->shape, at::kFloat);
+    file->Read(tensor,
+               {values.mutable_data_ptr<float>(), static_cast<std::size_t>(values.numel())});
+    tensors.emplace(tensor, values);
+  }
+  return tensors;
+}
+
+json ConfigOfGolden(const std::string& name) {
+  return json::parse(ReadFile(SourceFolder() + "/tests/golden/families/" + name + "/config.json"));
+}
+
+void Write(const TempFolder& folder, const json& config, const NamedTensors& tensors) {
+  folder.Write("config.json", config.dump());
+  std::vector<TensorToWrite> list;
+  for (const auto& [name, tensor] : tensors) {
+    const std::span<const float> values(tensor.const_data_ptr<float>(),
+                                        static_cast<std::size_t>(tensor.numel()));
+    list.push_back({name, ElementType::kF32, tensor.sizes().vec(), std::as_bytes(values)});
+  }
+  WriteSafetensors(folder / "model.safetensors", list);
+}
+
+at::Tensor LogitsOf(const std::string& path) {
+  return LanguageModel(ModelFiles(path), at::kFloat)
+      .Logits(at::arange(20, at::kLong).view({2, 10}));
+}
+
+/// What is under `prefix` in one tensor, [experts, rows of all parts, columns].
+at::Tensor Stack(const std::string& prefix, const std::vector<std::string>& parts,
+                 NamedTensors* from) {
+  std::vector<at::Tensor> experts;
+  for (int expert = 0; from->count(prefix + std::to_string(expert) + "." + parts[0]) > 0;
+       ++expert) {
+    std::vector<at::Tensor> rows;
+    for (const std::string& part : parts) {
+      rows.push_back(from->extract(prefix + std::to_string(expert) + "." + part).mapped());
+    }
+    experts.push_back(at::cat(rows));
+  }
+  return at::stack(experts).contiguous();
+}
+
+TEST(HybridFamiliesTest, ExpertsMayLieStackedOrOneByOne) {
+  const std::string golden = "qwen3_5_moe_text";
+  NamedTensors tensors = TensorsOfGolden(golden);
+  for (int block = 0; block < 3; ++block) {
+    const std::string prefix = "model.layers." + std::to_string(block) + ".mlp.experts.";
+    const at::Tensor both = Stack(prefix, {"gate_proj.weight", "up_proj.weight"}, &tensors);
+    const at::Tensor down = Stack(prefix, {"down_proj.weight"}, &tensors);
+    tensors[prefix + "gate_up_proj"] = both;
+    tensors[prefix + "down_proj"] = down;
+  }
+  const TempFolder stacked;
+  Write(stacked, ConfigOfGolden(golden), tensors);
+  const at::Tensor apart = LogitsOf(SourceFolder() + "/tests/golden/families/" + golden);
+  EXPECT_TRUE(at::allclose(LogitsOf(stacked.path()), apart, 1e-6, 1e-6));
+}
+
+TEST(HybridFamiliesTest, TheLanguageModelOfALargerOneIsRead) {
+  const std::string golden = "qwen3_5_text";
+  NamedTensors wrapped;
+  for (const auto& [name, values] : TensorsOfGolden(golden)) {
+    const bool inside = name.starts_with("model.");
+    wrapped[inside ? "model.language_model." + name.substr(6) : name] = values;
+  }
+  wrapped["model.visual.patch_embed.proj.weight"] = at::ones({4, 4});
+  wrapped["mtp.layers.0.mlp.up_proj.weight"] = at::ones({4, 4});
+  const json text = ConfigOfGolden(golden);
+  const TempFolder folder;
+  Write(folder, {{"model_type", "qwen3_5"}, {"text_config", text}}, wrapped);
+  EXPECT_TRUE(
+      LogitsOf(folder.path()).equal(LogitsOf(SourceFolder() + "/tests/golden/families/" + golden)));
+}
+
+}  // namespace
+}  // namespace roundlab
