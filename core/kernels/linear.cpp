@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <vector>
 
 #include "core/kernels/float8.h"
 
@@ -114,25 +115,68 @@ at::Tensor Forward(const at::Tensor& x, const at::Tensor& weight,
   return at::linear(x.to(dtype), weight.to(dtype), wide).to(x.scalar_type());
 }
 
+/// Sequences, each multiplied by itself: [batch, seq, ...]; a matrix is one.
+at::Tensor Sequences(const at::Tensor& x) { return x.dim() == 3 ? x : x.unsqueeze(0); }
+
+/// a [batch, seq, k], b [k, n], and bias [n] or undefined -> [batch, seq, n] of a's dtype.
+at::Tensor SequenceProducts(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
+  const at::ScalarType dtype = ProductDtype(a.scalar_type(), a.device());
+  const at::Tensor left = a.to(dtype);
+  const at::Tensor right = b.to(dtype);
+  const at::Tensor added = bias.defined() ? bias.to(dtype) : bias;
+  at::Tensor out = at::empty({a.size(0), a.size(1), b.size(1)}, left.options());
+  for (std::int64_t i = 0; i < a.size(0); ++i) {
+    at::Tensor row = out[i];
+    if (bias.defined()) {
+      at::addmm_out(row, added, left[i], right);
+    } else {
+      at::mm_out(row, left[i], right);
+    }
+  }
+  return out.to(a.scalar_type());
+}
+
+void AddGradients(const at::Tensor& dy, const at::Tensor& x, GradientPrecision precision,
+                  at::Tensor sum) {
+  const bool wide = precision == GradientPrecision::kProducts && x.scalar_type() == at::kFloat;
+  for (std::int64_t i = 0; i < x.size(0); ++i) {
+    if (wide) {
+      sum.addmm_(dy[i].t(), x[i]);
+    } else {
+      sum.add_(WeightGradient(dy[i], x[i], precision));
+    }
+  }
+}
+
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
   static Variable forward(AutogradContext* ctx, const Variable& x, const Variable& weight,
-                          const std::optional<at::Tensor>& bias, GradientPrecision precision) {
+                          const std::optional<at::Tensor>& bias, const LinearTuning& tuning) {
     ctx->save_for_backward({x, weight});
-    ctx->saved_data["precision"] = static_cast<std::int64_t>(precision);
+    ctx->saved_data["precision"] = static_cast<std::int64_t>(tuning.gradient);
     ctx->saved_data["bias"] = bias.has_value();
-    return Forward(x, weight, bias);
+    if (!tuning.gradient_sum.defined()) return Forward(x, weight, bias);
+    ctx->saved_data["sum"] = tuning.gradient_sum;
+    std::vector<std::int64_t> shape = x.sizes().vec();
+    shape.back() = weight.size(0);
+    return SequenceProducts(Sequences(x), weight.t(), bias.value_or(at::Tensor())).view(shape);
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
     const at::Tensor& x = saved[0];
     const at::Tensor& weight = saved[1];
+    const auto precision = static_cast<GradientPrecision>(ctx->saved_data["precision"].toInt());
     const at::Tensor dy = grads[0].reshape({-1, weight.size(0)});
+    const bool by_sequence = ctx->saved_data.count("sum") > 0;
     at::Tensor dx;
     at::Tensor d_weight;
     at::Tensor d_bias;
-    if (ctx->needs_input_grad(0)) dx = Product(dy, weight).view(x.sizes());
-    if (ctx->needs_input_grad(1)) {
-      const auto precision = static_cast<GradientPrecision>(ctx->saved_data["precision"].toInt());
+    if (ctx->needs_input_grad(0)) {
+      dx = by_sequence ? SequenceProducts(Sequences(grads[0]), weight, {}).view(x.sizes())
+                       : Product(dy, weight).view(x.sizes());
+    }
+    if (by_sequence) {
+      AddGradients(Sequences(grads[0]), Sequences(x), precision, ctx->saved_data["sum"].toTensor());
+    } else if (ctx->needs_input_grad(1)) {
       d_weight =
           WeightGradient(dy, x.reshape({-1, x.size(-1)}), precision).to(weight.scalar_type());
     }
@@ -156,13 +200,15 @@ at::Tensor Product(const at::Tensor& a, const at::Tensor& b) {
 }
 
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                  GradientPrecision precision) {
-  const bool plain = precision == GradientPrecision::kProducts || !weight.requires_grad();
+                  const LinearTuning& tuning) {
+  const bool plain =
+      (tuning.gradient == GradientPrecision::kProducts && !tuning.gradient_sum.defined()) ||
+      !weight.requires_grad();
   if (plain && ProductDtype(x.scalar_type(), x.device()) == x.scalar_type()) {
     return at::linear(x, weight, bias);
   }
   return LinearFunction::apply(x, weight, bias.defined() ? std::optional(bias) : std::nullopt,
-                               precision);
+                               tuning);
 }
 
 }  // namespace roundlab

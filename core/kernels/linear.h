@@ -15,6 +15,15 @@ enum class GradientPrecision {
             ///< VNNI by products in float32, exact too
 };
 
+/// How the products of a layer that is tuned are made.
+struct LinearTuning {
+  GradientPrecision gradient = GradientPrecision::kProducts;  ///< of that to the weight
+  /// [out, in] float32, or undefined. Where defined, each sequence x[i] of x [batch, seq, in] is
+  /// multiplied by itself, and its gradient to the weight is added here, one after the other, and
+  /// not passed on: in what batches sequences come changes no bit of the sum.
+  at::Tensor gradient_sum = {};
+};
+
 /// What matrices of a dtype are multiplied in: float32 for float16 and bfloat16 on a processor that
 /// has no units for it (AVX-512 FP16, AVX-512 BF16), where libtorch's own products take 2 to 15
 /// times as long as float32's (results/tuning-speed.md); else their own dtype. Sums are float32
@@ -25,9 +34,9 @@ c10::ScalarType ProductDtype(c10::ScalarType dtype, const c10::Device& device);
 at::Tensor Product(const at::Tensor& a, const at::Tensor& b);
 
 /// x [..., in], weight [out, in], bias [out] or undefined, all of one dtype -> [..., out]. Gradient
-/// to all three; to weight as `precision` says, in the weight's dtype. A gradient that is not
-/// finite leaves one that is not: no integer hides it.
+/// to all three; to weight as `tuning` says, in the weight's dtype. A gradient that is not finite
+/// leaves one that is not: no integer hides it.
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                  GradientPrecision precision);
+                  const LinearTuning& tuning = {});
 
 }  // namespace roundlab

@@ -42,7 +42,7 @@ at::Tensor LinearSlot::Multiply(const at::Tensor& turned) const {
   const at::Tensor x = Quantized(turned);
   const at::Tensor w = Current().to(x.scalar_type());
   const at::Tensor& b = effective_bias.defined() ? effective_bias : bias;
-  return Linear(x, w, b.defined() ? b.to(x.scalar_type()) : b, gradient);
+  return Linear(x, w, b.defined() ? b.to(x.scalar_type()) : b, tuning);
 }
 
 at::Tensor NormSlot::Forward(const at::Tensor& x) const {

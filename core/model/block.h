@@ -31,8 +31,8 @@ struct LinearSlot {
   std::function<void(const at::Tensor&)> on_input;  ///< sees each input [..., in] where set, turned
   /// Sees the same and what `quantizer` makes of it, where both are set.
   std::function<void(const at::Tensor& turned, const at::Tensor& quantized)> on_quantized;
-  std::shared_ptr<const ActivationQuantizer> quantizer;       ///< of that input; may be null
-  GradientPrecision gradient = GradientPrecision::kProducts;  ///< of that to `effective`
+  std::shared_ptr<const ActivationQuantizer> quantizer;  ///< of that input; may be null
+  LinearTuning tuning = {};                              ///< of the gradient to `effective`
   std::size_t input = 0;  ///< slots of a block with the same number see the same tensor
   LinearRole role = LinearRole::kUp;
   std::int64_t expert = -1;  ///< of a mixture: it sees [rows, in], of the tokens sent to it

@@ -130,7 +130,7 @@ at::Tensor DecoderBlock::Experts(const at::Tensor& x) const {
   const ExpertsPlan& plan = *plan_.mlp.experts;
   const at::Tensor rows = x.reshape({-1, x.size(2)});
   const at::Tensor read = plan.in_float ? rows.to(at::kFloat) : rows;
-  at::Tensor all = Linear(read, router.to(read.scalar_type()), {}, GradientPrecision::kProducts);
+  at::Tensor all = Linear(read, router.to(read.scalar_type()), {});
   if (router_bias.defined()) all = all + router_bias.to(read.scalar_type());
   const Routed routed = Route(all.narrow(1, 0, plan.count), plan, correction);
   const at::Tensor weights = routed.weights.to(rows.scalar_type());

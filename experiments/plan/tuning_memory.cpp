@@ -106,8 +106,11 @@ TuningMemory TuningMemoryOf(const RunConfig& run, const ModelDescription& model,
     const double learned = weights * kFloatBytes * traits.trained;
     const double gradient = round && StepsInBackward(*round, spec, *tune) ? 0 : learned;
     memory.weights = weights * (kFloatBytes + value);
+    const bool sums =
+        tune->SumsBySequence(run.model.dtype, run.compute.OnGpu() ? at::kCUDA : at::kCPU);
+    const double kept = traits.kept + (sums ? 1 : 0);
     memory.gradients =
-        std::max(memory.gradients, weights * (value + kFloatBytes * traits.kept) + gradient);
+        std::max(memory.gradients, weights * (value + kFloatBytes * kept) + gradient);
     const double copies = 1 + tune->Copies() + static_cast<double>(StateNumbers(tune->optimizer));
     memory.learned = std::max(memory.learned, learned * copies);
   }

@@ -179,8 +179,7 @@ class GroupSearch {
     const auto see = [&](std::size_t i, const at::Tensor& x) {
       const LinearSlot* slot = group_.watched[i];
       const at::Tensor gap = x - here(slot);
-      const at::Tensor outputs =
-          Linear(gap, readers_.at(slot), {}, GradientPrecision::kProducts).to(at::kFloat);
+      const at::Tensor outputs = Linear(gap, readers_.at(slot), {}).to(at::kFloat);
       const at::Tensor of_tokens = outputs.square_().mean(-1).to(at::kDouble);
       const at::Tensor means = of_tokens.reshape({sequences_.PortionSize(row), -1}).mean(1).cpu();
       losses = losses.defined() ? losses + means : means;

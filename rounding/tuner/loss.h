@@ -29,6 +29,8 @@ class Loss {
   }
   /// Said before the first Of.
   virtual void SetCodes(const TunedCodes& /*codes*/) {}
+  /// Whether Of several rows is the mean of Of each.
+  virtual bool IsMeanOfRows() const { return false; }
   /// Whether outputs are the model's logits: then the whole model must be one unit.
   virtual bool OfLogits() const { return false; }
 };

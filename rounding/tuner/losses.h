@@ -13,6 +13,7 @@ class MseLoss : public Loss {
   explicit MseLoss(const Options& options);
   at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
                 const at::Tensor& mask) const override;
+  bool IsMeanOfRows() const override { return true; }
 };
 
 /// Kullback-Leibler divergence of the targets' next-token distributions from those of the outputs,
@@ -26,6 +27,7 @@ class SoftLabelsLoss : public Loss {
   explicit SoftLabelsLoss(const Options& options);
   at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
                 const at::Tensor& mask) const override;
+  bool IsMeanOfRows() const override { return true; }
   bool OfLogits() const override { return true; }
 };
 
@@ -38,6 +40,7 @@ class SumSquaresLoss : public Loss {
   explicit SumSquaresLoss(const Options& options);
   at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
                 const at::Tensor& mask) const override;
+  bool IsMeanOfRows() const override { return true; }
 };
 
 /// Squared differences summed over positions, mean over rows and features (FlexRound, LRQ:
@@ -50,6 +53,7 @@ class SumTokensLoss : public Loss {
   explicit SumTokensLoss(const Options& options);
   at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
                 const at::Tensor& mask) const override;
+  bool IsMeanOfRows() const override { return true; }
 };
 
 /// Sum without the largest squares, floor(trim n) of them and at least one, over n (SignRound v2:
@@ -68,6 +72,7 @@ class TrimmedMseLoss : public Loss {
   explicit TrimmedMseLoss(const Options& options) : options_(options), trims_(options.trim > 0) {}
   at::Tensor Of(const at::Tensor& outputs, const at::Tensor& targets,
                 const at::Tensor& mask) const override;
+  bool IsMeanOfRows() const override { return !trims_; }
   void SetCodes(const TunedCodes& codes) override;
 
  private:

@@ -81,6 +81,7 @@ const EnumNames<UnitInputs> kInputs = {{UnitInputs::kQuantized, "quantized"},
 const EnumNames<Select> kSelects = {{Select::kBestMinibatch, "best_minibatch"},
                                     {Select::kLast, "last"},
                                     {Select::kBestFull, "best_full"}};
+const EnumNames<Sums> kSums = {{Sums::kSequence, "sequence"}, {Sums::kBatch, "batch"}};
 const EnumNames<NanPolicy> kNanPolicies = {
     {NanPolicy::kStop, "stop"}, {NanPolicy::kRollback, "rollback"}, {NanPolicy::kRtn, "rtn"}};
 
@@ -102,6 +103,12 @@ TuneOptions::TuneOptions()
 bool TuneOptions::MayStepInBackward() const {
   return accumulate == 1 && on_nan == NanPolicy::kStop &&
          IsPlainSignDescent(*optimizer.make({{{at::zeros({1})}}}));
+}
+
+bool TuneOptions::SumsBySequence(at::ScalarType products, const at::Device& device) const {
+  const bool cheap = products == at::kFloat && device.is_cpu() &&
+                     gradient_precision == GradientPrecision::kProducts;
+  return sums ? *sums == Sums::kSequence : cheap;
 }
 
 double TuneOptions::Copies() const {
@@ -133,6 +140,12 @@ void TuneOptions::Fields(FieldVisitor& f) {
   f.Int("steps", &steps, AtLeast(0), "optimizer steps a unit");
   f.Int("batch", &batch, AtLeast(1), "calibration sequences a step");
   f.Int("accumulate", &accumulate, AtLeast(1), "parts a batch is run in; gradients add up");
+  OptionalEnum sums_field(&sums, kSums);
+  f.Value(
+      "sums", sums_field,
+      "sequence: each calibration sequence is multiplied and added by itself, so that codes are "
+      "the same for any accumulate; batch: what is run at a time at once, which is faster; "
+      "absent: sequence in float32 on a CPU, else batch");
   EnumField sampler_field(&sampler, kSamplers);
   f.Value(
       "sampler", sampler_field,

@@ -22,6 +22,10 @@ enum class Select { kBestMinibatch, kLast, kBestFull };
 /// What follows a loss that is not finite.
 enum class NanPolicy { kStop, kRollback, kRtn };
 
+/// What is multiplied and added up at once: all that a step runs at a time, or each calibration
+/// sequence by itself, so that codes are the same whatever parts a batch is run in.
+enum class Sums { kBatch, kSequence };
+
 /// How the states of a unit's layers are tuned.
 struct TuneOptions {
   OptimizerRecipe optimizer;
@@ -31,6 +35,7 @@ struct TuneOptions {
   std::int64_t steps = 200;
   std::int64_t batch = 8;
   std::int64_t accumulate = 1;
+  std::optional<Sums> sums;  ///< absent: kSequence in float32 on a CPU, where it costs little
   double lr_times_steps = 0;
   std::int64_t lr_doubled_from = 0;  ///< steps; of lr_times_steps, for 3 bits and fewer; 0: never
   double loss_scale = 1000;
@@ -54,6 +59,8 @@ struct TuneOptions {
   /// Whether the run's seed decides which rows a step takes.
   bool Draws() const { return steps > 0 && sampler != SamplerKind::kInOrder; }
 
+  /// Whether `sums` are kSequence for products of this dtype on this device.
+  bool SumsBySequence(c10::ScalarType products, const c10::Device& device) const;
   /// Whether a step is plain sign descent along one backward pass, so that this may take it.
   bool MayStepInBackward() const;
   /// States that are kept beside the one that is tuned: as it started, the best so far, the last

@@ -24,6 +24,8 @@ class Tuned {
   virtual std::vector<ParameterGroup> Parameters() = 0;
   /// Puts the present weights into the unit; soft ones are differentiable in Parameters().
   virtual void Install(Hardness hardness) = 0;
+  /// Whether Parameters() reach the unit's outputs through the slots' soft weights alone.
+  virtual bool SoftWeightsAreAll() const { return false; }
   /// A term to add to the loss at `progress` = step / steps; scalar, or undefined for none.
   virtual at::Tensor Penalty(double /*progress*/) { return {}; }
   /// See LayerRounding::Project and State.
@@ -41,6 +43,7 @@ class RoundedLayers : public Tuned, public BackwardStepper {
 
   std::vector<ParameterGroup> Parameters() override;
   void Install(Hardness hardness) override;
+  bool SoftWeightsAreAll() const override { return true; }
   at::Tensor Penalty(double progress) override;
   bool Project(double progress) override;
   std::vector<at::Tensor> State() override;

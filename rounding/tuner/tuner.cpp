@@ -10,9 +10,10 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/quant/activation_quantizer.h"
 #include "rounding/tuner/best_state.h"
 #include "rounding/tuner/sampler.h"
+#include "rounding/tuner/sequence_sums.h"
+#include "rounding/tuner/unit_loss.h"
 
 namespace roundlab {
 namespace {
@@ -37,27 +38,6 @@ struct BadLoss {
 std::string LossText(const Reconstruction& unit, double loss) {
   // A NaN's sign is the machine's, and to_string would print it.
   return unit.name + ": loss " + (std::isnan(loss) ? "nan" : std::to_string(loss));
-}
-
-at::Tensor Distance(const Reconstruction& unit, const Loss& loss, const at::Tensor& outputs,
-                    const BatchRows& batch) {
-  const auto to = [&](const at::Tensor& targets) {
-    if (!unit.read) return loss.Of(outputs, targets, batch.mask);
-    return loss.Of(unit.read(outputs), unit.read(targets), batch.mask);
-  };
-  const at::Tensor distance = to(batch.targets);
-  return batch.also.defined() ? distance + to(batch.also) : distance;
-}
-
-std::unique_ptr<Loss> MakeLoss(const Reconstruction& unit, const TuneOptions& options) {
-  auto loss = options.loss.make();
-  TunedCodes codes{.bits = unit.bits, .sym_full = unit.sym_full};
-  for (const LinearSlot* slot : unit.slots) {
-    if (slot->quantizer != nullptr)
-      codes.input_bits = std::min(codes.input_bits, slot->quantizer->spec.bits);
-  }
-  loss->SetCodes(codes);
-  return loss;
 }
 
 /// The weights chosen, installed, and what they lose over all rows; NaN where parameters that are
@@ -85,7 +65,7 @@ class Tuning {
         hooks_(hooks),
         sampler_(data.inputs.rows(), options, seed),
         schedule_(options.schedule.make()),
-        loss_(MakeLoss(unit, options)) {
+        loss_(LossOf(unit, options)) {
     for (const ParameterGroup& group : tuned_.Parameters()) {
       changing_.insert(changing_.end(), group.tensors.begin(), group.tensors.end());
     }
@@ -142,6 +122,7 @@ class Tuning {
     }
     optimizer_ = options_.optimizer.make(std::move(groups));
     voter_ = VoterOf(optimizer_.get());
+    by_sequence_ = SumsBySequence();
     stepper_ = dynamic_cast<BackwardStepper*>(&tuned_);
     if (stepper_ != nullptr && !(options_.MayStepInBackward() && stepper_->StepsInBackward())) {
       stepper_ = nullptr;
@@ -158,6 +139,18 @@ class Tuning {
     }
   }
 
+  /// Whether sequences are summed one by one. A vote and a trimmed loss look at parts as they are.
+  bool SumsBySequence() const {
+    const bool can = tuned_.SoftWeightsAreAll() && voter_ == nullptr && loss_->IsMeanOfRows();
+    if (!can && options_.sums == Sums::kSequence) {
+      throw Error(unit_.name +
+                  ": sums: sequence is for soft weights, with a loss that is the mean "
+                  "of its rows' and without a vote");
+    }
+    const HiddenStates& inputs = data_.inputs;
+    return can && options_.SumsBySequence(inputs.dtype(), inputs.device());
+  }
+
   /// Forward and backward. The state is considered in between: the backward pass may move it.
   void Step(std::int64_t step) {
     if (select_ == Select::kBestFull && step % options_.check_every == 0) ConsiderFull(step);
@@ -169,23 +162,29 @@ class Tuning {
     const at::Tensor penalty = tuned_.Penalty(progress);
     const at::Tensor rows = rows_;
     const std::vector<at::Tensor> parts = Parts(rows);
-    at::Tensor sum;
+    std::optional<SequenceSums> sums;
+    if (by_sequence_) sums.emplace(unit_.slots);
+    at::Tensor value;
     for (std::size_t i = 0; i < parts.size(); ++i) {
       const bool more = i + 1 < parts.size();
       const BatchRows batch = coming_.Get();
       if (more) coming_ = ComingBatch(data_, parts[i + 1]);
       if (!more && step + 1 < options_.steps) Draw(step + 1);
       // Sums over micro-batches, not means of means: any split gives the whole batch's gradient.
-      const double share =
-          static_cast<double>(parts[i].numel()) / static_cast<double>(rows.numel());
-      at::Tensor loss = Distance(unit_, *loss_, unit_.forward(batch.inputs), batch) * share;
-      const at::Tensor value = loss.detach().to(at::kDouble);
-      sum = sum.defined() ? sum + value : value;
-      if (penalty.defined()) loss = loss + penalty * share;
-      if (!more) Consider({step, sum, penalty.defined() ? penalty.detach() : penalty});
-      (loss * options_.loss_scale).backward({}, more);
+      LossShare loss = ShareOfLoss(unit_, *loss_, unit_.forward(batch.inputs), batch, rows.numel(),
+                                   by_sequence_);
+      for (const at::Tensor& of_rows : loss.values)
+        value = value.defined() ? value + of_rows : of_rows;
+      if (penalty.defined() && !by_sequence_) {
+        const double share =
+            static_cast<double>(parts[i].numel()) / static_cast<double>(rows.numel());
+        loss.sum = loss.sum + penalty * share;
+      }
+      if (!more) Consider({step, value, penalty.defined() ? penalty.detach() : penalty});
+      (loss.sum * options_.loss_scale).backward({}, more && !by_sequence_);
       if (voter_ != nullptr) voter_->Vote();
     }
+    if (by_sequence_) sums->Backward(penalty.defined() ? penalty * options_.loss_scale : penalty);
   }
 
   /// Decides on the rows of a step, the first of which are on their way from here on.
@@ -297,6 +296,7 @@ class Tuning {
   std::vector<at::Tensor> changing_;  // all that a snapshot is made of
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
   MicroBatchVoter* voter_ = nullptr;
+  bool by_sequence_ = false;
   BackwardStepper* stepper_ = nullptr;  // where the backward pass takes the steps
   std::vector<double> base_lrs_;
   double damping_ = 1;
@@ -312,10 +312,10 @@ class Tuning {
 class GradientsAt {
  public:
   GradientsAt(const std::vector<LinearSlot*>& slots, GradientPrecision precision) : slots_(slots) {
-    for (LinearSlot* slot : slots_) slot->gradient = precision;
+    for (LinearSlot* slot : slots_) slot->tuning.gradient = precision;
   }
   ~GradientsAt() {
-    for (LinearSlot* slot : slots_) slot->gradient = GradientPrecision::kProducts;
+    for (LinearSlot* slot : slots_) slot->tuning = {};
   }
   GradientsAt(const GradientsAt&) = delete;
   GradientsAt& operator=(const GradientsAt&) = delete;
@@ -325,28 +325,6 @@ class GradientsAt {
 };
 
 }  // namespace
-
-double FullLoss(const Reconstruction& unit, const UnitData& data, const TuneOptions& options,
-                const HiddenStates& outputs) {
-  const at::NoGradGuard no_grad;
-  const auto loss = MakeLoss(unit, options);
-  const std::int64_t rows = data.inputs.rows();
-  at::Tensor sum = at::zeros({}, at::TensorOptions(data.inputs.device()).dtype(at::kDouble));
-  const auto ahead = [&](std::int64_t first) {
-    return first < rows ? ComingBatch(data, first, std::min(options.batch, rows - first))
-                        : ComingBatch();
-  };
-  ComingBatch coming = ahead(0);
-  for (std::int64_t first = 0; first < rows; first += options.batch) {
-    const BatchRows batch = coming.Get();
-    coming = ahead(first + options.batch);
-    const at::Tensor y = unit.forward(batch.inputs);
-    sum +=
-        Distance(unit, *loss, y, batch).to(at::kDouble) * static_cast<double>(batch.inputs.size(0));
-    if (outputs.defined()) outputs.Write(first, y);
-  }
-  return sum.item<double>() / static_cast<double>(rows);
-}
 
 UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tuned,
                     const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks) {

@@ -11,24 +11,13 @@
 
 #include "core/base/diverged.h"
 #include "core/metrics/metric_sink.h"
-#include "core/model/block.h"
 #include "rounding/scheme.h"
+#include "rounding/tuner/reconstruction.h"
 #include "rounding/tuner/tune_options.h"
 #include "rounding/tuner/tuned.h"
 #include "rounding/tuner/unit_data.h"
 
 namespace roundlab {
-
-/// A part of the model whose outputs are to be reproduced: one linear layer, one block or several.
-struct Reconstruction {
-  std::string name;                ///< "block_3", "blocks_4-5", "model.layers.0.mlp.up_proj"
-  std::vector<LinearSlot*> slots;  ///< the layers that are rounded
-  std::function<at::Tensor(const at::Tensor&)> forward;  ///< inputs of some rows -> outputs
-  /// Where set, what the loss compares of outputs and of targets, as the model's logits.
-  std::function<at::Tensor(const at::Tensor&)> read = {};
-  std::int64_t bits = 16;  ///< of the codes, the fewest of `slots`; 16 where none are rounded
-  bool sym_full = false;   ///< whether the grids of all are sym_full
-};
 
 struct UnitResult {
   double loss_before = 0;              ///< over all rows, with the codes that tuning starts from
@@ -60,10 +49,5 @@ UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data, Tuned* tun
 UnitResult TuneUnit(const Reconstruction& unit, const UnitData& data,
                     const std::vector<std::unique_ptr<LayerRounding>>& layers,
                     const TuneOptions& options, std::uint64_t seed, const TunerHooks& hooks);
-
-/// Mean of the stage's loss over all rows, in portions of options.batch, with the slots as they
-/// are. `outputs`, where defined, gets what the unit puts out.
-double FullLoss(const Reconstruction& unit, const UnitData& data, const TuneOptions& options,
-                const HiddenStates& outputs = {});
 
 }  // namespace roundlab

@@ -11,6 +11,7 @@
 #include "core/config/fields.h"
 #include "core/quant/activation_quantizer.h"
 #include "rounding/tuner/tune_options.h"
+#include "rounding/tuner/unit_loss.h"
 #include "tests/rounding/tuning.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/tensor_matchers.h"

@@ -69,7 +69,7 @@ TEST(TunerTest, GradientsOfFewerBitsLowerTheLossAsWell) {
     options.gradient_precision = precision;
     const UnitResult result =
         Tune(unit, OneLayer("type: signround", unit.slot().weight, kThreeBits), options);
-    EXPECT_EQ(unit.slot().gradient, GradientPrecision::kProducts);  // only while it is tuned
+    EXPECT_EQ(unit.slot().tuning.gradient, GradientPrecision::kProducts);  // only while it is tuned
     return result;
   };
   const UnitResult whole = tuned(GradientPrecision::kProducts);

@@ -320,7 +320,8 @@ TEST_F(GpuOpsTest, Int8GradientsOfAnySizeAreTheProcessors) {
       const auto on = [gpu](const at::Tensor& t) { return gpu ? Gpu(t) : t; };
       const at::Tensor weight = on(RandomTensor({out, in}, 1)).requires_grad_(true);
       const at::Tensor x = on(RandomTensor({tokens, in}, 2, 3.0));
-      Linear(x, weight, {}, GradientPrecision::kInt8).backward(on(RandomTensor({tokens, out}, 3)));
+      Linear(x, weight, {}, {GradientPrecision::kInt8})
+          .backward(on(RandomTensor({tokens, out}, 3)));
       return weight.grad().cpu();
     };
     EXPECT_TRUE(TensorNear(gradient(true), gradient(false), 0, 1e-5)) << tokens;

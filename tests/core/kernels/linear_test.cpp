@@ -28,7 +28,7 @@ Gradients Of(GradientPrecision precision, const at::Tensor& x, const at::Tensor&
   const at::Tensor a = x.detach().clone().requires_grad_(true);
   const at::Tensor w = weight.detach().clone().requires_grad_(true);
   const at::Tensor b = bias.detach().clone().requires_grad_(true);
-  const at::Tensor y = Linear(a, w, b, precision);
+  const at::Tensor y = Linear(a, w, b, {precision});
   (y * direction).sum().backward();
   return {y.detach(), a.grad(), w.grad(), b.grad()};
 }
@@ -99,7 +99,7 @@ TEST(LinearTest, OfNoTokensTheGradientIsZero) {
 TEST(LinearTest, ABiasMayBeMissing) {
   const at::Tensor x = RandomTensor({24, 16}, 11);
   const at::Tensor weight = RandomTensor({16, 16}, 12).requires_grad_(true);
-  const at::Tensor y = Linear(x, weight, {}, GradientPrecision::kBFloat16);
+  const at::Tensor y = Linear(x, weight, {}, {GradientPrecision::kBFloat16});
   EXPECT_TRUE(at::equal(y.detach(), at::linear(x, weight.detach())));
   y.sum().backward();
   EXPECT_TRUE(TensorNear(weight.grad(), x.sum(0).expand({16, 16}), 0.1, 0.02));
@@ -151,6 +151,35 @@ TEST(LinearTest, WhatIsNotFiniteStaysSo) {
     EXPECT_TRUE(gradient[5].isnan().all().item<bool>());
     EXPECT_TRUE(gradient[4].isfinite().all().item<bool>());
   }
+}
+
+TEST(LinearTest, SequencesAddTheirGradientsOneAfterTheOther) {
+  const at::Tensor weight = RandomTensor({32, 16}, 2).requires_grad_(true);
+  const at::Tensor x = RandomTensor({5, 24, 16}, 1);
+  const at::Tensor dy = RandomTensor({5, 24, 32}, 4);
+  const auto sum_of = [&](std::int64_t first, std::int64_t count, const at::Tensor& sum) {
+    at::Tensor part = x.narrow(0, first, count).clone().requires_grad_(true);
+    const at::Tensor y = Linear(part, weight, {}, {.gradient_sum = sum});
+    y.backward(dy.narrow(0, first, count));
+    return std::vector<at::Tensor>{y.detach(), part.grad()};
+  };
+  at::Tensor whole = at::zeros({32, 16});
+  const auto all = sum_of(0, 5, whole);
+  const Gradients plain = Of(GradientPrecision::kProducts, x, weight, at::zeros({32}), dy);
+  EXPECT_TRUE(TensorNear(all[0], plain.y, 1e-5, 1e-5));
+  EXPECT_TRUE(TensorNear(all[1], plain.x, 1e-5, 1e-5));
+  EXPECT_TRUE(TensorNear(whole, plain.weight, 1e-4, 1e-5));
+  EXPECT_FALSE(weight.grad().defined());
+  at::Tensor parts = at::zeros({32, 16});
+  const auto first = sum_of(0, 2, parts);
+  const auto second = sum_of(2, 3, parts);
+  EXPECT_TRUE(at::equal(parts, whole));
+  EXPECT_TRUE(at::equal(at::cat({first[0], second[0]}), all[0]));
+  EXPECT_TRUE(at::equal(at::cat({first[1], second[1]}), all[1]));
+  // Rows without a batch are one sequence.
+  at::Tensor rows = at::zeros({32, 16});
+  Linear(x[0], weight, {}, {.gradient_sum = rows}).backward(dy[0]);
+  EXPECT_TRUE(TensorNear(rows, dy[0].t().matmul(x[0]), 1e-5, 1e-5));
 }
 
 }  // namespace
