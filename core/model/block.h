@@ -63,6 +63,8 @@ class DecoderBlock {
   at::Tensor NormedHeads(NormPlace place, const at::Tensor& rows) const;
   at::Tensor Attention(const at::Tensor& x, const RopeTable& rope, const Segments* segments) const;
   at::Tensor Mix(const at::Tensor& x, const Segments* segments) const;
+  at::Tensor MixByDeltaRule(const at::Tensor& x, const Segments* segments) const;
+  at::Tensor MixByStateSpace(const at::Tensor& x, const Segments* segments) const;
   at::Tensor DenseMlp(const at::Tensor& x, std::int64_t expert) const;
   at::Tensor Experts(const at::Tensor& x) const;
   bool Watched(std::int64_t expert) const;

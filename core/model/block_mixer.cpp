@@ -1,7 +1,7 @@
 #include <ATen/ATen.h>
 
 #include "core/kernels/causal_convolution.h"
-#include "core/kernels/delta_rule.h"
+#include "core/kernels/recurrence.h"
 #include "core/model/block.h"
 
 namespace roundlab {
@@ -26,40 +26,63 @@ DeltaRows OfKeyHeads(const DeltaRulePlan& plan, const at::Tensor& rows, const at
           both[0].flatten(2), both[1].flatten(2)};
 }
 
+at::Tensor InHeads(const at::Tensor& rows, std::int64_t dim) {
+  return rows.unflatten(2, {-1, dim});
+}
+
 }  // namespace
 
-at::Tensor DecoderBlock::Mix(const at::Tensor& x, const Segments* segments) const {
-  const MixerPlan& plan = *plan_.mixer;
-  const at::Tensor rows = Role(LinearRole::kMixerInput).Forward(x);
-  const auto convolve = [&](const at::Tensor& t) {
-    return CausalConvolution(t, mixer.taps, mixer.taps_bias, segments);
-  };
-  const LinearSlot& output = Role(LinearRole::kMixerOutput);
-  if (!plan.delta) {
-    const auto parts = rows.chunk(3, 2);
-    return output.Forward((parts[1] * convolve(parts[0] * parts[2])).to(x.scalar_type()));
-  }
-  const DeltaRulePlan& delta = *plan.delta;
+at::Tensor DecoderBlock::MixByDeltaRule(const at::Tensor& x, const Segments* segments) const {
+  const DeltaRulePlan& delta = *plan_.mixer->delta;
   const auto of = [&](LinearRole role) { return Role(role).Forward(x); };
+  const at::Tensor rows = of(LinearRole::kMixerInput);
   const DeltaRows made =
       delta.per_key_head
           ? OfKeyHeads(delta, rows, of(LinearRole::kMixerRates))
           : DeltaRows{rows, of(LinearRole::kMixerGate).unflatten(2, {delta.value_heads, -1}),
                       of(LinearRole::kMixerUpdate), of(LinearRole::kMixerDecay)};
   const std::int64_t keys = delta.key_heads * delta.key_dim;
-  const auto qkv = at::silu(convolve(made.qkv))
-                       .split_with_sizes({keys, keys, delta.value_heads * delta.value_dim}, 2);
-  const auto heads = [](const at::Tensor& t, std::int64_t dim) {
-    return t.unflatten(2, {-1, dim});
-  };
-  const at::Tensor decay =
-      -mixer.decay.exp() * at::softplus(made.decays.to(at::kFloat) + mixer.decay_bias);
-  const at::Tensor mixed =
-      GatedDeltaRule({heads(qkv[0], delta.key_dim), heads(qkv[1], delta.key_dim),
-                      heads(qkv[2], delta.value_dim), decay, made.updates.sigmoid()},
-                     segments);
+  const at::Tensor convolved =
+      at::silu(CausalConvolution(made.qkv, mixer.taps, mixer.taps_bias, segments));
+  const auto qkv = convolved.split_with_sizes({keys, keys, delta.value_heads * delta.value_dim}, 2);
+  const at::Tensor steps = at::softplus(made.decays.to(at::kFloat) + mixer.decay_bias);
+  const at::Tensor mixed = GatedDeltaRule(
+      {InHeads(qkv[0], delta.key_dim), InHeads(qkv[1], delta.key_dim),
+       InHeads(qkv[2], delta.value_dim), -mixer.decay.exp() * steps, made.updates.sigmoid()},
+      segments);
   const at::Tensor gated = Normed(NormPlace::kMixed, mixed) * at::silu(made.gates.to(at::kFloat));
-  return output.Forward(gated.flatten(2).to(x.scalar_type()));
+  return gated.flatten(2);
+}
+
+at::Tensor DecoderBlock::MixByStateSpace(const at::Tensor& x, const Segments* segments) const {
+  const StateSpacePlan& s = *plan_.mixer->state_space;
+  const std::int64_t inner = s.heads * s.head_dim;
+  const std::int64_t states = s.groups * s.state;
+  const auto rows = Role(LinearRole::kMixerInput)
+                        .Forward(x)
+                        .split_with_sizes({inner, inner + 2 * states, s.heads}, 2);
+  const at::Tensor convolved =
+      at::silu(CausalConvolution(rows[1], mixer.taps, mixer.taps_bias, segments));
+  const auto parts = convolved.split_with_sizes({inner, states, states}, 2);
+  at::Tensor steps =
+      at::softplus(rows[2].to(at::kFloat) + mixer.decay_bias).clamp_min(s.least_step);
+  if (s.largest_step > 0) steps = steps.clamp_max(s.largest_step);
+  const at::Tensor values = InHeads(parts[0], s.head_dim);
+  const at::Tensor mixed = StateSpace({InHeads(parts[2], s.state), InHeads(parts[1], s.state),
+                                       values, -mixer.decay.exp() * steps, steps},
+                                      segments) +
+                           mixer.passed.unsqueeze(1) * values;
+  return Normed(NormPlace::kMixed, mixed.flatten(2) * at::silu(rows[0].to(at::kFloat)));
+}
+
+at::Tensor DecoderBlock::Mix(const at::Tensor& x, const Segments* segments) const {
+  const auto mixed = [&] {
+    if (plan_.mixer->delta) return MixByDeltaRule(x, segments);
+    if (plan_.mixer->state_space) return MixByStateSpace(x, segments);
+    const auto parts = Role(LinearRole::kMixerInput).Forward(x).chunk(3, 2);
+    return parts[1] * CausalConvolution(parts[0] * parts[2], mixer.taps, mixer.taps_bias, segments);
+  };
+  return Role(LinearRole::kMixerOutput).Forward(mixed().to(x.scalar_type()));
 }
 
 }  // namespace roundlab

@@ -20,6 +20,12 @@ std::vector<MixerTensor> TensorsOf(const MixerPlan& plan) {
     tensors.push_back({plan.delta->decay, {heads}, &MixerWeights::decay});
     tensors.push_back({plan.delta->decay_bias, {heads}, &MixerWeights::decay_bias});
   }
+  if (plan.state_space) {
+    const StateSpacePlan& s = *plan.state_space;
+    tensors.push_back({s.decay, {s.heads}, &MixerWeights::decay});
+    tensors.push_back({s.decay_bias, {s.heads}, &MixerWeights::decay_bias});
+    tensors.push_back({s.passed, {s.heads}, &MixerWeights::passed});
+  }
   return tensors;
 }
 

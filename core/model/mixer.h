@@ -12,10 +12,11 @@ namespace roundlab {
 
 /// What a mixer (MixerPlan) has beside linear layers and norms; undefined where it has none.
 struct MixerWeights {
-  at::Tensor taps;        ///< [channels, taps] float32
-  at::Tensor taps_bias;   ///< [channels] float32
-  at::Tensor decay;       ///< [value_heads] float32
-  at::Tensor decay_bias;  ///< [value_heads] float32
+  at::Tensor taps;       ///< [channels, taps] float32
+  at::Tensor taps_bias;  ///< [channels] float32
+  at::Tensor decay;      ///< [heads] float32, as the next two
+  at::Tensor decay_bias;
+  at::Tensor passed;
 };
 
 /// One of them as the checkpoint has it.

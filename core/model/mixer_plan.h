@@ -15,7 +15,7 @@ struct ConvolutionPlan {
 };
 
 /// The gated delta rule (Gated DeltaNet, arXiv 2412.06464): what a text has said so far is kept in
-/// a matrix for each value head, which tokens let fade and write to (core/kernels/delta_rule.h).
+/// a matrix for each value head, which tokens let fade and write to (core/kernels/recurrence.h).
 struct DeltaRulePlan {
   std::int64_t key_heads = 0;
   std::int64_t value_heads = 0;  ///< value head h reads key head h / (value_heads / key_heads)
@@ -29,13 +29,32 @@ struct DeltaRulePlan {
   std::string decay_bias;  ///< full name, [value_heads], added to what kMixerDecay gives
 };
 
-/// What mixes a block's tokens in attention's place. Without delta rule LFM2's short convolution:
+/// The selective state space of Mamba-2 (arXiv 2405.21060): what a text has said so far is kept in
+/// a matrix for each head, which fades by a head's own rate times a token's time step.
+struct StateSpacePlan {
+  std::int64_t heads = 0;
+  std::int64_t groups = 0;    ///< head h reads B and C of group h / (heads / groups)
+  std::int64_t head_dim = 0;  ///< of x
+  std::int64_t state = 0;     ///< of B and C
+  double least_step = 0;      ///< time steps are held to [least_step, largest_step]
+  double largest_step = 0;    ///< 0: no end
+  std::string decay;          ///< full name in the checkpoint, [heads], ln of its rate
+  std::string decay_bias;     ///< full name, [heads], added to what time steps are made of
+  std::string passed;         ///< full name, [heads]: so much of x is added to what comes out
+};
+
+/// What mixes a block's tokens in attention's place. Without more LFM2's short convolution:
 ///   y = output(c * convolution(b * x)), where kMixerInput has all rows of b, of c, of x.
-/// With it, q, k and v go through the convolution and SiLU, and
+/// With a delta rule, q, k and v go through the convolution and SiLU, and
 ///   y = output(norm(delta_rule(q, k, v)) * silu(gate)), the norm a head, NormPlace::kMixed.
+/// With a state space kMixerInput has all rows of gates, of x, of B, of C, of a step a head; x, B
+/// and C go through the convolution and SiLU, and
+///   y = output(norm((state_space(C, B, x) + passed x) * silu(gate))), the norm of all heads at
+///   once.
 struct MixerPlan {
   ConvolutionPlan convolution;
   std::optional<DeltaRulePlan> delta = {};
+  std::optional<StateSpacePlan> state_space = {};
 };
 
 }  // namespace roundlab

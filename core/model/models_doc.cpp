@@ -33,7 +33,7 @@ const char* PlaceName(NormPlace place) {
     case NormPlace::kKeyValueLatent:
       return "of the keys' and values' latent";
     case NormPlace::kMixed:
-      return "of each head that the delta rule gives";
+      return "of what the mixer gives";
   }
   return "?";
 }
@@ -78,7 +78,8 @@ std::string Positions(const ModelDescription& d) {
   if (plan.attention.alibi) return "ALiBi";
   if (d.Ends().sinusoidal) return "sinusoidal";
   if (plan.attention.rotary == RotaryStyle::kNone) {
-    return "learned (`" + d.Ends().positions + "`)";
+    const std::string positions = d.Ends().positions;
+    return positions.empty() ? "none" : "learned (`" + positions + "`)";
   }
   std::string text = plan.attention.rotary == RotaryStyle::kPair ? "rotary in pairs" : "rotary";
   if (plan.attention.rotary_dim < plan.attention.head_dim) {
@@ -111,6 +112,13 @@ std::string Layers(const BlockPlan& plan) {
   return text;
 }
 
+/// The first block with attention.
+BlockPlan WithAttention(const ModelDescription& d) {
+  std::int64_t block = 0;
+  while (block + 1 < d.layers && d.Plan(block).mixer) ++block;
+  return d.Plan(block);
+}
+
 /// The first block, and where that has something in attention's place one with attention.
 std::string Blocks(const ModelDescription& d) {
   const BlockPlan first = d.Plan(0);
@@ -119,13 +127,15 @@ std::string Blocks(const ModelDescription& d) {
   for (const MixerTensor& tensor : TensorsOf(*first.mixer)) {
     own += (own.empty() ? "" : ", ") + Generic(tensor.name);
   }
-  const std::string kind = first.mixer->delta ? "a gated delta rule" : "a short convolution";
-  return "Blocks with " + kind + ", of which " + own + " stay in full precision:\n\n" +
-         Layers(first) + "\nBlocks with attention:\n\n" + Layers(d.RotaryPlan());
+  const char* kind = first.mixer->delta         ? "a gated delta rule"
+                     : first.mixer->state_space ? "a state space"
+                                                : "a short convolution";
+  return std::string("Blocks with ") + kind + ", of which " + own + " stay in full precision:\n\n" +
+         Layers(first) + "\nBlocks with attention:\n\n" + Layers(WithAttention(d));
 }
 
 std::string Section(const NamedShape& shape, const ModelDescription& d) {
-  const BlockPlan plan = d.RotaryPlan();
+  const BlockPlan plan = WithAttention(d);
   std::string text = "\n## " + d.family + "\n\nAs in " + shape.name + ": " + Residual(d.Plan(0)) +
                      "; positions: " + Positions(d) + ".\n\n" + Blocks(d);
   const EndsPlan ends = d.Ends();

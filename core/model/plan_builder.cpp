@@ -159,6 +159,23 @@ PlanBuilder& PlanBuilder::DeltaRule(const std::string& name, DeltaRulePlan rule,
   return *this;
 }
 
+PlanBuilder& PlanBuilder::StateSpace(const std::string& name, StateSpacePlan space,
+                                     std::int64_t taps, bool convolution_bias, bool bias) {
+  plan.attention.rotary = RotaryStyle::kNone;
+  const std::int64_t inner = space.heads * space.head_dim;
+  const std::int64_t channels = inner + 2 * space.groups * space.state;
+  Linear(name + ".in_proj", inner + channels + space.heads, d_.hidden, LinearRole::kMixerInput,
+         inputs_++, bias);
+  Linear(name + ".out_proj", d_.hidden, inner, LinearRole::kMixerOutput, inputs_++, bias);
+  Norm(NormPlace::kMixed, name + ".norm", inner);
+  space.decay = prefix_ + name + ".A_log";
+  space.decay_bias = prefix_ + name + ".dt_bias";
+  space.passed = prefix_ + name + ".D";
+  plan.mixer = MixerPlan{
+      {prefix_ + name + ".conv1d", channels, taps, convolution_bias}, {}, std::move(space)};
+  return *this;
+}
+
 /// Where branches are parallel and have one norm, the MLP reads what attention reads.
 std::size_t PlanBuilder::MlpInput() {
   const bool shared = plan.parallel && plan.Norm(NormPlace::kBeforeMlp) == nullptr;

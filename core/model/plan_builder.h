@@ -53,6 +53,10 @@ class PlanBuilder {
   /// Qwen3-Next's: NAME.in_proj_qkvz, NAME.in_proj_ba (or in_proj_qkv, _z, _b, _a), NAME.conv1d,
   /// NAME.A_log, NAME.dt_bias, NAME.norm, NAME.out_proj. The names in `rule` are set here.
   PlanBuilder& DeltaRule(const std::string& name, DeltaRulePlan rule, std::int64_t taps);
+  /// Mamba-2's: NAME.in_proj, NAME.conv1d, NAME.A_log, NAME.D, NAME.dt_bias, NAME.norm and
+  /// NAME.out_proj. The names in `space` are set here.
+  PlanBuilder& StateSpace(const std::string& name, StateSpacePlan space, std::int64_t taps,
+                          bool convolution_bias, bool bias);
   /// gate, up and down; or gate and up in one, and down.
   PlanBuilder& GatedMlp(const std::vector<std::string>& names, bool bias);
   PlanBuilder& PlainMlp(const std::string& up, const std::string& down, bool bias);

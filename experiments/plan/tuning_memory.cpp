@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/kernels/delta_rule.h"
+#include "core/kernels/recurrence.h"
 #include "optimizers/optimizers.h"
 #include "rounding/stages/round.h"
 
@@ -48,13 +48,18 @@ double KeptValues(const ModelDescription& m, const BlockPlan& plan) {
          (plan.mlp.gated ? 3 : of_activation) * MlpValues(m, plan);
 }
 
-/// The same of a delta rule, which is float32: products of a chunk's tokens, and what they
-/// multiply. Fitted to measured peaks (results/estimates.md).
-double KeptOfRule(const BlockPlan& plan, double value) {
-  if (!plan.mixer || !plan.mixer->delta) return 0;
-  const DeltaRulePlan& rule = *plan.mixer->delta;
-  const std::int64_t a_head = 8 * (kDeltaRuleChunk + rule.key_dim + rule.value_dim);
-  return static_cast<double>(rule.value_heads * a_head) * kFloatBytes / value;
+/// The same of a delta rule or state space, which are float32: products of a chunk's tokens, and
+/// what they multiply. Fitted to measured peaks (results/estimates.md).
+double KeptOfMixer(const BlockPlan& plan, double value) {
+  std::int64_t numbers = 0;
+  if (plan.mixer && plan.mixer->delta) {
+    const DeltaRulePlan& rule = *plan.mixer->delta;
+    numbers = 8 * rule.value_heads * (kRecurrenceChunk + rule.key_dim + rule.value_dim);
+  } else if (plan.mixer && plan.mixer->state_space) {
+    const StateSpacePlan& space = *plan.mixer->state_space;
+    numbers = 6 * space.heads * (kRecurrenceChunk + space.state + space.head_dim);
+  }
+  return static_cast<double>(numbers) * kFloatBytes / value;
 }
 
 /// Values of a token in the backward pass where they are most, at the MLP's activation of the one
@@ -120,7 +125,7 @@ TuningMemory TuningMemoryOf(const RunConfig& run, const ModelDescription& model,
 double GraphValues(const RunConfig& run, const ModelDescription& model, double blocks,
                    double value) {
   const BlockPlan plan = model.Plan(0);
-  return blocks * (KeptValues(model, plan) + KeptOfRule(plan, value)) +
+  return blocks * (KeptValues(model, plan) + KeptOfMixer(plan, value)) +
          GradientValues(model, plan) + ScoreValues(run, model, blocks, value);
 }
 

@@ -132,6 +132,16 @@ CASES = {
     "granitemoe": ("granitemoe", sizes(
         attention_multiplier=0.5, embedding_multiplier=3.0, residual_multiplier=0.4,
         logits_scaling=2.0, intermediate_size=12, rope_parameters=ROPE, **EXPERTS)),
+    "granitemoehybrid": ("granitemoehybrid", sizes(
+        num_hidden_layers=3, shared_intermediate_size=20, intermediate_size=12, mamba_n_heads=4,
+        mamba_d_state=6, layer_types=["linear_attention", "full_attention", "linear_attention"],
+        num_local_experts=4, num_experts_per_tok=2, embedding_multiplier=3.0, logits_scaling=2.0,
+        residual_multiplier=0.5, attention_multiplier=0.25, rope_parameters=ROPE)),
+    "granitemoehybrid_dense": ("granitemoehybrid", sizes(
+        num_hidden_layers=3, shared_intermediate_size=20, mamba_n_heads=8, mamba_d_state=6,
+        layer_types=["linear_attention", "full_attention", "linear_attention"],
+        mamba_proj_bias=True, num_local_experts=0, num_experts_per_tok=0,
+        position_embedding_type="rope", time_step_limit=(0.1, 0.8), rope_parameters=ROPE)),
     "granitemoeshared": ("granitemoeshared", sizes(
         attention_multiplier=0.5, embedding_multiplier=3.0, residual_multiplier=0.4,
         logits_scaling=2.0, intermediate_size=12, shared_intermediate_size=20,

@@ -58,6 +58,7 @@ RandomSource Small(const std::string& family, const json& change = json::object(
                  {"num_experts_per_tok", 2},
                  {"moe_intermediate_size", 24},
                  {"shared_expert_intermediate_size", 24},
+                 {"mamba_n_heads", 4},
                  {"linear_key_head_dim", 4},
                  {"linear_value_head_dim", 4},
                  {"full_attention_interval", 2},

@@ -25,6 +25,7 @@
 #include "core/model/families/gpt_oss.h"
 #include "core/model/families/gptj.h"
 #include "core/model/families/granite.h"
+#include "core/model/families/granite_hybrid.h"
 #include "core/model/families/granite_swa.h"
 #include "core/model/families/helium.h"
 #include "core/model/families/hunyuan.h"
@@ -100,6 +101,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"granite", DescribeGranite},
       {"granite_swa", DescribeGraniteSwa},
       {"granitemoe", DescribeGraniteMoe},
+      {"granitemoehybrid", DescribeGraniteHybrid},
       {"granitemoeshared", DescribeGraniteMoeShared},
       {"helium", DescribeHelium},
       {"hunyuan_v1_dense", DescribeHunyuan},

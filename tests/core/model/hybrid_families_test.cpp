@@ -35,14 +35,14 @@ ModelDescription HybridModel(const std::string& family, const json& more) {
   return DescribeHuggingFace(config.dump(), "config.json");
 }
 
-/// Of each block "a" with attention, "c" with a short convolution, "d" with a delta rule; "e" with
-/// experts.
+/// Of each block "a" with attention, "c" with a short convolution, "d" with a delta rule, "s" with
+/// a state space; "e" with experts.
 std::string Kinds(const ModelDescription& d) {
   std::string kinds;
   for (std::int64_t i = 0; i < d.layers; ++i) {
     const BlockPlan plan = d.Plan(i);
-    EXPECT_EQ(plan.attention.rotary == RotaryStyle::kNone, plan.mixer.has_value());
-    kinds += !plan.mixer ? "a" : plan.mixer->delta ? "d" : "c";
+    EXPECT_TRUE(!plan.mixer || plan.attention.rotary == RotaryStyle::kNone);
+    kinds += !plan.mixer ? "a" : plan.mixer->delta ? "d" : plan.mixer->state_space ? "s" : "c";
     kinds += plan.mlp.experts ? "e " : " ";
   }
   return kinds;
@@ -63,6 +63,14 @@ TEST(HybridFamiliesTest, SilentFilesMixAsTheClassDoes) {
             "d ae d ae ");
   EXPECT_EQ(Kinds(HybridModel("qwen3_5_text", json::object())), "d d d a ");
   EXPECT_EQ(Kinds(HybridModel("qwen3_5_moe_text", json::object())), "de de de ae ");
+  json granite = {{"mamba_n_heads", 4}};
+  EXPECT_EQ(Kinds(HybridModel("granitemoehybrid", granite)), "se se se se ");
+  granite["num_local_experts"] = 0;
+  granite["layer_types"] = {"mamba", "attention", "linear_attention", "full_attention"};
+  EXPECT_EQ(Kinds(HybridModel("granitemoehybrid", granite)), "s a s a ");
+  EXPECT_EQ(HybridModel("granitemoehybrid", granite).Plan(1).attention.rotary, RotaryStyle::kNone);
+  granite["position_embedding_type"] = "rope";
+  EXPECT_EQ(HybridModel("granitemoehybrid", granite).Plan(1).attention.rotary, RotaryStyle::kHalf);
 }
 
 TEST(HybridFamiliesTest, Lfm2sWidthIsTwoThirdsOfWhatItsFileHas) {
@@ -97,6 +105,13 @@ TEST(HybridFamiliesTest, WhatDoesNotFitIsTold) {
             "config.json: hidden_act: \"gelu\" is not supported (allowed: silu)");
   EXPECT_EQ(refusal("lfm2_moe", {{"num_experts", 2}}),
             "config.json: num_experts_per_tok 4 is above the 2 experts");
+  EXPECT_EQ(refusal("granitemoehybrid", {{"mamba_n_heads", 4}, {"mamba_n_groups", 2}}),
+            "config.json: mamba_n_groups: 2 is not supported (allowed: 1)");
+  EXPECT_EQ(refusal("granitemoehybrid", {{"mamba_n_heads", 3}}),
+            "config.json: mamba_n_heads 3 of mamba_d_head 42 are not mamba_expand times "
+            "hidden_size, 128");
+  EXPECT_EQ(refusal("granitemoehybrid", {{"mamba_n_heads", 4}, {"time_step_limit", {0, "x"}}}),
+            "config.json: time_step_limit: [0,\"x\"] is not supported (allowed: two numbers)");
   const json types = {"linear_attention", "full_attention", "conv", "conv"};
   EXPECT_EQ(refusal("lfm2", {{"layer_types", types}}),
             "config.json: layer_types: unknown value \"linear_attention\" (known: conv, "

@@ -1,4 +1,4 @@
-#include "core/kernels/delta_rule.h"
+#include "core/kernels/recurrence.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -14,13 +14,13 @@ using testing::RandomTensor;
 using testing::TensorNear;
 
 /// Two key heads of 6, four value heads of 5.
-DeltaRule RandomRule(std::int64_t batch, std::int64_t seq, double fading = 0.3) {
+Recurrence RandomRule(std::int64_t batch, std::int64_t seq, double fading = 0.3) {
   return {RandomTensor({batch, seq, 2, 6}, 1), RandomTensor({batch, seq, 2, 6}, 2),
           RandomTensor({batch, seq, 4, 5}, 3), RandomTensor({batch, seq, 4}, 4).abs() * -fading,
           RandomTensor({batch, seq, 4}, 5).sigmoid()};
 }
 
-DeltaRule Rows(const DeltaRule& rule, const at::Tensor& rows) {
+Recurrence Rows(const Recurrence& rule, const at::Tensor& rows) {
   const auto of = [&](const at::Tensor& t) { return t.index_select(1, rows); };
   return {of(rule.q), of(rule.k), of(rule.v), of(rule.decay), of(rule.updates)};
 }
@@ -28,7 +28,7 @@ DeltaRule Rows(const DeltaRule& rule, const at::Tensor& rows) {
 TEST(DeltaRuleTest, ChunksAreTokenAfterToken) {
   for (const std::int64_t seq : {1, 5, 64, 65, 150}) {
     for (const double fading : {0.0, 0.3, 20.0}) {
-      const DeltaRule rule = RandomRule(2, seq, fading);
+      const Recurrence rule = RandomRule(2, seq, fading);
       const at::Tensor y = GatedDeltaRule(rule, nullptr);
       EXPECT_EQ(y.sizes(), rule.v.sizes());
       EXPECT_TRUE(TensorNear(y, GatedDeltaRuleReference(rule), 1e-4, 2e-5)) << seq << " " << fading;
@@ -37,7 +37,7 @@ TEST(DeltaRuleTest, ChunksAreTokenAfterToken) {
 }
 
 TEST(DeltaRuleTest, WhatIsUpdatedWhollyIsReadBack) {
-  DeltaRule rule = RandomRule(1, 3, 0);
+  Recurrence rule = RandomRule(1, 3, 0);
   rule.q = rule.k;
   rule.updates = at::ones_like(rule.updates);
   // The newest value of a key, over the root of its width.
@@ -47,14 +47,15 @@ TEST(DeltaRuleTest, WhatIsUpdatedWhollyIsReadBack) {
 
 TEST(DeltaRuleTest, GradientsAreThoseOfTheReference) {
   const auto gradients = [](const auto& function) {
-    const DeltaRule rule = RandomRule(1, 70);
+    const Recurrence rule = RandomRule(1, 70);
     std::vector<at::Tensor> leaves = {rule.q, rule.k, rule.v, rule.decay, rule.updates};
     for (at::Tensor& leaf : leaves) leaf = leaf.detach().clone().requires_grad_(true);
-    const at::Tensor y = function(DeltaRule{leaves[0], leaves[1], leaves[2], leaves[3], leaves[4]});
+    const at::Tensor y =
+        function(Recurrence{leaves[0], leaves[1], leaves[2], leaves[3], leaves[4]});
     return torch::autograd::grad({(y * RandomTensor(y.sizes().vec(), 9)).sum()}, leaves);
   };
-  const auto chunks = gradients([](const DeltaRule& r) { return GatedDeltaRule(r, nullptr); });
-  const auto tokens = gradients([](const DeltaRule& r) { return GatedDeltaRuleReference(r); });
+  const auto chunks = gradients([](const Recurrence& r) { return GatedDeltaRule(r, nullptr); });
+  const auto tokens = gradients([](const Recurrence& r) { return GatedDeltaRuleReference(r); });
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     EXPECT_TRUE(TensorNear(chunks[i], tokens[i], 1e-3, 1e-4)) << i;
   }
@@ -62,7 +63,7 @@ TEST(DeltaRuleTest, GradientsAreThoseOfTheReference) {
 
 TEST(DeltaRuleTest, PackedTextsGoOnFromWhatTheyShare) {
   // Texts of 70 + 3 and 70 + 2 rows, and one of 4; what they share ends in a chunk's middle.
-  const DeltaRule rule = RandomRule(1, 79);
+  const Recurrence rule = RandomRule(1, 79);
   const std::vector<Segment> segments = {
       {{70, 3}, {{0, 70}}}, {{0, 70}, {}}, {{73, 2}, {{0, 70}}}, {{75, 4}, {}}};
   const at::Tensor packed = GatedDeltaRule(rule, &segments);
@@ -78,10 +79,41 @@ TEST(DeltaRuleTest, PackedTextsGoOnFromWhatTheyShare) {
   EXPECT_TRUE(TensorNear(packed.narrow(1, 75, 4), third, 1e-5, 1e-6));
 }
 
+TEST(StateSpaceTest, ChunksAreTokenAfterToken) {
+  for (const std::int64_t seq : {1, 64, 150}) {
+    for (const double fading : {0.0, 0.3, 20.0}) {
+      const Recurrence rule = RandomRule(2, seq, fading);
+      const at::Tensor y = StateSpace(rule, nullptr);
+      EXPECT_TRUE(TensorNear(y, StateSpaceReference(rule), 1e-3, 2e-5)) << seq << " " << fading;
+    }
+  }
+}
+
+TEST(StateSpaceTest, WithoutFadingIsASumOverAllTokensBefore) {
+  Recurrence rule = RandomRule(1, 70, 0);
+  rule.updates = at::ones_like(rule.updates);
+  const auto heads = [](const at::Tensor& t) { return t.squeeze(0).transpose(0, 1); };
+  const at::Tensor k = heads(rule.k).repeat_interleave(2, 0);
+  const at::Tensor q = heads(rule.q).repeat_interleave(2, 0);
+  const at::Tensor wanted = q.matmul(k.transpose(1, 2)).tril().matmul(heads(rule.v));
+  EXPECT_TRUE(TensorNear(heads(StateSpace(rule, nullptr)), wanted, 1e-3, 1e-5));
+}
+
+TEST(StateSpaceTest, PackedTextsGoOnFromWhatTheyShare) {
+  const Recurrence rule = RandomRule(1, 75);
+  const std::vector<Segment> segments = {{{70, 3}, {{0, 70}}}, {{0, 70}, {}}, {{73, 2}, {}}};
+  const at::Tensor packed = StateSpace(rule, &segments);
+  const at::Tensor all = at::arange(75, at::kLong);
+  const at::Tensor first = StateSpace(Rows(rule, all.narrow(0, 0, 73)), nullptr);
+  EXPECT_TRUE(TensorNear(packed.narrow(1, 0, 73), first, 1e-4, 1e-5));
+  const at::Tensor second = StateSpace(Rows(rule, all.narrow(0, 73, 2)), nullptr);
+  EXPECT_TRUE(TensorNear(packed.narrow(1, 73, 2), second, 1e-5, 1e-6));
+}
+
 TEST(DeltaRuleTest, ValueHeadsReadTheKeyHeadOfTheirGroup) {
-  const DeltaRule rule = RandomRule(1, 8);
-  const DeltaRule apart = {rule.q.repeat_interleave(2, 2), rule.k.repeat_interleave(2, 2), rule.v,
-                           rule.decay, rule.updates};
+  const Recurrence rule = RandomRule(1, 8);
+  const Recurrence apart = {rule.q.repeat_interleave(2, 2), rule.k.repeat_interleave(2, 2), rule.v,
+                            rule.decay, rule.updates};
   EXPECT_TRUE(TensorNear(GatedDeltaRule(rule, nullptr), GatedDeltaRule(apart, nullptr), 0, 0));
 }
 

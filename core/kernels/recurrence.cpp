@@ -1,4 +1,4 @@
-#include "core/kernels/delta_rule.h"
+#include "core/kernels/recurrence.h"
 
 #include <ATen/ATen.h>
 
@@ -12,16 +12,20 @@
 namespace roundlab {
 namespace {
 
+enum class Rule { kDelta, kStateSpace };
+
 /// The tensors as they are multiplied: [batch, value_heads, seq, dim], rates [.., seq], float32.
-DeltaRule ByHeads(const DeltaRule& rule) {
+Recurrence ByHeads(const Recurrence& rule, Rule kind) {
   const std::int64_t shared = rule.v.size(2) / rule.k.size(2);
   const auto heads = [](const at::Tensor& t) { return t.to(at::kFloat).transpose(1, 2); };
   const auto unit = [&](const at::Tensor& t) {
     const at::Tensor wide = heads(t);
+    if (kind == Rule::kStateSpace) return wide.repeat_interleave(shared, 1);
     const at::Tensor length = (wide.square().sum(-1, true) + 1e-6).sqrt();
     return (wide / length).repeat_interleave(shared, 1);
   };
-  const double scale = 1 / std::sqrt(static_cast<double>(rule.q.size(3)));
+  const auto width = static_cast<double>(rule.q.size(3));
+  const double scale = kind == Rule::kDelta ? 1 / std::sqrt(width) : 1;
   return {unit(rule.q) * scale, unit(rule.k), heads(rule.v), heads(rule.decay),
           heads(rule.updates)};
 }
@@ -35,7 +39,7 @@ struct Followed {
 /// The rule over one chunk. With `left`, what is left at a token of the state before the chunk,
 /// and A = update k k^T left_i / left_j below the diagonal, the values that are written in the end
 /// are (I + A)^-1 (update v - update left k S).
-Followed FollowChunk(const DeltaRule& r, const at::Tensor& state) {
+Followed FollowChunk(const Recurrence& r, Rule kind, const at::Tensor& state) {
   const std::int64_t size = r.q.size(2);
   const at::Tensor total = r.decay.cumsum(-1);
   const at::Tensor left = total.exp().unsqueeze(-1);
@@ -43,12 +47,14 @@ Followed FollowChunk(const DeltaRule& r, const at::Tensor& state) {
   const at::Tensor later = at::ones({size, size}, r.q.options().dtype(at::kBool)).triu(1);
   const at::Tensor between =
       (total.unsqueeze(-1) - total.unsqueeze(-2)).masked_fill(later, -INFINITY).exp();
-  const at::Tensor keys = r.k * r.updates.unsqueeze(-1);
-  const at::Tensor known = (keys * left).matmul(state);
-  const at::Tensor wanted = r.v * r.updates.unsqueeze(-1) - known;
-  // The diagonal is not read.
-  const at::Tensor system = keys.matmul(r.k.transpose(-1, -2)) * between;
-  const at::Tensor written = at::linalg_solve_triangular(system, wanted, false, true, true);
+  at::Tensor written = r.v * r.updates.unsqueeze(-1);
+  if (kind == Rule::kDelta) {
+    const at::Tensor keys = r.k * r.updates.unsqueeze(-1);
+    const at::Tensor known = (keys * left).matmul(state);
+    // The diagonal is not read.
+    const at::Tensor system = keys.matmul(r.k.transpose(-1, -2)) * between;
+    written = at::linalg_solve_triangular(system, written - known, false, true, true);
+  }
   const at::Tensor seen = r.q.matmul(r.k.transpose(-1, -2)) * between;
   const at::Tensor outputs = (r.q * left).matmul(state) + seen.matmul(written);
   const at::Tensor rest = (total.narrow(-1, size - 1, 1) - total).exp().unsqueeze(-1);
@@ -58,8 +64,8 @@ Followed FollowChunk(const DeltaRule& r, const at::Tensor& state) {
 
 /// All tensors in parts: split at once, since the gradient of a part alone is as large as the
 /// whole.
-Followed Follow(const DeltaRule& r, at::Tensor state) {
-  const auto parts = [](const at::Tensor& t) { return t.split(kDeltaRuleChunk, 2); };
+Followed Follow(const Recurrence& r, Rule kind, at::Tensor state) {
+  const auto parts = [](const at::Tensor& t) { return t.split(kRecurrenceChunk, 2); };
   const auto q = parts(r.q);
   const auto k = parts(r.k);
   const auto v = parts(r.v);
@@ -67,7 +73,7 @@ Followed Follow(const DeltaRule& r, at::Tensor state) {
   const auto updates = parts(r.updates);
   std::vector<at::Tensor> outputs;
   for (std::size_t i = 0; i < q.size(); ++i) {
-    Followed chunk = FollowChunk({q[i], k[i], v[i], decay[i], updates[i]}, state);
+    Followed chunk = FollowChunk({q[i], k[i], v[i], decay[i], updates[i]}, kind, state);
     outputs.push_back(std::move(chunk.outputs));
     state = std::move(chunk.state);
   }
@@ -77,7 +83,7 @@ Followed Follow(const DeltaRule& r, at::Tensor state) {
 std::int64_t End(const RowRange& rows) { return rows.begin + rows.length; }
 
 /// Texts that begin alike go on from one state, which is kept where others follow it.
-at::Tensor FollowPacked(const DeltaRule& r, const at::Tensor& start,
+at::Tensor FollowPacked(const Recurrence& r, Rule kind, const at::Tensor& start,
                         const std::vector<Segment>& segments) {
   std::vector<const Segment*> parents_first;
   std::set<std::int64_t> followed;
@@ -96,42 +102,60 @@ at::Tensor FollowPacked(const DeltaRule& r, const at::Tensor& start,
     const at::Tensor& before =
         segment->prefix.empty() ? start : states.at(End(segment->prefix.back()));
     const auto cut = [&](const at::Tensor& t) { return t.narrow(2, own.begin, own.length); };
-    Followed found = Follow({cut(r.q), cut(r.k), cut(r.v), cut(r.decay), cut(r.updates)}, before);
+    Followed found =
+        Follow({cut(r.q), cut(r.k), cut(r.v), cut(r.decay), cut(r.updates)}, kind, before);
     outputs.narrow(2, own.begin, own.length).copy_(found.outputs);
     if (followed.count(End(own)) > 0) states[End(own)] = std::move(found.state);
   }
   return outputs;
 }
 
-at::Tensor EmptyState(const DeltaRule& r) {
+at::Tensor EmptyState(const Recurrence& r) {
   return at::zeros({r.v.size(0), r.v.size(1), r.k.size(3), r.v.size(3)},
                    r.v.options().requires_grad(false));
 }
 
-}  // namespace
-
-at::Tensor GatedDeltaRule(const DeltaRule& rule, const std::vector<Segment>* segments) {
+at::Tensor Outputs(const Recurrence& rule, Rule kind, const std::vector<Segment>* segments) {
   ROUNDLAB_CHECK(rule.v.dim() == 4 && rule.v.size(2) % rule.k.size(2) == 0,
                  "v must be [batch, seq, value_heads, value_dim], a multiple of the key heads");
-  const DeltaRule heads = ByHeads(rule);
+  const Recurrence heads = ByHeads(rule, kind);
   const at::Tensor start = EmptyState(heads);
-  const at::Tensor outputs =
-      segments == nullptr ? Follow(heads, start).outputs : FollowPacked(heads, start, *segments);
+  const at::Tensor outputs = segments == nullptr ? Follow(heads, kind, start).outputs
+                                                 : FollowPacked(heads, kind, start, *segments);
   return outputs.transpose(1, 2);
 }
 
-at::Tensor GatedDeltaRuleReference(const DeltaRule& rule) {
-  const DeltaRule r = ByHeads(rule);
+at::Tensor TokenByToken(const Recurrence& rule, Rule kind) {
+  const Recurrence r = ByHeads(rule, kind);
   at::Tensor state = EmptyState(r);
   std::vector<at::Tensor> outputs;
   for (std::int64_t t = 0; t < rule.v.size(1); ++t) {
     const at::Tensor key = r.k.select(2, t).unsqueeze(-1);
     state = state * r.decay.select(2, t).exp().unsqueeze(-1).unsqueeze(-1);
-    const at::Tensor missing = r.v.select(2, t) - (key * state).sum(-2);
-    state = state + key * (missing * r.updates.select(2, t).unsqueeze(-1)).unsqueeze(-2);
+    at::Tensor written = r.v.select(2, t);
+    if (kind == Rule::kDelta) written = written - (key * state).sum(-2);
+    state = state + key * (written * r.updates.select(2, t).unsqueeze(-1)).unsqueeze(-2);
     outputs.push_back((r.q.select(2, t).unsqueeze(-1) * state).sum(-2));
   }
   return at::stack(outputs, 1);
+}
+
+}  // namespace
+
+at::Tensor GatedDeltaRule(const Recurrence& rule, const std::vector<Segment>* segments) {
+  return Outputs(rule, Rule::kDelta, segments);
+}
+
+at::Tensor StateSpace(const Recurrence& rule, const std::vector<Segment>* segments) {
+  return Outputs(rule, Rule::kStateSpace, segments);
+}
+
+at::Tensor GatedDeltaRuleReference(const Recurrence& rule) {
+  return TokenByToken(rule, Rule::kDelta);
+}
+
+at::Tensor StateSpaceReference(const Recurrence& rule) {
+  return TokenByToken(rule, Rule::kStateSpace);
 }
 
 }  // namespace roundlab
