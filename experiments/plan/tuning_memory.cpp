@@ -111,11 +111,11 @@ TuningMemory TuningMemoryOf(const RunConfig& run, const ModelDescription& model,
     const double learned = weights * kFloatBytes * traits.trained;
     const double gradient = round && StepsInBackward(*round, spec, *tune) ? 0 : learned;
     memory.weights = weights * (kFloatBytes + value);
-    const bool sums =
-        tune->SumsBySequence(run.model.dtype, run.compute.OnGpu() ? at::kCUDA : at::kCPU);
-    const double kept = traits.kept + (sums ? 1 : 0);
-    memory.gradients =
-        std::max(memory.gradients, weights * (value + kFloatBytes * kept) + gradient);
+    // Sums over sequences are float32, and take the gradients' place.
+    const at::ScalarType products = value == kFloatBytes ? at::kFloat : at::kBFloat16;
+    const bool sums = tune->SumsBySequence(products, run.compute.OnGpu() ? at::kCUDA : at::kCPU);
+    const double a_gradient = (sums ? kFloatBytes : value) + kFloatBytes * traits.kept;
+    memory.gradients = std::max(memory.gradients, weights * a_gradient + gradient);
     const double copies = 1 + tune->Copies() + static_cast<double>(StateNumbers(tune->optimizer));
     memory.learned = std::max(memory.learned, learned * copies);
   }
