@@ -3,14 +3,13 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "core/formats/safetensors.h"
 #include "core/model/families.h"
 #include "core/model/loader.h"
 #include "tests/core/formats/format_files.h"
+#include "tests/support/write_tensors.h"
 
 namespace roundlab {
 namespace {
@@ -80,13 +79,7 @@ TEST(GptOssTest, ExpertsShareOneCopyOfTheirBiases) {
   for (const StoredPlan& plan : StoredPlans(DescribeHuggingFace(config, "config.json"))) {
     tensors.emplace(plan.name, at::zeros(plan.shape));
   }
-  std::vector<TensorToWrite> list;
-  for (const auto& [name, tensor] : tensors) {
-    const std::span<const float> values(tensor.const_data_ptr<float>(),
-                                        static_cast<std::size_t>(tensor.numel()));
-    list.push_back({name, ElementType::kF32, tensor.sizes().vec(), std::as_bytes(values)});
-  }
-  WriteSafetensors(folder / "model.safetensors", list);
+  testing::WriteTensors(folder / "model.safetensors", tensors);
 
   const auto block = ModelFiles(folder.path()).LoadBlock(0);
   std::vector<at::Tensor> biases;

@@ -4,17 +4,16 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "core/base/files.h"
 #include "core/formats/open_checkpoint.h"
-#include "core/formats/safetensors.h"
 #include "core/model/families.h"
 #include "core/model/loader.h"
 #include "core/model/model.h"
 #include "tests/core/formats/format_files.h"
+#include "tests/support/write_tensors.h"
 
 namespace roundlab {
 namespace {
@@ -137,13 +136,7 @@ json ConfigOfGolden(const std::string& name) {
 
 void Write(const TempFolder& folder, const json& config, const NamedTensors& tensors) {
   folder.Write("config.json", config.dump());
-  std::vector<TensorToWrite> list;
-  for (const auto& [name, tensor] : tensors) {
-    const std::span<const float> values(tensor.const_data_ptr<float>(),
-                                        static_cast<std::size_t>(tensor.numel()));
-    list.push_back({name, ElementType::kF32, tensor.sizes().vec(), std::as_bytes(values)});
-  }
-  WriteSafetensors(folder / "model.safetensors", list);
+  testing::WriteTensors(folder / "model.safetensors", tensors);
 }
 
 at::Tensor LogitsOf(const std::string& path) {
