@@ -78,6 +78,7 @@ HybridTraits ReadHybridTraits(const ConfigReader& config, const ModelDescription
                 " does not divide linear_num_value_heads " + std::to_string(rule.value_heads));
   }
   if (d.activation != Activation::kSilu) Refuse(config, "hidden_act", "silu");
+  RequireFlag(config, "attn_output_gate", true);
   const auto linear = [&](std::int64_t i) { return (i + 1) % every != 0; };
   return {LayersOfKind(config, d.layers, "linear_attention", linear), std::move(rule),
           config.IntOr("linear_conv_kernel_dim", 4)};

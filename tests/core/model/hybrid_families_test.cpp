@@ -102,6 +102,8 @@ TEST(HybridFamiliesTest, WhatDoesNotFitIsTold) {
             "config.json: linear_num_key_heads 16 does not divide linear_num_value_heads 6");
   EXPECT_EQ(refusal("qwen3_5_text", {{"hidden_act", "gelu"}}),
             "config.json: hidden_act: \"gelu\" is not supported (allowed: silu)");
+  EXPECT_EQ(refusal("qwen3_5_text", {{"attn_output_gate", false}}),
+            "config.json: attn_output_gate: false is not supported (allowed: true)");
   EXPECT_EQ(refusal("lfm2_moe", {{"num_experts", 2}}),
             "config.json: num_experts_per_tok 4 is above the 2 experts");
   EXPECT_EQ(refusal("granitemoehybrid", {{"mamba_n_heads", 4}, {"mamba_n_groups", 2}}),
