@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
+#include <limits>
 
 namespace roundlab {
 namespace {
@@ -20,8 +21,12 @@ double Mean(std::span<const double> values) {
 
 double StandardDeviation(std::span<const double> values) {
   if (values.size() < 2) return kUndefined;
-  const auto is_first = [&values](double value) { return value == values.front(); };
-  if (std::all_of(values.begin(), values.end(), is_first)) return 0;  // which their mean may not be
+  // The same but for the last bits, as means of the same numbers in another order: no spread.
+  const double last_bits = 8 * std::numeric_limits<double>::epsilon() * std::fabs(values.front());
+  const auto is_first = [&](double value) {
+    return value == values.front() || std::fabs(value - values.front()) <= last_bits;
+  };
+  if (std::all_of(values.begin(), values.end(), is_first)) return 0;
   const double mean = Mean(values);
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);

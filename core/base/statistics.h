@@ -11,7 +11,8 @@ constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 /// sum(x) / n; NaN for no values.
 double Mean(std::span<const double> values);
 
-/// Of a sample: sqrt(sum((x - mean)^2) / (n - 1)), in two passes; NaN for n < 2.
+/// Of a sample: sqrt(sum((x - mean)^2) / (n - 1)), in two passes; NaN for n < 2; 0 where all are
+/// the same but for what rounding does (8 units in the last place).
 double StandardDeviation(std::span<const double> values);
 
 /// Of the mean: StandardDeviation / sqrt(n); NaN for n < 2.

@@ -46,6 +46,10 @@ TEST(FormatMeanTest, AHalfWidthThatRoundsUpKeepsTwoDigits) {
 
 TEST(FormatMeanTest, EqualValuesHaveNoWidth) {
   EXPECT_EQ(FormatMean({2.5, 2.5, 2.5}), "2.5000 ± 0.0000 (n=3)");
+  const double mean = (0.1 + 0.7 + 1.5) / 3;
+  const double other = (1.5 + 0.7 + 0.1) / 3;  // the same numbers in another order
+  EXPECT_NE(mean, other);
+  EXPECT_EQ(FormatMean({mean, other, mean}), "0.7667 ± 0.0000 (n=3)");
 }
 
 }  // namespace
