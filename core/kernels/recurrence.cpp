@@ -18,7 +18,7 @@ enum class Rule { kDelta, kStateSpace };
 Recurrence ByHeads(const Recurrence& rule, Rule kind) {
   const std::int64_t shared = rule.v.size(2) / rule.k.size(2);
   const auto heads = [](const at::Tensor& t) { return t.to(at::kFloat).transpose(1, 2); };
-  const auto unit = [&](const at::Tensor& t) {
+  const auto spread = [&](const at::Tensor& t) {
     const at::Tensor wide = heads(t);
     if (kind == Rule::kStateSpace) return wide.repeat_interleave(shared, 1);
     const at::Tensor length = (wide.square().sum(-1, true) + 1e-6).sqrt();
@@ -26,7 +26,7 @@ Recurrence ByHeads(const Recurrence& rule, Rule kind) {
   };
   const auto width = static_cast<double>(rule.q.size(3));
   const double scale = kind == Rule::kDelta ? 1 / std::sqrt(width) : 1;
-  return {unit(rule.q) * scale, unit(rule.k), heads(rule.v), heads(rule.decay),
+  return {spread(rule.q) * scale, spread(rule.k), heads(rule.v), heads(rule.decay),
           heads(rule.updates)};
 }
 

@@ -93,8 +93,9 @@ void DecoderBlock::SetSinks(const at::Tensor& sinks) {
 
 std::vector<at::Tensor*> DecoderBlock::Weights() {
   std::vector<at::Tensor*> all = {&router, &router_bias, &correction, &activation};
-  all.insert(all.end(),
-             {&mixer.taps, &mixer.taps_bias, &mixer.decay, &mixer.decay_bias, &mixer.passed});
+  if (plan_.mixer) {
+    for (const MixerTensor& tensor : TensorsOf(*plan_.mixer)) all.push_back(&(mixer.*tensor.place));
+  }
   for (LinearSlot& slot : slots_) {
     all.insert(all.end(),
                {&slot.weight, &slot.bias, &slot.effective, &slot.effective_bias, &slot.signs});
