@@ -328,6 +328,12 @@ void ReadSliding(const ConfigReader& config, std::int64_t absent,
 std::vector<bool> LayersOfKind(const ConfigReader& config, std::int64_t layers,
                                const std::string& kind,
                                const std::function<bool(std::int64_t)>& absent) {
+  return LayersOfKind(config, layers, {{kind, true}, {"full_attention", false}}, absent);
+}
+
+std::vector<bool> LayersOfKind(const ConfigReader& config, std::int64_t layers,
+                               const std::map<std::string, bool>& kinds,
+                               const std::function<bool(std::int64_t)>& absent) {
   const char* key = "layer_types";
   const bool listed = config.Has(key);
   if (listed && !config.root().at(key).is_array()) config.Fail("layer_types: expected an array");
@@ -335,6 +341,8 @@ std::vector<bool> LayersOfKind(const ConfigReader& config, std::int64_t layers,
     config.Fail("layer_types: expected " + std::to_string(layers) + " entries, got " +
                 std::to_string(config.root().at(key).size()));
   }
+  std::string names;
+  for (const auto& kind : kinds) names += (names.empty() ? "" : ", ") + kind.first;
   std::vector<bool> found;
   for (std::int64_t i = 0; i < layers; ++i) {
     if (!listed) {
@@ -342,12 +350,12 @@ std::vector<bool> LayersOfKind(const ConfigReader& config, std::int64_t layers,
       continue;
     }
     const json& type = config.root().at(key).at(static_cast<std::size_t>(i));
-    found.push_back(type == kind);
-    if (found.back() || type == "full_attention") continue;
-    std::vector<std::string> known = {"full_attention", kind};
-    std::sort(known.begin(), known.end());
-    config.Fail("layer_types: unknown value " + type.dump() + " (known: " + known[0] + ", " +
-                known[1] + ")");
+    const auto known = std::find_if(kinds.begin(), kinds.end(),
+                                    [&](const auto& kind) { return type == kind.first; });
+    if (known == kinds.end()) {
+      config.Fail("layer_types: unknown value " + type.dump() + " (known: " + names + ")");
+    }
+    found.push_back(known->second);
   }
   return found;
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,11 @@ Activation ReadActivation(const ConfigReader& config, const char* key = "hidden_
 /// Whether layer_types (`kind` or full_attention) has this kind, or where absent as that function.
 std::vector<bool> LayersOfKind(const ConfigReader& config, std::int64_t layers,
                                const std::string& kind,
+                               const std::function<bool(std::int64_t)>& absent);
+
+/// The same with a name for each kind there is: whether it is the one asked for.
+std::vector<bool> LayersOfKind(const ConfigReader& config, std::int64_t layers,
+                               const std::map<std::string, bool>& kinds,
                                const std::function<bool(std::int64_t)>& absent);
 
 /// Sliding windows as `layer_types` says, or where it is absent as `slides` says a layer.

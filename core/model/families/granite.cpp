@@ -4,7 +4,6 @@
 
 #include "core/model/common_config.h"
 #include "core/model/families/llama.h"
-#include "core/model/families/mixture.h"
 #include "core/model/plan_builder.h"
 
 namespace roundlab {
@@ -12,6 +11,19 @@ namespace roundlab {
 GraniteScales ReadScales(const ConfigReader& config) {
   return {config.PositiveOr("attention_multiplier", 1), config.PositiveOr("residual_multiplier", 1),
           config.PositiveOr("embedding_multiplier", 1), 1 / config.PositiveOr("logits_scaling", 1)};
+}
+
+Mixture GraniteExperts(std::int64_t count, std::int64_t used, std::int64_t shared) {
+  const std::string mlp = "block_sparse_moe.";
+  Mixture mixture{{mlp + "router.layer", count, used, true},
+                  {mlp + "input_linear.#", mlp + "output_linear.#"},
+                  0,
+                  {}};
+  mixture.stack = ".weight";
+  mixture.experts.shared = shared > 0;
+  mixture.shared = {"shared_mlp.input_linear", "shared_mlp.output_linear"};
+  mixture.shared_inner = shared;
+  return mixture;
 }
 
 void ScaleParts(const GraniteScales& scales, ModelDescription* d) {
@@ -34,17 +46,9 @@ namespace {
 ModelDescription ReadGraniteMoe(const ConfigReader& config, std::int64_t shared) {
   ModelDescription d = ReadCommon(config);
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
-  const std::string mlp = "block_sparse_moe.";
-  Mixture mixture{
-      {mlp + "router.layer", ExpertCount(config, 8), config.IntOr("num_experts_per_tok", 2), true},
-      {mlp + "input_linear.#", mlp + "output_linear.#"},
-      0,
-      {}};
-  mixture.stack = ".weight";
-  mixture.experts.shared = shared > 0;
-  mixture.shared = {"shared_mlp.input_linear", "shared_mlp.output_linear"};
-  mixture.shared_inner = shared;
-  LayMixture(config, mixture, &d);
+  LayMixture(config,
+             GraniteExperts(ExpertCount(config, 8), config.IntOr("num_experts_per_tok", 2), shared),
+             &d);
   ScaleParts(ReadScales(config), &d);
   return d;
 }

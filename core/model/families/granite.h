@@ -2,6 +2,7 @@
 
 #include "core/model/config_reader.h"
 #include "core/model/description.h"
+#include "core/model/families/mixture.h"
 
 namespace roundlab {
 
@@ -23,6 +24,8 @@ struct GraniteScales {
   double logits;  ///< what they are multiplied by
 };
 
+/// `count` experts in stacks, and the MLP that all tokens go through, `shared` wide; 0: none.
+Mixture GraniteExperts(std::int64_t count, std::int64_t used, std::int64_t shared);
 GraniteScales ReadScales(const ConfigReader& config);
 /// Scales a model whose blocks are laid out; the ends are llama's.
 void ScaleParts(const GraniteScales& scales, ModelDescription* d);

@@ -1,11 +1,11 @@
 #include "core/model/families/granite_hybrid.h"
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/model/common_config.h"
 #include "core/model/families/granite.h"
-#include "core/model/families/mixture.h"
 #include "core/model/plan_builder.h"
 
 namespace roundlab {
@@ -32,31 +32,13 @@ BlockPlan GraniteHybridBlock(const ModelDescription& d, std::int64_t block,
     b.LlamaAttention();
   }
   const Mixture& mixture = traits.mixture;
-  b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
-  b.SharedExpert(mixture.shared, mixture.shared_inner);
   if (mixture.experts.count > 0) {
-    b.Experts(mixture.experts, mixture.names, d.intermediate).Stacked(mixture.stack);
+    AddMlp(mixture, d, block, &b);
+  } else {
+    b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
+    b.SharedExpert(mixture.shared, mixture.shared_inner);
   }
   return b.Done();
-}
-
-/// layer_types as published ("mamba", "attention") or as transformers 5 writes them; all are mamba
-/// where it is absent.
-std::vector<bool> MambaBlocks(const ConfigReader& config, std::int64_t layers) {
-  std::vector<bool> mamba(static_cast<std::size_t>(layers), true);
-  if (!config.Has("layer_types")) return mamba;
-  const auto& types = config.root().at("layer_types");
-  if (!types.is_array() || types.size() != mamba.size()) {
-    config.Fail("layer_types: expected an array of " + std::to_string(layers) + " entries");
-  }
-  for (std::size_t i = 0; i < mamba.size(); ++i) {
-    const auto& type = types.at(i);
-    mamba[i] = type == "mamba" || type == "linear_attention";
-    if (mamba[i] || type == "attention" || type == "full_attention") continue;
-    config.Fail("layer_types: unknown value " + type.dump() +
-                " (known: attention, full_attention, linear_attention, mamba)");
-  }
-  return mamba;
 }
 
 StateSpacePlan ReadStateSpace(const ConfigReader& config, std::int64_t hidden) {
@@ -98,21 +80,18 @@ ModelDescription DescribeGraniteHybrid(const ConfigReader& config) {
   d.intermediate = config.IntOr("intermediate_size", 11008);
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   if (d.activation != Activation::kSilu) Refuse(config, "hidden_act", "silu");
-  const std::string mlp = "block_sparse_moe.";
-  const std::int64_t experts = config.AnyIntOr("num_local_experts", 8);
-  Mixture mixture{{mlp + "router.layer", experts, config.AnyIntOr("num_experts_per_tok", 2), true},
-                  {mlp + "input_linear.#", mlp + "output_linear.#"},
-                  0,
-                  {}};
-  mixture.stack = ".weight";
-  mixture.experts.shared = true;
-  mixture.shared = {"shared_mlp.input_linear", "shared_mlp.output_linear"};
-  mixture.shared_inner = config.IntOr("shared_intermediate_size", 1024);
-  if (experts > 0) CheckExperts(config, mixture.experts);
+  Mixture mixture = GraniteExperts(config.AnyIntOr("num_local_experts", 8),
+                                   config.AnyIntOr("num_experts_per_tok", 2),
+                                   config.IntOr("shared_intermediate_size", 1024));
+  if (mixture.experts.count > 0) CheckExperts(config, mixture.experts);
+  // As published, and as transformers 5 writes them.
+  const std::map<std::string, bool> kinds = {
+      {"mamba", true}, {"linear_attention", true}, {"attention", false}, {"full_attention", false}};
+  const auto all = [](std::int64_t) { return true; };
   d.block_plan =
       With(GraniteHybridBlock,
            GraniteHybridTraits{
-               MambaBlocks(config, d.layers), ReadStateSpace(config, d.hidden),
+               LayersOfKind(config, d.layers, kinds, all), ReadStateSpace(config, d.hidden),
                config.IntOr("mamba_d_conv", 4), config.BoolOr("mamba_conv_bias", true),
                config.BoolOr("mamba_proj_bias", false),
                config.TextOr("position_embedding_type", "") == "rope", std::move(mixture)});

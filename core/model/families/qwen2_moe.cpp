@@ -3,9 +3,22 @@
 #include <algorithm>
 
 #include "core/model/common_config.h"
-#include "core/model/families/mixture.h"
 
 namespace roundlab {
+
+Mixture ReadQwenExperts(const ConfigReader& config, const QwenExperts& absent) {
+  Mixture mixture{{"mlp.gate", ExpertCount(config, absent.count),
+                   config.IntOr("num_experts_per_tok", absent.used)},
+                  GateUpDown("mlp.experts.#."),
+                  config.IntOr("moe_intermediate_size", absent.inner),
+                  {}};
+  mixture.experts.shared = true;
+  mixture.experts.shared_gate = "mlp.shared_expert_gate";
+  mixture.shared = GateUpDown("mlp.shared_expert.");
+  mixture.shared_inner = config.IntOr("shared_expert_intermediate_size", absent.shared);
+  CheckExperts(config, mixture.experts);
+  return mixture;
+}
 
 ModelDescription DescribeQwen2Moe(const ConfigReader& config) {
   ConfigDefaults defaults;
@@ -23,15 +36,9 @@ ModelDescription DescribeQwen2Moe(const ConfigReader& config) {
       config.Fail("layer_types: sliding_attention contradicts use_sliding_window false");
     }
   }
-  Mixture mixture{{"mlp.gate", ExpertCount(config, 60), config.IntOr("num_experts_per_tok", 4),
-                   config.BoolOr("norm_topk_prob", false)},
-                  GateUpDown("mlp.experts.#."),
-                  config.IntOr("moe_intermediate_size", 1408),
-                  DenseBlocks(config, d.layers)};
-  mixture.experts.shared = true;
-  mixture.experts.shared_gate = "mlp.shared_expert_gate";
-  mixture.shared = GateUpDown("mlp.shared_expert.");
-  mixture.shared_inner = config.IntOr("shared_expert_intermediate_size", 5632);
+  Mixture mixture = ReadQwenExperts(config, {});
+  mixture.experts.normalize = config.BoolOr("norm_topk_prob", false);
+  mixture.dense = DenseBlocks(config, d.layers);
   LayMixture(config, mixture, &d);
   return d;
 }

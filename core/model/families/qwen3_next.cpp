@@ -5,7 +5,7 @@
 
 #include "core/model/common_config.h"
 #include "core/model/families/llama.h"
-#include "core/model/families/mixture.h"
+#include "core/model/families/qwen2_moe.h"
 #include "core/model/families/wrapped.h"
 #include "core/model/plan_builder.h"
 
@@ -84,21 +84,6 @@ HybridTraits ReadHybridTraits(const ConfigReader& config, const ModelDescription
           config.IntOr("linear_conv_kernel_dim", 4)};
 }
 
-/// What all have: experts by softmax, and one that all tokens go through, behind a gate.
-Mixture ReadMixture(const ConfigReader& config, std::int64_t count, std::int64_t used) {
-  Mixture mixture{
-      {"mlp.gate", ExpertCount(config, count), config.IntOr("num_experts_per_tok", used)},
-      GateUpDown("mlp.experts.#."),
-      config.IntOr("moe_intermediate_size", 512),
-      {}};
-  mixture.experts.shared = true;
-  mixture.experts.shared_gate = "mlp.shared_expert_gate";
-  mixture.shared = GateUpDown("mlp.shared_expert.");
-  mixture.shared_inner = config.IntOr("shared_expert_intermediate_size", 512);
-  CheckExperts(config, mixture.experts);
-  return mixture;
-}
-
 ModelDescription Wrapped(const ConfigReader& config, ModelDescription d) {
   d.tied_head = config.BoolOr("tie_word_embeddings", false);
   NameWrapped({"visual."}, &d);
@@ -110,7 +95,7 @@ ModelDescription Wrapped(const ConfigReader& config, ModelDescription d) {
 ModelDescription DescribeQwen3Next(const ConfigReader& config) {
   ModelDescription d = ReadHybrid(config, 2);
   HybridTraits traits = ReadHybridTraits(config, d, true);
-  traits.mixture = ReadMixture(config, 512, 10);
+  traits.mixture = ReadQwenExperts(config, {512, 10, 512, 512});
   traits.mixture->experts.normalize = config.BoolOr("norm_topk_prob", true);
   traits.mixture->dense = DenseBlocks(config, d.layers);
   d.block_plan = With(HybridBlock, std::move(traits));
@@ -132,7 +117,7 @@ ModelDescription DescribeQwen35(const ConfigReader& config) {
 ModelDescription DescribeQwen35MoeText(const ConfigReader& config) {
   ModelDescription d = ReadHybrid(config, 2);
   HybridTraits traits = ReadHybridTraits(config, d, false);
-  traits.mixture = ReadMixture(config, 256, 8);
+  traits.mixture = ReadQwenExperts(config, {256, 8, 512, 512});
   d.apart_plan = With(HybridBlock, traits);
   traits.mixture->names = {"mlp.experts.gate_up_proj.#", "mlp.experts.down_proj.#"};
   traits.stacked = true;

@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "core/base/files.h"
-#include "core/formats/open_checkpoint.h"
 #include "core/model/families.h"
 #include "core/model/loader.h"
 #include "core/model/model.h"
 #include "tests/core/formats/format_files.h"
+#include "tests/support/golden_tensors.h"
 #include "tests/support/write_tensors.h"
 
 namespace roundlab {
@@ -121,13 +121,11 @@ TEST(HybridFamiliesTest, WhatDoesNotFitIsTold) {
 
 /// A golden folder's tensors.
 NamedTensors TensorsOfGolden(const std::string& name) {
-  const auto file = OpenCheckpoint(SourceFolder() + "/tests/golden/families/" + name);
+  const SafetensorsFile file(SourceFolder() + "/tests/golden/families/" + name +
+                             "/model.safetensors");
   NamedTensors tensors;
-  for (const std::string& tensor : file->Names()) {
-    at::Tensor values = at::empty(file->Find(tensor)->shape, at::kFloat);
-    file->Read(tensor,
-               {values.mutable_data_ptr<float>(), static_cast<std::size_t>(values.numel())});
-    tensors.emplace(tensor, values);
+  for (const TensorView& view : file.tensors()) {
+    tensors.emplace(view.name, testing::GoldenTensor(file, view.name));
   }
   return tensors;
 }
