@@ -56,8 +56,9 @@ ModelDescription ReadLfm2(const ConfigReader& config) {
   defaults.norm_eps = "norm_eps";
   defaults.eps = 1e-5;
   defaults.max_positions = 128000;
-  defaults.tied = config.BoolOr("tie_embedding", true);
+  defaults.tied = true;
   ModelDescription d = ReadSizes(config, defaults);
+  d.tied_head = config.BoolOr("tie_embedding", d.tied_head);  // what published files have
   defaults.rope.theta = 1e6;
   ReadRope(config, &d, defaults.rope);
   return d;

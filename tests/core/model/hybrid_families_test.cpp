@@ -83,6 +83,14 @@ TEST(HybridFamiliesTest, Lfm2sWidthIsTwoThirdsOfWhatItsFileHas) {
   EXPECT_EQ(width({{"intermediate_size", 96}, {"block_auto_adjust_ff_dim", false}}), 96);
 }
 
+TEST(HybridFamiliesTest, Lfm2sOwnKeyForATiedHeadCounts) {
+  const auto tied = [](const json& more) { return HybridModel("lfm2", more).tied_head; };
+  EXPECT_TRUE(tied(json::object()));
+  EXPECT_FALSE(tied({{"tie_word_embeddings", false}}));
+  EXPECT_FALSE(tied({{"tie_embedding", false}}));
+  EXPECT_TRUE(tied({{"tie_embedding", true}, {"tie_word_embeddings", false}}));
+}
+
 TEST(HybridFamiliesTest, HeadsTurnInTheirFirstQuarter) {
   const ModelDescription d = HybridModel("qwen3_next", json::object());
   EXPECT_EQ(d.head_dim, 256);
