@@ -18,6 +18,8 @@ void Move(const at::Device& device, std::shared_ptr<const ActivationQuantizer>* 
   *quantizer = std::make_shared<const ActivationQuantizer>((*quantizer)->To(device));
 }
 
+at::Tensor Scaled(const at::Tensor& x, double scale) { return scale == 1 ? x : x * scale; }
+
 /// What training begins with: alpha_p = alpha_n = 0.8 behind their softplus, beta = 0.5.
 at::Tensor XieluNumbers() {
   return at::tensor({std::log(std::expm1(0.8F)), std::log(std::expm1(0.3F)), 0.5F, -1e-6F});
@@ -47,6 +49,11 @@ at::Tensor LinearSlot::Multiply(const at::Tensor& turned) const {
 
 at::Tensor NormSlot::Forward(const at::Tensor& x) const {
   const at::Tensor factor = plan.offset == 0 ? weight : weight + plan.offset;
+  if (plan.groups > 1) {
+    const at::Tensor parts = x.unflatten(-1, {plan.groups, -1});
+    const at::Tensor ones = at::ones({parts.size(-1)}, factor.options().requires_grad(false));
+    return RmsNorm(parts, ones, plan.eps).flatten(-2) * factor;
+  }
   if (plan.kind == NormKind::kRms) return RmsNorm(x, factor, plan.eps);
   const at::Tensor wide = x.to(at::kFloat);
   if (plan.split > 0) {
@@ -162,25 +169,35 @@ at::Tensor DecoderBlock::Normed(NormPlace place, const at::Tensor& x) const {
   return norm == nullptr ? x : norm->Forward(x);
 }
 
+at::Tensor DecoderBlock::MixTokens(const at::Tensor& x, const RopeTable& rope,
+                                   const Segments* segments) const {
+  const auto given = [&](const at::Tensor& t, double scale) {
+    return Scaled(Normed(NormPlace::kOnAttention, t), scale);
+  };
+  at::Tensor sum;
+  if (plan_.HasAttention()) sum = given(Attention(x, rope, segments), plan_.scales.attention);
+  if (!plan_.mixer) return sum;
+  const at::Tensor mixed = given(Mix(x, segments), plan_.scales.mixer);
+  return sum.defined() ? mixed + sum : mixed;
+}
+
 at::Tensor DecoderBlock::Run(const at::Tensor& hidden, const RopeTable& rope,
                              const Segments* segments) const {
   ROUNDLAB_CHECK(hidden.dim() == 3 && hidden.size(2) == hidden_,
                  "hidden must be [batch, seq, hidden]");
   const at::Tensor read = Normed(NormPlace::kBeforeAttention, hidden);
-  const double scale = plan_.residual_scale;
-  const auto scaled = [&](const at::Tensor& t) { return scale == 1 ? t : t * scale; };
-  const at::Tensor mixed = plan_.mixer ? Mix(read, segments) : Attention(read, rope, segments);
-  const at::Tensor given = scaled(Normed(NormPlace::kOnAttention, mixed));
+  const at::Tensor given = MixTokens(read, rope, segments);
   if (plan_.parallel) {
     const bool own = FindNorm(NormPlace::kBeforeMlp) != nullptr;
     const at::Tensor y = own ? Normed(NormPlace::kBeforeMlp, hidden) : read;
-    return hidden + given + scaled(Mlp(y));
+    return hidden + given + Scaled(Mlp(y), plan_.scales.mlp);
   }
   const at::Tensor attended =
       Normed(NormPlace::kAfterAttention, (plan_.residual_of_norm ? read : hidden) + given);
   const at::Tensor y = Normed(NormPlace::kBeforeMlp, attended);
-  return Normed(NormPlace::kAfterMlp, (plan_.residual_of_norm ? y : attended) +
-                                          scaled(Normed(NormPlace::kOnMlp, Mlp(y))));
+  return Normed(NormPlace::kAfterMlp,
+                (plan_.residual_of_norm ? y : attended) +
+                    Scaled(Normed(NormPlace::kOnMlp, Mlp(y)), plan_.scales.mlp));
 }
 
 at::Tensor DecoderBlock::Forward(const at::Tensor& hidden, const RopeTable& rope) const {

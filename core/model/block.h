@@ -62,6 +62,7 @@ class DecoderBlock {
   at::Tensor Rotate(const at::Tensor& x, const RopeTable& rope) const;
   at::Tensor NormedHeads(NormPlace place, const at::Tensor& rows) const;
   at::Tensor Attention(const at::Tensor& x, const RopeTable& rope, const Segments* segments) const;
+  at::Tensor MixTokens(const at::Tensor& x, const RopeTable& rope, const Segments* segments) const;
   at::Tensor Mix(const at::Tensor& x, const Segments* segments) const;
   at::Tensor MixByDeltaRule(const at::Tensor& x, const Segments* segments) const;
   at::Tensor MixByStateSpace(const at::Tensor& x, const Segments* segments) const;

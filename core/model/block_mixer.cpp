@@ -1,5 +1,9 @@
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <array>
+#include <vector>
+
 #include "core/kernels/causal_convolution.h"
 #include "core/kernels/recurrence.h"
 #include "core/model/block.h"
@@ -30,6 +34,19 @@ at::Tensor InHeads(const at::Tensor& rows, std::int64_t dim) {
   return rows.unflatten(2, {-1, dim});
 }
 
+/// A state space's rows, each kind of them times its factor.
+at::Tensor TimesFactors(const StateSpacePlan& s, const at::Tensor& rows) {
+  if (std::all_of(s.factors.begin(), s.factors.end(), [](double f) { return f == 1; })) return rows;
+  const std::int64_t inner = s.heads * s.head_dim;
+  const std::int64_t states = s.groups * s.state;
+  const std::array<std::int64_t, 5> sizes = {inner, inner, states, states, s.heads};
+  std::vector<at::Tensor> factors;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    factors.push_back(at::full({sizes[i]}, s.factors[i], rows.options().requires_grad(false)));
+  }
+  return rows * at::cat(factors);
+}
+
 }  // namespace
 
 at::Tensor DecoderBlock::MixByDeltaRule(const at::Tensor& x, const Segments* segments) const {
@@ -58,8 +75,7 @@ at::Tensor DecoderBlock::MixByStateSpace(const at::Tensor& x, const Segments* se
   const StateSpacePlan& s = *plan_.mixer->state_space;
   const std::int64_t inner = s.heads * s.head_dim;
   const std::int64_t states = s.groups * s.state;
-  const auto rows = Role(LinearRole::kMixerInput)
-                        .Forward(x)
+  const auto rows = TimesFactors(s, Role(LinearRole::kMixerInput).Forward(x))
                         .split_with_sizes({inner, inner + 2 * states, s.heads}, 2);
   const at::Tensor convolved =
       at::silu(CausalConvolution(rows[1], mixer.taps, mixer.taps_bias, segments));
@@ -72,7 +88,9 @@ at::Tensor DecoderBlock::MixByStateSpace(const at::Tensor& x, const Segments* se
                                        values, -mixer.decay.exp() * steps, steps},
                                       segments) +
                            mixer.passed.unsqueeze(1) * values;
-  return Normed(NormPlace::kMixed, mixed.flatten(2) * at::silu(rows[0].to(at::kFloat)));
+  const at::Tensor gates = at::silu(rows[0].to(at::kFloat));
+  if (s.norm_first) return Normed(NormPlace::kMixed, mixed.flatten(2)) * gates;
+  return Normed(NormPlace::kMixed, mixed.flatten(2) * gates);
 }
 
 at::Tensor DecoderBlock::Mix(const at::Tensor& x, const Segments* segments) const {

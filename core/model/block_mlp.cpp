@@ -44,6 +44,7 @@ at::Tensor Activate(Activation activation, const at::Tensor& x, const at::Tensor
 }
 
 at::Tensor Gated(const MlpPlan& plan, at::Tensor gate, at::Tensor up, const at::Tensor& numbers) {
+  if (plan.gate_scale != 1) gate = gate * plan.gate_scale;
   if (plan.clamp > 0) {
     gate = gate.clamp_max(plan.clamp);
     up = up.clamp(-plan.clamp, plan.clamp);

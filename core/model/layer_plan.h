@@ -19,8 +19,8 @@ enum class LinearRole {
   kKeyValueDown,   ///< to the latent of keys and values, and the part that all heads' keys share
   kKeyValueUp,     ///< a head's key without that part, then its value, of the latent
   kAttentionOutput,
-  kMixerInput,   ///< of what mixes tokens in attention's place, see MixerPlan, as those that follow
-  kMixerGate,    ///< factors of what the delta rule gives
+  kMixerInput,  ///< of what mixes tokens beside or instead of attention, see MixerPlan; so the next
+  kMixerGate,   ///< factors of what the delta rule gives
   kMixerUpdate,  ///< its update rates
   kMixerDecay,   ///< its decays
   kMixerRates,   ///< both, key head by key head
@@ -81,7 +81,7 @@ enum class NormPlace {
   kKey,
   kQueryLatent,  ///< of what kQueryDown gives
   kKeyValueLatent,
-  kMixed,  ///< of each head of what a delta rule gives, before it is gated
+  kMixed,  ///< of what a mixer gives: a delta rule's head by head, a state space's in its groups
 };
 
 /// Whether it is of queries, keys, latents or a mixer's heads: its output is no branch's input or
@@ -102,6 +102,7 @@ struct NormPlan {
   std::int64_t split = 0;
   std::int64_t Weights() const { return width * std::max<std::int64_t>(split, 1); }
   bool stacked = false;
+  std::int64_t groups = 1;  ///< so many parts of what it norms are normed by themselves; of kRms
   /// Inputs (LinearPlan::input) that are this norm's output and that nothing else reads it but
   /// through: a transform may fold factors into the norm. Empty where there are other readers.
   std::vector<std::size_t> feeds;

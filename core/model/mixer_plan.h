@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -38,23 +39,28 @@ struct StateSpacePlan {
   std::int64_t state = 0;     ///< of B and C
   double least_step = 0;      ///< time steps are held to [least_step, largest_step]
   double largest_step = 0;    ///< 0: no end
-  std::string decay;          ///< full name in the checkpoint, [heads], ln of its rate
-  std::string decay_bias;     ///< full name, [heads], added to what time steps are made of
-  std::string passed;         ///< full name, [heads]: so much of x is added to what comes out
+  /// What the rows of gates, x, B, C and steps are multiplied by, as kMixerInput gives them.
+  std::array<double, 5> factors = {1, 1, 1, 1, 1};
+  bool norm_first = false;  ///< y = output(norm(..) * silu(gate)); see MixerPlan
+  std::string decay;        ///< full name in the checkpoint, [heads], ln of its rate
+  std::string decay_bias;   ///< full name, [heads], added to what time steps are made of
+  std::string passed;       ///< full name, [heads]: so much of x is added to what comes out
 };
 
-/// What mixes a block's tokens in attention's place. Without more LFM2's short convolution:
+/// What mixes a block's tokens in attention's place or beside it. Without more LFM2's short
+/// convolution:
 ///   y = output(c * convolution(b * x)), where kMixerInput has all rows of b, of c, of x.
 /// With a delta rule, q, k and v go through the convolution and SiLU, and
 ///   y = output(norm(delta_rule(q, k, v)) * silu(gate)), the norm a head, NormPlace::kMixed.
 /// With a state space kMixerInput has all rows of gates, of x, of B, of C, of a step a head; x, B
 /// and C go through the convolution and SiLU, and
-///   y = output(norm((state_space(C, B, x) + passed x) * silu(gate))), the norm of all heads at
-///   once.
+///   y = output(norm((state_space(C, B, x) + passed x) * silu(gate))), the norm, where there is
+///   one, of the heads of a group at once.
 struct MixerPlan {
   ConvolutionPlan convolution;
   std::optional<DeltaRulePlan> delta = {};
   std::optional<StateSpacePlan> state_space = {};
+  bool beside_attention = false;  ///< both read what attention is fed, and are summed (Falcon-H1)
 };
 
 }  // namespace roundlab

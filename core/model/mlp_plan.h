@@ -61,6 +61,7 @@ struct MlpPlan {
   /// Of what is gated: gate is held to c at most, up to [-c, c], before all else; 0: neither.
   double clamp = 0;
   double up_offset = 0;   ///< down(act(gate(x)) * (up(x) + offset))
+  double gate_scale = 1;  ///< of gate(x), before all else
   bool by_turns = false;  ///< kGateUp has a row of gate, one of up, and so on
   std::optional<ExpertsPlan> experts = {};
 };

@@ -91,6 +91,9 @@ std::string Positions(const ModelDescription& d) {
 }
 
 std::string Residual(const BlockPlan& plan) {
+  if (plan.mixer && plan.mixer->beside_attention) {
+    return "attention and what mixes beside it, then the MLP";
+  }
   if (plan.mixer) return "attention or what takes its place, then the MLP";
   if (!plan.parallel) return "attention, then the MLP";
   return "attention and MLP side by side";
@@ -115,7 +118,7 @@ std::string Layers(const BlockPlan& plan) {
 /// The first block with attention.
 BlockPlan WithAttention(const ModelDescription& d) {
   std::int64_t block = 0;
-  while (block + 1 < d.layers && d.Plan(block).mixer) ++block;
+  while (block + 1 < d.layers && !d.Plan(block).HasAttention()) ++block;
   return d.Plan(block);
 }
 
@@ -130,8 +133,10 @@ std::string Blocks(const ModelDescription& d) {
   const char* kind = first.mixer->delta         ? "a gated delta rule"
                      : first.mixer->state_space ? "a state space"
                                                 : "a short convolution";
-  return std::string("Blocks with ") + kind + ", of which " + own + " stay in full precision:\n\n" +
-         Layers(first) + "\nBlocks with attention:\n\n" + Layers(WithAttention(d));
+  const std::string mixing = std::string("Blocks with ") + kind + ", of which " + own +
+                             " stay in full precision:\n\n" + Layers(first);
+  if (first.HasAttention()) return mixing;
+  return mixing + "\nBlocks with attention:\n\n" + Layers(WithAttention(d));
 }
 
 std::string Section(const NamedShape& shape, const ModelDescription& d) {

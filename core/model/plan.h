@@ -13,21 +13,29 @@
 
 namespace roundlab {
 
+struct BranchScales {
+  double attention = 1;
+  double mixer = 1;
+  double mlp = 1;
+};
+
 /// All that tells one decoder block from another. There is one forward pass (DecoderBlock):
 ///   a = x + on_attention(attention(before_attention(x))),  a = after_attention(a)
 ///   y = a + on_mlp(mlp(before_mlp(a))),                    y = after_mlp(y)
 /// each norm where the plan has it; parallel: y = x + attention(before_attention(x)) +
 /// mlp(before_mlp(x)), of one norm's output where there is but one. What a branch gives is
-/// multiplied by residual_scale before it is added.
+/// multiplied by its scale before it is added.
 struct BlockPlan {
   std::vector<LinearPlan> linears;  ///< in the order in which they run
   std::vector<NormPlan> norms;
   bool parallel = false;
   bool residual_of_norm = false;  ///< what is added to is the norm's output (Bloom)
-  double residual_scale = 1;
+  BranchScales scales;
   AttentionPlan attention;
-  std::optional<MixerPlan> mixer = {};  ///< in attention's place
+  std::optional<MixerPlan> mixer = {};  ///< in attention's place, or beside it
   MlpPlan mlp;
+
+  bool HasAttention() const { return !mixer || mixer->beside_attention; }
 
   const NormPlan* Norm(NormPlace place) const;  ///< null where there is none
   /// Part of all tokens that a layer sees: of an expert those that are sent to it, were they even.

@@ -159,20 +159,29 @@ PlanBuilder& PlanBuilder::DeltaRule(const std::string& name, DeltaRulePlan rule,
   return *this;
 }
 
-PlanBuilder& PlanBuilder::StateSpace(const std::string& name, StateSpacePlan space,
-                                     std::int64_t taps, bool convolution_bias, bool bias) {
-  plan.attention.rotary = RotaryStyle::kNone;
+PlanBuilder& PlanBuilder::StateSpace(const std::string& name, const StateSpaceTraits& traits) {
+  StateSpacePlan space = traits.space;
+  const bool beside = !plan.linears.empty();
+  if (!beside) plan.attention.rotary = RotaryStyle::kNone;
   const std::int64_t inner = space.heads * space.head_dim;
   const std::int64_t channels = inner + 2 * space.groups * space.state;
+  const std::size_t read = beside ? 0 : inputs_++;
   Linear(name + ".in_proj", inner + channels + space.heads, d_.hidden, LinearRole::kMixerInput,
-         inputs_++, bias);
-  Linear(name + ".out_proj", d_.hidden, inner, LinearRole::kMixerOutput, inputs_++, bias);
-  Norm(NormPlace::kMixed, name + ".norm", inner);
+         read, traits.input_bias);
+  Linear(name + ".out_proj", d_.hidden, inner, LinearRole::kMixerOutput, inputs_++,
+         traits.output_bias);
+  if (traits.norm) {
+    Norm(NormPlace::kMixed, name + ".norm", inner);
+    plan.norms.back().groups = space.groups;
+  }
   space.decay = prefix_ + name + ".A_log";
   space.decay_bias = prefix_ + name + ".dt_bias";
   space.passed = prefix_ + name + ".D";
-  plan.mixer = MixerPlan{
-      {prefix_ + name + ".conv1d", channels, taps, convolution_bias}, {}, std::move(space)};
+  plan.mixer =
+      MixerPlan{{prefix_ + name + ".conv1d", channels, traits.taps, traits.convolution_bias},
+                {},
+                std::move(space),
+                beside};
   return *this;
 }
 

@@ -19,6 +19,16 @@ auto With(Plan plan, Known... known) {
   return [=](const ModelDescription& d, std::int64_t block) { return plan(d, block, known...); };
 }
 
+/// Mamba-2's mixer and what is around it.
+struct StateSpaceTraits {
+  StateSpacePlan space;
+  std::int64_t taps = 0;
+  bool convolution_bias = false;
+  bool input_bias = false;
+  bool output_bias = false;
+  bool norm = true;
+};
+
 /// Writes down a block from the names of its parts; what families are made with. Attention and MLP
 /// are added in this order, norms before what they feed. Names are without prefix and ".weight".
 class PlanBuilder {
@@ -54,9 +64,8 @@ class PlanBuilder {
   /// NAME.A_log, NAME.dt_bias, NAME.norm, NAME.out_proj. The names in `rule` are set here.
   PlanBuilder& DeltaRule(const std::string& name, DeltaRulePlan rule, std::int64_t taps);
   /// Mamba-2's: NAME.in_proj, NAME.conv1d, NAME.A_log, NAME.D, NAME.dt_bias, NAME.norm and
-  /// NAME.out_proj. The names in `space` are set here.
-  PlanBuilder& StateSpace(const std::string& name, StateSpacePlan space, std::int64_t taps,
-                          bool convolution_bias, bool bias);
+  /// NAME.out_proj. The names in `space` are set here. Behind attention it stands beside it.
+  PlanBuilder& StateSpace(const std::string& name, const StateSpaceTraits& traits);
   /// gate, up and down; or gate and up in one, and down.
   PlanBuilder& GatedMlp(const std::vector<std::string>& names, bool bias);
   PlanBuilder& PlainMlp(const std::string& up, const std::string& down, bool bias);

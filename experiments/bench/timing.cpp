@@ -118,7 +118,8 @@ BareProducts TimeProducts(const ModelDescription& model, const BenchOptions& opt
     if (linear.input == 0) continue;  // the block's input is fixed
     seconds.input_gradient += TimeWork(options, [&] { at::mm(dy, w); });
   }
-  if (plan.mixer) return seconds;  // what takes attention's place is held against the layers alone
+  // A mixer is held against the layers alone.
+  if (!plan.HasAttention()) return seconds;
   const std::int64_t pairs = options.batch * plan.attention.heads;
   const std::int64_t half = options.seqlen / 2;  // causal
   const std::int64_t width = plan.attention.head_dim;
@@ -156,7 +157,7 @@ void TimeOperations(const ModelDescription& model, const BenchOptions& options, 
                        const std::function<at::Tensor()>& work) {
     result->parts.emplace_back(name, TimeGradient(options, leaves, work));
   };
-  if (!plan.mixer) {
+  if (plan.HasAttention()) {
     const at::Tensor q = leaf(a.heads * a.head_dim);
     const at::Tensor k = leaf(a.kv_heads * a.head_dim);
     const at::Tensor v = leaf(a.kv_heads * a.head_dim);

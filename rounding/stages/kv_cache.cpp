@@ -64,7 +64,7 @@ void KvCache::Check(const ModelDescription& model, const QuantOptions& /*quant*/
   std::vector<std::string> layers;
   for (std::int64_t i = 0; i < model.layers; ++i) {
     const BlockPlan plan = model.Plan(i);
-    if (plan.mixer) continue;  // it keeps no keys and values
+    if (!plan.HasAttention()) continue;  // no keys and values to keep
     if (plan.attention.latent > 0) {
       throw Error("family '" + model.family +
                   "' keeps a latent in its cache, not keys and values: it can't be quantized here");

@@ -55,8 +55,9 @@ std::vector<ScaleGroup> NormGroups(DecoderBlock* block) {
       if (slot->expert >= 0) group.obstacle = "it feeds experts";
     }
     if (attention) {
-      LinearSlot* output = Find(block, LinearRole::kAttentionOutput);
-      group.watched.push_back(output != nullptr ? output : Find(block, LinearRole::kMixerOutput));
+      for (const LinearRole role : {LinearRole::kAttentionOutput, LinearRole::kMixerOutput}) {
+        if (LinearSlot* output = Find(block, role)) group.watched.push_back(output);
+      }
     }
     if (mlp) group.watched.push_back(Find(block, LinearRole::kDown));
     group.divide_input = [norm](const at::Tensor& s) { DivideNorm(norm, s); };

@@ -47,11 +47,22 @@ HYBRID = {"head_dim": 8, "num_hidden_layers": 3, "linear_num_key_heads": 2,
           "rope_parameters": {**ROPE, "partial_rotary_factor": 0.25}}
 CONVOLVED = {"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"],
              "rope_parameters": ROPE}
+SIDE_BY_SIDE = {
+    "head_dim": 6, "mamba_d_ssm": 24, "mamba_n_heads": 4, "mamba_d_state": 6,
+    "rope_parameters": ROPE, "embedding_multiplier": 3.0, "lm_head_multiplier": 0.5,
+    "key_multiplier": 0.4, "attention_in_multiplier": 1.25, "attention_out_multiplier": 0.9,
+    "ssm_in_multiplier": 1.5, "ssm_out_multiplier": 0.7, "mlp_multipliers": [0.8, 0.6],
+    "ssm_multipliers": [0.35, 1.25, 0.7, 0.5, 1.4]}
 EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
 
 CASES = {
     "apertus": ("apertus", sizes(rope_parameters=ROPE)),
     "arcee": ("arcee", sizes(rope_parameters=ROPE)),
+    "bamba": ("bamba", sizes(num_hidden_layers=3, attn_layer_indices=[1], mamba_n_heads=4,
+                             mamba_d_state=6, rope_parameters=ROPE)),
+    "bamba_groups": ("bamba", sizes(attn_layer_indices=[0], mamba_n_heads=8, mamba_n_groups=2,
+                                    mamba_d_state=6, mamba_proj_bias=True, attention_bias=True,
+                                    mlp_bias=True, time_step_limit=(0.1, 0.8), rope_parameters=ROPE)),
     "biogpt": ("biogpt", {k: v for k, v in sizes(pad_token_id=1).items()
                           if k != "num_key_value_heads"}),
     "codegen": ("codegen", {**GPT, "n_head": 4, "rotary_dim": 2, "n_inner": 20}),
@@ -132,6 +143,13 @@ CASES = {
     "granitemoe": ("granitemoe", sizes(
         attention_multiplier=0.5, embedding_multiplier=3.0, residual_multiplier=0.4,
         logits_scaling=2.0, intermediate_size=12, rope_parameters=ROPE, **EXPERTS)),
+    "falcon_h1": ("falcon_h1", sizes(**SIDE_BY_SIDE)),
+    "falcon_h1_groups": ("falcon_h1", sizes(
+        mamba_n_groups=2, mamba_rms_norm=True, mamba_norm_before_gate=False,
+        **{**SIDE_BY_SIDE, "mamba_d_ssm": None})),
+    "falcon_h1_biases": ("falcon_h1", sizes(
+        mamba_rms_norm=True, mamba_n_groups=4, projectors_bias=True, attention_bias=True,
+        mlp_bias=True, **{**SIDE_BY_SIDE, "attention_in_multiplier": 1.0})),
     "granitemoehybrid": ("granitemoehybrid", sizes(
         num_hidden_layers=3, shared_intermediate_size=20, intermediate_size=12, mamba_n_heads=4,
         mamba_d_state=6, layer_types=["linear_attention", "full_attention", "linear_attention"],

@@ -3,6 +3,7 @@
 #include "core/model/families/apertus.h"
 #include "core/model/families/arcee.h"
 #include "core/model/families/baichuan.h"
+#include "core/model/families/bamba.h"
 #include "core/model/families/biogpt.h"
 #include "core/model/families/bloom.h"
 #include "core/model/families/cohere.h"
@@ -13,6 +14,7 @@
 #include "core/model/families/exaone4.h"
 #include "core/model/families/exaone_moe.h"
 #include "core/model/families/falcon.h"
+#include "core/model/families/falcon_h1.h"
 #include "core/model/families/flex_olmo.h"
 #include "core/model/families/gemma.h"
 #include "core/model/families/gemma3.h"
@@ -65,6 +67,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"apertus", DescribeApertus},
       {"arcee", DescribeArcee},
       {"baichuan", DescribeBaichuan},
+      {"bamba", DescribeBamba},
       {"biogpt", DescribeBioGpt},
       {"bloom", DescribeBloom},
       {"codegen", DescribeCodeGen},
@@ -81,6 +84,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"exaone4", DescribeExaone4},
       {"exaone_moe", DescribeExaoneMoe},
       {"falcon", DescribeFalcon},
+      {"falcon_h1", DescribeFalconH1},
       {"flex_olmo", DescribeFlexOlmo},
       {"gemma", DescribeGemma},
       {"gemma2", DescribeGemma2},

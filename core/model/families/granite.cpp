@@ -30,7 +30,7 @@ void ScaleParts(const GraniteScales& scales, ModelDescription* d) {
   d->block_plan = [plain = d->block_plan, scales](const ModelDescription& m, std::int64_t i) {
     BlockPlan plan = plain(m, i);
     plan.attention.scale = scales.scores;
-    plan.residual_scale = scales.residual;
+    plan.scales = {scales.residual, scales.residual, scales.residual};
     return plan;
   };
   d->ends_plan = [scales](const ModelDescription& m) {

@@ -1,10 +1,10 @@
 #include "core/model/families/granite_hybrid.h"
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/model/common_config.h"
+#include "core/model/families/bamba.h"
 #include "core/model/families/granite.h"
 #include "core/model/plan_builder.h"
 
@@ -13,10 +13,7 @@ namespace {
 
 struct GraniteHybridTraits {
   std::vector<bool> mamba;  // a block
-  StateSpacePlan space;
-  std::int64_t taps;
-  bool convolution_bias;
-  bool bias;
+  StateSpaceTraits space;
   bool turns;  // attention has rotary positions
   Mixture mixture;
 };
@@ -26,7 +23,7 @@ BlockPlan GraniteHybridBlock(const ModelDescription& d, std::int64_t block,
   PlanBuilder b(d, block);
   if (traits.mamba.at(static_cast<std::size_t>(block))) {
     b.Norm(NormPlace::kBeforeAttention, "input_layernorm");
-    b.StateSpace("mamba", traits.space, traits.taps, traits.convolution_bias, traits.bias);
+    b.StateSpace("mamba", traits.space);
   } else {
     if (!traits.turns) b.plan.attention.rotary = RotaryStyle::kNone;
     b.LlamaAttention();
@@ -39,35 +36,6 @@ BlockPlan GraniteHybridBlock(const ModelDescription& d, std::int64_t block,
     b.SharedExpert(mixture.shared, mixture.shared_inner);
   }
   return b.Done();
-}
-
-StateSpacePlan ReadStateSpace(const ConfigReader& config, std::int64_t hidden) {
-  StateSpacePlan space;
-  const std::int64_t inner = config.IntOr("mamba_expand", 2) * hidden;
-  space.heads = config.IntOr("mamba_n_heads", 128);
-  space.groups = config.IntOr("mamba_n_groups", 1);
-  space.state = config.IntOr("mamba_d_state", 256);
-  const bool given = config.Has("mamba_d_head") && config.root().at("mamba_d_head") != "auto";
-  space.head_dim = given ? config.Int("mamba_d_head") : inner / space.heads;
-  if (space.heads * space.head_dim != inner) {
-    config.Fail("mamba_n_heads " + std::to_string(space.heads) + " of mamba_d_head " +
-                std::to_string(space.head_dim) + " are not mamba_expand times hidden_size, " +
-                std::to_string(inner));
-  }
-  // More would be normed group by group.
-  if (space.groups != 1) Refuse(config, "mamba_n_groups", "1");
-  if (config.Has("time_step_limit")) {
-    const auto& limits = config.root().at("time_step_limit");
-    const bool pair = limits.is_array() && limits.size() == 2 && limits[0].is_number();
-    // How transformers 5 writes the number that JSON does not have.
-    const nlohmann::json infinity = {{"__float__", "Infinity"}};
-    if (!pair || !(limits[1].is_number() || limits[1] == infinity)) {
-      Refuse(config, "time_step_limit", "two numbers");
-    }
-    space.least_step = limits[0].get<double>();
-    if (limits[1].is_number()) space.largest_step = limits[1].get<double>();
-  }
-  return space;
 }
 
 }  // namespace
@@ -90,11 +58,10 @@ ModelDescription DescribeGraniteHybrid(const ConfigReader& config) {
   const auto all = [](std::int64_t) { return true; };
   d.block_plan =
       With(GraniteHybridBlock,
-           GraniteHybridTraits{
-               LayersOfKind(config, d.layers, kinds, all), ReadStateSpace(config, d.hidden),
-               config.IntOr("mamba_d_conv", 4), config.BoolOr("mamba_conv_bias", true),
-               config.BoolOr("mamba_proj_bias", false),
-               config.TextOr("position_embedding_type", "") == "rope", std::move(mixture)});
+           GraniteHybridTraits{LayersOfKind(config, d.layers, kinds, all),
+                               ReadStateSpace(config, config.IntOr("mamba_expand", 2) * d.hidden),
+                               config.TextOr("position_embedding_type", "") == "rope",
+                               std::move(mixture)});
   ScaleParts(ReadScales(config), &d);
   return d;
 }

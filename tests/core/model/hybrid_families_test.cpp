@@ -40,7 +40,8 @@ std::string Kinds(const ModelDescription& d) {
   std::string kinds;
   for (std::int64_t i = 0; i < d.layers; ++i) {
     const BlockPlan plan = d.Plan(i);
-    EXPECT_TRUE(!plan.mixer || plan.attention.rotary == RotaryStyle::kNone);
+    EXPECT_TRUE(plan.HasAttention() || plan.attention.rotary == RotaryStyle::kNone);
+    kinds += plan.HasAttention() && plan.mixer ? "a+" : "";
     kinds += !plan.mixer ? "a" : plan.mixer->delta ? "d" : plan.mixer->state_space ? "s" : "c";
     kinds += plan.mlp.experts ? "e " : " ";
   }
@@ -70,6 +71,41 @@ TEST(HybridFamiliesTest, SilentFilesMixAsTheClassDoes) {
   EXPECT_EQ(HybridModel("granitemoehybrid", granite).Plan(1).attention.rotary, RotaryStyle::kNone);
   granite["position_embedding_type"] = "rope";
   EXPECT_EQ(HybridModel("granitemoehybrid", granite).Plan(1).attention.rotary, RotaryStyle::kHalf);
+}
+
+TEST(HybridFamiliesTest, BambaNamesTheBlocksOfAttention) {
+  const json sizes = {{"mamba_n_heads", 4}};
+  EXPECT_EQ(Kinds(HybridModel("bamba", sizes)), "s s s s ");
+  const ModelDescription d =
+      HybridModel("bamba", {{"mamba_n_heads", 4}, {"attn_layer_indices", {1, 3}}});
+  EXPECT_EQ(Kinds(d), "s a s a ");
+  EXPECT_EQ(2 * d.rotary_dim, d.head_dim);
+  EXPECT_EQ(ErrorOf([] {
+              HybridModel("bamba", {{"mamba_n_heads", 4}, {"attn_layer_indices", {4}}});
+            }),
+            "config.json: attn_layer_indices: [4] is not supported (allowed: blocks below 4)");
+}
+
+TEST(HybridFamiliesTest, FalconH1HasBothInEachBlock) {
+  json more = {{"mamba_n_heads", 8}};
+  const ModelDescription d = HybridModel("falcon_h1", more);
+  EXPECT_EQ(Kinds(d), "a+s a+s a+s a+s ");
+  EXPECT_EQ(d.Plan(0).mixer->state_space->head_dim, 1024 / 8);
+  EXPECT_EQ(d.Plan(0).Norm(NormPlace::kMixed), nullptr);
+  // q, k, v and the mixer read one norm.
+  EXPECT_EQ(d.Plan(0).Norm(NormPlace::kBeforeAttention)->feeds, std::vector<std::size_t>{0});
+  more["mamba_d_ssm"] = nullptr;
+  EXPECT_EQ(HybridModel("falcon_h1", more).Plan(0).mixer->state_space->head_dim, 128 / 8);
+  const auto refusal = [&](const char* key, const json& value, const char* bias) {
+    json file = more;
+    file[key] = value;
+    file[bias] = true;
+    return ErrorOf([&] { HybridModel("falcon_h1", file); });
+  };
+  EXPECT_EQ(refusal("ssm_in_multiplier", 2, "mamba_proj_bias"),
+            "config.json: ssm_in_multiplier beside mamba_proj_bias: only one of them is supported");
+  EXPECT_EQ(refusal("ssm_multipliers", {1, 2}, "mlp_bias"),
+            "config.json: ssm_multipliers: [1,2] is not supported (allowed: 5 numbers)");
 }
 
 TEST(HybridFamiliesTest, Lfm2sWidthIsTwoThirdsOfWhatItsFileHas) {
@@ -114,11 +150,11 @@ TEST(HybridFamiliesTest, WhatDoesNotFitIsTold) {
             "config.json: attn_output_gate: false is not supported (allowed: true)");
   EXPECT_EQ(refusal("lfm2_moe", {{"num_experts", 2}}),
             "config.json: num_experts_per_tok 4 is above the 2 experts");
-  EXPECT_EQ(refusal("granitemoehybrid", {{"mamba_n_heads", 4}, {"mamba_n_groups", 2}}),
-            "config.json: mamba_n_groups: 2 is not supported (allowed: 1)");
+  EXPECT_EQ(refusal("granitemoehybrid", {{"mamba_n_heads", 4}, {"mamba_n_groups", 3}}),
+            "config.json: mamba_n_groups 3 does not divide mamba_n_heads 4");
   EXPECT_EQ(refusal("granitemoehybrid", {{"mamba_n_heads", 3}}),
-            "config.json: mamba_n_heads 3 of mamba_d_head 42 are not mamba_expand times "
-            "hidden_size, 128");
+            "config.json: mamba_n_heads 3 of mamba_d_head 42 are not 128 channels "
+            "(mamba_d_ssm, or mamba_expand times hidden_size)");
   EXPECT_EQ(refusal("granitemoehybrid", {{"mamba_n_heads", 4}, {"time_step_limit", {0, "x"}}}),
             "config.json: time_step_limit: [0,\"x\"] is not supported (allowed: two numbers)");
   const json types = {"linear_attention", "full_attention", "conv", "conv"};

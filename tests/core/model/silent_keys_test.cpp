@@ -332,7 +332,7 @@ TEST(SilentKeysTest, MiniCpm3sScalesAreOneWhereNull) {
   const auto scales = [](const json& more) {
     const ModelDescription d = FourBlocks("minicpm3", more);
     const EndsPlan ends = d.Ends();
-    return std::vector<double>{ends.embedding_scale, d.Plan(0).residual_scale, ends.logit_scale};
+    return std::vector<double>{ends.embedding_scale, d.Plan(0).scales.mlp, ends.logit_scale};
   };
   EXPECT_EQ(scales(json::object()), (std::vector<double>{12, 0.7, 4}));
   EXPECT_EQ(scales({{"scale_depth", nullptr}, {"dim_model_base", nullptr}}),
