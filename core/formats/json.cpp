@@ -43,7 +43,35 @@ Value Parse(std::string_view text, const std::string& name) {
               std::to_string(kDeepestJson));
 }
 
+/// The text with what JSON does not have as objects.
+std::string WithPythonNumbers(std::string_view text) {
+  std::string written;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (!in_string) {
+      for (const std::string_view number : {"NaN", "-Infinity", "Infinity"}) {
+        if (text.substr(i, number.size()) != number) continue;
+        written += R"({"__float__":")" + std::string(number) + R"("})";
+        i += number.size();
+        break;
+      }
+      if (i == text.size()) break;
+    }
+    if (text[i] == '"') in_string = !in_string;
+    written += text[i];
+    if (in_string && text[i] == '\\' && i + 1 < text.size()) written += text[++i];
+  }
+  return written;
+}
+
 }  // namespace
+
+json ParsePythonJson(std::string_view text, const std::string& name) {
+  if (json::accept(text)) return ParseJson(text, name);
+  const std::string written = WithPythonNumbers(text);
+  // What is wrong is told of the text as it is.
+  return json::accept(written) ? ParseJson(written, name) : ParseJson(text, name);
+}
 
 json ParseJson(std::string_view text, const std::string& name) { return Parse<json>(text, name); }
 

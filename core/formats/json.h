@@ -11,7 +11,11 @@ namespace roundlab {
 /// where values lie in one another deeper than kDeepestJson.
 nlohmann::json ParseJson(std::string_view text, const std::string& name);
 
-/// The same with objects' keys in the order of the text.
+/// The same, where Python wrote it: NaN, Infinity and -Infinity, which JSON does not have, become
+/// {"__float__": "NaN"} and so on, as transformers 5 writes them.
+nlohmann::json ParsePythonJson(std::string_view text, const std::string& name);
+
+/// The same as ParseJson with objects' keys in the order of the text.
 nlohmann::ordered_json ParseOrderedJson(std::string_view text, const std::string& name);
 
 /// Copying and printing a value need stack for each level.

@@ -40,7 +40,7 @@ void CheckQuantization(const ConfigReader& config) {
 std::vector<std::string> SupportedFamilies() { return Keys(BuiltinFamilies()); }
 
 ModelDescription DescribeHuggingFace(const std::string& text, const std::string& file) {
-  nlohmann::json root = ParseJson(text, file);
+  nlohmann::json root = ParsePythonJson(text, file);
   if (!root.is_object()) throw Error(file + ": expected an object");
   const ConfigReader config(std::move(root), file);
   if (!config.Has("model_type")) config.Fail("missing key 'model_type'");

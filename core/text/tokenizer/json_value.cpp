@@ -82,7 +82,7 @@ bool JsonValue::BoolOr(std::string_view key, bool fallback) const {
 
 std::optional<json> ReadJsonFile(const std::string& path) {
   if (!std::filesystem::exists(path)) return std::nullopt;
-  return ParseJson(ReadFile(path), path);
+  return ParsePythonJson(ReadFile(path), path);
 }
 
 }  // namespace roundlab

@@ -47,7 +47,7 @@ class JsonValue {
   std::string place_;
 };
 
-/// Reads and parses a file; an empty optional where there is none.
+/// Reads and parses a file that Python may have written; an empty optional where there is none.
 std::optional<nlohmann::json> ReadJsonFile(const std::string& path);
 
 }  // namespace roundlab

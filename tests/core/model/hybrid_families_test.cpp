@@ -108,6 +108,30 @@ TEST(HybridFamiliesTest, FalconH1HasBothInEachBlock) {
             "config.json: ssm_multipliers: [1,2] is not supported (allowed: 5 numbers)");
 }
 
+TEST(HybridFamiliesTest, NumbersThatJsonDoesNotHaveAreReadAsPythonWritesThem) {
+  const auto describe = [](const std::string& key, const std::string& value) {
+    return DescribeHuggingFace(
+        R"({"note \" Infinity": "NaN", "model_type": "bamba", "hidden_size": 64, "mamba_n_heads": 4,
+            "num_hidden_layers": 4, "num_attention_heads": 8, ")" +
+            key + R"(": )" + value + "}",
+        "config.json");
+  };
+  const auto space = [&](const std::string& limits) {
+    return *describe("time_step_limit", limits).Plan(0).mixer->state_space;
+  };
+  EXPECT_EQ(space("[0.5, Infinity]").least_step, 0.5);
+  EXPECT_EQ(space("[0.5, Infinity]").largest_step, 0);
+  EXPECT_EQ(space(R"([0.5, {"__float__": "Infinity"}])").largest_step, 0);
+  EXPECT_EQ(space("[0.5, 2]").largest_step, 2);
+  EXPECT_EQ(ErrorOf([&] { space("[0, -Infinity]"); }),
+            "config.json: time_step_limit: [0,{\"__float__\":\"-Infinity\"}] is not supported "
+            "(allowed: two numbers)");
+  EXPECT_NE(ErrorOf([&] { describe("rms_norm_eps", "NaN"); }).find("rms_norm_eps"),
+            std::string::npos);
+  EXPECT_EQ(ErrorOf([&] { space("[0.5, Infinite]"); }).find("config.json: not JSON: error at byte"),
+            0U);
+}
+
 TEST(HybridFamiliesTest, Lfm2sWidthIsTwoThirdsOfWhatItsFileHas) {
   const auto width = [](const json& more) { return HybridModel("lfm2", more).intermediate; };
   EXPECT_EQ(width(json::object()), 8192);
