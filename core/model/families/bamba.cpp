@@ -31,12 +31,11 @@ BlockPlan BambaBlock(const ModelDescription& d, std::int64_t block, const BambaT
 
 std::set<std::int64_t> AttentionBlocks(const ConfigReader& config, std::int64_t layers) {
   std::set<std::int64_t> blocks;
-  if (!config.Has("attn_layer_indices")) return blocks;
-  for (const nlohmann::json& index : config.root().at("attn_layer_indices")) {
-    const bool inside = index.is_number_integer() && index.get<std::int64_t>() >= 0 &&
-                        index.get<std::int64_t>() < layers;
-    if (!inside) Refuse(config, "attn_layer_indices", "blocks below " + std::to_string(layers));
-    blocks.insert(index.get<std::int64_t>());
+  for (const std::int64_t block : config.Integers("attn_layer_indices")) {
+    if (block < 0 || block >= layers) {
+      Refuse(config, "attn_layer_indices", "blocks below " + std::to_string(layers));
+    }
+    blocks.insert(block);
   }
   return blocks;
 }
@@ -93,6 +92,7 @@ ModelDescription DescribeBamba(const ConfigReader& config) {
   defaults.rope.may_be_partial = true;
   ModelDescription d = ReadSizes(config, defaults);
   ReadRope(config, &d, defaults.rope);
+  if (d.activation != Activation::kSilu) Refuse(config, "hidden_act", "silu");
   d.intermediate = config.IntOr("intermediate_size", 14336);
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   d.mlp_bias = config.BoolOr("mlp_bias", false);

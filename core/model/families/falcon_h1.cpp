@@ -58,7 +58,7 @@ std::vector<double> Multipliers(const ConfigReader& config, const char* key, std
 
 StateSpaceTraits ReadFalconH1Space(const ConfigReader& config, std::int64_t hidden) {
   // Null is not absent: the class has 1024 where config.json is silent.
-  const bool null = config.root().contains("mamba_d_ssm") && !config.Has("mamba_d_ssm");
+  const bool null = config.Mentions("mamba_d_ssm") && !config.Has("mamba_d_ssm");
   StateSpaceTraits traits = ReadStateSpace(
       config, null ? config.IntOr("mamba_expand", 2) * hidden : config.IntOr("mamba_d_ssm", 1024));
   traits.output_bias = config.BoolOr("projectors_bias", false);
@@ -81,6 +81,7 @@ ModelDescription DescribeFalconH1(const ConfigReader& config) {
   defaults.eps = 1e-5;
   ModelDescription d = ReadSizes(config, defaults);
   ReadRope(config, &d, defaults.rope);
+  if (d.activation != Activation::kSilu) Refuse(config, "hidden_act", "silu");
   d.intermediate = config.IntOr("intermediate_size", 14336);
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   d.mlp_bias = config.BoolOr("mlp_bias", false);

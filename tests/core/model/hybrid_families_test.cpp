@@ -104,6 +104,8 @@ TEST(HybridFamiliesTest, FalconH1HasBothInEachBlock) {
   };
   EXPECT_EQ(refusal("ssm_in_multiplier", 2, "mamba_proj_bias"),
             "config.json: ssm_in_multiplier beside mamba_proj_bias: only one of them is supported");
+  EXPECT_EQ(refusal("hidden_act", "gelu", "mlp_bias"),
+            "config.json: hidden_act: \"gelu\" is not supported (allowed: silu)");
   EXPECT_EQ(refusal("ssm_multipliers", {1, 2}, "mlp_bias"),
             "config.json: ssm_multipliers: [1,2] is not supported (allowed: 5 numbers)");
 }
