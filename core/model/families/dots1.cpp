@@ -2,6 +2,7 @@
 
 #include "core/model/common_config.h"
 #include "core/model/families/mixture.h"
+#include "core/model/layer_kinds.h"
 
 namespace roundlab {
 

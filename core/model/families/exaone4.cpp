@@ -3,6 +3,7 @@
 #include "core/model/common_config.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/olmo2.h"
+#include "core/model/layer_kinds.h"
 
 namespace roundlab {
 

@@ -3,6 +3,7 @@
 #include "core/model/common_config.h"
 #include "core/model/families/gemma.h"
 #include "core/model/families/wrapped.h"
+#include "core/model/layer_kinds.h"
 
 namespace roundlab {
 

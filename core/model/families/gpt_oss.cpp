@@ -3,6 +3,7 @@
 #include "core/model/common_config.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/mixture.h"
+#include "core/model/layer_kinds.h"
 #include "core/model/plan_builder.h"
 
 namespace roundlab {

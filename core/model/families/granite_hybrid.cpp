@@ -6,6 +6,7 @@
 #include "core/model/common_config.h"
 #include "core/model/families/bamba.h"
 #include "core/model/families/granite.h"
+#include "core/model/layer_kinds.h"
 #include "core/model/plan_builder.h"
 
 namespace roundlab {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/model/common_config.h"
+#include "core/model/layer_kinds.h"
 
 namespace roundlab {
 

@@ -7,6 +7,7 @@
 #include "core/model/families/llama.h"
 #include "core/model/families/qwen2_moe.h"
 #include "core/model/families/wrapped.h"
+#include "core/model/layer_kinds.h"
 #include "core/model/plan_builder.h"
 
 namespace roundlab {

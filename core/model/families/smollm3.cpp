@@ -4,6 +4,7 @@
 
 #include "core/model/common_config.h"
 #include "core/model/families/llama.h"
+#include "core/model/layer_kinds.h"
 
 namespace roundlab {
 namespace {
