@@ -8,19 +8,29 @@ namespace roundlab {
 
 using nlohmann::json;
 
+namespace {
+
+/// The byte behind a string whose opening quote is at `begin`, or the text's end.
+std::size_t EndOfString(std::string_view text, std::size_t begin) {
+  for (std::size_t i = begin + 1; i < text.size(); ++i) {
+    if (text[i] == '"') return i + 1;
+    if (text[i] == '\\') ++i;
+  }
+  return text.size();
+}
+
+}  // namespace
+
 std::size_t JsonDepth(std::string_view text) {
   std::size_t depth = 0;
   std::size_t deepest = 0;
-  bool in_string = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (in_string && c == '\\') {
-      ++i;
-    } else if (c == '"') {
-      in_string = !in_string;
-    } else if (!in_string && (c == '[' || c == '{')) {
+    if (c == '"') {
+      i = EndOfString(text, i) - 1;
+    } else if (c == '[' || c == '{') {
       deepest = std::max(deepest, ++depth);
-    } else if (!in_string && (c == ']' || c == '}') && depth > 0) {
+    } else if ((c == ']' || c == '}') && depth > 0) {
       --depth;
     }
   }
@@ -43,23 +53,27 @@ Value Parse(std::string_view text, const std::string& name) {
               std::to_string(kDeepestJson));
 }
 
+/// What stands at `place` that JSON does not have; empty: nothing.
+std::string_view PythonNumber(std::string_view text, std::size_t place) {
+  for (const std::string_view number : {"NaN", "-Infinity", "Infinity"}) {
+    if (text.substr(place, number.size()) == number) return number;
+  }
+  return {};
+}
+
 /// The text with what JSON does not have as objects.
 std::string WithPythonNumbers(std::string_view text) {
   std::string written;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (!in_string) {
-      for (const std::string_view number : {"NaN", "-Infinity", "Infinity"}) {
-        if (text.substr(i, number.size()) != number) continue;
-        written += R"({"__float__":")" + std::string(number) + R"("})";
-        i += number.size();
-        break;
-      }
-      if (i == text.size()) break;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::string_view number = PythonNumber(text, i);
+    const std::size_t end = text[i] == '"' ? EndOfString(text, i) : i + 1;
+    if (number.empty()) {
+      written += text.substr(i, end - i);
+      i = end;
+    } else {
+      written += R"({"__float__":")" + std::string(number) + R"("})";
+      i += number.size();
     }
-    if (text[i] == '"') in_string = !in_string;
-    written += text[i];
-    if (in_string && text[i] == '\\' && i + 1 < text.size()) written += text[++i];
   }
   return written;
 }
@@ -67,10 +81,10 @@ std::string WithPythonNumbers(std::string_view text) {
 }  // namespace
 
 json ParsePythonJson(std::string_view text, const std::string& name) {
-  if (json::accept(text)) return ParseJson(text, name);
   const std::string written = WithPythonNumbers(text);
   // What is wrong is told of the text as it is.
-  return json::accept(written) ? ParseJson(written, name) : ParseJson(text, name);
+  const bool as_it_is = written.size() == text.size() || !json::accept(written);
+  return ParseJson(as_it_is ? text : written, name);
 }
 
 json ParseJson(std::string_view text, const std::string& name) { return Parse<json>(text, name); }
