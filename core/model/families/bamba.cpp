@@ -4,7 +4,6 @@
 #include <set>
 #include <string>
 
-#include "core/model/common_config.h"
 #include "core/model/families/llama.h"
 
 namespace roundlab {
@@ -23,9 +22,7 @@ BlockPlan BambaBlock(const ModelDescription& d, std::int64_t block, const BambaT
     b.Norm(NormPlace::kBeforeAttention, "input_layernorm");
     b.StateSpace("mamba", traits.space);
   }
-  b.Norm(NormPlace::kBeforeMlp, "pre_ff_layernorm");
-  b.GatedMlp({"feed_forward.gate_proj", "feed_forward.up_proj", "feed_forward.down_proj"},
-             d.mlp_bias);
+  AddBambaMlp(d, &b);
   return b.Done();
 }
 
@@ -76,30 +73,43 @@ StateSpaceTraits ReadStateSpace(const ConfigReader& config, std::int64_t inner) 
   return traits;
 }
 
+void AddBambaMlp(const ModelDescription& d, PlanBuilder* b) {
+  b->Norm(NormPlace::kBeforeMlp, "pre_ff_layernorm");
+  b->GatedMlp({"feed_forward.gate_proj", "feed_forward.up_proj", "feed_forward.down_proj"},
+              d.mlp_bias);
+}
+
 EndsPlan BambaEnds(const ModelDescription& d) {
   EndsPlan ends = LlamaEnds(d);
   ends.final_norm->name = "model.final_layernorm";
   return ends;
 }
 
-ModelDescription DescribeBamba(const ConfigReader& config) {
+ModelDescription ReadBambaSizes(const ConfigReader& config, std::int64_t positions,
+                                const RopeDefaults& rope) {
   ConfigDefaults defaults;
   defaults.kv_heads = 8;
   defaults.vocab = 128000;
-  defaults.max_positions = 262144;
+  defaults.max_positions = positions;
   defaults.eps = 1e-5;
-  defaults.rope.partial = 0.5;
-  defaults.rope.may_be_partial = true;
   ModelDescription d = ReadSizes(config, defaults);
-  ReadRope(config, &d, defaults.rope);
+  ReadRope(config, &d, rope);
   if (d.activation != Activation::kSilu) Refuse(config, "hidden_act", "silu");
   d.intermediate = config.IntOr("intermediate_size", 14336);
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   d.mlp_bias = config.BoolOr("mlp_bias", false);
+  d.ends_plan = BambaEnds;
+  return d;
+}
+
+ModelDescription DescribeBamba(const ConfigReader& config) {
+  RopeDefaults rope;
+  rope.partial = 0.5;
+  rope.may_be_partial = true;
+  ModelDescription d = ReadBambaSizes(config, 262144, rope);
   d.block_plan = With(
       BambaBlock, BambaTraits{AttentionBlocks(config, d.layers),
                               ReadStateSpace(config, config.IntOr("mamba_expand", 2) * d.hidden)});
-  d.ends_plan = BambaEnds;
   return d;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "core/model/common_config.h"
 #include "core/model/config_reader.h"
 #include "core/model/description.h"
 #include "core/model/plan_builder.h"
@@ -16,6 +17,11 @@ ModelDescription DescribeBamba(const ConfigReader& config);
 
 /// mamba_n_heads and so on; x is `inner` wide. Throws Error where the heads are not.
 StateSpaceTraits ReadStateSpace(const ConfigReader& config, std::int64_t inner);
+/// Sizes, rope, biases and ends; `positions`, `rope`: where config.json is silent.
+ModelDescription ReadBambaSizes(const ConfigReader& config, std::int64_t positions,
+                                const RopeDefaults& rope = {});
+/// pre_ff_layernorm and feed_forward.
+void AddBambaMlp(const ModelDescription& d, PlanBuilder* b);
 /// Llama's, with model.final_layernorm.
 EndsPlan BambaEnds(const ModelDescription& d);
 

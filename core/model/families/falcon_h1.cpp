@@ -23,9 +23,7 @@ BlockPlan FalconH1Block(const ModelDescription& d, std::int64_t block,
   b.LlamaAttention();
   b.plan.attention.scale *= traits.scores;
   b.StateSpace("mamba", traits.space);
-  b.Norm(NormPlace::kBeforeMlp, "pre_ff_layernorm");
-  b.GatedMlp({"feed_forward.gate_proj", "feed_forward.up_proj", "feed_forward.down_proj"},
-             d.mlp_bias);
+  AddBambaMlp(d, &b);
   b.plan.mlp.gate_scale = traits.gate;
   b.plan.scales = traits.scales;
   return b.Done();
@@ -41,18 +39,10 @@ double InputMultiplier(const ConfigReader& config, const char* key, const char* 
   return factor;
 }
 
-std::vector<double> Multipliers(const ConfigReader& config, const char* key, std::size_t count) {
-  if (!config.Has(key)) return std::vector<double>(count, 1);
-  const auto& given = config.root().at(key);
-  std::vector<double> factors;
-  if (given.is_array()) {
-    for (const auto& factor : given) {
-      if (factor.is_number()) factors.push_back(factor.get<double>());
-    }
-  }
-  if (factors.size() != count || given.size() != count) {
-    Refuse(config, key, std::to_string(count) + " numbers");
-  }
+std::vector<float> Multipliers(const ConfigReader& config, const char* key, std::size_t count) {
+  if (!config.Has(key)) return std::vector<float>(count, 1);
+  const std::vector<float> factors = config.Numbers(key);
+  if (factors.size() != count) Refuse(config, key, std::to_string(count) + " numbers");
   return factors;
 }
 
@@ -66,7 +56,7 @@ StateSpaceTraits ReadFalconH1Space(const ConfigReader& config, std::int64_t hidd
   traits.space.norm_first = config.BoolOr("mamba_norm_before_gate", true);
   const double fed =
       InputMultiplier(config, "ssm_in_multiplier", "mamba_proj_bias", traits.input_bias);
-  const std::vector<double> factors = Multipliers(config, "ssm_multipliers", 5);
+  const std::vector<float> factors = Multipliers(config, "ssm_multipliers", 5);
   for (std::size_t i = 0; i < factors.size(); ++i) traits.space.factors.at(i) = fed * factors[i];
   return traits;
 }
@@ -74,20 +64,10 @@ StateSpaceTraits ReadFalconH1Space(const ConfigReader& config, std::int64_t hidd
 }  // namespace
 
 ModelDescription DescribeFalconH1(const ConfigReader& config) {
-  ConfigDefaults defaults;
-  defaults.kv_heads = 8;
-  defaults.vocab = 128000;
-  defaults.max_positions = 8192;
-  defaults.eps = 1e-5;
-  ModelDescription d = ReadSizes(config, defaults);
-  ReadRope(config, &d, defaults.rope);
-  if (d.activation != Activation::kSilu) Refuse(config, "hidden_act", "silu");
-  d.intermediate = config.IntOr("intermediate_size", 14336);
-  d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
-  d.mlp_bias = config.BoolOr("mlp_bias", false);
+  ModelDescription d = ReadBambaSizes(config, 8192);
   const double fed =
       InputMultiplier(config, "attention_in_multiplier", "attention_bias", d.qkv_bias);
-  const std::vector<double> mlp = Multipliers(config, "mlp_multipliers", 2);
+  const std::vector<float> mlp = Multipliers(config, "mlp_multipliers", 2);
   const BranchScales scales = {fed * config.PositiveOr("attention_out_multiplier", 1),
                                config.PositiveOr("ssm_out_multiplier", 1), mlp[1]};
   d.block_plan = With(FalconH1Block,
