@@ -34,6 +34,14 @@ ConfigReader ConfigReader::Inside(const char* key) const {
   return {value, file_ + ": " + key};
 }
 
+ConfigReader ConfigReader::Over(const json& absent) const {
+  json keys = root_;
+  for (const auto& [key, value] : absent.items()) {
+    if (!Has(key.c_str())) keys[key] = value;
+  }
+  return {std::move(keys), file_};
+}
+
 std::int64_t ConfigReader::Int(const char* key) const {
   const json& value = Value(key);
   if (!value.is_number_integer() || value < 1) {

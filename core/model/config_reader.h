@@ -22,6 +22,8 @@ class ConfigReader {
   const nlohmann::json& root() const { return root_; }
   /// The value of `key`, which must be an object.
   ConfigReader Inside(const char* key) const;
+  /// The same, with what `absent` has for keys that are not here.
+  ConfigReader Over(const nlohmann::json& absent) const;
   /// One without any key, for where an optional object is absent.
   ConfigReader Without() const { return {nlohmann::json::object(), file_}; }
 

@@ -1,5 +1,6 @@
 #include "core/model/families.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -35,9 +36,23 @@ void CheckQuantization(const ConfigReader& config) {
   }
 }
 
+ModelDescription Describe(const ConfigReader& config, const std::string& family) {
+  const auto found = BuiltinFamilies().find(family);
+  if (found != BuiltinFamilies().end()) return found->second(config);
+  const auto whole = BuiltinMultimodal().find(family);
+  if (whole != BuiltinMultimodal().end()) return DescribeMultimodal(config, whole->second);
+  config.Fail("model_type: unknown architecture '" + family + "'" +
+              SuggestionSuffix(family, SupportedFamilies()));
+}
+
 }  // namespace
 
-std::vector<std::string> SupportedFamilies() { return Keys(BuiltinFamilies()); }
+std::vector<std::string> SupportedFamilies() {
+  std::vector<std::string> names = Keys(BuiltinFamilies());
+  for (const auto& [name, whole] : BuiltinMultimodal()) names.push_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
 
 ModelDescription DescribeHuggingFace(const std::string& text, const std::string& file) {
   nlohmann::json root = ParsePythonJson(text, file);
@@ -46,12 +61,7 @@ ModelDescription DescribeHuggingFace(const std::string& text, const std::string&
   if (!config.Has("model_type")) config.Fail("missing key 'model_type'");
   if (config.Has("quantization_config")) CheckQuantization(config);
   const std::string family = config.TextOr("model_type", "");
-  const auto found = BuiltinFamilies().find(family);
-  if (found == BuiltinFamilies().end()) {
-    config.Fail("model_type: unknown architecture '" + family + "'" +
-                SuggestionSuffix(family, SupportedFamilies()));
-  }
-  ModelDescription d = found->second(config);
+  ModelDescription d = Describe(config, family);
   d.family = family;
   return d;
 }

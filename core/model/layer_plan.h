@@ -61,6 +61,7 @@ struct LinearPlan {
   /// other: [experts, out, in] or [experts * out, in]; their biases are STACK_bias, [experts, out].
   /// Empty: it has a tensor of its own.
   std::string stack = {};
+  bool either_way = false;  ///< of a stack: transposed, unless its shape says that it is not
 };
 
 enum class NormKind {

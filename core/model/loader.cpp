@@ -176,13 +176,16 @@ void ModelFiles::ReadLinear(const LinearPlan& plan, LinearSlot* slot) const {
 
 /// One matrix of all experts, [count, out, in].
 at::Tensor ModelFiles::ReadStack(const LinearPlan& plan, std::int64_t count) const {
-  const std::int64_t rows = plan.transposed ? plan.in : plan.out;
-  const std::int64_t columns = plan.transposed ? plan.out : plan.in;
-  const bool flat = Stored(NameOf(plan.stack)).shape.size() == 2;
+  const std::vector<std::int64_t>& shape = Stored(NameOf(plan.stack)).shape;
+  const bool upright = plan.either_way && shape == std::vector{count, plan.out, plan.in};
+  const bool transposed = plan.transposed && !upright;
+  const std::int64_t rows = transposed ? plan.in : plan.out;
+  const std::int64_t columns = transposed ? plan.out : plan.in;
+  const bool flat = shape.size() == 2;
   const at::Tensor all = Read(plan.stack, flat ? std::vector<std::int64_t>{count * rows, columns}
                                                : std::vector<std::int64_t>{count, rows, columns});
   const at::Tensor stack = all.view({count, rows, columns});
-  return plan.transposed ? stack.transpose(1, 2).contiguous() : stack;
+  return transposed ? stack.transpose(1, 2).contiguous() : stack;
 }
 
 at::Tensor ModelFiles::ReadRouter(const ExpertsPlan& plan) const {

@@ -4,6 +4,7 @@
 #include <regex>
 #include <string_view>
 
+#include "core/model/families/builtin.h"
 #include "core/model/mixer.h"
 #include "core/model/shapes.h"
 
@@ -189,6 +190,13 @@ std::string ModelsMarkdown() {
       "refused.\n\n"
       "`random:NAME` stands for a model of random weights of these shapes:";
   for (const NamedShape& shape : NamedShapes()) text += " " + std::string(shape.name) + ",";
+  text.back() = '.';
+  text += "\n";
+  text +=
+      "\nOf models that also see or hear the language model is read, which is of the family that "
+      "`text_config` names, or\nwhere it is silent of the one in brackets:";
+  for (const auto& [name, whole] : BuiltinMultimodal())
+    text += " " + name + " (" + whole.text + "),";
   text.back() = '.';
   text += "\n";
   std::map<std::string, std::string> sections;  // by family

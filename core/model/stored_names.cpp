@@ -103,8 +103,9 @@ bool IsBuffer(const TensorView& tensor) {
 
 /// What the name begins with where it is of another part; else "".
 std::string OtherPartOf(const TensorView& tensor, const CheckpointNames& names) {
+  const std::string renamed = Renamed(tensor.name, names);
   for (const std::string& part : names.other_parts) {
-    if (tensor.name.starts_with(part)) return part;
+    if (tensor.name.starts_with(part) || renamed.starts_with(part)) return part;
   }
   return "";
 }

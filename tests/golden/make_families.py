@@ -17,7 +17,7 @@ import sys
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
 TOKENS = 10
@@ -54,6 +54,17 @@ SIDE_BY_SIDE = {
     "ssm_in_multiplier": 1.5, "ssm_out_multiplier": 0.7, "mlp_multipliers": [0.8, 0.6],
     "ssm_multipliers": [0.35, 1.25, 0.7, 0.5, 1.4]}
 EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
+
+SIGHT = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+         "image_size": 8, "patch_size": 4, "depth": 1, "num_heads": 2, "out_hidden_size": 16,
+         "deepstack_visual_indexes": [], "num_position_embeddings": 4, "num_patches": 4}
+
+
+def seeing(text, **more):
+    """A language model of family `text` beside a small vision model."""
+    return {"text_config": {"model_type": text, **sizes(**more)}, "vision_config": SIGHT,
+            "tie_word_embeddings": False}
+
 
 CASES = {
     "apertus": ("apertus", sizes(rope_parameters=ROPE)),
@@ -112,6 +123,10 @@ CASES = {
                          "sliding_attention": ROPE})),
     "glm": ("glm", sizes(head_dim=8, rope_parameters=HALF)),
     "glm4": ("glm4", sizes(head_dim=8, rope_parameters=HALF)),
+    "glm4v": ("glm4v", seeing("glm4v_text", rope_parameters={**HALF, "mrope_section": [1, 1, 0]})),
+    "glm4v_moe": ("glm4v_moe", seeing(
+        "glm4v_moe_text", head_dim=8, rope_parameters={**HALF, "mrope_section": [1, 1, 0]},
+        num_nextn_predict_layers=0, **GROUPED)),
     "glm4_moe": ("glm4_moe", sizes(head_dim=8, use_qk_norm=True, attention_bias=True,
                                    rope_parameters=HALF, **GROUPED)),
     "glm4_moe_lite": ("glm4_moe_lite", sizes(
@@ -176,6 +191,9 @@ CASES = {
     "internlm3": ("internlm3", sizes(head_dim=8, attention_bias=True, mlp_bias=True,
                                      rope_parameters=ROPE)),
     "jais2": ("jais2", sizes(rope_parameters=ROPE)),
+    "lfm2_vl": ("lfm2_vl", {"projector_hidden_size": 8, **seeing(
+        "lfm2", full_attn_idxs=[1], block_multiple_of=4, rope_parameters=ROPE)}),
+    "llava_next": ("llava_next", seeing("mistral", sliding_window=4, rope_parameters=ROPE)),
     "llama_dynamic": ("llama", sizes(max_position_embeddings=6, rope_parameters={
         **ROPE, "rope_type": "dynamic", "factor": 4.0})),
     "llama_yarn": ("llama", sizes(rope_parameters={
@@ -226,6 +244,9 @@ CASES = {
     "qwen3_next": ("qwen3_next", sizes(
         moe_intermediate_size=12, shared_expert_intermediate_size=16, mlp_only_layers=[1], **HYBRID,
         **EXPERTS)),
+    "qwen3_vl_moe": ("qwen3_vl_moe", seeing(
+        "qwen3_vl_moe_text", head_dim=8, moe_intermediate_size=12, mlp_only_layers=[0],
+        rope_parameters={**ROPE, "mrope_section": [2, 1, 1]}, **EXPERTS)),
     "qwen3_moe": ("qwen3_moe", sizes(head_dim=8, num_experts=4, num_experts_per_tok=2,
                                      moe_intermediate_size=12, norm_topk_prob=True,
                                      num_hidden_layers=2, mlp_only_layers=[1], rope_parameters=ROPE)),
@@ -234,6 +255,7 @@ CASES = {
     "solar_open": ("solar_open", {
         **sizes(head_dim=8, attention_bias=True, rope_parameters=ROPE, **GROUPED),
         "intermediate_size": 12}),
+    "smolvlm": ("smolvlm", seeing("llama", rope_parameters=ROPE)),
     "stablelm": ("stablelm", sizes(use_parallel_residual=True, qk_layernorm=True, use_qkv_bias=True,
                                    rope_parameters={**ROPE, "partial_rotary_factor": 0.5})),
     "starcoder2": ("starcoder2", sizes(sliding_window=5, rope_parameters=ROPE)),
@@ -267,7 +289,9 @@ def fill(model):
 @torch.no_grad()
 def run(model, ids):
     out = {}
-    body = getattr(model.base_model, "model", model.base_model)
+    body = model.base_model
+    for part in ("model", "language_model", "text_model"):
+        body = getattr(body, part, body)
     layers = next(getattr(body, name) for name in ("layers", "h", "blocks") if hasattr(body, name))
     first = lambda o: o[0] if isinstance(o, tuple) else o
     def before(key):
@@ -321,13 +345,15 @@ def make(name, folder):
     kind, options = CASES[name]
     config = AutoConfig.for_model(kind, **json.loads(json.dumps(options)))
     attention = {"attn_implementation": "eager"}
-    if "num_experts_per_tok" in options:
+    text = options.get("text_config", options)
+    if "num_experts_per_tok" in text:
         attention["experts_implementation"] = "eager"
-    model = AutoModelForCausalLM.from_config(config, **attention).float().eval()
+    auto = AutoModelForCausalLM if text is options else AutoModelForImageTextToText
+    model = auto.from_config(config, **attention).float().eval()
     fill(model)
     packed = pack_experts(model) if name.endswith("_mxfp4") else {}
     model.tie_weights()
-    ids = (draw(name, (2, TOKENS)).abs() * 1e4).long() % options["vocab_size"]
+    ids = (draw(name, (2, TOKENS)).abs() * 1e4).long() % text["vocab_size"]
     golden = {"input_ids": ids.contiguous(), **run(model, ids)}
     shutil.rmtree(folder, ignore_errors=True)
     model.half().save_pretrained(folder)

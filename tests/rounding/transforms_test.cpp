@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "core/base/files.h"
+#include "core/base/keys.h"
 #include "core/kernels/reference.h"
 #include "core/model/families.h"
 #include "core/model/families/builtin.h"
@@ -70,16 +70,7 @@ RandomSource Small(const std::string& family, const json& change = json::object(
   return RandomSource(DescribeHuggingFace(config.dump(), "config.json"), "random:" + family, 1);
 }
 
-std::vector<std::string> TextFamilies() {
-  std::vector<std::string> names;
-  // Their configs nest the text model's.
-  const std::set<std::string> nested = {"gemma3",  "llama4",      "mistral3",
-                                        "qwen3_5", "qwen3_5_moe", "qwen3_vl"};
-  for (const auto& [name, describe] : BuiltinFamilies()) {
-    if (nested.count(name) == 0) names.push_back(name);
-  }
-  return names;
-}
+std::vector<std::string> TextFamilies() { return Keys(BuiltinFamilies()); }
 
 at::Tensor LogitsOf(const ModelSource& source, const LanguageModel::BlockHook& hook) {
   const at::Tensor tokens = at::arange(24, at::kLong).view({2, 12});

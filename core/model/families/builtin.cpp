@@ -37,7 +37,6 @@
 #include "core/model/families/llama4.h"
 #include "core/model/families/minimax_m2.h"
 #include "core/model/families/ministral3.h"
-#include "core/model/families/mistral3.h"
 #include "core/model/families/mixtral.h"
 #include "core/model/families/mpt.h"
 #include "core/model/families/nanochat.h"
@@ -88,12 +87,13 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"flex_olmo", DescribeFlexOlmo},
       {"gemma", DescribeGemma},
       {"gemma2", DescribeGemma2},
-      {"gemma3", DescribeGemma3Multimodal},
       {"gemma3_text", DescribeGemma3},
       {"glm", DescribeGlm},
       {"glm4", DescribeGlm4},
       {"glm4_moe", DescribeGlm4Moe},
       {"glm4_moe_lite", DescribeGlm4MoeLite},
+      {"glm4v_moe_text", DescribeGlm4vMoeText},
+      {"glm4v_text", DescribeGlm4vText},
       {"gpt-sw3", DescribeGpt2},
       {"gpt2", DescribeGpt2},
       {"gpt_bigcode", DescribeGptBigCode},
@@ -117,14 +117,12 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"lfm2", DescribeLfm2},
       {"lfm2_moe", DescribeLfm2Moe},
       {"llama", DescribeLlama},
-      {"llama4", DescribeLlama4Multimodal},
       {"llama4_text", DescribeLlama4},
       {"minicpm3", DescribeMiniCpm3},
       {"minimax_m2", DescribeMiniMaxM2},
       {"ministral", DescribeMistral},
       {"ministral3", DescribeMinistral3},
       {"mistral", DescribeMistral},
-      {"mistral3", DescribeMistral3},
       {"mixtral", DescribeMixtral},
       {"mpt", DescribeMpt},
       {"nanochat", DescribeNanoChat},
@@ -143,13 +141,12 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"qwen2_moe", DescribeQwen2Moe},
       {"qwen2_vl", DescribeQwen2Vl},
       {"qwen3", DescribeQwen3},
-      {"qwen3_5", DescribeQwen35},
-      {"qwen3_5_moe", DescribeQwen35Moe},
       {"qwen3_5_moe_text", DescribeQwen35MoeText},
       {"qwen3_5_text", DescribeQwen35Text},
       {"qwen3_moe", DescribeQwen3Moe},
       {"qwen3_next", DescribeQwen3Next},
-      {"qwen3_vl", DescribeQwen3Vl},
+      {"qwen3_vl_moe_text", DescribeQwen3VlMoeText},
+      {"qwen3_vl_text", DescribeQwen3VlText},
       {"seed_oss", DescribeSeedOss},
       {"smollm3", DescribeSmolLm3},
       {"solar_open", DescribeSolarOpen},
@@ -160,6 +157,50 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"youtu", DescribeYoutu},
   };
   return kFamilies;
+}
+
+const std::map<std::string, Multimodal>& BuiltinMultimodal() {
+  static const std::vector<std::string> kTower = {"vision_tower.", "multi_modal_projector."};
+  static const std::vector<std::string> kLlava = {"vision_tower.", "multi_modal_projector.",
+                                                  "image_newline"};
+  static const std::vector<std::string> kIdefics = {"vision_model.", "connector."};
+  static const std::vector<std::string> kAudio = {"audio_tower.", "multi_modal_projector."};
+  static const std::vector<std::string> kVisual = {"visual."};
+  static const std::map<std::string, Multimodal> kMultimodal = {
+      {"aya_vision", {"cohere2", kTower}},
+      {"cohere2_vision", {"cohere2", kTower}},
+      {"exaone4_5", {"exaone4", kVisual}},
+      {"fast_vlm", {"qwen2", kTower}},
+      {"gemma3", {"gemma3_text", kTower}},
+      {"glm46v", {"glm4v_text", kVisual}},
+      {"glm4v", {"glm4v_text", kVisual}},
+      {"glm4v_moe", {"glm4v_moe_text", kVisual}},
+      {"got_ocr2", {"qwen2", kTower}},
+      {"hyperclovax_vision_v2", {"hyperclovax", {"vision_model.", "vision_projector."}}},
+      {"idefics3", {"llama", kIdefics}},
+      {"internvl", {"qwen2", kTower}},
+      {"lfm2_vl", {"lfm2", kTower}},
+      {"lighton_ocr", {"qwen3", {"vision_encoder.", "vision_projection."}}},
+      {"llama4", {"llama4_text", {"vision_model.", "multi_modal_projector."}}},
+      {"llava", {"llama", kTower}},
+      {"llava_next", {"llama", kLlava}},
+      {"llava_next_video", {"llama", kLlava}},
+      {"llava_onevision", {"qwen2", kLlava}},
+      {"mistral3", {"mistral", kTower}},
+      {"ovis2", {"qwen2", {"vision_tower.", "visual_embeddings_table."}}},
+      {"perception_lm", {"llama", kTower}},
+      {"qwen2_audio", {"qwen2", kAudio}},
+      {"qwen3_5", {"qwen3_5_text", kVisual}},
+      {"qwen3_5_moe", {"qwen3_5_moe_text", kVisual}},
+      {"qwen3_vl", {"qwen3_vl_text", kVisual}},
+      {"qwen3_vl_moe", {"qwen3_vl_moe_text", kVisual}},
+      {"smolvlm", {"llama", kIdefics}},
+      {"video_llama_3", {"qwen2", {"vision_model.", "projector."}}},
+      {"video_llava", {"llama", {"image_tower.", "video_tower.", "multi_modal_projector."}}},
+      {"vipllava", {"llama", kTower}},
+      {"voxtral", {"llama", kAudio}},
+  };
+  return kMultimodal;
 }
 
 }  // namespace roundlab

@@ -2,7 +2,6 @@
 
 #include "core/model/common_config.h"
 #include "core/model/families/gemma.h"
-#include "core/model/families/wrapped.h"
 #include "core/model/layer_kinds.h"
 
 namespace roundlab {
@@ -23,13 +22,6 @@ ModelDescription DescribeGemma3(const ConfigReader& config) {
   traits.query_scale = config.PositiveOr("query_pre_attn_scalar", 256);
   traits.local_rope = true;
   LayGemma(traits, GemmaSoftCap(config, "final_logit_softcapping", 0), &d);
-  return d;
-}
-
-ModelDescription DescribeGemma3Multimodal(const ConfigReader& config) {
-  ModelDescription d = DescribeGemma3(config.Inside("text_config"));
-  d.tied_head = config.BoolOr("tie_word_embeddings", true);
-  NameWrapped({"vision_tower.", "multi_modal_projector."}, &d);
   return d;
 }
 

@@ -7,7 +7,5 @@ namespace roundlab {
 
 /// gemma3_text: RMSNorm of q and k, sliding layers have a rope of their own.
 ModelDescription DescribeGemma3(const ConfigReader& config);
-/// gemma3: the language model of one that also sees; its text_config.
-ModelDescription DescribeGemma3Multimodal(const ConfigReader& config);
 
 }  // namespace roundlab

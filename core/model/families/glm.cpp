@@ -18,13 +18,18 @@ BlockPlan GlmBlock(const ModelDescription& d, std::int64_t block, bool sandwich)
   return b.Done();
 }
 
-ModelDescription ReadGlm(const ConfigReader& config, bool sandwich) {
+ConfigDefaults GlmDefaults(std::int64_t head_dim, double eps, double partial) {
   ConfigDefaults defaults;
   defaults.kv_heads = 2;
-  defaults.head_dim = HeadDimDefault(config, 128);
-  defaults.eps = 1.5625e-7;
-  defaults.rope.partial = 0.5;
+  defaults.head_dim = head_dim;
+  defaults.eps = eps;
+  defaults.rope.partial = partial;
   defaults.rope.may_be_partial = true;
+  return defaults;
+}
+
+ModelDescription ReadGlm(const ConfigReader& config, const ConfigDefaults& defaults,
+                         bool sandwich) {
   ModelDescription d = ReadCommon(config, defaults);
   d.qkv_bias = config.BoolOr("attention_bias", true);
   d.block_plan = With(GlmBlock, sandwich);
@@ -34,8 +39,20 @@ ModelDescription ReadGlm(const ConfigReader& config, bool sandwich) {
 
 }  // namespace
 
-ModelDescription DescribeGlm(const ConfigReader& config) { return ReadGlm(config, false); }
+ModelDescription DescribeGlm(const ConfigReader& config) {
+  return ReadGlm(config, GlmDefaults(HeadDimDefault(config, 128), 1.5625e-7, 0.5), false);
+}
 
-ModelDescription DescribeGlm4(const ConfigReader& config) { return ReadGlm(config, true); }
+ModelDescription DescribeGlm4(const ConfigReader& config) {
+  return ReadGlm(config, GlmDefaults(HeadDimDefault(config, 128), 1.5625e-7, 0.5), true);
+}
+
+ModelDescription DescribeGlm4vText(const ConfigReader& config) {
+  ConfigDefaults defaults = GlmDefaults(0, 1e-5, 1);
+  defaults.vocab = 151552;
+  defaults.max_positions = 32768;
+  defaults.rope.sections = true;
+  return ReadGlm(config, defaults, true);
+}
 
 }  // namespace roundlab

@@ -10,5 +10,7 @@ namespace roundlab {
 ModelDescription DescribeGlm(const ConfigReader& config);
 /// GLM-4-0414: norms on both branches too.
 ModelDescription DescribeGlm4(const ConfigReader& config);
+/// The same beside a vision model; rotary positions are those of qwen_vl.h (glm4v_text).
+ModelDescription DescribeGlm4vText(const ConfigReader& config);
 
 }  // namespace roundlab

@@ -5,18 +5,41 @@
 
 namespace roundlab {
 
-ModelDescription DescribeGlm4Moe(const ConfigReader& config) {
+namespace {
+
+ConfigDefaults Glm4MoeDefaults(std::int64_t positions, double partial) {
   ConfigDefaults defaults;
   defaults.kv_heads = 8;
   defaults.eps = 1e-5;
-  defaults.max_positions = 131072;
-  defaults.rope.partial = 0.5;
+  defaults.max_positions = positions;
+  defaults.rope.partial = partial;
   defaults.rope.may_be_partial = true;
-  ModelDescription d = ReadCommon(config, defaults);
+  return defaults;
+}
+
+void LayGlm4Moe(const ConfigReader& config, ModelDescription* d) {
+  LayMixture(config, ReadGroupedMixture(config, *d, {CorrectedExperts(128, 8), 1408, 1, 1}), d);
+  PassOverNextTokenBlocks(config, d);
+}
+
+}  // namespace
+
+ModelDescription DescribeGlm4Moe(const ConfigReader& config) {
+  ModelDescription d = ReadCommon(config, Glm4MoeDefaults(131072, 0.5));
   d.qkv_bias = config.BoolOr("attention_bias", false);
   d.qk_norm = config.BoolOr("use_qk_norm", false);
-  LayMixture(config, ReadGroupedMixture(config, d, {CorrectedExperts(128, 8), 1408, 1, 1}), &d);
-  PassOverNextTokenBlocks(config, &d);
+  LayGlm4Moe(config, &d);
+  return d;
+}
+
+ModelDescription DescribeGlm4vMoeText(const ConfigReader& config) {
+  ConfigDefaults defaults = Glm4MoeDefaults(65536, 1);
+  defaults.vocab = 151424;
+  defaults.rope.sections = true;
+  ModelDescription d = ReadCommon(config, defaults);
+  d.qkv_bias = config.BoolOr("attention_bias", true);
+  RequireFlag(config, "use_qk_norm", false);
+  LayGlm4Moe(config, &d);
   return d;
 }
 

@@ -5,7 +5,6 @@
 #include "core/model/common_config.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/mixture.h"
-#include "core/model/families/wrapped.h"
 #include "core/model/layer_kinds.h"
 #include "core/model/plan_builder.h"
 
@@ -113,12 +112,6 @@ ModelDescription DescribeLlama4(const ConfigReader& config) {
   traits.qk_norm = config.BoolOr("use_qk_norm", true);
   d.block_plan = With(Llama4Block, traits);
   d.ends_plan = LlamaEnds;
-  return d;
-}
-
-ModelDescription DescribeLlama4Multimodal(const ConfigReader& config) {
-  ModelDescription d = DescribeLlama4(config.Inside("text_config"));
-  NameWrapped({"vision_model.", "multi_modal_projector."}, &d);
   return d;
 }
 

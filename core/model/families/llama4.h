@@ -10,7 +10,5 @@ namespace roundlab {
 /// scored by sigmoid and fed their weight times what the block's MLP reads, beside an expert that
 /// all tokens go through (transformers 5.23, llama4_text).
 ModelDescription DescribeLlama4(const ConfigReader& config);
-/// The language model of a checkpoint that has a vision model, too (llama4).
-ModelDescription DescribeLlama4Multimodal(const ConfigReader& config);
 
 }  // namespace roundlab

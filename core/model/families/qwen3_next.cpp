@@ -5,8 +5,8 @@
 
 #include "core/model/common_config.h"
 #include "core/model/families/llama.h"
+#include "core/model/families/multimodal.h"
 #include "core/model/families/qwen2_moe.h"
-#include "core/model/families/wrapped.h"
 #include "core/model/layer_kinds.h"
 #include "core/model/plan_builder.h"
 
@@ -85,12 +85,6 @@ HybridTraits ReadHybridTraits(const ConfigReader& config, const ModelDescription
           config.IntOr("linear_conv_kernel_dim", 4)};
 }
 
-ModelDescription Wrapped(const ConfigReader& config, ModelDescription d) {
-  d.tied_head = config.BoolOr("tie_word_embeddings", false);
-  NameWrapped({"visual."}, &d);
-  return d;
-}
-
 }  // namespace
 
 ModelDescription DescribeQwen3Next(const ConfigReader& config) {
@@ -107,12 +101,8 @@ ModelDescription DescribeQwen35Text(const ConfigReader& config) {
   ModelDescription d = ReadHybrid(config, 4);
   d.intermediate = config.IntOr("intermediate_size", 12288);
   d.block_plan = With(HybridBlock, ReadHybridTraits(config, d, false));
-  NameWrapped({}, &d);
+  NameWithin({}, &d);
   return d;
-}
-
-ModelDescription DescribeQwen35(const ConfigReader& config) {
-  return Wrapped(config, DescribeQwen35Text(config.Inside("text_config")));
 }
 
 ModelDescription DescribeQwen35MoeText(const ConfigReader& config) {
@@ -123,12 +113,8 @@ ModelDescription DescribeQwen35MoeText(const ConfigReader& config) {
   traits.mixture->names = {"mlp.experts.gate_up_proj.#", "mlp.experts.down_proj.#"};
   traits.stacked = true;
   d.block_plan = With(HybridBlock, std::move(traits));
-  NameWrapped({}, &d);
+  NameWithin({}, &d);
   return d;
-}
-
-ModelDescription DescribeQwen35Moe(const ConfigReader& config) {
-  return Wrapped(config, DescribeQwen35MoeText(config.Inside("text_config")));
 }
 
 }  // namespace roundlab

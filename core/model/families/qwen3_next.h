@@ -10,12 +10,10 @@ namespace roundlab {
 ModelDescription DescribeQwen3Next(const ConfigReader& config);
 
 // The same mixers with one matrix each for what is fused there, in the language models of Qwen3.5
-// (qwen3_5, qwen3_5_moe and their _text). Blocks that predict further tokens are passed over.
+// (qwen3_5_text, qwen3_5_moe_text). Blocks that predict further tokens are passed over.
 
 ModelDescription DescribeQwen35Text(const ConfigReader& config);
-ModelDescription DescribeQwen35(const ConfigReader& config);
 /// Experts lie stacked, or one by one where the file has them so.
 ModelDescription DescribeQwen35MoeText(const ConfigReader& config);
-ModelDescription DescribeQwen35Moe(const ConfigReader& config);
 
 }  // namespace roundlab

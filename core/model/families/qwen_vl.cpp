@@ -2,8 +2,10 @@
 
 #include "core/model/common_config.h"
 #include "core/model/families/llama.h"
+#include "core/model/families/mixture.h"
+#include "core/model/families/multimodal.h"
 #include "core/model/families/qwen.h"
-#include "core/model/families/wrapped.h"
+#include "core/model/plan_builder.h"
 
 namespace roundlab {
 namespace {
@@ -14,6 +16,24 @@ ConfigDefaults QwenVlDefaults(double theta) {
   defaults.rope.theta = theta;
   defaults.rope.sections = true;
   return defaults;
+}
+
+ModelDescription ReadQwen3Vl(const ConfigReader& config, const ConfigDefaults& defaults) {
+  ModelDescription d = ReadCommon(config, defaults);
+  d.qk_norm = true;
+  d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
+  return d;
+}
+
+BlockPlan StackedBlock(const ModelDescription& d, std::int64_t block, const Mixture& mixture) {
+  PlanBuilder b(d, block);
+  b.LlamaAttention();
+  AddMlp(mixture, d, block, &b);
+  b.Stacked("");
+  for (LinearPlan& linear : b.plan.linears) {
+    linear.transposed = linear.either_way = linear.expert >= 0;
+  }
+  return b.Done();
 }
 
 }  // namespace
@@ -27,21 +47,30 @@ ModelDescription DescribeQwen2Vl(const ConfigReader& config) {
   defaults.max_positions = 32768;
   ModelDescription d = ReadQwen2(text, defaults, 80);
   d.tied_head = d.tied_head || config.BoolOr("tie_word_embeddings", false);
-  NameWrapped({"visual."}, &d);
+  NameWithin({"visual."}, &d);
   return d;
 }
 
-ModelDescription DescribeQwen3Vl(const ConfigReader& config) {
+ModelDescription DescribeQwen3VlText(const ConfigReader& config) {
   ConfigDefaults defaults = QwenVlDefaults(5e5);
   defaults.kv_heads = 32;
   defaults.head_dim = 128;
-  const ConfigReader text = config.Inside("text_config");
-  ModelDescription d = ReadCommon(text, defaults);
+  ModelDescription d = ReadQwen3Vl(config, defaults);
   UseLlamaPlans(&d);
-  d.qk_norm = true;
-  d.qkv_bias = d.output_bias = text.BoolOr("attention_bias", false);
-  d.tied_head = config.BoolOr("tie_word_embeddings", false);
-  NameWrapped({"visual."}, &d);
+  return d;
+}
+
+ModelDescription DescribeQwen3VlMoeText(const ConfigReader& config) {
+  ConfigDefaults defaults = QwenVlDefaults(5e5);
+  defaults.kv_heads = 16;
+  ModelDescription d = ReadQwen3Vl(config, defaults);
+  const Mixture mixture = {
+      {"mlp.gate", ExpertCount(config, 60), config.IntOr("num_experts_per_tok", 4), true},
+      {"mlp.experts.gate_up_proj.#", "mlp.experts.down_proj.#"},
+      config.IntOr("moe_intermediate_size", 1408),
+      DenseBlocks(config, d.layers)};
+  LayMixture(config, mixture, &d);
+  d.block_plan = With(StackedBlock, mixture);
   return d;
 }
 

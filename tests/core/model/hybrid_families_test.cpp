@@ -245,6 +245,23 @@ TEST(HybridFamiliesTest, ExpertsMayLieStackedOrOneByOne) {
   EXPECT_TRUE(at::allclose(LogitsOf(stacked.path()), apart, 1e-6, 1e-6));
 }
 
+// Published files have them as [in, out]; transformers 5.23 reads both and writes the other.
+TEST(HybridFamiliesTest, StackedExpertsOfQwen3VlAreReadEitherWay) {
+  const std::string golden = "qwen3_vl_moe";
+  NamedTensors tensors = TensorsOfGolden(golden);
+  int turned = 0;
+  for (auto& [name, values] : tensors) {
+    if (values.dim() != 3 || name.find(".experts.") == std::string::npos) continue;
+    values = values.transpose(1, 2).contiguous();
+    ++turned;
+  }
+  EXPECT_EQ(turned, 2);  // of the one block that is not dense
+  const TempFolder folder;
+  Write(folder, ConfigOfGolden(golden), tensors);
+  EXPECT_TRUE(
+      LogitsOf(folder.path()).equal(LogitsOf(SourceFolder() + "/tests/golden/families/" + golden)));
+}
+
 TEST(HybridFamiliesTest, TheLanguageModelOfALargerOneIsRead) {
   const std::string golden = "qwen3_5_text";
   NamedTensors wrapped;

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/base/files.h"
-#include "core/model/families.h"
 #include "core/model/families/arcee.h"
+#include "core/model/families/builtin.h"
 #include "core/model/shapes.h"
 #include "tests/support/source_folder.h"
 
@@ -25,11 +25,12 @@ TEST(ModelsDocTest, ThePageIsCurrent) {
 
 TEST(ModelsDocTest, EachFamilyHasAShape) {
   std::set<std::string> families;
-  for (const NamedShape& shape : NamedShapes()) families.insert(DescribeShape(shape.name).family);
-  // Their language models are gemma3_text, llama4_text, mistral, qwen3_5_text, qwen3_5_moe_text.
-  const std::set<std::string> wrapped = {"gemma3", "llama4", "mistral3", "qwen3_5", "qwen3_5_moe"};
-  for (const std::string& family : SupportedFamilies()) {
-    if (wrapped.count(family) > 0) continue;
+  for (const NamedShape& shape : NamedShapes()) {
+    const std::string family = DescribeShape(shape.name).family;
+    const auto whole = BuiltinMultimodal().find(family);
+    families.insert(whole == BuiltinMultimodal().end() ? family : whole->second.text);
+  }
+  for (const auto& [family, describe] : BuiltinFamilies()) {
     EXPECT_EQ(families.count(family), 1U) << family;
   }
 }

@@ -1,0 +1,59 @@
+#include "core/model/families/multimodal.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/keys.h"
+#include "core/base/suggest.h"
+#include "core/model/families/builtin.h"
+
+namespace roundlab {
+namespace {
+
+/// What config classes of transformers 5.23 have for sizes that each model must have.
+const std::map<std::string, nlohmann::json>& ClassSizes() {
+  const auto sizes = [](int hidden, int inner, int layers, int heads, int vocab, int positions) {
+    return nlohmann::json{{"hidden_size", hidden},       {"intermediate_size", inner},
+                          {"num_hidden_layers", layers}, {"num_attention_heads", heads},
+                          {"vocab_size", vocab},         {"max_position_embeddings", positions}};
+  };
+  static const std::map<std::string, nlohmann::json> kSizes = {
+      {"cohere2", sizes(8192, 22528, 40, 64, 256000, 8192)},
+      {"lfm2", sizes(2560, 12288, 32, 32, 65536, 128000)},
+      {"llama", sizes(4096, 11008, 32, 32, 32000, 2048)},
+      {"mistral", sizes(4096, 14336, 32, 32, 32000, 131072)},
+      {"qwen2", sizes(4096, 22016, 32, 32, 151936, 32768)},
+      {"qwen3", sizes(4096, 22016, 32, 32, 151936, 32768)},
+  };
+  return kSizes;
+}
+
+}  // namespace
+
+ModelDescription DescribeMultimodal(const ConfigReader& config, const Multimodal& whole) {
+  const ConfigReader given = config.Inside("text_config");
+  const std::string family = given.TextOr("model_type", whole.text);
+  const auto found = BuiltinFamilies().find(family);
+  if (found == BuiltinFamilies().end()) {
+    given.Fail("model_type: unknown language model '" + family + "'" +
+               SuggestionSuffix(family, Keys(BuiltinFamilies())));
+  }
+  const auto sizes = ClassSizes().find(family);
+  ModelDescription d =
+      found->second(sizes == ClassSizes().end() ? given : given.Over(sizes->second));
+  d.tied_head = config.BoolOr("tie_word_embeddings", d.tied_head);
+  NameWithin(whole.parts, &d);
+  return d;
+}
+
+void NameWithin(const std::vector<std::string>& parts, ModelDescription* d) {
+  d->naming.prefixes = {{"language_model.model.", "model."},
+                        {"model.language_model.", "model."},
+                        {"model.text_model.", "model."},
+                        {"language_model.lm_head.", "lm_head."}};
+  for (const std::string& part : parts) {
+    d->naming.other_parts.push_back(part);
+    d->naming.other_parts.push_back("model." + part);
+  }
+}
+
+}  // namespace roundlab

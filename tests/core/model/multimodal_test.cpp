@@ -1,0 +1,84 @@
+#include "core/model/families/multimodal.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/model/families.h"
+#include "core/model/loader.h"
+#include "tests/core/formats/format_files.h"
+#include "tests/support/source_folder.h"
+
+namespace roundlab {
+namespace {
+
+using nlohmann::json;
+using testing::ErrorOf;
+
+ModelDescription Whole(const std::string& kind, const json& text, const json& more = {}) {
+  json config = {{"model_type", kind}, {"text_config", text}};
+  if (!more.is_null()) config.update(more);
+  return DescribeHuggingFace(config.dump(), "config.json");
+}
+
+// All that config.json of llava-1.5-7b says of the language model.
+TEST(MultimodalTest, SizesThatTextConfigLeavesOutAreItsClasses) {
+  const ModelDescription d = Whole("llava", {{"model_type", "llama"},
+                                             {"max_position_embeddings", 4096},
+                                             {"rms_norm_eps", 1e-5},
+                                             {"vocab_size", 32064}});
+  EXPECT_EQ(d.family, "llava");
+  EXPECT_EQ(d.hidden, 4096);
+  EXPECT_EQ(d.intermediate, 11008);
+  EXPECT_EQ(d.layers, 32);
+  EXPECT_EQ(d.kv_heads, 32);
+  EXPECT_EQ(d.max_positions, 4096);
+  EXPECT_EQ(d.vocab, 32064);
+  EXPECT_FALSE(d.tied_head);
+}
+
+TEST(MultimodalTest, TheLanguageModelIsOfAnyFamily) {
+  const ModelDescription silent = Whole("llava_next", json::object());
+  EXPECT_EQ(silent.vocab, 32000);  // llama's
+  const ModelDescription mistral = Whole("llava_next", {{"model_type", "mistral"}});
+  EXPECT_EQ(mistral.kv_heads, 8);
+  EXPECT_EQ(mistral.intermediate, 14336);
+  EXPECT_TRUE(Whole("internvl", {{"model_type", "qwen3"}}).qk_norm);
+}
+
+TEST(MultimodalTest, TheHeadIsTiedAsTheWholeModelSays) {
+  const json tied = {{"tie_word_embeddings", true}};
+  EXPECT_TRUE(Whole("internvl", json::object(), tied).tied_head);
+  EXPECT_TRUE(Whole("internvl", tied).tied_head);
+  EXPECT_FALSE(Whole("internvl", tied, {{"tie_word_embeddings", false}}).tied_head);
+  EXPECT_TRUE(Whole("lfm2_vl", json::object()).tied_head);
+}
+
+TEST(MultimodalTest, WhatTextConfigMayNotBe) {
+  const std::string error = ErrorOf([] { Whole("llava", {{"model_type", "qwen_2"}}); });
+  EXPECT_EQ(error.find("config.json: text_config: model_type: unknown language model 'qwen_2'; did "
+                       "you mean 'qwen2'? (known: apertus, "),
+            0U)
+      << error;
+  const std::string nested = ErrorOf([] { Whole("llava", {{"model_type", "llava"}}); });
+  EXPECT_NE(nested.find("unknown language model 'llava'"), std::string::npos) << nested;
+  EXPECT_EQ(ErrorOf([] {
+              Whole("qwen3_vl", {{"hidden_size", 64}});
+            }),
+            "config.json: text_config: missing key 'num_hidden_layers'");
+  EXPECT_EQ(ErrorOf([] { DescribeHuggingFace(R"({"model_type":"llava"})", "config.json"); }),
+            "config.json: missing key 'text_config'");
+}
+
+TEST(MultimodalTest, OtherPartsAreToldAndPassedOver) {
+  const std::string folder = testing::SourceFolder() + "/tests/golden/families/";
+  EXPECT_EQ(
+      ModelFiles(folder + "llava_next").Unused(),
+      (std::vector<std::string>{"image_newline* (1 tensors)", "multi_modal_projector.* (4 tensors)",
+                                "vision_tower.* (23 tensors)"}));
+}
+
+}  // namespace
+}  // namespace roundlab
