@@ -176,7 +176,7 @@ at::Tensor DecoderBlock::MixTokens(const at::Tensor& x, const RopeTable& rope,
   };
   at::Tensor sum;
   if (plan_.HasAttention()) sum = given(Attention(x, rope, segments), plan_.scales.attention);
-  if (!plan_.mixer) return sum;
+  if (!plan_.mixer) return sum;  // undefined where there is neither
   const at::Tensor mixed = given(Mix(x, segments), plan_.scales.mixer);
   return sum.defined() ? mixed + sum : mixed;
 }
@@ -192,8 +192,11 @@ at::Tensor DecoderBlock::Run(const at::Tensor& hidden, const RopeTable& rope,
     const at::Tensor y = own ? Normed(NormPlace::kBeforeMlp, hidden) : read;
     return hidden + given + Scaled(Mlp(y), plan_.scales.mlp);
   }
-  const at::Tensor attended =
-      Normed(NormPlace::kAfterAttention, (plan_.residual_of_norm ? read : hidden) + given);
+  at::Tensor attended = hidden;
+  if (given.defined()) {
+    attended = Normed(NormPlace::kAfterAttention, (plan_.residual_of_norm ? read : hidden) + given);
+  }
+  if (!plan_.HasMlp()) return attended;
   const at::Tensor y = Normed(NormPlace::kBeforeMlp, attended);
   return Normed(NormPlace::kAfterMlp,
                 (plan_.residual_of_norm ? y : attended) +

@@ -27,7 +27,8 @@ class DecoderBlock {
   /// gradient. Throws Error where a quantizer's ranges span the tokens of a text.
   at::Tensor ForwardPacked(const at::Tensor& hidden, const RopeTable& rope,
                            const std::vector<Segment>& segments) const;
-  /// The MLP alone, of what its norm gives: x [batch, seq, hidden], the same shape comes back.
+  /// The MLP alone, where there is one, of what its norm gives: x [batch, seq, hidden], the same
+  /// shape comes back.
   at::Tensor Mlp(const at::Tensor& x) const;
   /// The first quantizer with ranges over the tokens of a text ("inputs of ... are quantized per
   /// tensor with ranges of each text"), or "".

@@ -47,8 +47,8 @@ struct StateSpacePlan {
   std::string passed;       ///< full name, [heads]: so much of x is added to what comes out
 };
 
-/// What mixes a block's tokens in attention's place or beside it. Without more LFM2's short
-/// convolution:
+/// What mixes a block's tokens in attention's place, or beside it, where both read what attention
+/// is fed and are summed (Falcon-H1). Without more LFM2's short convolution:
 ///   y = output(c * convolution(b * x)), where kMixerInput has all rows of b, of c, of x.
 /// With a delta rule, q, k and v go through the convolution and SiLU, and
 ///   y = output(norm(delta_rule(q, k, v)) * silu(gate)), the norm a head, NormPlace::kMixed.
@@ -60,7 +60,6 @@ struct MixerPlan {
   ConvolutionPlan convolution;
   std::optional<DeltaRulePlan> delta = {};
   std::optional<StateSpacePlan> state_space = {};
-  bool beside_attention = false;  ///< both read what attention is fed, and are summed (Falcon-H1)
 };
 
 }  // namespace roundlab

@@ -1,6 +1,7 @@
 #include "core/model/models_doc.h"
 
 #include <map>
+#include <optional>
 #include <regex>
 #include <string_view>
 
@@ -92,7 +93,8 @@ std::string Positions(const ModelDescription& d) {
 }
 
 std::string Residual(const BlockPlan& plan) {
-  if (plan.mixer && plan.mixer->beside_attention) {
+  if (!plan.HasMlp()) return "attention, what takes its place, or the MLP";
+  if (plan.mixer && plan.HasAttention()) {
     return "attention and what mixes beside it, then the MLP";
   }
   if (plan.mixer) return "attention or what takes its place, then the MLP";
@@ -123,6 +125,18 @@ BlockPlan WithAttention(const ModelDescription& d) {
   return d.Plan(block);
 }
 
+/// The first block of an MLP alone, of experts where there are such.
+std::optional<BlockPlan> MlpAlone(const ModelDescription& d) {
+  std::optional<BlockPlan> found;
+  for (std::int64_t i = 0; i < d.layers; ++i) {
+    const BlockPlan plan = d.Plan(i);
+    if (plan.HasAttention() || plan.mixer) continue;
+    if (!found || plan.mlp.experts) found = plan;
+    if (plan.mlp.experts) break;
+  }
+  return found;
+}
+
 /// The first block, and where that has something in attention's place one with attention.
 std::string Blocks(const ModelDescription& d) {
   const BlockPlan first = d.Plan(0);
@@ -137,7 +151,9 @@ std::string Blocks(const ModelDescription& d) {
   const std::string mixing = std::string("Blocks with ") + kind + ", of which " + own +
                              " stay in full precision:\n\n" + Layers(first);
   if (first.HasAttention()) return mixing;
-  return mixing + "\nBlocks with attention:\n\n" + Layers(WithAttention(d));
+  const std::string text = mixing + "\nBlocks with attention:\n\n" + Layers(WithAttention(d));
+  const std::optional<BlockPlan> alone = MlpAlone(d);
+  return alone ? text + "\nBlocks with the MLP:\n\n" + Layers(*alone) : text;
 }
 
 std::string Section(const NamedShape& shape, const ModelDescription& d) {

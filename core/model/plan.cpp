@@ -120,6 +120,11 @@ std::size_t BlockPlan::InputCount() const {
   return count;
 }
 
+bool BlockPlan::Has(LinearRole role) const {
+  return std::any_of(linears.begin(), linears.end(),
+                     [&](const LinearPlan& linear) { return linear.role == role; });
+}
+
 double BlockPlan::LargestLinear() const {
   double most = 0;
   for (const LinearPlan& linear : linears) {

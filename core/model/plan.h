@@ -35,7 +35,9 @@ struct BlockPlan {
   std::optional<MixerPlan> mixer = {};  ///< in attention's place, or beside it
   MlpPlan mlp;
 
-  bool HasAttention() const { return !mixer || mixer->beside_attention; }
+  // What a block has is told by its layers. One of a single branch lacks the others (Nemotron-H).
+  bool HasAttention() const { return Has(LinearRole::kAttentionOutput); }
+  bool HasMlp() const { return Has(LinearRole::kDown); }
 
   const NormPlan* Norm(NormPlace place) const;  ///< null where there is none
   /// Part of all tokens that a layer sees: of an expert those that are sent to it, were they even.
@@ -44,6 +46,9 @@ struct BlockPlan {
   std::size_t InputCount() const;
   /// Weights of the largest linear layer.
   double LargestLinear() const;
+
+ private:
+  bool Has(LinearRole role) const;
 };
 
 /// What is before the first block and after the last. Names as in the checkpoint without

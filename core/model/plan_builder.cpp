@@ -180,8 +180,7 @@ PlanBuilder& PlanBuilder::StateSpace(const std::string& name, const StateSpaceTr
   plan.mixer =
       MixerPlan{{prefix_ + name + ".conv1d", channels, traits.taps, traits.convolution_bias},
                 {},
-                std::move(space),
-                beside};
+                std::move(space)};
   return *this;
 }
 
@@ -191,10 +190,12 @@ std::size_t PlanBuilder::MlpInput() {
   return shared ? 0 : inputs_++;
 }
 
-PlanBuilder& PlanBuilder::Gated(const std::vector<std::string>& names, std::int64_t inner,
-                                bool bias, std::int64_t expert) {
+PlanBuilder& PlanBuilder::Mlp(const std::vector<std::string>& names, std::int64_t inner, bool bias,
+                              std::int64_t expert) {
   const std::size_t input = expert < 0 ? MlpInput() : inputs_++;  // the tokens sent to an expert
-  if (names.size() == 2) {
+  if (!plan.mlp.gated) {
+    Linear(names.at(0), inner, d_.hidden, LinearRole::kUp, input, bias, expert);
+  } else if (names.size() == 2) {
     Linear(names[0], 2 * inner, d_.hidden, LinearRole::kGateUp, input, bias, expert);
   } else {
     Linear(names.at(0), inner, d_.hidden, LinearRole::kGate, input, bias, expert);
@@ -205,18 +206,20 @@ PlanBuilder& PlanBuilder::Gated(const std::vector<std::string>& names, std::int6
 }
 
 PlanBuilder& PlanBuilder::GatedMlp(const std::vector<std::string>& names, bool bias) {
-  return Gated(names, d_.intermediate, bias);
+  return Mlp(names, d_.intermediate, bias);
 }
 
 PlanBuilder& PlanBuilder::SharedExpert(const std::vector<std::string>& names, std::int64_t inner,
                                        bool bias) {
-  return Gated(names, inner, bias);
+  return Mlp(names, inner, bias);
 }
 
 PlanBuilder& PlanBuilder::PlainMlp(const std::string& up, const std::string& down, bool bias) {
+  return Plain().Mlp({up, down}, d_.intermediate, bias);
+}
+
+PlanBuilder& PlanBuilder::Plain() {
   plan.mlp.gated = false;
-  Linear(up, d_.intermediate, d_.hidden, LinearRole::kUp, MlpInput(), bias);
-  Linear(down, d_.hidden, d_.intermediate, LinearRole::kDown, inputs_++, bias);
   return *this;
 }
 
@@ -229,7 +232,7 @@ PlanBuilder& PlanBuilder::Experts(const ExpertsPlan& experts, const std::vector<
   for (std::int64_t expert = 0; expert < experts.count; ++expert) {
     std::vector<std::string> own = names;
     for (std::string& name : own) name.replace(name.find('#'), 1, std::to_string(expert));
-    Gated(own, inner, false, expert);
+    Mlp(own, inner, false, expert);
   }
   return *this;
 }

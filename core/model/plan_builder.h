@@ -69,6 +69,7 @@ class PlanBuilder {
   /// gate, up and down; or gate and up in one, and down.
   PlanBuilder& GatedMlp(const std::vector<std::string>& names, bool bias);
   PlanBuilder& PlainMlp(const std::string& up, const std::string& down, bool bias);
+  PlanBuilder& Plain();  ///< what follows is not gated: names are those of up and down
   /// `names` as of GatedMlp with "#" for the expert's number; `inner`: an expert's width.
   PlanBuilder& Experts(const ExpertsPlan& experts, const std::vector<std::string>& names,
                        std::int64_t inner);
@@ -88,8 +89,8 @@ class PlanBuilder {
   BlockPlan Done();
 
  private:
-  PlanBuilder& Gated(const std::vector<std::string>& names, std::int64_t inner, bool bias,
-                     std::int64_t expert = -1);
+  PlanBuilder& Mlp(const std::vector<std::string>& names, std::int64_t inner, bool bias,
+                   std::int64_t expert = -1);
   void Linear(const std::string& name, std::int64_t out, std::int64_t in, LinearRole role,
               std::size_t input, bool bias, std::int64_t expert = -1);
   std::size_t MlpInput();

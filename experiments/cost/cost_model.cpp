@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/folders.h"
 #include "core/base/suggest.h"
+#include "core/kernels/recurrence.h"
 #include "rounding/diagnostics.h"
 #include "rounding/stages/round.h"
 #include "rounding/tuner/tune_options.h"
@@ -17,30 +18,63 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Weights of a block's linear layers that a token meets: of a mixture those of the experts it is
-/// sent to, by the share that they have of the last block.
+/// Weights of a block's linear layers that a token meets, on average over blocks: of a mixture
+/// those of the experts it is sent to.
 double WeightsMet(const ModelDescription& m) {
-  const BlockPlan block = m.Plan(m.layers - 1);
-  double all = 0;
   double met = 0;
-  for (const LinearPlan& linear : block.linears) {
-    const double weights = static_cast<double>(linear.out) * static_cast<double>(linear.in);
-    all += weights;
-    met += weights * block.TokenShare(linear);
+  for (std::int64_t i = 0; i < m.layers; ++i) {
+    const BlockPlan block = m.Plan(i);
+    for (const LinearPlan& linear : block.linears) {
+      const double weights = static_cast<double>(linear.out) * static_cast<double>(linear.in);
+      met += weights * block.TokenShare(linear);
+    }
   }
-  return met == all ? BlockWeights(m) : BlockWeights(m) * met / all;
+  return met / static_cast<double>(m.layers);
+}
+
+/// What a token takes in a recurrence: `flops` and `values` of each of so many heads, whose keys
+/// and values are so wide. Its products are small: a quarter of the rate of plain ones.
+Work OfRecurrence(std::int64_t heads, std::int64_t key, std::int64_t value, bool delta) {
+  constexpr double kCost = 4;
+  constexpr auto kChunk = static_cast<double>(kRecurrenceChunk);
+  const auto k = static_cast<double>(key);
+  const auto v = static_cast<double>(value);
+  const double products =
+      delta ? 2 * kChunk * (k + v) + kChunk * kChunk + 3 * k * v : kChunk * (k + v) + 2 * k * v;
+  Work work;
+  work.flops = kCost * 2 * static_cast<double>(heads) * products;
+  work.values = (delta ? 16 : 12) * static_cast<double>(heads) * (kChunk + k + v);
+  return work;
+}
+
+/// What a token of a sequence of `seqlen` takes to be mixed with those before it, on average over
+/// blocks.
+Work Mixing(const ModelDescription& m, double seqlen) {
+  // Softmax attention reaches about half the rate of plain products (results/evaluation.md).
+  constexpr double kAttentionCost = 2;
+  const auto width = static_cast<double>(m.heads * m.head_dim);
+  Work attention;
+  attention.flops = kAttentionCost * 4 * width * seqlen / 2;
+  attention.values = 6 * width;
+  Work sum;
+  for (std::int64_t i = 0; i < m.layers; ++i) {
+    const BlockPlan plan = m.Plan(i);
+    if (plan.HasAttention()) sum = sum + attention;
+    if (!plan.mixer) continue;
+    if (const auto& rule = plan.mixer->delta) {
+      sum = sum + OfRecurrence(rule->value_heads, rule->key_dim, rule->value_dim, true);
+    } else if (const auto& space = plan.mixer->state_space) {
+      sum = sum + OfRecurrence(space->heads, space->state, space->head_dim, false);
+    }
+  }
+  return 1.0 / static_cast<double>(m.layers) * sum;
 }
 
 /// One block's forward pass over `tokens` tokens in sequences of `seqlen`.
 Work ForwardBlock(const ModelDescription& m, double tokens, double seqlen) {
-  // Softmax attention reaches about half the rate of plain products (results/evaluation.md).
-  constexpr double kAttentionCost = 2;
-  const auto width = static_cast<double>(m.heads * m.head_dim);
-  const auto hidden = static_cast<double>(m.hidden);
-  const auto inner = static_cast<double>(m.intermediate);
-  Work work;
-  work.flops = tokens * (2 * WeightsMet(m) + kAttentionCost * 4 * width * seqlen / 2);
-  work.values = tokens * (14 * hidden + 6 * width + 5 * inner);
+  Work work = tokens * Mixing(m, seqlen);
+  work.flops += tokens * 2 * WeightsMet(m);
+  work.values += tokens * static_cast<double>(14 * m.hidden + 5 * m.intermediate);
   work.ops = 40;
   return work;
 }

@@ -53,6 +53,8 @@ SIDE_BY_SIDE = {
     "key_multiplier": 0.4, "attention_in_multiplier": 1.25, "attention_out_multiplier": 0.9,
     "ssm_in_multiplier": 1.5, "ssm_out_multiplier": 0.7, "mlp_multipliers": [0.8, 0.6],
     "ssm_multipliers": [0.35, 1.25, 0.7, 0.5, 1.4]}
+ONE_BRANCH = {"num_hidden_layers": None, "head_dim": 6, "mamba_num_heads": 4, "mamba_head_dim": 8,
+              "n_groups": 2, "ssm_state_size": 6}
 EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
 
 SIGHT = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -222,6 +224,12 @@ CASES = {
                     "max_seq_len": 32, "attn_config": {"clip_qkv": 1.0, "softmax_scale": 0.5}}),
     "nanochat": ("nanochat", sizes(rope_parameters=ROPE)),
     "nemotron": ("nemotron", sizes(rope_parameters=HALF)),
+    "nemotron_h": ("nemotron_h", {
+        **sizes(hybrid_override_pattern="M*-M", mlp_bias=True, use_bias=True, **ONE_BRANCH)}),
+    "nemotron_h_experts": ("nemotron_h", sizes(
+        hybrid_override_pattern="MEM*E", n_routed_experts=6, num_experts_per_tok=2, n_group=3,
+        topk_group=2, routed_scaling_factor=2.5, moe_intermediate_size=12,
+        moe_shared_expert_intermediate_size=20, **ONE_BRANCH)),
     "olmo": ("olmo", sizes(clip_qkv=1.0, rope_parameters=ROPE)),
     "olmo2": ("olmo2", sizes(rope_parameters=ROPE)),
     "olmo3": ("olmo3", sizes(

@@ -41,6 +41,7 @@
 #include "core/model/families/mpt.h"
 #include "core/model/families/nanochat.h"
 #include "core/model/families/nemotron.h"
+#include "core/model/families/nemotron_h.h"
 #include "core/model/families/olmo.h"
 #include "core/model/families/olmo2.h"
 #include "core/model/families/olmoe.h"
@@ -127,6 +128,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"mpt", DescribeMpt},
       {"nanochat", DescribeNanoChat},
       {"nemotron", DescribeNemotron},
+      {"nemotron_h", DescribeNemotronH},
       {"olmo", DescribeOlmo},
       {"olmo2", DescribeOlmo2},
       {"olmo3", DescribeOlmo3},

@@ -191,6 +191,8 @@ TEST(RandomSourceTest, ShapesHaveTheWeightsTheyAreKnownFor) {
   EXPECT_NEAR(billions("hunyuan-a13b"), 80.393, 0.001);
   EXPECT_NEAR(billions("k-exaone-236b-a23b"), 236.571, 0.001);
   EXPECT_NEAR(billions("llama4-scout"), 107.770, 0.001);
+  EXPECT_NEAR(billions("nemotron-h-8b"), 8.1, 0.05);
+  EXPECT_NEAR(billions("nemotron3-nano-30b-a3b"), 31.6, 0.05);
   EXPECT_NEAR(billions("minicpm3-4b"), 4.074, 0.001);
   EXPECT_NEAR(billions("minimax-m2"), 228.690, 0.001);
   EXPECT_NEAR(billions("mpt-7b"), 6.649, 0.001);
