@@ -157,6 +157,11 @@ CASES = {
         num_hidden_layers=3, attention_multiplier=0.5, embedding_multiplier=3.0,
         residual_multiplier=0.4, logits_scaling=2.0, sliding_window=4,
         layer_rope_theta=[0, 50.0, 100.0], rope_parameters=ROPE)),
+    "granitemoe_swa": ("granitemoe_swa", sizes(
+        num_hidden_layers=3, attention_multiplier=0.5, embedding_multiplier=3.0,
+        residual_multiplier=0.4, logits_scaling=2.0, intermediate_size=12, sliding_window=4,
+        shared_intermediate_size=14, layer_rope_theta=[0, 50.0, 100.0], rope_parameters=ROPE,
+        **EXPERTS)),
     "granitemoe": ("granitemoe", sizes(
         attention_multiplier=0.5, embedding_multiplier=3.0, residual_multiplier=0.4,
         logits_scaling=2.0, intermediate_size=12, rope_parameters=ROPE, **EXPERTS)),
@@ -184,6 +189,9 @@ CASES = {
     "helium": ("helium", sizes(head_dim=8, rope_parameters=ROPE)),
     "hunyuan": ("hunyuan_v1_dense", sizes(head_dim=8, rope_parameters={
         **ROPE, "rope_type": "dynamic", "alpha": 50.0, "factor": 1.0})),
+    "hy_v3": ("hy_v3", sizes(
+        num_hidden_layers=3, head_dim=8, num_experts=6, num_experts_per_tok=2, num_shared_experts=2,
+        moe_intermediate_size=12, attention_bias=True, rope_parameters=ROPE)),
     "hyperclovax": ("hyperclovax", sizes(
         head_dim=8, attention_multiplier=0.5, embedding_multiplier=3.0, residual_multiplier=0.4,
         logits_scaling=0.5, rope_parameters=ROPE)),
@@ -192,6 +200,8 @@ CASES = {
             **ROPE, "rope_type": "dynamic", "alpha": 50.0, "factor": 1.0})),
     "internlm3": ("internlm3", sizes(head_dim=8, attention_bias=True, mlp_bias=True,
                                      rope_parameters=ROPE)),
+    "iquestcoder": ("iquestcoder", sizes(head_dim=8, attention_bias=True, mlp_bias=True,
+                                         rope_parameters=ROPE)),
     "jais2": ("jais2", sizes(rope_parameters=ROPE)),
     "lfm2_vl": ("lfm2_vl", {"projector_hidden_size": 8, **seeing(
         "lfm2", full_attn_idxs=[1], block_multiple_of=4, rope_parameters=ROPE)}),
@@ -209,6 +219,12 @@ CASES = {
         floor_scale=3, rope_parameters={
             **ROPE, "rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0,
             "high_freq_factor": 1.0, "original_max_position_embeddings": 16})),
+    "mellum": ("mellum", sizes(
+        head_dim=8, num_hidden_layers=3, sliding_window=4, moe_intermediate_size=12,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        mlp_layer_types=["sparse", "dense", "sparse"], num_local_experts=4, num_experts_per_tok=2,
+        rope_parameters={"full_attention": {**ROPE, "rope_theta": 1000.0},
+                         "sliding_attention": ROPE})),
     "minicpm3": ("minicpm3", sizes(q_lora_rank=7, scale_emb=3, dim_model_base=16,
                                    rope_parameters=ROPE, **LATENTS)),
     "minimax_m2": ("minimax_m2", sizes(
@@ -220,6 +236,11 @@ CASES = {
     "ministral3": ("ministral3", sizes(head_dim=8, sliding_window=5, rope_parameters={
         **ROPE, "rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 4,
         "mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.1})),
+    "mistral4": ("mistral3", seeing(
+        "mistral4", q_lora_rank=7, first_k_dense_replace=1, routed_scaling_factor=1.5, n_routed_experts=6,
+        n_shared_experts=2, moe_intermediate_size=12, num_experts_per_tok=3,
+        rope_parameters={**YARN, "llama_4_scaling_beta": 0.2, "original_max_position_embeddings": 4},
+        **LATENTS)),
     "mpt": ("mpt", {"vocab_size": 23, "d_model": 16, "n_layers": 2, "n_heads": 2,
                     "max_seq_len": 32, "attn_config": {"clip_qkv": 1.0, "softmax_scale": 0.5}}),
     "nanochat": ("nanochat", sizes(rope_parameters=ROPE)),

@@ -31,6 +31,7 @@
 #include "core/model/families/granite_swa.h"
 #include "core/model/families/helium.h"
 #include "core/model/families/hunyuan.h"
+#include "core/model/families/hy_v3.h"
 #include "core/model/families/internlm.h"
 #include "core/model/families/lfm2.h"
 #include "core/model/families/llama.h"
@@ -106,24 +107,29 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"granite", DescribeGranite},
       {"granite_swa", DescribeGraniteSwa},
       {"granitemoe", DescribeGraniteMoe},
+      {"granitemoe_swa", DescribeGraniteMoeSwa},
       {"granitemoehybrid", DescribeGraniteHybrid},
       {"granitemoeshared", DescribeGraniteMoeShared},
       {"helium", DescribeHelium},
       {"hunyuan_v1_dense", DescribeHunyuan},
       {"hunyuan_v1_moe", DescribeHunyuanMoe},
+      {"hy_v3", DescribeHyV3},
       {"hyperclovax", DescribeHyperClova},
       {"internlm2", DescribeInternLm2},
       {"internlm3", DescribeInternLm3},
+      {"iquestcoder", DescribeIQuestCoder},
       {"jais2", DescribeJais2},
       {"lfm2", DescribeLfm2},
       {"lfm2_moe", DescribeLfm2Moe},
       {"llama", DescribeLlama},
       {"llama4_text", DescribeLlama4},
+      {"mellum", DescribeMellum},
       {"minicpm3", DescribeMiniCpm3},
       {"minimax_m2", DescribeMiniMaxM2},
       {"ministral", DescribeMistral},
       {"ministral3", DescribeMinistral3},
       {"mistral", DescribeMistral},
+      {"mistral4", DescribeMistral4},
       {"mixtral", DescribeMixtral},
       {"mpt", DescribeMpt},
       {"nanochat", DescribeNanoChat},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "core/model/common_config.h"
 #include "core/model/families/granite.h"
@@ -33,6 +34,7 @@ BlockPlan DeepSeekBlock(const ModelDescription& d, std::int64_t block, const Lat
   a.rotary = latents.rotary;
   a.rotary_begin = d.head_dim - d.rotary_dim;
   a.scale = latents.scale;
+  a.tempered = d.temper.has_value();
   b.Norm(NormPlace::kBeforeAttention, "input_layernorm");
   b.LatentAttention(latents.queries, latents.bias);
   AddMlp(mixture, d, block, &b);
@@ -48,6 +50,10 @@ double ScoreScale(const ConfigReader& config, const ModelDescription& d) {
   return scale * stretch * stretch;
 }
 
+double Share(std::int64_t part, std::int64_t whole) {
+  return static_cast<double>(part) / static_cast<double>(whole);
+}
+
 /// All but the block's plan.
 ModelDescription ReadLatentModel(const ConfigReader& config, ConfigDefaults defaults,
                                  Latents* latents) {
@@ -57,9 +63,17 @@ ModelDescription ReadLatentModel(const ConfigReader& config, ConfigDefaults defa
   ModelDescription d = ReadSizes(config, defaults);
   d.intermediate = config.Int("intermediate_size");
   d.kv_heads = d.heads;
-  d.head_dim = latents->turned;
-  ReadRope(config, &d);
-  d.head_dim = latents->turned + latents->passed;
+  const std::int64_t whole = latents->turned + latents->passed;
+  // partial_rotary_factor, where a family has it, says the same of a whole head.
+  const bool of_whole = defaults.rope.may_be_partial;
+  if (of_whole) defaults.rope.partial = Share(latents->turned, whole);
+  d.head_dim = of_whole ? whole : latents->turned;
+  ReadRope(config, &d, defaults.rope);
+  if (d.rotary_dim != latents->turned) {
+    config.Fail("partial_rotary_factor: " + std::to_string(d.rotary_dim) +
+                " dimensions, but qk_rope_head_dim is " + std::to_string(latents->turned));
+  }
+  d.head_dim = whole;
   const bool none = config.Mentions("q_lora_rank") && !config.Has("q_lora_rank");
   latents->queries = none ? 0 : config.IntOr("q_lora_rank", latents->queries);
   latents->keys = config.IntOr("kv_lora_rank", latents->keys);
@@ -138,6 +152,35 @@ ModelDescription DescribeGlm4MoeLite(const ConfigReader& config) {
   ReadMlpTypes(config, d, &mixture);
   d.block_plan = With(DeepSeekBlock, latents, mixture);
   PassOverNextTokenBlocks(config, &d);
+  return d;
+}
+
+ModelDescription DescribeMistral4(const ConfigReader& given) {
+  const nlohmann::json stretched = {
+      {"rope_type", "yarn"}, {"factor", 128},       {"original_max_position_embeddings", 8192},
+      {"mscale", 1},         {"mscale_all_dim", 1}, {"llama_4_scaling_beta", 0.1}};
+  const ConfigReader config =
+      given.Has("rope_scaling") ? given : given.Over({{"rope_parameters", stretched}});
+  ConfigDefaults defaults;
+  defaults.vocab = 131072;
+  defaults.max_positions = 1048576;
+  defaults.rope.may_be_partial = true;
+  Latents latents{.queries = 1024, .keys = 256, .passed = 64};
+  ModelDescription d = ReadLatentModel(config, defaults, &latents);
+  const ConfigReader rope = RopeKeys(config);
+  if (HasFactor(rope, "llama_4_scaling_beta")) {
+    d.temper = TemperDescription{rope.Positive("llama_4_scaling_beta"),
+                                 rope.Positive("original_max_position_embeddings")};
+  }
+  ExpertsPlan experts;
+  experts.count = 128;
+  experts.used = 4;
+  Mixture mixture = ReadGroupedMixture(config, d, {experts, 2048, 1, 0});
+  RequireInt(config, "n_group", 1);  // those of more are scored otherwise than DeepSeek-V2's
+  mixture.experts.in_float = false;
+  d.apart_plan = With(DeepSeekBlock, latents, mixture);
+  StackExperts(&mixture);
+  d.block_plan = With(DeepSeekBlock, latents, mixture);
   return d;
 }
 

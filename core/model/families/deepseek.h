@@ -15,6 +15,9 @@ ModelDescription DescribeDeepSeekV3(const ConfigReader& config);
 /// GLM-4.7-Flash: the same with other sizes; mlp_layer_types says which blocks are dense
 /// (glm4_moe_lite).
 ModelDescription DescribeGlm4MoeLite(const ConfigReader& config);
+/// Mistral Small 4: experts scored by softmax, queries tempered as Ministral 3's (mistral4, which
+/// published files have within mistral3).
+ModelDescription DescribeMistral4(const ConfigReader& config);
 /// Youtu-LLM: latent attention with dense MLPs (youtu).
 ModelDescription DescribeYoutu(const ConfigReader& config);
 /// MiniCPM3: the same in halves, with scales of embeddings, branches and logits (minicpm3).

@@ -19,7 +19,7 @@ BlockPlan GptOssBlock(const ModelDescription& d, std::int64_t block, const GptOs
   PlanBuilder b(d, block);
   b.LlamaAttention().Sinks("self_attn.sinks");
   AddMlp(traits.mixture, d, block, &b);
-  b.Stacked("").ExpertBiases();
+  b.ExpertBiases();
   for (LinearPlan& linear : b.plan.linears) {
     linear.transposed = linear.expert >= 0 && !traits.mxfp4;
   }
@@ -62,7 +62,8 @@ ModelDescription DescribeGptOss(const ConfigReader& config) {
   experts.used = config.IntOr(used, experts.used);
   experts.router_bias = true;
   CheckExperts(config, experts);
-  traits.mixture = {experts, {"mlp.experts.gate_up_proj.#", "mlp.experts.down_proj.#"}, 0, {}};
+  traits.mixture = {experts, {}, 0, {}};
+  StackExperts(&traits.mixture);
   d.block_plan = With(GptOssBlock, traits);
   d.ends_plan = LlamaEnds;
   return d;

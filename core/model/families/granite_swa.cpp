@@ -48,15 +48,22 @@ void SetRopes(const ConfigReader& config, const std::vector<double>& thetas, Mod
   }
 }
 
-BlockPlan GraniteSwaBlock(const ModelDescription& d, std::int64_t block,
-                          const std::vector<double>& thetas) {
-  BlockPlan plan = LlamaBlock(d, block);
-  AttentionPlan& attention = plan.attention;
-  const double theta = thetas.at(static_cast<std::size_t>(block));
-  if (theta == 0) attention.rotary = RotaryStyle::kNone;
-  attention.rope = theta == 0 || theta == d.rope.theta ? 0 : 1;
-  attention.sinks = "model.layers." + std::to_string(block) + ".self_attn.sinks";
-  return plan;
+/// Windows, sinks, ropes and scales of a model whose blocks are laid out.
+void AddSlidingAttention(const ConfigReader& config, ModelDescription* d) {
+  ReadSliding(
+      config, 128, [](std::int64_t i) { return i % 4 != 0; }, d);
+  const std::vector<double> thetas = BlockThetas(config, *d);
+  SetRopes(config, thetas, d);
+  d->block_plan = [plain = d->block_plan, thetas](const ModelDescription& m, std::int64_t block) {
+    BlockPlan plan = plain(m, block);
+    AttentionPlan& attention = plan.attention;
+    const double theta = thetas.at(static_cast<std::size_t>(block));
+    if (theta == 0) attention.rotary = RotaryStyle::kNone;
+    attention.rope = theta == 0 || theta == m.rope.theta ? 0 : 1;
+    attention.sinks = "model.layers." + std::to_string(block) + ".self_attn.sinks";
+    return plan;
+  };
+  ScaleParts(ReadScales(config), d);
 }
 
 }  // namespace
@@ -70,12 +77,25 @@ ModelDescription DescribeGraniteSwa(const ConfigReader& config) {
   ModelDescription d = ReadCommon(config, defaults);
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   d.mlp_bias = config.BoolOr("mlp_bias", false);
-  ReadSliding(
-      config, 128, [](std::int64_t i) { return i % 4 != 0; }, &d);
-  const std::vector<double> thetas = BlockThetas(config, d);
-  SetRopes(config, thetas, &d);
-  d.block_plan = With(GraniteSwaBlock, thetas);
-  ScaleParts(ReadScales(config), &d);
+  UseLlamaPlans(&d);
+  AddSlidingAttention(config, &d);
+  return d;
+}
+
+ModelDescription DescribeGraniteMoeSwa(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.vocab = 32000;
+  defaults.max_positions = 2048;
+  ModelDescription d = ReadCommon(config, defaults);
+  d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
+  Mixture mixture = GraniteExperts(ExpertCount(config, 8), config.IntOr("num_experts_per_tok", 2),
+                                   config.AnyIntOr("shared_intermediate_size", 0));
+  const std::string mlp = "block_sparse_moe.";
+  mixture.experts.router = mlp + "router";
+  mixture.names = {mlp + "experts.gate_up_proj.#", mlp + "experts.down_proj.#"};
+  mixture.stack = "";
+  LayMixture(config, mixture, &d);
+  AddSlidingAttention(config, &d);
   return d;
 }
 

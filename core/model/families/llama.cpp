@@ -50,6 +50,21 @@ ModelDescription DescribeSeedOss(const ConfigReader& config) {
   return d;
 }
 
+ModelDescription DescribeIQuestCoder(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.kv_heads = 8;
+  defaults.head_dim = HeadDimDefault(config, 128);
+  defaults.eps = 1e-5;
+  defaults.max_positions = 131072;
+  ModelDescription d = ReadCommon(config, defaults);
+  UseLlamaPlans(&d);
+  d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
+  d.mlp_bias = config.BoolOr("mlp_bias", false);
+  RequireNull(config, "clip_qkv");
+  RequireFlag(config, "use_sliding_window", false);
+  return d;
+}
+
 ModelDescription DescribeMistral(const ConfigReader& config) {
   ConfigDefaults defaults;
   defaults.kv_heads = 8;

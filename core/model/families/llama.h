@@ -10,6 +10,7 @@ namespace roundlab {
 ModelDescription DescribeLlama(const ConfigReader& config);
 ModelDescription DescribeMistral(const ConfigReader& config);
 ModelDescription DescribeSeedOss(const ConfigReader& config);
+ModelDescription DescribeIQuestCoder(const ConfigReader& config);
 /// Code World Model: every fourth layer, the first among them, sees all keys; the others slide.
 ModelDescription DescribeCwm(const ConfigReader& config);
 

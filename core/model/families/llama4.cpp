@@ -28,7 +28,7 @@ BlockPlan Llama4Block(const ModelDescription& d, std::int64_t block, const Llama
     b.GatedMlp(GateUpDown("feed_forward."), false);
   } else {
     b.SharedExpert(mixture.shared, mixture.shared_inner);
-    b.Experts(mixture.experts, mixture.names, mixture.inner).Stacked(mixture.stack);
+    b.Experts(mixture.experts, mixture.names, mixture.inner).Stacked("");
   }
   for (LinearPlan& linear : b.plan.linears) linear.transposed = linear.expert >= 0;
   AttentionPlan& a = b.plan.attention;

@@ -45,7 +45,7 @@ void AddMlp(const Mixture& mixture, const ModelDescription& d, std::int64_t bloc
   }
   if (mixture.experts.shared) b->SharedExpert(mixture.shared, mixture.shared_inner, d.mlp_bias);
   b->Experts(mixture.experts, mixture.names, mixture.inner > 0 ? mixture.inner : d.intermediate);
-  if (!mixture.stack.empty()) b->Stacked(mixture.stack);
+  if (mixture.stack) b->Stacked(*mixture.stack);
 }
 
 ExpertsPlan CorrectedExperts(std::int64_t count, std::int64_t used) {
@@ -81,6 +81,11 @@ Mixture ReadGroupedMixture(const ConfigReader& config, const ModelDescription& d
   const std::int64_t dense = config.AnyIntOr("first_k_dense_replace", absent.dense);
   for (std::int64_t i = 0; i < std::min(dense, d.layers); ++i) mixture.dense.insert(i);
   return mixture;
+}
+
+void StackExperts(Mixture* mixture) {
+  mixture->names = {"mlp.experts.gate_up_proj.#", "mlp.experts.down_proj.#"};
+  mixture->stack = "";
 }
 
 std::vector<std::string> GateUpDown(const std::string& prefix) {

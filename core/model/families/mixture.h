@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,11 +21,14 @@ struct Mixture {
   std::set<std::int64_t> dense;          ///< blocks without experts
   std::vector<std::string> shared = {};  ///< names of the shared expert, where there is one
   std::int64_t shared_inner = 0;
-  std::string stack = {};  ///< suffix of stacked experts, see PlanBuilder; empty: they lie apart
+  /// Suffix of stacked experts, see PlanBuilder; without one they lie apart.
+  std::optional<std::string> stack = {};
 };
 
 /// gate_proj, up_proj and down_proj, with this in front.
 std::vector<std::string> GateUpDown(const std::string& prefix);
+/// Experts lie in mlp.experts.gate_up_proj and mlp.experts.down_proj.
+void StackExperts(Mixture* mixture);
 /// num_experts or num_local_experts: either is found in files of either family.
 std::int64_t ExpertCount(const ConfigReader& config, std::int64_t absent);
 /// Throws Error where a token is sent to more experts than there are.

@@ -6,6 +6,35 @@
 
 namespace roundlab {
 
+ModelDescription DescribeMellum(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.kv_heads = 4;
+  defaults.head_dim = HeadDimDefault(config, 128);
+  defaults.vocab = 98304;
+  defaults.max_positions = 131072;
+  ModelDescription d = ReadSizes(config, defaults);
+  d.intermediate = config.IntOr("intermediate_size", 7168);
+  d.qk_norm = true;
+  d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
+  ReadTwoRopes(config, 5e5, 1e4, &d);
+  ReadSliding(
+      config, 1024, [](std::int64_t) { return false; }, &d);
+  Mixture mixture = {{"mlp.gate", ExpertCount(config, 64), config.IntOr("num_experts_per_tok", 8),
+                      config.BoolOr("norm_topk_prob", true)},
+                     GateUpDown("mlp.experts.#."),
+                     config.IntOr("moe_intermediate_size", 896),
+                     {}};
+  ReadMlpTypes(config, d, &mixture);
+  LayMixture(config, mixture, &d);
+  d.block_plan = [plain = d.block_plan](const ModelDescription& m, std::int64_t block) {
+    BlockPlan plan = plain(m, block);
+    plan.attention.rope = plan.attention.window > 0 ? 1 : 0;
+    return plan;
+  };
+  d.naming.other_parts = {"mtp."};
+  return d;
+}
+
 ModelDescription DescribeQwen3Moe(const ConfigReader& config) {
   ConfigDefaults defaults;
   defaults.kv_heads = 4;

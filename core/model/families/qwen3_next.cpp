@@ -18,7 +18,6 @@ struct HybridTraits {
   DeltaRulePlan rule;
   std::int64_t taps;
   std::optional<Mixture> mixture = {};
-  bool stacked = false;  // its experts
 };
 
 BlockPlan HybridBlock(const ModelDescription& d, std::int64_t block, const HybridTraits& traits) {
@@ -33,7 +32,6 @@ BlockPlan HybridBlock(const ModelDescription& d, std::int64_t block, const Hybri
   }
   if (traits.mixture) {
     AddMlp(*traits.mixture, d, block, &b);
-    if (traits.stacked) b.Stacked("");
   } else {
     b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
     b.GatedMlp(GateUpDown("mlp."), false);
@@ -110,8 +108,7 @@ ModelDescription DescribeQwen35MoeText(const ConfigReader& config) {
   HybridTraits traits = ReadHybridTraits(config, d, false);
   traits.mixture = ReadQwenExperts(config, {256, 8, 512, 512});
   d.apart_plan = With(HybridBlock, traits);
-  traits.mixture->names = {"mlp.experts.gate_up_proj.#", "mlp.experts.down_proj.#"};
-  traits.stacked = true;
+  StackExperts(&*traits.mixture);
   d.block_plan = With(HybridBlock, std::move(traits));
   NameWithin({}, &d);
   return d;

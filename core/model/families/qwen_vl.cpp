@@ -29,7 +29,6 @@ BlockPlan StackedBlock(const ModelDescription& d, std::int64_t block, const Mixt
   PlanBuilder b(d, block);
   b.LlamaAttention();
   AddMlp(mixture, d, block, &b);
-  b.Stacked("");
   for (LinearPlan& linear : b.plan.linears) {
     linear.transposed = linear.either_way = linear.expert >= 0;
   }
@@ -64,11 +63,12 @@ ModelDescription DescribeQwen3VlMoeText(const ConfigReader& config) {
   ConfigDefaults defaults = QwenVlDefaults(5e5);
   defaults.kv_heads = 16;
   ModelDescription d = ReadQwen3Vl(config, defaults);
-  const Mixture mixture = {
+  Mixture mixture = {
       {"mlp.gate", ExpertCount(config, 60), config.IntOr("num_experts_per_tok", 4), true},
-      {"mlp.experts.gate_up_proj.#", "mlp.experts.down_proj.#"},
+      {},
       config.IntOr("moe_intermediate_size", 1408),
       DenseBlocks(config, d.layers)};
+  StackExperts(&mixture);
   LayMixture(config, mixture, &d);
   d.block_plan = With(StackedBlock, mixture);
   return d;

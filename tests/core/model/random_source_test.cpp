@@ -191,6 +191,12 @@ TEST(RandomSourceTest, ShapesHaveTheWeightsTheyAreKnownFor) {
   EXPECT_NEAR(billions("hunyuan-a13b"), 80.393, 0.001);
   EXPECT_NEAR(billions("k-exaone-236b-a23b"), 236.571, 0.001);
   EXPECT_NEAR(billions("llama4-scout"), 107.770, 0.001);
+  EXPECT_NEAR(billions("mistral-small4-119b"), 119, 0.5);
+  EXPECT_NEAR(billions("mellum2-12b-a2.5b"), 12.1, 0.1);
+  EXPECT_NEAR(billions("iquest-coder-40b"), 39.8, 0.1);
+  EXPECT_NEAR(billions("hy3"), 295, 1);
+  EXPECT_NEAR(billions("glm4.5v"), 106.85, 0.01);
+  EXPECT_NEAR(billions("qwen3-vl-30b-a3b"), 30.532, 0.001);
   EXPECT_NEAR(billions("nemotron-h-8b"), 8.1, 0.05);
   EXPECT_NEAR(billions("nemotron3-nano-30b-a3b"), 31.6, 0.05);
   EXPECT_NEAR(billions("minicpm3-4b"), 4.074, 0.001);

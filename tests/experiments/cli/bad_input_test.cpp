@@ -85,17 +85,18 @@ TEST_F(BadInputTest, UnknownArchitecture) {
                 "glm, glm4, glm46v, glm4_moe, glm4_moe_lite, glm4v, glm4v_moe, glm4v_moe_text, "
                 "glm4v_text, got_ocr2, gpt-sw3, gpt2, gpt_bigcode, gpt_neo, gpt_neox, "
                 "gpt_neox_japanese, gpt_oss, gptj, granite, granite_swa, granitemoe, "
-                "granitemoehybrid, granitemoeshared, helium, hunyuan_v1_dense, hunyuan_v1_moe, "
-                "hyperclovax, hyperclovax_vision_v2, idefics3, internlm2, internlm3, internvl, "
-                "jais2, lfm2, lfm2_moe, lfm2_vl, lighton_ocr, llama, llama4, llama4_text, llava, "
-                "llava_next, llava_next_video, llava_onevision, minicpm3, minimax_m2, ministral, "
-                "ministral3, mistral, mistral3, mixtral, mpt, nanochat, nemotron, nemotron_h, "
-                "olmo, olmo2, olmo3, olmoe, opt, ovis2, perception_lm, persimmon, phi, phi3, "
-                "phimoe, qwen2, qwen2_5_vl, qwen2_audio, qwen2_moe, qwen2_vl, qwen3, qwen3_5, "
-                "qwen3_5_moe, qwen3_5_moe_text, qwen3_5_text, qwen3_moe, qwen3_next, qwen3_vl, "
-                "qwen3_vl_moe, qwen3_vl_moe_text, qwen3_vl_text, seed_oss, smollm3, smolvlm, "
-                "solar_open, stablelm, starcoder2, vaultgemma, video_llama_3, video_llava, "
-                "vipllava, voxtral, xglm, youtu)");
+                "granitemoe_swa, granitemoehybrid, granitemoeshared, helium, hunyuan_v1_dense, "
+                "hunyuan_v1_moe, hy_v3, hyperclovax, hyperclovax_vision_v2, idefics3, internlm2, "
+                "internlm3, internvl, iquestcoder, jais2, lfm2, lfm2_moe, lfm2_vl, lighton_ocr, "
+                "llama, llama4, llama4_text, llava, llava_next, llava_next_video, "
+                "llava_onevision, mellum, minicpm3, minimax_m2, ministral, ministral3, mistral, "
+                "mistral3, mistral4, mixtral, mpt, nanochat, nemotron, nemotron_h, olmo, olmo2, "
+                "olmo3, olmoe, opt, ovis2, perception_lm, persimmon, phi, phi3, phimoe, qwen2, "
+                "qwen2_5_vl, qwen2_audio, qwen2_moe, qwen2_vl, qwen3, qwen3_5, qwen3_5_moe, "
+                "qwen3_5_moe_text, qwen3_5_text, qwen3_moe, qwen3_next, qwen3_vl, qwen3_vl_moe, "
+                "qwen3_vl_moe_text, qwen3_vl_text, seed_oss, smollm3, smolvlm, solar_open, "
+                "stablelm, starcoder2, vaultgemma, video_llama_3, video_llava, vipllava, "
+                "voxtral, xglm, youtu)");
 }
 TEST_F(BadInputTest, TruncatedSafetensors) {
   const auto size = fs::file_size(folder_ / "m/model.safetensors");
