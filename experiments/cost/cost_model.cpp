@@ -32,18 +32,18 @@ double WeightsMet(const ModelDescription& m) {
   return met / static_cast<double>(m.layers);
 }
 
-/// What a token takes in a recurrence: `flops` and `values` of each of so many heads, whose keys
-/// and values are so wide. Its products are small: a quarter of the rate of plain ones.
+/// What a token takes in a recurrence of so many heads, whose keys and values are so wide: its
+/// products are small and float32. How far they are below the rate of plain ones, and what is read
+/// beside them, is fitted to runs (results/estimates.md).
 Work OfRecurrence(std::int64_t heads, std::int64_t key, std::int64_t value, bool delta) {
-  constexpr double kCost = 4;
   constexpr auto kChunk = static_cast<double>(kRecurrenceChunk);
   const auto k = static_cast<double>(key);
   const auto v = static_cast<double>(value);
   const double products =
       delta ? 2 * kChunk * (k + v) + kChunk * kChunk + 3 * k * v : kChunk * (k + v) + 2 * k * v;
   Work work;
-  work.flops = kCost * 2 * static_cast<double>(heads) * products;
-  work.values = (delta ? 16 : 12) * static_cast<double>(heads) * (kChunk + k + v);
+  work.flops = (delta ? 1.5 : 3) * 2 * static_cast<double>(heads) * products;
+  work.values = (delta ? 7 : 10) * static_cast<double>(heads) * (kChunk + k + v);
   return work;
 }
 
