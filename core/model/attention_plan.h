@@ -40,9 +40,10 @@ struct AttentionPlan {
   std::int64_t rotary_begin = 0;  ///< the first of them
   std::size_t rope = 0;           ///< which of the model's rotary tables
   FusedLayout layout = FusedLayout::kBlocks;
-  /// kQuery has rows of each head's query, then of its gate: what attention gives is multiplied by
-  /// the gate's sigmoid (Qwen3-Next).
+  /// What attention gives is multiplied by the sigmoid of gates: kQuery has rows of each head's
+  /// query, then of its gate (Qwen3-Next), or they are kAttentionGate's (Trinity).
   bool gated = false;
+  bool gate_apart = false;
   bool tempered = false;           ///< queries are multiplied as TemperDescription says
   bool norm_after_rotary = false;  ///< of q and k, where they have norms
   double clip = 0;  ///< c: q, k and v, after their norms, are held to [-c, c]; 0 none

@@ -45,10 +45,12 @@ DecoderBlock::Heads DecoderBlock::Project(const at::Tensor& x) const {
     return rows.reshape({batch, seq, heads, a.head_dim});
   };
   if (!Has(LinearRole::kQueryKeyValue)) {
-    Heads heads = {split(Role(LinearRole::kQuery).Forward(x), a.gated ? 2 * a.heads : a.heads),
+    const bool pairs_of_rows = a.gated && !a.gate_apart;
+    Heads heads = {split(Role(LinearRole::kQuery).Forward(x), (pairs_of_rows ? 2 : 1) * a.heads),
                    split(Role(LinearRole::kKey).Forward(x), a.kv_heads),
                    split(Role(LinearRole::kValue).Forward(x), a.kv_heads)};
-    if (!a.gated) return heads;
+    if (a.gate_apart) heads.gates = split(Role(LinearRole::kAttentionGate).Forward(x), a.heads);
+    if (!pairs_of_rows) return heads;
     const auto pairs = heads.q.unflatten(2, {a.heads, 2}).unbind(3);
     heads.q = pairs[0];
     heads.gates = pairs[1];

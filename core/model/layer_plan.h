@@ -18,6 +18,7 @@ enum class LinearRole {
   kQueryUp,        ///< queries of it
   kKeyValueDown,   ///< to the latent of keys and values, and the part that all heads' keys share
   kKeyValueUp,     ///< a head's key without that part, then its value, of the latent
+  kAttentionGate,  ///< factors of what attention gives
   kAttentionOutput,
   kMixerInput,  ///< of what mixes tokens beside or instead of attention, see MixerPlan; so the next
   kMixerGate,   ///< factors of what the delta rule gives

@@ -5,6 +5,12 @@ namespace roundlab {
 std::vector<NamedShape> MixtureShapes() {
   return {
       // Of the defaults of its class in transformers 5.23; no checkpoint is known.
+      {"trinity-mini-26b",
+       R"({"model_type":"afmoe","hidden_size":2048,"intermediate_size":6144,
+           "num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":4,
+           "num_experts":128,"num_experts_per_tok":8,"num_shared_experts":1,"num_dense_layers":2,
+           "moe_intermediate_size":1024,"route_scale":2.826,"mup_enabled":true,
+           "sliding_window":2048,"max_position_embeddings":131072})"},
       {"cohere2-moe",
        R"({"model_type":"cohere2_moe","hidden_size":8192,"intermediate_size":22528,
            "num_hidden_layers":40,"num_attention_heads":64,"vocab_size":256000})"},

@@ -22,6 +22,8 @@ const char* RoleName(LinearRole role) {
       return "key_value_down";
     case LinearRole::kKeyValueUp:
       return "key_value_up";
+    case LinearRole::kAttentionGate:
+      return "attention_gate";
     case LinearRole::kAttentionOutput:
       return "attention_output";
     case LinearRole::kMixerInput:
@@ -56,6 +58,7 @@ bool ReadsAttention(LinearRole role) {
     case LinearRole::kQueryKeyValue:
     case LinearRole::kQueryDown:
     case LinearRole::kKeyValueDown:
+    case LinearRole::kAttentionGate:
     case LinearRole::kMixerInput:
     case LinearRole::kMixerGate:
     case LinearRole::kMixerUpdate:

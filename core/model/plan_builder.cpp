@@ -72,10 +72,14 @@ PlanBuilder& PlanBuilder::Attention(const std::vector<std::string>& names, bool 
   const std::int64_t q = d_.heads * d_.head_dim;
   const std::int64_t kv = d_.kv_heads * d_.head_dim;
   const std::size_t input = inputs_++;
-  const std::int64_t rows = plan.attention.gated ? 2 * q : q;
+  const bool apart = names.size() == 5;
+  const std::int64_t rows = plan.attention.gated && !apart ? 2 * q : q;
   Linear(names.at(0), rows, d_.hidden, LinearRole::kQuery, input, qkv_bias);
   Linear(names.at(1), kv, d_.hidden, LinearRole::kKey, input, qkv_bias);
   Linear(names.at(2), kv, d_.hidden, LinearRole::kValue, input, qkv_bias);
+  if (apart) Linear(names[4], q, d_.hidden, LinearRole::kAttentionGate, input, false);
+  plan.attention.gated = plan.attention.gated || apart;
+  plan.attention.gate_apart = apart;
   Linear(names.at(3), d_.hidden, q, LinearRole::kAttentionOutput, inputs_++, output_bias);
   return *this;
 }

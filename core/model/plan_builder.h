@@ -50,7 +50,7 @@ class PlanBuilder {
   /// What most families call input_layernorm and self_attn.q_proj, k_proj, v_proj and o_proj, with
   /// biases and norms over each head of q and k (q_norm, k_norm) as the description has them.
   PlanBuilder& LlamaAttention();
-  /// q, k, v and output projection.
+  /// q, k, v and output projection; a fifth name is that of what gates each value of the heads.
   PlanBuilder& Attention(const std::vector<std::string>& names, bool qkv_bias, bool output_bias);
   /// self_attn.q_proj, or q_a_proj, q_a_layernorm and q_b_proj; kv_a_proj_with_mqa, kv_a_layernorm,
   /// kv_b_proj and o_proj. `queries`: the width of the queries' latent; 0: they have none. Widths

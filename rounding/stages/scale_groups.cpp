@@ -158,7 +158,7 @@ std::vector<QueryKeyGroup> QueryKeyGroups(DecoderBlock* block) {
     return {std::move(group)};
   }
   if (a.clip > 0) group.obstacle = "q and k are held to a range";
-  if (a.gated) group.obstacle = "q is stored in one matrix with gates";
+  if (a.gated && !a.gate_apart) group.obstacle = "q is stored in one matrix with gates";
   for (const NormPlace place : {NormPlace::kQuery, NormPlace::kKey}) {
     if (block->plan().Norm(place) != nullptr) group.obstacle = "q and k are normalized";
   }

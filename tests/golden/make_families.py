@@ -69,6 +69,11 @@ def seeing(text, **more):
 
 
 CASES = {
+    "afmoe": ("afmoe", sizes(
+        head_dim=8, num_hidden_layers=3, sliding_window=4, num_experts=6, num_experts_per_tok=2,
+        num_shared_experts=2, moe_intermediate_size=12, route_scale=1.5, mup_enabled=True,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        attention_bias=True, rope_parameters=ROPE)),
     "apertus": ("apertus", sizes(rope_parameters=ROPE)),
     "arcee": ("arcee", sizes(rope_parameters=ROPE)),
     "bamba": ("bamba", sizes(num_hidden_layers=3, attn_layer_indices=[1], mamba_n_heads=4,

@@ -1,5 +1,6 @@
 #include "core/model/families/builtin.h"
 
+#include "core/model/families/afmoe.h"
 #include "core/model/families/apertus.h"
 #include "core/model/families/arcee.h"
 #include "core/model/families/baichuan.h"
@@ -65,6 +66,7 @@ namespace roundlab {
 
 const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
   static const std::map<std::string, DescribeFamily> kFamilies = {
+      {"afmoe", DescribeAfMoe},
       {"apertus", DescribeApertus},
       {"arcee", DescribeArcee},
       {"baichuan", DescribeBaichuan},
@@ -171,6 +173,9 @@ const std::map<std::string, Multimodal>& BuiltinMultimodal() {
   static const std::vector<std::string> kTower = {"vision_tower.", "multi_modal_projector."};
   static const std::vector<std::string> kLlava = {"vision_tower.", "multi_modal_projector.",
                                                   "image_newline"};
+  // As LLaVA's authors and those after them write it.
+  static const std::vector<std::string> kOwn = {"vision_tower.", "mm_projector.",
+                                                "vision_resampler.", "image_newline"};
   static const std::vector<std::string> kIdefics = {"vision_model.", "connector."};
   static const std::vector<std::string> kAudio = {"audio_tower.", "multi_modal_projector."};
   static const std::vector<std::string> kVisual = {"visual."};
@@ -187,13 +192,18 @@ const std::map<std::string, Multimodal>& BuiltinMultimodal() {
       {"hyperclovax_vision_v2", {"hyperclovax", {"vision_model.", "vision_projector."}}},
       {"idefics3", {"llama", kIdefics}},
       {"internvl", {"qwen2", kTower}},
+      {"internvl_chat", {"qwen2", {"vision_model.", "mlp1."}, "llm_config"}},
+      {"kimi_vl", {"deepseek_v3", kTower}},
       {"lfm2_vl", {"lfm2", kTower}},
       {"lighton_ocr", {"qwen3", {"vision_encoder.", "vision_projection."}}},
       {"llama4", {"llama4_text", {"vision_model.", "multi_modal_projector."}}},
       {"llava", {"llama", kTower}},
+      {"llava_llama", {"llama", kOwn, ""}},
+      {"llava_mistral", {"mistral", kOwn, ""}},
       {"llava_next", {"llama", kLlava}},
       {"llava_next_video", {"llama", kLlava}},
       {"llava_onevision", {"qwen2", kLlava}},
+      {"llava_qwen", {"qwen2", kOwn, ""}},
       {"mistral3", {"mistral", kTower}},
       {"ovis2", {"qwen2", {"vision_tower.", "visual_embeddings_table."}}},
       {"perception_lm", {"llama", kTower}},

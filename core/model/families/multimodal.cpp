@@ -30,8 +30,9 @@ const std::map<std::string, nlohmann::json>& ClassSizes() {
 }  // namespace
 
 ModelDescription DescribeMultimodal(const ConfigReader& config, const Multimodal& whole) {
-  const ConfigReader given = config.Inside("text_config");
-  const std::string family = given.TextOr("model_type", whole.text);
+  const bool flat = *whole.key == 0;
+  const ConfigReader given = flat ? config : config.Inside(whole.key);
+  const std::string family = flat ? whole.text : given.TextOr("model_type", whole.text);
   const auto found = BuiltinFamilies().find(family);
   if (found == BuiltinFamilies().end()) {
     given.Fail("model_type: unknown language model '" + family + "'" +

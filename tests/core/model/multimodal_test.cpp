@@ -72,6 +72,19 @@ TEST(MultimodalTest, WhatTextConfigMayNotBe) {
             "config.json: missing key 'text_config'");
 }
 
+// Checkpoints with code of their own say the same in other places.
+TEST(MultimodalTest, TheLanguageModelMayBeToldOfElsewhere) {
+  const json text = {{"model_type", "qwen3"}, {"hidden_size", 64}, {"head_dim", 16}};
+  const json chat = {{"model_type", "internvl_chat"}, {"llm_config", text}};
+  const ModelDescription d = DescribeHuggingFace(chat.dump(), "config.json");
+  EXPECT_TRUE(d.qk_norm);
+  EXPECT_EQ(d.hidden, 64);
+  const json flat = {{"model_type", "llava_mistral"}, {"hidden_size", 128}};
+  EXPECT_EQ(DescribeHuggingFace(flat.dump(), "config.json").kv_heads, 8);
+  EXPECT_EQ(ErrorOf([&] { DescribeHuggingFace(R"({"model_type":"internvl_chat"})", "c"); }),
+            "c: missing key 'llm_config'");
+}
+
 TEST(MultimodalTest, OtherPartsAreToldAndPassedOver) {
   const std::string folder = testing::SourceFolder() + "/tests/golden/families/";
   EXPECT_EQ(
