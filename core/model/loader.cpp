@@ -254,7 +254,7 @@ ModelEnds ModelFiles::LoadEnds() const {
   const std::int64_t width = plan.embedding_width;
   const std::string embedding = plan.embedding + ".weight";
   const std::string head = plan.head + ".weight";
-  ends.embedding = Read(embedding, {d.vocab, width});
+  ends.embedding = Read(embedding, {d.vocab + plan.further_rows, width}).narrow(0, 0, d.vocab);
   if (!plan.positions.empty()) {
     ends.positions = Read(plan.positions + ".weight", {plan.position_rows, d.hidden});
   }

@@ -56,6 +56,7 @@ struct BlockPlan {
 struct EndsPlan {
   std::string embedding = "model.embed_tokens";
   std::int64_t embedding_width = 0;  ///< hidden where 0; else there are projections
+  std::int64_t further_rows = 0;     ///< of the stored embedding behind the vocabulary's; not read
   double embedding_scale = 1;
   std::string positions;  ///< learned: row position + position_offset is added
   std::int64_t position_rows = 0;

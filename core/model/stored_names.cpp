@@ -132,7 +132,7 @@ std::vector<StoredPlan> StoredPlans(const ModelDescription& description) {
   const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
     if (!name.empty()) tensors.push_back({name + ".weight", std::move(shape)});
   };
-  add(ends.embedding, {description.vocab, width});
+  add(ends.embedding, {description.vocab + ends.further_rows, width});
   add(ends.positions, {ends.position_rows, hidden});
   add(ends.project_in, {hidden, width});
   add(ends.project_out, {width, hidden});

@@ -246,6 +246,13 @@ CASES = {
         n_shared_experts=2, moe_intermediate_size=12, num_experts_per_tok=3,
         rope_parameters={**YARN, "llama_4_scaling_beta": 0.2, "original_max_position_embeddings": 4},
         **LATENTS)),
+    "mllama": ("mllama", {
+        **seeing("mllama_text_model", num_hidden_layers=4, cross_attention_layers=[1, 3],
+                 pad_token_id=0, rope_parameters=ROPE),
+        "vision_config": {**SIGHT, "model_type": "mllama_vision_model", "num_global_layers": 1,
+                          "attention_heads": 2, "max_num_tiles": 1, "vision_output_dim": 16,
+                          "intermediate_layers_indices": [0],
+                          "supported_aspect_ratios": [[1, 1]]}}),
     "mpt": ("mpt", {"vocab_size": 23, "d_model": 16, "n_layers": 2, "n_heads": 2,
                     "max_seq_len": 32, "attn_config": {"clip_qkv": 1.0, "softmax_scale": 0.5}}),
     "nanochat": ("nanochat", sizes(rope_parameters=ROPE)),
@@ -334,12 +341,13 @@ def run(model, ids):
         return hook
     hooks = [layers[0].register_forward_pre_hook(before("embed"), with_kwargs=True),
              model.get_output_embeddings().register_forward_pre_hook(before("final"), with_kwargs=True)]
-    for i, layer in enumerate(layers):
-        hooks.append(layer.register_forward_hook(
-            lambda _m, _a, o, key=f"hidden.{i}": out.__setitem__(key, first(o))))
+    hidden = []  # of layers that run: those of images do not
+    for layer in layers:
+        hooks.append(layer.register_forward_hook(lambda _m, _a, o: hidden.append(first(o))))
     out["logits"] = model(input_ids=ids, use_cache=False).logits
     for hook in hooks:
         hook.remove()
+    out.update({f"hidden.{i}": h for i, h in enumerate(hidden)})
     logp = torch.log_softmax(out["logits"][:, :-1].double(), -1)
     out["nll"] = -logp.gather(-1, ids[:, 1:, None])[..., 0]
     return {k: v.float().contiguous().clone() for k, v in out.items()}

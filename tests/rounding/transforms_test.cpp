@@ -58,6 +58,7 @@ RandomSource Small(const std::string& family, const json& change = json::object(
                  {"num_experts_per_tok", 2},
                  {"moe_intermediate_size", 24},
                  {"shared_expert_intermediate_size", 24},
+                 {"cross_attention_layers", {1}},
                  {"mamba_n_heads", 4},
                  {"layers_block_type", {"attention", "mlp"}},
                  {"mamba_num_heads", 4},

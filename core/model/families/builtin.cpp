@@ -40,6 +40,7 @@
 #include "core/model/families/minimax_m2.h"
 #include "core/model/families/ministral3.h"
 #include "core/model/families/mixtral.h"
+#include "core/model/families/mllama.h"
 #include "core/model/families/mpt.h"
 #include "core/model/families/nanochat.h"
 #include "core/model/families/nemotron.h"
@@ -133,6 +134,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"mistral", DescribeMistral},
       {"mistral4", DescribeMistral4},
       {"mixtral", DescribeMixtral},
+      {"mllama_text_model", DescribeMllamaText},
       {"mpt", DescribeMpt},
       {"nanochat", DescribeNanoChat},
       {"nemotron", DescribeNemotron},
@@ -205,6 +207,7 @@ const std::map<std::string, Multimodal>& BuiltinMultimodal() {
       {"llava_onevision", {"qwen2", kLlava}},
       {"llava_qwen", {"qwen2", kOwn, ""}},
       {"mistral3", {"mistral", kTower}},
+      {"mllama", {"mllama_text_model", {"vision_model.", "multi_modal_projector."}}},
       {"ovis2", {"qwen2", {"vision_tower.", "visual_embeddings_table."}}},
       {"perception_lm", {"llama", kTower}},
       {"qwen2_audio", {"qwen2", kAudio}},

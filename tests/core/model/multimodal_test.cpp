@@ -59,7 +59,7 @@ TEST(MultimodalTest, TheHeadIsTiedAsTheWholeModelSays) {
 TEST(MultimodalTest, WhatTextConfigMayNotBe) {
   const std::string error = ErrorOf([] { Whole("llava", {{"model_type", "qwen_2"}}); });
   EXPECT_EQ(error.find("config.json: text_config: model_type: unknown language model 'qwen_2'; did "
-                       "you mean 'qwen2'? (known: apertus, "),
+                       "you mean 'qwen2'? (known: "),
             0U)
       << error;
   const std::string nested = ErrorOf([] { Whole("llava", {{"model_type", "llava"}}); });

@@ -192,6 +192,7 @@ TEST(RandomSourceTest, ShapesHaveTheWeightsTheyAreKnownFor) {
   EXPECT_NEAR(billions("k-exaone-236b-a23b"), 236.571, 0.001);
   EXPECT_NEAR(billions("llama4-scout"), 107.770, 0.001);
   EXPECT_NEAR(billions("mistral-small4-119b"), 119, 0.5);
+  EXPECT_NEAR(billions("llama3.2-11b-vision"), 8.030, 0.001);  // as llama3-8b
   EXPECT_NEAR(billions("trinity-mini-26b"), 26.1, 0.1);
   EXPECT_NEAR(billions("mellum2-12b-a2.5b"), 12.1, 0.1);
   EXPECT_NEAR(billions("iquest-coder-40b"), 39.8, 0.1);

@@ -91,13 +91,13 @@ TEST_F(BadInputTest, UnknownArchitecture) {
                 "lfm2_moe, lfm2_vl, lighton_ocr, llama, llama4, llama4_text, llava, llava_llama, "
                 "llava_mistral, llava_next, llava_next_video, llava_onevision, llava_qwen, "
                 "mellum, minicpm3, minimax_m2, ministral, ministral3, mistral, mistral3, "
-                "mistral4, mixtral, mpt, nanochat, nemotron, nemotron_h, olmo, olmo2, olmo3, "
-                "olmoe, opt, ovis2, perception_lm, persimmon, phi, phi3, phimoe, qwen2, "
-                "qwen2_5_vl, qwen2_audio, qwen2_moe, qwen2_vl, qwen3, qwen3_5, qwen3_5_moe, "
-                "qwen3_5_moe_text, qwen3_5_text, qwen3_moe, qwen3_next, qwen3_vl, qwen3_vl_moe, "
-                "qwen3_vl_moe_text, qwen3_vl_text, seed_oss, smollm3, smolvlm, solar_open, "
-                "stablelm, starcoder2, vaultgemma, video_llama_3, video_llava, vipllava, "
-                "voxtral, xglm, youtu)");
+                "mistral4, mixtral, mllama, mllama_text_model, mpt, nanochat, nemotron, "
+                "nemotron_h, olmo, olmo2, olmo3, olmoe, opt, ovis2, perception_lm, persimmon, "
+                "phi, phi3, phimoe, qwen2, qwen2_5_vl, qwen2_audio, qwen2_moe, qwen2_vl, qwen3, "
+                "qwen3_5, qwen3_5_moe, qwen3_5_moe_text, qwen3_5_text, qwen3_moe, qwen3_next, "
+                "qwen3_vl, qwen3_vl_moe, qwen3_vl_moe_text, qwen3_vl_text, seed_oss, smollm3, "
+                "smolvlm, solar_open, stablelm, starcoder2, vaultgemma, video_llama_3, "
+                "video_llava, vipllava, voxtral, xglm, youtu)");
 }
 TEST_F(BadInputTest, TruncatedSafetensors) {
   const auto size = fs::file_size(folder_ / "m/model.safetensors");

@@ -1,0 +1,67 @@
+#include "core/model/families/mllama.h"
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/model/common_config.h"
+#include "core/model/families/llama.h"
+#include "core/model/plan_builder.h"
+
+namespace roundlab {
+namespace {
+
+constexpr std::int64_t kImageTokens = 8;
+
+std::string BlockPrefix(std::int64_t place) {
+  return "model.layers." + std::to_string(place) + ".";
+}
+
+BlockPlan MllamaBlock(const ModelDescription& d, std::int64_t block,
+                      const std::vector<std::int64_t>& places) {
+  PlanBuilder b(d, block, BlockPrefix(places.at(static_cast<std::size_t>(block))));
+  b.LlamaAttention();
+  b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
+  b.GatedMlp({"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}, false);
+  return b.Done();
+}
+
+std::set<std::int64_t> BlocksOfImages(const ConfigReader& config, std::int64_t layers) {
+  const char* key = "cross_attention_layers";
+  const std::vector<std::int64_t> absent = {3, 8, 13, 18, 23, 28, 33, 38};
+  std::set<std::int64_t> blocks;
+  for (const std::int64_t i : config.Has(key) ? config.Integers(key) : absent) {
+    if (i < 0 || i >= layers) Refuse(config, key, "blocks below " + std::to_string(layers));
+    blocks.insert(i);
+  }
+  return blocks;
+}
+
+}  // namespace
+
+ModelDescription DescribeMllamaText(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.kv_heads = 8;
+  defaults.vocab = 128256;
+  defaults.max_positions = 131072;
+  defaults.eps = 1e-5;
+  ModelDescription d = ReadCommon(config, defaults);
+  const std::set<std::int64_t> images = BlocksOfImages(config, d.layers);
+  std::vector<std::int64_t> places;
+  for (std::int64_t i = 0; i < d.layers; ++i) {
+    if (images.count(i) == 0) places.push_back(i);
+  }
+  if (places.empty()) config.Fail("cross_attention_layers: no block is left that reads texts");
+  for (const std::int64_t i : images) d.naming.other_parts.push_back(BlockPrefix(i));
+  d.layers = static_cast<std::int64_t>(places.size());
+  d.windows.resize(places.size());
+  d.block_plan = With(MllamaBlock, places);
+  d.ends_plan = [](const ModelDescription& m) {
+    EndsPlan ends = LlamaEnds(m);
+    ends.further_rows = kImageTokens;
+    return ends;
+  };
+  return d;
+}
+
+}  // namespace roundlab
