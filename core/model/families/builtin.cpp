@@ -180,8 +180,12 @@ const std::map<std::string, Multimodal>& BuiltinMultimodal() {
                                                 "vision_resampler.", "image_newline"};
   static const std::vector<std::string> kIdefics = {"vision_model.", "connector."};
   static const std::vector<std::string> kAudio = {"audio_tower.", "multi_modal_projector."};
+  static const std::vector<std::string> kOmni = {
+      "vision_model.",  "vision_tower.",     "mlp1.",        "multi_modal_projector.",
+      "sound_encoder.", "sound_projection.", "audio_tower.", "embed_audio."};
   static const std::vector<std::string> kVisual = {"visual."};
   static const std::map<std::string, Multimodal> kMultimodal = {
+      {"NemotronH_Nano_VL_V2", {"nemotron_h", {"vision_model.", "mlp1."}, "llm_config"}},
       {"aya_vision", {"cohere2", kTower}},
       {"cohere2_vision", {"cohere2", kTower}},
       {"exaone4_5", {"exaone4", kVisual}},
@@ -208,6 +212,7 @@ const std::map<std::string, Multimodal>& BuiltinMultimodal() {
       {"llava_qwen", {"qwen2", kOwn, ""}},
       {"mistral3", {"mistral", kTower}},
       {"mllama", {"mllama_text_model", {"vision_model.", "multi_modal_projector."}}},
+      {"nemotron_h_omni", {"nemotron_h", kOmni}},
       {"ovis2", {"qwen2", {"vision_tower.", "visual_embeddings_table."}}},
       {"perception_lm", {"llama", kTower}},
       {"qwen2_audio", {"qwen2", kAudio}},

@@ -1,6 +1,7 @@
 #include "core/model/families/multimodal.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/base/keys.h"
 #include "core/base/suggest.h"
@@ -47,10 +48,14 @@ ModelDescription DescribeMultimodal(const ConfigReader& config, const Multimodal
 }
 
 void NameWithin(const std::vector<std::string>& parts, ModelDescription* d) {
-  d->naming.prefixes = {{"language_model.model.", "model."},
-                        {"model.language_model.", "model."},
-                        {"model.text_model.", "model."},
-                        {"language_model.lm_head.", "lm_head."}};
+  const std::string embedding = d->Ends().embedding;
+  const std::string base = embedding.substr(0, embedding.find('.') + 1);  // "model."
+  const std::vector<std::pair<std::string, std::string>> prefixes = {
+      {"language_model." + base, base},
+      {"model.language_model.", base},
+      {"model.text_model.", base},
+      {"language_model.lm_head.", "lm_head."}};
+  d->naming.prefixes.insert(d->naming.prefixes.begin(), prefixes.begin(), prefixes.end());
   for (const std::string& part : parts) {
     d->naming.other_parts.push_back(part);
     d->naming.other_parts.push_back("model." + part);

@@ -26,7 +26,7 @@ struct Multimodal {
 ModelDescription DescribeMultimodal(const ConfigReader& config, const Multimodal& whole);
 
 /// Names of a language model within a larger one, as transformers 4 and 5 have them, and the
-/// `parts` beside it, which may be under "model.", too.
+/// `parts` beside it, which may be under "model.", too. The ends are laid out.
 void NameWithin(const std::vector<std::string>& parts, ModelDescription* d);
 
 }  // namespace roundlab

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/model/families.h"
@@ -83,6 +84,16 @@ TEST(MultimodalTest, TheLanguageModelMayBeToldOfElsewhere) {
   EXPECT_EQ(DescribeHuggingFace(flat.dump(), "config.json").kv_heads, 8);
   EXPECT_EQ(ErrorOf([&] { DescribeHuggingFace(R"({"model_type":"internvl_chat"})", "c"); }),
             "c: missing key 'llm_config'");
+}
+
+// Published files have language_model.backbone.layers.0 and so on.
+TEST(MultimodalTest, NamesWithinAreThoseOfTheFamily) {
+  const json text = {
+      {"hybrid_override_pattern", "M-"}, {"hidden_size", 64}, {"num_attention_heads", 4}};
+  const auto names = Whole("nemotron_h_omni", text).naming.prefixes;
+  EXPECT_EQ(names.front(),
+            (std::pair<std::string, std::string>("language_model.backbone.", "backbone.")));
+  EXPECT_EQ(names.back(), (std::pair<std::string, std::string>("model.", "backbone.")));
 }
 
 TEST(MultimodalTest, OtherPartsAreToldAndPassedOver) {
