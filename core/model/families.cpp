@@ -36,11 +36,28 @@ void CheckQuantization(const ConfigReader& config) {
   }
 }
 
+/// The language model within a larger one, which says whether its head is tied. What the language
+/// model does to its logits is done here, too: cohere2's logit_scale, which transformers 5.23
+/// leaves out of aya_vision and cohere2_vision.
+ModelDescription DescribeWithin(const ConfigReader& config, const Multimodal& whole) {
+  const ConfigReader text = TextConfig(config, whole);
+  const std::string family = text.TextOr("model_type", "");
+  const auto found = BuiltinFamilies().find(family);
+  if (found == BuiltinFamilies().end()) {
+    text.Fail("model_type: unknown language model '" + family + "'" +
+              SuggestionSuffix(family, Keys(BuiltinFamilies())));
+  }
+  ModelDescription d = found->second(text);
+  d.tied_head = config.BoolOr("tie_word_embeddings", d.tied_head);
+  NameWithin(whole.parts, &d);
+  return d;
+}
+
 ModelDescription Describe(const ConfigReader& config, const std::string& family) {
   const auto found = BuiltinFamilies().find(family);
   if (found != BuiltinFamilies().end()) return found->second(config);
   const auto whole = BuiltinMultimodal().find(family);
-  if (whole != BuiltinMultimodal().end()) return DescribeMultimodal(config, whole->second);
+  if (whole != BuiltinMultimodal().end()) return DescribeWithin(config, whole->second);
   config.Fail("model_type: unknown architecture '" + family + "'" +
               SuggestionSuffix(family, SupportedFamilies()));
 }

@@ -1,11 +1,8 @@
 #include "core/model/families/multimodal.h"
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
-
-#include "core/base/keys.h"
-#include "core/base/suggest.h"
-#include "core/model/families/builtin.h"
 
 namespace roundlab {
 namespace {
@@ -30,21 +27,13 @@ const std::map<std::string, nlohmann::json>& ClassSizes() {
 
 }  // namespace
 
-ModelDescription DescribeMultimodal(const ConfigReader& config, const Multimodal& whole) {
+ConfigReader TextConfig(const ConfigReader& config, const Multimodal& whole) {
+  const nlohmann::json family = {{"model_type", whole.text}};
   const bool flat = *whole.key == 0;
-  const ConfigReader given = flat ? config : config.Inside(whole.key);
-  const std::string family = flat ? whole.text : given.TextOr("model_type", whole.text);
-  const auto found = BuiltinFamilies().find(family);
-  if (found == BuiltinFamilies().end()) {
-    given.Fail("model_type: unknown language model '" + family + "'" +
-               SuggestionSuffix(family, Keys(BuiltinFamilies())));
-  }
-  const auto sizes = ClassSizes().find(family);
-  ModelDescription d =
-      found->second(sizes == ClassSizes().end() ? given : given.Over(sizes->second));
-  d.tied_head = config.BoolOr("tie_word_embeddings", d.tied_head);
-  NameWithin(whole.parts, &d);
-  return d;
+  const ConfigReader text = flat ? config.Without().Over(family).Over(config.root())
+                                 : config.Inside(whole.key).Over(family);
+  const auto sizes = ClassSizes().find(text.TextOr("model_type", ""));
+  return sizes == ClassSizes().end() ? text : text.Over(sizes->second);
 }
 
 void NameWithin(const std::vector<std::string>& parts, ModelDescription* d) {
