@@ -39,11 +39,12 @@ double ChainCount(const RunConfig& run) {
 
 /// What a stage keeps of layers' inputs over all samples. Layer by layer each linear is tuned on
 /// its own inputs and targets: those of the widest layer (of a 7B model, down_proj: over 100 GB).
-double CapturedBytes(const RunConfig& run, const ModelDescription& m, double value) {
+double CapturedBytes(const RunConfig& run, const ModelDescription& m, const BlockPlan& plan,
+                     double value) {
   double most = 0;
   for (const StageRecipe& recipe : run.pipeline) {
     const std::int64_t values =
-        recipe.make()->CapturedValues(m.Plan(0), m.hidden, run.calibration->samples);
+        recipe.make()->CapturedValues(plan, m.hidden, run.calibration->samples);
     most = std::max(most, Product(values, run.calibration->seqlen) * value);
   }
   for (const TuneOptions& tune : TuningOf(run)) {
@@ -51,9 +52,9 @@ double CapturedBytes(const RunConfig& run, const ModelDescription& m, double val
     const double tokens = Product(run.calibration->samples, run.calibration->seqlen);
     const double chains = tune.inputs == UnitInputs::kQuantized ? 2 : 1;
     double widest = 0;
-    for (const auto& shape : m.LinearShapes(0)) {
-      widest =
-          std::max(widest, chains * static_cast<double>(shape[1]) + static_cast<double>(shape[0]));
+    for (const LinearPlan& linear : plan.linears) {
+      widest = std::max(widest,
+                        chains * static_cast<double>(linear.in) + static_cast<double>(linear.out));
     }
     most = std::max(most, tokens * widest * value);
   }
@@ -61,9 +62,8 @@ double CapturedBytes(const RunConfig& run, const ModelDescription& m, double val
 }
 
 /// Sums of products of the inputs of a unit's layers, of each that is fed to some.
-double StatisticsBytes(const RunConfig& run, const ModelDescription& m, double blocks) {
+double StatisticsBytes(const RunConfig& run, const BlockPlan& plan, double blocks) {
   const StageNeeds needs = run.Needs();
-  const BlockPlan plan = m.Plan(0);
   std::vector<double> widths(plan.InputCount(), 0);
   for (const LinearPlan& linear : plan.linears) {
     widths[linear.input] = static_cast<double>(linear.in);
@@ -191,6 +191,28 @@ std::int64_t StepRows(const RunConfig& run) {
   return std::min(run.calibration->samples, batch > 0 ? batch : kRowsOfAPass);
 }
 
+namespace {
+
+double LinearWeights(const BlockPlan& plan) {
+  double weights = 0;
+  for (const LinearPlan& linear : plan.linears) {
+    weights += static_cast<double>(linear.out) * static_cast<double>(linear.in);
+  }
+  return weights;
+}
+
+/// Blocks differ: some have experts, or are one branch alone. Memory must do for the largest.
+BlockPlan HeaviestBlock(const ModelDescription& model) {
+  BlockPlan heaviest = model.Plan(0);
+  for (std::int64_t i = 1; i < model.layers; ++i) {
+    BlockPlan plan = model.Plan(i);
+    if (LinearWeights(plan) > LinearWeights(heaviest)) heaviest = std::move(plan);
+  }
+  return heaviest;
+}
+
+}  // namespace
+
 double BlockWeights(const ModelDescription& model) {
   return static_cast<double>(model.LinearWeights()) / static_cast<double>(model.layers);
 }
@@ -211,17 +233,18 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   RunMemory memory;
   const double value = bytes_per_value;
   const auto linear = static_cast<double>(model.LinearWeights());
+  const BlockPlan heaviest = HeaviestBlock(model);
+  const double block = LinearWeights(heaviest);
   memory.program = 0.25 * kGib;
   if (!run.eval.empty()) {
     const double logits = LogitBytes(run, model, eval_tokens);
     memory.evaluated = logits + BytesInMemory(model, value, run.compute.OnGpu());
-    memory.read = kFloat * BlockWeights(model);
-    memory.streamed =
-        logits + EndBytes(model, value, run.compute.OnGpu()) + 2 * kFloat * BlockWeights(model);
+    memory.read = kFloat * block;
+    memory.streamed = logits + EndBytes(model, value, run.compute.OnGpu()) + 2 * kFloat * block;
     memory.states = Product(eval_tokens, model.hidden) * value;
     const bool compares = std::any_of(run.eval.begin(), run.eval.end(),
                                       [](const auto& recipe) { return recipe.make()->Compares(); });
-    if (compares) memory.compared = 2 * kFloat * BlockWeights(model);
+    if (compares) memory.compared = 2 * kFloat * block;
   }
   if (run.LearnsRotation()) memory.before = RotationBytes(run, model);
   if (run.pipeline.empty()) return memory;
@@ -229,15 +252,15 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   for (const StageRecipe& recipe : run.pipeline) {
     const auto stage = recipe.make();
     most = std::max(most, stage->UnitBlocks());
-    memory.solving = std::max(memory.solving, stage->WorkingBytes(model.Plan(0)));
+    memory.solving = std::max(memory.solving, stage->WorkingBytes(heaviest));
   }
   const auto blocks = static_cast<double>(std::min(most, model.layers));
-  const double weights = blocks * BlockWeights(model);
+  const double weights = std::min(blocks * block, linear);
   memory.codes = linear;
-  memory.ahead = blocks < static_cast<double>(model.layers) ? kFloat * weights : 0;
+  memory.ahead =
+      blocks < static_cast<double>(model.layers) ? kFloat * blocks * BlockWeights(model) : 0;
   memory.weights = 2 * kFloat * weights;
-  memory.describing =
-      3 * kFloat * model.Plan(0).LargestLinear();  // it, rounded to nearest, its error
+  memory.describing = 3 * kFloat * heaviest.LargestLinear();  // it, rounded to nearest, its error
   if (!run.Needs().tokens) return memory;
   memory.before = std::max(memory.before, GradientBytes(run, model));
   memory.ends = EndBytes(model, value, false);
@@ -250,8 +273,8 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   memory.chains = ChainCount(run) * memory.chain;
   memory.coming = 2 * BatchValues(run, model) * value;
   if (TakesSpare(run)) memory.spare = memory.chain;
-  memory.captured = CapturedBytes(run, model, value);
-  memory.statistics = StatisticsBytes(run, model, blocks);
+  memory.captured = CapturedBytes(run, model, heaviest, value);
+  memory.statistics = StatisticsBytes(run, heaviest, blocks);
   for (const StageRecipe& recipe : run.pipeline) {
     const TuningMemory tuning = TuningMemoryOf(run, model, recipe, weights, value);
     memory.weights = std::max(memory.weights, tuning.weights);

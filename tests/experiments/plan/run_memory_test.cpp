@@ -240,6 +240,12 @@ TEST(RunMemoryTest, LayerByLayerKeepsTheInputsOfTheWidestLayer) {
   EXPECT_EQ(memory.captured, 512.0 * 2048 * (2 * 11008 + 4096) * 4);
 }
 
+TEST(RunMemoryTest, TheHeaviestBlockCounts) {
+  const ModelDescription m = DescribeShape("nemotron3-nano-30b-a3b");
+  const double experts = 128 * 2 * 1856.0 * 2688 + 2 * 3712.0 * 2688;
+  EXPECT_EQ(RunMemoryOf(Tuned("scheme: signround"), m, 4).weights, experts * (4 + 4));
+}
+
 TEST(RunMemoryTest, WhatOneShotStagesKeepCounts) {
   const ModelDescription m = Llama(2, 8, 24, 2, 2, 16);
   const auto of = [&](const std::string& pipeline) {
