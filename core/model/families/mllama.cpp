@@ -1,5 +1,6 @@
 #include "core/model/families/mllama.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -28,9 +29,12 @@ BlockPlan MllamaBlock(const ModelDescription& d, std::int64_t block,
 
 std::set<std::int64_t> BlocksOfImages(const ConfigReader& config, std::int64_t layers) {
   const char* key = "cross_attention_layers";
-  const std::vector<std::int64_t> absent = {3, 8, 13, 18, 23, 28, 33, 38};
   std::set<std::int64_t> blocks;
-  for (const std::int64_t i : config.Has(key) ? config.Integers(key) : absent) {
+  if (!config.Has(key)) {
+    for (std::int64_t i = 3; i < std::min<std::int64_t>(layers, 40); i += 5) blocks.insert(i);
+    return blocks;
+  }
+  for (const std::int64_t i : config.Integers(key)) {
     if (i < 0 || i >= layers) Refuse(config, key, "blocks below " + std::to_string(layers));
     blocks.insert(i);
   }

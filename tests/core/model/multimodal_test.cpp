@@ -96,6 +96,19 @@ TEST(MultimodalTest, NamesWithinAreThoseOfTheFamily) {
   EXPECT_EQ(names.back(), (std::pair<std::string, std::string>("model.", "backbone.")));
 }
 
+TEST(MultimodalTest, BlocksOfImagesAreThoseThatThereAre) {
+  json text = {{"hidden_size", 64},
+               {"intermediate_size", 96},
+               {"num_hidden_layers", 10},
+               {"num_attention_heads", 8}};
+  EXPECT_EQ(Whole("mllama", text).layers, 8);  // without 3 and 8
+  EXPECT_EQ(Whole("mllama", text).LinearNames(3)[0], "model.layers.4.self_attn.q_proj");
+  text["cross_attention_layers"] = {10};
+  EXPECT_EQ(ErrorOf([&] { Whole("mllama", text); }),
+            "config.json: text_config: cross_attention_layers: [10] is not supported (allowed: "
+            "blocks below 10)");
+}
+
 TEST(MultimodalTest, OtherPartsAreToldAndPassedOver) {
   const std::string folder = testing::SourceFolder() + "/tests/golden/families/";
   EXPECT_EQ(
