@@ -182,7 +182,7 @@ void PassOverNextTokenBlocks(const ConfigReader& config, ModelDescription* d) {
                 std::to_string(d->layers) + " of the model itself");
   }
   for (std::int64_t block = d->layers; block < d->layers + blocks; ++block) {
-    d->naming.other_parts.push_back("model.layers." + std::to_string(block) + ".");
+    d->naming.other_parts.push_back(LayerPrefix(block));
   }
 }
 

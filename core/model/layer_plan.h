@@ -63,6 +63,8 @@ struct LinearPlan {
   /// Empty: it has a tensor of its own.
   std::string stack = {};
   bool either_way = false;  ///< of a stack: transposed, unless its shape says that it is not
+
+  double Weights() const { return static_cast<double>(out) * static_cast<double>(in); }
 };
 
 enum class NormKind {

@@ -101,6 +101,12 @@ FusedHeads HeadsOf(const AttentionPlan& attention) {
   return {groups, queries, keys, queries + (quarters ? keys : 0), queries + (quarters ? 0 : keys)};
 }
 
+std::string LayerPrefix(std::int64_t block) {
+  return "model.layers." + std::to_string(block) + ".";
+}
+
+std::string EndsPlan::BasePrefix() const { return embedding.substr(0, embedding.find('.') + 1); }
+
 const NormPlan* BlockPlan::Norm(NormPlace place) const {
   const auto found = std::find_if(norms.begin(), norms.end(),
                                   [&](const NormPlan& norm) { return norm.place == place; });
@@ -128,11 +134,15 @@ bool BlockPlan::Has(LinearRole role) const {
                      [&](const LinearPlan& linear) { return linear.role == role; });
 }
 
+double BlockPlan::LinearWeights() const {
+  double weights = 0;
+  for (const LinearPlan& linear : linears) weights += linear.Weights();
+  return weights;
+}
+
 double BlockPlan::LargestLinear() const {
   double most = 0;
-  for (const LinearPlan& linear : linears) {
-    most = std::max(most, static_cast<double>(linear.out) * static_cast<double>(linear.in));
-  }
+  for (const LinearPlan& linear : linears) most = std::max(most, linear.Weights());
   return most;
 }
 

@@ -13,6 +13,9 @@
 
 namespace roundlab {
 
+/// "model.layers.3.": what names of a block begin with in most families.
+std::string LayerPrefix(std::int64_t block);
+
 struct BranchScales {
   double attention = 1;
   double mixer = 1;
@@ -44,6 +47,7 @@ struct BlockPlan {
   double TokenShare(const LinearPlan& linear) const;
   /// One more than the largest LinearPlan::input.
   std::size_t InputCount() const;
+  double LinearWeights() const;
   /// Weights of the largest linear layer.
   double LargestLinear() const;
 
@@ -71,6 +75,9 @@ struct EndsPlan {
   bool unit_head = false;     ///< rows of the head are divided by their Euclidean norms
   double logit_scale = 1;     ///< logits are multiplied by it
   double logit_soft_cap = 0;  ///< c: logits become c tanh(logit / c); 0 none
+
+  /// "model." of "model.embed_tokens": what a model without head leaves out of names.
+  std::string BasePrefix() const;
 };
 
 }  // namespace roundlab

@@ -33,7 +33,7 @@ PlanBuilder::PlanBuilder(const ModelDescription& description, std::int64_t block
 }
 
 PlanBuilder::PlanBuilder(const ModelDescription& description, std::int64_t block)
-    : PlanBuilder(description, block, "model.layers." + std::to_string(block) + ".") {}
+    : PlanBuilder(description, block, LayerPrefix(block)) {}
 
 PlanBuilder& PlanBuilder::Norms(NormKind kind, double offset, bool bias) {
   norm_.kind = kind;

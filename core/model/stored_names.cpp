@@ -64,11 +64,6 @@ void AddBlock(const BlockPlan& plan, std::int64_t hidden, std::vector<StoredPlan
   }
 }
 
-/// "model" of "model.embed_tokens": what a model without head leaves out.
-std::string BasePrefix(const EndsPlan& ends) {
-  return ends.embedding.substr(0, ends.embedding.find('.') + 1);
-}
-
 /// "model.layers." of a block's "model.layers.0.mlp.up_proj".
 std::string BlockPrefix(const ModelDescription& description) {
   const std::string name = description.Plan(0).linears.front().name;
@@ -152,7 +147,7 @@ StoredNames::StoredNames(const Checkpoint& checkpoint, const ModelDescription& d
   Names own;
   for (const StoredPlan& tensor : StoredPlans(description)) own.insert(tensor.name);
   own.insert(head);  // also of a tied one
-  const std::string prefix = BasePrefix(ends);
+  const std::string prefix = ends.BasePrefix();
   std::vector<const TensorView*> rest;
   for (const std::string& stored : checkpoint.Names()) {
     const std::string name = OwnName(Renamed(stored, description.naming), own, prefix);
@@ -199,7 +194,7 @@ void StoredNames::CheckUnused(const TensorView& tensor, const ModelDescription& 
   if (IsBuffer(tensor) || !HoldsWeights(tensor.type)) return;
   const CheckpointNames& names = description.naming;
   const EndsPlan ends = description.Ends();
-  const std::string prefix = BasePrefix(ends);
+  const std::string prefix = ends.BasePrefix();
   std::string name = Renamed(tensor.name, names);
   const std::string blocks = BlockPrefix(description);
   const auto is_bias = [&](const std::string& text) {

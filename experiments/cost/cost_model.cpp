@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -18,18 +19,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Weights of a block's linear layers that a token meets, on average over blocks: of a mixture
-/// those of the experts it is sent to.
-double WeightsMet(const ModelDescription& m) {
+/// Weights of a block's linear layers that a token meets: of a mixture those of the experts it is
+/// sent to.
+double WeightsMet(const BlockPlan& block) {
   double met = 0;
-  for (std::int64_t i = 0; i < m.layers; ++i) {
-    const BlockPlan block = m.Plan(i);
-    for (const LinearPlan& linear : block.linears) {
-      const double weights = static_cast<double>(linear.out) * static_cast<double>(linear.in);
-      met += weights * block.TokenShare(linear);
-    }
-  }
-  return met / static_cast<double>(m.layers);
+  for (const LinearPlan& linear : block.linears) met += linear.Weights() * block.TokenShare(linear);
+  return met;
 }
 
 /// What a token takes in a recurrence of so many heads, whose keys and values are so wide: its
@@ -47,33 +42,39 @@ Work OfRecurrence(std::int64_t heads, std::int64_t key, std::int64_t value, bool
   return work;
 }
 
-/// What a token of a sequence of `seqlen` takes to be mixed with those before it, on average over
-/// blocks.
-Work Mixing(const ModelDescription& m, double seqlen) {
+/// What a token of a sequence of `seqlen` takes to be mixed with those before it.
+Work Mixing(const ModelDescription& m, const BlockPlan& block, double seqlen) {
   // Softmax attention reaches about half the rate of plain products (results/evaluation.md).
   constexpr double kAttentionCost = 2;
   const auto width = static_cast<double>(m.heads * m.head_dim);
-  Work attention;
-  attention.flops = kAttentionCost * 4 * width * seqlen / 2;
-  attention.values = 6 * width;
-  Work sum;
-  for (std::int64_t i = 0; i < m.layers; ++i) {
-    const BlockPlan plan = m.Plan(i);
-    if (plan.HasAttention()) sum = sum + attention;
-    if (!plan.mixer) continue;
-    if (const auto& rule = plan.mixer->delta) {
-      sum = sum + OfRecurrence(rule->value_heads, rule->key_dim, rule->value_dim, true);
-    } else if (const auto& space = plan.mixer->state_space) {
-      sum = sum + OfRecurrence(space->heads, space->state, space->head_dim, false);
-    }
+  Work work;
+  if (block.HasAttention()) {
+    work.flops = kAttentionCost * 4 * width * seqlen / 2;
+    work.values = 6 * width;
   }
+  if (!block.mixer) return work;
+  if (const auto& rule = block.mixer->delta) {
+    work += OfRecurrence(rule->value_heads, rule->key_dim, rule->value_dim, true);
+  } else if (const auto& space = block.mixer->state_space) {
+    work += OfRecurrence(space->heads, space->state, space->head_dim, false);
+  }
+  return work;
+}
+
+/// On average over blocks.
+Work OfBlocks(const ModelDescription& m, const std::function<Work(const BlockPlan&)>& of) {
+  Work sum;
+  for (std::int64_t i = 0; i < m.layers; ++i) sum += of(m.Plan(i));
   return 1.0 / static_cast<double>(m.layers) * sum;
 }
 
 /// One block's forward pass over `tokens` tokens in sequences of `seqlen`.
 Work ForwardBlock(const ModelDescription& m, double tokens, double seqlen) {
-  Work work = tokens * Mixing(m, seqlen);
-  work.flops += tokens * 2 * WeightsMet(m);
+  Work work = tokens * OfBlocks(m, [&](const BlockPlan& block) {
+                Work token = Mixing(m, block, seqlen);
+                token.flops += 2 * WeightsMet(block);
+                return token;
+              });
   work.values += tokens * static_cast<double>(14 * m.hidden + 5 * m.intermediate);
   work.ops = 40;
   return work;
@@ -81,8 +82,9 @@ Work ForwardBlock(const ModelDescription& m, double tokens, double seqlen) {
 
 /// A block's linear layers by themselves.
 Work ForwardLinears(const ModelDescription& m, double tokens) {
-  Work work;
-  work.flops = tokens * 2 * WeightsMet(m);
+  Work work = tokens * OfBlocks(m, [](const BlockPlan& block) {
+                return Work{.flops = 2 * WeightsMet(block)};
+              });
   work.values = tokens * static_cast<double>(7 * m.hidden + 4 * m.intermediate);
   work.ops = 7;
   return work;

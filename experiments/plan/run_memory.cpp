@@ -168,6 +168,16 @@ double PortionBytes(const RunMemory& memory) {
   return 2 * std::min(memory.states / 2, static_cast<double>(OriginalStates::kPortionBytes));
 }
 
+/// Blocks differ: some have experts, or are one branch alone. Memory must do for the largest.
+BlockPlan HeaviestBlock(const ModelDescription& model) {
+  BlockPlan heaviest = model.Plan(0);
+  for (std::int64_t i = 1; i < model.layers; ++i) {
+    BlockPlan plan = model.Plan(i);
+    if (plan.LinearWeights() > heaviest.LinearWeights()) heaviest = std::move(plan);
+  }
+  return heaviest;
+}
+
 }  // namespace
 
 std::string PlaceText(ChainPlace place, const at::Device& device) {
@@ -191,28 +201,6 @@ std::int64_t StepRows(const RunConfig& run) {
   return std::min(run.calibration->samples, batch > 0 ? batch : kRowsOfAPass);
 }
 
-namespace {
-
-double LinearWeights(const BlockPlan& plan) {
-  double weights = 0;
-  for (const LinearPlan& linear : plan.linears) {
-    weights += static_cast<double>(linear.out) * static_cast<double>(linear.in);
-  }
-  return weights;
-}
-
-/// Blocks differ: some have experts, or are one branch alone. Memory must do for the largest.
-BlockPlan HeaviestBlock(const ModelDescription& model) {
-  BlockPlan heaviest = model.Plan(0);
-  for (std::int64_t i = 1; i < model.layers; ++i) {
-    BlockPlan plan = model.Plan(i);
-    if (LinearWeights(plan) > LinearWeights(heaviest)) heaviest = std::move(plan);
-  }
-  return heaviest;
-}
-
-}  // namespace
-
 double BlockWeights(const ModelDescription& model) {
   return static_cast<double>(model.LinearWeights()) / static_cast<double>(model.layers);
 }
@@ -234,7 +222,7 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   const double value = bytes_per_value;
   const auto linear = static_cast<double>(model.LinearWeights());
   const BlockPlan heaviest = HeaviestBlock(model);
-  const double block = LinearWeights(heaviest);
+  const double block = heaviest.LinearWeights();
   memory.program = 0.25 * kGib;
   if (!run.eval.empty()) {
     const double logits = LogitBytes(run, model, eval_tokens);

@@ -291,7 +291,7 @@ Work AwqScale::WorkOn(const BlockPlan& block, const QuantOptions& quant, std::in
                         : linear.role == LinearRole::kAttentionOutput ? options_.scale_output
                                                                       : options_.scale_norms;
     if (!scaled || !quant.For(linear.name)) continue;
-    const double weights = static_cast<double>(linear.out) * static_cast<double>(linear.in);
+    const double weights = linear.Weights();
     const double seen = share * tokens * block.TokenShare(linear);
     // Attention is a quarter of the layers' products.
     work += {.flops = ratios * 2.5 * seen * weights,

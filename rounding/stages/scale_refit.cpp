@@ -171,7 +171,7 @@ Work ScaleRefit::WorkOn(const BlockPlan& block, const QuantOptions& quant, std::
     const auto spec = quant.For(linear.name);
     if (!spec) continue;
     const double width = static_cast<double>(spec->group_size > 0 ? spec->group_size : linear.in);
-    const double weights = static_cast<double>(linear.out) * static_cast<double>(linear.in);
+    const double weights = linear.Weights();
     work += {.flops = 4 * width * weights, .values = 20 * weights};
   }
   return work;

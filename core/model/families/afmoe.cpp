@@ -21,13 +21,7 @@ BlockPlan AfMoeBlock(const ModelDescription& d, std::int64_t block, const Mixtur
   b.Norm(NormPlace::kQuery, "self_attn.q_norm", d.head_dim);
   b.Norm(NormPlace::kKey, "self_attn.k_norm", d.head_dim);
   b.Norm(NormPlace::kOnAttention, "post_attention_layernorm");
-  b.Norm(NormPlace::kBeforeMlp, "pre_mlp_layernorm");
-  if (mixture.dense.count(block) > 0) {
-    b.GatedMlp(GateUpDown("mlp."), false);
-  } else {
-    b.SharedExpert(mixture.shared, mixture.shared_inner);
-    b.Experts(mixture.experts, mixture.names, mixture.inner);
-  }
+  AddMlp(mixture, d, block, &b, "pre_mlp_layernorm");
   return b.Norm(NormPlace::kOnMlp, "post_mlp_layernorm").Done();
 }
 

@@ -50,10 +50,6 @@ double ScoreScale(const ConfigReader& config, const ModelDescription& d) {
   return scale * stretch * stretch;
 }
 
-double Share(std::int64_t part, std::int64_t whole) {
-  return static_cast<double>(part) / static_cast<double>(whole);
-}
-
 /// All but the block's plan.
 ModelDescription ReadLatentModel(const ConfigReader& config, ConfigDefaults defaults,
                                  Latents* latents) {
@@ -66,7 +62,9 @@ ModelDescription ReadLatentModel(const ConfigReader& config, ConfigDefaults defa
   const std::int64_t whole = latents->turned + latents->passed;
   // partial_rotary_factor, where a family has it, says the same of a whole head.
   const bool of_whole = defaults.rope.may_be_partial;
-  if (of_whole) defaults.rope.partial = Share(latents->turned, whole);
+  if (of_whole) {
+    defaults.rope.partial = static_cast<double>(latents->turned) / static_cast<double>(whole);
+  }
   d.head_dim = of_whole ? whole : latents->turned;
   ReadRope(config, &d, defaults.rope);
   if (d.rotary_dim != latents->turned) {

@@ -18,12 +18,12 @@ BlockPlan GlmBlock(const ModelDescription& d, std::int64_t block, bool sandwich)
   return b.Done();
 }
 
-ConfigDefaults GlmDefaults(std::int64_t head_dim, double eps, double partial) {
+ConfigDefaults GlmDefaults(const ConfigReader& config) {
   ConfigDefaults defaults;
   defaults.kv_heads = 2;
-  defaults.head_dim = head_dim;
-  defaults.eps = eps;
-  defaults.rope.partial = partial;
+  defaults.head_dim = HeadDimDefault(config, 128);
+  defaults.eps = 1.5625e-7;
+  defaults.rope.partial = 0.5;
   defaults.rope.may_be_partial = true;
   return defaults;
 }
@@ -40,15 +40,18 @@ ModelDescription ReadGlm(const ConfigReader& config, const ConfigDefaults& defau
 }  // namespace
 
 ModelDescription DescribeGlm(const ConfigReader& config) {
-  return ReadGlm(config, GlmDefaults(HeadDimDefault(config, 128), 1.5625e-7, 0.5), false);
+  return ReadGlm(config, GlmDefaults(config), false);
 }
 
 ModelDescription DescribeGlm4(const ConfigReader& config) {
-  return ReadGlm(config, GlmDefaults(HeadDimDefault(config, 128), 1.5625e-7, 0.5), true);
+  return ReadGlm(config, GlmDefaults(config), true);
 }
 
 ModelDescription DescribeGlm4vText(const ConfigReader& config) {
-  ConfigDefaults defaults = GlmDefaults(0, 1e-5, 1);
+  ConfigDefaults defaults = GlmDefaults(config);
+  defaults.head_dim = 0;
+  defaults.eps = 1e-5;
+  defaults.rope.partial = 1;
   defaults.vocab = 151552;
   defaults.max_positions = 32768;
   defaults.rope.sections = true;

@@ -60,7 +60,7 @@ void AddSlidingAttention(const ConfigReader& config, ModelDescription* d) {
     const double theta = thetas.at(static_cast<std::size_t>(block));
     if (theta == 0) attention.rotary = RotaryStyle::kNone;
     attention.rope = theta == 0 || theta == m.rope.theta ? 0 : 1;
-    attention.sinks = "model.layers." + std::to_string(block) + ".self_attn.sinks";
+    attention.sinks = LayerPrefix(block) + "self_attn.sinks";
     return plan;
   };
   ScaleParts(ReadScales(config), d);

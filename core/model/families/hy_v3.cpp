@@ -26,7 +26,7 @@ ModelDescription DescribeHyV3(const ConfigReader& config) {
   mixture.shared = GateUpDown("mlp.shared_mlp.");
   ReadMlpTypes(config, d, &mixture);
   LayMixture(config, mixture, &d);
-  d.naming.other_parts = {"model.layers." + std::to_string(d.layers) + "."};
+  d.naming.other_parts = {LayerPrefix(d.layers)};
   return d;
 }
 

@@ -7,7 +7,11 @@
 namespace roundlab {
 
 BlockPlan LlamaBlock(const ModelDescription& d, std::int64_t block) {
-  PlanBuilder b(d, block);
+  return LlamaBlockAt(d, block, LayerPrefix(block));
+}
+
+BlockPlan LlamaBlockAt(const ModelDescription& d, std::int64_t block, const std::string& prefix) {
+  PlanBuilder b(d, block, prefix);
   b.LlamaAttention();
   b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
   b.GatedMlp({"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}, d.mlp_bias);

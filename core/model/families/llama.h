@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "core/model/config_reader.h"
 #include "core/model/description.h"
 
@@ -16,6 +18,8 @@ ModelDescription DescribeCwm(const ConfigReader& config);
 
 /// A block as ModelDescription's qkv_bias, output_bias, mlp_bias and qk_norm have it.
 BlockPlan LlamaBlock(const ModelDescription& d, std::int64_t block);
+/// The same with this in front of its names.
+BlockPlan LlamaBlockAt(const ModelDescription& d, std::int64_t block, const std::string& prefix);
 EndsPlan LlamaEnds(const ModelDescription& d);
 /// Has the description laid out by these two.
 void UseLlamaPlans(ModelDescription* d);

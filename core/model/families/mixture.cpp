@@ -37,8 +37,9 @@ void CheckGroups(const ConfigReader& config, const ExpertsPlan& experts) {
 
 }  // namespace
 
-void AddMlp(const Mixture& mixture, const ModelDescription& d, std::int64_t block, PlanBuilder* b) {
-  b->Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
+void AddMlp(const Mixture& mixture, const ModelDescription& d, std::int64_t block, PlanBuilder* b,
+            const char* norm) {
+  b->Norm(NormPlace::kBeforeMlp, norm);
   if (mixture.dense.count(block) > 0) {
     b->GatedMlp(GateUpDown("mlp."), d.mlp_bias);
     return;

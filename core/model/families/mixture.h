@@ -53,7 +53,8 @@ Mixture ReadGroupedMixture(const ConfigReader& config, const ModelDescription& d
 /// mlp_layer_types, "dense" or "sparse" for each block, where config.json has it.
 void ReadMlpTypes(const ConfigReader& config, const ModelDescription& d, Mixture* mixture);
 /// Adds the block's MLP: experts, or what llama has where the block is dense.
-void AddMlp(const Mixture& mixture, const ModelDescription& d, std::int64_t block, PlanBuilder* b);
+void AddMlp(const Mixture& mixture, const ModelDescription& d, std::int64_t block, PlanBuilder* b,
+            const char* norm = "post_attention_layernorm");
 /// Lays out blocks and ends. Throws Error where a token is sent to more experts than there are.
 void LayMixture(const ConfigReader& config, const Mixture& mixture, ModelDescription* d);
 

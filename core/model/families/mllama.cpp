@@ -7,25 +7,11 @@
 
 #include "core/model/common_config.h"
 #include "core/model/families/llama.h"
-#include "core/model/plan_builder.h"
 
 namespace roundlab {
 namespace {
 
 constexpr std::int64_t kImageTokens = 8;
-
-std::string BlockPrefix(std::int64_t place) {
-  return "model.layers." + std::to_string(place) + ".";
-}
-
-BlockPlan MllamaBlock(const ModelDescription& d, std::int64_t block,
-                      const std::vector<std::int64_t>& places) {
-  PlanBuilder b(d, block, BlockPrefix(places.at(static_cast<std::size_t>(block))));
-  b.LlamaAttention();
-  b.Norm(NormPlace::kBeforeMlp, "post_attention_layernorm");
-  b.GatedMlp({"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}, false);
-  return b.Done();
-}
 
 std::set<std::int64_t> BlocksOfImages(const ConfigReader& config, std::int64_t layers) {
   const char* key = "cross_attention_layers";
@@ -56,10 +42,12 @@ ModelDescription DescribeMllamaText(const ConfigReader& config) {
     if (images.count(i) == 0) places.push_back(i);
   }
   if (places.empty()) config.Fail("cross_attention_layers: no block is left that reads texts");
-  for (const std::int64_t i : images) d.naming.other_parts.push_back(BlockPrefix(i));
+  for (const std::int64_t i : images) d.naming.other_parts.push_back(LayerPrefix(i));
   d.layers = static_cast<std::int64_t>(places.size());
   d.windows.resize(places.size());
-  d.block_plan = With(MllamaBlock, places);
+  d.block_plan = [places](const ModelDescription& m, std::int64_t block) {
+    return LlamaBlockAt(m, block, LayerPrefix(places.at(static_cast<std::size_t>(block))));
+  };
   d.ends_plan = [](const ModelDescription& m) {
     EndsPlan ends = LlamaEnds(m);
     ends.further_rows = kImageTokens;

@@ -29,16 +29,14 @@ const std::map<std::string, nlohmann::json>& ClassSizes() {
 
 ConfigReader TextConfig(const ConfigReader& config, const Multimodal& whole) {
   const nlohmann::json family = {{"model_type", whole.text}};
-  const bool flat = *whole.key == 0;
-  const ConfigReader text = flat ? config.Without().Over(family).Over(config.root())
-                                 : config.Inside(whole.key).Over(family);
+  const ConfigReader text = whole.key.empty() ? config.Without().Over(family).Over(config.root())
+                                              : config.Inside(whole.key.c_str()).Over(family);
   const auto sizes = ClassSizes().find(text.TextOr("model_type", ""));
   return sizes == ClassSizes().end() ? text : text.Over(sizes->second);
 }
 
 void NameWithin(const std::vector<std::string>& parts, ModelDescription* d) {
-  const std::string embedding = d->Ends().embedding;
-  const std::string base = embedding.substr(0, embedding.find('.') + 1);  // "model."
+  const std::string base = d->Ends().BasePrefix();
   const std::vector<std::pair<std::string, std::string>> prefixes = {
       {"language_model." + base, base},
       {"model.language_model.", base},

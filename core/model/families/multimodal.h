@@ -14,7 +14,7 @@ namespace roundlab {
 struct Multimodal {
   std::string text;                 ///< family of the language model where text_config is silent
   std::vector<std::string> parts;   ///< what names of the other parts begin with: "vision_tower."
-  const char* key = "text_config";  ///< empty: its keys are among those of the whole, and silent
+  std::string key = "text_config";  ///< empty: its keys are among those of the whole, and silent
 };
 
 /// What is told of the language model, model_type in any case. Sizes on which a text_config is

@@ -5,7 +5,6 @@
 #include "core/model/families/mixture.h"
 #include "core/model/families/multimodal.h"
 #include "core/model/families/qwen.h"
-#include "core/model/plan_builder.h"
 
 namespace roundlab {
 namespace {
@@ -23,16 +22,6 @@ ModelDescription ReadQwen3Vl(const ConfigReader& config, const ConfigDefaults& d
   d.qk_norm = true;
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   return d;
-}
-
-BlockPlan StackedBlock(const ModelDescription& d, std::int64_t block, const Mixture& mixture) {
-  PlanBuilder b(d, block);
-  b.LlamaAttention();
-  AddMlp(mixture, d, block, &b);
-  for (LinearPlan& linear : b.plan.linears) {
-    linear.transposed = linear.either_way = linear.expert >= 0;
-  }
-  return b.Done();
 }
 
 }  // namespace
@@ -70,7 +59,13 @@ ModelDescription DescribeQwen3VlMoeText(const ConfigReader& config) {
       DenseBlocks(config, d.layers)};
   StackExperts(&mixture);
   LayMixture(config, mixture, &d);
-  d.block_plan = With(StackedBlock, mixture);
+  d.block_plan = [stacked = d.block_plan](const ModelDescription& m, std::int64_t block) {
+    BlockPlan plan = stacked(m, block);
+    for (LinearPlan& linear : plan.linears) {
+      linear.transposed = linear.either_way = linear.expert >= 0;
+    }
+    return plan;
+  };
   return d;
 }
 
