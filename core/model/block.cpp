@@ -99,7 +99,8 @@ void DecoderBlock::SetSinks(const at::Tensor& sinks) {
 }
 
 std::vector<at::Tensor*> DecoderBlock::Weights() {
-  std::vector<at::Tensor*> all = {&router, &router_bias, &correction, &activation};
+  std::vector<at::Tensor*> all = {&router,         &router_bias,   &correction,
+                                  &expert_factors, &output_factor, &activation};
   if (plan_.mixer) {
     for (const MixerTensor& tensor : TensorsOf(*plan_.mixer)) all.push_back(&(mixer.*tensor.place));
   }
@@ -196,11 +197,22 @@ at::Tensor DecoderBlock::Run(const at::Tensor& hidden, const RopeTable& rope,
   if (given.defined()) {
     attended = Normed(NormPlace::kAfterAttention, (plan_.residual_of_norm ? read : hidden) + given);
   }
-  if (!plan_.HasMlp()) return attended;
+  const at::Tensor y = plan_.HasMlp() ? MlpBranch(attended) : attended;
+  return output_factor.defined() ? y * output_factor.to(y.scalar_type()) : y;
+}
+
+at::Tensor DecoderBlock::MlpBranch(const at::Tensor& attended) const {
   const at::Tensor y = Normed(NormPlace::kBeforeMlp, attended);
+  at::Tensor given = Mlp(y);
+  if (plan_.ExpertsAside()) {
+    const at::Tensor fed = Normed(NormPlace::kBeforeExperts, attended);
+    const at::Tensor routed_by = Normed(NormPlace::kRouter, attended);
+    given = Normed(NormPlace::kOnSharedMlp, given) +
+            Normed(NormPlace::kOnExperts, Experts(fed, routed_by));
+  }
   return Normed(NormPlace::kAfterMlp,
                 (plan_.residual_of_norm ? y : attended) +
-                    Scaled(Normed(NormPlace::kOnMlp, Mlp(y)), plan_.scales.mlp));
+                    Scaled(Normed(NormPlace::kOnMlp, given), plan_.scales.mlp));
 }
 
 at::Tensor DecoderBlock::Forward(const at::Tensor& hidden, const RopeTable& rope) const {

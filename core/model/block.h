@@ -28,7 +28,7 @@ class DecoderBlock {
   at::Tensor ForwardPacked(const at::Tensor& hidden, const RopeTable& rope,
                            const std::vector<Segment>& segments) const;
   /// The MLP alone, where there is one, of what its norm gives: x [batch, seq, hidden], the same
-  /// shape comes back.
+  /// shape comes back. Without the experts that stand beside it (BlockPlan::ExpertsAside).
   at::Tensor Mlp(const at::Tensor& x) const;
   /// The first quantizer with ranges over the tokens of a text ("inputs of ... are quantized per
   /// tensor with ranges of each text"), or "".
@@ -48,9 +48,11 @@ class DecoderBlock {
   /// [experts, hidden] float32 where the MLP has experts, a row more for a shared_gate. A factor
   /// that is folded into the norm before the MLP must be taken out here too.
   at::Tensor router;
-  at::Tensor router_bias;  ///< [experts] float32 or undefined
-  at::Tensor correction;   ///< [experts] float32 or undefined, see ExpertsPlan::correction
-  at::Tensor activation;   ///< of Activation::kXielu: [4] float32, alpha_p, alpha_n, beta, eps
+  at::Tensor router_bias;     ///< [experts] float32 or undefined
+  at::Tensor correction;      ///< [experts] float32 or undefined, see ExpertsPlan::correction
+  at::Tensor expert_factors;  ///< [experts] float32 or undefined, see ExpertsPlan
+  at::Tensor output_factor;   ///< [1] float32 or undefined, see BlockPlan
+  at::Tensor activation;      ///< of Activation::kXielu: [4] float32, alpha_p, alpha_n, beta, eps
   /// Tokens that each expert has seen in the forward passes so far, if any; shared by copies.
   const std::vector<std::int64_t>& ExpertTokens() const { return *expert_tokens_; }
 
@@ -68,7 +70,8 @@ class DecoderBlock {
   at::Tensor MixByDeltaRule(const at::Tensor& x, const Segments* segments) const;
   at::Tensor MixByStateSpace(const at::Tensor& x, const Segments* segments) const;
   at::Tensor DenseMlp(const at::Tensor& x, std::int64_t expert) const;
-  at::Tensor Experts(const at::Tensor& x) const;
+  at::Tensor Experts(const at::Tensor& x, const at::Tensor& routed_by) const;
+  at::Tensor MlpBranch(const at::Tensor& attended) const;
   bool Watched(std::int64_t expert) const;
   at::Tensor Normed(NormPlace place, const at::Tensor& x) const;
   const NormSlot* FindNorm(NormPlace place) const;

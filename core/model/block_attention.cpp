@@ -12,7 +12,7 @@ namespace roundlab {
 struct DecoderBlock::Heads {
   at::Tensor q;
   at::Tensor k;
-  at::Tensor v;
+  at::Tensor v = {};
   at::Tensor gates = {};  // like q, or undefined
 };
 
@@ -47,8 +47,9 @@ DecoderBlock::Heads DecoderBlock::Project(const at::Tensor& x) const {
   if (!Has(LinearRole::kQueryKeyValue)) {
     const bool pairs_of_rows = a.gated && !a.gate_apart;
     Heads heads = {split(Role(LinearRole::kQuery).Forward(x), (pairs_of_rows ? 2 : 1) * a.heads),
-                   split(Role(LinearRole::kKey).Forward(x), a.kv_heads),
-                   split(Role(LinearRole::kValue).Forward(x), a.kv_heads)};
+                   split(Role(LinearRole::kKey).Forward(x), a.kv_heads)};
+    heads.v =
+        Has(LinearRole::kValue) ? split(Role(LinearRole::kValue).Forward(x), a.kv_heads) : heads.k;
     if (a.gate_apart) heads.gates = split(Role(LinearRole::kAttentionGate).Forward(x), a.heads);
     if (!pairs_of_rows) return heads;
     const auto pairs = heads.q.unflatten(2, {a.heads, 2}).unbind(3);
@@ -111,6 +112,7 @@ at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
     query = NormedHeads(NormPlace::kQuery, query);
     key = NormedHeads(NormPlace::kKey, key);
   };
+  v = NormedHeads(NormPlace::kValue, v);
   if (!a.norm_after_rotary) norm(q, k);
   if (a.clip > 0) {
     for (at::Tensor* t : {&q, &k, &v}) *t = t->clamp(-a.clip, a.clip);

@@ -127,13 +127,17 @@ at::Tensor DecoderBlock::DenseMlp(const at::Tensor& x, std::int64_t expert) cons
 
 /// Each expert sees the rows of the tokens sent to it, in their order; also one that none is sent
 /// to, so that whoever listens to its inputs hears of it.
-at::Tensor DecoderBlock::Experts(const at::Tensor& x) const {
+at::Tensor DecoderBlock::Experts(const at::Tensor& x, const at::Tensor& routed_by) const {
   const ExpertsPlan& plan = *plan_.mlp.experts;
   const at::Tensor rows = x.reshape({-1, x.size(2)});
-  const at::Tensor read = plan.in_float ? rows.to(at::kFloat) : rows;
+  const at::Tensor given_rows = routed_by.reshape(rows.sizes());
+  const at::Tensor read = plan.in_float ? given_rows.to(at::kFloat) : given_rows;
   at::Tensor all = Linear(read, router.to(read.scalar_type()), {});
   if (router_bias.defined()) all = all + router_bias.to(read.scalar_type());
-  const Routed routed = Route(all.narrow(1, 0, plan.count), plan, correction);
+  Routed routed = Route(all.narrow(1, 0, plan.count), plan, correction);
+  if (expert_factors.defined()) {
+    routed.weights = routed.weights * expert_factors.index({routed.experts});
+  }
   const at::Tensor weights = routed.weights.to(rows.scalar_type());
   at::Tensor sum = at::zeros_like(rows);
   if (plan.shared) sum = DenseMlp(x, -1).view(rows.sizes());
@@ -160,7 +164,7 @@ bool DecoderBlock::Watched(std::int64_t expert) const {
 }
 
 at::Tensor DecoderBlock::Mlp(const at::Tensor& x) const {
-  return plan_.mlp.experts ? Experts(x) : DenseMlp(x, -1);
+  return plan_.mlp.experts && !plan_.ExpertsAside() ? Experts(x, x) : DenseMlp(x, -1);
 }
 
 }  // namespace roundlab

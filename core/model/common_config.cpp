@@ -89,6 +89,7 @@ RopeDescription ReadRopeParameters(const ConfigReader& config, const ConfigReade
   std::string type = inner.TextOr("rope_type", inner.TextOr("type", "default"));
   if (defaults.long_names && (type == "su" || type == "yarn")) type = "longrope";
   if (defaults.sections && type == "mrope") type = "default";
+  if (defaults.sections && defaults.alpha && type == "xdrope") type = "dynamic";
   const auto found = RopeTypes().find(type);
   if (found == RopeTypes().end()) {
     inner.Fail("rope_type: unknown value '" + type + "'" +

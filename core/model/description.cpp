@@ -17,6 +17,9 @@ std::int64_t BlockWeights(const BlockPlan& plan, std::int64_t hidden) {
   std::int64_t sum = plan.mlp.experts ? plan.mlp.experts->RouterRows() * hidden : 0;
   if (plan.mlp.experts && !plan.mlp.experts->correction.empty()) sum += plan.mlp.experts->count;
   if (plan.mlp.experts && plan.mlp.experts->router_bias) sum += plan.mlp.experts->count;
+  if (plan.mlp.experts && !plan.mlp.experts->router_scale.empty()) sum += hidden;
+  if (plan.mlp.experts && !plan.mlp.experts->expert_factors.empty()) sum += plan.mlp.experts->count;
+  if (!plan.output_factor.empty()) ++sum;
   if (!plan.mlp.activation_numbers.empty()) sum += 2;
   if (!plan.attention.sinks.empty()) sum += plan.attention.heads;
   if (plan.mixer) {
@@ -53,12 +56,16 @@ std::vector<std::vector<std::int64_t>> ModelDescription::LinearShapes(std::int64
   return shapes;
 }
 
-BlockPlan ModelDescription::RotaryPlan() const {
+BlockPlan ModelDescription::RotaryPlan(std::optional<std::size_t> table) const {
   for (std::int64_t i = 0; i < layers; ++i) {
     BlockPlan plan = Plan(i);
-    if (plan.attention.rotary != RotaryStyle::kNone) return plan;
+    const AttentionPlan& attention = plan.attention;
+    if (attention.rotary != RotaryStyle::kNone &&
+        attention.rope == table.value_or(attention.rope)) {
+      return plan;
+    }
   }
-  return Plan(0);
+  return table ? RotaryPlan() : Plan(0);
 }
 
 std::int64_t ModelDescription::LinearWeights() const {

@@ -11,13 +11,14 @@
 
 namespace roundlab {
 
-enum class RopeType { kDefault, kLinear, kDynamic, kLlama3, kYarn, kLongRope };
+enum class RopeType { kDefault, kLinear, kDynamic, kLlama3, kYarn, kLongRope, kProportional };
 
 /// Rotary position embedding.
 struct RopeDescription {
   RopeType type = RopeType::kDefault;
   double theta = 10000;
-  double factor = 1;                 ///< linear, dynamic, llama3, yarn
+  double factor = 1;                 ///< linear, dynamic, llama3, yarn, proportional
+  double share = 1;                  ///< proportional: of the dimensions that turn at all
   double low_freq_factor = 1;        ///< llama3
   double high_freq_factor = 4;       ///< llama3
   double original_positions = 0;     ///< context length before it was stretched
@@ -85,8 +86,9 @@ struct ModelDescription {
   std::function<EndsPlan(const ModelDescription&)> ends_plan;
 
   BlockPlan Plan(std::int64_t block) const;
-  /// Of the first block with rotary positions (some models have blocks without), else of the first.
-  BlockPlan RotaryPlan() const;
+  /// Of the first block with rotary positions (some models have blocks without), of this table
+  /// where one is given, else of the first.
+  BlockPlan RotaryPlan(std::optional<std::size_t> table = {}) const;
   EndsPlan Ends() const;
   /// Names of a block's linear layers, in the order of DecoderBlock::Linears().
   std::vector<std::string> LinearNames(std::int64_t block) const;

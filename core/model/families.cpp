@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "core/base/error.h"
@@ -36,26 +37,35 @@ void CheckQuantization(const ConfigReader& config) {
   }
 }
 
+/// The language model whose model_type is a family's name or alias; none where it is neither.
+std::optional<ModelDescription> DescribeText(const ConfigReader& config,
+                                             const std::string& family) {
+  const auto alias = BuiltinAliases().find(family);
+  const bool known_otherwise = alias != BuiltinAliases().end();
+  const auto found = BuiltinFamilies().find(known_otherwise ? alias->second.family : family);
+  if (found == BuiltinFamilies().end()) return std::nullopt;
+  return found->second(known_otherwise ? config.Over(alias->second.absent) : config);
+}
+
 /// The language model within a larger one, which says whether its head is tied. What the language
 /// model does to its logits is done here, too: cohere2's logit_scale, which transformers 5.23
 /// leaves out of aya_vision and cohere2_vision.
 ModelDescription DescribeWithin(const ConfigReader& config, const Multimodal& whole) {
   const ConfigReader text = TextConfig(config, whole);
   const std::string family = text.TextOr("model_type", "");
-  const auto found = BuiltinFamilies().find(family);
-  if (found == BuiltinFamilies().end()) {
+  const auto found = DescribeText(text, family);
+  if (!found) {
     text.Fail("model_type: unknown language model '" + family + "'" +
               SuggestionSuffix(family, Keys(BuiltinFamilies())));
   }
-  ModelDescription d = found->second(text);
-  d.tied_head = config.BoolOr("tie_word_embeddings", d.tied_head);
+  ModelDescription d = *found;
+  d.tied_head = Holder(config, whole).BoolOr("tie_word_embeddings", d.tied_head);
   NameWithin(whole.parts, &d);
   return d;
 }
 
 ModelDescription Describe(const ConfigReader& config, const std::string& family) {
-  const auto found = BuiltinFamilies().find(family);
-  if (found != BuiltinFamilies().end()) return found->second(config);
+  if (auto found = DescribeText(config, family)) return *std::move(found);
   const auto whole = BuiltinMultimodal().find(family);
   if (whole != BuiltinMultimodal().end()) return DescribeWithin(config, whole->second);
   config.Fail("model_type: unknown architecture '" + family + "'" +
@@ -67,6 +77,7 @@ ModelDescription Describe(const ConfigReader& config, const std::string& family)
 std::vector<std::string> SupportedFamilies() {
   std::vector<std::string> names = Keys(BuiltinFamilies());
   for (const auto& [name, whole] : BuiltinMultimodal()) names.push_back(name);
+  for (const auto& [name, alias] : BuiltinAliases()) names.push_back(name);
   std::sort(names.begin(), names.end());
   return names;
 }

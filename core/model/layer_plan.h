@@ -38,8 +38,6 @@ const char* RoleName(LinearRole role);
 /// Whether it reads what the block's attention (or mixer), or its MLP, is fed.
 bool ReadsAttention(LinearRole role);
 bool ReadsMlp(LinearRole role);
-/// Whether values are among what it gives.
-bool MakesValues(LinearRole role);
 /// Whether a layer of this role adds to the residual stream, or reads it behind a norm. Layers in
 /// the middle of latent attention do neither.
 bool WritesResidual(LinearRole role);
@@ -83,13 +81,18 @@ enum class NormPlace {
   kAfterMlp,
   kQuery,  ///< of each head of q, or of all heads at once (width tells)
   kKey,
+  kValue,        ///< of each head, or of the keys' rows where they are the values
   kQueryLatent,  ///< of what kQueryDown gives
   kKeyValueLatent,
+  kBeforeExperts,  ///< of the residual stream, beside kBeforeMlp: experts stand beside the MLP
+  kRouter,         ///< the same, of what the router reads
+  kOnSharedMlp,    ///< of what the MLP beside the experts gives, before kOnMlp
+  kOnExperts,      ///< of what they give, likewise
   kMixed,  ///< of what a mixer gives: a delta rule's head by head, a state space's in its groups
 };
 
-/// Whether it is of queries, keys, latents or a mixer's heads: its output is no branch's input or
-/// output.
+/// Whether it is of queries, keys, values, latents or a mixer's heads: its output is no branch's
+/// input or output.
 bool InsideAttention(NormPlace place);
 
 struct NormPlan {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 
@@ -189,7 +190,11 @@ at::Tensor ModelFiles::ReadStack(const LinearPlan& plan, std::int64_t count) con
 }
 
 at::Tensor ModelFiles::ReadRouter(const ExpertsPlan& plan) const {
-  const at::Tensor router = Read(plan.router + ".weight", {plan.count, description_.hidden});
+  at::Tensor router = Read(plan.router + ".weight", {plan.count, description_.hidden});
+  if (!plan.router_scale.empty()) {
+    const double root = std::sqrt(static_cast<double>(description_.hidden));
+    router.mul_(Read(plan.router_scale, {description_.hidden}) / root);
+  }
   if (plan.shared_gate.empty()) return router;
   return at::cat({router, Read(plan.shared_gate + ".weight", {1, description_.hidden})});
 }
@@ -233,9 +238,13 @@ std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {
     if (!experts.correction.empty()) {
       block->correction = Read(experts.correction, experts.CorrectionShape()).flatten();
     }
+    if (!experts.expert_factors.empty()) {
+      block->expert_factors = Read(experts.expert_factors, {experts.count});
+    }
   }
   const AttentionPlan& attention = plan.attention;
   if (!attention.sinks.empty()) block->SetSinks(Read(attention.sinks, {attention.heads}));
+  if (!plan.output_factor.empty()) block->output_factor = Read(plan.output_factor, {1});
   if (plan.mixer) {
     for (const MixerTensor& tensor : TensorsOf(*plan.mixer)) {
       Keep(tensor, Read(tensor.name, tensor.shape), &block->mixer);

@@ -46,6 +46,10 @@ struct ExpertsPlan {
   /// [1, hidden], named as the router: that MLP is multiplied by sigmoid(shared_gate x). Empty: 1.
   std::string shared_gate = {};
   double shared_factor = 1;  ///< of what that MLP gives
+  /// Names in the checkpoint of factors; empty: none. Of what the router reads, [hidden], with
+  /// 1 / sqrt(hidden); of each expert's weight, [count], after normalize.
+  std::string router_scale = {};
+  std::string expert_factors = {};
   bool router_bias = false;  ///< ROUTER.bias, [count]: router x + bias
   /// An expert is fed its weight times x, and what it gives is added as it is (Llama 4).
   bool weighs_input = false;

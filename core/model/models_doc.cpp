@@ -30,6 +30,16 @@ const char* PlaceName(NormPlace place) {
       return "of q";
     case NormPlace::kKey:
       return "of k";
+    case NormPlace::kValue:
+      return "of v";
+    case NormPlace::kBeforeExperts:
+      return "before the experts";
+    case NormPlace::kRouter:
+      return "before the router";
+    case NormPlace::kOnSharedMlp:
+      return "on what the MLP beside the experts gives";
+    case NormPlace::kOnExperts:
+      return "on what the experts give";
     case NormPlace::kQueryLatent:
       return "of the queries' latent";
     case NormPlace::kKeyValueLatent:
@@ -137,10 +147,23 @@ std::optional<BlockPlan> MlpAlone(const ModelDescription& d) {
   return found;
 }
 
+/// A block whose heads are not as wide as the first one's, with a headline, or "".
+std::string OtherHeads(const ModelDescription& d) {
+  const std::int64_t width = d.Plan(0).attention.head_dim;
+  for (std::int64_t i = 1; i < d.layers; ++i) {
+    const BlockPlan plan = d.Plan(i);
+    if (plan.HasAttention() && plan.attention.head_dim != width) {
+      return "\nBlocks with heads of " + std::to_string(plan.attention.head_dim) +
+             " dimensions:\n\n" + Layers(plan);
+    }
+  }
+  return "";
+}
+
 /// The first block, and where that has something in attention's place one with attention.
 std::string Blocks(const ModelDescription& d) {
   const BlockPlan first = d.Plan(0);
-  if (!first.mixer) return Layers(first);
+  if (!first.mixer) return Layers(first) + OtherHeads(d);
   std::string own;
   for (const MixerTensor& tensor : TensorsOf(*first.mixer)) {
     own += (own.empty() ? "" : ", ") + Generic(tensor.name);
@@ -213,6 +236,11 @@ std::string ModelsMarkdown() {
       "`text_config` names, or\nwhere it is silent of the one in brackets:";
   for (const auto& [name, whole] : BuiltinMultimodal())
     text += " " + name + " (" + whole.text + "),";
+  text.back() = '.';
+  text += "\n\nOther names of families, which some have there:";
+  for (const auto& [name, alias] : BuiltinAliases()) {
+    text += " " + name + " (" + alias.family + "),";
+  }
   text.back() = '.';
   text += "\n";
   std::map<std::string, std::string> sections;  // by family

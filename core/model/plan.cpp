@@ -81,13 +81,8 @@ bool WritesResidual(LinearRole role) {
 
 bool ReadsResidual(LinearRole role) { return ReadsAttention(role) || ReadsMlp(role); }
 
-bool MakesValues(LinearRole role) {
-  return role == LinearRole::kValue || role == LinearRole::kQueryKeyValue ||
-         role == LinearRole::kKeyValueUp;
-}
-
 bool InsideAttention(NormPlace place) {
-  return place == NormPlace::kQuery || place == NormPlace::kKey ||
+  return place == NormPlace::kQuery || place == NormPlace::kKey || place == NormPlace::kValue ||
          place == NormPlace::kQueryLatent || place == NormPlace::kKeyValueLatent ||
          place == NormPlace::kMixed;
 }
@@ -121,6 +116,11 @@ std::vector<std::int64_t> ExpertsPlan::CorrectionShape() const {
 double BlockPlan::TokenShare(const LinearPlan& linear) const {
   if (linear.expert < 0) return 1;
   return static_cast<double>(mlp.experts->used) / static_cast<double>(mlp.experts->count);
+}
+
+bool BlockPlan::MakesValues(LinearRole role) const {
+  return role == LinearRole::kValue || role == LinearRole::kQueryKeyValue ||
+         role == LinearRole::kKeyValueUp || (role == LinearRole::kKey && KeysAreValues());
 }
 
 std::size_t BlockPlan::InputCount() const {

@@ -37,10 +37,20 @@ struct BlockPlan {
   AttentionPlan attention;
   std::optional<MixerPlan> mixer = {};  ///< in attention's place, or beside it
   MlpPlan mlp;
+  /// Name in the checkpoint of one number, [1], that the block's output is multiplied by; empty: 1.
+  std::string output_factor = {};
 
   // What a block has is told by its layers. One of a single branch lacks the others (Nemotron-H).
   bool HasAttention() const { return Has(LinearRole::kAttentionOutput); }
   bool HasMlp() const { return Has(LinearRole::kDown); }
+
+  /// Values are rows of keys, before their norm and rotary positions (Gemma 4).
+  bool KeysAreValues() const { return Has(LinearRole::kKey) && !Has(LinearRole::kValue); }
+  /// Whether values are among what a layer of this role gives.
+  bool MakesValues(LinearRole role) const;
+  /// Experts and their router read the residual stream by norms of their own, and what they give is
+  /// added to what the MLP gives: see NormPlace::kBeforeExperts.
+  bool ExpertsAside() const { return Norm(NormPlace::kBeforeExperts) != nullptr; }
 
   const NormPlan* Norm(NormPlace place) const;  ///< null where there is none
   /// Part of all tokens that a layer sees: of an expert those that are sent to it, were they even.

@@ -69,14 +69,16 @@ void PlanBuilder::Linear(const std::string& name, std::int64_t out, std::int64_t
 
 PlanBuilder& PlanBuilder::Attention(const std::vector<std::string>& names, bool qkv_bias,
                                     bool output_bias) {
-  const std::int64_t q = d_.heads * d_.head_dim;
-  const std::int64_t kv = d_.kv_heads * d_.head_dim;
+  const std::int64_t q = plan.attention.heads * plan.attention.head_dim;
+  const std::int64_t kv = plan.attention.kv_heads * plan.attention.head_dim;
   const std::size_t input = inputs_++;
   const bool apart = names.size() == 5;
   const std::int64_t rows = plan.attention.gated && !apart ? 2 * q : q;
   Linear(names.at(0), rows, d_.hidden, LinearRole::kQuery, input, qkv_bias);
   Linear(names.at(1), kv, d_.hidden, LinearRole::kKey, input, qkv_bias);
-  Linear(names.at(2), kv, d_.hidden, LinearRole::kValue, input, qkv_bias);
+  if (!names.at(2).empty()) {
+    Linear(names[2], kv, d_.hidden, LinearRole::kValue, input, qkv_bias);
+  }
   if (apart) Linear(names[4], q, d_.hidden, LinearRole::kAttentionGate, input, false);
   plan.attention.gated = plan.attention.gated || apart;
   plan.attention.gate_apart = apart;
@@ -89,8 +91,12 @@ PlanBuilder& PlanBuilder::LlamaAttention() {
   Attention({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"},
             d_.qkv_bias, d_.output_bias);
   if (!d_.qk_norm) return *this;
-  Norm(NormPlace::kQuery, "self_attn.q_norm", d_.head_dim);
-  return Norm(NormPlace::kKey, "self_attn.k_norm", d_.head_dim);
+  return HeadNorms();
+}
+
+PlanBuilder& PlanBuilder::HeadNorms() {
+  Norm(NormPlace::kQuery, "self_attn.q_norm", plan.attention.head_dim);
+  return Norm(NormPlace::kKey, "self_attn.k_norm", plan.attention.head_dim);
 }
 
 PlanBuilder& PlanBuilder::LatentAttention(std::int64_t queries, bool bias) {
@@ -230,9 +236,12 @@ PlanBuilder& PlanBuilder::Plain() {
 PlanBuilder& PlanBuilder::Experts(const ExpertsPlan& experts, const std::vector<std::string>& names,
                                   std::int64_t inner) {
   plan.mlp.experts = experts;
-  plan.mlp.experts->router = prefix_ + experts.router;
-  if (!experts.correction.empty()) plan.mlp.experts->correction = prefix_ + experts.correction;
-  if (!experts.shared_gate.empty()) plan.mlp.experts->shared_gate = prefix_ + experts.shared_gate;
+  ExpertsPlan& own_plan = *plan.mlp.experts;
+  own_plan.router = prefix_ + experts.router;
+  for (std::string* name : {&own_plan.correction, &own_plan.shared_gate, &own_plan.router_scale,
+                            &own_plan.expert_factors}) {
+    if (!name->empty()) *name = prefix_ + *name;
+  }
   for (std::int64_t expert = 0; expert < experts.count; ++expert) {
     std::vector<std::string> own = names;
     for (std::string& name : own) name.replace(name.find('#'), 1, std::to_string(expert));
@@ -259,6 +268,11 @@ PlanBuilder& PlanBuilder::Sinks(const std::string& name) {
   return *this;
 }
 
+PlanBuilder& PlanBuilder::OutputFactor(const std::string& name) {
+  plan.output_factor = prefix_ + name;
+  return *this;
+}
+
 PlanBuilder& PlanBuilder::XieluNumbers(const std::string& name) {
   plan.mlp.activation = Activation::kXielu;
   plan.mlp.activation_numbers = prefix_ + name;
@@ -271,8 +285,10 @@ BlockPlan PlanBuilder::Done() {
     const bool attention = norm.place == NormPlace::kBeforeAttention;
     const bool mlp = norm.place == NormPlace::kBeforeMlp ||
                      (attention && plan.parallel && plan.Norm(NormPlace::kBeforeMlp) == nullptr);
+    const bool experts = norm.place == NormPlace::kBeforeExperts;
     for (const LinearPlan& linear : plan.linears) {
-      if (!(attention && ReadsAttention(linear.role)) && !(mlp && ReadsMlp(linear.role))) continue;
+      const bool own = plan.ExpertsAside() && linear.expert >= 0 ? experts : mlp;
+      if (!(attention && ReadsAttention(linear.role)) && !(own && ReadsMlp(linear.role))) continue;
       if (norm.feeds.empty() || norm.feeds.back() != linear.input) {
         norm.feeds.push_back(linear.input);
       }

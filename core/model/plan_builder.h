@@ -50,7 +50,10 @@ class PlanBuilder {
   /// What most families call input_layernorm and self_attn.q_proj, k_proj, v_proj and o_proj, with
   /// biases and norms over each head of q and k (q_norm, k_norm) as the description has them.
   PlanBuilder& LlamaAttention();
-  /// q, k, v and output projection; a fifth name is that of what gates each value of the heads.
+  /// Norms over each head of q and k, self_attn.q_norm and k_norm.
+  PlanBuilder& HeadNorms();
+  /// q, k, v and output projection; a fifth name is that of what gates each value of the heads. v
+  /// may be "": values are k's rows then.
   PlanBuilder& Attention(const std::vector<std::string>& names, bool qkv_bias, bool output_bias);
   /// self_attn.q_proj, or q_a_proj, q_a_layernorm and q_b_proj; kv_a_proj_with_mqa, kv_a_layernorm,
   /// kv_b_proj and o_proj. `queries`: the width of the queries' latent; 0: they have none. Widths
@@ -80,7 +83,8 @@ class PlanBuilder {
   PlanBuilder& Stacked(const std::string& suffix);
   PlanBuilder& ExpertBiases();  ///< of all linears of experts; after Experts
 
-  PlanBuilder& Sinks(const std::string& name);  ///< of attention, under this name
+  PlanBuilder& Sinks(const std::string& name);         ///< of attention, under this name
+  PlanBuilder& OutputFactor(const std::string& name);  ///< see BlockPlan::output_factor
   /// The activation is xIELU, with its numbers under this name.
   PlanBuilder& XieluNumbers(const std::string& name);
 

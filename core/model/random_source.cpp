@@ -75,6 +75,9 @@ std::unique_ptr<DecoderBlock> RandomSource::LoadBlock(std::int64_t index) const 
     if (experts->router_bias) {
       block->router_bias = Draw(experts->router + ".bias", {experts->count}, kVector);
     }
+    if (!experts->expert_factors.empty()) {
+      block->expert_factors = Draw(experts->expert_factors, {experts->count}, kVector) + 1;
+    }
   }
   if (plan.mixer) {
     for (const MixerTensor& tensor : TensorsOf(*plan.mixer)) {
@@ -82,6 +85,9 @@ std::unique_ptr<DecoderBlock> RandomSource::LoadBlock(std::int64_t index) const 
           tensor.place == &MixerWeights::taps ? Gain(plan.mixer->convolution.taps) : kVector;
       Keep(tensor, Draw(tensor.name, tensor.shape, deviation), &block->mixer);
     }
+  }
+  if (!plan.output_factor.empty()) {
+    block->output_factor = Draw(plan.output_factor, {1}, kVector) + 1;
   }
   const AttentionPlan& attention = plan.attention;
   if (!attention.sinks.empty()) {

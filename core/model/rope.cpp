@@ -55,6 +55,15 @@ double DynamicTheta(const RopeDescription& rope, std::int64_t dim, std::int64_t 
   return rope.theta * std::pow(stretch, static_cast<double>(dim) / static_cast<double>(dim - 2));
 }
 
+/// Frequencies of a share of the dimensions; those of the others are 0.
+at::Tensor Proportional(const RopeDescription& rope, const at::Tensor& plain) {
+  const auto dim = static_cast<double>(2 * plain.numel());
+  const auto turning = static_cast<std::int64_t>(std::floor(rope.share * dim / 2));
+  at::Tensor frequencies = plain / rope.factor;
+  frequencies.narrow(0, turning, plain.numel() - turning).zero_();
+  return frequencies;
+}
+
 at::Tensor Frequencies(const RopeDescription& rope, std::int64_t dim, std::int64_t positions) {
   if (rope.type == RopeType::kYarn) return Yarn(rope, dim);
   if (rope.type == RopeType::kLongRope) {
@@ -68,6 +77,7 @@ at::Tensor Frequencies(const RopeDescription& rope, std::int64_t dim, std::int64
   at::Tensor plain = 1.0 / Powers(rope.theta, dim);
   if (!rope.divisors.empty()) plain = plain / Floats(rope.divisors);
   if (rope.type == RopeType::kLinear) return plain / rope.factor;
+  if (rope.type == RopeType::kProportional) return Proportional(rope, plain);
   return rope.type == RopeType::kLlama3 ? Llama3(rope, plain) : plain;
 }
 
@@ -106,7 +116,7 @@ RopeTable MakeRopeTable(const RopeDescription& rope, std::int64_t rotary_dim,
 }
 
 RopeTable MakeRopeTable(const ModelDescription& description, std::int64_t positions) {
-  const AttentionPlan attention = description.RotaryPlan().attention;
+  const AttentionPlan attention = description.RotaryPlan(0).attention;
   RopeTable table;
   if (description.temper) table.temper = Temper(*description.temper, positions);
   if (attention.rotary == RotaryStyle::kNone) return table;
@@ -114,7 +124,8 @@ RopeTable MakeRopeTable(const ModelDescription& description, std::int64_t positi
   table.cosine = angles.cosine;
   table.sine = angles.sine;
   if (description.local_rope) {
-    const RopeTable local = MakeRopeTable(*description.local_rope, attention.rotary_dim, positions);
+    const std::int64_t width = description.RotaryPlan(1).attention.rotary_dim;
+    const RopeTable local = MakeRopeTable(*description.local_rope, width, positions);
     table.local = {local.cosine, local.sine};
   }
   return table;

@@ -36,6 +36,7 @@ struct RopeTable {
 ///   dynamic   theta (s n / c - (s - 1))^(d / (d - 2)) for theta where n > c
 ///   llama3    f / s where the wavelength is long, a blend between (Llama 3.1)
 ///   yarn      f / s for slow ones, f for fast ones, a ramp between (arXiv 2309.00071)
+///   proportional  f / s for the first share of them, 0 for the others, which pass (Gemma 4)
 ///   longrope  f / short_factors[k], or long_factors[k] where n > c (arXiv 2402.13753)
 /// cos and sin are multiplied by attention_factor.
 RopeTable MakeRopeTable(const RopeDescription& rope, std::int64_t rotary_dim,

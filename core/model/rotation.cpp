@@ -63,7 +63,7 @@ void TurnHeads(DecoderBlock* block) {
     if (slot->role == LinearRole::kAttentionOutput) {
       slot->weight = TurnedHeads(slot->weight.t(), a.value_dim).t().contiguous();
     }
-    if (!MakesValues(slot->role)) continue;
+    if (!block->plan().MakesValues(slot->role)) continue;
     const at::Tensor rows = ValueRows(*slot, a);
     for (at::Tensor* t : {&slot->weight, &slot->bias}) {
       if (!t->defined()) continue;
@@ -172,10 +172,13 @@ void RotationOptions::Fields(FieldVisitor& f) {
 
 std::string RotationProblem(const ModelDescription& model, const RotationOptions& options) {
   for (std::int64_t i = 0; options.heads && i < model.layers; ++i) {
-    const AttentionPlan attention = model.Plan(i).attention;
-    if (attention.clip == 0 && !attention.gated) continue;
-    return "the heads of family '" + model.family + "' can't be turned, since " +
-           (attention.gated ? "what they give is gated" : "its values are held to a range") +
+    const BlockPlan plan = model.Plan(i);
+    std::string reason;
+    if (plan.attention.gated) reason = "what they give is gated";
+    if (plan.attention.clip > 0) reason = "its values are held to a range";
+    if (plan.KeysAreValues()) reason = "values are rows of keys in some blocks";
+    if (reason.empty()) continue;
+    return "the heads of family '" + model.family + "' can't be turned, since " + reason +
            " (heads: false)";
   }
   if (options.residual == ResidualRotation::kNone) return "";

@@ -47,6 +47,7 @@ void AddBlock(const BlockPlan& plan, std::int64_t hidden, std::vector<StoredPlan
   if (!plan.attention.sinks.empty()) {
     tensors->push_back({plan.attention.sinks, {plan.attention.heads}});
   }
+  if (!plan.output_factor.empty()) tensors->push_back({plan.output_factor, {1}});
   if (plan.mixer) {
     for (const MixerTensor& tensor : TensorsOf(*plan.mixer)) {
       tensors->push_back({tensor.name, tensor.shape});
@@ -58,6 +59,10 @@ void AddBlock(const BlockPlan& plan, std::int64_t hidden, std::vector<StoredPlan
   if (experts.router_bias) tensors->push_back({experts.router + ".bias", {experts.count}});
   if (!experts.shared_gate.empty()) {
     tensors->push_back({experts.shared_gate + ".weight", {1, hidden}});
+  }
+  if (!experts.router_scale.empty()) tensors->push_back({experts.router_scale, {hidden}});
+  if (!experts.expert_factors.empty()) {
+    tensors->push_back({experts.expert_factors, {experts.count}});
   }
   if (!experts.correction.empty()) {
     tensors->push_back({experts.correction, experts.CorrectionShape()});

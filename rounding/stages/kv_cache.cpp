@@ -77,7 +77,7 @@ void KvCache::Check(const ModelDescription& model, const QuantOptions& /*quant*/
                   std::to_string(i));
     }
     for (const LinearPlan& linear : plan.linears) {
-      if (MakesKeys(linear.role) || MakesValues(linear.role)) layers.push_back(linear.name);
+      if (MakesKeys(linear.role) || plan.MakesValues(linear.role)) layers.push_back(linear.name);
     }
   }
   if (!how.match.empty()) RequireMatch("match", how.match, layers);
@@ -93,7 +93,7 @@ void KvCache::Apply(UnitWork* work) const {
     for (const LinearSlot* slot : block->Linears()) {
       if (!how.Matches(slot->name)) continue;
       own.keys = own.keys || MakesKeys(slot->role);
-      own.values = own.values || MakesValues(slot->role);
+      own.values = own.values || block->plan().MakesValues(slot->role);
     }
     all.push_back(own);
     if (own.keys) block->cache.before_rotary = options_.before_rotary;

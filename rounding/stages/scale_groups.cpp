@@ -100,6 +100,10 @@ std::vector<ScaleGroup> OutputGroups(DecoderBlock* block) {
   LinearSlot* value = Find(block, LinearRole::kValue);
   if (block->plan().attention.latent > 0) {
     group.obstacle = "v is made of a latent";
+  } else if (block->plan().KeysAreValues()) {
+    group.obstacle = "v is made of k's rows";
+  } else if (block->plan().Norm(NormPlace::kValue) != nullptr) {
+    group.obstacle = "v is normalized";
   } else if (value == nullptr) {
     group.obstacle = "v is stored in one matrix with q and k";
   } else if (value->weight.size(0) != output->weight.size(1)) {

@@ -41,6 +41,7 @@ GROUPED = {"n_routed_experts": 6, "n_shared_experts": 2, "moe_intermediate_size"
            "topk_group": 2, "num_experts_per_tok": 3, "routed_scaling_factor": 1.5}
 YARN = {**ROPE, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8,
         "mscale": 0.7, "mscale_all_dim": 0.5}
+SECTIONS = {**ROPE, "mrope_section": [2, 1, 1]}
 HYBRID = {"head_dim": 8, "num_hidden_layers": 3, "linear_num_key_heads": 2,
           "linear_num_value_heads": 4, "linear_key_head_dim": 4, "linear_value_head_dim": 6,
           "layer_types": ["linear_attention", "full_attention", "linear_attention"],
@@ -128,9 +129,23 @@ CASES = {
         layer_types=["sliding_attention", "full_attention"],
         rope_parameters={"full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1000.0},
                          "sliding_attention": ROPE})),
+    "gemma4_text": ("gemma4_text", sizes(
+        head_dim=8, global_head_dim=12, num_attention_heads=4, num_key_value_heads=2,
+        sliding_window=4, hidden_size_per_layer_input=0, final_logit_softcapping=2.0,
+        layer_types=["sliding_attention", "full_attention"],
+        rope_parameters={"full_attention": {"rope_type": "proportional", "rope_theta": 1000.0,
+                                            "partial_rotary_factor": 0.5},
+                         "sliding_attention": ROPE})),
+    "gemma4_experts": ("gemma4_text", sizes(
+        head_dim=8, global_head_dim=16, num_attention_heads=4, num_key_value_heads=2,
+        num_global_key_value_heads=1, attention_k_eq_v=True, sliding_window=4, num_hidden_layers=3,
+        hidden_size_per_layer_input=0, enable_moe_block=True, num_experts=4, top_k_experts=2,
+        moe_intermediate_size=12, tie_word_embeddings=False,
+        layer_types=["full_attention", "sliding_attention", "full_attention"])),
     "glm": ("glm", sizes(head_dim=8, rope_parameters=HALF)),
     "glm4": ("glm4", sizes(head_dim=8, rope_parameters=HALF)),
     "glm4v": ("glm4v", seeing("glm4v_text", rope_parameters={**HALF, "mrope_section": [1, 1, 0]})),
+    "glm_ocr": ("glm_ocr", seeing("glm_ocr_text", head_dim=8, rope_parameters=SECTIONS)),
     "glm4v_moe": ("glm4v_moe", seeing(
         "glm4v_moe_text", head_dim=8, rope_parameters={**HALF, "mrope_section": [1, 1, 0]},
         num_nextn_predict_layers=0, **GROUPED)),
@@ -203,6 +218,9 @@ CASES = {
     "hunyuan_moe": ("hunyuan_v1_moe", sizes(
         head_dim=8, intermediate_size=12, num_experts=4, num_experts_per_tok=2, rope_parameters={
             **ROPE, "rope_type": "dynamic", "alpha": 50.0, "factor": 1.0})),
+    "hunyuan_vl": ("hunyuan_vl", seeing("hunyuan_vl_text", head_dim=8, rope_parameters={
+        "rope_type": "dynamic", "rope_theta": 100.0, "alpha": 3.0, "factor": 1.0,
+        "mrope_section": [1, 1, 1, 1]})),
     "internlm3": ("internlm3", sizes(head_dim=8, attention_bias=True, mlp_bias=True,
                                      rope_parameters=ROPE)),
     "iquestcoder": ("iquestcoder", sizes(head_dim=8, attention_bias=True, mlp_bias=True,
@@ -285,6 +303,8 @@ CASES = {
     "qwen3_next": ("qwen3_next", sizes(
         moe_intermediate_size=12, shared_expert_intermediate_size=16, mlp_only_layers=[1], **HYBRID,
         **EXPERTS)),
+    "paddleocr_vl": ("paddleocr_vl", seeing(
+        "paddleocr_vl_text", head_dim=8, rope_parameters=SECTIONS)),
     "qwen3_vl_moe": ("qwen3_vl_moe", seeing(
         "qwen3_vl_moe_text", head_dim=8, moe_intermediate_size=12, mlp_only_layers=[0],
         rope_parameters={**ROPE, "mrope_section": [2, 1, 1]}, **EXPERTS)),
@@ -316,7 +336,8 @@ def draw(text, shape):
 
 @torch.no_grad()
 def fill(model):
-    one_plus = model.config.model_type.startswith(("gemma", "nemotron", "qwen3_5", "qwen3_next", "vaultgemma"))
+    family = model.config.model_type
+    one_plus = not family.startswith("gemma4") and family.startswith(("gemma", "nemotron", "qwen3_5", "qwen3_next", "vaultgemma"))
     for name, p in model.named_parameters():
         r = draw(name, p.shape)
         norm = p.dim() == 1 and name.endswith("weight")
@@ -325,6 +346,8 @@ def fill(model):
     for name, p in model.named_buffers():
         if name.endswith(("e_score_correction_bias", "expert_bias")):
             p.copy_((0.3 * draw(name, p.shape)).half().float())
+        if name.endswith("layer_scalar"):
+            p.copy_((1 + 0.3 * draw(name, p.shape)).half().float())
 
 
 @torch.no_grad()
@@ -388,7 +411,7 @@ def make(name, folder):
     config = AutoConfig.for_model(kind, **json.loads(json.dumps(options)))
     attention = {"attn_implementation": "eager"}
     text = options.get("text_config", options)
-    if "num_experts_per_tok" in text:
+    if "num_experts_per_tok" in text or "top_k_experts" in text:
         attention["experts_implementation"] = "eager"
     auto = AutoModelForCausalLM if text is options else AutoModelForImageTextToText
     model = auto.from_config(config, **attention).float().eval()

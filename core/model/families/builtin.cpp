@@ -19,6 +19,7 @@
 #include "core/model/families/flex_olmo.h"
 #include "core/model/families/gemma.h"
 #include "core/model/families/gemma3.h"
+#include "core/model/families/gemma4.h"
 #include "core/model/families/glm.h"
 #include "core/model/families/glm4_moe.h"
 #include "core/model/families/gpt2.h"
@@ -93,12 +94,14 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"gemma", DescribeGemma},
       {"gemma2", DescribeGemma2},
       {"gemma3_text", DescribeGemma3},
+      {"gemma4_text", DescribeGemma4},
       {"glm", DescribeGlm},
       {"glm4", DescribeGlm4},
       {"glm4_moe", DescribeGlm4Moe},
       {"glm4_moe_lite", DescribeGlm4MoeLite},
       {"glm4v_moe_text", DescribeGlm4vMoeText},
       {"glm4v_text", DescribeGlm4vText},
+      {"glm_ocr_text", DescribeGlmOcrText},
       {"gpt-sw3", DescribeGpt2},
       {"gpt2", DescribeGpt2},
       {"gpt_bigcode", DescribeGptBigCode},
@@ -116,6 +119,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"helium", DescribeHelium},
       {"hunyuan_v1_dense", DescribeHunyuan},
       {"hunyuan_v1_moe", DescribeHunyuanMoe},
+      {"hunyuan_vl_text", DescribeHunyuanVlText},
       {"hy_v3", DescribeHyV3},
       {"hyperclovax", DescribeHyperClova},
       {"internlm2", DescribeInternLm2},
@@ -144,6 +148,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"olmo3", DescribeOlmo3},
       {"olmoe", DescribeOlmoe},
       {"opt", DescribeOpt},
+      {"paddleocr_vl_text", DescribePaddleOcrText},
       {"persimmon", DescribePersimmon},
       {"phi", DescribePhi},
       {"phi3", DescribePhi3},
@@ -157,6 +162,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"qwen3_5_text", DescribeQwen35Text},
       {"qwen3_moe", DescribeQwen3Moe},
       {"qwen3_next", DescribeQwen3Next},
+      {"qwen3_omni_moe_text", DescribeQwen3OmniMoeText},
       {"qwen3_vl_moe_text", DescribeQwen3VlMoeText},
       {"qwen3_vl_text", DescribeQwen3VlText},
       {"seed_oss", DescribeSeedOss},
@@ -171,6 +177,17 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
   return kFamilies;
 }
 
+const std::map<std::string, FamilyAlias>& BuiltinAliases() {
+  static const std::map<std::string, FamilyAlias> kAliases = {
+      {"gemma4_unified_text",
+       {"gemma4_text", {{"hidden_size_per_layer_input", 0}, {"sliding_window", 1024}}}},
+      {"granite4_vision_text", {"granite", {}}},
+      {"granite_docling_text", {"granite", {}}},
+      {"qwen2_5_omni_text", {"qwen2_5_vl", {}}},
+  };
+  return kAliases;
+}
+
 const std::map<std::string, Multimodal>& BuiltinMultimodal() {
   static const std::vector<std::string> kTower = {"vision_tower.", "multi_modal_projector."};
   static const std::vector<std::string> kLlava = {"vision_tower.", "multi_modal_projector.",
@@ -183,22 +200,45 @@ const std::map<std::string, Multimodal>& BuiltinMultimodal() {
   static const std::vector<std::string> kOmni = {
       "vision_model.",  "vision_tower.",     "mlp1.",        "multi_modal_projector.",
       "sound_encoder.", "sound_projection.", "audio_tower.", "embed_audio."};
+  static const std::vector<std::string> kGemma4 = {"vision_tower.", "embed_vision.", "audio_tower.",
+                                                   "embed_audio."};
+  static const std::vector<std::string> kJanus = {"vision_model.", "aligner.", "vqmodel.",
+                                                  "high_res_vision_", "generation_"};
+  static const std::vector<std::string> kMerged = {"vision_tower.", "merger."};
+  static const std::vector<std::string> kThinker = {"thinker.visual.", "thinker.audio_tower.",
+                                                    "talker.", "code2wav.", "token2wav."};
+  static const char* const kThought = "thinker_config.text_config";
   static const std::vector<std::string> kVisual = {"visual."};
   static const std::map<std::string, Multimodal> kMultimodal = {
       {"NemotronH_Nano_VL_V2", {"nemotron_h", {"vision_model.", "mlp1."}, "llm_config"}},
       {"aya_vision", {"cohere2", kTower}},
       {"cohere2_vision", {"cohere2", kTower}},
+      {"deepseek_vl", {"llama", kJanus}},
+      {"deepseek_vl_hybrid", {"llama", kJanus}},
       {"exaone4_5", {"exaone4", kVisual}},
       {"fast_vlm", {"qwen2", kTower}},
+      {"fuyu", {"persimmon", {"vision_embed_tokens."}}},
       {"gemma3", {"gemma3_text", kTower}},
+      {"gemma4", {"gemma4_text", kGemma4}},
+      {"gemma4_unified", {"gemma4_unified_text", kGemma4}},
       {"glm46v", {"glm4v_text", kVisual}},
       {"glm4v", {"glm4v_text", kVisual}},
       {"glm4v_moe", {"glm4v_moe_text", kVisual}},
+      {"glm_ocr", {"glm_ocr_text", kVisual}},
       {"got_ocr2", {"qwen2", kTower}},
+      {"granite4_vision",
+       {"granite4_vision_text",
+        {"vision_tower.", "layerwise_projectors.", "spatial_projectors.", "image_newline"}}},
+      {"granite_docling",
+       {"granite_docling_text", {"vision_model.", "connector.", "density_router."}}},
+      {"hunyuan_vl", {"hunyuan_vl_text", {"vision_tower.", "vit."}, "text_config", true}},
       {"hyperclovax_vision_v2", {"hyperclovax", {"vision_model.", "vision_projector."}}},
+      {"idefics2", {"mistral", kIdefics}},
       {"idefics3", {"llama", kIdefics}},
       {"internvl", {"qwen2", kTower}},
       {"internvl_chat", {"qwen2", {"vision_model.", "mlp1."}, "llm_config"}},
+      {"janus", {"llama", kJanus}},
+      {"kimi_k25", {"deepseek_v3", {"vision_tower.", "mm_projector."}}},
       {"kimi_vl", {"deepseek_v3", kTower}},
       {"lfm2_vl", {"lfm2", kTower}},
       {"lighton_ocr", {"qwen3", {"vision_encoder.", "vision_projection."}}},
@@ -210,14 +250,24 @@ const std::map<std::string, Multimodal>& BuiltinMultimodal() {
       {"llava_next_video", {"llama", kLlava}},
       {"llava_onevision", {"qwen2", kLlava}},
       {"llava_qwen", {"qwen2", kOwn, ""}},
+      {"minicpmv4_6", {"qwen3_5_text", kMerged}},
+      {"minicpmv4_7", {"qwen3_5_text", kMerged}},
       {"mistral3", {"mistral", kTower}},
       {"mllama", {"mllama_text_model", {"vision_model.", "multi_modal_projector."}}},
       {"nemotron_h_omni", {"nemotron_h", kOmni}},
       {"ovis2", {"qwen2", {"vision_tower.", "visual_embeddings_table."}}},
+      {"paddleocr_vl",
+       {"paddleocr_vl_text", {"visual.", "projector.", "mlp_AR."}, "text_config", true}},
       {"perception_lm", {"llama", kTower}},
+      {"pp_chart2table", {"qwen2", kTower}},
+      {"qianfan_ocr", {"qwen3", kTower}},
+      {"qwen2_5_omni", {"qwen2_5_omni_text", kThinker, kThought}},
+      {"qwen2_5_omni_thinker", {"qwen2_5_omni_text", {"visual.", "audio_tower."}}},
       {"qwen2_audio", {"qwen2", kAudio}},
       {"qwen3_5", {"qwen3_5_text", kVisual}},
       {"qwen3_5_moe", {"qwen3_5_moe_text", kVisual}},
+      {"qwen3_omni_moe", {"qwen3_omni_moe_text", kThinker, kThought}},
+      {"qwen3_omni_moe_thinker", {"qwen3_omni_moe_text", {"visual.", "audio_tower."}}},
       {"qwen3_vl", {"qwen3_vl_text", kVisual}},
       {"qwen3_vl_moe", {"qwen3_vl_moe_text", kVisual}},
       {"smolvlm", {"llama", kIdefics}},

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "core/model/config_reader.h"
@@ -14,6 +15,13 @@ using DescribeFamily = ModelDescription (*)(const ConfigReader&);
 
 /// All families of language models, by model_type.
 const std::map<std::string, DescribeFamily>& BuiltinFamilies();
+/// A name that a family has within a larger model, and the values of keys on which its files are
+/// silent that are not the family's.
+struct FamilyAlias {
+  std::string family;
+  nlohmann::json absent;
+};
+const std::map<std::string, FamilyAlias>& BuiltinAliases();
 /// Those that are part of a larger model, by its model_type.
 const std::map<std::string, Multimodal>& BuiltinMultimodal();
 

@@ -58,4 +58,12 @@ ModelDescription DescribeGlm4vText(const ConfigReader& config) {
   return ReadGlm(config, defaults, true);
 }
 
+ModelDescription DescribeGlmOcrText(const ConfigReader& config) {
+  ModelDescription d = DescribeGlm4vText(config.Over(
+      {{"num_key_value_heads", 8}, {"vocab_size", 59392}, {"max_position_embeddings", 131072}}));
+  d.qkv_bias = false;
+  PassOverNextTokenBlocks(config.Over({{"num_nextn_predict_layers", 1}}), &d);
+  return d;
+}
+
 }  // namespace roundlab

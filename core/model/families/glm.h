@@ -12,5 +12,7 @@ ModelDescription DescribeGlm(const ConfigReader& config);
 ModelDescription DescribeGlm4(const ConfigReader& config);
 /// The same beside a vision model; rotary positions are those of qwen_vl.h (glm4v_text).
 ModelDescription DescribeGlm4vText(const ConfigReader& config);
+/// The same without biases (glm_ocr_text). The layer that predicts a further token is left out.
+ModelDescription DescribeGlmOcrText(const ConfigReader& config);
 
 }  // namespace roundlab

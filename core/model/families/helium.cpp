@@ -32,8 +32,9 @@ ModelDescription DescribeHelium(const ConfigReader& config) {
   return d;
 }
 
-ModelDescription DescribeErnie(const ConfigReader& config) {
-  ConfigDefaults defaults;
+namespace {
+
+ModelDescription ReadErnie(const ConfigReader& config, ConfigDefaults defaults) {
   defaults.kv_heads = 2;
   defaults.head_dim = HeadDimDefault(config, 128);
   defaults.eps = 1e-5;
@@ -41,9 +42,24 @@ ModelDescription DescribeErnie(const ConfigReader& config) {
   defaults.rope.theta = 5e5;
   ModelDescription d = ReadCommon(config, defaults);
   d.qkv_bias = d.output_bias = d.mlp_bias = config.BoolOr("use_bias", false);
-  d.block_plan = PairedLlamaBlock;
-  d.ends_plan = LlamaEnds;
+  UseLlamaPlans(&d);
   return d;
+}
+
+}  // namespace
+
+ModelDescription DescribeErnie(const ConfigReader& config) {
+  ModelDescription d = ReadErnie(config, {});
+  d.block_plan = PairedLlamaBlock;
+  return d;
+}
+
+ModelDescription DescribePaddleOcrText(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.vocab = 103424;
+  defaults.max_positions = 131072;
+  defaults.rope.sections = true;
+  return ReadErnie(config, defaults);
 }
 
 }  // namespace roundlab

@@ -46,8 +46,7 @@ std::vector<std::int64_t> ForEachBlock(const ConfigReader& config, const char* k
               std::to_string(listed.size()));
 }
 
-ModelDescription ReadHunyuan(const ConfigReader& config) {
-  ConfigDefaults defaults;
+ModelDescription ReadHunyuan(const ConfigReader& config, ConfigDefaults defaults = {}) {
   defaults.eps = 1e-5;
   defaults.rope.alpha = true;
   ModelDescription d = ReadCommon(config, defaults);
@@ -62,6 +61,19 @@ ModelDescription ReadHunyuan(const ConfigReader& config) {
 
 ModelDescription DescribeHunyuan(const ConfigReader& config) {
   ModelDescription d = ReadHunyuan(config);
+  d.block_plan = HunyuanBlock;
+  return d;
+}
+
+ModelDescription DescribeHunyuanVlText(const ConfigReader& given) {
+  const char* key = "attention_head_dim";
+  const ConfigReader config = given.Has(key) ? given.Over({{"head_dim", given.Int(key)}}) : given;
+  ConfigDefaults defaults;
+  defaults.tied = true;
+  defaults.vocab = 290943;
+  defaults.max_positions = 2048;
+  defaults.rope.sections = true;
+  ModelDescription d = ReadHunyuan(config, defaults);
   d.block_plan = HunyuanBlock;
   return d;
 }

@@ -25,12 +25,24 @@ const std::map<std::string, nlohmann::json>& ClassSizes() {
   return kSizes;
 }
 
+ConfigReader Inside(const ConfigReader& config, const std::string& path) {
+  const std::size_t dot = path.find('.');
+  const ConfigReader inner = config.Inside(path.substr(0, dot).c_str());
+  return dot == std::string::npos ? inner : Inside(inner, path.substr(dot + 1));
+}
+
 }  // namespace
+
+ConfigReader Holder(const ConfigReader& config, const Multimodal& whole) {
+  const std::size_t dot = whole.key.rfind('.');
+  return dot == std::string::npos ? config : Inside(config, whole.key.substr(0, dot));
+}
 
 ConfigReader TextConfig(const ConfigReader& config, const Multimodal& whole) {
   const nlohmann::json family = {{"model_type", whole.text}};
-  const ConfigReader text = whole.key.empty() ? config.Without().Over(family).Over(config.root())
-                                              : config.Inside(whole.key.c_str()).Over(family);
+  const bool among = whole.key.empty() || (whole.beside && !config.Has(whole.key.c_str()));
+  const ConfigReader text = among ? config.Without().Over(family).Over(config.root())
+                                  : Inside(config, whole.key).Over(family);
   const auto sizes = ClassSizes().find(text.TextOr("model_type", ""));
   return sizes == ClassSizes().end() ? text : text.Over(sizes->second);
 }
@@ -38,10 +50,9 @@ ConfigReader TextConfig(const ConfigReader& config, const Multimodal& whole) {
 void NameWithin(const std::vector<std::string>& parts, ModelDescription* d) {
   const std::string base = d->Ends().BasePrefix();
   const std::vector<std::pair<std::string, std::string>> prefixes = {
-      {"language_model." + base, base},
-      {"model.language_model.", base},
-      {"model.text_model.", base},
-      {"language_model.lm_head.", "lm_head."}};
+      {"language_model." + base, base}, {"model.language_model.", base},
+      {"model.text_model.", base},      {"thinker.lm_head.", "lm_head."},
+      {"thinker.model.", base},         {"language_model.lm_head.", "lm_head."}};
   d->naming.prefixes.insert(d->naming.prefixes.begin(), prefixes.begin(), prefixes.end());
   for (const std::string& part : parts) {
     d->naming.other_parts.push_back(part);

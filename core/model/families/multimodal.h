@@ -12,10 +12,17 @@ namespace roundlab {
 // is of a family of its own; images and sounds are not.
 
 struct Multimodal {
-  std::string text;                 ///< family of the language model where text_config is silent
-  std::vector<std::string> parts;   ///< what names of the other parts begin with: "vision_tower."
-  std::string key = "text_config";  ///< empty: its keys are among those of the whole, and silent
+  std::string text;                ///< family of the language model where text_config is silent
+  std::vector<std::string> parts;  ///< what names of the other parts begin with: "vision_tower."
+  /// Where it is told of, "thinker_config.text_config"; empty: its keys are among those of the
+  /// whole, and silent.
+  std::string key = "text_config";
+  /// Where the key is absent, too: published files have the text's keys beside the whole's.
+  bool beside = false;
 };
+
+/// What text_config lies in, of which tie_word_embeddings is.
+ConfigReader Holder(const ConfigReader& config, const Multimodal& whole);
 
 /// What is told of the language model, model_type in any case. Sizes on which a text_config is
 /// silent are those of its family's config class, as transformers 4 leaves them out.

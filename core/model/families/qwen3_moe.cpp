@@ -35,21 +35,39 @@ ModelDescription DescribeMellum(const ConfigReader& config) {
   return d;
 }
 
-ModelDescription DescribeQwen3Moe(const ConfigReader& config) {
-  ConfigDefaults defaults;
-  defaults.kv_heads = 4;
+namespace {
+
+ModelDescription ReadQwen3Moe(const ConfigReader& config, const ConfigDefaults& defaults,
+                              bool normalize) {
   ModelDescription d = ReadCommon(config, defaults);
   d.qk_norm = true;
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   if (config.BoolOr("use_sliding_window", false)) ReadWindow(config, 4096, &d);
   LayMixture(config,
              {{"mlp.gate", ExpertCount(config, 128), config.IntOr("num_experts_per_tok", 8),
-               config.BoolOr("norm_topk_prob", false)},
+               config.BoolOr("norm_topk_prob", normalize)},
               GateUpDown("mlp.experts.#."),
               config.IntOr("moe_intermediate_size", 768),
               DenseBlocks(config, d.layers)},
              &d);
   return d;
+}
+
+}  // namespace
+
+ModelDescription DescribeQwen3Moe(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.kv_heads = 4;
+  return ReadQwen3Moe(config, defaults, false);
+}
+
+ModelDescription DescribeQwen3OmniMoeText(const ConfigReader& config) {
+  ConfigDefaults defaults;
+  defaults.kv_heads = 4;
+  defaults.max_positions = 32768;
+  defaults.rope.theta = 1e6;
+  defaults.rope.sections = true;
+  return ReadQwen3Moe(config, defaults, true);
 }
 
 }  // namespace roundlab

@@ -86,6 +86,42 @@ TEST(MultimodalTest, TheLanguageModelMayBeToldOfElsewhere) {
             "c: missing key 'llm_config'");
 }
 
+TEST(MultimodalTest, FamiliesHaveOtherNamesWithin) {
+  const json text = {{"model_type", "gemma4_unified_text"},
+                     {"hidden_size", 64},
+                     {"intermediate_size", 96},
+                     {"num_hidden_layers", 7},
+                     {"num_attention_heads", 8},
+                     {"vocab_size", 50}};
+  const ModelDescription d = Whole("gemma4_unified", text);
+  EXPECT_EQ(d.windows.front(), 1024);  // where gemma4_text has 512
+  EXPECT_EQ(d.windows[5], 0);
+  EXPECT_EQ(Whole("gemma4", {{"model_type", "gemma4_unified_text"},
+                             {"hidden_size", 64},
+                             {"intermediate_size", 96},
+                             {"num_hidden_layers", 2},
+                             {"sliding_window", 8}})
+                .windows.front(),
+            8);
+}
+
+TEST(MultimodalTest, TheLanguageModelMayBeToldOfDeeperOrBeside) {
+  const json text = {{"hidden_size", 64},        {"intermediate_size", 96},
+                     {"num_hidden_layers", 2},   {"num_attention_heads", 8},
+                     {"num_key_value_heads", 2}, {"vocab_size", 50}};
+  const json thinker = {{"text_config", text}, {"tie_word_embeddings", true}};
+  const json whole = {{"model_type", "qwen2_5_omni"}, {"thinker_config", thinker}};
+  const ModelDescription d = DescribeHuggingFace(whole.dump(), "config.json");
+  EXPECT_EQ(d.kv_heads, 2);
+  EXPECT_TRUE(d.tied_head);
+  EXPECT_EQ(ErrorOf([] { DescribeHuggingFace(R"({"model_type":"qwen2_5_omni"})", "c"); }),
+            "c: missing key 'thinker_config'");
+  json beside = text;
+  beside["model_type"] = "paddleocr_vl";
+  EXPECT_EQ(DescribeHuggingFace(beside.dump(), "config.json").head_dim, 128);
+  EXPECT_EQ(Whole("paddleocr_vl", text).head_dim, 128);
+}
+
 // Published files have language_model.backbone.layers.0 and so on.
 TEST(MultimodalTest, NamesWithinAreThoseOfTheFamily) {
   const json text = {

@@ -32,6 +32,21 @@ TEST(RopeTest, LinearDividesAnglesByItsFactor) {
   EXPECT_TRUE(TensorNear(table.sine.to(at::kDouble), sine, 1e-6, 0));
 }
 
+TEST(RopeTest, ProportionalTurnsAShareOfTheDimensions) {
+  RopeDescription rope;
+  rope.type = RopeType::kProportional;
+  rope.theta = 100;
+  rope.factor = 2;
+  rope.share = 0.6;  // of 8 dimensions 4.8: two pairs
+  const RopeTable table = MakeRopeTable(rope, 8, 12);
+  at::Tensor cosine = at::ones({12, 4}, at::kDouble);
+  for (int t = 0; t < 12; ++t) {
+    for (int k = 0; k < 2; ++k) cosine[t][k] = std::cos(t * std::pow(100.0, -2.0 * k / 8) / 2);
+  }
+  EXPECT_TRUE(TensorNear(table.cosine.to(at::kDouble), cosine, 1e-6, 0));
+  EXPECT_TRUE(table.sine.narrow(1, 2, 2).eq(0).all().item<bool>());
+}
+
 TEST(RopeTest, Llama3DividesLongWavelengthsAndKeepsShortOnes) {
   RopeDescription rope;
   rope.type = RopeType::kLlama3;
