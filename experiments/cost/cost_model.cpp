@@ -43,10 +43,10 @@ Work OfRecurrence(std::int64_t heads, std::int64_t key, std::int64_t value, bool
 }
 
 /// What a token of a sequence of `seqlen` takes to be mixed with those before it.
-Work Mixing(const ModelDescription& m, const BlockPlan& block, double seqlen) {
+Work Mixing(const BlockPlan& block, double seqlen) {
   // Softmax attention reaches about half the rate of plain products (results/evaluation.md).
   constexpr double kAttentionCost = 2;
-  const auto width = static_cast<double>(m.heads * m.head_dim);
+  const auto width = static_cast<double>(block.attention.heads * block.attention.head_dim);
   Work work;
   if (block.HasAttention()) {
     work.flops = kAttentionCost * 4 * width * seqlen / 2;
@@ -71,7 +71,7 @@ Work OfBlocks(const ModelDescription& m, const std::function<Work(const BlockPla
 /// One block's forward pass over `tokens` tokens in sequences of `seqlen`.
 Work ForwardBlock(const ModelDescription& m, double tokens, double seqlen) {
   Work work = tokens * OfBlocks(m, [&](const BlockPlan& block) {
-                Work token = Mixing(m, block, seqlen);
+                Work token = Mixing(block, seqlen);
                 token.flops += 2 * WeightsMet(block);
                 return token;
               });

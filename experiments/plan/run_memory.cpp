@@ -224,6 +224,9 @@ RunMemory RunMemoryOf(const RunConfig& run, const ModelDescription& model, doubl
   const BlockPlan heaviest = HeaviestBlock(model);
   const double block = heaviest.LinearWeights();
   memory.program = 0.25 * kGib;
+  // Each number of rows has its product of 16 bits in libtorch's cache (oneDNN's, of 1024).
+  const bool rows_vary = heaviest.mlp.experts && value < kFloat && !run.compute.OnGpu();
+  if (rows_vary) memory.program += 0.27 * kGib;
   if (!run.eval.empty()) {
     const double logits = LogitBytes(run, model, eval_tokens);
     memory.evaluated = logits + BytesInMemory(model, value, run.compute.OnGpu());

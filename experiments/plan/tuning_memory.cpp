@@ -34,18 +34,33 @@ LayerTraits MeanTraits(const RoundingScheme& scheme, const QuantSpec& spec,
 }
 
 /// Values that a token has between an MLP's layers, of all experts that it goes to.
-double MlpValues(const ModelDescription& m, const BlockPlan& plan) {
-  const double experts = plan.mlp.experts ? static_cast<double>(plan.mlp.experts->used) : 1;
-  return experts * static_cast<double>(m.intermediate);
+double MlpValues(const BlockPlan& plan) {
+  double values = 0;
+  for (const LinearPlan& linear : plan.linears) {
+    if (linear.role != LinearRole::kDown) continue;
+    values += static_cast<double>(linear.in) * plan.TokenShare(linear);
+  }
+  return values;
 }
 
-/// Values of a token that a block's forward pass keeps for its backward pass. ReLU keeps what it
-/// gives alone.
+/// Rows that experts are fed, and what they give: each has its own, of all tokens sent to it.
+double RowsOfExperts(const ModelDescription& m, const BlockPlan& plan) {
+  return plan.mlp.experts ? 2.0 * static_cast<double>(plan.mlp.experts->used * m.hidden) : 0;
+}
+
+/// What is kept of each value between an MLP's layers. ReLU keeps what it gives alone; SwiGLU is
+/// one step, others keep what the activation gives, too.
+double KeptBetween(const MlpPlan& mlp) {
+  if (!mlp.gated) return mlp.activation == Activation::kRelu ? 1 : 2;
+  return mlp.activation == Activation::kSilu ? 3 : 4;
+}
+
+/// Values of a token that a block's forward pass keeps for its backward pass.
 double KeptValues(const ModelDescription& m, const BlockPlan& plan) {
-  const double of_activation = plan.mlp.activation == Activation::kRelu ? 1 : 2;
-  return 4.0 * static_cast<double>(m.hidden) + 2 * static_cast<double>(m.heads * m.head_dim) +
-         2 * static_cast<double>(m.kv_heads * m.head_dim) +
-         (plan.mlp.gated ? 3 : of_activation) * MlpValues(m, plan);
+  const AttentionPlan& a = plan.attention;
+  return 4.0 * static_cast<double>(m.hidden) + 2 * static_cast<double>(a.heads * a.head_dim) +
+         2 * static_cast<double>(a.kv_heads * a.head_dim) +
+         KeptBetween(plan.mlp) * MlpValues(plan) + RowsOfExperts(m, plan);
 }
 
 /// The same of a delta rule or state space, which are float32: products of a chunk's tokens, and
@@ -65,7 +80,7 @@ double KeptOfMixer(const BlockPlan& plan, double value) {
 /// Values of a token in the backward pass where they are most, at the MLP's activation of the one
 /// block that is at work.
 double GradientValues(const ModelDescription& m, const BlockPlan& plan) {
-  return 2.0 * static_cast<double>(m.hidden) + 2 * MlpValues(m, plan);
+  return 2.0 * static_cast<double>(m.hidden) + 2 * MlpValues(plan);
 }
 
 /// Values that a token has of products of queries and keys, one a head and key, where attention has
@@ -134,7 +149,7 @@ double ActivationBytes(const RunConfig& run, const ModelDescription& model, std:
   const BlockPlan plan = model.Plan(0);
   const auto seqlen = static_cast<double>(run.calibration->seqlen);
   const auto of_pass =
-      static_cast<double>(4 * model.hidden + (plan.mlp.gated ? 3 : 2) * model.intermediate);
+      4.0 * static_cast<double>(model.hidden) + (plan.mlp.gated ? 3 : 2) * MlpValues(plan);
   double most = static_cast<double>(rows) * seqlen * (of_pass + MeasuredBytes(run, plan) / value);
   double quantizers = 0;  // of stages before, bytes
   for (const StageRecipe& recipe : run.pipeline) {
