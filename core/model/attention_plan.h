@@ -44,6 +44,8 @@ struct AttentionPlan {
   /// query, then of its gate (Qwen3-Next), or they are kAttentionGate's (Trinity).
   bool gated = false;
   bool gate_apart = false;
+  bool gate_per_head = false;      ///< a gate for all of a head's values (Laguna)
+  bool softplus_gate = false;      ///< softplus in the sigmoid's place
   bool tempered = false;           ///< queries are multiplied as TemperDescription says
   bool norm_after_rotary = false;  ///< of q and k, where they have norms
   double clip = 0;  ///< c: q, k and v, after their norms, are held to [-c, c]; 0 none

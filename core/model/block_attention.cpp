@@ -13,7 +13,7 @@ struct DecoderBlock::Heads {
   at::Tensor q;
   at::Tensor k;
   at::Tensor v = {};
-  at::Tensor gates = {};  // like q, or undefined
+  at::Tensor gates = {};  // like q, or [batch, seq, heads, 1], or undefined
 };
 
 DecoderBlock::Heads DecoderBlock::ProjectLatents(const at::Tensor& x) const {
@@ -50,7 +50,10 @@ DecoderBlock::Heads DecoderBlock::Project(const at::Tensor& x) const {
                    split(Role(LinearRole::kKey).Forward(x), a.kv_heads)};
     heads.v =
         Has(LinearRole::kValue) ? split(Role(LinearRole::kValue).Forward(x), a.kv_heads) : heads.k;
-    if (a.gate_apart) heads.gates = split(Role(LinearRole::kAttentionGate).Forward(x), a.heads);
+    if (a.gate_apart) {
+      const at::Tensor rows = Role(LinearRole::kAttentionGate).Forward(x);
+      heads.gates = rows.view({batch, seq, a.heads, -1});
+    }
     if (!pairs_of_rows) return heads;
     const auto pairs = heads.q.unflatten(2, {a.heads, 2}).unbind(3);
     heads.q = pairs[0];
@@ -149,7 +152,10 @@ at::Tensor DecoderBlock::Attention(const at::Tensor& x, const RopeTable& rope,
     mixed = PackedAttention(q.squeeze(0), k.squeeze(0), v.squeeze(0), *segments, mixing_);
   }
   if (a.value_dim < a.head_dim) mixed = mixed.narrow(-1, 0, a.value_dim);
-  if (gates.defined()) mixed = mixed.view(gates.sizes()) * gates.sigmoid();
+  if (gates.defined()) {
+    const at::Tensor factors = a.softplus_gate ? at::softplus(gates) : gates.sigmoid();
+    mixed = mixed.view({x.size(0), x.size(1), a.heads, -1}) * factors;
+  }
   return Role(LinearRole::kAttentionOutput)
       .Forward(mixed.reshape({x.size(0), x.size(1), a.heads * a.value_dim}));
 }

@@ -52,7 +52,11 @@ at::Tensor TimesFactors(const StateSpacePlan& s, const at::Tensor& rows) {
 at::Tensor DecoderBlock::MixByDeltaRule(const at::Tensor& x, const Segments* segments) const {
   const DeltaRulePlan& delta = *plan_.mixer->delta;
   const auto of = [&](LinearRole role) { return Role(role).Forward(x); };
-  const at::Tensor rows = of(LinearRole::kMixerInput);
+  const at::Tensor rows = delta.apart
+                              ? at::cat({of(LinearRole::kMixerQuery), of(LinearRole::kMixerKey),
+                                         of(LinearRole::kMixerValue)},
+                                        2)
+                              : of(LinearRole::kMixerInput);
   const DeltaRows made =
       delta.per_key_head
           ? OfKeyHeads(delta, rows, of(LinearRole::kMixerRates))
@@ -63,10 +67,12 @@ at::Tensor DecoderBlock::MixByDeltaRule(const at::Tensor& x, const Segments* seg
       at::silu(CausalConvolution(made.qkv, mixer.taps, mixer.taps_bias, segments));
   const auto qkv = convolved.split_with_sizes({keys, keys, delta.value_heads * delta.value_dim}, 2);
   const at::Tensor steps = at::softplus(made.decays.to(at::kFloat) + mixer.decay_bias);
-  const at::Tensor mixed = GatedDeltaRule(
-      {InHeads(qkv[0], delta.key_dim), InHeads(qkv[1], delta.key_dim),
-       InHeads(qkv[2], delta.value_dim), -mixer.decay.exp() * steps, made.updates.sigmoid()},
-      segments);
+  at::Tensor updates = made.updates.sigmoid();
+  if (delta.update_scale != 1) updates = updates * delta.update_scale;
+  const at::Tensor mixed =
+      GatedDeltaRule({InHeads(qkv[0], delta.key_dim), InHeads(qkv[1], delta.key_dim),
+                      InHeads(qkv[2], delta.value_dim), -mixer.decay.exp() * steps, updates},
+                     segments);
   const at::Tensor gated = Normed(NormPlace::kMixed, mixed) * at::silu(made.gates.to(at::kFloat));
   return gated.flatten(2);
 }

@@ -87,7 +87,8 @@ at::Tensor OfBestGroups(const at::Tensor& scores, const ExpertsPlan& plan) {
 }
 
 Routed Route(const at::Tensor& logits, const ExpertsPlan& plan, const at::Tensor& correction) {
-  const at::Tensor wide = logits.to(at::kFloat);
+  at::Tensor wide = logits.to(at::kFloat);
+  if (plan.cap > 0) wide = at::tanh(wide / plan.cap) * plan.cap;
   if (plan.routing == Routing::kSparseMixer) return SparseMixer(wide, plan);
   const at::Tensor scores =
       plan.routing == Routing::kSigmoid ? at::sigmoid(wide) : at::softmax(wide, -1);

@@ -44,6 +44,8 @@ struct TemperDescription {
 struct CheckpointNames {
   /// What a stored name may begin with -> what the plans have for it.
   std::vector<std::pair<std::string, std::string>> prefixes;
+  /// What may be in a stored name -> what the plans have for it, ".a_norm." -> ".b_norm.".
+  std::vector<std::pair<std::string, std::string>> middles = {};
   /// What names begin with that are of parts beside the language model.
   std::vector<std::string> other_parts;
   bool complete = false;  ///< every tensor must have its place in the model

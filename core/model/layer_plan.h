@@ -21,7 +21,10 @@ enum class LinearRole {
   kAttentionGate,  ///< factors of what attention gives
   kAttentionOutput,
   kMixerInput,  ///< of what mixes tokens beside or instead of attention, see MixerPlan; so the next
-  kMixerGate,   ///< factors of what the delta rule gives
+  kMixerQuery,  ///< of a delta rule whose q, k and v have layers of their own
+  kMixerKey,
+  kMixerValue,
+  kMixerGate,    ///< factors of what the delta rule gives
   kMixerUpdate,  ///< its update rates
   kMixerDecay,   ///< its decays
   kMixerRates,   ///< both, key head by key head

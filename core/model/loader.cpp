@@ -211,6 +211,22 @@ void ModelFiles::ReadXielu(const std::string& name, at::Tensor* numbers) const {
   if (!names_->Find(name + ".eps").empty()) put(3, name + ".eps", {});
 }
 
+void ModelFiles::ReadMixer(const MixerPlan& plan, MixerWeights* mixer) const {
+  const ConvolutionPlan& convolution = plan.convolution;
+  for (const MixerTensor& tensor : TensorsOf(plan)) {
+    std::vector<std::int64_t> shape = tensor.shape;
+    if (tensor.part) {
+      const std::vector<std::int64_t>& stored = Stored(NameOf(tensor.name)).shape;
+      if (stored.size() == 3) shape[0] = stored[0];
+    }
+    Keep(tensor, Read(tensor.name, shape), mixer);
+  }
+  if (mixer->taps.size(0) == convolution.channels) return;
+  throw Error(path_ + ": the parts of '" + convolution.name + "' have " +
+              std::to_string(mixer->taps.size(0)) + " channels, expected " +
+              std::to_string(convolution.channels));
+}
+
 std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {
   auto block = std::make_unique<DecoderBlock>(description_, index);
   const BlockPlan& plan = block->plan();
@@ -245,11 +261,7 @@ std::unique_ptr<DecoderBlock> ModelFiles::LoadBlock(std::int64_t index) const {
   const AttentionPlan& attention = plan.attention;
   if (!attention.sinks.empty()) block->SetSinks(Read(attention.sinks, {attention.heads}));
   if (!plan.output_factor.empty()) block->output_factor = Read(plan.output_factor, {1});
-  if (plan.mixer) {
-    for (const MixerTensor& tensor : TensorsOf(*plan.mixer)) {
-      Keep(tensor, Read(tensor.name, tensor.shape), &block->mixer);
-    }
-  }
+  if (plan.mixer) ReadMixer(*plan.mixer, &block->mixer);
   if (plan.mlp.activation == Activation::kXielu) {
     ReadXielu(plan.mlp.activation_numbers, &block->activation);
   }

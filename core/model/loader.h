@@ -46,6 +46,7 @@ class ModelFiles : public ModelSource {
   at::Tensor ReadStack(const LinearPlan& plan, std::int64_t count) const;
   at::Tensor ReadRouter(const ExpertsPlan& plan) const;
   void ReadXielu(const std::string& name, at::Tensor* numbers) const;
+  void ReadMixer(const MixerPlan& plan, MixerWeights* mixer) const;
 
   std::string path_;
   std::unique_ptr<Checkpoint> checkpoint_;

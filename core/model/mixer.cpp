@@ -12,8 +12,17 @@ std::int64_t MixerTensor::Count() const {
 
 std::vector<MixerTensor> TensorsOf(const MixerPlan& plan) {
   const ConvolutionPlan& c = plan.convolution;
-  std::vector<MixerTensor> tensors = {
-      {c.name + ".weight", {c.channels, 1, c.taps}, &MixerWeights::taps}};
+  std::vector<MixerTensor> tensors;
+  std::vector<ConvolutionPlan::Part> parts = c.parts;
+  if (parts.empty()) parts = {{c.name, c.channels}};
+  for (const ConvolutionPlan::Part& part : parts) {
+    const bool further = !tensors.empty();
+    tensors.push_back({part.name + ".weight",
+                       {part.channels, 1, c.taps},
+                       &MixerWeights::taps,
+                       !c.parts.empty(),
+                       further});
+  }
   if (c.bias) tensors.push_back({c.name + ".bias", {c.channels}, &MixerWeights::taps_bias});
   if (plan.delta) {
     const std::int64_t heads = plan.delta->value_heads;
@@ -30,7 +39,8 @@ std::vector<MixerTensor> TensorsOf(const MixerPlan& plan) {
 }
 
 void Keep(const MixerTensor& tensor, const at::Tensor& stored, MixerWeights* mixer) {
-  mixer->*tensor.place = stored.dim() == 3 ? stored.squeeze(1) : stored;
+  const at::Tensor own = stored.dim() == 3 ? stored.squeeze(1) : stored;
+  mixer->*tensor.place = tensor.further ? at::cat({mixer->*tensor.place, own}) : own;
 }
 
 }  // namespace roundlab

@@ -24,6 +24,8 @@ struct MixerTensor {
   std::string name;                 ///< in full
   std::vector<std::int64_t> shape;  ///< as stored
   at::Tensor MixerWeights::*place;
+  bool part = false;     ///< channels may be others than these, as transformers 5.23 writes them
+  bool further = false;  ///< rows behind those that the place has
 
   std::int64_t Count() const;
 };

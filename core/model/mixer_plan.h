@@ -4,15 +4,23 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace roundlab {
 
 /// A causal convolution over the tokens of a text, each channel by itself.
 struct ConvolutionPlan {
+  /// Of channels that the checkpoint has apart.
+  struct Part {
+    std::string name;
+    std::int64_t channels = 0;
+  };
+
   std::string name;  ///< in the checkpoint: NAME.weight [channels, 1, taps], NAME.bias [channels]
   std::int64_t channels = 0;
   std::int64_t taps = 0;
   bool bias = false;
+  std::vector<Part> parts = {};  ///< in NAME's place, in their order; none: it has all in one
 };
 
 /// The gated delta rule (Gated DeltaNet, arXiv 2412.06464): what a text has said so far is kept in
@@ -26,8 +34,11 @@ struct DeltaRulePlan {
   /// kMixerRates of their update rates and then decays (Qwen3-Next). Else kMixerInput has all of q,
   /// all of k, all of v; gates are kMixerGate's, rates kMixerUpdate's and kMixerDecay's (Qwen3.5).
   bool per_key_head = false;
-  std::string decay;       ///< full name in the checkpoint, [value_heads], ln of the fastest decay
-  std::string decay_bias;  ///< full name, [value_heads], added to what kMixerDecay gives
+  /// As Qwen3.5, but q, k and v are kMixerQuery's, kMixerKey's and kMixerValue's (OLMo Hybrid).
+  bool apart = false;
+  double update_scale = 1;  ///< of update rates, which are sigmoids
+  std::string decay;        ///< full name in the checkpoint, [value_heads], ln of the fastest decay
+  std::string decay_bias;   ///< full name, [value_heads], added to what kMixerDecay gives
 };
 
 /// The selective state space of Mamba-2 (arXiv 2405.21060): what a text has said so far is kept in

@@ -31,6 +31,7 @@ struct ExpertsPlan {
   std::int64_t used = 0;  ///< by a token
   bool normalize = true;  ///< weights of those used sum to 1
   double factor = 1;      ///< of the weights, after that
+  double cap = 0;         ///< c: router x becomes c tanh(router x / c); 0 none
   bool in_float = false;  ///< router x in float32, whatever the model's products are in
   /// Experts lie in so many groups, and a token is sent to experts of the best groups_used alone:
   /// of the largest score with kSoftmax, of the largest sum of two with kSigmoid.

@@ -28,6 +28,12 @@ const char* RoleName(LinearRole role) {
       return "attention_output";
     case LinearRole::kMixerInput:
       return "mixer_input";
+    case LinearRole::kMixerQuery:
+      return "mixer_query";
+    case LinearRole::kMixerKey:
+      return "mixer_key";
+    case LinearRole::kMixerValue:
+      return "mixer_value";
     case LinearRole::kMixerGate:
       return "mixer_gate";
     case LinearRole::kMixerUpdate:
@@ -60,6 +66,9 @@ bool ReadsAttention(LinearRole role) {
     case LinearRole::kKeyValueDown:
     case LinearRole::kAttentionGate:
     case LinearRole::kMixerInput:
+    case LinearRole::kMixerQuery:
+    case LinearRole::kMixerKey:
+    case LinearRole::kMixerValue:
     case LinearRole::kMixerGate:
     case LinearRole::kMixerUpdate:
     case LinearRole::kMixerDecay:

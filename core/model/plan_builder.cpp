@@ -79,7 +79,8 @@ PlanBuilder& PlanBuilder::Attention(const std::vector<std::string>& names, bool 
   if (!names.at(2).empty()) {
     Linear(names[2], kv, d_.hidden, LinearRole::kValue, input, qkv_bias);
   }
-  if (apart) Linear(names[4], q, d_.hidden, LinearRole::kAttentionGate, input, false);
+  const std::int64_t gates = plan.attention.gate_per_head ? plan.attention.heads : q;
+  if (apart) Linear(names[4], gates, d_.hidden, LinearRole::kAttentionGate, input, false);
   plan.attention.gated = plan.attention.gated || apart;
   plan.attention.gate_apart = apart;
   Linear(names.at(3), d_.hidden, q, LinearRole::kAttentionOutput, inputs_++, output_bias);
@@ -146,7 +147,8 @@ PlanBuilder& PlanBuilder::DeltaRule(const std::string& name, DeltaRulePlan rule,
                                     std::int64_t taps) {
   plan.attention.rotary = RotaryStyle::kNone;
   const std::int64_t values = rule.value_heads * rule.value_dim;
-  const std::int64_t channels = 2 * rule.key_heads * rule.key_dim + values;
+  const std::int64_t keys = rule.key_heads * rule.key_dim;
+  const std::int64_t channels = 2 * keys + values;
   const std::size_t read = inputs_++;
   const auto reader = [&](const char* part, std::int64_t out, LinearRole role) {
     Linear(name + part, out, d_.hidden, role, read, false);
@@ -154,18 +156,31 @@ PlanBuilder& PlanBuilder::DeltaRule(const std::string& name, DeltaRulePlan rule,
   if (rule.per_key_head) {
     reader(".in_proj_qkvz", channels + values, LinearRole::kMixerInput);
     reader(".in_proj_ba", 2 * rule.value_heads, LinearRole::kMixerRates);
+  } else if (rule.apart) {
+    reader(".q_proj", keys, LinearRole::kMixerQuery);
+    reader(".k_proj", keys, LinearRole::kMixerKey);
+    reader(".v_proj", values, LinearRole::kMixerValue);
   } else {
     reader(".in_proj_qkv", channels, LinearRole::kMixerInput);
-    reader(".in_proj_z", values, LinearRole::kMixerGate);
-    reader(".in_proj_b", rule.value_heads, LinearRole::kMixerUpdate);
-    reader(".in_proj_a", rule.value_heads, LinearRole::kMixerDecay);
   }
-  Linear(name + ".out_proj", d_.hidden, values, LinearRole::kMixerOutput, inputs_++, false);
-  Norm(NormPlace::kMixed, name + ".norm", rule.value_dim);
+  if (!rule.per_key_head) {
+    reader(rule.apart ? ".g_proj" : ".in_proj_z", values, LinearRole::kMixerGate);
+    reader(rule.apart ? ".b_proj" : ".in_proj_b", rule.value_heads, LinearRole::kMixerUpdate);
+    reader(rule.apart ? ".a_proj" : ".in_proj_a", rule.value_heads, LinearRole::kMixerDecay);
+  }
+  Linear(name + (rule.apart ? ".o_proj" : ".out_proj"), d_.hidden, values, LinearRole::kMixerOutput,
+         inputs_++, false);
+  Norm(NormPlace::kMixed, name + (rule.apart ? ".o_norm" : ".norm"), rule.value_dim);
   plan.norms.back().offset = 0;  // whatever the model's others have
   rule.decay = prefix_ + name + ".A_log";
   rule.decay_bias = prefix_ + name + ".dt_bias";
-  plan.mixer = MixerPlan{{prefix_ + name + ".conv1d", channels, taps, false}, std::move(rule)};
+  ConvolutionPlan convolution{prefix_ + name + ".conv1d", channels, taps, false};
+  if (rule.apart) {
+    convolution.parts = {{prefix_ + name + ".q_conv1d", keys},
+                         {prefix_ + name + ".k_conv1d", keys},
+                         {prefix_ + name + ".v_conv1d", values}};
+  }
+  plan.mixer = MixerPlan{std::move(convolution), std::move(rule)};
   return *this;
 }
 

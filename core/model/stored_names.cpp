@@ -51,6 +51,7 @@ void AddBlock(const BlockPlan& plan, std::int64_t hidden, std::vector<StoredPlan
   if (plan.mixer) {
     for (const MixerTensor& tensor : TensorsOf(*plan.mixer)) {
       tensors->push_back({tensor.name, tensor.shape});
+      if (tensor.part) tensors->back().shape.clear();
     }
   }
   if (!plan.mlp.experts) return;
@@ -76,10 +77,17 @@ std::string BlockPrefix(const ModelDescription& description) {
 }
 
 std::string Renamed(const std::string& stored, const CheckpointNames& names) {
+  std::string renamed = stored;
   for (const auto& [from, to] : names.prefixes) {
-    if (stored.starts_with(from)) return to + stored.substr(from.size());
+    if (!stored.starts_with(from)) continue;
+    renamed = to + stored.substr(from.size());
+    break;
   }
-  return stored;
+  for (const auto& [from, to] : names.middles) {
+    const std::size_t place = renamed.find(from);
+    if (place != std::string::npos) renamed.replace(place, from.size(), to);
+  }
+  return renamed;
 }
 
 /// The model's name of a stored tensor; empty where it has none such.

@@ -226,6 +226,13 @@ CASES = {
     "iquestcoder": ("iquestcoder", sizes(head_dim=8, attention_bias=True, mlp_bias=True,
                                          rope_parameters=ROPE)),
     "jais2": ("jais2", sizes(rope_parameters=ROPE)),
+    "laguna": ("laguna", sizes(
+        head_dim=8, num_hidden_layers=3, num_attention_heads_per_layer=[2, 4, 2], sliding_window=4,
+        layer_types=["full_attention", "sliding_attention", "full_attention"],
+        moe_intermediate_size=12, shared_expert_intermediate_size=10, moe_routed_scaling_factor=1.5,
+        moe_router_logit_softcapping=0.7, num_experts=4, num_experts_per_tok=2)),
+    "laguna_gates": ("laguna", sizes(
+        head_dim=8, gating="per-element", mlp_layer_types=["dense", "dense"])),
     "lfm2_vl": ("lfm2_vl", {"projector_hidden_size": 8, **seeing(
         "lfm2", full_attn_idxs=[1], block_multiple_of=4, rope_parameters=ROPE)}),
     "llava_next": ("llava_next", seeing("mistral", sliding_window=4, rope_parameters=ROPE)),
@@ -303,6 +310,14 @@ CASES = {
     "qwen3_next": ("qwen3_next", sizes(
         moe_intermediate_size=12, shared_expert_intermediate_size=16, mlp_only_layers=[1], **HYBRID,
         **EXPERTS)),
+    "olmo_hybrid": ("olmo_hybrid", sizes(
+        num_key_value_heads=2, num_hidden_layers=3, rope_parameters={"rope_theta": None},
+        linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=4,
+        linear_value_head_dim=6,
+        layer_types=["linear_attention", "full_attention", "linear_attention"])),
+    "olmo_hybrid_turned": ("olmo_hybrid", sizes(
+        num_key_value_heads=2, linear_allow_neg_eigval=False, rope_parameters=ROPE,
+        layer_types=["linear_attention", "full_attention"])),
     "paddleocr_vl": ("paddleocr_vl", seeing(
         "paddleocr_vl_text", head_dim=8, rope_parameters=SECTIONS)),
     "qwen3_vl_moe": ("qwen3_vl_moe", seeing(

@@ -35,6 +35,7 @@
 #include "core/model/families/hunyuan.h"
 #include "core/model/families/hy_v3.h"
 #include "core/model/families/internlm.h"
+#include "core/model/families/laguna.h"
 #include "core/model/families/lfm2.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/llama4.h"
@@ -48,6 +49,7 @@
 #include "core/model/families/nemotron_h.h"
 #include "core/model/families/olmo.h"
 #include "core/model/families/olmo2.h"
+#include "core/model/families/olmo_hybrid.h"
 #include "core/model/families/olmoe.h"
 #include "core/model/families/opt.h"
 #include "core/model/families/persimmon.h"
@@ -126,6 +128,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"internlm3", DescribeInternLm3},
       {"iquestcoder", DescribeIQuestCoder},
       {"jais2", DescribeJais2},
+      {"laguna", DescribeLaguna},
       {"lfm2", DescribeLfm2},
       {"lfm2_moe", DescribeLfm2Moe},
       {"llama", DescribeLlama},
@@ -146,6 +149,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"olmo", DescribeOlmo},
       {"olmo2", DescribeOlmo2},
       {"olmo3", DescribeOlmo3},
+      {"olmo_hybrid", DescribeOlmoHybrid},
       {"olmoe", DescribeOlmoe},
       {"opt", DescribeOpt},
       {"paddleocr_vl_text", DescribePaddleOcrText},

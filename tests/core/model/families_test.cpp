@@ -338,5 +338,39 @@ TEST(FamiliesTest, PhiMoeHasOneFactorForShortAndLongTexts) {
             "config.json: rope_scaling: rope_type: phimoe has default and longrope only");
 }
 
+ModelDescription Laguna(const json& change) {
+  json config = {
+      {"model_type", "laguna"},   {"hidden_size", 64},         {"num_hidden_layers", 2},
+      {"num_attention_heads", 4}, {"num_key_value_heads", 2},  {"head_dim", 16},
+      {"vocab_size", 50},         {"num_experts", 4},          {"num_experts_per_tok", 2},
+      {"intermediate_size", 96},  {"moe_intermediate_size", 8}};
+  config.update(change);
+  return DescribeHuggingFace(config.dump(), "config.json");
+}
+
+TEST(LagunaTest, BlocksHaveTheirOwnHeadsAndGates) {
+  const json types = {{"layer_types", {"sliding_attention", "full_attention"}}};
+  const ModelDescription plain = Laguna(types);
+  EXPECT_EQ(plain.Plan(0).attention.heads, 4);
+  EXPECT_EQ(plain.Plan(0).attention.rotary_dim, 16);
+  EXPECT_EQ(plain.Plan(1).attention.rotary_dim, 8);
+  EXPECT_FALSE(plain.Plan(0).mlp.experts.has_value());
+  EXPECT_EQ(plain.LinearShapes(0)[3], (std::vector<std::int64_t>{4, 64}));
+  json more = types;
+  more["num_attention_heads_per_layer"] = {2, 6};
+  more["gating"] = "per-element";
+  EXPECT_EQ(Laguna(more).LinearShapes(1)[0], (std::vector<std::int64_t>{6 * 16, 64}));
+  EXPECT_EQ(Laguna(more).LinearShapes(1)[3], (std::vector<std::int64_t>{6 * 16, 64}));
+  more["num_attention_heads_per_layer"] = {2, 3};
+  EXPECT_EQ(ErrorOf([&] { Laguna(more); }),
+            "config.json: num_attention_heads_per_layer: [2,3] is not supported (allowed: 2 "
+            "multiples of num_key_value_heads 2)");
+  EXPECT_EQ(ErrorOf([] {
+              Laguna({{"moe_apply_router_weight_on_input", true}});
+            }),
+            "config.json: moe_apply_router_weight_on_input: true is not supported (allowed: "
+            "false)");
+}
+
 }  // namespace
 }  // namespace roundlab

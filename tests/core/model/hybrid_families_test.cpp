@@ -62,6 +62,9 @@ TEST(HybridFamiliesTest, SilentFilesMixAsTheClassDoes) {
                               {{"full_attention_interval", 2}, {"decoder_sparse_step", 2}})),
             "d ae d ae ");
   EXPECT_EQ(Kinds(HybridModel("qwen3_5_text", json::object())), "d d d a ");
+  EXPECT_EQ(Kinds(HybridModel("olmo_hybrid", {{"intermediate_size", 96}})), "d d d a ");
+  EXPECT_EQ(HybridModel("olmo_hybrid", {{"intermediate_size", 96}}).Plan(0).mixer->delta->key_dim,
+            6);
   EXPECT_EQ(Kinds(HybridModel("qwen3_5_moe_text", json::object())), "de de de ae ");
   json granite = {{"mamba_n_heads", 4}};
   EXPECT_EQ(Kinds(HybridModel("granitemoehybrid", granite)), "se se se se ");
@@ -260,6 +263,39 @@ TEST(HybridFamiliesTest, StackedExpertsOfQwen3VlAreReadEitherWay) {
   Write(folder, ConfigOfGolden(golden), tensors);
   EXPECT_TRUE(
       LogitsOf(folder.path()).equal(LogitsOf(SourceFolder() + "/tests/golden/families/" + golden)));
+}
+
+// Published files cut a convolution where q, k and v end, transformers 5.23 into thirds; it also
+// gives a norm behind attention the name of one before the MLP.
+TEST(HybridFamiliesTest, OlmoHybridsConvolutionIsReadHoweverItIsCut) {
+  const std::string golden = "olmo_hybrid";
+  NamedTensors tensors = TensorsOfGolden(golden);
+  const std::string norm = "model.layers.1.feedforward_layer_norm.weight";
+  ASSERT_EQ(tensors.count(norm), 1U);
+  tensors["model.layers.1.post_attention_layernorm.weight"] = tensors.at(norm);
+  tensors.erase(norm);
+  for (const int block : {0, 2}) {
+    const std::string prefix = "model.layers." + std::to_string(block) + ".linear_attn.";
+    std::vector<at::Tensor> stored;
+    for (const char* part : {"q", "k", "v"}) {
+      stored.push_back(tensors.at(prefix + part + "_conv1d.weight"));
+    }
+    const auto cut = at::cat(stored).split_with_sizes({8, 8, 24});
+    for (std::size_t i = 0; i < 3; ++i) {
+      tensors[prefix + "qkv"[i] + "_conv1d.weight"] = cut[i];
+    }
+  }
+  const TempFolder folder;
+  Write(folder, ConfigOfGolden(golden), tensors);
+  EXPECT_TRUE(
+      LogitsOf(folder.path()).equal(LogitsOf(SourceFolder() + "/tests/golden/families/" + golden)));
+  tensors["model.layers.2.linear_attn.v_conv1d.weight"] = at::ones({20, 1, 4});
+  const TempFolder short_of;
+  Write(short_of, ConfigOfGolden(golden), tensors);
+  EXPECT_NE(ErrorOf([&] { LogitsOf(short_of.path()); })
+                .find("the parts of 'model.layers.2.linear_attn.conv1d' have 36 channels, expected "
+                      "40"),
+            std::string::npos);
 }
 
 TEST(HybridFamiliesTest, TheLanguageModelOfALargerOneIsRead) {
