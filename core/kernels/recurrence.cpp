@@ -36,36 +36,60 @@ struct Followed {
   at::Tensor state;    // [batch, heads, key_dim, value_dim]
 };
 
+/// Whether each row of the state fades by itself.
+bool ByChannel(const Recurrence& r) { return r.decay.dim() == 4; }
+
+/// Products of the chunk's keys with others of its tokens, each by what is left between them; 0
+/// where the key is later. [batch, heads, others, keys]
+class Products {
+ public:
+  Products(const Recurrence& r, const at::Tensor& total) : by_channel_(ByChannel(r)), keys_(r.k) {
+    const std::int64_t size = r.k.size(2);
+    // Masked before exp: above the diagonal it would be infinite, and its gradient not a number.
+    at::Tensor later = at::ones({size, size}, r.k.options().dtype(at::kBool)).triu(1);
+    if (by_channel_) later = later.unsqueeze(-1);
+    between_ = (total.unsqueeze(3) - total.unsqueeze(2)).masked_fill(later, -INFINITY).exp();
+    if (by_channel_) between_ = between_ * keys_.unsqueeze(2);
+  }
+
+  at::Tensor With(const at::Tensor& others) const {
+    if (by_channel_) return between_.matmul(others.unsqueeze(-1)).squeeze(-1);
+    return others.matmul(keys_.transpose(-1, -2)) * between_;
+  }
+
+ private:
+  bool by_channel_;
+  at::Tensor keys_;
+  at::Tensor between_;  // what is left, times keys where it is of each channel
+};
+
 /// The rule over one chunk. With `left`, what is left at a token of the state before the chunk,
 /// and A = update k k^T left_i / left_j below the diagonal, the values that are written in the end
 /// are (I + A)^-1 (update v - update left k S).
 Followed FollowChunk(const Recurrence& r, Rule kind, const at::Tensor& state) {
   const std::int64_t size = r.q.size(2);
-  const at::Tensor total = r.decay.cumsum(-1);
-  const at::Tensor left = total.exp().unsqueeze(-1);
-  // Masked before exp: above the diagonal it would be infinite, and its gradient not a number.
-  const at::Tensor later = at::ones({size, size}, r.q.options().dtype(at::kBool)).triu(1);
-  const at::Tensor between =
-      (total.unsqueeze(-1) - total.unsqueeze(-2)).masked_fill(later, -INFINITY).exp();
+  const at::Tensor total = r.decay.cumsum(2);
+  const auto of_rows = [&](const at::Tensor& t) { return ByChannel(r) ? t : t.unsqueeze(-1); };
+  const at::Tensor left = of_rows(total.exp());
+  const Products products(r, total);
   at::Tensor written = r.v * r.updates.unsqueeze(-1);
   if (kind == Rule::kDelta) {
     const at::Tensor keys = r.k * r.updates.unsqueeze(-1);
     const at::Tensor known = (keys * left).matmul(state);
     // The diagonal is not read.
-    const at::Tensor system = keys.matmul(r.k.transpose(-1, -2)) * between;
-    written = at::linalg_solve_triangular(system, written - known, false, true, true);
+    written = at::linalg_solve_triangular(products.With(keys), written - known, false, true, true);
   }
-  const at::Tensor seen = r.q.matmul(r.k.transpose(-1, -2)) * between;
-  const at::Tensor outputs = (r.q * left).matmul(state) + seen.matmul(written);
-  const at::Tensor rest = (total.narrow(-1, size - 1, 1) - total).exp().unsqueeze(-1);
-  return {outputs,
-          state * left.narrow(2, size - 1, 1) + (r.k * rest).transpose(-1, -2).matmul(written)};
+  const at::Tensor outputs = (r.q * left).matmul(state) + products.With(r.q).matmul(written);
+  const at::Tensor rest = of_rows((total.narrow(2, size - 1, 1) - total).exp());
+  return {outputs, state * left.narrow(2, size - 1, 1).transpose(-1, -2) +
+                       (r.k * rest).transpose(-1, -2).matmul(written)};
 }
 
 /// All tensors in parts: split at once, since the gradient of a part alone is as large as the
 /// whole.
 Followed Follow(const Recurrence& r, Rule kind, at::Tensor state) {
-  const auto parts = [](const at::Tensor& t) { return t.split(kRecurrenceChunk, 2); };
+  const std::int64_t chunk_size = ByChannel(r) ? kChannelsChunk : kRecurrenceChunk;
+  const auto parts = [&](const at::Tensor& t) { return t.split(chunk_size, 2); };
   const auto q = parts(r.q);
   const auto k = parts(r.k);
   const auto v = parts(r.v);
@@ -131,7 +155,8 @@ at::Tensor TokenByToken(const Recurrence& rule, Rule kind) {
   std::vector<at::Tensor> outputs;
   for (std::int64_t t = 0; t < rule.v.size(1); ++t) {
     const at::Tensor key = r.k.select(2, t).unsqueeze(-1);
-    state = state * r.decay.select(2, t).exp().unsqueeze(-1).unsqueeze(-1);
+    const at::Tensor left = r.decay.select(2, t).exp().unsqueeze(-1);
+    state = state * (ByChannel(r) ? left : left.unsqueeze(-1));
     at::Tensor written = r.v.select(2, t);
     if (kind == Rule::kDelta) written = written - (key * state).sum(-2);
     state = state + key * (written * r.updates.select(2, t).unsqueeze(-1)).unsqueeze(-2);

@@ -16,7 +16,7 @@ struct DeltaRows {
   at::Tensor qkv;      // [batch, seq, channels]
   at::Tensor gates;    // [batch, seq, value_heads, value_dim]
   at::Tensor updates;  // [batch, seq, value_heads]
-  at::Tensor decays;   // the same
+  at::Tensor decays;   // the same, or [batch, seq, value_heads key_dim]
 };
 
 DeltaRows OfKeyHeads(const DeltaRulePlan& plan, const at::Tensor& rows, const at::Tensor& rates) {
@@ -57,24 +57,37 @@ at::Tensor DecoderBlock::MixByDeltaRule(const at::Tensor& x, const Segments* seg
                                          of(LinearRole::kMixerValue)},
                                         2)
                               : of(LinearRole::kMixerInput);
+  const auto made_of = [&](LinearRole alone, LinearRole down, LinearRole up) {
+    return delta.latent > 0 ? Role(up).Forward(of(down)) : of(alone);
+  };
   const DeltaRows made =
-      delta.per_key_head
-          ? OfKeyHeads(delta, rows, of(LinearRole::kMixerRates))
-          : DeltaRows{rows, of(LinearRole::kMixerGate).unflatten(2, {delta.value_heads, -1}),
-                      of(LinearRole::kMixerUpdate), of(LinearRole::kMixerDecay)};
+      delta.per_key_head ? OfKeyHeads(delta, rows, of(LinearRole::kMixerRates))
+                         : DeltaRows{rows,
+                                     made_of(LinearRole::kMixerGate, LinearRole::kMixerGateDown,
+                                             LinearRole::kMixerGateUp)
+                                         .unflatten(2, {delta.value_heads, -1}),
+                                     of(LinearRole::kMixerUpdate),
+                                     made_of(LinearRole::kMixerDecay, LinearRole::kMixerDecayDown,
+                                             LinearRole::kMixerDecayUp)};
   const std::int64_t keys = delta.key_heads * delta.key_dim;
   const at::Tensor convolved =
       at::silu(CausalConvolution(made.qkv, mixer.taps, mixer.taps_bias, segments));
   const auto qkv = convolved.split_with_sizes({keys, keys, delta.value_heads * delta.value_dim}, 2);
-  const at::Tensor steps = at::softplus(made.decays.to(at::kFloat) + mixer.decay_bias);
+  at::Tensor steps = at::softplus(made.decays.to(at::kFloat) + mixer.decay_bias);
+  at::Tensor rates = mixer.decay.exp();
+  if (delta.by_channel) {
+    steps = InHeads(steps, delta.key_dim);
+    rates = rates.unsqueeze(-1);
+  }
   at::Tensor updates = made.updates.sigmoid();
   if (delta.update_scale != 1) updates = updates * delta.update_scale;
   const at::Tensor mixed =
       GatedDeltaRule({InHeads(qkv[0], delta.key_dim), InHeads(qkv[1], delta.key_dim),
-                      InHeads(qkv[2], delta.value_dim), -mixer.decay.exp() * steps, updates},
+                      InHeads(qkv[2], delta.value_dim), -rates * steps, updates},
                      segments);
-  const at::Tensor gated = Normed(NormPlace::kMixed, mixed) * at::silu(made.gates.to(at::kFloat));
-  return gated.flatten(2);
+  const at::Tensor gates = made.gates.to(at::kFloat);
+  const at::Tensor factors = delta.by_channel ? gates.sigmoid() : at::silu(gates);
+  return (Normed(NormPlace::kMixed, mixed) * factors).flatten(2);
 }
 
 at::Tensor DecoderBlock::MixByStateSpace(const at::Tensor& x, const Segments* segments) const {

@@ -24,7 +24,11 @@ enum class LinearRole {
   kMixerQuery,  ///< of a delta rule whose q, k and v have layers of their own
   kMixerKey,
   kMixerValue,
-  kMixerGate,    ///< factors of what the delta rule gives
+  kMixerGate,      ///< factors of what the delta rule gives
+  kMixerGateDown,  ///< to a latent that they are made of; so the next
+  kMixerGateUp,    ///< factors of it
+  kMixerDecayDown,
+  kMixerDecayUp,
   kMixerUpdate,  ///< its update rates
   kMixerDecay,   ///< its decays
   kMixerRates,   ///< both, key head by key head

@@ -25,9 +25,11 @@ std::vector<MixerTensor> TensorsOf(const MixerPlan& plan) {
   }
   if (c.bias) tensors.push_back({c.name + ".bias", {c.channels}, &MixerWeights::taps_bias});
   if (plan.delta) {
-    const std::int64_t heads = plan.delta->value_heads;
-    tensors.push_back({plan.delta->decay, {heads}, &MixerWeights::decay});
-    tensors.push_back({plan.delta->decay_bias, {heads}, &MixerWeights::decay_bias});
+    const DeltaRulePlan& rule = *plan.delta;
+    std::vector<std::int64_t> shape = {rule.value_heads};
+    if (rule.by_channel) shape = {1, 1, rule.value_heads, 1};
+    tensors.push_back({rule.decay, shape, &MixerWeights::decay});
+    tensors.push_back({rule.decay_bias, {rule.Decays()}, &MixerWeights::decay_bias});
   }
   if (plan.state_space) {
     const StateSpacePlan& s = *plan.state_space;
@@ -39,7 +41,8 @@ std::vector<MixerTensor> TensorsOf(const MixerPlan& plan) {
 }
 
 void Keep(const MixerTensor& tensor, const at::Tensor& stored, MixerWeights* mixer) {
-  const at::Tensor own = stored.dim() == 3 ? stored.squeeze(1) : stored;
+  at::Tensor own = stored.dim() == 3 ? stored.squeeze(1) : stored;
+  if (own.dim() == 4) own = own.flatten();
   mixer->*tensor.place = tensor.further ? at::cat({mixer->*tensor.place, own}) : own;
 }
 

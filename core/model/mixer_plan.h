@@ -37,8 +37,14 @@ struct DeltaRulePlan {
   /// As Qwen3.5, but q, k and v are kMixerQuery's, kMixerKey's and kMixerValue's (OLMo Hybrid).
   bool apart = false;
   double update_scale = 1;  ///< of update rates, which are sigmoids
+  /// Kimi Linear: rows of the state fade by themselves, kMixerDecayUp gives each value head key_dim
+  /// decays, of a latent of kMixerDecayDown, and gates, which are sigmoids, are made likewise.
+  bool by_channel = false;
+  std::int64_t latent = 0;  ///< width of both latents
   std::string decay;        ///< full name in the checkpoint, [value_heads], ln of the fastest decay
-  std::string decay_bias;   ///< full name, [value_heads], added to what kMixerDecay gives
+  std::string decay_bias;   ///< full name, [value_heads (key_dim)], added to what kMixerDecay gives
+
+  std::int64_t Decays() const { return value_heads * (by_channel ? key_dim : 1); }
 };
 
 /// The selective state space of Mamba-2 (arXiv 2405.21060): what a text has said so far is kept in

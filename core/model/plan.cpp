@@ -36,6 +36,14 @@ const char* RoleName(LinearRole role) {
       return "mixer_value";
     case LinearRole::kMixerGate:
       return "mixer_gate";
+    case LinearRole::kMixerGateDown:
+      return "mixer_gate_down";
+    case LinearRole::kMixerGateUp:
+      return "mixer_gate_up";
+    case LinearRole::kMixerDecayDown:
+      return "mixer_decay_down";
+    case LinearRole::kMixerDecayUp:
+      return "mixer_decay_up";
     case LinearRole::kMixerUpdate:
       return "mixer_update";
     case LinearRole::kMixerDecay:
@@ -70,6 +78,8 @@ bool ReadsAttention(LinearRole role) {
     case LinearRole::kMixerKey:
     case LinearRole::kMixerValue:
     case LinearRole::kMixerGate:
+    case LinearRole::kMixerGateDown:
+    case LinearRole::kMixerDecayDown:
     case LinearRole::kMixerUpdate:
     case LinearRole::kMixerDecay:
     case LinearRole::kMixerRates:

@@ -163,7 +163,16 @@ PlanBuilder& PlanBuilder::DeltaRule(const std::string& name, DeltaRulePlan rule,
   } else {
     reader(".in_proj_qkv", channels, LinearRole::kMixerInput);
   }
-  if (!rule.per_key_head) {
+  if (rule.latent > 0) {
+    const auto up = [&](const char* part, std::int64_t out, LinearRole role) {
+      Linear(name + part, out, rule.latent, role, inputs_++, false);
+    };
+    reader(".f_a_proj", rule.latent, LinearRole::kMixerDecayDown);
+    up(".f_b_proj", rule.Decays(), LinearRole::kMixerDecayUp);
+    reader(".b_proj", rule.value_heads, LinearRole::kMixerUpdate);
+    reader(".g_a_proj", rule.latent, LinearRole::kMixerGateDown);
+    up(".g_b_proj", values, LinearRole::kMixerGateUp);
+  } else if (!rule.per_key_head) {
     reader(rule.apart ? ".g_proj" : ".in_proj_z", values, LinearRole::kMixerGate);
     reader(rule.apart ? ".b_proj" : ".in_proj_b", rule.value_heads, LinearRole::kMixerUpdate);
     reader(rule.apart ? ".a_proj" : ".in_proj_a", rule.value_heads, LinearRole::kMixerDecay);

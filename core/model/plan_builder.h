@@ -65,7 +65,8 @@ class PlanBuilder {
   PlanBuilder& ShortConvolution(const std::string& name, std::int64_t taps, bool bias);
   /// Qwen3-Next's: NAME.in_proj_qkvz, NAME.in_proj_ba (or in_proj_qkv, _z, _b, _a), NAME.conv1d,
   /// NAME.A_log, NAME.dt_bias, NAME.norm, NAME.out_proj; or OLMo Hybrid's, NAME.q_proj, k, v, g, b,
-  /// a_proj, q_conv1d, k, v_conv1d, o_norm, o_proj. The names in `rule` are set here.
+  /// a_proj, q_conv1d, k, v_conv1d, o_norm, o_proj; or Kimi Linear's, with f_a, f_b, g_a, g_b_proj
+  /// in place of a and g_proj. The names in `rule` are set here.
   PlanBuilder& DeltaRule(const std::string& name, DeltaRulePlan rule, std::int64_t taps);
   /// Mamba-2's: NAME.in_proj, NAME.conv1d, NAME.A_log, NAME.D, NAME.dt_bias, NAME.norm and
   /// NAME.out_proj. The names in `space` are set here. Behind attention it stands beside it.

@@ -226,6 +226,14 @@ CASES = {
     "iquestcoder": ("iquestcoder", sizes(head_dim=8, attention_bias=True, mlp_bias=True,
                                          rope_parameters=ROPE)),
     "jais2": ("jais2", sizes(rope_parameters=ROPE)),
+    "kimi_linear": ("kimi_linear", {
+        "vocab_size": 23, "hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 3,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "moe_intermediate_size": 12,
+        "num_experts": 6, "num_experts_per_token": 3, "num_shared_experts": 2,
+        "num_expert_group": 3, "topk_group": 2, "kv_lora_rank": 6, "qk_nope_head_dim": 6,
+        "qk_rope_head_dim": 4, "v_head_dim": 5, "linear_attn_config": {
+            "head_dim": 6, "num_heads": 3, "full_attn_layers": [2], "kda_layers": [1, 3]},
+        "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": None}),
     "laguna": ("laguna", sizes(
         head_dim=8, num_hidden_layers=3, num_attention_heads_per_layer=[2, 4, 2], sliding_window=4,
         layer_types=["full_attention", "sliding_attention", "full_attention"],
@@ -426,7 +434,7 @@ def make(name, folder):
     config = AutoConfig.for_model(kind, **json.loads(json.dumps(options)))
     attention = {"attn_implementation": "eager"}
     text = options.get("text_config", options)
-    if "num_experts_per_tok" in text or "top_k_experts" in text:
+    if {"num_experts_per_tok", "num_experts_per_token", "top_k_experts"} & set(text):
         attention["experts_implementation"] = "eager"
     auto = AutoModelForCausalLM if text is options else AutoModelForImageTextToText
     model = auto.from_config(config, **attention).float().eval()

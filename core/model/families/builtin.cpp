@@ -35,6 +35,7 @@
 #include "core/model/families/hunyuan.h"
 #include "core/model/families/hy_v3.h"
 #include "core/model/families/internlm.h"
+#include "core/model/families/kimi_linear.h"
 #include "core/model/families/laguna.h"
 #include "core/model/families/lfm2.h"
 #include "core/model/families/llama.h"
@@ -128,6 +129,7 @@ const std::map<std::string, DescribeFamily>& BuiltinFamilies() {
       {"internlm3", DescribeInternLm3},
       {"iquestcoder", DescribeIQuestCoder},
       {"jais2", DescribeJais2},
+      {"kimi_linear", DescribeKimiLinear},
       {"laguna", DescribeLaguna},
       {"lfm2", DescribeLfm2},
       {"lfm2_moe", DescribeLfm2Moe},

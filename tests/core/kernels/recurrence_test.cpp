@@ -45,9 +45,8 @@ TEST(DeltaRuleTest, WhatIsUpdatedWhollyIsReadBack) {
   EXPECT_TRUE(TensorNear(y, rule.v / std::sqrt(6.0), 1e-5, 1e-5));
 }
 
-TEST(DeltaRuleTest, GradientsAreThoseOfTheReference) {
-  const auto gradients = [](const auto& function) {
-    const Recurrence rule = RandomRule(1, 70);
+void ExpectGradientsOfTheReference(const Recurrence& rule) {
+  const auto gradients = [&](const auto& function) {
     std::vector<at::Tensor> leaves = {rule.q, rule.k, rule.v, rule.decay, rule.updates};
     for (at::Tensor& leaf : leaves) leaf = leaf.detach().clone().requires_grad_(true);
     const at::Tensor y =
@@ -59,6 +58,49 @@ TEST(DeltaRuleTest, GradientsAreThoseOfTheReference) {
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     EXPECT_TRUE(TensorNear(chunks[i], tokens[i], 1e-3, 1e-4)) << i;
   }
+}
+
+TEST(DeltaRuleTest, GradientsAreThoseOfTheReference) {
+  ExpectGradientsOfTheReference(RandomRule(1, 70));
+}
+
+/// The same where each row of a state fades by itself.
+Recurrence ByRows(Recurrence rule, double fading) {
+  std::vector<std::int64_t> sizes = rule.decay.sizes().vec();
+  sizes.push_back(rule.k.size(3));
+  rule.decay = RandomTensor(sizes, 14).abs() * -fading;
+  return rule;
+}
+
+TEST(DeltaRuleTest, RowsMayFadeByThemselves) {
+  for (const std::int64_t seq : {1, 16, 17, 70}) {
+    for (const double fading : {0.0, 0.3, 20.0}) {
+      const Recurrence rule = ByRows(RandomRule(2, seq), fading);
+      EXPECT_TRUE(
+          TensorNear(GatedDeltaRule(rule, nullptr), GatedDeltaRuleReference(rule), 1e-4, 2e-5))
+          << seq << " " << fading;
+    }
+  }
+  // All by the same is what a head's one number says.
+  Recurrence alike = RandomRule(1, 70);
+  const at::Tensor one = GatedDeltaRule(alike, nullptr);
+  alike.decay = alike.decay.unsqueeze(-1).expand({-1, -1, -1, 6});
+  EXPECT_TRUE(TensorNear(GatedDeltaRule(alike, nullptr), one, 1e-4, 1e-5));
+}
+
+TEST(DeltaRuleTest, GradientsOfRowsThatFadeAreThoseOfTheReference) {
+  ExpectGradientsOfTheReference(ByRows(RandomRule(1, 40), 0.3));
+}
+
+TEST(DeltaRuleTest, PackedTextsWhoseRowsFadeGoOnFromWhatTheyShare) {
+  const Recurrence rule = ByRows(RandomRule(1, 27), 0.3);
+  const std::vector<Segment> segments = {{{20, 3}, {{0, 20}}}, {{0, 20}, {}}, {{23, 4}, {}}};
+  const at::Tensor packed = GatedDeltaRule(rule, &segments);
+  const at::Tensor all = at::arange(27, at::kLong);
+  const at::Tensor first = GatedDeltaRule(Rows(rule, all.narrow(0, 0, 23)), nullptr);
+  EXPECT_TRUE(TensorNear(packed.narrow(1, 0, 23), first, 1e-4, 1e-5));
+  const at::Tensor second = GatedDeltaRule(Rows(rule, all.narrow(0, 23, 4)), nullptr);
+  EXPECT_TRUE(TensorNear(packed.narrow(1, 23, 4), second, 1e-5, 1e-6));
 }
 
 TEST(DeltaRuleTest, PackedTextsGoOnFromWhatTheyShare) {
