@@ -47,7 +47,9 @@ ModelDescription DescribeGlm4(const ConfigReader& config) {
   return ReadGlm(config, GlmDefaults(config), true);
 }
 
-ModelDescription DescribeGlm4vText(const ConfigReader& config) {
+namespace {
+
+ConfigDefaults Glm4vDefaults(const ConfigReader& config) {
   ConfigDefaults defaults = GlmDefaults(config);
   defaults.head_dim = 0;
   defaults.eps = 1e-5;
@@ -55,12 +57,21 @@ ModelDescription DescribeGlm4vText(const ConfigReader& config) {
   defaults.vocab = 151552;
   defaults.max_positions = 32768;
   defaults.rope.sections = true;
-  return ReadGlm(config, defaults, true);
+  return defaults;
+}
+
+}  // namespace
+
+ModelDescription DescribeGlm4vText(const ConfigReader& config) {
+  return ReadGlm(config, Glm4vDefaults(config), true);
 }
 
 ModelDescription DescribeGlmOcrText(const ConfigReader& config) {
-  ModelDescription d = DescribeGlm4vText(config.Over(
-      {{"num_key_value_heads", 8}, {"vocab_size", 59392}, {"max_position_embeddings", 131072}}));
+  ConfigDefaults defaults = Glm4vDefaults(config);
+  defaults.kv_heads = 8;
+  defaults.vocab = 59392;
+  defaults.max_positions = 131072;
+  ModelDescription d = ReadGlm(config, defaults, true);
   d.qkv_bias = false;
   PassOverNextTokenBlocks(config.Over({{"num_nextn_predict_layers", 1}}), &d);
   return d;
