@@ -70,6 +70,7 @@ double KeptOfMixer(const BlockPlan& plan, double value) {
   if (plan.mixer && plan.mixer->delta) {
     const DeltaRulePlan& rule = *plan.mixer->delta;
     numbers = 8 * rule.value_heads * (kRecurrenceChunk + rule.key_dim + rule.value_dim);
+    if (rule.by_channel) numbers += 2 * rule.Decays() * kChannelsChunk;
   } else if (plan.mixer && plan.mixer->state_space) {
     const StateSpacePlan& space = *plan.mixer->state_space;
     numbers = 6 * space.heads * (kRecurrenceChunk + space.state + space.head_dim);
