@@ -218,9 +218,11 @@ CASES = {
     "hunyuan_moe": ("hunyuan_v1_moe", sizes(
         head_dim=8, intermediate_size=12, num_experts=4, num_experts_per_tok=2, rope_parameters={
             **ROPE, "rope_type": "dynamic", "alpha": 50.0, "factor": 1.0})),
-    "hunyuan_vl": ("hunyuan_vl", seeing("hunyuan_vl_text", head_dim=8, rope_parameters={
+    "hunyuan_vl": ("hunyuan_vl", {**seeing("hunyuan_vl_text", head_dim=8, rope_parameters={
         "rope_type": "dynamic", "rope_theta": 100.0, "alpha": 3.0, "factor": 1.0,
-        "mrope_section": [1, 1, 1, 1]})),
+        "mrope_section": [1, 1, 1, 1]}),
+        # Positions are learned for the largest image.
+        "vision_config": {**SIGHT, "max_image_size": 8}}),
     "internlm3": ("internlm3", sizes(head_dim=8, attention_bias=True, mlp_bias=True,
                                      rope_parameters=ROPE)),
     "iquestcoder": ("iquestcoder", sizes(head_dim=8, attention_bias=True, mlp_bias=True,
