@@ -10,6 +10,7 @@
 #include "core/model/layer_plan.h"
 #include "core/model/mixer_plan.h"
 #include "core/model/mlp_plan.h"
+#include "core/model/norm_plan.h"
 
 namespace roundlab {
 

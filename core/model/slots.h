@@ -11,6 +11,7 @@
 
 #include "core/kernels/linear.h"
 #include "core/model/layer_plan.h"
+#include "core/model/norm_plan.h"
 
 namespace roundlab {
 
