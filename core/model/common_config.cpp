@@ -153,26 +153,26 @@ void ReadRope(const ConfigReader& config, ModelDescription* d, const RopeDefault
   d->rope = ReadRopeParameters(config, inner, given, d->rotary_dim);
 }
 
-void ReadTwoRopes(const ConfigReader& config, double theta, double local_theta,
-                  ModelDescription* d) {
+ConfigReader RopeKeysOf(const ConfigReader& config, const char* kind) {
   const ConfigReader both =
       config.Has("rope_parameters") ? config.Inside("rope_parameters") : config.Without();
   for (const auto& [key, value] : both.root().items()) {
     if (key == "full_attention" || key == "sliding_attention") continue;
     both.Fail("unknown key '" + key + "' (known: full_attention, sliding_attention)");
   }
-  const auto inside = [&](const char* kind) {
-    return both.Has(kind) ? both.Inside(kind) : config.Without();
-  };
-  const ConfigReader full =
-      config.Has("rope_scaling") ? config.Inside("rope_scaling") : inside("full_attention");
+  return both.Has(kind) ? both.Inside(kind) : config.Without();
+}
+
+void ReadTwoRopes(const ConfigReader& config, double theta, double local_theta,
+                  ModelDescription* d) {
+  const ConfigReader of_full = RopeKeysOf(config, "full_attention");
+  const ConfigReader full = config.Has("rope_scaling") ? config.Inside("rope_scaling") : of_full;
   // rope_scaling is added to what full_attention has.
-  const double kept =
-      inside("full_attention").PositiveOr("rope_theta", config.PositiveOr("rope_theta", theta));
+  const double kept = of_full.PositiveOr("rope_theta", config.PositiveOr("rope_theta", theta));
   d->rotary_dim = d->head_dim;
   d->rope = ReadRopeParameters(config, full, {kept}, d->rotary_dim);
-  d->local_rope =
-      ReadRopeParameters(config, inside("sliding_attention"), {local_theta}, d->rotary_dim);
+  d->local_rope = ReadRopeParameters(config, RopeKeysOf(config, "sliding_attention"), {local_theta},
+                                     d->rotary_dim);
 }
 
 void PassOverNextTokenBlocks(const ConfigReader& config, ModelDescription* d) {
@@ -202,6 +202,10 @@ void RequireNull(const ConfigReader& config, const char* key) {
 
 void RequireInt(const ConfigReader& config, const char* key, std::int64_t only) {
   if (config.AnyIntOr(key, only) != only) Refuse(config, key, std::to_string(only));
+}
+
+void RequireEven(const ConfigReader& config, const char* key, std::int64_t value) {
+  if (value % 2 != 0) config.Fail(std::string(key) + " " + std::to_string(value) + " is odd");
 }
 
 std::int64_t HeadDimDefault(const ConfigReader& config, std::int64_t absent) {
@@ -298,7 +302,7 @@ ConfigDefaults GptKeys(const ConfigReader& config) {
 ModelDescription ReadCommon(const ConfigReader& config, const ConfigDefaults& defaults) {
   ModelDescription d = ReadSizes(config, defaults);
   d.intermediate = config.Int("intermediate_size");
-  if (d.head_dim % 2 != 0) config.Fail("head_dim " + std::to_string(d.head_dim) + " is odd");
+  RequireEven(config, "head_dim", d.head_dim);
   ReadRope(config, &d, defaults.rope);
   return d;
 }

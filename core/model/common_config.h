@@ -58,6 +58,9 @@ void ReadRope(const ConfigReader& config, ModelDescription* d, const RopeDefault
 
 /// rope_scaling, or rope_parameters; without any key where there is neither.
 ConfigReader RopeKeys(const ConfigReader& config);
+/// What rope_parameters has for this kind of layers, full_attention or sliding_attention; without
+/// any key where it has nothing.
+ConfigReader RopeKeysOf(const ConfigReader& config, const char* kind);
 /// YaRN's factor of a context that is stretched `factor` times: 0.1 m ln factor + 1.
 double YarnScale(double factor, double m);
 /// Whether there is a number at `key` that is not 0, which some are where they say nothing.
@@ -83,6 +86,8 @@ void Refuse(const ConfigReader& config, const char* key, const std::string& allo
 void RequireFlag(const ConfigReader& config, const char* key, bool only);
 void RequireNull(const ConfigReader& config, const char* key);
 void RequireInt(const ConfigReader& config, const char* key, std::int64_t only);
+/// Throws Error where a size that was read is odd.
+void RequireEven(const ConfigReader& config, const char* key, std::int64_t value);
 
 /// head_dim, or `absent` where it is; where it is null, hidden / heads.
 std::int64_t HeadDimDefault(const ConfigReader& config, std::int64_t absent);

@@ -21,10 +21,11 @@ void ReadPattern(const ConfigReader& config, std::int64_t window, std::int64_t p
       config, window, [&](std::int64_t i) { return (i + 1) % pattern != 0; }, d);
 }
 
-void ReadSliding(const ConfigReader& config, std::int64_t absent,
-                 const std::function<bool(std::int64_t)>& slides, ModelDescription* d) {
+std::vector<bool> ReadSliding(const ConfigReader& config, std::int64_t absent,
+                              const std::function<bool(std::int64_t)>& slides,
+                              ModelDescription* d) {
   ReadWindow(config, absent, d);
-  ReadWindows(config, d->windows.front(), slides, d);
+  return ReadWindows(config, d->windows.front(), slides, d);
 }
 
 std::vector<bool> LayersOfKind(const ConfigReader& config, std::int64_t layers,
@@ -62,10 +63,12 @@ std::vector<bool> LayersOfKind(const ConfigReader& config, std::int64_t layers,
   return found;
 }
 
-void ReadWindows(const ConfigReader& config, std::int64_t window,
-                 const std::function<bool(std::int64_t)>& slides, ModelDescription* d) {
-  const auto sliding = LayersOfKind(config, d->layers, "sliding_attention", slides);
+std::vector<bool> ReadWindows(const ConfigReader& config, std::int64_t window,
+                              const std::function<bool(std::int64_t)>& slides,
+                              ModelDescription* d) {
+  std::vector<bool> sliding = LayersOfKind(config, d->layers, "sliding_attention", slides);
   for (std::size_t i = 0; i < sliding.size(); ++i) d->windows[i] = sliding[i] ? window : 0;
+  return sliding;
 }
 
 }  // namespace roundlab

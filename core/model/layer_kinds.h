@@ -34,12 +34,13 @@ std::vector<bool> LayersOfKind(const ConfigReader& config, std::int64_t layers,
                                const std::map<std::string, bool>& kinds,
                                const std::function<bool(std::int64_t)>& absent);
 
-/// Sliding windows as `layer_types` says, or where it is absent as `slides` says a layer.
-void ReadWindows(const ConfigReader& config, std::int64_t window,
-                 const std::function<bool(std::int64_t)>& slides, ModelDescription* d);
+/// Sliding windows as `layer_types` says, or where it is absent as `slides` says a layer. -> of
+/// each layer, whether it slides.
+std::vector<bool> ReadWindows(const ConfigReader& config, std::int64_t window,
+                              const std::function<bool(std::int64_t)>& slides, ModelDescription* d);
 
 /// The same with the window of ReadWindow.
-void ReadSliding(const ConfigReader& config, std::int64_t absent,
-                 const std::function<bool(std::int64_t)>& slides, ModelDescription* d);
+std::vector<bool> ReadSliding(const ConfigReader& config, std::int64_t absent,
+                              const std::function<bool(std::int64_t)>& slides, ModelDescription* d);
 
 }  // namespace roundlab

@@ -16,12 +16,8 @@ std::vector<MixerTensor> TensorsOf(const MixerPlan& plan) {
   std::vector<ConvolutionPlan::Part> parts = c.parts;
   if (parts.empty()) parts = {{c.name, c.channels}};
   for (const ConvolutionPlan::Part& part : parts) {
-    const bool further = !tensors.empty();
-    tensors.push_back({part.name + ".weight",
-                       {part.channels, 1, c.taps},
-                       &MixerWeights::taps,
-                       !c.parts.empty(),
-                       further});
+    tensors.push_back(
+        {part.name + ".weight", {part.channels, 1, c.taps}, &MixerWeights::taps, !c.parts.empty()});
   }
   if (c.bias) tensors.push_back({c.name + ".bias", {c.channels}, &MixerWeights::taps_bias});
   if (plan.delta) {
@@ -43,7 +39,8 @@ std::vector<MixerTensor> TensorsOf(const MixerPlan& plan) {
 void Keep(const MixerTensor& tensor, const at::Tensor& stored, MixerWeights* mixer) {
   at::Tensor own = stored.dim() == 3 ? stored.squeeze(1) : stored;
   if (own.dim() == 4) own = own.flatten();
-  mixer->*tensor.place = tensor.further ? at::cat({mixer->*tensor.place, own}) : own;
+  at::Tensor& place = mixer->*tensor.place;
+  place = tensor.part && place.defined() ? at::cat({place, own}) : own;
 }
 
 }  // namespace roundlab

@@ -24,15 +24,16 @@ struct MixerTensor {
   std::string name;                 ///< in full
   std::vector<std::int64_t> shape;  ///< as stored
   at::Tensor MixerWeights::*place;
-  bool part = false;     ///< channels may be others than these, as transformers 5.23 writes them
-  bool further = false;  ///< rows behind those that the place has
+  /// Channels behind those that the place has; they may be others than these, as transformers 5.23
+  /// writes them.
+  bool part = false;
 
   std::int64_t Count() const;
 };
 
 /// All that a mixer of this plan has.
 std::vector<MixerTensor> TensorsOf(const MixerPlan& plan);
-/// Puts what the checkpoint has in its place.
+/// Puts what the checkpoint has in its place, parts in the order of TensorsOf.
 void Keep(const MixerTensor& tensor, const at::Tensor& stored, MixerWeights* mixer);
 
 }  // namespace roundlab

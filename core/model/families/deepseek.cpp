@@ -1,42 +1,21 @@
 #include "core/model/families/deepseek.h"
 
-#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/model/common_config.h"
 #include "core/model/families/granite.h"
+#include "core/model/families/latents.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/mixture.h"
 
 namespace roundlab {
 namespace {
 
-/// Widths are what a family has where config.json is silent, until they are read.
-struct Latents {
-  std::int64_t queries = 1536;  // 0: none
-  std::int64_t keys = 512;
-  std::int64_t passed = 128;  // dimensions of a key that do not turn
-  std::int64_t turned = 64;
-  std::int64_t value_dim = 128;
-  RotaryStyle rotary = RotaryStyle::kPair;
-  double scale = 1;
-  bool bias = false;
-};
-
 BlockPlan DeepSeekBlock(const ModelDescription& d, std::int64_t block, const Latents& latents,
                         const Mixture& mixture) {
   PlanBuilder b(d, block);
-  AttentionPlan& a = b.plan.attention;
-  a.latent = latents.keys;
-  a.kv_heads = a.heads;  // every head has its own key
-  a.value_dim = std::min(latents.value_dim, a.head_dim);
-  a.rotary = latents.rotary;
-  a.rotary_begin = d.head_dim - d.rotary_dim;
-  a.scale = latents.scale;
-  a.tempered = d.temper.has_value();
-  b.Norm(NormPlace::kBeforeAttention, "input_layernorm");
-  b.LatentAttention(latents.queries, latents.bias);
+  AddLatentAttention(d, latents, &b);
   AddMlp(mixture, d, block, &b);
   return b.Done();
 }
@@ -72,19 +51,11 @@ ModelDescription ReadLatentModel(const ConfigReader& config, ConfigDefaults defa
                 " dimensions, but qk_rope_head_dim is " + std::to_string(latents->turned));
   }
   d.head_dim = whole;
-  const bool none = config.Mentions("q_lora_rank") && !config.Has("q_lora_rank");
-  latents->queries = none ? 0 : config.IntOr("q_lora_rank", latents->queries);
-  latents->keys = config.IntOr("kv_lora_rank", latents->keys);
-  latents->value_dim = config.IntOr("v_head_dim", latents->value_dim);
+  ReadLatentWidths(config, d.head_dim, latents);
   const bool pairs = config.BoolOr("rope_interleave", true);
   latents->rotary = pairs ? RotaryStyle::kPair : RotaryStyle::kHalf;
   latents->scale = ScoreScale(config, d);
   latents->bias = config.BoolOr("attention_bias", false);
-  if (latents->value_dim > d.head_dim) {
-    config.Fail("v_head_dim " + std::to_string(latents->value_dim) +
-                " is above the width of a key, qk_nope_head_dim + qk_rope_head_dim " +
-                std::to_string(d.head_dim));
-  }
   d.ends_plan = LlamaEnds;
   return d;
 }

@@ -31,15 +31,20 @@ BlockPlan GemmaBlock(const ModelDescription& d, std::int64_t block, const GemmaT
 
 }  // namespace
 
-void LayGemma(const GemmaTraits& traits, double logit_soft_cap, ModelDescription* d) {
-  d->block_plan = With(GemmaBlock, traits);
-  d->ends_plan = [logit_soft_cap](const ModelDescription& m) {
+std::function<EndsPlan(const ModelDescription&)> GemmaEnds(double norm_offset,
+                                                           double logit_soft_cap) {
+  return [=](const ModelDescription& m) {
     EndsPlan ends = LlamaEnds(m);
-    ends.final_norm->offset = 1;
+    ends.final_norm->offset = norm_offset;
     ends.embedding_scale = std::sqrt(static_cast<double>(m.hidden));
     ends.logit_soft_cap = logit_soft_cap;
     return ends;
   };
+}
+
+void LayGemma(const GemmaTraits& traits, double logit_soft_cap, ModelDescription* d) {
+  d->block_plan = With(GemmaBlock, traits);
+  d->ends_plan = GemmaEnds(1, logit_soft_cap);
 }
 
 ConfigDefaults GemmaDefaults(const char* activation, std::int64_t kv_heads) {

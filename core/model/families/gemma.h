@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "core/model/common_config.h"
 #include "core/model/config_reader.h"
 #include "core/model/description.h"
@@ -25,6 +27,9 @@ struct GemmaTraits {
   bool local_rope = false;  ///< of layers that slide
 };
 
+/// Embeddings that are scaled, a final norm that multiplies by offset + w, logits with this cap.
+std::function<EndsPlan(const ModelDescription&)> GemmaEnds(double norm_offset,
+                                                           double logit_soft_cap);
 /// Lays out block and ends.
 void LayGemma(const GemmaTraits& traits, double logit_soft_cap, ModelDescription* d);
 ConfigDefaults GemmaDefaults(const char* activation, std::int64_t kv_heads);

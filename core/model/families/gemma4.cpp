@@ -1,6 +1,5 @@
 #include "core/model/families/gemma4.h"
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -8,7 +7,6 @@
 
 #include "core/model/common_config.h"
 #include "core/model/families/gemma.h"
-#include "core/model/families/llama.h"
 #include "core/model/families/mixture.h"
 #include "core/model/layer_kinds.h"
 #include "core/model/plan_builder.h"
@@ -106,18 +104,14 @@ WideHeads ReadWideHeads(const ConfigReader& config, const ModelDescription& d,
     config.Fail("num_global_key_value_heads " + std::to_string(wide.kv_heads) +
                 " does not divide num_attention_heads " + std::to_string(d.heads));
   }
-  if (wide.head_dim % 2 != 0) {
-    config.Fail("global_head_dim " + std::to_string(wide.head_dim) + " is odd");
-  }
+  RequireEven(config, "global_head_dim", wide.head_dim);
   return wide;
 }
 
 /// The rotary positions of one kind of layer.
 RopeDescription ReadRopeOf(const ConfigReader& config, const char* kind, const char* type,
                            double theta, std::int64_t width) {
-  const ConfigReader both =
-      config.Has("rope_parameters") ? config.Inside("rope_parameters") : config.Without();
-  const ConfigReader own = both.Has(kind) ? both.Inside(kind) : both.Without();
+  const ConfigReader own = RopeKeysOf(config, kind);
   if (own.TextOr("rope_type", type) != "proportional") {
     return ReadRopeParameters(config, own, {theta}, width);
   }
@@ -125,7 +119,7 @@ RopeDescription ReadRopeOf(const ConfigReader& config, const char* kind, const c
   rope.type = RopeType::kProportional;
   rope.theta = own.PositiveOr("rope_theta", theta);
   rope.factor = own.PositiveOr("factor", 1);
-  rope.share = own.PositiveOr("partial_rotary_factor", both.Has(kind) ? 1 : 0.25);
+  rope.share = own.PositiveOr("partial_rotary_factor", own.root().empty() ? 0.25 : 1);
   if (rope.share > 1) own.Fail("partial_rotary_factor: expected at most 1");
   return rope;
 }
@@ -166,7 +160,7 @@ ModelDescription Read(const ConfigReader& config) {
   defaults.max_positions = 131072;
   ModelDescription d = ReadSizes(config, defaults);
   d.intermediate = config.Int("intermediate_size");
-  if (d.head_dim % 2 != 0) config.Fail("head_dim " + std::to_string(d.head_dim) + " is odd");
+  RequireEven(config, "head_dim", d.head_dim);
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   return d;
 }
@@ -177,24 +171,17 @@ ModelDescription DescribeGemma4(const ConfigReader& given) {
   const ConfigReader config = Checked(given);
   ModelDescription d = Read(config);
   Gemma4 traits;
-  const auto slides = [](std::int64_t i) { return (i + 1) % 6 != 0; };
-  traits.sliding = LayersOfKind(config, d.layers, "sliding_attention", slides);
+  traits.sliding = ReadSliding(
+      config, 512, [](std::int64_t i) { return (i + 1) % 6 != 0; }, &d);
   traits.sliding.back() = false;  // whatever layer_types says
-  ReadSliding(config, 512, slides, &d);
   d.windows.back() = 0;
   traits.keys_are_values = config.BoolOr("attention_k_eq_v", false);
   traits.wide = ReadWideHeads(config, d, traits);
   d.rope = ReadRopeOf(config, "full_attention", "proportional", 1e6, traits.wide.head_dim);
   d.local_rope = ReadRopeOf(config, "sliding_attention", "default", 1e4, d.head_dim);
   ReadExperts(config, &traits);
-  const double cap = GemmaSoftCap(config, "final_logit_softcapping", 0);
   d.block_plan = With(Gemma4Block, std::move(traits));
-  d.ends_plan = [cap](const ModelDescription& m) {
-    EndsPlan ends = LlamaEnds(m);
-    ends.embedding_scale = std::sqrt(static_cast<double>(m.hidden));
-    ends.logit_soft_cap = cap;
-    return ends;
-  };
+  d.ends_plan = GemmaEnds(0, GemmaSoftCap(config, "final_logit_softcapping", 0));
   return d;
 }
 

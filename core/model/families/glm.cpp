@@ -37,18 +37,6 @@ ModelDescription ReadGlm(const ConfigReader& config, const ConfigDefaults& defau
   return d;
 }
 
-}  // namespace
-
-ModelDescription DescribeGlm(const ConfigReader& config) {
-  return ReadGlm(config, GlmDefaults(config), false);
-}
-
-ModelDescription DescribeGlm4(const ConfigReader& config) {
-  return ReadGlm(config, GlmDefaults(config), true);
-}
-
-namespace {
-
 ConfigDefaults Glm4vDefaults(const ConfigReader& config) {
   ConfigDefaults defaults = GlmDefaults(config);
   defaults.head_dim = 0;
@@ -61,6 +49,14 @@ ConfigDefaults Glm4vDefaults(const ConfigReader& config) {
 }
 
 }  // namespace
+
+ModelDescription DescribeGlm(const ConfigReader& config) {
+  return ReadGlm(config, GlmDefaults(config), false);
+}
+
+ModelDescription DescribeGlm4(const ConfigReader& config) {
+  return ReadGlm(config, GlmDefaults(config), true);
+}
 
 ModelDescription DescribeGlm4vText(const ConfigReader& config) {
   return ReadGlm(config, Glm4vDefaults(config), true);

@@ -12,6 +12,18 @@ BlockPlan PairedLlamaBlock(const ModelDescription& d, std::int64_t block) {
   return plan;
 }
 
+ModelDescription ReadErnie(const ConfigReader& config, ConfigDefaults defaults) {
+  defaults.kv_heads = 2;
+  defaults.head_dim = HeadDimDefault(config, 128);
+  defaults.eps = 1e-5;
+  defaults.tied = true;
+  defaults.rope.theta = 5e5;
+  ModelDescription d = ReadCommon(config, defaults);
+  d.qkv_bias = d.output_bias = d.mlp_bias = config.BoolOr("use_bias", false);
+  UseLlamaPlans(&d);
+  return d;
+}
+
 }  // namespace
 
 ModelDescription DescribeHelium(const ConfigReader& config) {
@@ -31,22 +43,6 @@ ModelDescription DescribeHelium(const ConfigReader& config) {
   d.ends_plan = LlamaEnds;
   return d;
 }
-
-namespace {
-
-ModelDescription ReadErnie(const ConfigReader& config, ConfigDefaults defaults) {
-  defaults.kv_heads = 2;
-  defaults.head_dim = HeadDimDefault(config, 128);
-  defaults.eps = 1e-5;
-  defaults.tied = true;
-  defaults.rope.theta = 5e5;
-  ModelDescription d = ReadCommon(config, defaults);
-  d.qkv_bias = d.output_bias = d.mlp_bias = config.BoolOr("use_bias", false);
-  UseLlamaPlans(&d);
-  return d;
-}
-
-}  // namespace
 
 ModelDescription DescribeErnie(const ConfigReader& config) {
   ModelDescription d = ReadErnie(config, {});

@@ -1,14 +1,15 @@
 #include "core/model/families/kimi_linear.h"
 
-#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
 #include "core/model/common_config.h"
+#include "core/model/families/latents.h"
 #include "core/model/families/llama.h"
 #include "core/model/families/mixture.h"
+#include "core/model/families/qwen3_next.h"
 #include "core/model/layer_kinds.h"
 #include "core/model/plan_builder.h"
 
@@ -19,26 +20,17 @@ struct KimiLinear {
   std::vector<bool> linear;  ///< a block: whether a delta rule takes attention's place
   DeltaRulePlan rule;
   std::int64_t taps = 4;
-  std::int64_t queries = 0;  ///< width of the queries' latent; 0: none
-  std::int64_t keys = 512;
-  std::int64_t shared = 64;  ///< dimensions of a key that all heads share
-  std::int64_t value_dim = 128;
+  Latents latents{.queries = 0, .rotary = RotaryStyle::kNone};
   Mixture mixture;
 };
 
 BlockPlan KimiLinearBlock(const ModelDescription& d, std::int64_t block, const KimiLinear& traits) {
   PlanBuilder b(d, block);
-  b.Norm(NormPlace::kBeforeAttention, "input_layernorm");
   if (traits.linear.at(static_cast<std::size_t>(block))) {
+    b.Norm(NormPlace::kBeforeAttention, "input_layernorm");
     b.DeltaRule("self_attn", traits.rule, traits.taps);
   } else {
-    AttentionPlan& a = b.plan.attention;
-    a.latent = traits.keys;
-    a.kv_heads = a.heads;  // every head has its own key
-    a.value_dim = std::min(traits.value_dim, a.head_dim);
-    a.rotary = RotaryStyle::kNone;
-    a.rotary_dim = std::min(traits.shared, a.head_dim / 2);
-    b.LatentAttention(traits.queries, false);
+    AddLatentAttention(d, traits.latents, &b);
   }
   AddMlp(traits.mixture, d, block, &b);
   return b.Done();
@@ -46,7 +38,7 @@ BlockPlan KimiLinearBlock(const ModelDescription& d, std::int64_t block, const K
 
 /// With its keys under the names that DeepSeek-V3 has for them.
 ConfigReader Renamed(const ConfigReader& config) {
-  const std::vector<std::pair<const char*, const char*>> kNames = {
+  static const std::vector<std::pair<const char*, const char*>> kNames = {
       {"num_experts", "n_routed_experts"},
       {"num_local_experts", "n_routed_experts"},
       {"num_experts_per_token", "num_experts_per_tok"},
@@ -87,7 +79,7 @@ void ReadRule(const ConfigReader& config, const ConfigReader& linear, const Mode
   rule.key_heads = linear.IntOr("num_heads", config.IntOr("linear_num_heads", 32));
   rule.value_heads = rule.key_heads;
   traits->taps = linear.IntOr("short_conv_kernel_size", config.IntOr("linear_conv_kernel_dim", 4));
-  if (d.activation != Activation::kSilu) Refuse(config, "hidden_act", "silu");
+  CheckDeltaRule(config, d, rule);
 }
 
 Mixture ReadKimiExperts(const ConfigReader& config, const ModelDescription& d) {
@@ -110,20 +102,17 @@ ModelDescription DescribeKimiLinear(const ConfigReader& given) {
   defaults.max_positions = 1048576;
   defaults.eps = 1e-5;
   KimiLinear traits;
-  traits.shared = config.IntOr("qk_rope_head_dim", traits.shared);
-  defaults.head_dim = traits.shared;
+  Latents& latents = traits.latents;
+  latents.turned = config.IntOr("qk_rope_head_dim", latents.turned);
+  latents.passed = config.IntOr("qk_nope_head_dim", latents.passed);
+  defaults.head_dim = latents.turned;
   ModelDescription d = ReadSizes(config, defaults);
   d.intermediate = config.IntOr("intermediate_size", 9216);
   d.kv_heads = d.heads;
-  d.head_dim = config.IntOr("qk_nope_head_dim", 128) + traits.shared;
-  traits.queries = config.IntOr("q_lora_rank", 0);
-  traits.keys = config.IntOr("kv_lora_rank", traits.keys);
-  traits.value_dim = config.IntOr("v_head_dim", traits.value_dim);
-  if (traits.value_dim > d.head_dim) {
-    config.Fail("v_head_dim " + std::to_string(traits.value_dim) +
-                " is above the width of a key, qk_nope_head_dim + qk_rope_head_dim " +
-                std::to_string(d.head_dim));
-  }
+  d.head_dim = latents.turned + latents.passed;
+  d.rotary_dim = latents.turned;  // which all heads' keys share, but none turns
+  latents.scale = 1 / std::sqrt(static_cast<double>(d.head_dim));
+  ReadLatentWidths(config, d.head_dim, &latents);
   RequireFlag(config, "attention_bias", false);
   traits.linear = LinearLayers(config, linear, d.layers);
   ReadRule(config, linear, d, &traits);

@@ -63,10 +63,8 @@ std::vector<std::int64_t> HeadsOfBlocks(const ConfigReader& config, const ModelD
 /// The rotary positions of one kind of layer, and the share of a head's dimensions that they turn.
 std::pair<RopeDescription, double> ReadRopeOf(const ConfigReader& config, const char* kind,
                                               double theta, double share, std::int64_t head_dim) {
-  const bool listed = config.Has("rope_parameters");
-  const ConfigReader own =
-      listed ? config.Inside("rope_parameters").Inside(kind) : config.Without();
-  const double part = own.PositiveOr("partial_rotary_factor", listed ? 1 : share);
+  const ConfigReader own = RopeKeysOf(config, kind);
+  const double part = own.PositiveOr("partial_rotary_factor", own.root().empty() ? share : 1);
   const std::int64_t turned = Turned(head_dim, part);
   if (part > 1 || turned < 2 || turned % 2 != 0) {
     own.Fail("partial_rotary_factor: " + nlohmann::json(part).dump() + " of head_dim " +
@@ -110,9 +108,8 @@ ModelDescription DescribeLaguna(const ConfigReader& config) {
   d.qk_norm = true;
   d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
   Laguna traits;
-  const auto none = [](std::int64_t) { return false; };
-  traits.sliding = LayersOfKind(config, d.layers, "sliding_attention", none);
-  ReadSliding(config, 512, none, &d);
+  traits.sliding = ReadSliding(
+      config, 512, [](std::int64_t) { return false; }, &d);
   traits.heads = HeadsOfBlocks(config, d);
   std::tie(d.rope, traits.turned) = ReadRopeOf(config, "full_attention", 5e5, 0.5, d.head_dim);
   RopeDescription local;

@@ -8,6 +8,7 @@
 #include "core/model/families/llama.h"
 #include "core/model/families/mixture.h"
 #include "core/model/families/olmo2.h"
+#include "core/model/families/qwen3_next.h"
 #include "core/model/layer_kinds.h"
 #include "core/model/plan_builder.h"
 
@@ -45,11 +46,7 @@ DeltaRulePlan ReadRule(const ConfigReader& config, const ModelDescription& d) {
                               std::max<std::int64_t>(3 * d.hidden / (4 * rule.key_heads), 1));
   rule.value_dim = config.IntOr("linear_value_head_dim", 2 * rule.key_dim);
   rule.update_scale = config.BoolOr("linear_allow_neg_eigval", true) ? 2 : 1;
-  if (rule.value_heads % rule.key_heads != 0) {
-    config.Fail("linear_num_key_heads " + std::to_string(rule.key_heads) +
-                " does not divide linear_num_value_heads " + std::to_string(rule.value_heads));
-  }
-  if (d.activation != Activation::kSilu) Refuse(config, "hidden_act", "silu");
+  CheckDeltaRule(config, d, rule);
   return rule;
 }
 

@@ -5,6 +5,25 @@
 #include "core/model/layer_kinds.h"
 
 namespace roundlab {
+namespace {
+
+ModelDescription ReadQwen3Moe(const ConfigReader& config, const ConfigDefaults& defaults,
+                              bool normalize) {
+  ModelDescription d = ReadCommon(config, defaults);
+  d.qk_norm = true;
+  d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
+  if (config.BoolOr("use_sliding_window", false)) ReadWindow(config, 4096, &d);
+  LayMixture(config,
+             {{"mlp.gate", ExpertCount(config, 128), config.IntOr("num_experts_per_tok", 8),
+               config.BoolOr("norm_topk_prob", normalize)},
+              GateUpDown("mlp.experts.#."),
+              config.IntOr("moe_intermediate_size", 768),
+              DenseBlocks(config, d.layers)},
+             &d);
+  return d;
+}
+
+}  // namespace
 
 ModelDescription DescribeMellum(const ConfigReader& config) {
   ConfigDefaults defaults;
@@ -34,26 +53,6 @@ ModelDescription DescribeMellum(const ConfigReader& config) {
   d.naming.other_parts = {"mtp."};
   return d;
 }
-
-namespace {
-
-ModelDescription ReadQwen3Moe(const ConfigReader& config, const ConfigDefaults& defaults,
-                              bool normalize) {
-  ModelDescription d = ReadCommon(config, defaults);
-  d.qk_norm = true;
-  d.qkv_bias = d.output_bias = config.BoolOr("attention_bias", false);
-  if (config.BoolOr("use_sliding_window", false)) ReadWindow(config, 4096, &d);
-  LayMixture(config,
-             {{"mlp.gate", ExpertCount(config, 128), config.IntOr("num_experts_per_tok", 8),
-               config.BoolOr("norm_topk_prob", normalize)},
-              GateUpDown("mlp.experts.#."),
-              config.IntOr("moe_intermediate_size", 768),
-              DenseBlocks(config, d.layers)},
-             &d);
-  return d;
-}
-
-}  // namespace
 
 ModelDescription DescribeQwen3Moe(const ConfigReader& config) {
   ConfigDefaults defaults;

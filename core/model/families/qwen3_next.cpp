@@ -11,6 +11,16 @@
 #include "core/model/plan_builder.h"
 
 namespace roundlab {
+
+void CheckDeltaRule(const ConfigReader& config, const ModelDescription& d,
+                    const DeltaRulePlan& rule) {
+  if (rule.value_heads % rule.key_heads != 0) {
+    config.Fail("linear_num_key_heads " + std::to_string(rule.key_heads) +
+                " does not divide linear_num_value_heads " + std::to_string(rule.value_heads));
+  }
+  if (d.activation != Activation::kSilu) Refuse(config, "hidden_act", "silu");
+}
+
 namespace {
 
 struct HybridTraits {
@@ -72,11 +82,7 @@ HybridTraits ReadHybridTraits(const ConfigReader& config, const ModelDescription
   rule.key_dim = config.IntOr("linear_key_head_dim", 128);
   rule.value_dim = config.IntOr("linear_value_head_dim", 128);
   rule.per_key_head = per_key_head;
-  if (rule.value_heads % rule.key_heads != 0) {
-    config.Fail("linear_num_key_heads " + std::to_string(rule.key_heads) +
-                " does not divide linear_num_value_heads " + std::to_string(rule.value_heads));
-  }
-  if (d.activation != Activation::kSilu) Refuse(config, "hidden_act", "silu");
+  CheckDeltaRule(config, d, rule);
   RequireFlag(config, "attn_output_gate", true);
   const auto linear = [&](std::int64_t i) { return (i + 1) % every != 0; };
   return {LayersOfKind(config, d.layers, "linear_attention", linear), std::move(rule),

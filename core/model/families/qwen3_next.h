@@ -5,6 +5,11 @@
 
 namespace roundlab {
 
+/// Throws Error where value heads are no multiple of key heads, or the activation is not SiLU: what
+/// all families with such a rule ask.
+void CheckDeltaRule(const ConfigReader& config, const ModelDescription& d,
+                    const DeltaRulePlan& rule);
+
 /// Qwen3-Next: three of four blocks mix tokens by a gated delta rule (MixerPlan), the others by
 /// attention with gated heads; experts as Qwen2-MoE's (transformers 5.23, qwen3_next).
 ModelDescription DescribeQwen3Next(const ConfigReader& config);
