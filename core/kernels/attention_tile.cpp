@@ -5,40 +5,6 @@
 #include "core/kernels/vector_math.h"
 
 namespace roundlab {
-namespace {
-
-/// Sixteen floats in one register, where the machine has such; loads need no alignment.
-using Lanes = float __attribute__((vector_size(64)));
-using LanesInMemory = float __attribute__((vector_size(64), aligned(4), may_alias));
-constexpr std::int64_t kVector = 16;
-constexpr std::int64_t kVectorsPerTile = kTileColumns / kVector;
-
-}  // namespace
-
-ROUNDLAB_SIMD void MultiplyTile(const TileProduct& t) {
-  Lanes sums[kTileRows][kVectorsPerTile] = {};
-  const float* left = t.a;
-  const float* row = t.b;
-  for (std::int64_t k = 0; k < t.depth; ++k, left += t.a_step, row += t.ldb) {
-    Lanes right[kVectorsPerTile];
-#pragma GCC unroll 2
-    for (std::int64_t j = 0; j < kVectorsPerTile; ++j) {
-      right[j] = *reinterpret_cast<const LanesInMemory*>(row + kVector * j);
-    }
-#pragma GCC unroll 8
-    for (std::int64_t i = 0; i < kTileRows; ++i) {
-      const float one = left[i * t.a_row];
-#pragma GCC unroll 2
-      for (std::int64_t j = 0; j < kVectorsPerTile; ++j) sums[i][j] += one * right[j];
-    }
-  }
-  for (std::int64_t i = 0; i < kTileRows; ++i) {
-    for (std::int64_t j = 0; j < kVectorsPerTile; ++j) {
-      auto* out = reinterpret_cast<LanesInMemory*>(t.c + i * t.ldc + kVector * j);
-      *out = t.add ? *out + sums[i][j] : sums[i][j];
-    }
-  }
-}
 
 // A weight of e^-50, 2e-22, no longer changes a float32 sum that has 1 in it. It is taken as 0: its
 // products would be subnormal numbers, on which processors are slow (a third of a tuning step where

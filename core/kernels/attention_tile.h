@@ -2,12 +2,12 @@
 
 #include <cstdint>
 
+#include "core/kernels/tile_product.h"
+
 // What the forward and the backward pass of attention are made of; not for other folders.
 
 namespace roundlab {
 
-constexpr std::int64_t kTileRows = 8;
-constexpr std::int64_t kTileColumns = 32;
 constexpr std::int64_t kQueryBlock = 64;  ///< queries a work item takes together
 
 /// The next multiple of kTileColumns.
@@ -23,22 +23,6 @@ inline void PutPanelRow(const float* row, std::int64_t place, std::int64_t dim, 
   float* panel = panels + (place - lane) * dim + lane;
   for (std::int64_t d = 0; d < dim; ++d) panel[d * kTileColumns] = row[d];
 }
-
-/// c[8][32] = or += a[8][depth] b[depth][32]: a is at a + i * a_row + k * a_step, b and c have rows
-/// ldb and ldc apart.
-struct TileProduct {
-  const float* a;
-  std::int64_t a_row;
-  std::int64_t a_step;
-  const float* b;
-  std::int64_t ldb;
-  std::int64_t depth;
-  float* c;
-  std::int64_t ldc;
-  bool add = false;
-};
-
-void MultiplyTile(const TileProduct& t);
 
 /// x[i] = exp(scale (x[i] - top)) over [first, last), top their largest; 0 where that is below
 /// e^-50, and elsewhere in [0, width), which is whole tiles of any numbers. Returns the sum.
