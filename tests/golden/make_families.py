@@ -359,8 +359,14 @@ def draw(text, shape):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
+# Folders whose first draw of weights is ill conditioned, with what names their draw. qwen3_5_text:
+# an embedding that moved by 1e-7 of itself moved logits of 3.8 by 8e-5, and float32 was 4e-5 from
+# float64, more than its tests allow; of this draw 3e-6 both.
+REDRAWN = {"qwen3_5_text": "5"}
+
+
 @torch.no_grad()
-def fill(model):
+def fill(model, draw):
     family = model.config.model_type
     one_plus = not family.startswith("gemma4") and family.startswith(("gemma", "nemotron", "qwen3_5", "qwen3_next", "vaultgemma"))
     for name, p in model.named_parameters():
@@ -440,7 +446,7 @@ def make(name, folder):
         attention["experts_implementation"] = "eager"
     auto = AutoModelForCausalLM if text is options else AutoModelForImageTextToText
     model = auto.from_config(config, **attention).float().eval()
-    fill(model)
+    fill(model, lambda text, shape: draw(text + REDRAWN.get(name, ""), shape))
     packed = pack_experts(model) if name.endswith("_mxfp4") else {}
     model.tie_weights()
     ids = (draw(name, (2, TOKENS)).abs() * 1e4).long() % text["vocab_size"]
