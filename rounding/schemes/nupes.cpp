@@ -5,14 +5,14 @@
 
 #include <cmath>
 
+#include "core/kernels/soft_power.h"
 #include "core/quant/power_grid.h"
 #include "rounding/schemes/histogram.h"
-#include "rounding/schemes/powerquant.h"
+#include "rounding/solvers/power_exponent.h"
 
 namespace roundlab {
 namespace {
 
-constexpr double kLeastPart = 1e-6;
 constexpr double kLeastExponent = 0.05;
 constexpr double kLargestExponent = 4;
 
@@ -22,16 +22,16 @@ class NupesLayer : public LayerRounding {
       : spec_(layer.spec),
         layout_(layer.Layout()),
         grid_(MakeGrid(layer.range, layer.spec)),
-        options_(options),
-        top_(PowerTop(layer.spec.bits)) {
+        options_(options) {
     grid_.scale = grid_.scale.to(at::kFloat);
     const at::Tensor groups = layout_.Split(layer.weight);
-    part_ = groups / (grid_.scale * top_).unsqueeze(1);
+    const double top = PowerTop(spec_.bits);
+    groups_ = {groups / (grid_.scale * top).unsqueeze(1), grid_.scale, top};
     const double exponent = BestExponent(groups, grid_.scale, spec_.bits);
-    log_exponent_ = at::full({1}, std::log(exponent), part_.options());
+    log_exponent_ = at::full({1}, std::log(exponent), groups_.part.options());
     log_exponent_.requires_grad_(options_.tune_exponent);
-    offset_ = at::zeros_like(part_).requires_grad_(options_.tune_offset);
-    sharpness_ = at::full({1}, options_.sharpness, part_.options());
+    offset_ = at::zeros_like(groups_.part).requires_grad_(options_.tune_offset);
+    sharpness_ = at::full({1}, options_.sharpness, groups_.part.options());
   }
 
   std::vector<ParameterGroup> Parameters() override {
@@ -44,12 +44,7 @@ class NupesLayer : public LayerRounding {
   }
 
   at::Tensor SoftWeight() override {
-    const at::Tensor exponent = log_exponent_.exp();
-    const at::Tensor d = Positions(exponent);
-    const at::Tensor floor = d.detach().floor();
-    const at::Tensor code = floor + SoftStep(d - floor, sharpness_);
-    const at::Tensor value = SignedPower(code / top_, exponent.reciprocal());
-    return layout_.Join((grid_.scale * top_).unsqueeze(1) * value);
+    return layout_.Join(SoftPowerWeight(groups_, offset_, log_exponent_, sharpness_));
   }
 
   bool Project(double progress) override {
@@ -64,7 +59,7 @@ class NupesLayer : public LayerRounding {
 
   Diagnostics Diagnose() const override {
     const at::NoGradGuard no_grad;
-    const at::Tensor d = layout_.Join(Positions(log_exponent_.exp()));
+    const at::Tensor d = layout_.Join(Positions());
     const at::Tensor step = SoftStep(d - d.floor(), sharpness_);
     const at::Tensor open = at::logical_and(step > 0.1, step < 0.9);
     return {{"exponent", {log_exponent_.exp().item<double>()}},
@@ -74,41 +69,26 @@ class NupesLayer : public LayerRounding {
 
   QuantizedWeight Finish() const override {
     const at::NoGradGuard no_grad;
-    const at::Tensor exponent = log_exponent_.exp();
-    const at::Tensor codes = Positions(exponent).round_() + (top_ + 1);
+    const at::Tensor codes = Positions().round_() + (groups_.top + 1);
     QuantizedWeight rounded = FromCodes(codes, grid_, layout_, spec_);
-    rounded.exponent = exponent.clone();
+    rounded.exponent = log_exponent_.exp();
     return rounded;
   }
 
  private:
-  /// [groups, width] in +-top.
-  at::Tensor Positions(const at::Tensor& exponent) const {
-    return (SignedPower(part_, exponent) * top_ + offset_).clamp(-top_, top_);
-  }
+  at::Tensor Positions() const { return PowerPosition(groups_, offset_, log_exponent_.exp()); }
 
   QuantSpec spec_;
   GroupLayout layout_;
   AffineGrid grid_;
   Nupes::Options options_;
-  double top_;
-  at::Tensor part_;          // [groups, width], w / (top scale)
+  PowerGroups groups_;
   at::Tensor offset_;        // [groups, width], V
   at::Tensor log_exponent_;  // [1], ln a
   at::Tensor sharpness_;     // [1], t
 };
 
 }  // namespace
-
-at::Tensor SignedPower(const at::Tensor& x, const at::Tensor& power) {
-  const at::Tensor grown = (x.abs().clamp_min(kLeastPart).log() * power).exp();
-  return x.sign() * at::where(x.abs() < kLeastPart, at::zeros_like(grown), grown);
-}
-
-at::Tensor SoftStep(const at::Tensor& fraction, const at::Tensor& sharpness) {
-  const at::Tensor low = (-sharpness / 2).sigmoid();
-  return ((sharpness * (fraction - 0.5)).sigmoid() - low) / (1 - 2 * low);
-}
 
 void Nupes::Options::Fields(FieldVisitor& f) {
   f.Bool("tune_offset", &tune_offset, "learn where on the grid each weight is rounded from");

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include "rounding/scheme.h"
 
 namespace roundlab {
@@ -45,12 +43,5 @@ class Nupes : public RoundingScheme {
  private:
   Options options_;
 };
-
-/// step(f) of the formula: 0 at 0, 1/2 at 1/2, 1 at 1. sharpness: a scalar tensor, > 0.
-at::Tensor SoftStep(const at::Tensor& fraction, const at::Tensor& sharpness);
-
-/// sign(x) |x|^power with a gradient to both that is finite everywhere; 0 where |x| is below 1e-6.
-/// |x| is 1 at the most, power a scalar tensor.
-at::Tensor SignedPower(const at::Tensor& x, const at::Tensor& power);
 
 }  // namespace roundlab

@@ -3,62 +3,13 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include <cmath>
-#include <limits>
-
 #include "core/quant/power_grid.h"
+#include "rounding/solvers/power_exponent.h"
 
 namespace roundlab {
-namespace {
-
-constexpr double kFirstExponent = 0.2;
-
-/// Each weight's part of its group's largest, and what that counts.
-struct Parts {
-  at::Tensor part;  // [groups, width] float64, |w| / (top scale)
-  at::Tensor size;  // [groups, 1] float64, top scale
-};
-
-Parts PartsOf(const at::Tensor& groups, const at::Tensor& scale, std::int64_t bits) {
-  const at::Tensor size = (scale.to(at::kDouble) * PowerTop(bits)).unsqueeze(1);
-  return {(groups.to(at::kDouble) / size).abs_(), size};
-}
-
-double ErrorOf(const Parts& w, double exponent, std::int64_t bits) {
-  const double top = PowerTop(bits);
-  const at::Tensor codes = w.part.pow(exponent).mul_(top).round_().clamp_max_(top);
-  const at::Tensor back = codes.div_(top).pow_(1 / exponent);
-  return back.sub_(w.part).mul_(w.size).square_().sum().item<double>();
-}
-
-}  // namespace
-
 void PowerQuant::Options::Fields(FieldVisitor& f) {
   f.Real("exponent", &exponent, Between(0, 4),
          "of each layer's power grid; 0: that of least rounding error");
-}
-
-double PowerError(const at::Tensor& groups, const at::Tensor& scale, double exponent,
-                  std::int64_t bits) {
-  return ErrorOf(PartsOf(groups, scale, bits), exponent, bits);
-}
-
-double BestExponent(const at::Tensor& groups, const at::Tensor& scale, std::int64_t bits) {
-  const Parts weights = PartsOf(groups, scale, bits);
-  double best = 1;
-  double least = std::numeric_limits<double>::infinity();
-  const auto look = [&](double exponent) {
-    const double error = ErrorOf(weights, exponent, bits);
-    if (!(error < least)) return;
-    least = error;
-    best = exponent;
-  };
-  for (int i = 0; i <= 32; ++i) look(kFirstExponent + i / 40.0);
-  for (const double step : {1 / 400.0, 1 / 4000.0}) {
-    const double middle = best;
-    for (int i = -9; i <= 9; ++i) look(middle + i * step);
-  }
-  return best;
 }
 
 std::unique_ptr<LayerRounding> PowerQuant::Begin(const LayerContext& layer) const {

@@ -1,9 +1,5 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
-#include <cstdint>
-
 #include "rounding/scheme.h"
 
 namespace roundlab {
@@ -34,12 +30,5 @@ class PowerQuant : public RoundingScheme {
  private:
   Options options_;
 };
-
-/// sum (w - w^)^2 with that exponent, in float64. groups: [groups, width], scale: [groups].
-double PowerError(const at::Tensor& groups, const at::Tensor& scale, double exponent,
-                  std::int64_t bits);
-
-/// PowerQuant's search.
-double BestExponent(const at::Tensor& groups, const at::Tensor& scale, std::int64_t bits);
 
 }  // namespace roundlab

@@ -6,7 +6,8 @@
 #include <cmath>
 #include <memory>
 
-#include "rounding/schemes/powerquant.h"
+#include "core/kernels/soft_power.h"
+#include "rounding/solvers/power_exponent.h"
 #include "tests/rounding/scheme_cases.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -90,6 +91,20 @@ TEST(PowerQuantTest, SearchFindsTheBestOfAFineScan) {
   const double least = PowerError(groups, scale, BestExponent(groups, scale, 3), 3);
   for (int i = 200; i <= 1000; ++i) {
     EXPECT_GE(PowerError(groups, scale, i / 1000.0, 3), 0.97 * least) << i;
+  }
+}
+
+TEST(PowerQuantTest, ErrorsOfOrderedWeightsAreThoseOfEachWeight) {
+  // Some beyond the scale, some 0, some groups small.
+  const at::Tensor groups = RandomWeight(40, 61, 5) * RandomWeight(40, 1, 6).abs();
+  groups[3].zero_();
+  const at::Tensor scale = groups.abs().amax(1).add(1e-3) / 9;
+  for (const std::int64_t bits : {2, 3, 4, 8}) {
+    const PowerErrors errors(groups, scale, bits);
+    for (const double exponent : {0.05, 0.2, 0.55, 1.0, 1.3, 4.0}) {
+      const double each = PowerError(groups, scale, exponent, bits);
+      EXPECT_NEAR(errors.Of(exponent), each, 1e-9 * each) << bits << " " << exponent;
+    }
   }
 }
 

@@ -7,9 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "core/kernels/soft_power.h"
 #include "core/quant/power_grid.h"
-#include "rounding/schemes/nupes.h"
 #include "rounding/schemes/powerquant.h"
+#include "rounding/solvers/power_exponent.h"
 #include "tests/rounding/golden_cases.h"
 
 namespace roundlab {
@@ -100,16 +101,17 @@ TEST_F(PowerQuantGoldenTest, ErrorsOverExponents) {
       const at::Tensor groups = layer.Layout().Split(weight);
       // In float64 as in the file: ties count.
       const at::Tensor scale = groups.to(at::kDouble).abs().amax(1) / PowerTop(spec.bits);
+      const PowerErrors errors(groups, scale, spec.bits);
       const at::Tensor grid = GoldenDoubles(file, name + ".a_grid");
       const at::Tensor losses = GoldenDoubles(file, name + ".loss_grid");
       for (std::int64_t i = 0; i < grid.size(0); ++i) {
         const double loss = losses[i].item<double>();
-        const double error = PowerError(groups, scale, grid[i].item<double>(), spec.bits);
+        const double error = errors.Of(grid[i].item<double>());
         EXPECT_NEAR(error, loss, 1e-4 * loss) << "exponent " << grid[i].item<double>();
       }
       const nlohmann::json best = BestOf(file, name);
       const double one = best.at("loss_a1").get<double>();
-      EXPECT_NEAR(PowerError(groups, scale, 1, spec.bits), one, 1e-4 * one);
+      EXPECT_NEAR(errors.Of(1), one, 1e-4 * one);
     }
   }
 }
