@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "core/quant/spec.h"
@@ -53,6 +54,7 @@ struct LayerTraits {
   /// Float32 numbers a weight that SoftWeight keeps for its backward pass, as measured
   /// (results/gpu.md).
   double kept = 0;
+  std::optional<double> kept_on_cpu = {};  ///< the same where the CPU alone has a kernel for it
 };
 
 }  // namespace roundlab

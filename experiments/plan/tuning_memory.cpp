@@ -19,15 +19,16 @@ bool StepsInBackward(const RoundOptions& round, const QuantSpec& spec, const Tun
 }
 
 /// A block's traits of layers, on average over its weights.
-LayerTraits MeanTraits(const RoundingScheme& scheme, const QuantSpec& spec,
-                       const BlockPlan& block) {
+LayerTraits MeanTraits(const RoundingScheme& scheme, const QuantSpec& spec, const BlockPlan& block,
+                       bool on_gpu) {
   LayerTraits mean{.trained = 0};
   double weights = 0;
   for (const LinearPlan& linear : block.linears) {
     const LayerShape layer{linear.name, linear.out, linear.in, spec};
     const LayerTraits traits = scheme.OnLayer(layer);
     mean.trained += traits.trained * layer.Weights();
-    mean.kept += traits.kept * layer.Weights();
+    const double kept = on_gpu ? traits.kept : traits.kept_on_cpu.value_or(traits.kept);
+    mean.kept += kept * layer.Weights();
     weights += layer.Weights();
   }
   return {.trained = mean.trained / weights, .kept = mean.kept / weights};
@@ -122,7 +123,7 @@ TuningMemory TuningMemoryOf(const RunConfig& run, const ModelDescription& model,
   for (const TuneOptions* tune : stage->Tunings()) {
     // What others than a scheme learn is a number a channel.
     LayerTraits traits{.trained = 0, .kept = stage->KeptByGraph(plan).a_weight / kFloatBytes};
-    if (round) traits = MeanTraits(*round->scheme.make(), spec, plan);
+    if (round) traits = MeanTraits(*round->scheme.make(), spec, plan, run.compute.OnGpu());
     if (tune->unit_blocks == 0) traits.kept *= plan.LargestLinear() / weights;  // one at a time
     const double learned = weights * kFloatBytes * traits.trained;
     const double gradient = round && StepsInBackward(*round, spec, *tune) ? 0 : learned;

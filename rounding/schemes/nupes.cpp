@@ -101,6 +101,8 @@ void Nupes::Options::Fields(FieldVisitor& f) {
   f.Real("sharpness_end", &sharpness_end, Above(0), "the same at the last step");
 }
 
+Work Nupes::WorkOn(const LayerShape& layer) const { return ExponentWork(layer.Weights()); }
+
 std::unique_ptr<LayerRounding> Nupes::Begin(const LayerContext& layer) const {
   return std::make_unique<NupesLayer>(layer, options_);
 }

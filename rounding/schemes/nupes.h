@@ -28,6 +28,7 @@ class Nupes : public RoundingScheme {
   };
   explicit Nupes(const Options& options) : options_(options) {}
   std::unique_ptr<LayerRounding> Begin(const LayerContext& layer) const override;
+  Work WorkOn(const LayerShape& layer) const override;
   /// The tuning is ours: the paper's optimizer and steps are for images.
   SchemeTraits Traits() const override {
     return {.tunable = options_.tune_offset || options_.tune_exponent,
@@ -38,7 +39,9 @@ class Nupes : public RoundingScheme {
   GridTraits OnGrid(const QuantSpec& spec) const override {
     return {.takes = spec.grid == GridKind::kPower};
   }
-  LayerTraits OnLayer(const LayerShape& /*layer*/) const override { return {.kept = 13}; }
+  LayerTraits OnLayer(const LayerShape& /*layer*/) const override {
+    return {.kept = 13, .kept_on_cpu = 0};
+  }
 
  private:
   Options options_;

@@ -31,8 +31,8 @@ std::unique_ptr<LayerRounding> PowerQuant::Begin(const LayerContext& layer) cons
 }
 
 Work PowerQuant::WorkOn(const LayerShape& layer) const {
-  const double exponents = options_.exponent > 0 ? 1 : 71;
-  return {.values = 80 * exponents * layer.Weights(), .ops = 12 * exponents};
+  const Work rounded{.values = 80 * layer.Weights(), .ops = 12};
+  return options_.exponent > 0 ? rounded : rounded + ExponentWork(layer.Weights());
 }
 
 }  // namespace roundlab

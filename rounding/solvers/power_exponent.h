@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "rounding/work.h"
+
 namespace roundlab {
 
 /// The rounding errors that weights have on power grids (core/quant/power_grid.h) of one scale and
@@ -37,5 +39,9 @@ double PowerError(const at::Tensor& groups, const at::Tensor& scale, double expo
 
 /// The exponent of least error, as PowerQuant looks for it (rounding/schemes/powerquant.h).
 double BestExponent(const at::Tensor& groups, const at::Tensor& scale, std::int64_t bits);
+
+/// What BestExponent takes of so many weights: they are put in order, 71 exponents are looked up.
+/// Fitted to SmolLM2 (results/estimates.md).
+inline Work ExponentWork(double weights) { return {.values = 200 * weights, .ops = 71 * 20}; }
 
 }  // namespace roundlab
