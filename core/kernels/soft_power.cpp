@@ -172,8 +172,8 @@ at::Tensor SoftPowerWeight(const PowerGroups& groups, const at::Tensor& offset,
                                   offset.contiguous(), log_exponent, sharpness, groups.top);
 }
 
-at::Tensor PowerPosition(const PowerGroups& groups, const at::Tensor& offset,
-                         const at::Tensor& exponent) {
+at::Tensor SoftPosition(const PowerGroups& groups, const at::Tensor& offset,
+                        const at::Tensor& exponent) {
   return (SignedPower(groups.part, exponent) * groups.top + offset).clamp(-groups.top, groups.top);
 }
 
@@ -190,7 +190,7 @@ at::Tensor SignedPower(const at::Tensor& x, const at::Tensor& power) {
 at::Tensor reference::SoftPowerWeight(const PowerGroups& groups, const at::Tensor& offset,
                                       const at::Tensor& log_exponent, const at::Tensor& sharpness) {
   const at::Tensor exponent = log_exponent.exp();
-  const at::Tensor d = PowerPosition(groups, offset, exponent);
+  const at::Tensor d = SoftPosition(groups, offset, exponent);
   const at::Tensor floor = d.detach().floor();
   const at::Tensor code = floor + SoftStep(d - floor, sharpness);
   const at::Tensor value = SignedPower(code / groups.top, exponent.reciprocal());

@@ -23,8 +23,8 @@ at::Tensor SoftPowerWeight(const PowerGroups& groups, const at::Tensor& offset,
                            const at::Tensor& log_exponent, const at::Tensor& sharpness);
 
 /// d of the formula. ATen operations, as the next two.
-at::Tensor PowerPosition(const PowerGroups& groups, const at::Tensor& offset,
-                         const at::Tensor& exponent);
+at::Tensor SoftPosition(const PowerGroups& groups, const at::Tensor& offset,
+                        const at::Tensor& exponent);
 
 /// step(f) of the formula: 0 at 0, 1/2 at 1/2, 1 at 1.
 at::Tensor SoftStep(const at::Tensor& fraction, const at::Tensor& sharpness);

@@ -26,11 +26,14 @@ at::Tensor PowerValues(std::int64_t bits, double exponent) {
   return values;
 }
 
+at::Tensor PowerSize(const at::Tensor& scale, std::int64_t bits) {
+  return (scale * PowerTop(bits)).unsqueeze(1);
+}
+
 at::Tensor PowerPositions(const at::Tensor& groups, const at::Tensor& scale, double exponent,
                           std::int64_t bits) {
-  const double top = PowerTop(bits);
-  const at::Tensor part = groups / (scale * top).unsqueeze(1);
-  return part.abs().pow(exponent).mul(part.sign()).mul(top);
+  const at::Tensor part = groups / PowerSize(scale, bits);
+  return part.abs().pow(exponent).mul(part.sign()).mul(PowerTop(bits));
 }
 
 }  // namespace roundlab

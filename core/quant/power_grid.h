@@ -21,6 +21,9 @@ double PowerTop(std::int64_t bits);
 /// v of each code, float32 [2^bits]. Code 0, which is not used, continues the rule.
 at::Tensor PowerValues(std::int64_t bits, double exponent);
 
+/// What each group's largest weight is on the grid, top scale. scale [groups] -> [groups, 1].
+at::Tensor PowerSize(const at::Tensor& scale, std::int64_t bits);
+
 /// top sign(w) (|w| / (top scale))^a before it is rounded. groups: [groups, width], scale:
 /// [groups], of one floating dtype.
 at::Tensor PowerPositions(const at::Tensor& groups, const at::Tensor& scale, double exponent,

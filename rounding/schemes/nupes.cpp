@@ -25,8 +25,7 @@ class NupesLayer : public LayerRounding {
         options_(options) {
     grid_.scale = grid_.scale.to(at::kFloat);
     const at::Tensor groups = layout_.Split(layer.weight);
-    const double top = PowerTop(spec_.bits);
-    groups_ = {groups / (grid_.scale * top).unsqueeze(1), grid_.scale, top};
+    groups_ = {groups / PowerSize(grid_.scale, spec_.bits), grid_.scale, PowerTop(spec_.bits)};
     const double exponent = BestExponent(groups, grid_.scale, spec_.bits);
     log_exponent_ = at::full({1}, std::log(exponent), groups_.part.options());
     log_exponent_.requires_grad_(options_.tune_exponent);
@@ -76,7 +75,7 @@ class NupesLayer : public LayerRounding {
   }
 
  private:
-  at::Tensor Positions() const { return PowerPosition(groups_, offset_, log_exponent_.exp()); }
+  at::Tensor Positions() const { return SoftPosition(groups_, offset_, log_exponent_.exp()); }
 
   QuantSpec spec_;
   GroupLayout layout_;

@@ -7,6 +7,7 @@
 #include "rounding/solvers/power_exponent.h"
 
 namespace roundlab {
+
 void PowerQuant::Options::Fields(FieldVisitor& f) {
   f.Real("exponent", &exponent, Between(0, 4),
          "of each layer's power grid; 0: that of least rounding error");

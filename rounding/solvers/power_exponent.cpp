@@ -13,11 +13,6 @@ namespace {
 constexpr double kFirstExponent = 0.2;
 constexpr std::int64_t kTileWeights = std::int64_t{1} << 20;
 
-/// [groups, 1] float64, top scale.
-at::Tensor LargestOf(const at::Tensor& scale, double top) {
-  return (scale.to(at::kDouble) * top).unsqueeze(1);
-}
-
 /// [n] -> [n + 1], sums of all before.
 at::Tensor RunningSum(const at::Tensor& values) {
   return at::cat({at::zeros({1}, values.options()), values.cumsum(0)});
@@ -28,7 +23,7 @@ at::Tensor RunningSum(const at::Tensor& values) {
 PowerErrors::PowerErrors(const at::Tensor& groups, const at::Tensor& scale, std::int64_t bits)
     : top_(PowerTop(bits)) {
   const std::int64_t rows = std::max<std::int64_t>(kTileWeights / groups.size(1), 1);
-  const at::Tensor largest = LargestOf(scale, top_);
+  const at::Tensor largest = PowerSize(scale.to(at::kDouble), bits);
   for (std::int64_t first = 0; first < groups.size(0); first += rows) {
     const std::int64_t count = std::min(rows, groups.size(0) - first);
     const at::Tensor size = largest.narrow(0, first, count);
@@ -44,18 +39,16 @@ PowerErrors::PowerErrors(const at::Tensor& groups, const at::Tensor& scale, std:
 double PowerErrors::Of(double exponent) const {
   if (tiles_.empty()) return 0;
   const at::TensorOptions options = tiles_.front().part.options();
-  const auto codes = static_cast<std::int64_t>(top_);
   // Codes 1 to top; what counts below all of them is decoded to 0 and keeps its square.
-  const at::Tensor code = at::arange(1, codes + 1, options);
+  const at::Tensor code = at::arange(1, top_ + 1, options);
   const at::Tensor value = (code / top_).pow(1 / exponent);
   const at::Tensor from = ((code - 0.5) / top_).pow(1 / exponent);
   at::Tensor sum = at::zeros({}, options);
   for (const Tile& tile : tiles_) {
     const at::Tensor begin = at::searchsorted(tile.part, from);
-    const at::Tensor end =
-        at::cat({begin.narrow(0, 1, codes - 1), at::full({1}, tile.part.size(0), begin.options())});
+    const at::Tensor bounds = at::cat({begin, at::full({1}, tile.part.size(0), begin.options())});
     const auto between = [&](const at::Tensor& sums) {
-      return sums.index_select(0, end) - sums.index_select(0, begin);
+      return sums.index_select(0, bounds).diff();
     };
     const at::Tensor gained = value * (2 * between(tile.moment) - value * between(tile.size));
     sum += tile.of_square - gained.sum();
@@ -66,7 +59,7 @@ double PowerErrors::Of(double exponent) const {
 double PowerError(const at::Tensor& groups, const at::Tensor& scale, double exponent,
                   std::int64_t bits) {
   const double top = PowerTop(bits);
-  const at::Tensor largest = LargestOf(scale, top);
+  const at::Tensor largest = PowerSize(scale.to(at::kDouble), bits);
   const at::Tensor part = (groups.to(at::kDouble) / largest).abs_();
   const at::Tensor codes = part.pow(exponent).mul_(top).round_().clamp_max_(top);
   const at::Tensor back = codes.div_(top).pow_(1 / exponent);

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -11,53 +10,6 @@ namespace roundlab {
 namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-
-std::vector<float> Numbers(std::int64_t count, int seed) {
-  std::vector<float> all(static_cast<std::size_t>(count));
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    all[i] = std::sin(static_cast<float>(i * 7 + static_cast<std::size_t>(seed)));
-  }
-  return all;
-}
-
-TEST(MultiplyTileTest, EachWayOfThisMachineMultiplies) {
-  constexpr std::int64_t kWide = kTileColumns + 5;
-  for (const std::int64_t depth : {0, 1, 7, 64}) {
-    const std::vector<float> a = Numbers(kTileRows * depth, 1);
-    const std::vector<float> b = Numbers(std::max<std::int64_t>(depth, 1) * kWide, 2);
-    for (const bool across : {false, true}) {  // a by rows, or transposed
-      for (const bool add : {false, true}) {
-        for (const MultiplyTiles multiply : TileMultipliers()) {
-          std::vector<float> c = Numbers(kTileRows * kWide, 3);
-          const std::vector<float> before = c;
-          TileProduct t{a.data(),
-                        across ? 1 : depth,
-                        across ? kTileRows : 1,
-                        b.data(),
-                        kWide,
-                        depth,
-                        c.data(),
-                        kWide,
-                        add};
-          multiply(t);
-          for (std::int64_t i = 0; i < kTileRows * kWide; ++i) {
-            const std::int64_t row = i / kWide;
-            const std::int64_t column = i % kWide;
-            double wanted = before[static_cast<std::size_t>(i)];
-            if (column < kTileColumns) {
-              if (!add) wanted = 0;
-              for (std::int64_t k = 0; k < depth; ++k) {
-                wanted += static_cast<double>(t.a[row * t.a_row + k * t.a_step]) *
-                          static_cast<double>(t.b[k * kWide + column]);
-              }
-            }
-            EXPECT_NEAR(c[static_cast<std::size_t>(i)], wanted, 1e-5) << row << " " << column;
-          }
-        }
-      }
-    }
-  }
-}
 
 TEST(SoftmaxRowTest, WeightsAreExponentialsAndZeroOutsideAndFarBelow) {
   std::vector<float> x(3 * kTileColumns, kNaN);  // what is outside doesn't count
